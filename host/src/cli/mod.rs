@@ -1,0 +1,68 @@
+//! The command line: one file a subcommand.
+
+mod config_file;
+mod node;
+mod status;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// A highly available log sink whose last mile is a WebAssembly plugin.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, args_override_self = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node: stand for election, and accept messages while leading
+    #[command(after_help = node::EXAMPLES)]
+    Node(Box<node::NodeArgs>),
+    /// Show who leads, the nodes, their plugins and queues
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::StatusArgs),
+}
+
+/// An error with all that caused it.
+type Failure = Box<dyn std::error::Error>;
+
+/// Parses the arguments, runs the command, and says what went wrong. The exit
+/// code is 0 for success, 1 for a failure, 2 for a mistake on the command
+/// line, 130 for a second signal that cut the end short.
+#[must_use]
+pub fn run() -> ExitCode {
+    // The provider of rustls; only this process decides, so it can not fail.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("sluice: another TLS provider is installed already");
+    }
+    let command = match config_file::apply(Cli::command(), std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => return fail(&error, 2),
+    };
+    let cli = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let result = match cli {
+        Ok(Cli { command: Command::Node(args) }) => node::run(*args),
+        Ok(Cli { command: Command::Status(args) }) => status::run(&args),
+        Err(error) => error.exit(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => fail(&*error, 1),
+    }
+}
+
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    let mut text = format!("sluice: failed to {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    eprintln!("{text}");
+    ExitCode::from(code)
+}

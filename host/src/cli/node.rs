@@ -1,0 +1,342 @@
+//! `sluice node`.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use super::units;
+use crate::consul;
+use crate::delivery::QueueLimits;
+use crate::ingest::{Follower, IngestLimits, ServerLimits};
+use crate::leader::LeaderValue;
+use crate::node::{Node, NodeConfig};
+use crate::plugin::Source;
+use crate::sink::Limits;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sluice node                                  a node on port 3000, Consul on 127.0.0.1:8500
+  sluice node --name b --listen 0.0.0.0:3001   a second one on the same machine
+  CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
+
+Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
+--config (max-body = \"16MiB\"); flags go before variables, variables before the file.
+Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
+CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
+
+/// Lease bounds: shorter ones would be lost to ordinary pauses, longer ones
+/// make every fail-over as slow.
+const LEASES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(200)..=Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeArgs {
+    /// Where clients connect
+    #[arg(long, env = "SLUICE_LISTEN", default_value = "0.0.0.0:3000")]
+    listen: SocketAddr,
+
+    /// What others are told to connect to, as host or host:port [default: the local address of the
+    /// way to Consul, and the listen port]
+    #[arg(long, env = "SLUICE_ADVERTISE", value_parser = advertise)]
+    advertise: Option<Advertise>,
+
+    /// Where Consul's health check asks [default: the listen host, any free port]
+    #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
+    health_listen: Option<SocketAddr>,
+
+    /// This node's name, unique in the cluster [default: the host name]
+    #[arg(long, env = "SLUICE_NAME", value_parser = name)]
+    name: Option<String>,
+
+    /// The cluster's name: its service and its keys in Consul
+    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice", value_parser = name)]
+    cluster: String,
+
+    /// Where this node keeps what must survive a restart [default: ./data/<name>]
+    #[arg(long, env = "SLUICE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// The sink: builtin:stdout or file:///path/of/a/component.wasm
+    #[arg(long, env = "SLUICE_PLUGIN", default_value = "builtin:stdout")]
+    plugin: Source,
+
+    /// Where file:// sinks may come from; repeatable [default: the working directory]
+    #[arg(long, env = "SLUICE_PLUGIN_DIR", value_name = "DIR", value_delimiter = ',')]
+    plugin_dir: Vec<PathBuf>,
+
+    /// The most memory that a sink may use
+    #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
+    max_memory: usize,
+
+    /// What to do with a message while another node leads
+    #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
+    follower: Follower,
+
+    /// The key of the lock [default: <cluster>/leader]
+    #[arg(long, env = "SLUICE_LEADER_KEY", value_parser = key)]
+    leader_key: Option<String>,
+
+    /// What that key holds: JSON, or the bare host for first-generation producers
+    #[arg(long, env = "SLUICE_LEADER_VALUE", default_value = "json")]
+    leader_value: LeaderValue,
+
+    /// How long a proof of leadership is good for (200ms to 60s, the same on all nodes)
+    #[arg(long, env = "SLUICE_LEASE", default_value = "1s", value_parser = lease)]
+    lease: Duration,
+
+    /// The most time from a request to its answer
+    #[arg(long, env = "SLUICE_REQUEST_TIMEOUT", default_value = "15s", value_parser = units::duration)]
+    request_timeout: Duration,
+
+    /// How long requests may take to finish when the node ends
+    #[arg(long, env = "SLUICE_DRAIN_TIMEOUT", default_value = "5s", value_parser = units::duration)]
+    drain_timeout: Duration,
+
+    /// The largest body, also once decompressed
+    #[arg(long, env = "SLUICE_MAX_BODY", default_value = "16MiB", value_parser = units::size)]
+    max_body: usize,
+
+    /// The most records that may wait
+    #[arg(long, env = "SLUICE_QUEUE_RECORDS", default_value_t = 100_000)]
+    queue_records: usize,
+
+    /// The most bytes that may wait
+    #[arg(long, env = "SLUICE_QUEUE_BYTES", default_value = "64MiB", value_parser = units::size)]
+    queue_bytes: usize,
+
+    /// The most client connections; more wait to be accepted
+    #[arg(long, env = "SLUICE_MAX_CONNECTIONS", default_value_t = 10_000)]
+    max_connections: usize,
+
+    /// A file with the token that clients must send as Authorization: Bearer <token>
+    #[arg(long, env = "SLUICE_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+
+    /// The certificate chain (PEM) for HTTPS
+    #[arg(long, env = "SLUICE_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key (PEM) for HTTPS
+    #[arg(long, env = "SLUICE_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Write a line an acknowledged record: clock reading, epoch, sequence
+    #[arg(long, env = "SLUICE_TRACE_ACKS", value_name = "FILE")]
+    trace_acks: Option<PathBuf>,
+
+    /// The form of this node's own log on stderr [default: text on a terminal, else json]
+    #[arg(long, env = "SLUICE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+
+    /// A TOML file with values for these flags
+    #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Offer POST /bench/baseline, for benchmarks
+    #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]
+    bench_baseline: bool,
+}
+
+type Advertise = (String, Option<u16>);
+
+/// A setting that the command line's parser can not judge.
+#[derive(Debug, Error)]
+enum SettingError {
+    #[error("read the token file {}", .file.display())]
+    TokenFile {
+        file: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("use the token in {}: it is empty or not plain ASCII", .0.display())]
+    Token(PathBuf),
+    #[error("find the working directory")]
+    WorkingDirectory(#[source] std::io::Error),
+    #[error("use the host name {0:?} as this node's name; give another with --name")]
+    HostName(String),
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+fn advertise(text: &str) -> Result<Advertise, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
+            let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
+            (host, Some(port))
+        }
+        _ => (text, None),
+    };
+    match host.is_empty() {
+        true => Err("expected host or host:port".to_owned()),
+        false => Ok((host.to_owned(), port)),
+    }
+}
+
+/// Names become parts of Consul's keys and services.
+fn name(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("expected letters, digits, '.', '_' or '-'".to_owned()),
+    }
+}
+
+fn key(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    let is_path = !text.starts_with('/') && !text.ends_with('/') && !text.contains("//");
+    match !text.is_empty() && is_path && text.bytes().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a key like service/logger/leader".to_owned()),
+    }
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    units::duration(text).and_then(|lease| match LEASES.contains(&lease) {
+        true => Ok(lease),
+        false => Err("expected 200ms to 60s".to_owned()),
+    })
+}
+
+/// Runs a node until a signal ends it.
+pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
+    start_log(args.log_format);
+    let config = args.into_config()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(SettingError::Runtime)?;
+    let result = runtime.block_on(async {
+        let (name, cluster) = (config.name.clone(), config.cluster.clone());
+        let node = Node::build(config).await?;
+        let address = node.local_address().map(|address| address.to_string());
+        tracing::info!(name, cluster, address, version = env!("CARGO_PKG_VERSION"), "listening");
+        node.run(until_signal()).await
+    });
+    // What still runs is stuck in the outside world: do not wait for it.
+    runtime.shutdown_background();
+    result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for the first signal; from then on a second one ends the process.
+async fn until_signal() {
+    let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = streams else {
+        tracing::error!("could not listen for signals");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::error!("a second signal: ending at once");
+        std::process::exit(130);
+    });
+}
+
+fn start_log(format: Option<LogFormat>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = std::io::stderr().is_terminal();
+    let default = if is_terminal { LogFormat::Text } else { LogFormat::Json };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_target(false);
+    match format.unwrap_or(default) {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+impl NodeArgs {
+    fn into_config(self) -> Result<NodeConfig, Failure> {
+        let name = match self.name {
+            Some(name) => name,
+            None => host_name()?,
+        };
+        let consul = consul::Config::from_env()?;
+        let plugin_dirs = if self.plugin_dir.is_empty() {
+            vec![std::env::current_dir().map_err(SettingError::WorkingDirectory)?]
+        } else {
+            self.plugin_dir
+        };
+        let health_listen = self
+            .health_listen
+            .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), 0));
+        let defaults = Limits::default();
+        Ok(NodeConfig {
+            listen: self.listen,
+            advertise: self.advertise.or_else(|| spoken(self.listen)),
+            health_listen,
+            data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data").join(&name)),
+            leader_key: self.leader_key.unwrap_or_else(|| format!("{}/leader", self.cluster)),
+            name,
+            cluster: self.cluster,
+            plugin: self.plugin,
+            plugin_dirs,
+            sink_limits: Limits { memory: defaults.memory.min(self.max_memory), ..defaults },
+            follower: self.follower,
+            leader_value: self.leader_value,
+            lease: self.lease,
+            request: IngestLimits { body: self.max_body, request: self.request_timeout },
+            drain: self.drain_timeout,
+            queue: QueueLimits { records: self.queue_records, bytes: self.queue_bytes },
+            server: ServerLimits { connections: self.max_connections.max(1) },
+            authorization: self.token_file.map(authorization).transpose()?,
+            tls: self.tls_cert.zip(self.tls_key),
+            trace_acks: self.trace_acks,
+            baseline: self.bench_baseline,
+            consul,
+        })
+    }
+}
+
+/// A listen address that names one interface is what others must use.
+fn spoken(listen: SocketAddr) -> Option<Advertise> {
+    let ip = listen.ip();
+    (!ip.is_unspecified()).then(|| match ip {
+        IpAddr::V4(ip) => (ip.to_string(), None),
+        IpAddr::V6(ip) => (format!("[{ip}]"), None),
+    })
+}
+
+
+fn host_name() -> Result<String, SettingError> {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy().into_owned();
+    name(&host).map_err(|_| SettingError::HostName(host))
+}
+
+fn authorization(file: PathBuf) -> Result<HeaderValue, SettingError> {
+    let text = std::fs::read_to_string(&file)
+        .map_err(|cause| SettingError::TokenFile { file: file.clone(), cause })?;
+    let token = text.trim();
+    match HeaderValue::from_str(&format!("Bearer {token}")) {
+        Ok(mut value) if !token.is_empty() => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        _ => Err(SettingError::Token(file)),
+    }
+}

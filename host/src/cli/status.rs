@@ -1,0 +1,199 @@
+//! `sluice status`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::future::join_all;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::Failure;
+use crate::consul::{self, Client, Instance};
+use crate::leader::LeaderAddress;
+use crate::observe::Status;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sluice status                      a table of the nodes
+  sluice status --json | jq .leader  the same for programs
+  sluice status --watch              again every second
+
+The exit code is 0 if there is a leader that may acknowledge, else 1.";
+
+/// How long a node may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The cluster's name
+    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
+    cluster: String,
+
+    /// The key of the lock [default: <cluster>/leader]
+    #[arg(long, env = "SLUICE_LEADER_KEY")]
+    leader_key: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Print again every second until interrupted
+    #[arg(long)]
+    watch: bool,
+
+    /// The nodes speak HTTPS
+    #[arg(long, env = "SLUICE_NODE_TLS")]
+    tls: bool,
+}
+
+#[derive(Debug, Error)]
+enum StatusError {
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("set up an HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+struct Overview {
+    cluster: String,
+    leader: Option<LeaderAddress>,
+    epoch: u64,
+    nodes: Vec<NodeRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeRow {
+    node: String,
+    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Box<Status>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StatusError::Runtime)?;
+    runtime.block_on(async {
+        let consul = Client::new(consul::Config::from_env()?)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER)
+            .build()
+            .map_err(StatusError::Http)?;
+        loop {
+            let overview = look(args, &consul, &http).await?;
+            if args.json {
+                println!("{}", serde_json::to_string(&overview)?);
+            } else {
+                print!("{}", table(&overview));
+            }
+            if !args.watch {
+                let leads = |row: &NodeRow| row.status.as_ref().is_some_and(|s| s.role == "leader");
+                let ok = overview.nodes.iter().any(leads);
+                return Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+}
+
+async fn look(
+    args: &StatusArgs,
+    consul: &Client,
+    http: &reqwest::Client,
+) -> Result<Overview, consul::Error> {
+    let leader_key =
+        args.leader_key.clone().unwrap_or_else(|| format!("{}/leader", args.cluster));
+    let held = consul.read(&leader_key, None).await?.value.filter(|entry| entry.session.is_some());
+    let leader = held.and_then(|entry| LeaderAddress::from_value(&entry.value));
+    let epoch = consul.read(&format!("{}/epoch", args.cluster), None).await?.value;
+    let epoch = epoch.and_then(|entry| String::from_utf8(entry.value).ok()?.trim().parse().ok());
+    let mut instances = consul.instances(&args.cluster, None).await?.value;
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    let rows = instances.iter().map(|instance| row(args, http, instance));
+    let nodes = join_all(rows).await;
+    Ok(Overview { cluster: args.cluster.clone(), leader, epoch: epoch.unwrap_or(0), nodes })
+}
+
+async fn row(args: &StatusArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
+    let prefix = format!("{}-", args.cluster);
+    let node = instance.id.strip_prefix(&prefix).unwrap_or(&instance.id).to_owned();
+    let address = format!("{}:{}", instance.address, instance.port);
+    let scheme = if args.tls { "https" } else { "http" };
+    let asked = async {
+        let url = format!("{scheme}://{address}/api/v1/status");
+        let body = http.get(url).send().await?.error_for_status()?.bytes().await?;
+        Ok::<_, reqwest::Error>(serde_json::from_slice::<Status>(&body))
+    };
+    let (status, error) = match asked.await {
+        Ok(Ok(status)) => (Some(Box::new(status)), None),
+        Ok(Err(error)) => (None, Some(format!("not a status: {error}"))),
+        Err(error) if error.is_timeout() => (None, Some("no answer in time".to_owned())),
+        Err(error) if error.is_connect() => (None, Some("can not be reached".to_owned())),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    NodeRow { node, address, status, error }
+}
+
+fn table(overview: &Overview) -> String {
+    let mut rows = vec![
+        ["NODE", "ADDRESS", "ROLE", "EPOCH", "PLUGIN", "STATE", "QUEUE", "ACKNOWLEDGED"]
+            .map(str::to_owned),
+    ];
+    for NodeRow { node, address, status, error } in &overview.nodes {
+        let mut row = [node.as_str(), address, "?", "", "", "", "", ""].map(str::to_owned);
+        if let (Some(status), [_, _, role, epoch, plugin, state, queue, acknowledged]) =
+            (status, &mut row)
+        {
+            role.clone_from(&status.role);
+            *epoch = status.epoch.to_string();
+            plugin.clone_from(&status.plugin.active.source);
+            *state = format!("{:?}", status.plugin.active.state).to_lowercase();
+            *queue = status.queue.records.to_string();
+            *acknowledged = status.counters.acknowledged.to_string();
+        }
+        rows.push(row);
+        let note = error.as_ref().or(status.as_ref().and_then(|s| s.plugin.error.as_ref()));
+        if let Some(note) = note {
+            rows.push(["", note, "", "", "", "", "", ""].map(str::to_owned));
+        }
+    }
+    let mut text = match &overview.leader {
+        Some(leader) => format!(
+            "cluster {}: {} leads at {}, epoch {}\n\n",
+            overview.cluster, leader.node, leader.address, overview.epoch
+        ),
+        None => format!("cluster {}: no leader, epoch {}\n\n", overview.cluster, overview.epoch),
+    };
+    text.push_str(&align(&rows));
+    if overview.nodes.is_empty() {
+        text.push_str("no node is registered; start one with: sluice node\n");
+    }
+    text
+}
+
+/// Columns as wide as their widest cell; a cell before empty ones may run on.
+fn align(rows: &[[String; 8]]) -> String {
+    let mut widths = [0; 8];
+    for row in rows {
+        let runs_on = row.iter().skip(2).all(String::is_empty);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            if !runs_on {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,407 @@
+//! Carries out what the election commands, and tells it what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::control::{Order, Role, View};
+use super::election::{Command, Election, Epoch, Event, Key, Lock, Settings, Taken};
+use super::epoch_file::EpochFile;
+use super::health::Heartbeat;
+use super::membership::Service;
+use crate::clock::BootTime;
+use crate::consul::{
+    Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
+};
+use crate::leader::LeaderAddress;
+use crate::lease::Lease;
+
+/// The least that Consul accepts.
+pub(super) const SESSION_TTL: Duration = Duration::from_secs(10);
+/// How long a watch waits for a change.
+const WATCH: Duration = Duration::from_secs(15);
+const TRANSACTION: Duration = Duration::from_secs(2);
+/// The loop turns at least so often.
+const TURN: Duration = Duration::from_millis(250);
+
+/// What does not change during the life of a node.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) client: Client,
+    pub(super) service: Service,
+    pub(super) leader_key: String,
+    pub(super) epoch_key: String,
+    /// What the leader's key holds while this node leads.
+    pub(super) value: Vec<u8>,
+    pub(super) lease: Duration,
+    pub(super) epoch_file: EpochFile,
+}
+
+pub(super) struct Campaign {
+    place: Arc<Place>,
+    election: Election,
+    /// The questions that are under way.
+    answers: JoinSet<Event>,
+    role: watch::Sender<Role>,
+    view: watch::Sender<View>,
+    lease: Option<Arc<Lease>>,
+    /// Who leads by the key.
+    leader: Option<LeaderAddress>,
+    heartbeat: Arc<Heartbeat>,
+    consul_answers: bool,
+}
+
+impl Campaign {
+    pub(super) fn new(
+        place: Arc<Place>,
+        role: watch::Sender<Role>,
+        view: watch::Sender<View>,
+        heartbeat: Arc<Heartbeat>,
+    ) -> Self {
+        let jitter = Duration::from_millis(rand::random_range(0..100));
+        let settings = Settings { lease: place.lease, jitter };
+        let election = Election::new(settings, place.epoch_file.highest());
+        let answers = JoinSet::new();
+        Self {
+            place,
+            election,
+            answers,
+            role,
+            view,
+            lease: None,
+            leader: None,
+            heartbeat,
+            consul_answers: true,
+        }
+    }
+
+    /// Says, before it runs, whether this node could lead.
+    pub(super) fn able(&mut self, able: bool) {
+        for command in self.election.handle(BootTime::now(), Event::Able(able)) {
+            self.carry_out(command);
+        }
+    }
+
+    /// Runs until it was told to shut down and has let go of everything.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut orders_open = true;
+        loop {
+            self.heartbeat.beat();
+            let now = BootTime::now();
+            let wait = self.election.wake().map_or(TURN, |wake| wake.since(now).min(TURN));
+            let event = tokio::select! {
+                biased;
+                order = orders.recv(), if orders_open => match order {
+                    Some(Order::Able(able)) => Event::Able(able),
+                    Some(Order::StepDown { stay_out }) => Event::StepDown { stay_out },
+                    Some(Order::Shutdown) => Event::Shutdown,
+                    None => {
+                        orders_open = false;
+                        Event::Shutdown
+                    }
+                },
+                Some(answer) = self.answers.join_next() => match answer {
+                    Ok(event) => event,
+                    Err(error) => {
+                        tracing::error!(%error, "a call to Consul ended unexpectedly");
+                        Event::Tick
+                    }
+                },
+                () = tokio::time::sleep(wait) => Event::Tick,
+            };
+            self.note(&event);
+            for command in self.election.handle(BootTime::now(), event) {
+                if command == Command::Finished {
+                    return;
+                }
+                self.carry_out(command);
+            }
+            self.publish_view();
+        }
+    }
+
+    /// Says once when Consul stops to answer, and once when it is back.
+    fn note(&mut self, event: &Event) {
+        let answers = match event {
+            Event::Watched(lock) => lock.is_some(),
+            _ => return,
+        };
+        if answers != self.consul_answers {
+            self.consul_answers = answers;
+            let url = &self.place.client.config().url;
+            if answers {
+                tracing::info!(consul = url, "Consul answers again");
+            } else {
+                tracing::warn!(consul = url, "Consul does not answer; trying on");
+            }
+        }
+    }
+
+    fn publish_view(&self) {
+        let view = View { session: self.election.has_session(), epoch: self.election.epoch() };
+        self.view.send_if_modified(|current| std::mem::replace(current, view) != view);
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let place = Arc::clone(&self.place);
+        match command {
+            Command::Lead { epoch, from, until } => self.lead(epoch, from, until),
+            Command::Extend { until } => {
+                if let Some(lease) = &self.lease {
+                    lease.extend(until);
+                }
+            }
+            Command::Lose { reason } => self.lose(reason),
+            Command::Show(lock) => self.show(&lock),
+            Command::EpochWasBehind { consul, known } => tracing::warn!(
+                consul,
+                known,
+                "Consul has lost its state or the epoch's key was changed by hand; \
+                 continuing above the highest epoch known"
+            ),
+            Command::CreateSession => self.ask(async move { place.create_session().await }),
+            Command::Renew { session } => self.ask(async move { place.renew(session).await }),
+            Command::Destroy { session } => self.ask(async move { place.destroy(session).await }),
+            Command::Watch { index } => self.ask(async move { place.watch(index).await }),
+            Command::Look => self.ask(async move { place.look().await }),
+            Command::Take { session, expected, epoch, epoch_index, flags } => self.ask(async move {
+                place.take(&session, expected, epoch, epoch_index, flags).await
+            }),
+            Command::Prove { epoch } => self.ask(async move { place.prove(epoch).await }),
+            Command::Release { session, flags } => {
+                self.ask(async move { place.release(&session, flags).await });
+            }
+            Command::Finished => {}
+        }
+    }
+
+    fn ask(&mut self, question: impl Future<Output = Event> + Send + 'static) {
+        self.answers.spawn(question);
+    }
+
+    fn lead(&mut self, epoch: u64, from: BootTime, until: BootTime) {
+        let wait_ms = from.since(BootTime::now()).as_millis();
+        tracing::info!(epoch, wait_ms, "this node leads");
+        let lease = Arc::new(Lease::new(epoch, from, until));
+        self.lease = Some(Arc::clone(&lease));
+        self.role.send_replace(Role::Leader(lease));
+    }
+
+    fn lose(&mut self, reason: &'static str) {
+        if let Some(lease) = self.lease.take() {
+            // First of all: from here on nothing is written or acknowledged.
+            lease.revoke();
+            tracing::warn!(epoch = lease.epoch(), reason, "this node leads no more");
+        }
+        self.role.send_replace(Role::Follower { leader: self.leader.clone() });
+    }
+
+    fn show(&mut self, lock: &Lock) {
+        let held = lock.key.as_ref().filter(|key| key.session.is_some());
+        let leader = held.and_then(|key| LeaderAddress::from_value(&key.value));
+        if let Some(key) = held
+            && leader.is_none()
+        {
+            let value = String::from_utf8_lossy(&key.value).into_owned();
+            tracing::warn!(key = self.place.leader_key, value, "the leader's key names no leader");
+        }
+        if self.lease.is_none() && leader != self.leader {
+            match &leader {
+                Some(leader) => tracing::info!(node = leader.node, address = leader.address, "following"),
+                None => tracing::info!("no leader at the moment"),
+            }
+        }
+        self.leader.clone_from(&leader);
+        if self.lease.is_none() {
+            self.role.send_replace(Role::Follower { leader });
+        }
+        let place = Arc::clone(&self.place);
+        self.ask(async move { place.see_epoch().await });
+    }
+}
+
+/// One question to Consul each, its answer as an event.
+impl Place {
+    async fn create_session(&self) -> Event {
+        let session = self.service.session(Behavior::Release);
+        match self.try_create_session(&session).await {
+            Ok(Session(id)) => Event::Session(Some(id)),
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "could not make a session");
+                if error.is_denied() {
+                    tracing::error!(
+                        error = chain(&error),
+                        "Consul's ACL does not let this node make a session or register its service"
+                    );
+                }
+                Event::Session(None)
+            }
+        }
+    }
+
+    pub(super) async fn try_create_session(
+        &self,
+        session: &NewSession<'_>,
+    ) -> Result<Session, Error> {
+        const ATTEMPTS: u32 = 40;
+        self.client.register(&self.service.registration()).await?;
+        let mut attempt = 0;
+        loop {
+            match self.client.create_session(session).await {
+                // The check is not known to the servers yet, or not passing.
+                Err(error) if error.is_check_not_ready() && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn renew(&self, session: String) -> Event {
+        let session = Session(session);
+        let exists = self.client.renew_session(&session).await;
+        let exists = exists.inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"));
+        Event::Renewed { session: session.0, exists: exists.ok() }
+    }
+
+    async fn destroy(&self, session: String) -> Event {
+        if let Err(error) = self.client.destroy_session(&Session(session)).await {
+            tracing::debug!(error = chain(&error), "could not end the session");
+        }
+        Event::Destroyed
+    }
+
+    async fn watch(&self, index: u64) -> Event {
+        let wait = Wait { index, most: WATCH };
+        let read = self.client.read(&self.leader_key, Some(wait)).await;
+        if let Err(error) = &read {
+            tracing::debug!(error = chain(error), "could not watch the lock");
+        }
+        Event::Watched(read.ok().map(lock))
+    }
+
+    async fn look(&self) -> Event {
+        let timeout = TRANSACTION;
+        let (read_lock, read_epoch) = tokio::join!(
+            self.client.read_consistent(&self.leader_key, timeout),
+            self.client.read_consistent(&self.epoch_key, timeout),
+        );
+        match (read_lock, read_epoch) {
+            (Ok(read_lock), Ok(read_epoch)) => {
+                Event::Looked(Some((lock(read_lock), epoch(read_epoch.value.as_ref()))))
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::debug!(error = chain(&error), "could not look at the lock");
+                Event::Looked(None)
+            }
+        }
+    }
+
+    async fn see_epoch(self: Arc<Self>) -> Event {
+        let Ok(read) = self.client.read(&self.epoch_key, None).await else { return Event::Tick };
+        let epoch = epoch(read.value.as_ref()).value;
+        self.remember(epoch).await;
+        Event::EpochSeen(epoch)
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        session: &str,
+        expected: Option<u64>,
+        epoch: u64,
+        epoch_index: u64,
+        flags: u64,
+    ) -> Event {
+        let (key, value) = (self.leader_key.as_str(), self.value.as_slice());
+        let decimal = epoch.to_string();
+        let operations = [
+            match expected {
+                Some(index) => Operation::CheckIndex { key, index },
+                None => Operation::CheckNotExists { key },
+            },
+            Operation::Cas { key: &self.epoch_key, value: decimal.as_bytes(), index: epoch_index },
+            Operation::Lock { key, value, flags, session },
+        ];
+        let sent = BootTime::now();
+        let taken = match self.client.transact(&operations, TRANSACTION).await {
+            Ok(TxnOutcome::Committed { index }) => {
+                self.remember(epoch).await;
+                Taken::Won { modify_index: index }
+            }
+            Ok(TxnOutcome::RolledBack(errors)) => {
+                tracing::debug!(?errors, "did not get the lock");
+                let invalid = errors.iter().any(|error| error.contains("invalid session"));
+                if invalid { Taken::InvalidSession } else { Taken::Lost }
+            }
+            Err(error) if error.is_invalid_session() => Taken::InvalidSession,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "could not take the lock");
+                Taken::Unknown
+            }
+        };
+        Event::Took { sent, taken }
+    }
+
+    async fn prove(&self, epoch: u64) -> Event {
+        let sent = BootTime::now();
+        let read = self.client.read_consistent(&self.leader_key, self.lease).await;
+        if let Err(error) = &read {
+            tracing::debug!(error = chain(error), "could not prove that the lock is held");
+        }
+        Event::Proved { epoch, sent, lock: read.ok().map(lock) }
+    }
+
+    async fn release(&self, session: &str, flags: u64) -> Event {
+        let value = self.value.clone();
+        let released = self.client.release(&self.leader_key, session, flags, value).await;
+        if let Err(error) = &released {
+            tracing::warn!(error = chain(error), "could not give the lock back");
+        }
+        Event::Released { done: released.is_ok() }
+    }
+
+    /// Keeps the epoch on disk, away from this thread.
+    async fn remember(self: &Arc<Self>, epoch: u64) {
+        if epoch <= self.epoch_file.highest() {
+            return;
+        }
+        let place = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || place.epoch_file.raise(epoch)).await;
+        let error = match written {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => chain(&error),
+            Err(error) => chain(&error),
+        };
+        // Without it only a Consul that loses its state can lead us back.
+        tracing::error!(error, epoch, "could not keep the epoch on disk");
+    }
+}
+
+fn lock(read: Read<Option<Entry>>) -> Lock {
+    let key = read.value.map(|entry| Key {
+        modify_index: entry.modify_index,
+        session: entry.session,
+        flags: entry.flags,
+        value: entry.value,
+    });
+    Lock { index: read.index, key }
+}
+
+fn epoch(entry: Option<&Entry>) -> Epoch {
+    let Some(entry) = entry else { return Epoch::default() };
+    let value = std::str::from_utf8(&entry.value).ok().and_then(|text| text.trim().parse().ok());
+    Epoch { value: value.unwrap_or_default(), modify_index: entry.modify_index }
+}
+
+/// An error with all that caused it, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

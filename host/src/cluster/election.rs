@@ -1,0 +1,617 @@
+//! Who leads: the rules, without I/O and without a clock of their own.
+//!
+//! [`Election`] is told what happened and when; it answers with [`Command`]s.
+//! Everything that it believes about the lock comes from answers that carry a
+//! reading of the clock from before their question was asked, so it can be
+//! tested against any order, delay or loss of answers.
+//!
+//! The rules, in short:
+//! - The lock is taken in one transaction with the epoch, against the state
+//!   that a consistent read showed.
+//! - A winner that finds a lock which was not released cleanly waits out every
+//!   lease that may still run before its own begins.
+//! - A lease is valid until a lease's length after the latest proof was sent;
+//!   a proof is a consistent read that shows the very acquisition.
+//! - The lock is lost when the session is gone or when a read shows that the
+//!   acquisition is not there any more. Silence only suspends.
+
+use std::time::Duration;
+
+use crate::clock::BootTime;
+
+/// `Flags` of a lock that was released after its holder had stopped.
+pub(super) const CLEAN: u64 = 1;
+/// Proofs that may be open at once.
+const PROOFS: u32 = 3;
+/// How often a session is renewed; its TTL is 10 s.
+const RENEWAL: Duration = Duration::from_millis(2500);
+/// Waits after something went wrong.
+const SOON: Duration = Duration::from_millis(50);
+const RETRY: Duration = Duration::from_millis(250);
+/// No lease is longer; flags that say so were not written by a node.
+pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
+/// The lock as a read showed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lock {
+    /// The index of the read, to wait beyond.
+    pub(super) index: u64,
+    pub(super) key: Option<Key>,
+}
+
+/// The lock's key, if it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) modify_index: u64,
+    pub(super) session: Option<String>,
+    pub(super) flags: u64,
+    pub(super) value: Vec<u8>,
+}
+
+impl Lock {
+    fn holder(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| key.session.as_deref())
+    }
+
+    fn is_held_by(&self, session: &str) -> bool {
+        self.holder() == Some(session)
+    }
+}
+
+/// How an attempt to take the lock ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is ours, as of this index.
+    Won { modify_index: u64 },
+    /// Something else came first.
+    Lost,
+    /// Our session does not exist.
+    InvalidSession,
+    /// No answer: it may be ours.
+    Unknown,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A session was made, or could not be.
+    Session(Option<String>),
+    /// The session was renewed (`Some(true)`), is gone (`Some(false)`), or
+    /// there was no answer.
+    Renewed { session: String, exists: Option<bool> },
+    /// A blocking read of the lock ended; `None` without an answer.
+    Watched(Option<Lock>),
+    /// Consistent reads of the lock and the epoch; `None` without an answer.
+    Looked(Option<(Lock, Epoch)>),
+    /// The transaction that takes the lock ended. `sent` is from before.
+    Took { sent: BootTime, taken: Taken },
+    /// A proof ended. `sent` is from before its question; `None` without an
+    /// answer.
+    Proved { epoch: u64, sent: BootTime, lock: Option<Lock> },
+    /// The lock was given back, or there was no answer.
+    Released { done: bool },
+    /// The session was ended, or there was no answer.
+    Destroyed,
+    /// Another epoch became known.
+    EpochSeen(u64),
+    /// This node can or can not lead.
+    Able(bool),
+    /// Let go of the lock, and leave it to others for so long.
+    StepDown { stay_out: Duration },
+    /// Let go of everything.
+    Shutdown,
+    /// Nothing; it may be time for something.
+    Tick,
+}
+
+/// The epoch's key as a read showed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch {
+    /// 0 if there is none.
+    pub(super) value: u64,
+    /// 0 if there is none.
+    pub(super) modify_index: u64,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    CreateSession,
+    Renew { session: String },
+    Destroy { session: String },
+    /// Read the lock once it changes beyond this index.
+    Watch { index: u64 },
+    /// Read the lock and the epoch, consistently.
+    Look,
+    /// Take the lock if nothing changed since `expected` (`None`: absent),
+    /// writing the epoch in the same transaction. The epoch must be on disk
+    /// before the answer is told.
+    Take { session: String, expected: Option<u64>, epoch: u64, epoch_index: u64, flags: u64 },
+    /// Read the lock, consistently.
+    Prove { epoch: u64 },
+    /// Give the lock back with these flags.
+    Release { session: String, flags: u64 },
+    /// This node leads; effects are allowed in this span of the clock.
+    Lead { epoch: u64, from: BootTime, until: BootTime },
+    /// The lease holds until then.
+    Extend { until: BootTime },
+    /// The lease is over, at once and for good.
+    Lose { reason: &'static str },
+    /// What is known of the lock has changed.
+    Show(Lock),
+    /// Consul's epoch was behind what this node knows.
+    EpochWasBehind { consul: u64, known: u64 },
+    /// Everything was let go of.
+    Finished,
+}
+
+/// What does not change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// How long a proof is good for.
+    pub(super) lease: Duration,
+    /// Added to this node's waits, so that nodes do not try in step.
+    pub(super) jitter: Duration,
+}
+
+#[derive(Debug)]
+enum Session {
+    None { retry: BootTime },
+    Creating,
+    Held { id: String, renew: BootTime, renewing: bool },
+    Destroying,
+}
+
+#[derive(Debug)]
+enum Role {
+    Follower(Campaign),
+    Leader(Tenure),
+}
+
+#[derive(Debug)]
+enum Campaign {
+    Idle,
+    Looking,
+    Taking(Attempt),
+    Releasing,
+}
+
+/// An attempt to take the lock that is under way.
+#[derive(Debug)]
+struct Attempt {
+    session: String,
+    epoch: u64,
+    found: Found,
+}
+
+/// How the lock was found before it was taken.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// As the key says; 0 if there was none.
+    flags: u64,
+}
+
+impl Found {
+    fn is_clean(self) -> bool {
+        self.flags == CLEAN
+    }
+
+    /// The longest lease that a holder before us may have had, by the flags.
+    fn lease(self) -> Duration {
+        if self.is_clean() {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.flags).min(LONGEST_LEASE)
+    }
+}
+
+#[derive(Debug)]
+struct Tenure {
+    epoch: u64,
+    modify_index: u64,
+    found: Found,
+    from: BootTime,
+    until: BootTime,
+    next_proof: BootTime,
+    open_proofs: u32,
+}
+
+#[derive(Debug)]
+struct Watching {
+    open: bool,
+    retry: BootTime,
+    lock: Lock,
+    /// Whether a read was answered since the last that was not.
+    known: bool,
+}
+
+/// The state of one node's part in the election.
+#[derive(Debug)]
+pub(super) struct Election {
+    settings: Settings,
+    session: Session,
+    watching: Watching,
+    role: Role,
+    /// The highest epoch that this node knows.
+    epoch: u64,
+    able: bool,
+    /// Do not campaign before.
+    not_before: BootTime,
+    /// Do not release a lock that we should not have before.
+    release_not_before: BootTime,
+    /// What to release with if the lock turns out to be ours although we do
+    /// not lead.
+    unclaimed_flags: u64,
+    stopping: bool,
+    commands: Vec<Command>,
+}
+
+impl Election {
+    pub(super) fn new(settings: Settings, epoch: u64) -> Self {
+        Self {
+            settings,
+            session: Session::None { retry: BootTime::default() },
+            watching: Watching {
+                open: false,
+                retry: BootTime::default(),
+                lock: Lock::default(),
+                known: false,
+            },
+            role: Role::Follower(Campaign::Idle),
+            epoch,
+            able: false,
+            not_before: BootTime::default(),
+            release_not_before: BootTime::default(),
+            unclaimed_flags: 0,
+            stopping: false,
+            commands: Vec::new(),
+        }
+    }
+
+    /// The highest epoch that is known.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether a session is held, as far as is known.
+    pub(super) const fn has_session(&self) -> bool {
+        matches!(self.session, Session::Held { .. })
+    }
+
+    /// Takes in what happened by `now`, and says what to do.
+    pub(super) fn handle(&mut self, now: BootTime, event: Event) -> Vec<Command> {
+        match event {
+            Event::Session(created) => self.session_created(now, created),
+            Event::Renewed { session, exists } => self.renewed(now, &session, exists),
+            Event::Watched(lock) => self.watched(now, lock),
+            Event::Looked(looked) => self.looked(now, looked),
+            Event::Took { sent, taken } => self.took(now, sent, taken),
+            Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
+            Event::Released { done } => self.released(now, done),
+            Event::Destroyed => self.session = Session::None { retry: now + self.retry() },
+            Event::EpochSeen(epoch) => self.epoch = self.epoch.max(epoch),
+            Event::Able(able) => self.able = able,
+            Event::StepDown { stay_out } => {
+                self.not_before = self.not_before.max(now + stay_out);
+                self.step_down(now, "told to step down");
+            }
+            Event::Shutdown => {
+                self.stopping = true;
+                self.step_down(now, "the node is stopping");
+            }
+            Event::Tick => {}
+        }
+        self.advance(now);
+        std::mem::take(&mut self.commands)
+    }
+
+    /// When to be called again at the latest.
+    pub(super) fn wake(&self) -> Option<BootTime> {
+        let session = match &self.session {
+            Session::None { retry } if !self.stopping => Some(*retry),
+            Session::Held { renew, renewing: false, .. } => Some(*renew),
+            _ => None,
+        };
+        let watch = (!self.watching.open && !self.stopping).then_some(self.watching.retry);
+        let role = match &self.role {
+            Role::Leader(tenure) => Some(tenure.next_proof),
+            Role::Follower(Campaign::Idle) => self.next_campaign(),
+            Role::Follower(_) => None,
+        };
+        [session, watch, role].into_iter().flatten().min()
+    }
+
+    /// When an idle follower has something to do, given what it knows.
+    fn next_campaign(&self) -> Option<BootTime> {
+        let Session::Held { id, .. } = &self.session else { return None };
+        match self.watching.lock.holder() {
+            Some(holder) if holder == id => Some(self.release_not_before),
+            None if self.may_campaign() => Some(self.not_before),
+            _ => None,
+        }
+    }
+
+    fn session_created(&mut self, now: BootTime, created: Option<String>) {
+        self.session = match created {
+            Some(id) => Session::Held { id, renew: now + RENEWAL, renewing: false },
+            None => Session::None { retry: now + self.retry() },
+        };
+    }
+
+    fn renewed(&mut self, now: BootTime, session: &str, exists: Option<bool>) {
+        let Session::Held { id, renew, renewing } = &mut self.session else { return };
+        if id != session {
+            return;
+        }
+        *renewing = false;
+        match exists {
+            Some(true) => *renew = now + RENEWAL,
+            None => *renew = now + RETRY,
+            Some(false) => self.session_is_gone(now, "the session is gone"),
+        }
+    }
+
+    fn session_is_gone(&mut self, now: BootTime, reason: &'static str) {
+        self.session = Session::None { retry: now };
+        self.lose(now, reason);
+    }
+
+    fn watched(&mut self, now: BootTime, lock: Option<Lock>) {
+        self.watching.open = false;
+        let Some(lock) = lock else {
+            self.watching.retry = now + self.retry();
+            self.watching.known = false;
+            return;
+        };
+        self.watching.retry = now;
+        self.watching.known = true;
+        if let Role::Leader(tenure) = &self.role {
+            // An older answer may come from before we took the lock.
+            let is_later = lock.index > tenure.modify_index;
+            if is_later && !self.shows_tenure(&lock) {
+                self.lose(now, "the lock is not ours any more");
+            }
+        }
+        self.see(lock);
+    }
+
+    fn see(&mut self, lock: Lock) {
+        if self.watching.lock.key != lock.key {
+            self.commands.push(Command::Show(lock.clone()));
+        }
+        self.watching.lock = lock;
+    }
+
+    fn looked(&mut self, now: BootTime, looked: Option<(Lock, Epoch)>) {
+        if !matches!(self.role, Role::Follower(Campaign::Looking)) {
+            return;
+        }
+        self.role = Role::Follower(Campaign::Idle);
+        let Some((lock, epoch)) = looked else {
+            self.not_before = self.not_before.max(now + self.retry());
+            return;
+        };
+        if epoch.value < self.epoch {
+            let behind = Command::EpochWasBehind { consul: epoch.value, known: self.epoch };
+            self.commands.push(behind);
+        }
+        self.epoch = self.epoch.max(epoch.value);
+        let Session::Held { id, .. } = &self.session else { return };
+        if lock.holder().is_some() {
+            // Held: by us without our knowing, or by another; the watch may lag.
+            self.not_before = self.not_before.max(now + SOON);
+            self.see(lock);
+            return;
+        }
+        let found = Found { flags: lock.key.as_ref().map_or(0, |key| key.flags) };
+        let take = Command::Take {
+            session: id.clone(),
+            expected: lock.key.as_ref().map(|key| key.modify_index),
+            epoch: self.epoch + 1,
+            epoch_index: epoch.modify_index,
+            flags: self.flags_after(found),
+        };
+        let attempt = Attempt { session: id.clone(), epoch: self.epoch + 1, found };
+        self.unclaimed_flags = found.flags;
+        self.commands.push(take);
+        self.role = Role::Follower(Campaign::Taking(attempt));
+    }
+
+    /// What the lock says while we hold it: our lease in milliseconds. Should
+    /// we vanish before our own wait is over, whoever comes next must still
+    /// wait out the holder before us.
+    fn flags_after(&self, found: Found) -> u64 {
+        let lease = self.settings.lease.max(found.lease());
+        u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn took(&mut self, now: BootTime, sent: BootTime, taken: Taken) {
+        if !matches!(self.role, Role::Follower(Campaign::Taking(_))) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.role, Role::Follower(Campaign::Idle));
+        let Role::Follower(Campaign::Taking(Attempt { session, epoch, found })) = before else {
+            return;
+        };
+        let is_ours = matches!(&self.session, Session::Held { id, .. } if *id == session);
+        match taken {
+            // The session ended meanwhile, and the lock with it.
+            Taken::Won { .. } if !is_ours => self.epoch = self.epoch.max(epoch),
+            Taken::Won { modify_index } => {
+                self.epoch = self.epoch.max(epoch);
+                let wait = if found.is_clean() {
+                    Duration::ZERO
+                } else {
+                    self.settings.lease.max(found.lease()) * 5 / 4
+                };
+                let (from, until) = (now + wait, sent + self.settings.lease);
+                let next_proof = now + self.settings.lease / 3;
+                let open_proofs = 0;
+                self.role = Role::Leader(Tenure {
+                    epoch,
+                    modify_index,
+                    found,
+                    from,
+                    until,
+                    next_proof,
+                    open_proofs,
+                });
+                self.commands.push(Command::Lead { epoch, from, until });
+                if self.stopping || !self.able {
+                    self.step_down(now, "the node can not lead");
+                }
+            }
+            Taken::Lost => self.not_before = self.not_before.max(now + SOON),
+            Taken::InvalidSession => self.session_is_gone(now, "the session is gone"),
+            Taken::Unknown => self.not_before = self.not_before.max(now + self.retry()),
+        }
+    }
+
+    fn proved(&mut self, now: BootTime, epoch: u64, sent: BootTime, lock: Option<Lock>) {
+        let Role::Leader(tenure) = &mut self.role else { return };
+        if tenure.epoch != epoch {
+            return;
+        }
+        tenure.open_proofs = tenure.open_proofs.saturating_sub(1);
+        let Some(lock) = lock else {
+            // While there is a lease to save, try again soon.
+            let wait = if now < tenure.until { SOON } else { RETRY + self.settings.jitter };
+            tenure.next_proof = tenure.next_proof.min(now + wait);
+            return;
+        };
+        if !self.shows_tenure(&lock) {
+            self.lose(now, "the lock is not ours any more");
+            return;
+        }
+        let until = sent + self.settings.lease;
+        if let Role::Leader(tenure) = &mut self.role
+            && until > tenure.until
+        {
+            tenure.until = until;
+            self.commands.push(Command::Extend { until });
+        }
+    }
+
+    fn released(&mut self, now: BootTime, done: bool) {
+        if !matches!(self.role, Role::Follower(Campaign::Releasing)) {
+            return;
+        }
+        self.role = Role::Follower(Campaign::Idle);
+        // The watch may not show it at once.
+        self.release_not_before = now + if done { RETRY * 4 } else { RETRY };
+        self.not_before = self.not_before.max(now + SOON);
+    }
+
+    /// Whether the read shows the very acquisition of this tenure.
+    fn shows_tenure(&self, lock: &Lock) -> bool {
+        let (Role::Leader(tenure), Session::Held { id, .. }) = (&self.role, &self.session) else {
+            return false;
+        };
+        lock.key.as_ref().is_some_and(|key| {
+            key.modify_index == tenure.modify_index && key.session.as_deref() == Some(id)
+        })
+    }
+
+    /// Ends the tenure, if there is one.
+    fn lose(&mut self, now: BootTime, reason: &'static str) {
+        if let Role::Leader(tenure) = &self.role {
+            // Once its own wait is over, nobody before us can be at work, and
+            // the lease is revoked before any release: the lock is clean.
+            // Until then the holder before us may still acknowledge, so
+            // whoever is next must find what we found.
+            let waited = now >= tenure.from;
+            self.unclaimed_flags = if waited { CLEAN } else { tenure.found.flags };
+            self.commands.push(Command::Lose { reason });
+            self.role = Role::Follower(Campaign::Idle);
+        }
+    }
+
+    fn step_down(&mut self, now: BootTime, reason: &'static str) {
+        if matches!(self.role, Role::Leader(_)) {
+            self.lose(now, reason);
+            self.release();
+        }
+    }
+
+    fn retry(&self) -> Duration {
+        RETRY + self.settings.jitter
+    }
+
+    fn release(&mut self) {
+        if let Session::Held { id, .. } = &self.session {
+            let release = Command::Release { session: id.clone(), flags: self.unclaimed_flags };
+            self.commands.push(release);
+            self.role = Role::Follower(Campaign::Releasing);
+        }
+    }
+
+    const fn may_campaign(&self) -> bool {
+        self.able && !self.stopping && self.watching.known
+    }
+
+    /// Starts what is due.
+    fn advance(&mut self, now: BootTime) {
+        self.advance_session(now);
+        if !self.watching.open && !self.stopping && now >= self.watching.retry {
+            self.watching.open = true;
+            self.commands.push(Command::Watch { index: self.watching.lock.index });
+        }
+        match &mut self.role {
+            Role::Leader(tenure) => {
+                if now >= tenure.next_proof {
+                    tenure.next_proof = now + self.settings.lease / 3;
+                    if tenure.open_proofs < PROOFS {
+                        tenure.open_proofs += 1;
+                        self.commands.push(Command::Prove { epoch: tenure.epoch });
+                    }
+                }
+            }
+            Role::Follower(Campaign::Idle) => self.advance_campaign(now),
+            Role::Follower(_) => {}
+        }
+    }
+
+    fn advance_session(&mut self, now: BootTime) {
+        match &mut self.session {
+            Session::None { retry } if !self.stopping && now >= *retry => {
+                self.session = Session::Creating;
+                self.commands.push(Command::CreateSession);
+            }
+            Session::Held { id, renew, renewing } if !*renewing && now >= *renew => {
+                *renewing = true;
+                self.commands.push(Command::Renew { session: id.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    fn advance_campaign(&mut self, now: BootTime) {
+        let Session::Held { id, .. } = &self.session else {
+            if self.stopping && matches!(self.session, Session::None { .. }) {
+                self.commands.push(Command::Finished);
+            }
+            return;
+        };
+        if self.stopping {
+            self.commands.push(Command::Destroy { session: id.clone() });
+            self.session = Session::Destroying;
+            return;
+        }
+        if self.watching.lock.is_held_by(id) {
+            // Taken without our hearing of it, or kept when we let go.
+            if now >= self.release_not_before {
+                self.release();
+            }
+        } else if now >= self.not_before
+            && self.may_campaign()
+            && self.watching.lock.holder().is_none()
+        {
+            self.role = Role::Follower(Campaign::Looking);
+            self.commands.push(Command::Look);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "election_tests.rs"]
+mod tests;

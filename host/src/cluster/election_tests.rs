@@ -1,0 +1,233 @@
+use super::*;
+
+const LEASE: Duration = Duration::from_secs(1);
+const SETTINGS: Settings = Settings { lease: LEASE, jitter: Duration::ZERO };
+
+fn at(millis: u64) -> BootTime {
+    BootTime::from_nanos(millis * 1_000_000)
+}
+
+fn lock(modify_index: u64, session: Option<&str>, flags: u64) -> Lock {
+    let key = Key {
+        modify_index,
+        session: session.map(str::to_owned),
+        flags,
+        value: b"{}".to_vec(),
+    };
+    Lock { index: modify_index, key: Some(key) }
+}
+
+const ABSENT: Lock = Lock { index: 5, key: None };
+
+/// A node that has a session and knows that the lock is free at 0 ms.
+fn candidate(lock: Lock) -> Election {
+    let mut election = Election::new(SETTINGS, 0);
+    let first = election.handle(at(0), Event::Able(true));
+    assert_eq!(first, [Command::CreateSession, Command::Watch { index: 0 }]);
+    election.handle(at(0), Event::Session(Some("s".to_owned())));
+    let commands = election.handle(at(0), Event::Watched(Some(lock)));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+    election
+}
+
+/// The same, after it took the lock at index 9 between 100 and 110 ms.
+fn winner(found: Lock) -> (Election, Vec<Command>) {
+    let mut election = candidate(found.clone());
+    let commands = election.handle(at(100), Event::Looked(Some((found, Epoch::default()))));
+    assert!(matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]), "{commands:?}");
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(at(110), Event::Took { sent: at(100), taken });
+    (election, commands)
+}
+
+fn lead(from: u64, until: u64) -> Command {
+    Command::Lead { epoch: 1, from: at(from), until: at(until) }
+}
+
+#[test]
+fn a_clean_lock_is_served_at_once() {
+    let (_, commands) = winner(lock(7, None, CLEAN));
+    assert_eq!(commands, [lead(110, 1100)]);
+}
+
+#[test]
+fn otherwise_the_winner_waits_out_the_longest_lease_it_knows_of() {
+    assert_eq!(winner(ABSENT).1, [lead(110 + 1250, 1100)]);
+    assert_eq!(winner(lock(7, None, 0)).1, [lead(110 + 1250, 1100)]);
+    assert_eq!(winner(lock(7, None, 4000)).1, [lead(110 + 5000, 1100)]);
+    let absurd = winner(lock(7, None, u64::MAX)).1;
+    assert_eq!(absurd, [lead(110 + 75_000, 1100)]);
+}
+
+#[test]
+fn the_lock_says_the_longest_lease_that_may_still_run() {
+    let mut election = candidate(lock(7, None, 4000));
+    let looked = Event::Looked(Some((lock(7, None, 4000), Epoch { value: 3, modify_index: 2 })));
+    let take = Command::Take {
+        session: "s".to_owned(),
+        expected: Some(7),
+        epoch: 4,
+        epoch_index: 2,
+        flags: 4000,
+    };
+    assert_eq!(election.handle(at(1), looked), [take]);
+}
+
+#[test]
+fn an_epoch_that_consul_lost_is_continued() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(0), Event::EpochSeen(41));
+    let commands = election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
+    assert!(commands.contains(&Command::EpochWasBehind { consul: 0, known: 41 }));
+    assert!(commands.iter().any(|c| matches!(c, Command::Take { epoch: 42, .. })));
+}
+
+#[test]
+fn a_proof_extends_the_lease_from_when_it_was_sent() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(450), Event::Tick);
+    assert_eq!(commands, [Command::Prove { epoch: 1 }]);
+    let proof = Event::Proved { epoch: 1, sent: at(450), lock: Some(lock(9, Some("s"), 1000)) };
+    assert_eq!(election.handle(at(900), proof), [
+        Command::Extend { until: at(1450) },
+        Command::Prove { epoch: 1 },
+    ]);
+}
+
+#[test]
+fn a_proof_that_shows_anything_else_ends_the_tenure() {
+    for other in [
+        lock(10, Some("s"), 1000),
+        lock(10, None, 1000),
+        lock(10, Some("other"), 1000),
+        Lock { index: 10, key: None },
+    ] {
+        let (mut election, _) = winner(lock(7, None, CLEAN));
+        let proof = Event::Proved { epoch: 1, sent: at(200), lock: Some(other.clone()) };
+        let commands = election.handle(at(210), proof);
+        assert!(matches!(commands.first(), Some(Command::Lose { .. })), "{other:?}");
+    }
+}
+
+#[test]
+fn silence_only_suspends_and_asks_again() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(450), Event::Tick);
+    let mut now = at(600);
+    for _ in 0..1000 {
+        let commands = election.handle(now, Event::Proved { epoch: 1, sent: now, lock: None });
+        assert!(!commands.iter().any(|c| matches!(c, Command::Lose { .. })));
+        now = election.wake().unwrap().max(now);
+        let renewed = Event::Renewed { session: "s".to_owned(), exists: None };
+        election.handle(now, renewed);
+    }
+    election.handle(now, Event::Tick);
+    let proof = Event::Proved { epoch: 1, sent: now, lock: Some(lock(9, Some("s"), 1000)) };
+    assert!(election.handle(now, proof).contains(&Command::Extend { until: now + LEASE }));
+}
+
+#[test]
+fn no_more_than_three_proofs_are_open() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let mut proofs = 0;
+    for millis in (111..10_000).step_by(10) {
+        let commands = election.handle(at(millis), Event::Tick);
+        proofs += commands.iter().filter(|c| matches!(c, Command::Prove { .. })).count();
+    }
+    assert_eq!(proofs, 3);
+}
+
+#[test]
+fn a_session_that_is_gone_ends_the_tenure_and_makes_another() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let gone = Event::Renewed { session: "s".to_owned(), exists: Some(false) };
+    let commands = election.handle(at(200), gone);
+    assert!(matches!(commands.as_slice(), [Command::Lose { .. }, Command::CreateSession]));
+}
+
+#[test]
+fn the_watch_ends_a_tenure_but_not_with_news_from_before_it() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let old = election.handle(at(120), Event::Watched(Some(lock(8, None, CLEAN))));
+    assert!(!old.iter().any(|c| matches!(c, Command::Lose { .. })), "{old:?}");
+    let own = election.handle(at(130), Event::Watched(Some(lock(9, Some("s"), 1000))));
+    assert!(!own.iter().any(|c| matches!(c, Command::Lose { .. })), "{own:?}");
+    let lost = election.handle(at(140), Event::Watched(Some(lock(12, None, 0))));
+    assert!(lost.iter().any(|c| matches!(c, Command::Lose { .. })), "{lost:?}");
+}
+
+fn release_of(commands: &[Command]) -> Option<u64> {
+    let lose = commands.iter().position(|c| matches!(c, Command::Lose { .. }));
+    let release = commands.iter().position(|c| matches!(c, Command::Release { .. }));
+    assert!(lose < release || release.is_none(), "{commands:?}");
+    commands.iter().find_map(|c| match c {
+        Command::Release { flags, .. } => Some(*flags),
+        _ => None,
+    })
+}
+
+#[test]
+fn who_served_releases_clean_and_who_still_waits_as_found() {
+    let (mut served, _) = winner(lock(7, None, CLEAN));
+    let commands = served.handle(at(200), Event::StepDown { stay_out: Duration::ZERO });
+    assert_eq!(release_of(&commands), Some(CLEAN));
+
+    let (mut waiting, _) = winner(lock(7, None, 4000));
+    let commands = waiting.handle(at(5109), Event::StepDown { stay_out: Duration::ZERO });
+    assert_eq!(release_of(&commands), Some(4000));
+
+    let (mut waited, _) = winner(lock(7, None, 4000));
+    let commands = waited.handle(at(5110), Event::StepDown { stay_out: Duration::ZERO });
+    assert_eq!(release_of(&commands), Some(CLEAN));
+}
+
+#[test]
+fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
+    let mut election = candidate(lock(7, None, 4000));
+    election.handle(at(1), Event::Looked(Some((lock(7, None, 4000), Epoch::default()))));
+    election.handle(at(500), Event::Took { sent: at(1), taken: Taken::Unknown });
+    let commands = election.handle(at(501), Event::Watched(Some(lock(9, Some("s"), 4000))));
+    assert_eq!(release_of(&commands), Some(4000));
+}
+
+#[test]
+fn a_win_under_a_session_that_ended_is_none() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
+    election.handle(at(2), Event::Renewed { session: "s".to_owned(), exists: Some(false) });
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
+    assert!(!commands.iter().any(|c| matches!(c, Command::Lead { .. })), "{commands:?}");
+}
+
+#[test]
+fn who_stepped_down_stays_out_for_a_while() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(200), Event::StepDown { stay_out: Duration::from_secs(30) });
+    election.handle(at(201), Event::Released { done: true });
+    let commands = election.handle(at(202), Event::Watched(Some(lock(12, None, CLEAN))));
+    assert!(!commands.contains(&Command::Look));
+    let commands = election.handle(at(30_200), Event::Tick);
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn shutdown_releases_then_ends_the_session_then_is_finished() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(200), Event::Shutdown);
+    assert_eq!(release_of(&commands), Some(CLEAN));
+    let commands = election.handle(at(201), Event::Released { done: true });
+    assert_eq!(commands, [Command::Destroy { session: "s".to_owned() }]);
+    assert_eq!(election.handle(at(202), Event::Destroyed), [Command::Finished]);
+}
+
+#[test]
+fn an_idle_follower_is_not_woken_for_nothing() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), Event::Looked(None));
+    election.handle(at(2), Event::Watched(Some(lock(20, Some("other"), 1000))));
+    for millis in (1000..2000).step_by(10) {
+        assert_eq!(election.handle(at(millis), Event::Tick), []);
+    }
+    assert!(election.wake().unwrap() > at(2000));
+}

@@ -1,0 +1,87 @@
+//! What Consul's check asks: does the control loop turn?
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::clock::BootTime;
+
+/// A loop that has not turned for so long stands still. It turns four times a
+/// second when it has nothing to do.
+const STILL: Duration = Duration::from_secs(2);
+/// The time for the head of a request.
+const HEAD: Duration = Duration::from_secs(5);
+/// Connections that are served at once; an agent needs one.
+const CONNECTIONS: usize = 32;
+
+/// When the control loop last turned.
+#[derive(Debug, Default)]
+pub struct Heartbeat(AtomicU64);
+
+impl Heartbeat {
+    pub(super) fn beat(&self) {
+        self.0.store(BootTime::now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether it turned lately.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        BootTime::now().since(BootTime::from_nanos(self.0.load(Ordering::Relaxed))) < STILL
+    }
+}
+
+/// Answers `GET /healthz` until it is dropped.
+pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= CONNECTIONS {
+            connections.join_next().await;
+            continue;
+        }
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a health check");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let heartbeat = Arc::clone(&heartbeat);
+        connections.spawn(async move {
+            let service = service_fn(move |request| answer(request, Arc::clone(&heartbeat)));
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = served.await {
+                tracing::debug!(%error, "a health check ended with an error");
+            }
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    heartbeat: Arc<Heartbeat>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, text) = match (request.uri().path(), heartbeat.is_alive()) {
+        ("/healthz", true) => (StatusCode::OK, "OK"),
+        ("/healthz", false) => (StatusCode::SERVICE_UNAVAILABLE, "the control loop stands still"),
+        _ => (StatusCode::NOT_FOUND, "only /healthz is here"),
+    };
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    Ok(response)
+}

@@ -1,0 +1,14 @@
+//! This node's part in the cluster: its session, the election, its lease, and
+//! its registration, all on a thread and runtime of their own so that nothing
+//! in the path of messages can starve them.
+
+mod campaign;
+mod control;
+mod election;
+mod epoch_file;
+mod health;
+mod membership;
+
+pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, View};
+pub use epoch_file::{EpochFile, EpochFileError};
+pub use health::Heartbeat;

@@ -1,0 +1,74 @@
+//! How a call to Consul can fail.
+
+use thiserror::Error;
+
+/// A call without an answer that can be used. Unless it says otherwise, the
+/// call may have taken effect.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The client could not be set up.
+    #[error("set up the client for Consul")]
+    Setup(#[source] reqwest::Error),
+    /// A PEM file can not be used.
+    #[error("use {file} for TLS to Consul")]
+    Pem {
+        /// The file.
+        file: String,
+        /// Why not.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No answer: refused, cut, or not in time.
+    #[error("{call}: no answer from Consul")]
+    Transport {
+        /// Method and path.
+        call: String,
+        /// Why not.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// An answer that says no.
+    #[error("{call}: Consul answered {status}: {text}")]
+    Status {
+        /// Method and path.
+        call: String,
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        text: String,
+    },
+    /// An answer of a shape that is not Consul's.
+    #[error("{call}: read Consul's answer")]
+    Shape {
+        /// Method and path.
+        call: String,
+        /// What is wrong with it.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Whether Consul says that the session of the call does not exist.
+    #[must_use]
+    pub fn is_invalid_session(&self) -> bool {
+        self.says("invalid session")
+    }
+
+    /// Whether the ACL token does not allow the call.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Status { status: 403, .. }) || self.says("Permission denied")
+    }
+
+    /// Whether a session was refused because its check is not there yet, or
+    /// not passing: up to a second after the check was registered.
+    #[must_use]
+    pub fn is_check_not_ready(&self) -> bool {
+        self.says("critical state") || self.says("Missing check")
+    }
+
+    fn says(&self, words: &str) -> bool {
+        matches!(self, Self::Status { text, .. } if text.contains(words))
+    }
+}

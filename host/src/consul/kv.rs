@@ -1,0 +1,127 @@
+//! The key-value store.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Deserializer};
+
+use super::client::{CALL, Client};
+use super::error::Error;
+
+/// A key with its value.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Entry {
+    /// The whole key.
+    pub key: String,
+    /// The bytes.
+    #[serde(default, deserialize_with = "base64")]
+    pub value: Vec<u8>,
+    /// The user's number.
+    pub flags: u64,
+    /// The session that holds the key.
+    pub session: Option<String>,
+    /// Changes with every write; restarts where Consul loses its state.
+    pub modify_index: u64,
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    STANDARD.decode(text.unwrap_or_default()).map_err(serde::de::Error::custom)
+}
+
+/// What a read showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<T> {
+    /// To wait beyond.
+    pub index: u64,
+    /// What was there.
+    pub value: T,
+}
+
+/// A wait for a change beyond an index. Consul adds up to a sixteenth of the
+/// time at random.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// What an earlier read gave; 0 returns at once.
+    pub index: u64,
+    /// At most this long.
+    pub most: Duration,
+}
+
+impl Wait {
+    pub(super) fn query(self) -> String {
+        format!("index={}&wait={}ms", self.index, self.most.as_millis())
+    }
+
+    pub(super) fn timeout(self) -> Duration {
+        self.most * 17 / 16 + Duration::from_secs(3)
+    }
+}
+
+impl Client {
+    /// The key, as the agent's servers see it; with `wait`, once it changed.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn read(&self, key: &str, wait: Option<Wait>) -> Result<Read<Option<Entry>>, Error> {
+        let (query, timeout) = match wait {
+            Some(wait) => (format!("?{}", wait.query()), wait.timeout()),
+            None => (String::new(), CALL),
+        };
+        self.get_entry(&format!("/v1/kv/{key}{query}"), timeout).await
+    }
+
+    /// The key, as a quorum of servers confirms it at a moment after the call
+    /// was made.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn read_consistent(
+        &self,
+        key: &str,
+        timeout: Duration,
+    ) -> Result<Read<Option<Entry>>, Error> {
+        self.get_entry(&format!("/v1/kv/{key}?consistent"), timeout).await
+    }
+
+    /// Writes the value under the session's lock; false if another holds it.
+    ///
+    /// # Errors
+    /// No usable answer; also if there is no such session.
+    pub async fn acquire(&self, key: &str, session: &str, value: Vec<u8>) -> Result<bool, Error> {
+        let path = format!("/v1/kv/{key}?acquire={session}");
+        self.call(Method::PUT, &path, CALL).body(value).send(&[]).await?.json().await
+    }
+
+    /// Gives the session's lock back, and replaces value and flags.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn release(
+        &self,
+        key: &str,
+        session: &str,
+        flags: u64,
+        value: Vec<u8>,
+    ) -> Result<bool, Error> {
+        let path = format!("/v1/kv/{key}?release={session}&flags={flags}");
+        self.call(Method::PUT, &path, CALL).body(value).send(&[]).await?.json().await
+    }
+
+    async fn get_entry(
+        &self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Read<Option<Entry>>, Error> {
+        let answer = self.call(Method::GET, path, timeout).send(&[StatusCode::NOT_FOUND]).await?;
+        let index = answer.index();
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(Read { index, value: None });
+        }
+        let entries: Vec<Entry> = answer.json().await?;
+        Ok(Read { index, value: entries.into_iter().next() })
+    }
+}

@@ -1,0 +1,201 @@
+//! Transactions: all of it or nothing.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::client::Client;
+use super::error::Error;
+
+/// One step of a transaction.
+#[derive(Clone, Debug)]
+pub enum Operation<'a> {
+    /// The key was last written at this index.
+    CheckIndex {
+        /// The key.
+        key: &'a str,
+        /// Its `ModifyIndex`.
+        index: u64,
+    },
+    /// There is no such key.
+    CheckNotExists {
+        /// The key.
+        key: &'a str,
+    },
+    /// The session holds the key.
+    CheckSession {
+        /// The key.
+        key: &'a str,
+        /// The session.
+        session: &'a str,
+    },
+    /// Writes if the key was last written at this index; 0: if it is absent.
+    Cas {
+        /// The key.
+        key: &'a str,
+        /// The new value.
+        value: &'a [u8],
+        /// Its `ModifyIndex`.
+        index: u64,
+    },
+    /// Writes.
+    Set {
+        /// The key.
+        key: &'a str,
+        /// The new value.
+        value: &'a [u8],
+    },
+    /// Takes the key's lock and writes.
+    Lock {
+        /// The key.
+        key: &'a str,
+        /// The new value.
+        value: &'a [u8],
+        /// The new flags.
+        flags: u64,
+        /// Who takes it.
+        session: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Wrapped<'a> {
+    #[serde(rename = "KV")]
+    kv: Wire<'a>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    verb: &'static str,
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flags: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+}
+
+impl<'a> Operation<'a> {
+    fn wire(&self) -> Wrapped<'a> {
+        let encode = |value: &[u8]| Some(STANDARD.encode(value));
+        let kv = match *self {
+            Self::CheckIndex { key, index } => {
+                Wire { verb: "check-index", key, index: Some(index), ..Wire::default() }
+            }
+            Self::CheckNotExists { key } => {
+                Wire { verb: "check-not-exists", key, ..Wire::default() }
+            }
+            Self::CheckSession { key, session } => {
+                Wire { verb: "check-session", key, session: Some(session), ..Wire::default() }
+            }
+            Self::Cas { key, value, index } => Wire {
+                verb: "cas",
+                key,
+                value: encode(value),
+                index: Some(index),
+                ..Wire::default()
+            },
+            Self::Set { key, value } => {
+                Wire { verb: "set", key, value: encode(value), ..Wire::default() }
+            }
+            Self::Lock { key, value, flags, session } => Wire {
+                verb: "lock",
+                key,
+                value: encode(value),
+                flags: Some(flags),
+                session: Some(session),
+                index: None,
+            },
+        };
+        Wrapped { kv }
+    }
+}
+
+/// How a transaction ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxnOutcome {
+    /// All steps were taken, at this index.
+    Committed {
+        /// The `ModifyIndex` of every key that was written.
+        index: u64,
+    },
+    /// No step was taken; what Consul says of those that could not be.
+    RolledBack(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    results: Option<Vec<TxnResult>>,
+    errors: Option<Vec<TxnError>>,
+}
+
+#[derive(Deserialize)]
+struct TxnResult {
+    #[serde(rename = "KV")]
+    kv: Written,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Written {
+    modify_index: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TxnError {
+    what: String,
+}
+
+impl Client {
+    /// Runs a transaction of at most 64 steps.
+    ///
+    /// # Errors
+    /// No usable answer: it may have been committed.
+    pub async fn transact(
+        &self,
+        operations: &[Operation<'_>],
+        timeout: Duration,
+    ) -> Result<TxnOutcome, Error> {
+        let body: Vec<_> = operations.iter().map(Operation::wire).collect();
+        let call = self.call(Method::PUT, "/v1/txn", timeout).json(&body);
+        let answer = call.send(&[StatusCode::CONFLICT]).await?;
+        let rolled_back = answer.status() == StatusCode::CONFLICT;
+        let answer: Answer = answer.json().await?;
+        if rolled_back {
+            let errors = answer.errors.unwrap_or_default();
+            return Ok(TxnOutcome::RolledBack(errors.into_iter().map(|e| e.what).collect()));
+        }
+        let written = answer.results.unwrap_or_default().into_iter().map(|r| r.kv.modify_index);
+        Ok(TxnOutcome::Committed { index: written.max().unwrap_or_default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_written_as_consul_reads_them() {
+        let steps = [
+            Operation::CheckNotExists { key: "c/leader" },
+            Operation::Cas { key: "c/epoch", value: b"1", index: 0 },
+            Operation::Lock { key: "c/leader", value: b"{}", flags: 1000, session: "s" },
+        ];
+        let wire: Vec<_> = steps.iter().map(Operation::wire).collect();
+        assert_eq!(
+            serde_json::to_string(&wire).unwrap(),
+            r#"[{"KV":{"Verb":"check-not-exists","Key":"c/leader"}},"#.to_owned()
+                + r#"{"KV":{"Verb":"cas","Key":"c/epoch","Value":"MQ==","Index":0}},"#
+                + r#"{"KV":{"Verb":"lock","Key":"c/leader","Value":"e30=","Flags":1000,"Session":"s"}}]"#
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! How long to wait before trying again.
+
+use std::time::Duration;
+
+/// Doubles from `first` to `most`, each wait drawn between a half of that and
+/// the whole, so that nodes do not try in step.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    first: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// Starts at `first`, never waits longer than `most`.
+    #[must_use]
+    pub const fn new(first: Duration, most: Duration) -> Self {
+        Self { first, most, next: first }
+    }
+
+    /// The next wait, at least `least`.
+    pub fn next(&mut self, least: Option<Duration>) -> Duration {
+        let whole = self.next;
+        self.next = (whole * 2).min(self.most);
+        let drawn = whole.mul_f64(rand::random_range(0.5..=1.0));
+        drawn.max(least.unwrap_or_default())
+    }
+
+    /// Begins anew after a success.
+    pub const fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_within_its_bounds_and_heeds_the_least() {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(40));
+        for whole in [10, 20, 40, 40] {
+            let wait = backoff.next(None);
+            assert!(wait >= Duration::from_millis(whole / 2), "{wait:?}");
+            assert!(wait <= Duration::from_millis(whole), "{wait:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next(None) <= Duration::from_millis(10));
+        assert_eq!(backoff.next(Some(Duration::from_secs(3))), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading a request's body, within its limits.
+
+use std::io::Read;
+
+use axum::body::{Body, HttpBody};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, EXPECT};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Problem;
+
+/// Bodies up to this size are copied, so that a short message does not keep
+/// the connection's read buffer alive while it waits.
+const COPIED: usize = 4 << 10;
+
+/// Reads and decompresses a body of at most `limit` bytes, either way.
+///
+/// # Errors
+/// The body is too large, came too slowly, broke off, or is compressed in a
+/// way that is not understood.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::TooLarge(format!(
+            "the body is larger than {limit} bytes; send it in smaller parts, or raise --max-body"
+        ))
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        if !expects_continue(headers) {
+            discard(body, limit, deadline).await;
+        }
+        return Err(too_large());
+    }
+    let bytes = match timeout_at(deadline, collect(body, limit)).await {
+        Ok(collected) => collected?.ok_or_else(too_large)?,
+        Err(_) => return Err(Problem::SlowBody),
+    };
+    match headers.get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes()) {
+        None | Some(b"" | b"identity") => Ok(bytes),
+        Some(encoding) => {
+            let encoding = String::from_utf8_lossy(encoding).to_ascii_lowercase();
+            decompress(encoding, bytes, limit).await?.ok_or_else(too_large)
+        }
+    }
+}
+
+/// Whether the client waits for a word before it sends the body. Answering
+/// then without reading is what it hopes for.
+pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Reads and forgets a body of up to `limit` bytes. Many clients take an
+/// answer that comes while they still send for a broken connection.
+pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > limit {
+                return;
+            }
+        }
+    };
+    // Whether it ended, broke off or ran out of time: the answer is the same.
+    _ = timeout_at(deadline, reading).await;
+}
+
+/// The whole body, or `None` if it is larger than the limit.
+async fn collect(mut body: Body, limit: usize) -> Result<Option<Bytes>, Problem> {
+    let mut first: Option<Bytes> = None;
+    let mut all: Option<BytesMut> = None;
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Problem::Malformed(format!("the body broke off: {error}; send it again"))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > limit {
+            return Ok(None);
+        }
+        match (&mut all, first.take()) {
+            (Some(all), _) => all.extend_from_slice(&data),
+            (None, None) => first = Some(data),
+            (None, Some(start)) => {
+                let mut joined = BytesMut::with_capacity(length.max(64 << 10));
+                joined.extend_from_slice(&start);
+                joined.extend_from_slice(&data);
+                all = Some(joined);
+            }
+        }
+    }
+    Ok(Some(match (all, first) {
+        (Some(all), _) => all.freeze(),
+        (None, Some(first)) if first.len() <= COPIED => Bytes::copy_from_slice(&first),
+        (None, first) => first.unwrap_or_default(),
+    }))
+}
+
+/// The decompressed body, or `None` if it is larger than the limit.
+async fn decompress(
+    encoding: String,
+    bytes: Bytes,
+    limit: usize,
+) -> Result<Option<Bytes>, Problem> {
+    let work = move || {
+        let mut decoded = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let result = match encoding.as_str() {
+            "gzip" | "x-gzip" => {
+                flate2::read::MultiGzDecoder::new(&*bytes).take(most).read_to_end(&mut decoded)
+            }
+            "zstd" => zstd::stream::read::Decoder::new(&*bytes)
+                .and_then(|decoder| decoder.take(most).read_to_end(&mut decoded)),
+            _ => {
+                return Err(Problem::Unsupported(format!(
+                    "the content encoding {encoding:?} is not understood; use gzip, zstd or none"
+                )));
+            }
+        };
+        match result {
+            Ok(_) if decoded.len() > limit => Ok(None),
+            Ok(_) => Ok(Some(Bytes::from(decoded))),
+            Err(error) => Err(Problem::Malformed(format!(
+                "the body is not valid {encoding}: {error}; correct it or its Content-Encoding"
+            ))),
+        }
+    };
+    // A small body may still unpack to a large one.
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Problem::Unavailable(format!("the body could not be unpacked: {error}"))),
+    }
+}

@@ -1,0 +1,19 @@
+//! What this node can do with a request right now.
+
+use std::sync::Arc;
+
+use crate::delivery::Queue;
+use crate::leader::LeaderAddress;
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// This node leads.
+    Open(Arc<Queue>),
+    /// Another one does.
+    Elsewhere(LeaderAddress),
+    /// Nobody does, as far as is known.
+    Nowhere,
+    /// This node is about to end.
+    Stopping,
+}

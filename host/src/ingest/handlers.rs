@@ -1,0 +1,263 @@
+//! What happens to a request, from its head to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Request};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{self, Problem};
+use super::decode::{self, Decoded};
+use super::door::Door;
+use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
+use super::body;
+use crate::clock::unix_nanos;
+use crate::delivery::{Outcome, Queue};
+use crate::leader::LeaderAddress;
+use crate::metrics::Metrics;
+use crate::record::{LogRecord, Text};
+
+/// Bodies from this size are decoded away from the tasks that serve others.
+const LARGE: usize = 256 << 10;
+
+/// The limits on one request.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestLimits {
+    /// Bytes of a body, also once it is decompressed.
+    pub body: usize,
+    /// From the head of a request to its answer.
+    pub request: Duration,
+}
+
+/// What every handler needs.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// Where requests go.
+    pub door: watch::Receiver<Door>,
+    /// The limits on one request.
+    pub limits: IngestLimits,
+    /// What to do when another node leads.
+    pub follower: Follower,
+    /// Hands requests on.
+    pub forwarder: Forwarder,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    /// The header value that a client has to send, if any.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// `POST /api/v1/log`: the body is the text of one message.
+pub(super) async fn log(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let answer = ingest.one(&head, body).await;
+    ingest.answer(answer, &head.headers)
+}
+
+/// `POST /api/v1/logs`: many messages in one of three formats.
+pub(super) async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let answer = ingest.many(&head, body).await;
+    ingest.answer(answer, &head.headers)
+}
+
+/// Either the queue to submit to, or the whole answer.
+enum Admitted {
+    Here(Arc<Queue>, Bytes),
+    Answered(Response),
+}
+
+impl Ingest {
+    async fn one(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
+        let deadline = Instant::now() + self.limits.request;
+        let (queue, body) = match self.admit(head, body, deadline).await? {
+            Admitted::Here(queue, body) => (queue, body),
+            Admitted::Answered(response) => return Ok(response),
+        };
+        let key = message_id(&head.headers)?;
+        let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
+            self.metrics.rejected.inc();
+        })?;
+        answer::single(self.deliver(&queue, vec![record], deadline).await?)
+    }
+
+    async fn many(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
+        let deadline = Instant::now() + self.limits.request;
+        let (queue, body) = match self.admit(head, body, deadline).await? {
+            Admitted::Here(queue, body) => (queue, body),
+            Admitted::Answered(response) => return Ok(response),
+        };
+        let Decoded { records, rejected } = Format::of(&head.headers)?.decode(body).await?;
+        self.metrics.rejected.inc_by(u64::try_from(rejected.len()).unwrap_or_default());
+        let total = records.len() + rejected.len();
+        if records.is_empty() {
+            return Ok(answer::many(queue.epoch(), total, &rejected));
+        }
+        let outcome = self.deliver(&queue, records, deadline).await?;
+        let (epoch, by_sink) = answer::settled(outcome)?;
+        Ok(answer::many(epoch, total, &Decoded::merge(rejected, by_sink)))
+    }
+
+    /// Reads the body if this node leads; deals with the request if not.
+    async fn admit(
+        &self,
+        head: &Parts,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<Admitted, Problem> {
+        let limit = self.limits.body;
+        if self.authorization.is_some() && head.headers.get(AUTHORIZATION) != self.authorization.as_ref() {
+            body::discard(body, limit, deadline).await;
+            return Err(Problem::Unauthorized);
+        }
+        let door = self.door.borrow().clone();
+        let problem = match door {
+            Door::Open(queue) => {
+                let body = body::read(&head.headers, body, limit, deadline).await?;
+                return Ok(Admitted::Here(queue, body));
+            }
+            Door::Elsewhere(leader) => match self.elsewhere(&leader, head) {
+                Some(problem) => problem,
+                None => {
+                    let body = self.read_raw(head, body, deadline).await?;
+                    let response =
+                        self.forwarder.forward(&leader, &head.uri, &head.headers, body).await?;
+                    return Ok(Admitted::Answered(response));
+                }
+            },
+            Door::Nowhere if self.follower == Follower::Reject => Problem::NotLeader,
+            Door::Nowhere => Problem::Unavailable("no leader is known at the moment".to_owned()),
+            Door::Stopping => Problem::Stopping,
+        };
+        if !body::expects_continue(&head.headers) {
+            body::discard(body, limit, deadline).await;
+        }
+        Err(problem)
+    }
+
+    /// How a request is turned away; `None` if it is to be forwarded.
+    fn elsewhere(&self, leader: &LeaderAddress, head: &Parts) -> Option<Problem> {
+        if head.headers.contains_key(FORWARDED) {
+            let reason = "this node is not the leader, and the request was forwarded already";
+            return Some(Problem::Unavailable(reason.to_owned()));
+        }
+        match self.follower {
+            Follower::Redirect => {
+                Some(Problem::Elsewhere(self.forwarder.location(leader, &head.uri)))
+            }
+            Follower::Reject => Some(Problem::NotLeader),
+            Follower::Forward => None,
+        }
+    }
+
+    /// The body as it is, to be handed on.
+    async fn read_raw(
+        &self,
+        head: &Parts,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<Bytes, Problem> {
+        let mut headers = head.headers.clone();
+        headers.remove(axum::http::header::CONTENT_ENCODING);
+        body::read(&headers, body, self.limits.body, deadline).await
+    }
+
+    async fn deliver(
+        &self,
+        queue: &Arc<Queue>,
+        records: Vec<LogRecord>,
+        deadline: Instant,
+    ) -> Result<Outcome, Problem> {
+        let count = u64::try_from(records.len()).unwrap_or_default();
+        let mut receipt = queue.submit(records)?;
+        self.metrics.accepted.inc_by(count);
+        match timeout_at(deadline, &mut receipt).await {
+            Ok(outcome) => Ok(outcome),
+            Err(_) => Ok(receipt.give_up()),
+        }
+    }
+
+    fn answer(&self, answer: Result<Response, Problem>, asked: &HeaderMap) -> Response {
+        let mut response = answer.unwrap_or_else(|problem| {
+            match problem {
+                Problem::Full => _ = self.metrics.queue_full.inc(),
+                Problem::Unknown(_) => _ = self.metrics.unknown.inc(),
+                _ => {}
+            }
+            problem.response(asked)
+        });
+        // Once the node is stopping, every answer is the last of its connection.
+        if matches!(*self.door.borrow(), Door::Stopping) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn message_id(headers: &HeaderMap) -> Result<Option<Text>, Problem> {
+    let Some(value) = headers.get(MESSAGE_ID) else { return Ok(None) };
+    match Text::try_from(Bytes::copy_from_slice(value.as_bytes())) {
+        Ok(id) => Ok((!id.is_empty()).then_some(id)),
+        Err(_) => Err(Problem::Malformed("Sluice-Message-Id is not UTF-8".to_owned())),
+    }
+}
+
+/// The content types of many messages.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Lines,
+    Ndjson,
+    Json,
+}
+
+impl Format {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = named.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match essence.to_ascii_lowercase().as_str() {
+            "text/plain" => Ok(Self::Lines),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Ndjson),
+            "application/json" => Ok(Self::Json),
+            other => Err(Problem::Unsupported(format!(
+                "the content type {other:?} is not understood; use text/plain (a message a line), \
+                 application/x-ndjson or application/json"
+            ))),
+        }
+    }
+
+    async fn decode(self, body: Bytes) -> Result<Decoded, Problem> {
+        let observed = unix_nanos();
+        let is_large = body.len() >= LARGE;
+        let work = move || match self {
+            Self::Lines => Ok(decode::lines(&body, observed)),
+            Self::Ndjson => Ok(decode::ndjson(&body, observed)),
+            Self::Json => decode::json(body, observed),
+        };
+        if !is_large {
+            return work();
+        }
+        match tokio::task::spawn_blocking(work).await {
+            Ok(decoded) => decoded,
+            Err(error) => Err(Problem::Unavailable(format!("the body could not be decoded: {error}"))),
+        }
+    }
+}
+
+/// `POST /bench/baseline`: the same way in and out, with nothing in between.
+pub(super) async fn baseline(
+    State(ingest): State<Arc<Ingest>>,
+    request: Request<Body>,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let deadline = Instant::now() + ingest.limits.request;
+    let answer = body::read(&head.headers, body, ingest.limits.body, deadline)
+        .await
+        .map(|_| Response::new(Body::from("OK")));
+    ingest.answer(answer, &head.headers)
+}

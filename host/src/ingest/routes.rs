@@ -1,0 +1,39 @@
+//! Every route of a node.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use super::handlers::{self, Ingest};
+use crate::observe::{self, Observer};
+
+/// The routes for clients, operators and monitors. With `baseline` there is
+/// one more: `POST /bench/baseline`, which reads the body and answers `OK`, for
+/// benchmarks to compare with.
+pub fn router(ingest: Arc<Ingest>, observer: Arc<Observer>, baseline: bool) -> Router {
+    let mut accepting = Router::new()
+        .route("/api/v1/log", post(handlers::log))
+        .route("/api/v1/logs", post(handlers::logs));
+    if baseline {
+        accepting = accepting.route("/bench/baseline", post(handlers::baseline));
+    }
+    let observing = Router::new()
+        .route("/healthz", get(observe::healthz))
+        .route("/readyz", get(observe::readyz))
+        .route("/api/v1/status", get(observe::status))
+        .route("/metrics", get(observe::metrics))
+        .with_state(observer);
+    accepting
+        .with_state(ingest)
+        .merge(observing)
+        .fallback(unknown)
+}
+
+async fn unknown() -> (StatusCode, Body) {
+    let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
+                GET /readyz, GET /api/v1/status and GET /metrics";
+    (StatusCode::NOT_FOUND, Body::from(text))
+}

@@ -1,0 +1,23 @@
+//! Sluice: a highly available log sink whose last mile is a WebAssembly
+//! plugin.
+//!
+//! Two walks explain the whole program. A message: [`ingest`] → [`delivery`] →
+//! [`sink`] and back. A decision: [`consul`] → [`cluster`] and [`plugin`] →
+//! [`tenure`]. They meet in the active sink together with its lease.
+//! `docs/ARCHITECTURE.md` follows both through the files.
+
+pub mod cli;
+pub mod clock;
+pub mod cluster;
+pub mod consul;
+pub mod delivery;
+pub mod ingest;
+pub mod leader;
+pub mod lease;
+pub mod metrics;
+pub mod node;
+pub mod observe;
+pub mod plugin;
+pub mod record;
+pub mod sink;
+pub mod tenure;

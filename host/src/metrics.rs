@@ -1,0 +1,143 @@
+//! Every metric of a node, and their names.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The content type of [`Metrics::encode`]'s text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Counters that grow for the life of the process, and gauges that are set
+/// when they are read.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Records taken into the queue.
+    pub accepted: Counter,
+    /// Records that the sink confirmed and whose producer was told so.
+    pub acknowledged: Counter,
+    /// Records that were refused for good, by a decoder or by the sink.
+    pub rejected: Counter,
+    /// Records set aside.
+    pub dead_lettered: Counter,
+    /// Records offered again.
+    pub retried: Counter,
+    /// Instances of the sink that broke.
+    pub sink_restarts: Counter,
+    /// How long the calls of `write` took.
+    pub write_seconds: Histogram,
+    /// Requests that ended with 429.
+    pub queue_full: Counter,
+    /// Requests that ended with 504.
+    pub unknown: Counter,
+    /// Open client connections.
+    pub connections: Gauge,
+    queue_records: Gauge,
+    queue_bytes: Gauge,
+    leader: Gauge,
+    epoch: Gauge,
+    lease_seconds: Gauge<f64, AtomicU64>,
+    registry: Mutex<Registry>,
+}
+
+/// What gauges show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readings {
+    /// Records in the queue or being offered.
+    pub queue_records: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
+    /// Whether this node leads, its lease being valid.
+    pub leader: bool,
+    /// The highest epoch that this node knows.
+    pub epoch: u64,
+    /// How long its lease is still valid.
+    pub lease: std::time::Duration,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let metrics = Self {
+            accepted: Counter::default(),
+            acknowledged: Counter::default(),
+            rejected: Counter::default(),
+            dead_lettered: Counter::default(),
+            retried: Counter::default(),
+            sink_restarts: Counter::default(),
+            // 16 µs to 16 s.
+            write_seconds: Histogram::new(exponential_buckets(16e-6, 2.0, 21)),
+            queue_full: Counter::default(),
+            unknown: Counter::default(),
+            connections: Gauge::default(),
+            queue_records: Gauge::default(),
+            queue_bytes: Gauge::default(),
+            leader: Gauge::default(),
+            epoch: Gauge::default(),
+            lease_seconds: Gauge::default(),
+            registry: Mutex::new(Registry::with_prefix("sluice")),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let mut guard = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = &mut *guard;
+        let counters = [
+            ("records_accepted", "Records taken into the queue", &self.accepted),
+            ("records_acknowledged", "Records acknowledged to their producers", &self.acknowledged),
+            ("records_rejected", "Records refused for good", &self.rejected),
+            ("records_dead_lettered", "Records set aside", &self.dead_lettered),
+            ("records_retried", "Records offered to the sink again", &self.retried),
+            ("sink_restarts", "Instances of the sink that broke", &self.sink_restarts),
+            ("requests_queue_full", "Requests answered 429", &self.queue_full),
+            ("requests_unknown", "Requests answered 504", &self.unknown),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let gauges = [
+            ("connections", "Open client connections", &self.connections),
+            ("queue_records", "Records waiting or being offered", &self.queue_records),
+            ("queue_bytes", "Bytes waiting or being offered", &self.queue_bytes),
+            ("leader", "1 while this node may acknowledge", &self.leader),
+            ("epoch", "The highest epoch this node knows", &self.epoch),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let (write, lease) = (self.write_seconds.clone(), self.lease_seconds.clone());
+        registry.register_with_unit("sink_write", "Duration of the sink's write", Unit::Seconds, write);
+        registry.register_with_unit("lease_remaining", "How long the lease still holds", Unit::Seconds, lease);
+    }
+
+    /// The Prometheus (OpenMetrics) text, gauges as given.
+    #[must_use]
+    pub fn encode(&self, readings: Readings) -> String {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queue_records.set(signed(readings.queue_records));
+        self.queue_bytes.set(signed(readings.queue_bytes));
+        self.leader.set(i64::from(readings.leader));
+        self.epoch.set(i64::try_from(readings.epoch).unwrap_or(i64::MAX));
+        self.lease_seconds.set(readings.lease.as_secs_f64());
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
+            tracing::error!("failed to encode the metrics");
+        }
+        text
+    }
+}

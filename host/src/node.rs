@@ -1,0 +1,338 @@
+//! A whole node: the only wiring, the owner of every task, and the order in
+//! which they end.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cluster::{Control, ControlConfig, ControlError, Order};
+use crate::consul;
+use crate::delivery::{AckTrace, QueueLimits};
+use crate::ingest::{
+    Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server, ServerError,
+    ServerLimits, Tls, router,
+};
+use crate::leader::LeaderValue;
+use crate::metrics::Metrics;
+use crate::observe::{ActivePlugin, Observer, PluginName, PluginState, PluginStatus};
+use crate::plugin::{Source, SourceError};
+use crate::sink::{Engine, EngineError, Limits, NodeStdout, PrepareError, Prepared};
+use crate::tenure::{Tenures, now};
+
+/// Descriptors that are kept for everything but client connections.
+const SPARE_DESCRIPTORS: u64 = 256;
+/// The time for idle connections to end, and for stdout to take the rest.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// What clients are told instead: host, and port if other.
+    pub advertise: Option<(String, Option<u16>)>,
+    /// Where Consul's check asks.
+    pub health_listen: SocketAddr,
+    /// This node's name.
+    pub name: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Where this node keeps what must survive a restart.
+    pub data_dir: PathBuf,
+    /// The sink.
+    pub plugin: Source,
+    /// Where `file://` sinks may come from.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// What every instance of the sink may use.
+    pub sink_limits: Limits,
+    /// How a node that does not lead answers.
+    pub follower: Follower,
+    /// The lock's key.
+    pub leader_key: String,
+    /// The form of its value.
+    pub leader_value: LeaderValue,
+    /// How long a proof of leadership is good for.
+    pub lease: Duration,
+    /// The bounds on a request.
+    pub request: IngestLimits,
+    /// How long requests may take to finish when the node ends.
+    pub drain: Duration,
+    /// The bounds of the queue.
+    pub queue: QueueLimits,
+    /// The bounds on connections.
+    pub server: ServerLimits,
+    /// What clients must send as `Authorization`, if anything.
+    pub authorization: Option<HeaderValue>,
+    /// Certificate and key, for HTTPS.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where acknowledgements are audited.
+    pub trace_acks: Option<PathBuf>,
+    /// Whether the benchmark's route is there.
+    pub baseline: bool,
+    /// How to reach Consul.
+    pub consul: consul::Config,
+}
+
+/// Why a node could not start, or had to end.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The data directory can not be used.
+    #[error("{act} {}", .path.display())]
+    DataDir {
+        /// What was tried.
+        act: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// Another process uses it.
+    #[error(
+        "lock the data directory {}: another node is using it; give this one its own --name or \
+         --data-dir", .0.display()
+    )]
+    InUse(PathBuf),
+    /// The trace of acknowledgements can not be written.
+    #[error("open the trace file {}", .path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// Stdout can not be taken over.
+    #[error("take over stdout")]
+    Stdout(#[source] io::Error),
+    /// No address, certificate or key.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// No client for forwarding.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    /// No WebAssembly.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The sink can not be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The sink is none.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The control side could not start.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A part of the node ended on its own, which is a defect.
+    #[error("keep {0} running; this is a defect, please report it")]
+    Ended(&'static str),
+}
+
+/// A node that is about to serve: every socket is bound, the sink is compiled,
+/// nothing was accepted yet.
+#[derive(Debug)]
+pub struct Node {
+    config: NodeConfig,
+    /// Held for its lock.
+    _lock: File,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    stdout: NodeStdout,
+    prepared: Arc<Prepared>,
+    trace: Option<Arc<AckTrace>>,
+}
+
+impl Node {
+    /// Binds and prepares everything.
+    ///
+    /// # Errors
+    /// Says what can not be had, and names it.
+    pub async fn build(mut config: NodeConfig) -> Result<Self, NodeError> {
+        let lock = lock_data_dir(&config.data_dir)?;
+        let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
+        let tls = config.tls.as_ref().map(|(certificate, key)| Tls::from_files(certificate, key));
+        let tls = tls.transpose()?;
+        config.server.connections = bound_connections(config.server.connections);
+        let listener = Server::listen(config.listen).await?;
+        let stdout = rustix::io::dup(rustix::stdio::stdout())
+            .map_err(io::Error::from)
+            .and_then(NodeStdout::new)
+            .map_err(NodeError::Stdout)?;
+        let engine = Engine::new()?;
+        let (component, identity) = config.plugin.read(&config.plugin_dirs)?;
+        let prepared = Prepared::compile(
+            &engine,
+            &component,
+            identity,
+            String::new(),
+            config.sink_limits,
+            stdout.clone(),
+        )?;
+        Ok(Self { config, _lock: lock, listener, tls, stdout, prepared: Arc::new(prepared), trace })
+    }
+
+    /// The address that clients can connect to.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
+    /// Serves until `stop` ends, then drains and lets go of everything.
+    ///
+    /// # Errors
+    /// The node could not start, or a part of it ended on its own.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let Self { config, _lock, listener, tls, stdout, prepared, trace } = self;
+        let metrics = Arc::new(Metrics::new());
+        let plugin_status = plugin_status(&prepared);
+        let (plugin_in, plugin) = watch::channel(plugin_status);
+        let listen = listener.local_addr().unwrap_or(config.listen);
+        let (_node_state_in, node_state) = watch::channel(node_state(&config, &prepared));
+        let mut control = Control::start(control_config(&config, listen), node_state)?;
+        let controls = control.controls.clone();
+        let forwarder =
+            Forwarder::new(controls.peers.clone(), tls.is_some(), config.request.request)?;
+        let (door_in, door) = watch::channel(Door::Nowhere);
+        let (stop_in, stopping) = watch::channel(false);
+        let tenures = Tenures {
+            role: controls.role.clone(),
+            stop: stopping,
+            drain: config.drain,
+            door: door_in,
+            prepared,
+            plugin: plugin_in,
+            orders: control.orders(),
+            limits: config.queue,
+            metrics: Arc::clone(&metrics),
+            trace,
+        };
+        let ingest = Ingest {
+            door: door.clone(),
+            limits: config.request,
+            follower: config.follower,
+            forwarder,
+            metrics: Arc::clone(&metrics),
+            authorization: config.authorization,
+        };
+        let observer =
+            Observer { node: config.name, controls, door, plugin, metrics: Arc::clone(&metrics) };
+        let router = router(Arc::new(ingest), Arc::new(observer), config.baseline);
+        let server = Server::start(listener, router, tls, config.server, metrics);
+        let mut tenures = tokio::spawn(tenures.run());
+        control.order(Order::Able(true)).await;
+
+        let ended = tokio::select! {
+            () = stop => None,
+            _ = &mut tenures => Some("the delivery of messages"),
+            () = control.ended() => Some("the control thread"),
+        };
+        tracing::info!("stopping");
+        // First no new work, then what was begun, then the lock, so that the
+        // next leader starts as soon as this one has finished.
+        server.close();
+        stop_in.send_replace(true);
+        if ended != Some("the delivery of messages")
+            && let Err(error) = tenures.await
+        {
+            tracing::error!(%error, "the delivery of messages ended unexpectedly");
+        }
+        control.shutdown().await;
+        server.leave(LEAVING).await;
+        if !stdout.drained(LEAVING).await {
+            tracing::warn!("stdout did not take everything that the sink wrote");
+        }
+        stdout.close();
+        match ended {
+            None => Ok(()),
+            Some(part) => Err(NodeError::Ended(part)),
+        }
+    }
+}
+
+fn plugin_status(prepared: &Prepared) -> PluginStatus {
+    let PluginName { source, sha256 } = PluginName::from(prepared.identity());
+    PluginStatus {
+        desired: prepared.identity().into(),
+        active: ActivePlugin { source, sha256, state: PluginState::Prepared, since: now() },
+        error: None,
+    }
+}
+
+/// What this node's own key in Consul says.
+fn node_state(config: &NodeConfig, prepared: &Prepared) -> String {
+    serde_json::json!({
+        "node": config.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "plugin": PluginName::from(prepared.identity()),
+        "state": PluginState::Prepared,
+        "error": null,
+    })
+    .to_string()
+}
+
+fn control_config(config: &NodeConfig, listen: SocketAddr) -> ControlConfig {
+    ControlConfig {
+        consul: config.consul.clone(),
+        cluster: config.cluster.clone(),
+        node: config.name.clone(),
+        listen,
+        advertise: config.advertise.clone(),
+        health_listen: config.health_listen,
+        leader_key: config.leader_key.clone(),
+        leader_value: config.leader_value,
+        lease: config.lease,
+        data_dir: config.data_dir.clone(),
+    }
+}
+
+fn lock_data_dir(path: &Path) -> Result<File, NodeError> {
+    let error = |act| {
+        let path = path.to_owned();
+        move |cause| NodeError::DataDir { act, path, cause }
+    };
+    fs::create_dir_all(path).map_err(error("create the data directory"))?;
+    let lock = File::create(path.join("lock")).map_err(error("write to the data directory"))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(NodeError::InUse(path.to_owned())),
+        Err(errno) => Err(error("lock the data directory")(errno.into())),
+    }
+}
+
+fn open_trace(path: &Path) -> Result<Arc<AckTrace>, NodeError> {
+    AckTrace::append_to(path)
+        .map(Arc::new)
+        .map_err(|cause| NodeError::Trace { path: path.to_owned(), cause })
+}
+
+/// Raises the limit on descriptors as far as it goes, and keeps the number of
+/// client connections so far below it that nothing else runs out of them.
+fn bound_connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "could not raise the limit on open files");
+    }
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1));
+    let bounded = wanted.min(most.unwrap_or(usize::MAX));
+    if bounded < wanted {
+        tracing::warn!(
+            wanted,
+            bounded,
+            descriptors,
+            "fewer connections than --max-connections, for lack of file descriptors (ulimit -n)"
+        );
+    }
+    bounded
+}

@@ -1,0 +1,158 @@
+//! Where a component comes from.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::sink::Identity;
+
+/// The default sink, built with this binary.
+const STDOUT: &[u8] = include_bytes!(env!("SLUICE_BUILTIN_STDOUT"));
+
+/// A source as people write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `builtin:stdout`.
+    Builtin(Builtin),
+    /// `file:///absolute/path.wasm`.
+    File(PathBuf),
+}
+
+/// The sinks inside the binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// A line a record on stdout.
+    Stdout,
+}
+
+/// Why a component can not be had.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// Not a source.
+    #[error(
+        "read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm"
+    )]
+    Unknown(String),
+    /// The file is not in a directory that plugins may come from.
+    #[error(
+        "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
+         start the node with --plugin-dir {}",
+        .file.display(), list(.allowed), .file.parent().unwrap_or(.file).display()
+    )]
+    Elsewhere {
+        /// The file.
+        file: PathBuf,
+        /// The directories.
+        allowed: Vec<PathBuf>,
+    },
+    /// The file can not be read.
+    #[error("read the plugin {}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+fn list(directories: &[PathBuf]) -> String {
+    directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        let text = text.trim();
+        match text.split_once(':') {
+            Some(("builtin", "stdout")) => Ok(Self::Builtin(Builtin::Stdout)),
+            Some(("file", path)) => match path.strip_prefix("//") {
+                Some(path) if path.starts_with('/') => Ok(Self::File(path.into())),
+                _ => Err(SourceError::Unknown(text.to_owned())),
+            },
+            _ => Err(SourceError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(Builtin::Stdout) => f.write_str("builtin:stdout"),
+            Self::File(path) => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
+impl Source {
+    /// The component's bytes and identity. Files must lie below one of the
+    /// directories, links resolved.
+    ///
+    /// # Errors
+    /// Says what to change.
+    pub fn read(&self, plugin_dirs: &[PathBuf]) -> Result<(Cow<'static, [u8]>, Identity), SourceError> {
+        let bytes = match self {
+            Self::Builtin(Builtin::Stdout) => Cow::Borrowed(STDOUT),
+            Self::File(file) => Cow::Owned(read_below(file, plugin_dirs)?),
+        };
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok((bytes, Identity { source: self.to_string(), sha256 }))
+    }
+}
+
+fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
+    let read_error = |cause| SourceError::Read { file: file.to_owned(), cause };
+    let real = fs::canonicalize(file).map_err(read_error)?;
+    let is_below = |directory: &PathBuf| fs::canonicalize(directory).is_ok_and(|d| real.starts_with(d));
+    if !plugin_dirs.iter().any(is_below) {
+        let (file, allowed) = (file.to_owned(), plugin_dirs.to_vec());
+        return Err(SourceError::Elsewhere { file, allowed });
+    }
+    fs::read(&real).map_err(read_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_as_people_write_them() {
+        assert_eq!(" builtin:stdout\n".parse::<Source>().unwrap(), Source::Builtin(Builtin::Stdout));
+        let file: Source = "file:///plugins/a.wasm".parse().unwrap();
+        assert_eq!(file, Source::File("/plugins/a.wasm".into()));
+        assert_eq!(file.to_string(), "file:///plugins/a.wasm");
+        for wrong in ["", "stdout", "builtin:none", "file://relative.wasm", "ftp://x"] {
+            let error = wrong.parse::<Source>().unwrap_err().to_string();
+            assert!(error.contains("builtin:stdout"), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_come_from_the_plugin_directories_only() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("secret");
+        fs::write(&secret, "x").unwrap();
+        fs::write(inside.path().join("a.wasm"), "a").unwrap();
+        std::os::unix::fs::symlink(&secret, inside.path().join("link.wasm")).unwrap();
+        let allowed = [inside.path().to_owned()];
+        let read = |file: PathBuf| Source::File(file).read(&allowed);
+        assert_eq!(&*read(inside.path().join("a.wasm")).unwrap().0, b"a");
+        for file in [secret, inside.path().join("link.wasm"), inside.path().join("../secret")] {
+            assert!(read(file).is_err());
+        }
+    }
+
+    #[test]
+    fn the_builtin_sink_is_a_component() {
+        let (bytes, identity) = Source::Builtin(Builtin::Stdout).read(&[]).unwrap();
+        assert!(bytes.starts_with(b"\0asm"));
+        assert_eq!(identity.sha256.len(), 64);
+    }
+}

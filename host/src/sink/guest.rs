@@ -1,0 +1,92 @@
+//! What one instance owns on the host's side of the border.
+
+use std::time::Instant;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::stderr::LoggedStderr;
+use super::stdout::InstanceStdout;
+
+/// The most entries that a guest's tables may hold together, each a pointer's
+/// size on the host.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// The data of a store.
+pub(crate) struct Guest {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) memory: MemoryLimit,
+    /// When the running call is to be stopped.
+    pub(super) deadline: Instant,
+}
+
+impl Guest {
+    /// A guest with clocks, random numbers, stdout and stderr, and nothing else.
+    pub(super) fn new(name: &str, memory_limit: usize, stdout: InstanceStdout) -> Self {
+        let wasi = WasiCtxBuilder::new()
+            .stdout(stdout)
+            .stderr(LoggedStderr::new(name))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
+        Self {
+            wasi,
+            table: ResourceTable::new(),
+            memory: MemoryLimit { limit: memory_limit, used: 0, was_hit: false },
+            deadline: Instant::now(),
+        }
+    }
+
+    /// Called at every tick while the guest computes.
+    #[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
+    pub(super) fn tick(cx: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
+        Ok(if Instant::now() >= cx.data().deadline {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::Yield(1)
+        })
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Refuses memory beyond the limit, over all memories of the instance, and
+/// remembers that it did.
+pub(super) struct MemoryLimit {
+    pub(super) limit: usize,
+    used: usize,
+    pub(super) was_hit: bool,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let grown = self.used.saturating_add(desired.saturating_sub(current));
+        if grown > self.limit {
+            self.was_hit = true;
+            return Ok(false);
+        }
+        self.used = grown;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}

@@ -1,0 +1,159 @@
+//! One running sink: a store, its bindings, and the deadline around each call.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Store, Trap};
+
+use super::bindings::{Delivery, LogSink, LogSinkPre};
+use super::engine::TICK;
+use super::guest::Guest;
+use super::lower;
+use super::outcome::{Broken, Failure, Refusal, WriteError};
+use super::prepared::Limits;
+use super::stdout::InstanceStdout;
+use crate::record::LogRecord;
+
+/// What surrounds a batch, as the WIT's `delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The leader's epoch.
+    pub epoch: u64,
+    /// 1 for the first.
+    pub number: u32,
+}
+
+/// An opened sink. After an error that is [`Broken`] it must be dropped; so it
+/// must after a call whose future was dropped before it ended.
+pub struct Instance {
+    store: Store<Guest>,
+    sink: LogSink,
+    stdout: InstanceStdout,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(super) async fn open(
+        pre: &LogSinkPre<Guest>,
+        mut guest: Guest,
+        stdout: InstanceStdout,
+        limits: Limits,
+        config: &str,
+    ) -> Result<Self, WriteError> {
+        guest.deadline = Instant::now() + limits.call;
+        let mut store = Store::new(pre.engine(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.epoch_deadline_callback(Guest::tick);
+        store.set_epoch_deadline(1);
+        // A start function may already compute or trap.
+        let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
+        let sink = classify(instantiated, &store, limits.call)?;
+        let mut instance = Self { store, sink, stdout, limits };
+        instance.arm();
+        let Self { store, sink, .. } = &mut instance;
+        let opened =
+            within(limits.call, sink.sluice_sink_sink().call_open(&mut *store, config)).await;
+        classify(opened, store, limits.call)?.map_err(lower::failure)?;
+        instance.flushed().await?;
+        Ok(instance)
+    }
+
+    /// Offers a batch. Ok means that every record which is not refused is safe
+    /// as far as the sink can tell, and that what it wrote to stdout has left
+    /// the node.
+    ///
+    /// # Errors
+    /// What the sink answered for the whole batch, or how it broke.
+    pub async fn write(
+        &mut self,
+        attempt: Attempt,
+        batch: &[LogRecord],
+    ) -> Result<Vec<Refusal>, WriteError> {
+        self.arm();
+        let Self { store, sink, .. } = self;
+        let delivery = Delivery { epoch: attempt.epoch, attempt: attempt.number };
+        let attributes = lower::attributes(batch);
+        let records = lower::records(batch, &attributes);
+        let call = sink.sluice_sink_sink().call_write(&mut *store, delivery, &records);
+        let written = within(self.limits.call, call).await;
+        let refused = classify(written, store, self.limits.call)?.map_err(lower::failure)?;
+        self.flushed().await?;
+        lower::refusals(refused, batch.len())
+    }
+
+    /// Tells the sink that no more writes follow, and ends it.
+    ///
+    /// # Errors
+    /// How it broke; nothing depends on it.
+    pub async fn close(mut self) -> Result<(), WriteError> {
+        self.arm();
+        let limit = self.limits.call;
+        let Self { store, sink, .. } = &mut self;
+        let closed = within(limit, sink.sluice_sink_sink().call_close(&mut *store)).await;
+        classify(closed, store, limit)?;
+        self.flushed().await?;
+        Ok(())
+    }
+
+    /// Starts the clock of a call.
+    fn arm(&mut self) {
+        self.store.data_mut().deadline = Instant::now() + self.limits.call;
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Waits until what the instance wrote to stdout has left the node, so
+    /// that no sink can forget to flush.
+    async fn flushed(&mut self) -> Result<(), WriteError> {
+        let deadline = self.store.data().deadline;
+        match tokio::time::timeout_at(deadline.into(), self.stdout.flushed()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let reason = format!("write to the node's stdout: {error}");
+                Err(Failure::Retryable { reason, after: None }.into())
+            }
+            Err(_) => Err(Broken::Stuck(self.limits.call).into()),
+        }
+    }
+}
+
+/// Bounds a call that waits for the host; the epoch bounds one that computes.
+/// The two ticks more let the epoch be the one to speak when it applies.
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Option<wasmtime::Result<T>> {
+    tokio::time::timeout(limit + 2 * TICK, call).await.ok()
+}
+
+fn classify<T>(
+    ended: Option<wasmtime::Result<T>>,
+    store: &Store<Guest>,
+    limit: Duration,
+) -> Result<T, Broken> {
+    let error = match ended {
+        None => return Err(Broken::Stuck(limit)),
+        Some(Ok(value)) => return Ok(value),
+        Some(Err(error)) => error,
+    };
+    let memory = &store.data().memory;
+    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        Err(Broken::Spinning(limit))
+    } else if memory.was_hit {
+        Err(Broken::OutOfMemory { limit: memory.limit, cause: cause(&error) })
+    } else {
+        Err(Broken::Trapped(cause(&error)))
+    }
+}
+
+/// The last link of the chain says what happened; the ones before it are the
+/// guest's backtrace, which goes to the log.
+fn cause(error: &wasmtime::Error) -> String {
+    tracing::debug!(trap = format!("{error:#}"), "a sink trapped");
+    error.root_cause().to_string()
+}

@@ -1,0 +1,21 @@
+//! The sandbox: one component, run as instances that can be thrown away.
+//!
+//! [`Engine`] compiles a component into a [`Prepared`] sink; that opens
+//! [`Instance`]s, each with a store of its own. Every call has a deadline and
+//! a memory limit, and an instance that broke is dropped, never used again.
+
+mod bindings;
+mod engine;
+mod guest;
+mod instance;
+mod lower;
+mod outcome;
+mod prepared;
+mod stderr;
+mod stdout;
+
+pub use engine::{Engine, EngineError};
+pub use instance::{Attempt, Instance};
+pub use outcome::{Broken, Failure, Refusal, WriteError};
+pub use prepared::{Identity, Limits, PrepareError, Prepared};
+pub use stdout::NodeStdout;

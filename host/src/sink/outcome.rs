@@ -1,0 +1,78 @@
+//! How a call into a sink can end.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// What a sink answered for a record or a batch that it did not take.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Failure {
+    /// Offer it again.
+    #[error("{reason}")]
+    Retryable {
+        /// In the sink's words.
+        reason: String,
+        /// Not sooner than after this.
+        after: Option<Duration>,
+    },
+    /// Never offer it again.
+    #[error("{0}")]
+    Permanent(String),
+    /// The destination knows a later leader.
+    #[error("fenced: {0}")]
+    Fenced(String),
+}
+
+/// One record of a batch that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its place in the batch.
+    pub index: usize,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Why an instance can not be used any more.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Broken {
+    /// Its code trapped: a panic, an abort, an access out of bounds.
+    #[error("the sink trapped: {0}")]
+    Trapped(String),
+    /// Its code was still running when the call's time was over.
+    #[error("the sink was still computing after {} ms", .0.as_millis())]
+    Spinning(Duration),
+    /// It was waiting for the host (stdout, a file) when the time was over.
+    #[error("the sink was still waiting for its output after {} ms", .0.as_millis())]
+    Stuck(Duration),
+    /// It wanted more memory than it may have.
+    #[error("the sink hit its memory limit of {} MiB and trapped: {cause}", .limit >> 20)]
+    OutOfMemory {
+        /// The limit in bytes.
+        limit: usize,
+        /// The trap that followed.
+        cause: String,
+    },
+    /// It broke a promise of the WIT.
+    #[error("the sink broke its contract: {0}")]
+    Contract(String),
+}
+
+impl Broken {
+    /// Whether the records of the call may be what broke it: it was stopped in
+    /// its own code, not while it waited for the outside.
+    #[must_use]
+    pub const fn suspects_records(&self) -> bool {
+        !matches!(self, Self::Stuck(_))
+    }
+}
+
+/// Why a call was not ok.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum WriteError {
+    /// The sink said so, and lives on.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The instance is gone.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}

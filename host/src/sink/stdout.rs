@@ -1,0 +1,430 @@
+//! The node's stdout, shared by all instances of all sinks.
+//!
+//! WASI's own stdout writes from the guest's thread: a full pipe would block a
+//! worker where no deadline reaches. So the node owns fd 1: guests write into
+//! a bounded buffer, one thread carries it to the descriptor, and a flush is
+//! done when the bytes have reached it. An instance's line is never glued to
+//! another's: a line that its writer leaves unfinished is ended first.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// How many bytes may wait for the descriptor. A guest that finds it full
+/// waits; so this bounds memory, not the size of a batch.
+const CAPACITY: usize = 1 << 20;
+/// The most that the thread takes at once, so that what a dropped instance
+/// left behind can still be taken back.
+const SLICE: usize = 64 << 10;
+
+/// The one way to the node's stdout.
+#[derive(Clone, Debug)]
+pub struct NodeStdout(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes the thread.
+    work: Condvar,
+    /// Wakes the instances.
+    progress: Notify,
+    next_instance: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    chunks: VecDeque<Chunk>,
+    /// Bytes in `chunks` and in the thread's hands.
+    buffered: usize,
+    instances: HashMap<u64, Account>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    instance: u64,
+    bytes: Bytes,
+    /// The instance is gone: end its line if it is unfinished.
+    last: bool,
+}
+
+/// What an instance has under way.
+#[derive(Debug, Default)]
+struct Account {
+    unwritten: usize,
+    error: Option<io::ErrorKind>,
+}
+
+impl NodeStdout {
+    /// Takes over a descriptor (fd 1 in a node) and starts its thread, which
+    /// ends when the last handle is gone and all is written.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            progress: Notify::new(),
+            next_instance: AtomicU64::new(0),
+        });
+        let writer = Writer { descriptor, shared: Arc::clone(&shared), unfinished: None };
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || writer.run())?;
+        Ok(Self(shared))
+    }
+
+    /// A stream for one instance.
+    pub(super) fn for_instance(&self) -> InstanceStdout {
+        let id = self.0.next_instance.fetch_add(1, Ordering::Relaxed);
+        self.0.lock().instances.insert(id, Account::default());
+        InstanceStdout(Arc::new(Handle { shared: Arc::clone(&self.0), id }))
+    }
+
+    /// Waits until everything is written, at most `limit`; false if it is not.
+    pub async fn drained(&self, limit: Duration) -> bool {
+        let drained = async {
+            loop {
+                let progress = self.0.progress.notified();
+                if self.0.lock().buffered == 0 {
+                    return;
+                }
+                progress.await;
+            }
+        };
+        tokio::time::timeout(limit, drained).await.is_ok()
+    }
+
+    /// Lets the thread end once everything is written.
+    pub fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.work.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The stdout of one instance.
+#[derive(Clone, Debug)]
+pub(super) struct InstanceStdout(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl InstanceStdout {
+    /// Waits until all that the instance wrote has reached the descriptor.
+    pub(super) async fn flushed(&self) -> io::Result<()> {
+        loop {
+            let progress = self.0.shared.progress.notified();
+            {
+                let mut state = self.0.shared.lock();
+                let Some(account) = state.instances.get_mut(&self.0.id) else { return Ok(()) };
+                if let Some(kind) = account.error.take() {
+                    return Err(kind.into());
+                }
+                if account.unwritten == 0 {
+                    return Ok(());
+                }
+            }
+            progress.await;
+        }
+    }
+}
+
+impl Drop for Handle {
+    /// What the instance wrote and nobody waited for was never acknowledged:
+    /// it is taken back as far as it has not been handed to the descriptor.
+    fn drop(&mut self) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        state.instances.remove(&self.id);
+        let before: usize = state.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        state.chunks.retain(|chunk| chunk.instance != self.id);
+        let after: usize = state.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        state.buffered -= before - after;
+        state.chunks.push_back(Chunk { instance: self.id, bytes: Bytes::new(), last: true });
+        drop(guard);
+        self.shared.work.notify_one();
+        self.shared.progress.notify_waiters();
+    }
+}
+
+impl IsTerminal for InstanceStdout {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for InstanceStdout {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        // Only preview 3 asks for this form, which is not linked.
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Stream { stdout: self.clone(), flushing: false })
+    }
+}
+
+/// A guest's own handle on its stdout.
+struct Stream {
+    stdout: InstanceStdout,
+    /// A flush was asked for: no permit before it is done.
+    flushing: bool,
+}
+
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let Handle { shared, id } = &*self.stdout.0;
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        let Some(account) = state.instances.get_mut(id) else { return Err(StreamError::Closed) };
+        account.unwritten += bytes.len();
+        state.buffered += bytes.len();
+        state.chunks.push_back(Chunk { instance: *id, bytes, last: false });
+        drop(guard);
+        shared.work.notify_one();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.flushing = true;
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        let Handle { shared, id } = &*self.stdout.0;
+        let mut state = shared.lock();
+        let free = CAPACITY.saturating_sub(state.buffered);
+        let Some(account) = state.instances.get_mut(id) else { return Err(StreamError::Closed) };
+        if let Some(kind) = account.error.take() {
+            self.flushing = false;
+            return Err(StreamError::LastOperationFailed(io::Error::from(kind).into()));
+        }
+        if self.flushing && account.unwritten > 0 {
+            return Ok(0);
+        }
+        self.flushing = false;
+        Ok(free)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {
+        let shared = Arc::clone(&self.stdout.0.shared);
+        loop {
+            let progress = shared.progress.notified();
+            {
+                let state = shared.lock();
+                let full = state.buffered >= CAPACITY;
+                let ready = state.instances.get(&self.stdout.0.id).is_none_or(|account| {
+                    account.error.is_some() || !(full || self.flushing && account.unwritten > 0)
+                });
+                if ready {
+                    return;
+                }
+            }
+            progress.await;
+        }
+    }
+}
+
+/// The thread that owns the descriptor.
+struct Writer {
+    descriptor: OwnedFd,
+    shared: Arc<Shared>,
+    /// The instance whose line was begun on the descriptor and not ended.
+    unfinished: Option<u64>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Some(chunk) = self.next() {
+            let result = self.carry(&chunk);
+            if let Err(error) = &result {
+                tracing::warn!(%error, "could not write to stdout");
+            }
+            self.settle(&chunk, result);
+        }
+    }
+
+    /// The next piece of work, at most [`SLICE`] bytes; `None` at the end.
+    fn next(&self) -> Option<Chunk> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(front) = state.chunks.front_mut() {
+                if front.bytes.len() <= SLICE {
+                    return state.chunks.pop_front();
+                }
+                let (instance, bytes) = (front.instance, front.bytes.split_to(SLICE));
+                return Some(Chunk { instance, bytes, last: false });
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn carry(&mut self, chunk: &Chunk) -> io::Result<()> {
+        if chunk.last {
+            if self.unfinished == Some(chunk.instance) {
+                self.end_line()?;
+            }
+            return Ok(());
+        }
+        if self.unfinished.is_some_and(|instance| instance != chunk.instance) {
+            self.end_line()?;
+        }
+        let mut rest = &chunk.bytes[..];
+        while !rest.is_empty() {
+            let written = self.write(rest)?;
+            let (done, later) = rest.split_at(written.min(rest.len()));
+            self.unfinished = (done.last() != Some(&b'\n')).then_some(chunk.instance);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> io::Result<()> {
+        while self.write(b"\n")? == 0 {}
+        self.unfinished = None;
+        Ok(())
+    }
+
+    /// One write, waiting where the descriptor is full; it may have been made
+    /// non-blocking by whoever shares it.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(&self.descriptor, bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => return Ok(written),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let fd = self.descriptor.as_fd();
+                    match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Tells the instance how its bytes fared. After an error nothing more of
+    /// what it has buffered is written: it is told once and begins anew.
+    fn settle(&self, chunk: &Chunk, result: io::Result<()>) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        state.buffered -= chunk.bytes.len();
+        if let Some(account) = state.instances.get_mut(&chunk.instance) {
+            account.unwritten -= chunk.bytes.len();
+            if let Err(error) = result {
+                account.error = Some(error.kind());
+                state.chunks.retain(|queued| queued.instance != chunk.instance);
+                state.buffered -= account.unwritten;
+                account.unwritten = 0;
+            }
+        }
+        drop(guard);
+        self.shared.progress.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn stdout() -> (NodeStdout, io::PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        (NodeStdout::new(writer.into()).unwrap(), reader)
+    }
+
+    async fn put(stream: &mut Box<dyn OutputStream>, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let permit = stream.write_ready().await.unwrap().min(bytes.len());
+            stream.write(Bytes::copy_from_slice(&bytes[..permit])).unwrap();
+            bytes = &bytes[permit..];
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_two_instances_are_never_glued() {
+        let (stdout, mut reader) = stdout();
+        let (one, other) = (stdout.for_instance(), stdout.for_instance());
+        put(&mut one.p2_stream(), b"half of one").await;
+        one.flushed().await.unwrap();
+        put(&mut other.p2_stream(), b"other\n").await;
+        put(&mut one.p2_stream(), b"whole\nagain half").await;
+        one.flushed().await.unwrap();
+        drop(one);
+        other.flushed().await.unwrap();
+        drop(other);
+        stdout.close();
+        drop(stdout);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "half of one\nother\nwhole\nagain half\n");
+    }
+
+    #[tokio::test]
+    async fn a_full_pipe_gives_no_permit_and_what_is_dropped_is_taken_back() {
+        let (stdout, mut reader) = stdout();
+        let one = stdout.for_instance();
+        let mut stream = one.p2_stream();
+        loop {
+            match stream.check_write().unwrap() {
+                0 => break,
+                permit => stream.write(vec![b'x'; permit].into()).unwrap(),
+            }
+        }
+        assert!(!stdout.drained(Duration::from_millis(20)).await);
+        drop((stream, one));
+        let other = stdout.for_instance();
+        let drain = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        put(&mut other.p2_stream(), b"after\n").await;
+        other.flushed().await.unwrap();
+        stdout.close();
+        let bytes = drain.join().unwrap();
+        assert!(bytes.len() <= (64 << 10) + SLICE + 7, "{} bytes", bytes.len());
+        assert!(bytes.ends_with(b"x\nafter\n"));
+    }
+
+    #[tokio::test]
+    async fn a_closed_reader_is_an_error_and_not_the_end() {
+        let (stdout, reader) = stdout();
+        drop(reader);
+        let one = stdout.for_instance();
+        put(&mut one.p2_stream(), b"lost\n").await;
+        assert_eq!(one.flushed().await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        put(&mut one.p2_stream(), b"lost too\n").await;
+        assert_eq!(one.flushed().await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,225 @@
+//! What the data side does as the node's role changes: it opens the door to
+//! requests and runs the sink while this node leads, and shuts the door when
+//! it does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::cluster::{Order, Role};
+use crate::delivery::{
+    AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, QueueLimits,
+};
+use crate::ingest::Door;
+use crate::lease::Lease;
+use crate::metrics::Metrics;
+use crate::observe::{ActivePlugin, PluginState, PluginStatus};
+use crate::sink::{Failure, Prepared, WriteError};
+
+/// A sink that does not open for so long makes the node step down.
+const OPENING: Duration = Duration::from_secs(5);
+/// How long a node leaves the lock to others after its sink failed, or after
+/// it was fenced.
+const STAY_OUT: Duration = Duration::from_secs(30);
+/// The time for a sink's `close` when the tenure is over.
+const CLOSING: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Runs the sink whenever this node leads.
+#[derive(Debug)]
+pub struct Tenures {
+    /// What this node is to the cluster.
+    pub role: watch::Receiver<Role>,
+    /// Becomes true when the node is to end.
+    pub stop: watch::Receiver<bool>,
+    /// How long requests may take to finish then.
+    pub drain: Duration,
+    /// Where requests go.
+    pub door: watch::Sender<Door>,
+    /// The sink.
+    pub prepared: Arc<Prepared>,
+    /// What is shown of it.
+    pub plugin: watch::Sender<PluginStatus>,
+    /// Tells the control side to step down.
+    pub orders: mpsc::Sender<Order>,
+    /// The bounds of a tenure's queue.
+    pub limits: QueueLimits,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    /// Audits acknowledgements.
+    pub trace: Option<Arc<AckTrace>>,
+}
+
+impl Tenures {
+    /// Runs until the node is to end and what was accepted is settled.
+    pub async fn run(mut self) {
+        while !*self.stop.borrow() {
+            let role = self.role.borrow_and_update().clone();
+            match role {
+                Role::Leader(lease) => self.lead(lease).await,
+                Role::Follower { leader } => {
+                    self.door.send_replace(leader.map_or(Door::Nowhere, Door::Elsewhere));
+                    self.wait_for_change().await;
+                }
+            }
+        }
+        self.door.send_replace(Door::Stopping);
+    }
+
+    async fn wait_for_change(&mut self) {
+        tokio::select! {
+            changed = self.role.changed() => if changed.is_err() {
+                // The control side is gone; the node ends with it.
+                stopped(&mut self.stop).await;
+            },
+            () = stopped(&mut self.stop) => {}
+        }
+    }
+
+    /// One tenure, from the door's opening to the last outcome.
+    async fn lead(&mut self, lease: Arc<Lease>) {
+        let queue = Queue::new(lease.epoch(), self.limits);
+        self.door.send_replace(Door::Open(Arc::clone(&queue)));
+        let mut stop = self.stop.clone();
+        let sink = tokio::select! {
+            sink = self.open() => sink,
+            () = lease.revoked() => None,
+            () = stopped(&mut stop) => None,
+        };
+        match sink {
+            Some(sink) => self.deliver(&lease, &queue, sink).await,
+            // The sink failed: leave it to another node.
+            None if !*stop.borrow() => self.step_down(&lease).await,
+            None => {}
+        }
+        if *stop.borrow() {
+            self.door.send_replace(Door::Stopping);
+        }
+        queue.fail("the node is no longer the leader");
+        self.show(PluginState::Prepared, None);
+        // Until the control side publishes what comes next.
+        if !*stop.borrow() {
+            lease.revoked().await;
+            self.until_role_changed(&lease).await;
+        }
+    }
+
+    /// The role may still show the tenure that has just ended.
+    async fn until_role_changed(&mut self, ended: &Arc<Lease>) {
+        let same = |role: &Role| matches!(role, Role::Leader(lease) if Arc::ptr_eq(lease, ended));
+        let mut stop = self.stop.clone();
+        let changed = async {
+            // The control side is gone: the node ends with it.
+            if self.role.wait_for(|role| !same(role)).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = stopped(&mut stop) => {}
+        }
+    }
+
+    async fn deliver(&mut self, lease: &Arc<Lease>, queue: &Arc<Queue>, sink: ActiveSink) {
+        self.show(PluginState::Running, None);
+        let mut dispatcher = Dispatcher {
+            queue: Arc::clone(queue),
+            lease: Arc::clone(lease),
+            sink,
+            metrics: Arc::clone(&self.metrics),
+            trace: self.trace.clone(),
+        };
+        let ended = {
+            let mut running = std::pin::pin!(dispatcher.run());
+            let ended = tokio::select! {
+                ended = running.as_mut() => Some(ended),
+                () = stopped(&mut self.stop) => None,
+            };
+            match ended {
+                Some(ended) => Some(ended),
+                None => {
+                    self.door.send_replace(Door::Stopping);
+                    queue.close("this node is stopping");
+                    tokio::time::timeout(self.drain, running).await.ok()
+                }
+            }
+        };
+        match ended {
+            Some(Ended::Fenced(reason)) => {
+                tracing::error!(
+                    epoch = lease.epoch(),
+                    reason,
+                    "the destination has seen a later leader; stepping down"
+                );
+                self.step_down(lease).await;
+            }
+            Some(Ended::Drained | Ended::Revoked) => {}
+            None => {
+                let (records, _) = queue.depth();
+                tracing::warn!(records, "not everything was delivered before the drain timeout");
+            }
+        }
+        if tokio::time::timeout(CLOSING, dispatcher.sink.close()).await.is_err() {
+            tracing::warn!("the sink did not close in time");
+        }
+    }
+
+    /// Opens the sink, trying for a while; `None` if it can not be opened.
+    async fn open(&self) -> Option<ActiveSink> {
+        self.show(PluginState::Opening, None);
+        let source = &self.prepared.identity().source;
+        let deadline = Instant::now() + OPENING;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
+        loop {
+            let error = match self.prepared.open().await {
+                Ok(instance) => return Some(ActiveSink::new(Arc::clone(&self.prepared), instance)),
+                Err(error) => error,
+            };
+            let (for_good, after) = match &error {
+                WriteError::Failed(Failure::Retryable { after, .. }) => (false, *after),
+                WriteError::Failed(_) => (true, None),
+                WriteError::Broken(_) => (false, None),
+            };
+            self.show(PluginState::Failed, Some(format!("open: {error}")));
+            if for_good || Instant::now() >= deadline {
+                tracing::error!(plugin = source, %error, "the sink can not be opened");
+                return None;
+            }
+            tracing::warn!(plugin = source, %error, "the sink did not open; trying again");
+            tokio::time::sleep(backoff.next(after)).await;
+        }
+    }
+
+    async fn step_down(&self, lease: &Lease) {
+        lease.revoke();
+        if self.orders.send(Order::StepDown { stay_out: STAY_OUT }).await.is_err() {
+            tracing::error!("the control thread has ended");
+        }
+    }
+
+    fn show(&self, state: PluginState, error: Option<String>) {
+        self.plugin.send_modify(|plugin| {
+            // A sink that failed is shown so until it runs.
+            let failed = plugin.active.state == PluginState::Failed;
+            if failed && matches!(state, PluginState::Prepared | PluginState::Opening) {
+                return;
+            }
+            plugin.active = ActivePlugin { state, since: now(), ..plugin.active.clone() };
+            plugin.error = error;
+        });
+    }
+}
+
+/// The time in RFC 3339, to the millisecond.
+#[must_use]
+pub fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    drop(stop.wait_for(|stop| *stop).await);
+}
