@@ -209,6 +209,8 @@ impl Campaign {
         }
         if self.lease.is_none() && leader != self.leader {
             match &leader {
+                // Our own acquisition, heard of here first.
+                Some(leader) if leader.node == self.place.service.node => {}
                 Some(leader) => tracing::info!(node = leader.node, address = leader.address, "following"),
                 None => tracing::info!("no leader at the moment"),
             }

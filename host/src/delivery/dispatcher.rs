@@ -116,6 +116,7 @@ impl Dispatcher {
             if !more {
                 return Ended::Drained;
             }
+            self.queue.gather().await;
             // What is taken counts as offered, so the lease is asked first.
             if !matches!(self.lease.ask(), Standing::Valid(_)) {
                 continue;

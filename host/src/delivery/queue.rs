@@ -14,6 +14,8 @@ use crate::record::{LogRecord, RecordId};
 const BATCH_RECORDS: usize = 4096;
 /// The size of a batch after which nothing more joins it.
 const BATCH_BYTES: usize = 4 << 20;
+/// The most turns that are waited for more requests to join a batch.
+const GATHER: usize = 4;
 
 /// How much may wait, what is being offered included.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +117,21 @@ impl Queue {
                 }
             }
             filled.await;
+        }
+    }
+
+    /// Lets whoever is ready to submit join the batch, for as long as more
+    /// come: without these turns of the scheduler, most batches would hold a
+    /// single request. With one request at a time it is one turn.
+    pub(super) async fn gather(&self) {
+        let mut waiting = self.depth().0;
+        for _ in 0..GATHER {
+            tokio::task::yield_now().await;
+            let now = self.depth().0;
+            if now == waiting {
+                return;
+            }
+            waiting = now;
         }
     }
 

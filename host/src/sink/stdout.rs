@@ -1,21 +1,23 @@
 //! The node's stdout, shared by all instances of all sinks.
 //!
 //! WASI's own stdout writes from the guest's thread: a full pipe would block a
-//! worker where no deadline reaches. So the node owns fd 1: guests write into
-//! a bounded buffer, one thread carries it to the descriptor, and a flush is
-//! done when the bytes have reached it. An instance's line is never glued to
-//! another's: a line that its writer leaves unfinished is ended first.
+//! worker where no deadline reaches. So the node owns fd 1: what can be written
+//! without waiting is written at once; the rest goes into a bounded buffer,
+//! which one thread carries to the descriptor. A flush is done when the bytes
+//! have reached it. An instance's line is never glued to another's: a line that
+//! its writer leaves unfinished is ended first.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags};
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -27,6 +29,10 @@ const CAPACITY: usize = 1 << 20;
 /// The most that the thread takes at once, so that what a dropped instance
 /// left behind can still be taken back.
 const SLICE: usize = 64 << 10;
+/// A write from a guest's call that takes longer leaves the next ones to the
+/// thread for a while: the disk behind the file has become slow.
+const SLOW: Duration = Duration::from_millis(2);
+const SLOW_PERIOD: Duration = Duration::from_secs(1);
 
 /// The one way to the node's stdout.
 #[derive(Clone, Debug)]
@@ -34,6 +40,7 @@ pub struct NodeStdout(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    descriptor: Descriptor,
     state: Mutex<State>,
     /// Wakes the thread.
     work: Condvar,
@@ -45,9 +52,16 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     chunks: VecDeque<Chunk>,
-    /// Bytes in `chunks` and in the thread's hands.
+    /// Bytes in `chunks` and on their way to the descriptor.
     buffered: usize,
     instances: HashMap<u64, Account>,
+    /// Someone is writing to the descriptor, the one and only.
+    busy: bool,
+    /// The instance whose line was begun on the descriptor and not ended.
+    unfinished: Option<u64>,
+    /// Until when nothing is written from a guest's call, after a write from
+    /// one took long.
+    only_thread_until: Option<Instant>,
     closed: bool,
 }
 
@@ -74,13 +88,14 @@ impl NodeStdout {
     /// No thread could be started.
     pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
         let shared = Arc::new(Shared {
+            descriptor: Descriptor::new(descriptor),
             state: Mutex::default(),
             work: Condvar::new(),
             progress: Notify::new(),
             next_instance: AtomicU64::new(0),
         });
-        let writer = Writer { descriptor, shared: Arc::clone(&shared), unfinished: None };
-        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || writer.run())?;
+        let carrier = Arc::clone(&shared);
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || carrier.run())?;
         Ok(Self(shared))
     }
 
@@ -115,6 +130,103 @@ impl NodeStdout {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread: carries what is buffered until the end.
+    fn run(&self) {
+        while let Some((chunk, unfinished)) = self.next() {
+            let carried = self.descriptor.carry(&chunk, unfinished, true);
+            if let Err(error) = &carried.result {
+                tracing::warn!(%error, "could not write to stdout");
+            }
+            self.settle(chunk, carried, |_| {});
+        }
+    }
+
+    /// The next piece of work, at most [`SLICE`] bytes; `None` at the end.
+    fn next(&self) -> Option<(Chunk, Option<u64>)> {
+        let mut state = self.lock();
+        loop {
+            if !state.busy {
+                if let Some(front) = state.chunks.front_mut() {
+                    let chunk = if front.bytes.len() > SLICE {
+                        let (instance, bytes) = (front.instance, front.bytes.split_to(SLICE));
+                        Some(Chunk { instance, bytes, last: false })
+                    } else {
+                        state.chunks.pop_front()
+                    };
+                    state.busy = true;
+                    return chunk.map(|chunk| (chunk, state.unfinished));
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes what an instance writes: straight to the descriptor if nobody is
+    /// before it and it goes without waiting, else into the buffer.
+    fn push(&self, chunk: Chunk) {
+        let mut state = self.lock();
+        state.buffered += chunk.bytes.len();
+        if let Some(account) = state.instances.get_mut(&chunk.instance) {
+            account.unwritten += chunk.bytes.len();
+        }
+        let now = Instant::now();
+        let at_once = !state.busy
+            && state.chunks.is_empty()
+            && self.descriptor.may_be_quick()
+            && state.only_thread_until.is_none_or(|until| now >= until);
+        if !at_once {
+            state.chunks.push_back(chunk);
+            drop(state);
+            self.work.notify_one();
+            return;
+        }
+        state.busy = true;
+        let unfinished = state.unfinished;
+        drop(state);
+        let carried = self.descriptor.carry(&chunk, unfinished, false);
+        let took = now.elapsed();
+        self.settle(chunk, carried, |state| {
+            state.only_thread_until = (took > SLOW).then(|| now + took + SLOW_PERIOD);
+        });
+    }
+
+    /// Tells the instance how its bytes fared, and puts back what is left of
+    /// them. After an error nothing more of what it has buffered is written: it
+    /// is told once and begins anew.
+    fn settle(&self, mut chunk: Chunk, carried: Carried, note: impl FnOnce(&mut State)) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.busy = false;
+        state.unfinished = carried.unfinished;
+        note(state);
+        state.buffered -= carried.written;
+        let left = chunk.bytes.len() - carried.written;
+        match state.instances.get_mut(&chunk.instance) {
+            Some(account) => {
+                account.unwritten -= carried.written;
+                if let Err(error) = carried.result {
+                    account.error = Some(error.kind());
+                    state.chunks.retain(|queued| queued.instance != chunk.instance);
+                    state.buffered -= std::mem::take(&mut account.unwritten);
+                } else if left > 0 {
+                    drop(chunk.bytes.split_to(carried.written));
+                    state.chunks.push_front(chunk);
+                }
+            }
+            // Dropped meanwhile: what is left of it goes too.
+            None => state.buffered -= left,
+        }
+        let more = !state.chunks.is_empty() || state.closed;
+        drop(guard);
+        if more {
+            self.work.notify_one();
+        }
+        self.progress.notify_waiters();
     }
 }
 
@@ -196,14 +308,7 @@ impl OutputStream for Stream {
             return Ok(());
         }
         let Handle { shared, id } = &*self.stdout.0;
-        let mut guard = shared.lock();
-        let state = &mut *guard;
-        let Some(account) = state.instances.get_mut(id) else { return Err(StreamError::Closed) };
-        account.unwritten += bytes.len();
-        state.buffered += bytes.len();
-        state.chunks.push_back(Chunk { instance: *id, bytes, last: false });
-        drop(guard);
-        shared.work.notify_one();
+        shared.push(Chunk { instance: *id, bytes, last: false });
         Ok(())
     }
 
@@ -250,79 +355,92 @@ impl Pollable for Stream {
     }
 }
 
-/// The thread that owns the descriptor.
-struct Writer {
-    descriptor: OwnedFd,
-    shared: Arc<Shared>,
-    /// The instance whose line was begun on the descriptor and not ended.
+/// How far a chunk got.
+struct Carried {
+    /// Of its bytes.
+    written: usize,
+    /// Whose line is unfinished now.
     unfinished: Option<u64>,
+    result: io::Result<()>,
 }
 
-impl Writer {
-    fn run(mut self) {
-        while let Some(chunk) = self.next() {
-            let result = self.carry(&chunk);
-            if let Err(error) = &result {
-                tracing::warn!(%error, "could not write to stdout");
-            }
-            self.settle(&chunk, result);
-        }
+/// The descriptor, and how to write to it without waiting.
+#[derive(Debug)]
+struct Descriptor {
+    fd: OwnedFd,
+    is_file: bool,
+    /// `pwritev2` with `RWF_NOWAIT` works on it, as far as is known.
+    knows_nowait: AtomicBool,
+}
+
+impl Descriptor {
+    fn new(fd: OwnedFd) -> Self {
+        let mode = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let is_file = matches!(mode, Ok(FileType::RegularFile));
+        let is_pipe = matches!(mode, Ok(FileType::Fifo));
+        Self { fd, is_file, knows_nowait: AtomicBool::new(is_pipe) }
     }
 
-    /// The next piece of work, at most [`SLICE`] bytes; `None` at the end.
-    fn next(&self) -> Option<Chunk> {
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(front) = state.chunks.front_mut() {
-                if front.bytes.len() <= SLICE {
-                    return state.chunks.pop_front();
+    /// A file takes bytes into the page cache; a pipe says when it is full.
+    fn may_be_quick(&self) -> bool {
+        self.is_file || self.knows_nowait.load(Ordering::Relaxed)
+    }
+
+    /// Writes a chunk, ending another's line first; where it would have to
+    /// wait it does so, or stops.
+    fn carry(&self, chunk: &Chunk, mut unfinished: Option<u64>, wait: bool) -> Carried {
+        let mut written = 0;
+        let ends_line = match unfinished {
+            Some(instance) => (instance == chunk.instance) == chunk.last,
+            None => false,
+        };
+        let mut result = Ok(());
+        if ends_line {
+            match self.write(b"\n", wait) {
+                Ok(1..) => unfinished = None,
+                Ok(0) => return Carried { written, unfinished, result },
+                Err(error) => return Carried { written, unfinished, result: Err(error) },
+            }
+        }
+        while let Some(rest) = chunk.bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.write(rest, wait) {
+                Ok(0) => break,
+                Ok(count) => {
+                    written += count;
+                    let last = rest.get(count.saturating_sub(1));
+                    unfinished = (last != Some(&b'\n')).then_some(chunk.instance);
                 }
-                let (instance, bytes) = (front.instance, front.bytes.split_to(SLICE));
-                return Some(Chunk { instance, bytes, last: false });
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
-            if state.closed {
-                return None;
-            }
-            state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        Carried { written, unfinished, result }
     }
 
-    fn carry(&mut self, chunk: &Chunk) -> io::Result<()> {
-        if chunk.last {
-            if self.unfinished == Some(chunk.instance) {
-                self.end_line()?;
-            }
-            return Ok(());
-        }
-        if self.unfinished.is_some_and(|instance| instance != chunk.instance) {
-            self.end_line()?;
-        }
-        let mut rest = &chunk.bytes[..];
-        while !rest.is_empty() {
-            let written = self.write(rest)?;
-            let (done, later) = rest.split_at(written.min(rest.len()));
-            self.unfinished = (done.last() != Some(&b'\n')).then_some(chunk.instance);
-            rest = later;
-        }
-        Ok(())
-    }
-
-    fn end_line(&mut self) -> io::Result<()> {
-        while self.write(b"\n")? == 0 {}
-        self.unfinished = None;
-        Ok(())
-    }
-
-    /// One write, waiting where the descriptor is full; it may have been made
-    /// non-blocking by whoever shares it.
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// One write; 0 if it would have to wait and must not.
+    fn write(&self, bytes: &[u8], wait: bool) -> io::Result<usize> {
         loop {
-            match rustix::io::write(&self.descriptor, bytes) {
+            let written = if wait || self.is_file {
+                rustix::io::write(&self.fd, bytes)
+            } else {
+                let slices = [IoSlice::new(bytes)];
+                // The offset means: where the descriptor is.
+                rustix::io::pwritev2(&self.fd, &slices, u64::MAX, ReadWriteFlags::NOWAIT)
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => return Ok(written),
+                Ok(count) => return Ok(count),
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if !wait => return Ok(0),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE) if !wait => {
+                    self.knows_nowait.store(false, Ordering::Relaxed);
+                    return Ok(0);
+                }
+                // Whoever shares the descriptor has made it non-blocking.
                 Err(Errno::AGAIN) => {
-                    let fd = self.descriptor.as_fd();
+                    let fd = self.fd.as_fd();
                     match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None) {
                         Ok(_) | Err(Errno::INTR) => {}
                         Err(error) => return Err(error.into()),
@@ -331,25 +449,6 @@ impl Writer {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Tells the instance how its bytes fared. After an error nothing more of
-    /// what it has buffered is written: it is told once and begins anew.
-    fn settle(&self, chunk: &Chunk, result: io::Result<()>) {
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
-        state.buffered -= chunk.bytes.len();
-        if let Some(account) = state.instances.get_mut(&chunk.instance) {
-            account.unwritten -= chunk.bytes.len();
-            if let Err(error) = result {
-                account.error = Some(error.kind());
-                state.chunks.retain(|queued| queued.instance != chunk.instance);
-                state.buffered -= account.unwritten;
-                account.unwritten = 0;
-            }
-        }
-        drop(guard);
-        self.shared.progress.notify_waiters();
     }
 }
 
@@ -412,6 +511,7 @@ mod tests {
         put(&mut other.p2_stream(), b"after\n").await;
         other.flushed().await.unwrap();
         stdout.close();
+        drop((other, stdout));
         let bytes = drain.join().unwrap();
         assert!(bytes.len() <= (64 << 10) + SLICE + 7, "{} bytes", bytes.len());
         assert!(bytes.ends_with(b"x\nafter\n"));

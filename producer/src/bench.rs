@@ -1,0 +1,232 @@
+//! The load generator: so many connections, each with one request at a time.
+
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::task::LocalSet;
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::args::BenchArgs;
+use crate::connection::Connection;
+use crate::leader::{Journal, Leader, SetupError, authorization};
+use crate::report::Measured;
+
+/// The wait before the next node is tried.
+const RETRY: Duration = Duration::from_millis(5);
+/// The most that one request may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// What a connection that can not be opened may take.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+struct Load {
+    args: BenchArgs,
+    authorization: Option<String>,
+    leader: tokio::sync::Mutex<Leader>,
+    journal: RefCell<Journal>,
+    measured: RefCell<Measured>,
+    next_number: Cell<u64>,
+    started: Instant,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Debug)]
+struct Target {
+    authority: String,
+    path: String,
+}
+
+pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let load = Rc::new(Load {
+        authorization: authorization(&args.destination)?,
+        leader: tokio::sync::Mutex::new(Leader::new(&args.destination)?),
+        journal: RefCell::new(Journal::open(&args.destination)?),
+        measured: RefCell::new(Measured::new()?),
+        next_number: Cell::new(args.from),
+        started: Instant::now(),
+        args,
+    });
+    // A mistaken target is found before the load starts.
+    for target in &load.args.destination.target {
+        Target::parse(target, load.args.batch)?;
+    }
+    let tasks = LocalSet::new();
+    for _ in 0..load.args.connections {
+        tasks.spawn_local(Rc::clone(&load).connection());
+    }
+    tasks.await;
+    let elapsed = load.started.elapsed();
+    load.journal.borrow_mut().flush()?;
+    let measured = load.measured.replace(Measured::new()?);
+    let report = measured.report(elapsed);
+    if load.args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Target {
+    fn parse(url: &str, batch: usize) -> Result<Self, SetupError> {
+        let rest = url.strip_prefix("http://");
+        let rest = rest.ok_or_else(|| SetupError::Target(url.to_owned()))?;
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) if !path.is_empty() => (authority, format!("/{path}")),
+            Some((authority, _)) => (authority, default_path(batch)),
+            None => (rest, default_path(batch)),
+        };
+        Ok(Self { authority: authority.to_owned(), path })
+    }
+}
+
+fn default_path(batch: usize) -> String {
+    if batch > 1 { "/api/v1/logs" } else { "/api/v1/log" }.to_owned()
+}
+
+impl Load {
+    async fn connection(self: Rc<Self>) {
+        let end = self.started + self.args.duration;
+        let mut open: Option<(Connection, Target)> = None;
+        let mut request = Vec::new();
+        let batch = u64::try_from(self.args.batch.max(1)).unwrap_or(1);
+        loop {
+            let first = self.next_number.get();
+            self.pace(first).await;
+            if Instant::now() >= end {
+                return;
+            }
+            let first = self.next_number.replace(self.next_number.get() + batch);
+            let sent = Instant::now();
+            let (connection, target) = match open.take() {
+                Some(open) => open,
+                None => match self.open().await {
+                    Ok(open) => open,
+                    Err(why) => {
+                        self.measured.borrow_mut().refused(batch, why);
+                        sleep(RETRY).await;
+                        continue;
+                    }
+                },
+            };
+            self.write(&mut request, &target, first);
+            open = self.exchange(connection, target, &request, first, batch, sent).await;
+            if open.is_none() {
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// One request; gives the connection back if it can be used again.
+    async fn exchange(
+        &self,
+        connection: Connection,
+        target: Target,
+        request: &[u8],
+        first: u64,
+        batch: u64,
+        sent: Instant,
+    ) -> Option<(Connection, Target)> {
+        let answered = timeout(ANSWER, connection.exchange(request)).await;
+        let mut measured = self.measured.borrow_mut();
+        let (answer, connection) = match answered {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) => {
+                measured.unknown(batch, format!("{}: {error}", target.authority));
+                return None;
+            }
+            Err(_) => {
+                measured.unknown(batch, format!("{}: no answer in time", target.authority));
+                return None;
+            }
+        };
+        match answer.status {
+            200 => {
+                let rejected = u64::try_from(answer.rejected).unwrap_or(batch);
+                measured.acknowledged(sent, batch, rejected);
+                if rejected == 0
+                    && let Err(error) =
+                        self.journal.borrow_mut().acknowledged(first, first + batch - 1)
+                {
+                    measured.unknown(0, format!("the journal can not be written: {error}"));
+                }
+                connection.map(|connection| (connection, target))
+            }
+            504 => {
+                measured.unknown(batch, format!("{} answered 504", target.authority));
+                connection.map(|connection| (connection, target))
+            }
+            status => {
+                let to = answer.location.unwrap_or_default();
+                measured.refused(batch, format!("{} answered {status} {to}", target.authority));
+                None
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<(Connection, Target), String> {
+        let url = self.leader.lock().await.find().await?;
+        let target = Target::parse(&url, self.args.batch).map_err(|error| error.to_string())?;
+        match timeout(CONNECT, Connection::open(&target.authority)).await {
+            Ok(Ok(connection)) => Ok((connection, target)),
+            Ok(Err(error)) => Err(format!("connect to {}: {error}", target.authority)),
+            Err(_) => Err(format!("connect to {}: no answer", target.authority)),
+        }
+    }
+
+    /// Waits until the message of this number is due.
+    async fn pace(&self, number: u64) {
+        if let Some(rate) = self.args.rate {
+            #[expect(clippy::cast_precision_loss, reason = "a pace needs no precision")]
+            let due = Duration::from_secs_f64((number - self.args.from) as f64 / rate);
+            sleep_until((self.started + due).into()).await;
+        }
+    }
+
+    /// The request with the messages from number `first` on.
+    fn write(&self, request: &mut Vec<u8>, target: &Target, first: u64) {
+        let (batch, size) = (self.args.batch.max(1), self.args.size);
+        let mut body = Vec::with_capacity(batch * (size + 1));
+        for number in (first..).take(batch) {
+            if number > first {
+                body.push(b'\n');
+            }
+            let begin = body.len();
+            body.extend_from_slice(format!("Message: {number}").as_bytes());
+            if body.len() < begin + size {
+                body.push(b' ');
+                body.resize((begin + size).max(body.len()), b'x');
+            }
+        }
+        request.clear();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n",
+            target.path,
+            target.authority,
+            body.len()
+        );
+        request.extend_from_slice(head.as_bytes());
+        if let Some(authorization) = &self.authorization {
+            request.extend_from_slice(format!("authorization: {authorization}\r\n").as_bytes());
+        }
+        request.extend_from_slice(b"\r\n");
+        request.extend_from_slice(&body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_have_a_path() {
+        let target = Target::parse("http://a:1", 1).unwrap();
+        assert_eq!((target.authority.as_str(), target.path.as_str()), ("a:1", "/api/v1/log"));
+        assert_eq!(Target::parse("http://a:1/", 2).unwrap().path, "/api/v1/logs");
+        assert_eq!(Target::parse("http://a:1/x/y", 1).unwrap().path, "/x/y");
+        assert!(Target::parse("https://a:1", 1).is_err());
+    }
+}
