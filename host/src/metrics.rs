@@ -10,8 +10,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// The content type of [`Metrics::encode`]'s text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The content type of [`Metrics::encode`]'s text, for who asks for it. Its
+/// text is also good as [`PLAIN`], whose comments are its additions.
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Prometheus' older text format.
+pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counters that grow for the life of the process, and gauges that are set
 /// when they are read.

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -19,7 +18,7 @@ use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
 use crate::delivery::{AckTrace, QueueLimits};
 use crate::ingest::{
-    Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server, ServerError,
+    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server, ServerError,
     ServerLimits, Tls, router,
 };
 use crate::leader::LeaderValue;
@@ -72,7 +71,7 @@ pub struct NodeConfig {
     /// The bounds on connections.
     pub server: ServerLimits,
     /// What clients must send as `Authorization`, if anything.
-    pub authorization: Option<HeaderValue>,
+    pub authorization: Option<Authorization>,
     /// Certificate and key, for HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where acknowledgements are audited.
@@ -200,8 +199,7 @@ impl Node {
         let (_node_state_in, node_state) = watch::channel(node_state(&config, &prepared));
         let mut control = Control::start(control_config(&config, listen), node_state)?;
         let controls = control.controls.clone();
-        let forwarder =
-            Forwarder::new(controls.peers.clone(), tls.is_some(), config.request.request)?;
+        let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
         let (stop_in, stopping) = watch::channel(false);
         let tenures = Tenures {
@@ -239,8 +237,8 @@ impl Node {
         tracing::info!("stopping");
         // First no new work, then what was begun, then the lock, so that the
         // next leader starts as soon as this one has finished.
-        server.close();
         stop_in.send_replace(true);
+        server.close();
         if ended != Some("the delivery of messages")
             && let Err(error) = tenures.await
         {
@@ -269,7 +267,7 @@ fn plugin_status(prepared: &Prepared) -> PluginStatus {
 }
 
 /// What this node's own key in Consul says.
-fn node_state(config: &NodeConfig, prepared: &Prepared) -> String {
+fn node_state(config: &NodeConfig, prepared: &Prepared) -> serde_json::Value {
     serde_json::json!({
         "node": config.name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -277,7 +275,6 @@ fn node_state(config: &NodeConfig, prepared: &Prepared) -> String {
         "state": PluginState::Prepared,
         "error": null,
     })
-    .to_string()
 }
 
 fn control_config(config: &NodeConfig, listen: SocketAddr) -> ControlConfig {

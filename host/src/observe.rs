@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use crate::cluster::{Controls, Role};
 use crate::ingest::Door;
 use crate::leader::LeaderAddress;
 use crate::lease::Standing;
-use crate::metrics::{CONTENT_TYPE as METRICS, Metrics, Readings};
+use crate::metrics::{Metrics, OPENMETRICS, PLAIN, Readings};
 use crate::sink::Identity;
 
 /// Where a node's answers about itself come from.
@@ -216,7 +216,7 @@ pub async fn status(State(observer): State<Arc<Observer>>) -> Response {
 }
 
 /// `GET /metrics`.
-pub async fn metrics(State(observer): State<Arc<Observer>>) -> Response {
+pub async fn metrics(State(observer): State<Arc<Observer>>, asked: HeaderMap) -> Response {
     let (leader, lease) = match &*observer.controls.role.borrow() {
         Role::Leader(lease) => (matches!(lease.ask(), Standing::Valid(_)), lease.remaining()),
         Role::Follower { .. } => (false, std::time::Duration::ZERO),
@@ -225,7 +225,9 @@ pub async fn metrics(State(observer): State<Arc<Observer>>) -> Response {
     let epoch = observer.controls.view.borrow().epoch;
     let text =
         observer.metrics.encode(Readings { queue_records, queue_bytes, leader, epoch, lease });
-    typed(StatusCode::OK, METRICS, text.into())
+    let accept = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_open = accept.contains("application/openmetrics-text");
+    typed(StatusCode::OK, if is_open { OPENMETRICS } else { PLAIN }, text.into())
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

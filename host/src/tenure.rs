@@ -84,15 +84,15 @@ impl Tenures {
         let queue = Queue::new(lease.epoch(), self.limits);
         self.door.send_replace(Door::Open(Arc::clone(&queue)));
         let mut stop = self.stop.clone();
-        let sink = tokio::select! {
-            sink = self.open() => sink,
+        let opened = tokio::select! {
+            sink = self.open() => Some(sink),
             () = lease.revoked() => None,
             () = stopped(&mut stop) => None,
         };
-        match sink {
-            Some(sink) => self.deliver(&lease, &queue, sink).await,
+        match opened {
+            Some(Some(sink)) => self.deliver(&lease, &queue, sink).await,
             // The sink failed: leave it to another node.
-            None if !*stop.borrow() => self.step_down(&lease).await,
+            Some(None) => self.step_down(&lease).await,
             None => {}
         }
         if *stop.borrow() {
@@ -195,7 +195,7 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
-        if self.orders.send(Order::StepDown { stay_out: STAY_OUT }).await.is_err() {
+        if self.orders.send(Order::StepDown { epoch: lease.epoch(), stay_out: STAY_OUT }).await.is_err() {
             tracing::error!("the control thread has ended");
         }
     }

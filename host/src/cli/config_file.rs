@@ -41,7 +41,8 @@ pub(super) fn apply(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Command, ConfigFileError> {
     let Some((subcommand, file)) = named(arguments) else { return Ok(command) };
-    if command.find_subcommand(&subcommand).is_none() {
+    let takes_a_file = |sub: &Command| sub.get_arguments().any(|arg| arg.get_id() == "config");
+    if !command.find_subcommand(&subcommand).is_some_and(takes_a_file) {
         return Ok(command);
     }
     let text = std::fs::read_to_string(&file)

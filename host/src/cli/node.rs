@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +15,7 @@ use super::Failure;
 use super::units;
 use crate::consul;
 use crate::delivery::QueueLimits;
-use crate::ingest::{Follower, IngestLimits, ServerLimits};
+use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
 use crate::leader::LeaderValue;
 use crate::node::{Node, NodeConfig};
 use crate::plugin::Source;
@@ -128,11 +127,11 @@ pub(super) struct NodeArgs {
     token_file: Option<PathBuf>,
 
     /// The certificate chain (PEM) for HTTPS
-    #[arg(long, env = "SLUICE_TLS_CERT", requires = "tls_key")]
+    #[arg(long, env = "SLUICE_TLS_CERT")]
     tls_cert: Option<PathBuf>,
 
     /// The key (PEM) for HTTPS
-    #[arg(long, env = "SLUICE_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, env = "SLUICE_TLS_KEY")]
     tls_key: Option<PathBuf>,
 
     /// Write a line an acknowledged record: clock reading, epoch, sequence
@@ -165,6 +164,8 @@ enum SettingError {
     },
     #[error("use the token in {}: it is empty or not plain ASCII", .0.display())]
     Token(PathBuf),
+    #[error("serve HTTPS: --tls-cert and --tls-key go together, and only one of them is set")]
+    HalfTls,
     #[error("find the working directory")]
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
@@ -174,6 +175,10 @@ enum SettingError {
 }
 
 fn advertise(text: &str) -> Result<Advertise, String> {
+    // A bare IPv6 address has colons of its own.
+    if let Ok(ip) = text.parse::<std::net::Ipv6Addr>() {
+        return Ok((format!("[{ip}]"), None));
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
             let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
@@ -191,6 +196,7 @@ fn advertise(text: &str) -> Result<Advertise, String> {
 fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain) {
+        true if text == "auto" => Err("a name of its own is needed; auto is not one".to_owned()),
         true => Ok(text.to_owned()),
         false => Err("expected letters, digits, '.', '_' or '-'".to_owned()),
     }
@@ -304,7 +310,11 @@ impl NodeArgs {
             queue: QueueLimits { records: self.queue_records, bytes: self.queue_bytes },
             server: ServerLimits { connections: self.max_connections.max(1) },
             authorization: self.token_file.map(authorization).transpose()?,
-            tls: self.tls_cert.zip(self.tls_key),
+            tls: match (self.tls_cert, self.tls_key) {
+                (None, None) => None,
+                (Some(certificate), Some(key)) => Some((certificate, key)),
+                _ => return Err(SettingError::HalfTls.into()),
+            },
             trace_acks: self.trace_acks,
             baseline: self.bench_baseline,
             consul,
@@ -328,15 +338,10 @@ fn host_name() -> Result<String, SettingError> {
     name(&host).map_err(|_| SettingError::HostName(host))
 }
 
-fn authorization(file: PathBuf) -> Result<HeaderValue, SettingError> {
+fn authorization(file: PathBuf) -> Result<Authorization, SettingError> {
     let text = std::fs::read_to_string(&file)
         .map_err(|cause| SettingError::TokenFile { file: file.clone(), cause })?;
     let token = text.trim();
-    match HeaderValue::from_str(&format!("Bearer {token}")) {
-        Ok(mut value) if !token.is_empty() => {
-            value.set_sensitive(true);
-            Ok(value)
-        }
-        _ => Err(SettingError::Token(file)),
-    }
+    let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain { Ok(Authorization::bearer(token)) } else { Err(SettingError::Token(file)) }
 }

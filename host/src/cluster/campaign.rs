@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::control::{Order, Role, View};
@@ -37,6 +37,8 @@ pub(super) struct Place {
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
     pub(super) epoch_file: EpochFile,
+    /// Whether what an earlier life of this node left was cleared away.
+    pub(super) begun: OnceCell<()>,
 }
 
 pub(super) struct Campaign {
@@ -95,7 +97,7 @@ impl Campaign {
                 biased;
                 order = orders.recv(), if orders_open => match order {
                     Some(Order::Able(able)) => Event::Able(able),
-                    Some(Order::StepDown { stay_out }) => Event::StepDown { stay_out },
+                    Some(Order::StepDown { epoch, stay_out }) => Event::StepDown { epoch, stay_out },
                     Some(Order::Shutdown) => Event::Shutdown,
                     None => {
                         orders_open = false;
@@ -207,10 +209,11 @@ impl Campaign {
             let value = String::from_utf8_lossy(&key.value).into_owned();
             tracing::warn!(key = self.place.leader_key, value, "the leader's key names no leader");
         }
+        // While we do not lead, a lock in our name is of an earlier tenure, or
+        // of one that is about to begin: nobody to send clients to.
+        let leader = leader.filter(|leader| leader.node != self.place.service.node);
         if self.lease.is_none() && leader != self.leader {
             match &leader {
-                // Our own acquisition, heard of here first.
-                Some(leader) if leader.node == self.place.service.node => {}
                 Some(leader) => tracing::info!(node = leader.node, address = leader.address, "following"),
                 None => tracing::info!("no leader at the moment"),
             }
@@ -248,6 +251,9 @@ impl Place {
         session: &NewSession<'_>,
     ) -> Result<Session, Error> {
         const ATTEMPTS: u32 = 40;
+        // A life of this node before this one may have left a session, which
+        // a check that passes again would keep alive.
+        self.begun.get_or_try_init(|| self.client.deregister(&self.service.id())).await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
         loop {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use super::campaign::{Campaign, Place, chain};
 use super::epoch_file::{EpochFile, EpochFileError};
@@ -51,6 +51,8 @@ pub enum Order {
     Able(bool),
     /// Let go of the lock, and leave it to the others for so long.
     StepDown {
+        /// Of the tenure that is meant; another is left alone.
+        epoch: u64,
         /// How long.
         stay_out: Duration,
     },
@@ -139,7 +141,7 @@ impl Control {
     /// What is wrong with the configuration or the machine.
     pub fn start(
         config: ControlConfig,
-        state: watch::Receiver<String>,
+        state: watch::Receiver<serde_json::Value>,
     ) -> Result<Self, ControlError> {
         let client = Client::new(config.consul.clone()).map_err(ControlError::Consul)?;
         let epoch_file = EpochFile::open(&config.data_dir).map_err(ControlError::Epoch)?;
@@ -226,7 +228,7 @@ struct Side {
     view: watch::Sender<View>,
     peers: watch::Sender<Arc<HashSet<String>>>,
     address: watch::Sender<Option<String>>,
-    state: watch::Receiver<String>,
+    state: watch::Receiver<serde_json::Value>,
 }
 
 impl Side {
@@ -275,6 +277,7 @@ impl Side {
             value: leader.to_value(config.leader_value),
             lease: config.lease,
             epoch_file: self.epoch_file,
+            begun: OnceCell::new(),
         });
 
         let (leave, leaving) = watch::channel(false);

@@ -96,8 +96,9 @@ pub(super) enum Event {
     EpochSeen(u64),
     /// This node can or can not lead.
     Able(bool),
-    /// Let go of the lock, and leave it to others for so long.
-    StepDown { stay_out: Duration },
+    /// Let go of the lock, if it was taken under this epoch, and leave it to
+    /// others for so long.
+    StepDown { epoch: u64, stay_out: Duration },
     /// Let go of everything.
     Shutdown,
     /// Nothing; it may be time for something.
@@ -291,9 +292,11 @@ impl Election {
             Event::Destroyed => self.session = Session::None { retry: now + self.retry() },
             Event::EpochSeen(epoch) => self.epoch = self.epoch.max(epoch),
             Event::Able(able) => self.able = able,
-            Event::StepDown { stay_out } => {
-                self.not_before = self.not_before.max(now + stay_out);
-                self.step_down(now, "told to step down");
+            Event::StepDown { epoch, stay_out } => {
+                if matches!(&self.role, Role::Leader(tenure) if tenure.epoch == epoch) {
+                    self.not_before = self.not_before.max(now + stay_out);
+                    self.step_down(now, "told to step down");
+                }
             }
             Event::Shutdown => {
                 self.stopping = true;

@@ -169,15 +169,15 @@ fn release_of(commands: &[Command]) -> Option<u64> {
 #[test]
 fn who_served_releases_clean_and_who_still_waits_as_found() {
     let (mut served, _) = winner(lock(7, None, CLEAN));
-    let commands = served.handle(at(200), Event::StepDown { stay_out: Duration::ZERO });
+    let commands = served.handle(at(200), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
     assert_eq!(release_of(&commands), Some(CLEAN));
 
     let (mut waiting, _) = winner(lock(7, None, 4000));
-    let commands = waiting.handle(at(5109), Event::StepDown { stay_out: Duration::ZERO });
+    let commands = waiting.handle(at(5109), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
     assert_eq!(release_of(&commands), Some(4000));
 
     let (mut waited, _) = winner(lock(7, None, 4000));
-    let commands = waited.handle(at(5110), Event::StepDown { stay_out: Duration::ZERO });
+    let commands = waited.handle(at(5110), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
     assert_eq!(release_of(&commands), Some(CLEAN));
 }
 
@@ -203,7 +203,7 @@ fn a_win_under_a_session_that_ended_is_none() {
 #[test]
 fn who_stepped_down_stays_out_for_a_while() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    election.handle(at(200), Event::StepDown { stay_out: Duration::from_secs(30) });
+    election.handle(at(200), Event::StepDown { epoch: 1, stay_out: Duration::from_secs(30) });
     election.handle(at(201), Event::Released { done: true });
     let commands = election.handle(at(202), Event::Watched(Some(lock(12, None, CLEAN))));
     assert!(!commands.contains(&Command::Look));
@@ -230,4 +230,11 @@ fn an_idle_follower_is_not_woken_for_nothing() {
         assert_eq!(election.handle(at(millis), Event::Tick), []);
     }
     assert!(election.wake().unwrap() > at(2000));
+}
+
+#[test]
+fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown { epoch: 0, stay_out: Duration::from_secs(30) };
+    assert_eq!(election.handle(at(200), order), []);
 }

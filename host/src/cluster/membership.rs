@@ -45,7 +45,7 @@ impl Service {
     }
 
     /// Unique on an agent that serves several nodes.
-    fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         format!("{}-{}", self.cluster, self.node)
     }
 
@@ -83,8 +83,8 @@ impl Service {
 /// Keeps this node registered and its key current until it is told to leave.
 pub(super) struct Membership {
     place: Arc<Place>,
-    /// What the node's key holds.
-    state: watch::Receiver<String>,
+    /// What the node's key holds, beside its address.
+    state: watch::Receiver<serde_json::Value>,
     session: Option<Session>,
     /// What was written under that session.
     written: Option<String>,
@@ -92,7 +92,7 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(place: Arc<Place>, state: watch::Receiver<String>) -> Self {
+    pub(super) fn new(place: Arc<Place>, state: watch::Receiver<serde_json::Value>) -> Self {
         Self { place, state, session: None, written: None, renewed: Instant::now() }
     }
 
@@ -170,7 +170,10 @@ impl Membership {
             }
         };
         self.renewed = Instant::now();
-        let state = self.state.borrow().clone();
+        let mut state = self.state.borrow().clone();
+        let (host, port) = &place.service.address;
+        state["address"] = format!("{host}:{port}").into();
+        let state = state.to_string();
         if self.written.as_ref() != Some(&state) {
             let key = format!("{}/nodes/{}", place.service.cluster, place.service.node);
             let written = place.client.acquire(&key, &session.0, state.clone().into()).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -33,9 +34,8 @@ impl Client {
     /// A certificate can not be used.
     pub fn new(config: Config) -> Result<Self, Error> {
         let mut headers = HeaderMap::new();
-        if let Some(mut token) =
-            config.token.as_deref().and_then(|token| HeaderValue::from_str(token).ok())
-        {
+        if let Some(token) = &config.token {
+            let mut token = HeaderValue::from_str(token).map_err(|_| Error::Token)?;
             token.set_sensitive(true);
             headers.insert(TOKEN, token);
         }
@@ -48,6 +48,10 @@ impl Client {
             .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")));
         if let Some(socket) = &config.socket {
             builder = builder.unix_socket(socket.clone());
+        }
+        if let (Some(name), Some(authority)) = (&config.server_name, &config.authority) {
+            let resolver = Renamed { name: name.clone(), authority: authority.clone() };
+            builder = builder.dns_resolver(resolver);
         }
         if !config.verify {
             builder = builder.tls_danger_accept_invalid_certs(true);
@@ -87,6 +91,25 @@ impl Client {
             request = request.header("x-consul-namespace", namespace);
         }
         Call { what: format!("{method} {path}"), request }
+    }
+}
+
+/// Finds the agent under the name that its certificate has.
+struct Renamed {
+    name: String,
+    /// Where it really is.
+    authority: String,
+}
+
+impl Resolve for Renamed {
+    fn resolve(&self, asked: Name) -> Resolving {
+        let is_agent = asked.as_str().eq_ignore_ascii_case(&self.name);
+        let authority =
+            if is_agent { self.authority.clone() } else { format!("{}:0", asked.as_str()) };
+        Box::pin(async move {
+            let addresses: Addrs = Box::new(tokio::net::lookup_host(authority).await?);
+            Ok(addresses)
+        })
     }
 }
 

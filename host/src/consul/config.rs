@@ -86,7 +86,13 @@ impl Config {
             }),
         };
         let ssl = flag("CONSUL_HTTP_SSL", false)?;
-        let (url, authority, socket) = locate(&address, ssl)?;
+        let (mut url, authority, socket) = locate(&address, ssl)?;
+        let server_name = get("CONSUL_TLS_SERVER_NAME").filter(|_| url.starts_with("https:"));
+        if let (Some(name), Some(authority)) = (&server_name, &authority) {
+            // The client asks for this name and is led to the address.
+            let port = authority.rsplit_once(':').map_or("443", |(_, port)| port);
+            url = format!("https://{name}:{port}");
+        }
         let client_certificate = match (get("CONSUL_CLIENT_CERT"), get("CONSUL_CLIENT_KEY")) {
             (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
             (None, None) => None,
@@ -106,7 +112,7 @@ impl Config {
             socket,
             token,
             basic,
-            server_name: get("CONSUL_TLS_SERVER_NAME"),
+            server_name,
             ca: authorities(get("CONSUL_CACERT"), get("CONSUL_CAPATH"))?,
             client_certificate,
             verify: flag("CONSUL_HTTP_SSL_VERIFY", true)?,

@@ -9,6 +9,9 @@ pub enum Error {
     /// The client could not be set up.
     #[error("set up the client for Consul")]
     Setup(#[source] reqwest::Error),
+    /// The ACL token can not be sent.
+    #[error("use the token of CONSUL_HTTP_TOKEN: it is not plain ASCII")]
+    Token,
     /// A PEM file can not be used.
     #[error("use {file} for TLS to Consul")]
     Pem {

@@ -16,6 +16,8 @@ pub(super) struct Batch {
     pub(super) shares: Vec<Share>,
     /// The sum of the records' sizes.
     pub(super) bytes: usize,
+    /// How often it was offered to a sink.
+    pub(super) offers: u32,
     queue: Arc<Queue>,
 }
 
@@ -31,7 +33,7 @@ pub(super) enum Settled {
 
 impl Batch {
     pub(super) const fn new(queue: Arc<Queue>) -> Self {
-        Self { records: Vec::new(), shares: Vec::new(), bytes: 0, queue }
+        Self { records: Vec::new(), shares: Vec::new(), bytes: 0, offers: 0, queue }
     }
 
     /// Whether nobody waits for any of it any more.
@@ -69,7 +71,8 @@ impl Batch {
         let records = self.records.split_off(first);
         let bytes = records.iter().map(LogRecord::size).sum();
         self.bytes -= bytes;
-        let second = Self { records, shares, bytes, queue: Arc::clone(&self.queue) };
+        let queue = Arc::clone(&self.queue);
+        let second = Self { records, shares, bytes, offers: self.offers, queue };
         Ok((self, second))
     }
 
@@ -77,6 +80,7 @@ impl Batch {
     /// the sink said of each. `refusals` is in growing order of index.
     pub(super) fn settle(mut self, refusals: Vec<Refusal>) -> Settled {
         let mut again = Self::new(Arc::clone(&self.queue));
+        again.offers = self.offers;
         let mut why_again = None;
         let mut fenced = None;
         let mut records = std::mem::take(&mut self.records).into_iter();

@@ -15,6 +15,8 @@ use crate::sink::{Attempt, Broken, Failure, Instance, Prepared, Refusal, WriteEr
 /// Waits between attempts at the same records.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// How often a wait looks whether anybody still waits for the outcome.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why the loop ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,36 +138,45 @@ impl Dispatcher {
     /// Offers a batch until every record has an outcome.
     async fn deliver(&mut self, mut batch: Batch) -> Next {
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        let mut number = 1;
         loop {
             if batch.records.is_empty() || batch.is_abandoned() {
                 return Next::Done;
             }
             // Asked before every write.
             if self.lease.valid().await.is_none() {
-                match number {
-                    1 => batch.not_delivered("the node is no longer the leader"),
+                match batch.offers {
+                    0 => batch.not_delivered("the node is no longer the leader"),
                     _ => batch.unknown("the node stepped down before the sink confirmed it"),
                 }
                 return Next::End(Ended::Revoked);
             }
-            match self.attempt(batch, number).await {
+            match self.attempt(batch).await {
                 Next::Again(rest, least) => {
                     batch = rest;
                     self.metrics.retried.inc_by(as_u64(batch.records.len()));
-                    tokio::select! {
-                        () = tokio::time::sleep(backoff.next(least)) => {}
-                        () = self.lease.revoked() => {}
-                    }
+                    self.wait(&batch, backoff.next(least)).await;
                 }
                 next => return next,
             }
-            number += 1;
         }
     }
 
-    async fn attempt(&mut self, batch: Batch, number: u32) -> Next {
-        let attempt = Attempt { epoch: self.lease.epoch(), number };
+    /// Waits before the next attempt, but not for longer than anybody waits
+    /// for its outcome.
+    async fn wait(&mut self, batch: &Batch, wait: Duration) {
+        let end = tokio::time::Instant::now() + wait;
+        while !batch.is_abandoned() && tokio::time::Instant::now() < end {
+            let next = (tokio::time::Instant::now() + LOOK).min(end);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = self.lease.revoked() => return,
+            }
+        }
+    }
+
+    async fn attempt(&mut self, mut batch: Batch) -> Next {
+        batch.offers += 1;
+        let attempt = Attempt { epoch: self.lease.epoch(), number: batch.offers };
         let started = Instant::now();
         let written = tokio::select! {
             biased;

@@ -78,7 +78,9 @@ pub(super) fn json(body: Bytes, observed: u64) -> Result<Decoded, Problem> {
              its own content type"
         ))
     };
-    let whole = Text::try_from(body).map_err(|error| malformed(&error))?;
+    let whole = Text::try_from(body).map_err(|error| {
+        Problem::Refused(format!("the body is not UTF-8: {error}; send JSON as UTF-8"))
+    })?;
     let mut decoded = Decoded::default();
     match whole.trim_start().as_bytes().first() {
         Some(b'[') => {

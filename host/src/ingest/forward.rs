@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::answer::{EPOCH, Problem};
 use crate::leader::LeaderAddress;
@@ -19,6 +23,9 @@ use crate::leader::LeaderAddress;
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forwarded");
 /// The producer's own id of a message.
 pub(super) const MESSAGE_ID: HeaderName = HeaderName::from_static("sluice-message-id");
+
+/// The leader keeps the deadline itself; so much longer is waited for it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The client addresses of the cluster's registered nodes.
 pub type Peers = watch::Receiver<Arc<HashSet<String>>>;
@@ -49,17 +56,15 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// A forwarder that waits for an answer a little longer than the leader
-    /// itself does.
+    /// A forwarder to nodes that speak HTTPS or HTTP.
     ///
     /// # Errors
     /// The HTTP client could not be set up.
-    pub fn new(peers: Peers, tls: bool, request_timeout: Duration) -> Result<Self, ForwardError> {
+    pub fn new(peers: Peers, tls: bool) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(2))
-            .timeout(request_timeout + Duration::from_secs(2))
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(ForwardError)?;
@@ -79,9 +84,9 @@ impl Forwarder {
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
-        uri: &Uri,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Bytes,
+        deadline: Instant,
     ) -> Result<Response, Problem> {
         if !self.peers.borrow().contains(&leader.address) {
             return Err(Problem::Unavailable(format!(
@@ -89,9 +94,11 @@ impl Forwarder {
                 leader.address
             )));
         }
-        let mut request = self.client.post(self.location(leader, uri)).body(body);
-        for name in [&CONTENT_TYPE, &CONTENT_ENCODING, &MESSAGE_ID, &axum::http::header::AUTHORIZATION, &axum::http::header::ACCEPT] {
-            if let Some(value) = headers.get(name) {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let url = self.location(leader, &head.uri);
+        let mut request = self.client.post(url).timeout(rest + GRACE).body(body);
+        for name in [&CONTENT_TYPE, &CONTENT_ENCODING, &MESSAGE_ID, &AUTHORIZATION, &ACCEPT] {
+            if let Some(value) = head.headers.get(name) {
                 request = request.header(name, value);
             }
         }

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,7 +21,6 @@ use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
 use super::body;
 use crate::clock::unix_nanos;
 use crate::delivery::{Outcome, Queue};
-use crate::leader::LeaderAddress;
 use crate::metrics::Metrics;
 use crate::record::{LogRecord, Text};
 
@@ -49,8 +49,26 @@ pub struct Ingest {
     pub forwarder: Forwarder,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
-    /// The header value that a client has to send, if any.
-    pub authorization: Option<HeaderValue>,
+    /// What a client has to send, if anything.
+    pub authorization: Option<Authorization>,
+}
+
+/// The `Authorization` that clients have to send, kept and compared as a
+/// digest, so that the time of a comparison tells nothing.
+#[derive(Clone, Debug)]
+pub struct Authorization([u8; 32]);
+
+impl Authorization {
+    /// `Bearer <token>`.
+    #[must_use]
+    pub fn bearer(token: &str) -> Self {
+        Self(Sha256::digest(format!("Bearer {token}")).into())
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(AUTHORIZATION).map(|value| Sha256::digest(value.as_bytes()));
+        given.is_some_and(|given| given[..] == self.0)
+    }
 }
 
 /// `POST /api/v1/log`: the body is the text of one message.
@@ -112,48 +130,39 @@ impl Ingest {
         deadline: Instant,
     ) -> Result<Admitted, Problem> {
         let limit = self.limits.body;
-        if self.authorization.is_some() && head.headers.get(AUTHORIZATION) != self.authorization.as_ref() {
+        if self.authorization.as_ref().is_some_and(|wanted| !wanted.admits(&head.headers)) {
             body::discard(body, limit, deadline).await;
             return Err(Problem::Unauthorized);
         }
         let door = self.door.borrow().clone();
+        let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match door {
             Door::Open(queue) => {
                 let body = body::read(&head.headers, body, limit, deadline).await?;
                 return Ok(Admitted::Here(queue, body));
             }
-            Door::Elsewhere(leader) => match self.elsewhere(&leader, head) {
-                Some(problem) => problem,
-                None => {
+            Door::Stopping => Problem::Stopping,
+            _ if was_forwarded => Problem::Unavailable(
+                "this node is not the leader, and the request was forwarded already".to_owned(),
+            ),
+            Door::Elsewhere(leader) => match self.follower {
+                Follower::Redirect => {
+                    Problem::Elsewhere(self.forwarder.location(&leader, &head.uri))
+                }
+                Follower::Reject => Problem::NotLeader,
+                Follower::Forward => {
                     let body = self.read_raw(head, body, deadline).await?;
-                    let response =
-                        self.forwarder.forward(&leader, &head.uri, &head.headers, body).await?;
+                    let response = self.forwarder.forward(&leader, head, body, deadline).await?;
                     return Ok(Admitted::Answered(response));
                 }
             },
             Door::Nowhere if self.follower == Follower::Reject => Problem::NotLeader,
             Door::Nowhere => Problem::Unavailable("no leader is known at the moment".to_owned()),
-            Door::Stopping => Problem::Stopping,
         };
         if !body::expects_continue(&head.headers) {
             body::discard(body, limit, deadline).await;
         }
         Err(problem)
-    }
-
-    /// How a request is turned away; `None` if it is to be forwarded.
-    fn elsewhere(&self, leader: &LeaderAddress, head: &Parts) -> Option<Problem> {
-        if head.headers.contains_key(FORWARDED) {
-            let reason = "this node is not the leader, and the request was forwarded already";
-            return Some(Problem::Unavailable(reason.to_owned()));
-        }
-        match self.follower {
-            Follower::Redirect => {
-                Some(Problem::Elsewhere(self.forwarder.location(leader, &head.uri)))
-            }
-            Follower::Reject => Some(Problem::NotLeader),
-            Follower::Forward => None,
-        }
     }
 
     /// The body as it is, to be handed on.

@@ -16,6 +16,6 @@ mod time;
 
 pub use door::Door;
 pub use forward::{Follower, ForwardError, Forwarder, Peers};
-pub use handlers::{Ingest, IngestLimits};
+pub use handlers::{Authorization, Ingest, IngestLimits};
 pub use routes::router;
 pub use server::{Server, ServerError, ServerLimits, Tls};

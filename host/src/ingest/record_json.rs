@@ -127,30 +127,38 @@ fn is_within(whole: &str, part: &str) -> bool {
 }
 
 /// Takes the first present of `names` out of the fields.
-fn take(fields: &mut Vec<Field>, names: &[&str]) -> Option<Value> {
+fn take(fields: &mut Vec<Field>, names: &[&str]) -> Option<Field> {
+    let find = |name: &&str| fields.iter().position(|(n, _)| n == name);
+    names.iter().find_map(find).map(|at| fields.remove(at))
+}
+
+/// Takes out the fields named in this file that are null.
+fn drop_absent(fields: &mut Vec<Field>) {
+    let named = [&TEXT[..], &TIME, &SEVERITY, &KEY];
     let is_null = |value: &Value| matches!(value, Value::Json(json) if &**json == "null");
-    let find = |name: &&str| fields.iter().position(|(n, v)| n == name && !is_null(v));
-    let at = names.iter().find_map(find)?;
-    Some(fields.remove(at).1)
+    fields.retain(|(name, value)| {
+        !(is_null(value) && named.iter().any(|names| names.contains(&&**name)))
+    });
 }
 
 fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> {
     let mut record = LogRecord::with_body(Text::new(), observed);
     merge_repeated(&mut fields);
-    if let Some(text) = take(&mut fields, &TEXT) {
+    drop_absent(&mut fields);
+    if let Some((_, text)) = take(&mut fields, &TEXT) {
         record.body = as_text(text);
     }
-    if let Some(time) = take(&mut fields, &TIME) {
+    if let Some((_, time)) = take(&mut fields, &TIME) {
         record.timestamp = super::time::nanoseconds(&time)?;
     }
-    if let Some(key) = take(&mut fields, &KEY) {
+    if let Some((_, key)) = take(&mut fields, &KEY) {
         record.key = Some(as_text(key));
     }
-    if let Some(severity) = take(&mut fields, &SEVERITY) {
+    if let Some((name, severity)) = take(&mut fields, &SEVERITY) {
         match parse_severity(&severity) {
             Some(severity) => record.severity = severity,
             // A scale that we do not know: kept as it was said.
-            None => fields.push((Text::from_static("severity"), severity)),
+            None => fields.push((name, severity)),
         }
     }
     record.attributes = fields;
@@ -236,6 +244,7 @@ mod tests {
     fn null_is_absent() {
         let record = read(r#"{"body":null,"log":"l","time":null}"#).unwrap();
         assert_eq!((&*record.body, record.timestamp), ("l", 5));
+        assert!(record.attributes.is_empty());
     }
 
     #[test]
@@ -270,7 +279,7 @@ mod tests {
     fn a_foreign_severity_is_kept_as_it_was_said() {
         let record = read(r#"{"level":30}"#).unwrap();
         assert_eq!(record.severity, Severity::Unspecified);
-        assert_eq!(attributes(&record), [("severity", &Value::Integer(30))]);
+        assert_eq!(attributes(&record), [("level", &Value::Integer(30))]);
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl Engine {
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
-        // All of WASI is linked, so that any toolchain's output loads; what is
-        // not granted to a guest is refused when it is called.
+        // All of WASI's command world is linked, so that what toolchains make
+        // loads; what is not granted to a guest is refused when it is called.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Wasmtime)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?;
         Ok(Self { wasmtime, linker: Arc::new(linker), _ticker: Arc::new(ticker) })

@@ -20,6 +20,8 @@ pub(crate) struct Guest {
     pub(super) memory: MemoryLimit,
     /// When the running call is to be stopped.
     pub(super) deadline: Instant,
+    /// When the guest was last seen computing, not waiting for the host.
+    pub(super) computed: Option<Instant>,
 }
 
 impl Guest {
@@ -37,13 +39,16 @@ impl Guest {
             table: ResourceTable::new(),
             memory: MemoryLimit { limit: memory_limit, used: 0, was_hit: false },
             deadline: Instant::now(),
+            computed: None,
         }
     }
 
     /// Called at every tick while the guest computes.
     #[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
-    pub(super) fn tick(cx: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
-        Ok(if Instant::now() >= cx.data().deadline {
+    pub(super) fn tick(mut cx: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
+        let now = Instant::now();
+        cx.data_mut().computed = Some(now);
+        Ok(if now >= cx.data().deadline {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Yield(1)

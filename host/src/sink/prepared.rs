@@ -81,6 +81,8 @@ pub struct Prepared {
     limits: Limits,
     pre: LogSinkPre<Guest>,
     stdout: NodeStdout,
+    /// Kept for its clock, without which nothing interrupts the guest.
+    _engine: Engine,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -112,7 +114,7 @@ impl Prepared {
             .map_err(|cause| PrepareError::Link { source_name: source_name(), cause })?;
         let pre = LogSinkPre::new(linked)
             .map_err(|cause| PrepareError::World { source_name: source_name(), cause })?;
-        Ok(Self { identity, config, limits, pre, stdout })
+        Ok(Self { identity, config, limits, pre, stdout, _engine: engine.clone() })
     }
 
     /// Which sink this is.

@@ -1,0 +1,99 @@
+//! A sink for tests: a message whose text is one of the words below makes it
+//! misbehave; every other message is printed.
+
+#![cfg(target_family = "wasm")]
+
+use std::time::Duration;
+
+/// Bindings made from `wit/`.
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the canonical ABI passes raw pointers"
+)]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../../../wit", world: "log-sink" });
+
+    export!(Misbehave with_types_in self);
+    use super::Misbehave;
+}
+
+use bindings::exports::sluice::sink::sink::Guest;
+use bindings::sluice::sink::types::{Delivery, Failure, LogRecord, Refusal, Retry};
+
+struct Misbehave;
+
+impl Guest for Misbehave {
+    fn open(_config: String) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn write(delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
+        let mut refusals = Vec::new();
+        for (index, record) in (0..).zip(&batch) {
+            let mut refuse = |failure| refusals.push(Refusal { index, failure });
+            match record.body.as_str() {
+                "trap" => trap(),
+                "spin" => spin(),
+                "grow" => grow(),
+                "half a line, then trap" => {
+                    print!("half a line");
+                    flush();
+                    trap();
+                }
+                "stderr" => eprintln!("a word on stderr"),
+                "slow" => std::thread::sleep(Duration::from_millis(500)),
+                "refuse" => refuse(Failure::Permanent("refused by the sink".to_owned())),
+                "refuse for now" if delivery.attempt == 1 => refuse(busy(None)),
+                "refuse twice" => {
+                    refuse(busy(None));
+                    refuse(busy(None));
+                }
+                "reject all" => return Err(Failure::Permanent("all refused".to_owned())),
+                "retry all" if delivery.attempt < 3 => return Err(busy(Some(20))),
+                "retry for ever" => return Err(busy(Some(20))),
+                "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
+                body => {
+                    let id = record.id;
+                    println!("{}/{} {body} attempt {}", id.epoch, id.sequence, delivery.attempt);
+                }
+            }
+        }
+        Ok(refusals)
+    }
+
+    fn close() {
+        println!("closed");
+    }
+}
+
+fn busy(after_ms: Option<u64>) -> Failure {
+    Failure::Retryable(Retry { reason: "busy".to_owned(), after_ms })
+}
+
+fn flush() {
+    use std::io::Write;
+    if std::io::stdout().flush().is_err() {
+        eprintln!("could not flush");
+    }
+}
+
+#[expect(clippy::panic, reason = "that is the point")]
+fn trap() {
+    panic!("a panic in the guest");
+}
+
+#[expect(clippy::empty_loop, reason = "that is the point")]
+fn spin() {
+    loop {}
+}
+
+fn grow() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(vec![1_u8; 16 << 20]);
+        std::hint::black_box(&hoard);
+    }
+}

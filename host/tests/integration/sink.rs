@@ -1,0 +1,195 @@
+//! What a sink can do to its node: nothing.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::support::{Cluster, Consul, Options, SOON, eventually, guest};
+
+async fn misbehaving(arguments: &[&str]) -> Cluster {
+    let file = guest("misbehave");
+    let (plugin, folder) = (format!("file://{}", file.display()), file.parent().unwrap().display().to_string());
+    let own = ["--plugin", &plugin, "--plugin-dir", &folder];
+    Cluster::start(1, &[&own, arguments].concat()).await
+}
+
+#[tokio::test]
+async fn a_trap_costs_its_own_request_and_the_node_lives_on() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    assert_eq!(node.log("before").await.0, 200);
+    let (status, body) = node.log("trap").await;
+    assert_eq!(status, 504, "{body}");
+    assert!(body.contains("trapped"), "{body}");
+    assert_eq!(node.log("after").await.0, 200);
+    node.wrote("1/3 after attempt 1").await;
+    // What the panic said is in the node's log, under the sink's name.
+    node.logged("a panic in the guest").await;
+    assert!(node.status().await.unwrap()["role"] == "leader");
+}
+
+#[tokio::test]
+async fn neighbours_of_a_trap_are_delivered() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    // While the slow one is written the others gather in one batch.
+    let texts = ["slow", "one", "trap", "two", "three"];
+    let answers = futures_util::future::join_all(texts.map(|text| async move {
+        let delay = if text == "slow" { 0 } else { 100 };
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        (text, node.log(text).await)
+    }));
+    for (text, (status, body)) in answers.await {
+        let expected = if text == "trap" { 504 } else { 200 };
+        assert_eq!(status, expected, "{text}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
+    let cluster = misbehaving(&["--request-timeout", "30s"]).await;
+    let node = cluster.node(0);
+    let spinning = node.log("spin");
+    let watching = async {
+        eventually("the sink is busy", SOON, || async {
+            let status = node.status().await?;
+            if status["queue"]["records"] == 1 { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            let answer = cluster.http.get(node.url(path)).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+    };
+    let (answer, ()) = tokio::join!(spinning, watching);
+    assert_eq!(answer.0, 504, "{}", answer.1);
+    assert!(answer.1.contains("computing"), "{}", answer.1);
+    assert_eq!(node.log("after").await.0, 200);
+    assert_eq!(node.status().await.unwrap()["epoch"], 1, "it leads still");
+}
+
+#[tokio::test]
+async fn a_guest_that_takes_memory_without_end_is_stopped_at_its_limit() {
+    let cluster = misbehaving(&["--max-memory", "64MiB"]).await;
+    let node = cluster.node(0);
+    let (status, body) = node.log("grow").await;
+    assert_eq!(status, 504, "{body}");
+    assert!(body.contains("memory limit of 64 MiB"), "{body}");
+    assert_eq!(node.log("after").await.0, 200);
+}
+
+#[tokio::test]
+async fn an_unfinished_line_of_a_trapped_guest_is_ended() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    assert_eq!(node.log("half a line, then trap").await.0, 504);
+    assert_eq!(node.log("after").await.0, 200);
+    node.wrote("\n1/2 after attempt 1\n").await;
+}
+
+#[tokio::test]
+async fn single_records_and_whole_batches_can_be_refused() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    let (status, body) = node.log("refuse").await;
+    assert_eq!(status, 422, "{body}");
+    assert!(body.contains("refused by the sink"), "{body}");
+    assert_eq!(node.log("reject all").await.0, 422);
+    let (status, body) =
+        node.post("/api/v1/logs", "text/plain", "one\nrefuse\nrefuse for now\ntwo\nrefuse\n").await;
+    assert_eq!(status, 200);
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["accepted"], 3, "{answer}");
+    let places: Vec<_> =
+        answer["rejected"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
+    assert_eq!(places, [1, 4]);
+    node.wrote("refuse for now attempt 2").await;
+    let (status, body) = node.log("refuse twice").await;
+    assert_eq!(status, 504, "{body}");
+    assert!(body.contains("contract"), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_is_offered_again() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    assert_eq!(node.log("retry all").await.0, 200);
+    node.wrote("retry all attempt 3").await;
+    assert!(node.status().await.unwrap()["counters"]["retried"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn a_fenced_leader_steps_down() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    assert_eq!(node.log("fence").await.0, 504);
+    eventually("the node follows", SOON, || async {
+        let status = node.status().await?;
+        if status["role"] == "follower" { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    node.logged("epoch 99 was seen").await;
+}
+
+#[tokio::test]
+async fn what_a_sink_says_on_stderr_is_in_the_nodes_log() {
+    let cluster = misbehaving(&[]).await;
+    assert_eq!(cluster.node(0).log("stderr").await.0, 200);
+    cluster.node(0).logged("a word on stderr").await;
+}
+
+#[tokio::test]
+async fn a_healthy_sink_is_closed_at_the_end() {
+    let mut cluster = misbehaving(&[]).await;
+    cluster.nodes[0].process.terminate().await;
+    cluster.node(0).wrote("closed").await;
+}
+
+#[tokio::test]
+async fn a_full_pipe_on_stdout_blocks_nobody_but_its_own_messages() {
+    let mut cluster = Cluster::empty(Consul::start().await, &["--request-timeout", "2s"]);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let options = Options { stdout: Some(writer.into()), ..Options::default() };
+    cluster.add_with("a", options).await;
+    cluster.leader().await;
+    let node = cluster.node(0);
+    let text = "x".repeat(1 << 20);
+    let (status, body) = node.log(&text).await;
+    assert_eq!(status, 504, "{body}");
+    for path in ["/healthz", "/metrics", "/api/v1/status"] {
+        assert_eq!(cluster.http.get(node.url(path)).send().await.unwrap().status(), 200, "{path}");
+    }
+    assert_eq!(node.status().await.unwrap()["role"], "leader");
+    let drain = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).unwrap();
+        String::from_utf8(all).unwrap()
+    });
+    eventually("messages flow again", SOON, || async {
+        let (status, body) = node.log("after").await;
+        if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) }
+    })
+    .await;
+    cluster.nodes[0].process.terminate().await;
+    let output = drain.join().unwrap();
+    assert!(output.ends_with("\nafter\n"), "{:?}", output.get(output.len().saturating_sub(100)..));
+}
+
+#[tokio::test]
+async fn a_plugin_that_can_not_be_used_is_explained() {
+    let cluster = Cluster::empty(Consul::start().await, &[]);
+    let folder = cluster.folder.path();
+    std::fs::write(folder.join("text.wasm"), "no component").unwrap();
+    std::fs::write(folder.join("module.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let file = |name: &str| format!("file://{}", folder.join(name).display());
+    for (plugin, expected) in [
+        (file("text.wasm"), "not a WebAssembly component"),
+        (file("module.wasm"), "wasm32-wasip2"),
+        (file("missing.wasm"), "missing.wasm"),
+        ("file:///etc/hostname".to_owned(), "--plugin-dir"),
+    ] {
+        let mut process = cluster.spawn("a", Options::with(&["--plugin", &plugin]));
+        assert_eq!(process.wait(SOON).await.code(), Some(1), "{plugin}");
+        assert!(process.stderr().contains(expected), "{plugin}: {}", process.stderr());
+        std::fs::remove_file(folder.join("a.err")).unwrap();
+    }
+}

@@ -1,0 +1,225 @@
+//! Nodes of one cluster, on one Consul.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Consul, Process, SOON, eventually, http};
+
+/// A node process.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) process: Process,
+    /// `host:port` for clients.
+    pub(crate) address: String,
+    http: reqwest::Client,
+}
+
+/// How nodes are started.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) stdout: Option<Stdio>,
+}
+
+impl Options {
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { arguments, ..Self::default() }
+    }
+}
+
+/// A Consul and some nodes.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) consul: Consul,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) folder: TempDir,
+    pub(crate) http: reqwest::Client,
+    arguments: Vec<String>,
+}
+
+impl Cluster {
+    /// A Consul with `count` nodes that were started with these arguments.
+    pub(crate) async fn start(count: usize, arguments: &[&str]) -> Self {
+        Self::on(Consul::start().await, count, arguments).await
+    }
+
+    pub(crate) async fn on(consul: Consul, count: usize, arguments: &[&str]) -> Self {
+        let mut cluster = Self::empty(consul, arguments);
+        for name in ["a", "b", "c", "d", "e"].into_iter().take(count) {
+            cluster.add(name).await;
+        }
+        if count > 0 {
+            cluster.leader().await;
+        }
+        cluster
+    }
+
+    pub(crate) fn empty(consul: Consul, arguments: &[&str]) -> Self {
+        Self {
+            consul,
+            nodes: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+            http: http(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        }
+    }
+
+    /// Starts a node and waits until it is registered.
+    pub(crate) async fn add(&mut self, name: &str) -> usize {
+        self.add_with(name, Options::default()).await
+    }
+
+    pub(crate) async fn add_with(&mut self, name: &str, options: Options) -> usize {
+        self.add_to("sluice", name, options).await
+    }
+
+    /// Starts a node whose arguments put it into this cluster.
+    pub(crate) async fn add_to(&mut self, cluster: &str, name: &str, options: Options) -> usize {
+        let process = self.spawn(name, options);
+        let address = self.registered_address(cluster, name).await;
+        let node = Node { name: name.to_owned(), process, address, http: self.http.clone() };
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// Starts a node's process without waiting for anything.
+    pub(crate) fn spawn(&self, name: &str, options: Options) -> Process {
+        let mut command = self.command();
+        command
+            .args(["node", "--listen", "127.0.0.1:0", "--name", name])
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data").join(name))
+            .args(&self.arguments)
+            .args(&options.arguments)
+            .envs(options.variables);
+        match options.stdout {
+            None => Process::start(name, self.folder.path(), &mut command),
+            Some(stdout) => {
+                Process::start_with_stdout(name, self.folder.path(), &mut command, stdout)
+            }
+        }
+    }
+
+    /// The `sluice` program, pointed at this Consul.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.env("CONSUL_HTTP_ADDR", &self.consul.address).current_dir(self.folder.path());
+        command
+    }
+
+    async fn registered_address(&self, cluster: &str, name: &str) -> String {
+        let id = format!("{cluster}-{name}");
+        eventually(&format!("{name} is registered"), SOON, || async {
+            let services = self.consul.get(&format!("catalog/service/{cluster}")).await?;
+            let found = services.as_array().and_then(|all| all.iter().find(|s| s["ServiceID"] == id));
+            let service = found.ok_or_else(|| format!("registered are {services}"))?;
+            let address = format!(
+                "{}:{}",
+                service["ServiceAddress"].as_str().unwrap_or_default(),
+                service["ServicePort"]
+            );
+            // A node of that name may have been registered before.
+            match self.http.get(format!("http://{address}/healthz")).send().await {
+                Ok(answer) if answer.status() == 200 => Ok(address),
+                answer => Err(format!("{address} answers {answer:?}")),
+            }
+        })
+        .await
+    }
+
+    /// The place of the node that leads and may acknowledge, once there is one.
+    pub(crate) async fn leader(&self) -> usize {
+        self.leader_within(SOON).await
+    }
+
+    pub(crate) async fn leader_within(&self, within: Duration) -> usize {
+        eventually("a node leads", within, || async {
+            let mut roles = Vec::new();
+            for (place, node) in self.nodes.iter().enumerate() {
+                match node.status().await {
+                    Ok(status) if status["role"] == "leader" => return Ok(place),
+                    Ok(status) => roles.push(status["role"].to_string()),
+                    Err(error) => roles.push(error),
+                }
+            }
+            Err(roles.join(", "))
+        })
+        .await
+    }
+
+    /// A node that does not lead but knows who does.
+    pub(crate) async fn follower(&self) -> usize {
+        let leader = self.leader().await;
+        let follower = (0..self.nodes.len()).find(|place| *place != leader).unwrap();
+        eventually("a follower knows the leader", SOON, || async {
+            let status = self.nodes[follower].status().await?;
+            match status["leader"]["node"] == self.nodes[leader].name {
+                true => Ok(()),
+                false => Err(status.to_string()),
+            }
+        })
+        .await;
+        follower
+    }
+
+    pub(crate) fn node(&self, place: usize) -> &Node {
+        &self.nodes[place]
+    }
+
+    /// Everything that the sinks of all nodes have written.
+    pub(crate) fn output(&self) -> String {
+        self.nodes.iter().map(|node| node.process.stdout()).collect()
+    }
+}
+
+impl Node {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn status(&self) -> Result<Value, String> {
+        let answer = self.http.get(self.url("/api/v1/status")).send().await;
+        let body = answer.map_err(|error| error.to_string())?.bytes().await;
+        serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
+    }
+
+    /// `POST /api/v1/log`: the status and the body of the answer.
+    pub(crate) async fn log(&self, text: &str) -> (u16, String) {
+        self.post("/api/v1/log", "text/plain", text.to_owned()).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
+        let request = self.http.post(self.url(path)).header("content-type", content_type);
+        let answer = request.body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Waits until this text stands in what the sink wrote.
+    pub(crate) async fn wrote(&self, text: &str) {
+        eventually(&format!("{} wrote {text:?}", self.name), SOON, || async {
+            let stdout = self.process.stdout();
+            if stdout.contains(text) { Ok(()) } else { Err(stdout) }
+        })
+        .await;
+    }
+
+    /// Waits until this text stands in the node's log.
+    pub(crate) async fn logged(&self, text: &str) {
+        eventually(&format!("{} logged {text:?}", self.name), SOON, || async {
+            let log = self.process.stderr();
+            if log.contains(text) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+}

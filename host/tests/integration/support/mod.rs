@@ -1,0 +1,65 @@
+//! Real processes for tests: a Consul agent, nodes, producers. All are killed
+//! when they go out of scope, and their logs are shown if the test failed.
+
+mod cluster;
+mod consul;
+mod process;
+mod producer;
+
+pub(crate) use cluster::{Cluster, Options};
+pub(crate) use consul::Consul;
+pub(crate) use process::Process;
+pub(crate) use producer::{Bench, Producer};
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Asks again until the answer is there; fails with what it was last.
+pub(crate) async fn eventually<T, F>(what: &str, within: Duration, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let deadline = Instant::now() + within;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(reason) if Instant::now() > deadline => {
+                panic!("{what}: not within {within:?}; at last: {reason}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// For what should take a moment but may take long on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// An HTTP client that follows no redirects.
+pub(crate) fn http() -> reqwest::Client {
+    static CLIENT: OnceLock<()> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        rustls::crypto::ring::default_provider().install_default().unwrap();
+    });
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
+}
+
+/// The directory of this build's programs.
+pub(crate) fn programs() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_sluice")).parent().unwrap().to_owned()
+}
+
+/// A component that was built for tests, by its crate's library name.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
+    assert!(file.exists(), "{} is missing: run the tests with `make test`", file.display());
+    file
+}
