@@ -253,7 +253,8 @@ impl Place {
         const ATTEMPTS: u32 = 40;
         // A life of this node before this one may have left a session, which
         // a check that passes again would keep alive.
-        self.begun.get_or_try_init(|| self.client.deregister(&self.service.id())).await?;
+        let id = self.service.id();
+        self.begun.get_or_try_init(|| self.client.deregister(&id)).await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
         loop {

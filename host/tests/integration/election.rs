@@ -303,3 +303,31 @@ async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_killed_leader_that_comes_back_at_once_does_not_stand_in_the_way() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    let leader = cluster.leader().await;
+    let name = cluster.node(leader).name.clone();
+    cluster.nodes[leader].process.kill();
+    let gone = cluster.nodes.remove(leader);
+    cluster.add(&name).await;
+    // Far less than the session's TTL, which would be waited for twice.
+    let next = cluster.leader_within(Duration::from_secs(6)).await;
+    assert_eq!(cluster.node(next).log("Message: 1").await.0, 200);
+    drop(gone);
+}
+
+#[tokio::test]
+async fn a_node_never_redirects_to_itself() {
+    let cluster = Cluster::start(1, &[]).await;
+    let node = cluster.node(0);
+    cluster.consul.delete("kv/sluice/leader").await;
+    eventually("the node leads again", SOON, || async {
+        let (status, body) = node.log("x").await;
+        assert_ne!(status, 307, "{body}");
+        let epoch = node.status().await?["epoch"].as_u64();
+        if status == 200 && epoch == Some(2) { Ok(()) } else { Err(format!("{status} {body}")) }
+    })
+    .await;
+}

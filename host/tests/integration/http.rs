@@ -97,10 +97,14 @@ async fn a_body_beyond_the_limit_is_refused_however_it_comes() {
     let (status, body) = node.post("/api/v1/log", "text/plain", vec![b'x'; 65_537]).await;
     assert_eq!(status, 413, "{body}");
     assert!(body.contains("--max-body"), "{body}");
-    let chunked = reqwest::Body::wrap_stream(futures_util::stream::iter(
-        (0..10).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 10_000])),
-    ));
-    assert_eq!(node.post("/api/v1/log", "text/plain", chunked).await.0, 413);
+    let mut stream = TcpStream::connect(&node.address).await.unwrap();
+    let head = "POST /api/v1/log HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("2710\r\n{}\r\n", "x".repeat(10_000));
+    let chunked = format!("{head}{}0\r\n\r\n", chunk.repeat(7));
+    stream.write_all(chunked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     let (status, _) = node.post("/api/v1/log", "text/plain", vec![b'x'; 65_536]).await;
     assert_eq!(status, 200);
 }
@@ -308,5 +312,18 @@ async fn a_configuration_file_stands_below_variables_and_flags() {
         .await;
         let (status, body) = cluster.node(place).log("fifteen bytes !").await;
         assert_eq!(status, expected, "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_certificate_is_refused_wherever_it_is_set() {
+    let cluster = Cluster::empty(Consul::start().await, &[]);
+    let file = cluster.folder.path().join("sluice.toml");
+    std::fs::write(&file, "tls-cert = \"/nowhere/cert.pem\"\n").unwrap();
+    let config = format!("--config={}", file.display());
+    for arguments in [vec![config.as_str()], vec!["--tls-key", "/nowhere/key.pem"]] {
+        let mut process = cluster.spawn("a", Options::with(&arguments));
+        assert_eq!(process.wait(SOON).await.code(), Some(1));
+        assert!(process.stderr().contains("go together"), "{}", process.stderr());
     }
 }

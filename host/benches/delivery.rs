@@ -1,0 +1,199 @@
+//! How much the path of a message costs: one node on one core, the load
+//! generator on another, the sink's output in a file, and in the same run a
+//! route of the same binary that reads the body and answers `OK`.
+//!
+//! Run it with `make bench`. `SLUICE_BENCH_SECONDS` and `SLUICE_BENCH_PAIRS`
+//! shorten it for a quick look.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const NODE: &str = "127.0.0.1:13000";
+const CONSUL: &str = "127.0.0.1:18500";
+const SERVER_CORE: &str = "0";
+const CLIENT_CORE: &str = "1";
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// A process that ends with the benchmark.
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("a process could not be ended: {error}");
+        }
+    }
+}
+
+fn main() -> Fallible<()> {
+    // `cargo test --benches` only wants to know that it builds.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let seconds: u64 = setting("SLUICE_BENCH_SECONDS", 10)?;
+    let pairs: usize = setting("SLUICE_BENCH_PAIRS", 5)?;
+    let folder = tempfile::tempdir()?;
+    let bench = Bench { folder: folder.path().to_owned(), seconds, pairs };
+    let _consul = bench.consul()?;
+    let _node = bench.node()?;
+    bench.wait_for_leader()?;
+    println!("{pairs} alternating pairs of {seconds} s; the median of the ratios, and both medians\n");
+    let log = "/api/v1/log";
+    bench.compare("one message a request, 32 connections", log, &["--connections", "32"], |report| {
+        report["requests_per_second"].as_f64()
+    })?;
+    bench.compare("one message a request, 1 connection, p50 in ms", log, &["--connections", "1"], |report| {
+        report["p50_ms"].as_f64()
+    })?;
+    bench.lines()
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, T::Err> {
+    std::env::var(name).map_or(Ok(default), |value| value.parse())
+}
+
+struct Bench {
+    folder: PathBuf,
+    seconds: u64,
+    pairs: usize,
+}
+
+impl Bench {
+    fn consul(&self) -> Fallible<Owned> {
+        let program = std::env::var("CONSUL").unwrap_or_else(|_| "consul".to_owned());
+        let mut command = pinned(CLIENT_CORE, Path::new(&program));
+        command.args(["agent", "-dev", "-bind=127.0.0.1", "-log-level=err", "-http-port=18500"]);
+        command.args(["-server-port=18300", "-serf-lan-port=18301", "-serf-wan-port=-1"]);
+        command.args(["-dns-port=-1", "-grpc-port=-1"]);
+        self.spawn(&mut command, "consul")
+    }
+
+    fn node(&self) -> Fallible<Owned> {
+        let mut command = pinned(SERVER_CORE, Path::new(env!("CARGO_BIN_EXE_sluice")));
+        command.env("CONSUL_HTTP_ADDR", CONSUL).current_dir(&self.folder);
+        command.args(["node", "--name", "bench", "--listen", NODE, "--bench-baseline"]);
+        self.spawn(&mut command, "node")
+    }
+
+    fn spawn(&self, command: &mut Command, name: &str) -> Fallible<Owned> {
+        command.stdin(Stdio::null());
+        command.stdout(File::create(self.folder.join(format!("{name}.out")))?);
+        command.stderr(File::create(self.folder.join(format!("{name}.err")))?);
+        Ok(Owned(command.spawn()?))
+    }
+
+    fn wait_for_leader(&self) -> Fallible<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let mut status = Command::new(env!("CARGO_BIN_EXE_sluice"));
+            let output = status.arg("status").env("CONSUL_HTTP_ADDR", CONSUL).output()?;
+            if output.status.success() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.folder.join("node.err"))?;
+                let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(format!("no leader within 30 s: {shown}\n{log}").into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// One run of the load generator.
+    fn load(&self, path: &str, arguments: &[&str]) -> Fallible<Value> {
+        let producer = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name("sluice-producer");
+        let mut command = pinned(CLIENT_CORE, &producer);
+        command.args(["bench", "--json", "--target", &format!("http://{NODE}{path}")]);
+        command.args(["--duration", &format!("{}s", self.seconds)]).args(arguments);
+        let output = command.stderr(Stdio::inherit()).output()?;
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        if !output.status.success() {
+            return Err(format!("not everything was acknowledged: {report}").into());
+        }
+        // What was written so far is of no use, and disks are finite.
+        File::options().write(true).open(self.folder.join("node.out"))?.set_len(0)?;
+        Ok(report)
+    }
+
+    fn compare(
+        &self,
+        what: &str,
+        path: &str,
+        arguments: &[&str],
+        figure: impl Fn(&Value) -> Option<f64>,
+    ) -> Fallible<()> {
+        let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+        for pair in 0..self.pairs {
+            let baseline = |bench: &Self| bench.load("/bench/baseline", arguments);
+            let (real, base) = if pair % 2 == 0 {
+                let base = baseline(self)?;
+                (self.load(path, arguments)?, base)
+            } else {
+                (self.load(path, arguments)?, baseline(self)?)
+            };
+            let real = figure(&real).ok_or("the report lacks a figure")?;
+            let base = figure(&base).ok_or("the report lacks a figure")?;
+            ratios.push(real / base);
+            ours.push(real);
+            theirs.push(base);
+        }
+        let (ratio, ours, theirs) = (median(ratios), median(ours), median(theirs));
+        println!("{what}\n    {ratio:.3} × the baseline  ({ours:.3} against {theirs:.3})");
+        Ok(())
+    }
+
+    /// Bodies of 1000 lines, against a plain loop that writes the same lines.
+    fn lines(&self) -> Fallible<()> {
+        let arguments = ["--connections", "32", "--batch", "1000"];
+        let mut ours = Vec::new();
+        for _ in 0..self.pairs {
+            let report = self.load("/api/v1/logs", &arguments)?;
+            ours.push(report["messages_per_second"].as_f64().ok_or("the report lacks a figure")?);
+        }
+        let (ours, loop_rate) = (median(ours), self.plain_loop()?);
+        let (ours_m, loop_m) = (ours / 1e6, loop_rate / 1e6);
+        println!("1000 lines a request, 32 connections, in million lines a second");
+        println!("    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})", ours / loop_rate);
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn plain_loop(&self) -> Fallible<f64> {
+        let mut block = Vec::new();
+        let mut lines = 0_u64;
+        while block.len() < 64 << 10 {
+            let mut line = format!("Message: {lines} ").into_bytes();
+            line.resize(100, b'x');
+            line.push(b'\n');
+            block.extend(line);
+            lines += 1;
+        }
+        let mut file = File::create(self.folder.join("plain"))?;
+        let (started, mut rounds) = (Instant::now(), 0_u64);
+        while started.elapsed() < Duration::from_secs(1) {
+            for _ in 0..100 {
+                file.write_all(&block)?;
+            }
+            rounds += 100;
+        }
+        Ok((rounds * lines) as f64 / started.elapsed().as_secs_f64())
+    }
+}
+
+fn pinned(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
