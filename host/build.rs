@@ -9,7 +9,9 @@ const TARGET: &str = "wasm32-wasip2";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let root = manifest_dir.parent().ok_or("host/ has no parent directory")?;
+    let root = manifest_dir
+        .parent()
+        .ok_or("host/ has no parent directory")?;
     for input in ["plugins/stdout", "wit", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
@@ -37,6 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into());
     }
     let component = target_dir.join(TARGET).join("release/stdout.wasm");
-    println!("cargo::rustc-env=SLUICE_BUILTIN_STDOUT={}", component.display());
+    println!(
+        "cargo::rustc-env=SLUICE_BUILTIN_STDOUT={}",
+        component.display()
+    );
     Ok(())
 }

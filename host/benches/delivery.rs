@@ -40,18 +40,30 @@ fn main() -> Fallible<()> {
     let seconds: u64 = setting("SLUICE_BENCH_SECONDS", 10)?;
     let pairs: usize = setting("SLUICE_BENCH_PAIRS", 5)?;
     let folder = tempfile::tempdir()?;
-    let bench = Bench { folder: folder.path().to_owned(), seconds, pairs };
+    let bench = Bench {
+        folder: folder.path().to_owned(),
+        seconds,
+        pairs,
+    };
     let _consul = bench.consul()?;
     let _node = bench.node()?;
     bench.wait_for_leader()?;
-    println!("{pairs} alternating pairs of {seconds} s; the median of the ratios, and both medians\n");
+    println!(
+        "{pairs} alternating pairs of {seconds} s; the median of the ratios, and both medians\n"
+    );
     let log = "/api/v1/log";
-    bench.compare("one message a request, 32 connections", log, &["--connections", "32"], |report| {
-        report["requests_per_second"].as_f64()
-    })?;
-    bench.compare("one message a request, 1 connection, p50 in ms", log, &["--connections", "1"], |report| {
-        report["p50_ms"].as_f64()
-    })?;
+    bench.compare(
+        "one message a request, 32 connections",
+        log,
+        &["--connections", "32"],
+        |report| report.get("requests_per_second")?.as_f64(),
+    )?;
+    bench.compare(
+        "one message a request, 1 connection, p50 in ms",
+        log,
+        &["--connections", "1"],
+        |report| report.get("p50_ms")?.as_f64(),
+    )?;
     bench.lines()
 }
 
@@ -69,16 +81,35 @@ impl Bench {
     fn consul(&self) -> Fallible<Owned> {
         let program = std::env::var("CONSUL").unwrap_or_else(|_| "consul".to_owned());
         let mut command = pinned(CLIENT_CORE, Path::new(&program));
-        command.args(["agent", "-dev", "-bind=127.0.0.1", "-log-level=err", "-http-port=18500"]);
-        command.args(["-server-port=18300", "-serf-lan-port=18301", "-serf-wan-port=-1"]);
+        command.args([
+            "agent",
+            "-dev",
+            "-bind=127.0.0.1",
+            "-log-level=err",
+            "-http-port=18500",
+        ]);
+        command.args([
+            "-server-port=18300",
+            "-serf-lan-port=18301",
+            "-serf-wan-port=-1",
+        ]);
         command.args(["-dns-port=-1", "-grpc-port=-1"]);
         self.spawn(&mut command, "consul")
     }
 
     fn node(&self) -> Fallible<Owned> {
         let mut command = pinned(SERVER_CORE, Path::new(env!("CARGO_BIN_EXE_sluice")));
-        command.env("CONSUL_HTTP_ADDR", CONSUL).current_dir(&self.folder);
-        command.args(["node", "--name", "bench", "--listen", NODE, "--bench-baseline"]);
+        command
+            .env("CONSUL_HTTP_ADDR", CONSUL)
+            .current_dir(&self.folder);
+        command.args([
+            "node",
+            "--name",
+            "bench",
+            "--listen",
+            NODE,
+            "--bench-baseline",
+        ]);
         self.spawn(&mut command, "node")
     }
 
@@ -93,7 +124,10 @@ impl Bench {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let mut status = Command::new(env!("CARGO_BIN_EXE_sluice"));
-            let output = status.arg("status").env("CONSUL_HTTP_ADDR", CONSUL).output()?;
+            let output = status
+                .arg("status")
+                .env("CONSUL_HTTP_ADDR", CONSUL)
+                .output()?;
             if output.status.success() {
                 return Ok(());
             }
@@ -110,15 +144,25 @@ impl Bench {
     fn load(&self, path: &str, arguments: &[&str]) -> Fallible<Value> {
         let producer = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name("sluice-producer");
         let mut command = pinned(CLIENT_CORE, &producer);
-        command.args(["bench", "--json", "--target", &format!("http://{NODE}{path}")]);
-        command.args(["--duration", &format!("{}s", self.seconds)]).args(arguments);
+        command.args([
+            "bench",
+            "--json",
+            "--target",
+            &format!("http://{NODE}{path}"),
+        ]);
+        command
+            .args(["--duration", &format!("{}s", self.seconds)])
+            .args(arguments);
         let output = command.stderr(Stdio::inherit()).output()?;
         let report: Value = serde_json::from_slice(&output.stdout)?;
         if !output.status.success() {
             return Err(format!("not everything was acknowledged: {report}").into());
         }
         // What was written so far is of no use, and disks are finite.
-        File::options().write(true).open(self.folder.join("node.out"))?.set_len(0)?;
+        File::options()
+            .write(true)
+            .open(self.folder.join("node.out"))?
+            .set_len(0)?;
         Ok(report)
     }
 
@@ -155,12 +199,19 @@ impl Bench {
         let mut ours = Vec::new();
         for _ in 0..self.pairs {
             let report = self.load("/api/v1/logs", &arguments)?;
-            ours.push(report["messages_per_second"].as_f64().ok_or("the report lacks a figure")?);
+            ours.push(
+                report["messages_per_second"]
+                    .as_f64()
+                    .ok_or("the report lacks a figure")?,
+            );
         }
         let (ours, loop_rate) = (median(ours), self.plain_loop()?);
         let (ours_m, loop_m) = (ours / 1e6, loop_rate / 1e6);
         println!("1000 lines a request, 32 connections, in million lines a second");
-        println!("    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})", ours / loop_rate);
+        println!(
+            "    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})",
+            ours / loop_rate
+        );
         Ok(())
     }
 

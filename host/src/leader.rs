@@ -33,7 +33,10 @@ impl LeaderAddress {
             // Two strings always have a JSON form.
             LeaderValue::Json => serde_json::to_vec(self).unwrap_or_default(),
             LeaderValue::Host => {
-                let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
+                let host = self
+                    .address
+                    .rsplit_once(':')
+                    .map_or(&*self.address, |(host, _)| host);
                 host.as_bytes().to_vec()
             }
         }
@@ -47,7 +50,9 @@ impl LeaderAddress {
         }
         let host = std::str::from_utf8(value).ok()?.trim();
         let is_host = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
         is_host.then(|| Self {
             node: host.to_owned(),
             address: format!("{host}:{FIRST_GENERATION_PORT}"),
@@ -61,11 +66,20 @@ mod tests {
 
     #[test]
     fn both_forms_are_read_back() {
-        let leader = LeaderAddress { node: "a".to_owned(), address: "10.0.0.1:3000".to_owned() };
-        assert_eq!(LeaderAddress::from_value(&leader.to_value(LeaderValue::Json)), Some(leader.clone()));
+        let leader = LeaderAddress {
+            node: "a".to_owned(),
+            address: "10.0.0.1:3000".to_owned(),
+        };
+        assert_eq!(
+            LeaderAddress::from_value(&leader.to_value(LeaderValue::Json)),
+            Some(leader.clone())
+        );
         let host = leader.to_value(LeaderValue::Host);
         assert_eq!(host, b"10.0.0.1");
-        assert_eq!(LeaderAddress::from_value(&host).unwrap().address, "10.0.0.1:3000");
+        assert_eq!(
+            LeaderAddress::from_value(&host).unwrap().address,
+            "10.0.0.1:3000"
+        );
     }
 
     #[test]

@@ -81,9 +81,11 @@ impl Lease {
 
     /// Makes it valid at least until `until`; a revoked lease stays revoked.
     pub fn extend(&self, until: BootTime) {
-        let extended = self.valid_until.try_update(Ordering::AcqRel, Ordering::Acquire, |current| {
-            (current != REVOKED && current < until.as_nanos()).then_some(until.as_nanos())
-        });
+        let extended =
+            self.valid_until
+                .try_update(Ordering::AcqRel, Ordering::Acquire, |current| {
+                    (current != REVOKED && current < until.as_nanos()).then_some(until.as_nanos())
+                });
         if extended.is_ok() {
             self.changed.notify_waiters();
         }
@@ -146,7 +148,10 @@ mod tests {
         let lease = Lease::new(1, START, END);
         assert_eq!(lease.at(BootTime::from_nanos(999)), Standing::Suspended);
         assert_eq!(lease.at(START), Standing::Valid(START));
-        assert_eq!(lease.at(BootTime::from_nanos(1_999)), Standing::Valid(BootTime::from_nanos(1_999)));
+        assert_eq!(
+            lease.at(BootTime::from_nanos(1_999)),
+            Standing::Valid(BootTime::from_nanos(1_999))
+        );
         assert_eq!(lease.at(END), Standing::Suspended);
     }
 
@@ -154,7 +159,10 @@ mod tests {
     fn an_older_proof_does_not_shorten_it() {
         let lease = Lease::new(1, START, END);
         lease.extend(BootTime::from_nanos(1_500));
-        assert_eq!(lease.at(BootTime::from_nanos(1_900)), Standing::Valid(BootTime::from_nanos(1_900)));
+        assert_eq!(
+            lease.at(BootTime::from_nanos(1_900)),
+            Standing::Valid(BootTime::from_nanos(1_900))
+        );
     }
 
     #[test]

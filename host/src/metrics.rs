@@ -100,13 +100,41 @@ impl Metrics {
         let mut guard = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = &mut *guard;
         let counters = [
-            ("records_accepted", "Records taken into the queue", &self.accepted),
-            ("records_acknowledged", "Records acknowledged to their producers", &self.acknowledged),
-            ("records_rejected", "Records refused for good", &self.rejected),
-            ("records_dead_lettered", "Records set aside", &self.dead_lettered),
-            ("records_retried", "Records offered to the sink again", &self.retried),
-            ("sink_restarts", "Instances of the sink that broke", &self.sink_restarts),
-            ("requests_queue_full", "Requests answered 429", &self.queue_full),
+            (
+                "records_accepted",
+                "Records taken into the queue",
+                &self.accepted,
+            ),
+            (
+                "records_acknowledged",
+                "Records acknowledged to their producers",
+                &self.acknowledged,
+            ),
+            (
+                "records_rejected",
+                "Records refused for good",
+                &self.rejected,
+            ),
+            (
+                "records_dead_lettered",
+                "Records set aside",
+                &self.dead_lettered,
+            ),
+            (
+                "records_retried",
+                "Records offered to the sink again",
+                &self.retried,
+            ),
+            (
+                "sink_restarts",
+                "Instances of the sink that broke",
+                &self.sink_restarts,
+            ),
+            (
+                "requests_queue_full",
+                "Requests answered 429",
+                &self.queue_full,
+            ),
             ("requests_unknown", "Requests answered 504", &self.unknown),
         ];
         for (name, help, counter) in counters {
@@ -114,8 +142,16 @@ impl Metrics {
         }
         let gauges = [
             ("connections", "Open client connections", &self.connections),
-            ("queue_records", "Records waiting or being offered", &self.queue_records),
-            ("queue_bytes", "Bytes waiting or being offered", &self.queue_bytes),
+            (
+                "queue_records",
+                "Records waiting or being offered",
+                &self.queue_records,
+            ),
+            (
+                "queue_bytes",
+                "Bytes waiting or being offered",
+                &self.queue_bytes,
+            ),
             ("leader", "1 while this node may acknowledge", &self.leader),
             ("epoch", "The highest epoch this node knows", &self.epoch),
         ];
@@ -123,8 +159,18 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
         }
         let (write, lease) = (self.write_seconds.clone(), self.lease_seconds.clone());
-        registry.register_with_unit("sink_write", "Duration of the sink's write", Unit::Seconds, write);
-        registry.register_with_unit("lease_remaining", "How long the lease still holds", Unit::Seconds, lease);
+        registry.register_with_unit(
+            "sink_write",
+            "Duration of the sink's write",
+            Unit::Seconds,
+            write,
+        );
+        registry.register_with_unit(
+            "lease_remaining",
+            "How long the lease still holds",
+            Unit::Seconds,
+            lease,
+        );
     }
 
     /// The Prometheus (OpenMetrics) text, gauges as given.
@@ -134,7 +180,8 @@ impl Metrics {
         self.queue_records.set(signed(readings.queue_records));
         self.queue_bytes.set(signed(readings.queue_bytes));
         self.leader.set(i64::from(readings.leader));
-        self.epoch.set(i64::try_from(readings.epoch).unwrap_or(i64::MAX));
+        self.epoch
+            .set(i64::try_from(readings.epoch).unwrap_or(i64::MAX));
         self.lease_seconds.set(readings.lease.as_secs_f64());
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,8 +18,8 @@ use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
 use crate::delivery::{AckTrace, QueueLimits};
 use crate::ingest::{
-    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server, ServerError,
-    ServerLimits, Tls, router,
+    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
+    ServerError, ServerLimits, Tls, router,
 };
 use crate::leader::LeaderValue;
 use crate::metrics::Metrics;
@@ -159,7 +159,10 @@ impl Node {
     pub async fn build(mut config: NodeConfig) -> Result<Self, NodeError> {
         let lock = lock_data_dir(&config.data_dir)?;
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
-        let tls = config.tls.as_ref().map(|(certificate, key)| Tls::from_files(certificate, key));
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|(certificate, key)| Tls::from_files(certificate, key));
         let tls = tls.transpose()?;
         config.server.connections = bound_connections(config.server.connections);
         let listener = Server::listen(config.listen).await?;
@@ -177,7 +180,15 @@ impl Node {
             config.sink_limits,
             stdout.clone(),
         )?;
-        Ok(Self { config, _lock: lock, listener, tls, stdout, prepared: Arc::new(prepared), trace })
+        Ok(Self {
+            config,
+            _lock: lock,
+            listener,
+            tls,
+            stdout,
+            prepared: Arc::new(prepared),
+            trace,
+        })
     }
 
     /// The address that clients can connect to.
@@ -191,7 +202,15 @@ impl Node {
     /// # Errors
     /// The node could not start, or a part of it ended on its own.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
-        let Self { config, _lock, listener, tls, stdout, prepared, trace } = self;
+        let Self {
+            config,
+            _lock,
+            listener,
+            tls,
+            stdout,
+            prepared,
+            trace,
+        } = self;
         let metrics = Arc::new(Metrics::new());
         let plugin_status = plugin_status(&prepared);
         let (plugin_in, plugin) = watch::channel(plugin_status);
@@ -222,8 +241,13 @@ impl Node {
             metrics: Arc::clone(&metrics),
             authorization: config.authorization,
         };
-        let observer =
-            Observer { node: config.name, controls, door, plugin, metrics: Arc::clone(&metrics) };
+        let observer = Observer {
+            node: config.name,
+            controls,
+            door,
+            plugin,
+            metrics: Arc::clone(&metrics),
+        };
         let router = router(Arc::new(ingest), Arc::new(observer), config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);
         let mut tenures = tokio::spawn(tenures.run());
@@ -261,7 +285,12 @@ fn plugin_status(prepared: &Prepared) -> PluginStatus {
     let PluginName { source, sha256 } = PluginName::from(prepared.identity());
     PluginStatus {
         desired: prepared.identity().into(),
-        active: ActivePlugin { source, sha256, state: PluginState::Prepared, since: now() },
+        active: ActivePlugin {
+            source,
+            sha256,
+            state: PluginState::Prepared,
+            since: now(),
+        },
         error: None,
     }
 }
@@ -309,14 +338,20 @@ fn lock_data_dir(path: &Path) -> Result<File, NodeError> {
 fn open_trace(path: &Path) -> Result<Arc<AckTrace>, NodeError> {
     AckTrace::append_to(path)
         .map(Arc::new)
-        .map_err(|cause| NodeError::Trace { path: path.to_owned(), cause })
+        .map_err(|cause| NodeError::Trace {
+            path: path.to_owned(),
+            cause,
+        })
 }
 
 /// Raises the limit on descriptors as far as it goes, and keeps the number of
 /// client connections so far below it that nothing else runs out of them.
 fn bound_connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, "could not raise the limit on open files");
     }

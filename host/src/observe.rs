@@ -78,7 +78,10 @@ pub struct PluginName {
 
 impl From<&Identity> for PluginName {
     fn from(identity: &Identity) -> Self {
-        Self { source: identity.source.clone(), sha256: identity.sha256.clone() }
+        Self {
+            source: identity.source.clone(),
+            sha256: identity.sha256.clone(),
+        }
     }
 }
 
@@ -146,7 +149,10 @@ impl Observer {
                     Standing::Revoked => "follower",
                 };
                 let address = self.controls.address.borrow().clone();
-                let own = address.map(|address| LeaderAddress { node: self.node.clone(), address });
+                let own = address.map(|address| LeaderAddress {
+                    node: self.node.clone(),
+                    address,
+                });
                 (role, own, lease.remaining())
             }
         };
@@ -196,7 +202,10 @@ impl Observer {
 pub async fn healthz(State(observer): State<Arc<Observer>>) -> Response {
     match observer.controls.heartbeat.is_alive() {
         true => plain(StatusCode::OK, "OK"),
-        false => plain(StatusCode::SERVICE_UNAVAILABLE, "the control loop stands still"),
+        false => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the control loop stands still",
+        ),
     }
 }
 
@@ -223,11 +232,23 @@ pub async fn metrics(State(observer): State<Arc<Observer>>, asked: HeaderMap) ->
     };
     let (queue_records, queue_bytes) = observer.depth();
     let epoch = observer.controls.view.borrow().epoch;
-    let text =
-        observer.metrics.encode(Readings { queue_records, queue_bytes, leader, epoch, lease });
-    let accept = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let text = observer.metrics.encode(Readings {
+        queue_records,
+        queue_bytes,
+        leader,
+        epoch,
+        lease,
+    });
+    let accept = asked
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
     let is_open = accept.contains("application/openmetrics-text");
-    typed(StatusCode::OK, if is_open { OPENMETRICS } else { PLAIN }, text.into())
+    typed(
+        StatusCode::OK,
+        if is_open { OPENMETRICS } else { PLAIN },
+        text.into(),
+    )
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
@@ -237,6 +258,8 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
 fn typed(status: StatusCode, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -78,21 +78,33 @@ impl LogRecord {
     /// A record with only a text, which happened when it was observed.
     #[must_use]
     pub fn with_body(body: Text, observed: u64) -> Self {
-        Self { timestamp: observed, observed, body, ..Self::default() }
+        Self {
+            timestamp: observed,
+            observed,
+            body,
+            ..Self::default()
+        }
     }
 
     /// What it counts for in the limits on memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let attributes: usize =
-            self.attributes.iter().map(|(name, value)| 64 + name.len() + value.size()).sum();
+        let attributes: usize = self
+            .attributes
+            .iter()
+            .map(|(name, value)| 64 + name.len() + value.size())
+            .sum();
         OVERHEAD + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + attributes
     }
 
     /// Keeps of each attribute name only the last value, where it first stood.
     pub fn merge_repeated_attributes(&mut self) {
         let mut names = HashSet::with_capacity(self.attributes.len());
-        if self.attributes.iter().all(|(name, _)| names.insert(name.clone())) {
+        if self
+            .attributes
+            .iter()
+            .all(|(name, _)| names.insert(name.clone()))
+        {
             return;
         }
         let mut last = std::collections::HashMap::new();
@@ -128,7 +140,8 @@ mod tests {
 
     #[test]
     fn of_repeated_attributes_the_last_value_stays_at_the_first_place() {
-        let attribute = |name: &'static str, value| (Text::from_static(name), Value::Integer(value));
+        let attribute =
+            |name: &'static str, value| (Text::from_static(name), Value::Integer(value));
         let mut record = LogRecord {
             attributes: vec![attribute("a", 1), attribute("b", 2), attribute("a", 3)],
             ..LogRecord::default()

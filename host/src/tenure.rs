@@ -9,9 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::cluster::{Order, Role};
-use crate::delivery::{
-    AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, QueueLimits,
-};
+use crate::delivery::{AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, QueueLimits};
 use crate::ingest::Door;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
@@ -61,7 +59,8 @@ impl Tenures {
             match role {
                 Role::Leader(lease) => self.lead(lease).await,
                 Role::Follower { leader } => {
-                    self.door.send_replace(leader.map_or(Door::Nowhere, Door::Elsewhere));
+                    self.door
+                        .send_replace(leader.map_or(Door::Nowhere, Door::Elsewhere));
                     self.wait_for_change().await;
                 }
             }
@@ -159,10 +158,16 @@ impl Tenures {
             Some(Ended::Drained | Ended::Revoked) => {}
             None => {
                 let (records, _) = queue.depth();
-                tracing::warn!(records, "not everything was delivered before the drain timeout");
+                tracing::warn!(
+                    records,
+                    "not everything was delivered before the drain timeout"
+                );
             }
         }
-        if tokio::time::timeout(CLOSING, dispatcher.sink.close()).await.is_err() {
+        if tokio::time::timeout(CLOSING, dispatcher.sink.close())
+            .await
+            .is_err()
+        {
             tracing::warn!("the sink did not close in time");
         }
     }
@@ -195,7 +200,15 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
-        if self.orders.send(Order::StepDown { epoch: lease.epoch(), stay_out: STAY_OUT }).await.is_err() {
+        if self
+            .orders
+            .send(Order::StepDown {
+                epoch: lease.epoch(),
+                stay_out: STAY_OUT,
+            })
+            .await
+            .is_err()
+        {
             tracing::error!("the control thread has ended");
         }
     }
@@ -207,7 +220,11 @@ impl Tenures {
             if failed && matches!(state, PluginState::Prepared | PluginState::Opening) {
                 return;
             }
-            plugin.active = ActivePlugin { state, since: now(), ..plugin.active.clone() };
+            plugin.active = ActivePlugin {
+                state,
+                since: now(),
+                ..plugin.active.clone()
+            };
             plugin.error = error;
         });
     }

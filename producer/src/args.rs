@@ -38,7 +38,7 @@ pub(crate) struct Destination {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
     pub(crate) cluster: String,
 
-    /// The key that names the leader [default: <cluster>/leader]
+    /// The key that names the leader [default: the cluster's name and /leader]
     #[arg(long, env = "SLUICE_LEADER_KEY")]
     pub(crate) leader_key: Option<String>,
 
@@ -118,9 +118,14 @@ pub(crate) struct BenchArgs {
 /// Reads `200ms`, `5s`, `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let factor = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .map(|(_, factor)| *factor);
     match factor.zip(number.trim().parse::<f64>().ok()) {
         Some((factor, number)) if (0.0..=1e9).contains(&(factor * number)) => {
             Ok(Duration::from_secs_f64(factor * number))

@@ -67,7 +67,11 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         print!("{}", report.text());
     }
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 impl Target {
@@ -79,12 +83,20 @@ impl Target {
             Some((authority, _)) => (authority, default_path(batch)),
             None => (rest, default_path(batch)),
         };
-        Ok(Self { authority: authority.to_owned(), path })
+        Ok(Self {
+            authority: authority.to_owned(),
+            path,
+        })
     }
 }
 
 fn default_path(batch: usize) -> String {
-    if batch > 1 { "/api/v1/logs" } else { "/api/v1/log" }.to_owned()
+    if batch > 1 {
+        "/api/v1/logs"
+    } else {
+        "/api/v1/log"
+    }
+    .to_owned()
 }
 
 impl Load {
@@ -113,7 +125,9 @@ impl Load {
                 },
             };
             self.write(&mut request, &target, first);
-            open = self.exchange(connection, target, &request, first, batch, sent).await;
+            open = self
+                .exchange(connection, target, &request, first, batch, sent)
+                .await;
             if open.is_none() {
                 sleep(RETRY).await;
             }
@@ -148,8 +162,10 @@ impl Load {
                 let rejected = u64::try_from(answer.rejected).unwrap_or(batch);
                 measured.acknowledged(sent, batch, rejected);
                 if rejected == 0
-                    && let Err(error) =
-                        self.journal.borrow_mut().acknowledged(first, first + batch - 1)
+                    && let Err(error) = self
+                        .journal
+                        .borrow_mut()
+                        .acknowledged(first, first + batch - 1)
                 {
                     measured.unknown(0, format!("the journal can not be written: {error}"));
                 }
@@ -161,7 +177,10 @@ impl Load {
             }
             status => {
                 let to = answer.location.unwrap_or_default();
-                measured.refused(batch, format!("{} answered {status} {to}", target.authority));
+                measured.refused(
+                    batch,
+                    format!("{} answered {status} {to}", target.authority),
+                );
                 None
             }
         }
@@ -224,8 +243,14 @@ mod tests {
     #[test]
     fn a_target_may_have_a_path() {
         let target = Target::parse("http://a:1", 1).unwrap();
-        assert_eq!((target.authority.as_str(), target.path.as_str()), ("a:1", "/api/v1/log"));
-        assert_eq!(Target::parse("http://a:1/", 2).unwrap().path, "/api/v1/logs");
+        assert_eq!(
+            (target.authority.as_str(), target.path.as_str()),
+            ("a:1", "/api/v1/log")
+        );
+        assert_eq!(
+            Target::parse("http://a:1/", 2).unwrap().path,
+            "/api/v1/logs"
+        );
         assert_eq!(Target::parse("http://a:1/x/y", 1).unwrap().path, "/x/y");
         assert!(Target::parse("https://a:1", 1).is_err());
     }

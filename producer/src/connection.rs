@@ -26,7 +26,10 @@ impl Connection {
     pub(crate) async fn open(authority: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(authority).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, received: Vec::with_capacity(4096) })
+        Ok(Self {
+            stream,
+            received: Vec::with_capacity(4096),
+        })
     }
 
     /// Sends a whole request and reads the whole answer; `None` with the
@@ -50,17 +53,26 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, bool)>> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
-    let head = match response.parse(bytes).map_err(|error| invalid(&error.to_string()))? {
+    let head = match response
+        .parse(bytes)
+        .map_err(|error| invalid(&error.to_string()))?
+    {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial => return Ok(None),
     };
     let header = |name: &str| {
-        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        let found = response
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name));
         found.and_then(|header| std::str::from_utf8(header.value).ok())
     };
-    let length: usize = header("content-length").map_or(Ok(0), str::parse)
+    let length: usize = header("content-length")
+        .map_or(Ok(0), str::parse)
         .map_err(|_| invalid("the answer's length is no number"))?;
-    let Some(body) = bytes.get(head..head + length) else { return Ok(None) };
+    let Some(body) = bytes.get(head..head + length) else {
+        return Ok(None);
+    };
     let keep = !header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let answer = Answer {
         status: response.code.unwrap_or_default(),
@@ -71,7 +83,9 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, bool)>> {
 }
 
 fn count(text: &[u8], what: &[u8]) -> usize {
-    text.windows(what.len()).filter(|window| *window == what).count()
+    text.windows(what.len())
+        .filter(|window| *window == what)
+        .count()
 }
 
 #[cfg(test)]

@@ -70,9 +70,10 @@ impl Leader {
             let parsed = reqwest::Certificate::from_pem_bundle(&read(&file)?);
             http = http.tls_certs_only(parsed.map_err(|cause| SetupError::Pem { file, cause })?);
         }
-        if let (Some(file), Some(key)) =
-            (variable("CONSUL_CLIENT_CERT"), variable("CONSUL_CLIENT_KEY"))
-        {
+        if let (Some(file), Some(key)) = (
+            variable("CONSUL_CLIENT_CERT"),
+            variable("CONSUL_CLIENT_KEY"),
+        ) {
             let file = PathBuf::from(file);
             let mut pem = read(&file)?;
             pem.extend(read(Path::new(&key))?);
@@ -84,7 +85,9 @@ impl Leader {
         }
         let token = match variable("CONSUL_HTTP_TOKEN_FILE") {
             Some(file) => {
-                let text = String::from_utf8_lossy(&read(Path::new(&file))?).trim().to_owned();
+                let text = String::from_utf8_lossy(&read(Path::new(&file))?)
+                    .trim()
+                    .to_owned();
                 Some(text)
             }
             None => variable("CONSUL_HTTP_TOKEN"),
@@ -118,7 +121,10 @@ impl Leader {
     /// Where to send now. Given targets take turns, one a call.
     pub(crate) async fn find(&mut self) -> Result<String, String> {
         if !self.targets.is_empty() {
-            let target = self.targets.get(self.next_target % self.targets.len()).cloned();
+            let target = self
+                .targets
+                .get(self.next_target % self.targets.len())
+                .cloned();
             self.next_target = self.next_target.wrapping_add(1);
             return target.ok_or_else(|| "there is no target".to_owned());
         }
@@ -141,10 +147,13 @@ impl Leader {
             let text = String::from_utf8_lossy(&body);
             return Err(format!("Consul answers {status}: {}", text.trim()));
         }
-        let entries: Vec<Entry> =
-            serde_json::from_slice(&body).map_err(|error| format!("read Consul's answer: {error}"))?;
+        let entries: Vec<Entry> = serde_json::from_slice(&body)
+            .map_err(|error| format!("read Consul's answer: {error}"))?;
         let held = entries.into_iter().find(|entry| entry.session.is_some());
-        let value = held.ok_or_else(|| "there is no leader".to_owned())?.value.unwrap_or_default();
+        let value = held
+            .ok_or_else(|| "there is no leader".to_owned())?
+            .value
+            .unwrap_or_default();
         let value = STANDARD.decode(value).unwrap_or_default();
         Ok(format!("{}://{}", self.scheme, address(&value)))
     }
@@ -154,20 +163,31 @@ fn address(value: &[u8]) -> String {
     match serde_json::from_slice::<Address>(value) {
         Ok(Address { address }) => address,
         Err(_) => {
-            format!("{}:{FIRST_GENERATION_PORT}", String::from_utf8_lossy(value).trim())
+            format!(
+                "{}:{FIRST_GENERATION_PORT}",
+                String::from_utf8_lossy(value).trim()
+            )
         }
     }
 }
 
 /// The value of the `Authorization` header, if a token is wanted.
 pub(crate) fn authorization(destination: &Destination) -> Result<Option<String>, SetupError> {
-    let Some(file) = &destination.token_file else { return Ok(None) };
+    let Some(file) = &destination.token_file else {
+        return Ok(None);
+    };
     let token = read(file)?;
-    Ok(Some(format!("Bearer {}", String::from_utf8_lossy(&token).trim())))
+    Ok(Some(format!(
+        "Bearer {}",
+        String::from_utf8_lossy(&token).trim()
+    )))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, SetupError> {
-    std::fs::read(file).map_err(|cause| SetupError::File { file: file.to_owned(), cause })
+    std::fs::read(file).map_err(|cause| SetupError::File {
+        file: file.to_owned(),
+        cause,
+    })
 }
 
 /// The numbers of acknowledged messages, one a line.
@@ -176,15 +196,25 @@ pub(crate) struct Journal(Option<std::io::BufWriter<std::fs::File>>);
 
 impl Journal {
     pub(crate) fn open(destination: &Destination) -> Result<Self, SetupError> {
-        let Some(file) = &destination.journal else { return Ok(Self(None)) };
-        let opened = std::fs::File::options().create(true).append(true).open(file);
-        let opened = opened.map_err(|cause| SetupError::File { file: file.clone(), cause })?;
+        let Some(file) = &destination.journal else {
+            return Ok(Self(None));
+        };
+        let opened = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(file);
+        let opened = opened.map_err(|cause| SetupError::File {
+            file: file.clone(),
+            cause,
+        })?;
         Ok(Self(Some(std::io::BufWriter::new(opened))))
     }
 
     /// Notes the numbers from `first` to `last`.
     pub(crate) fn acknowledged(&mut self, first: u64, last: u64) -> io::Result<()> {
-        let Some(file) = &mut self.0 else { return Ok(()) };
+        let Some(file) = &mut self.0 else {
+            return Ok(());
+        };
         (first..=last).try_for_each(|number| writeln!(file, "{number}"))
     }
 
@@ -199,7 +229,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_leaders_key_are_understood() {
-        assert_eq!(address(br#"{"node":"a","address":"10.0.0.1:3001"}"#), "10.0.0.1:3001");
+        assert_eq!(
+            address(br#"{"node":"a","address":"10.0.0.1:3001"}"#),
+            "10.0.0.1:3001"
+        );
         assert_eq!(address(b"logger-1\n"), "logger-1:3000");
     }
 }

@@ -19,7 +19,9 @@ const HOPS: usize = 3;
 
 /// How an attempt ended.
 enum Attempt {
-    Acknowledged { epoch: String },
+    Acknowledged {
+        epoch: String,
+    },
     /// It will never be taken.
     Refused(String),
     /// Try again.
@@ -85,7 +87,11 @@ pub(crate) async fn run(args: NumberedArgs) -> Result<ExitCode, Box<dyn Error>> 
     }
     println!("{acknowledged} acknowledged, {unacknowledged} not");
     let complete = unacknowledged == 0 && end.is_none_or(|end| number >= end);
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn ended(interrupt: &mut Signal, terminate: &mut Signal) {
@@ -106,7 +112,9 @@ impl Producer {
                 Attempt::Acknowledged { epoch } => {
                     let millis = started.elapsed().as_secs_f64() * 1e3;
                     let url = self.url.as_deref().unwrap_or_default();
-                    println!("message {number}: acknowledged by {url}, epoch {epoch}, after {millis:.1} ms");
+                    println!(
+                        "message {number}: acknowledged by {url}, epoch {epoch}, after {millis:.1} ms"
+                    );
                     return true;
                 }
                 Attempt::Refused(reason) => {
@@ -142,7 +150,10 @@ impl Producer {
                     return Attempt::Failed(format!("{url} can not be reached"));
                 }
                 Err(error) => {
-                    return Attempt::Failed(format!("{url} gave no answer: {}", crate::chain(&error)));
+                    return Attempt::Failed(format!(
+                        "{url} gave no answer: {}",
+                        crate::chain(&error)
+                    ));
                 }
             };
             match status {
@@ -186,10 +197,17 @@ impl Producer {
         }
         let answer = request.send().await?;
         let header = |name: &str| {
-            answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            answer
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
-        let (status, epoch, location) =
-            (answer.status(), header("sluice-epoch").unwrap_or_default(), header("location"));
+        let (status, epoch, location) = (
+            answer.status(),
+            header("sluice-epoch").unwrap_or_default(),
+            header("location"),
+        );
         let location = location.and_then(|l| l.strip_suffix("/api/v1/log").map(str::to_owned));
         let body = answer.text().await?.trim().to_owned();
         Ok((status, (epoch, body), location))

@@ -85,7 +85,10 @@ impl Measured {
         self.last_trouble = Some(why);
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "rates and milliseconds for people")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rates and milliseconds for people"
+    )]
     pub(crate) fn report(self, elapsed: Duration) -> Report {
         let millis = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1e6;
         let seconds = elapsed.as_secs_f64();

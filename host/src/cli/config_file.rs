@@ -27,7 +27,11 @@ pub(super) enum ConfigFileError {
         "use the configuration file {}: there is no setting {key:?}; they are named like the \
          flags of sluice {subcommand}, without the dashes in front", .file.display()
     )]
-    Unknown { file: PathBuf, key: String, subcommand: String },
+    Unknown {
+        file: PathBuf,
+        key: String,
+        subcommand: String,
+    },
     #[error(
         "use the configuration file {}: {key} must be text, a number, true, false, or a list of \
          texts", .file.display()
@@ -40,27 +44,45 @@ pub(super) fn apply(
     command: Command,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Command, ConfigFileError> {
-    let Some((subcommand, file)) = named(arguments) else { return Ok(command) };
+    let Some((subcommand, file)) = named(arguments) else {
+        return Ok(command);
+    };
     let takes_a_file = |sub: &Command| sub.get_arguments().any(|arg| arg.get_id() == "config");
-    if !command.find_subcommand(&subcommand).is_some_and(takes_a_file) {
+    if !command
+        .find_subcommand(&subcommand)
+        .is_some_and(takes_a_file)
+    {
         return Ok(command);
     }
-    let text = std::fs::read_to_string(&file)
-        .map_err(|cause| ConfigFileError::Read { file: file.clone(), cause })?;
-    let table: Table = text
-        .parse()
-        .map_err(|cause| ConfigFileError::Parse { file: file.clone(), cause: Box::new(cause) })?;
+    let text = std::fs::read_to_string(&file).map_err(|cause| ConfigFileError::Read {
+        file: file.clone(),
+        cause,
+    })?;
+    let table: Table = text.parse().map_err(|cause| ConfigFileError::Parse {
+        file: file.clone(),
+        cause: Box::new(cause),
+    })?;
     let mut values = Vec::new();
     for (key, value) in table {
         let flag = key.replace('_', "-");
         let id = command
             .find_subcommand(&subcommand)
-            .and_then(|sub| sub.get_arguments().find(|arg| arg.get_long() == Some(&flag)))
+            .and_then(|sub| {
+                sub.get_arguments()
+                    .find(|arg| arg.get_long() == Some(&flag))
+            })
             .map(|arg| arg.get_id().clone());
         let Some(id) = id else {
-            return Err(ConfigFileError::Unknown { file, key, subcommand });
+            return Err(ConfigFileError::Unknown {
+                file,
+                key,
+                subcommand,
+            });
         };
-        let texts = texts(value).ok_or_else(|| ConfigFileError::Shape { file: file.clone(), key })?;
+        let texts = texts(value).ok_or_else(|| ConfigFileError::Shape {
+            file: file.clone(),
+            key,
+        })?;
         values.push((id, texts));
     }
     Ok(command.mut_subcommand(subcommand, |sub| {
@@ -72,9 +94,13 @@ pub(super) fn apply(
 
 /// The subcommand and the file, from `--config` or `SLUICE_CONFIG`.
 fn named(arguments: impl Iterator<Item = OsString>) -> Option<(String, PathBuf)> {
-    let mut arguments = arguments.skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let mut arguments = arguments
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned());
     let subcommand = arguments.next()?;
-    let mut file = std::env::var("SLUICE_CONFIG").ok().filter(|file| !file.is_empty());
+    let mut file = std::env::var("SLUICE_CONFIG")
+        .ok()
+        .filter(|file| !file.is_empty());
     while let Some(argument) = arguments.next() {
         if argument == "--" {
             break;
@@ -92,9 +118,10 @@ fn texts(value: Value) -> Option<Vec<String>> {
         Value::String(text) => Some(vec![text]),
         Value::Integer(integer) => Some(vec![integer.to_string()]),
         Value::Boolean(boolean) => Some(vec![boolean.to_string()]),
-        Value::Array(values) => {
-            values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect()
-        }
+        Value::Array(values) => values
+            .into_iter()
+            .map(|value| value.as_str().map(str::to_owned))
+            .collect(),
         _ => None,
     }
 }

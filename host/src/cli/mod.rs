@@ -36,17 +36,26 @@ type Failure = Box<dyn std::error::Error>;
 #[must_use]
 pub fn run() -> ExitCode {
     // The provider of rustls; only this process decides, so it can not fail.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         eprintln!("sluice: another TLS provider is installed already");
     }
     let command = match config_file::apply(Cli::command(), std::env::args_os()) {
         Ok(command) => command,
         Err(error) => return fail(&error, 2),
     };
-    let cli = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     let result = match cli {
-        Ok(Cli { command: Command::Node(args) }) => node::run(*args),
-        Ok(Cli { command: Command::Status(args) }) => status::run(&args),
+        Ok(Cli {
+            command: Command::Node(args),
+        }) => node::run(*args),
+        Ok(Cli {
+            command: Command::Status(args),
+        }) => status::run(&args),
         Err(error) => error.exit(),
     };
     match result {

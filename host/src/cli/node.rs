@@ -66,7 +66,7 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice", value_parser = name)]
     cluster: String,
 
-    /// Where this node keeps what must survive a restart [default: ./data/<name>]
+    /// Where this node keeps what must survive a restart [default: ./data/NAME]
     #[arg(long, env = "SLUICE_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
@@ -75,7 +75,12 @@ pub(super) struct NodeArgs {
     plugin: Source,
 
     /// Where file:// sinks may come from; repeatable [default: the working directory]
-    #[arg(long, env = "SLUICE_PLUGIN_DIR", value_name = "DIR", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "SLUICE_PLUGIN_DIR",
+        value_name = "DIR",
+        value_delimiter = ','
+    )]
     plugin_dir: Vec<PathBuf>,
 
     /// The most memory that a sink may use
@@ -86,7 +91,7 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
     follower: Follower,
 
-    /// The key of the lock [default: <cluster>/leader]
+    /// The key of the lock [default: the cluster's name and /leader]
     #[arg(long, env = "SLUICE_LEADER_KEY", value_parser = key)]
     leader_key: Option<String>,
 
@@ -181,7 +186,9 @@ fn advertise(text: &str) -> Result<Advertise, String> {
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
-            let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
+            let port = port
+                .parse()
+                .map_err(|_| format!("{port:?} is not a port"))?;
             (host, Some(port))
         }
         _ => (text, None),
@@ -230,7 +237,13 @@ pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
         let (name, cluster) = (config.name.clone(), config.cluster.clone());
         let node = Node::build(config).await?;
         let address = node.local_address().map(|address| address.to_string());
-        tracing::info!(name, cluster, address, version = env!("CARGO_PKG_VERSION"), "listening");
+        tracing::info!(
+            name,
+            cluster,
+            address,
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
         node.run(until_signal()).await
     });
     // What still runs is stuck in the outside world: do not wait for it.
@@ -241,7 +254,10 @@ pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
 
 /// Waits for the first signal; from then on a second one ends the process.
 async fn until_signal() {
-    let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let streams = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt)) = streams else {
         tracing::error!("could not listen for signals");
         return std::future::pending().await;
@@ -263,7 +279,11 @@ async fn until_signal() {
 fn start_log(format: Option<LogFormat>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = std::io::stderr().is_terminal();
-    let default = if is_terminal { LogFormat::Text } else { LogFormat::Json };
+    let default = if is_terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -295,20 +315,35 @@ impl NodeArgs {
             listen: self.listen,
             advertise: self.advertise.or_else(|| spoken(self.listen)),
             health_listen,
-            data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data").join(&name)),
-            leader_key: self.leader_key.unwrap_or_else(|| format!("{}/leader", self.cluster)),
+            data_dir: self
+                .data_dir
+                .unwrap_or_else(|| PathBuf::from("data").join(&name)),
+            leader_key: self
+                .leader_key
+                .unwrap_or_else(|| format!("{}/leader", self.cluster)),
             name,
             cluster: self.cluster,
             plugin: self.plugin,
             plugin_dirs,
-            sink_limits: Limits { memory: defaults.memory.min(self.max_memory), ..defaults },
+            sink_limits: Limits {
+                memory: defaults.memory.min(self.max_memory),
+                ..defaults
+            },
             follower: self.follower,
             leader_value: self.leader_value,
             lease: self.lease,
-            request: IngestLimits { body: self.max_body, request: self.request_timeout },
+            request: IngestLimits {
+                body: self.max_body,
+                request: self.request_timeout,
+            },
             drain: self.drain_timeout,
-            queue: QueueLimits { records: self.queue_records, bytes: self.queue_bytes },
-            server: ServerLimits { connections: self.max_connections.max(1) },
+            queue: QueueLimits {
+                records: self.queue_records,
+                bytes: self.queue_bytes,
+            },
+            server: ServerLimits {
+                connections: self.max_connections.max(1),
+            },
             authorization: self.token_file.map(authorization).transpose()?,
             tls: match (self.tls_cert, self.tls_key) {
                 (None, None) => None,
@@ -331,7 +366,6 @@ fn spoken(listen: SocketAddr) -> Option<Advertise> {
     })
 }
 
-
 fn host_name() -> Result<String, SettingError> {
     let uname = rustix::system::uname();
     let host = uname.nodename().to_string_lossy().into_owned();
@@ -339,9 +373,15 @@ fn host_name() -> Result<String, SettingError> {
 }
 
 fn authorization(file: PathBuf) -> Result<Authorization, SettingError> {
-    let text = std::fs::read_to_string(&file)
-        .map_err(|cause| SettingError::TokenFile { file: file.clone(), cause })?;
+    let text = std::fs::read_to_string(&file).map_err(|cause| SettingError::TokenFile {
+        file: file.clone(),
+        cause,
+    })?;
     let token = text.trim();
     let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_plain { Ok(Authorization::bearer(token)) } else { Err(SettingError::Token(file)) }
+    if is_plain {
+        Ok(Authorization::bearer(token))
+    } else {
+        Err(SettingError::Token(file))
+    }
 }

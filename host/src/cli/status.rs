@@ -30,7 +30,7 @@ pub(super) struct StatusArgs {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
     cluster: String,
 
-    /// The key of the lock [default: <cluster>/leader]
+    /// The key of the lock [default: the cluster's name and /leader]
     #[arg(long, env = "SLUICE_LEADER_KEY")]
     leader_key: Option<String>,
 
@@ -96,7 +96,11 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
             if !args.watch {
                 let leads = |row: &NodeRow| row.status.as_ref().is_some_and(|s| s.role == "leader");
                 let ok = overview.nodes.iter().any(leads);
-                return Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+                return Ok(if ok {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                });
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -108,27 +112,51 @@ async fn look(
     consul: &Client,
     http: &reqwest::Client,
 ) -> Result<Overview, consul::Error> {
-    let leader_key =
-        args.leader_key.clone().unwrap_or_else(|| format!("{}/leader", args.cluster));
-    let held = consul.read(&leader_key, None).await?.value.filter(|entry| entry.session.is_some());
+    let leader_key = args
+        .leader_key
+        .clone()
+        .unwrap_or_else(|| format!("{}/leader", args.cluster));
+    let held = consul
+        .read(&leader_key, None)
+        .await?
+        .value
+        .filter(|entry| entry.session.is_some());
     let leader = held.and_then(|entry| LeaderAddress::from_value(&entry.value));
-    let epoch = consul.read(&format!("{}/epoch", args.cluster), None).await?.value;
+    let epoch = consul
+        .read(&format!("{}/epoch", args.cluster), None)
+        .await?
+        .value;
     let epoch = epoch.and_then(|entry| String::from_utf8(entry.value).ok()?.trim().parse().ok());
     let mut instances = consul.instances(&args.cluster, None).await?.value;
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     let rows = instances.iter().map(|instance| row(args, http, instance));
     let nodes = join_all(rows).await;
-    Ok(Overview { cluster: args.cluster.clone(), leader, epoch: epoch.unwrap_or(0), nodes })
+    Ok(Overview {
+        cluster: args.cluster.clone(),
+        leader,
+        epoch: epoch.unwrap_or(0),
+        nodes,
+    })
 }
 
 async fn row(args: &StatusArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
     let prefix = format!("{}-", args.cluster);
-    let node = instance.id.strip_prefix(&prefix).unwrap_or(&instance.id).to_owned();
+    let node = instance
+        .id
+        .strip_prefix(&prefix)
+        .unwrap_or(&instance.id)
+        .to_owned();
     let address = format!("{}:{}", instance.address, instance.port);
     let scheme = if args.tls { "https" } else { "http" };
     let asked = async {
         let url = format!("{scheme}://{address}/api/v1/status");
-        let body = http.get(url).send().await?.error_for_status()?.bytes().await?;
+        let body = http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?;
         Ok::<_, reqwest::Error>(serde_json::from_slice::<Status>(&body))
     };
     let (status, error) = match asked.await {
@@ -138,15 +166,35 @@ async fn row(args: &StatusArgs, http: &reqwest::Client, instance: &Instance) -> 
         Err(error) if error.is_connect() => (None, Some("can not be reached".to_owned())),
         Err(error) => (None, Some(error.to_string())),
     };
-    NodeRow { node, address, status, error }
+    NodeRow {
+        node,
+        address,
+        status,
+        error,
+    }
 }
 
 fn table(overview: &Overview) -> String {
     let mut rows = vec![
-        ["NODE", "ADDRESS", "ROLE", "EPOCH", "PLUGIN", "STATE", "QUEUE", "ACKNOWLEDGED"]
-            .map(str::to_owned),
+        [
+            "NODE",
+            "ADDRESS",
+            "ROLE",
+            "EPOCH",
+            "PLUGIN",
+            "STATE",
+            "QUEUE",
+            "ACKNOWLEDGED",
+        ]
+        .map(str::to_owned),
     ];
-    for NodeRow { node, address, status, error } in &overview.nodes {
+    for NodeRow {
+        node,
+        address,
+        status,
+        error,
+    } in &overview.nodes
+    {
         let mut row = [node.as_str(), address, "?", "", "", "", "", ""].map(str::to_owned);
         if let (Some(status), [_, _, role, epoch, plugin, state, queue, acknowledged]) =
             (status, &mut row)
@@ -159,7 +207,9 @@ fn table(overview: &Overview) -> String {
             *acknowledged = status.counters.acknowledged.to_string();
         }
         rows.push(row);
-        let note = error.as_ref().or(status.as_ref().and_then(|s| s.plugin.error.as_ref()));
+        let note = error
+            .as_ref()
+            .or(status.as_ref().and_then(|s| s.plugin.error.as_ref()));
         if let Some(note) = note {
             rows.push(["", note, "", "", "", "", "", ""].map(str::to_owned));
         }
@@ -169,7 +219,10 @@ fn table(overview: &Overview) -> String {
             "cluster {}: {} leads at {}, epoch {}\n\n",
             overview.cluster, leader.node, leader.address, overview.epoch
         ),
-        None => format!("cluster {}: no leader, epoch {}\n\n", overview.cluster, overview.epoch),
+        None => format!(
+            "cluster {}: no leader, epoch {}\n\n",
+            overview.cluster, overview.epoch
+        ),
     };
     text.push_str(&align(&rows));
     if overview.nodes.is_empty() {
@@ -191,7 +244,10 @@ fn align(rows: &[[String; 8]]) -> String {
     }
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }

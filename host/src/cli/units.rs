@@ -6,8 +6,13 @@ use std::time::Duration;
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let (number, unit) = split(text);
-    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-    let value = factor.zip(number.parse::<f64>().ok()).map(|(factor, number)| factor * number);
+    let factor = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .map(|(_, factor)| *factor);
+    let value = factor
+        .zip(number.parse::<f64>().ok())
+        .map(|(factor, number)| factor * number);
     match value {
         Some(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("expected a duration like 200ms, 5s or 2m".to_owned()),
@@ -16,10 +21,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// Reads a size in bytes.
 pub(super) fn size(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 5] =
-        [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    const UNITS: [(&str, usize); 5] = [
+        ("", 1),
+        ("B", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
     let (number, unit) = split(text);
-    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let factor = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .map(|(_, factor)| *factor);
     factor
         .zip(number.parse::<usize>().ok())
         .and_then(|(factor, number)| factor.checked_mul(number))
@@ -29,7 +42,9 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 /// The number and the unit that follows it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     (number.trim(), unit)
 }

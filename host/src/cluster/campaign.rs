@@ -63,7 +63,10 @@ impl Campaign {
         heartbeat: Arc<Heartbeat>,
     ) -> Self {
         let jitter = Duration::from_millis(rand::random_range(0..100));
-        let settings = Settings { lease: place.lease, jitter };
+        let settings = Settings {
+            lease: place.lease,
+            jitter,
+        };
         let election = Election::new(settings, place.epoch_file.highest());
         let answers = JoinSet::new();
         Self {
@@ -92,7 +95,10 @@ impl Campaign {
         loop {
             self.heartbeat.beat();
             let now = BootTime::now();
-            let wait = self.election.wake().map_or(TURN, |wake| wake.since(now).min(TURN));
+            let wait = self
+                .election
+                .wake()
+                .map_or(TURN, |wake| wake.since(now).min(TURN));
             let event = tokio::select! {
                 biased;
                 order = orders.recv(), if orders_open => match order {
@@ -142,8 +148,12 @@ impl Campaign {
     }
 
     fn publish_view(&self) {
-        let view = View { session: self.election.has_session(), epoch: self.election.epoch() };
-        self.view.send_if_modified(|current| std::mem::replace(current, view) != view);
+        let view = View {
+            session: self.election.has_session(),
+            epoch: self.election.epoch(),
+        };
+        self.view
+            .send_if_modified(|current| std::mem::replace(current, view) != view);
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -168,8 +178,16 @@ impl Campaign {
             Command::Destroy { session } => self.ask(async move { place.destroy(session).await }),
             Command::Watch { index } => self.ask(async move { place.watch(index).await }),
             Command::Look => self.ask(async move { place.look().await }),
-            Command::Take { session, expected, epoch, epoch_index, flags } => self.ask(async move {
-                place.take(&session, expected, epoch, epoch_index, flags).await
+            Command::Take {
+                session,
+                expected,
+                epoch,
+                epoch_index,
+                flags,
+            } => self.ask(async move {
+                place
+                    .take(&session, expected, epoch, epoch_index, flags)
+                    .await
             }),
             Command::Prove { epoch } => self.ask(async move { place.prove(epoch).await }),
             Command::Release { session, flags } => {
@@ -197,7 +215,9 @@ impl Campaign {
             lease.revoke();
             tracing::warn!(epoch = lease.epoch(), reason, "this node leads no more");
         }
-        self.role.send_replace(Role::Follower { leader: self.leader.clone() });
+        self.role.send_replace(Role::Follower {
+            leader: self.leader.clone(),
+        });
     }
 
     fn show(&mut self, lock: &Lock) {
@@ -207,14 +227,20 @@ impl Campaign {
             && leader.is_none()
         {
             let value = String::from_utf8_lossy(&key.value).into_owned();
-            tracing::warn!(key = self.place.leader_key, value, "the leader's key names no leader");
+            tracing::warn!(
+                key = self.place.leader_key,
+                value,
+                "the leader's key names no leader"
+            );
         }
         // While we do not lead, a lock in our name is of an earlier tenure, or
         // of one that is about to begin: nobody to send clients to.
         let leader = leader.filter(|leader| leader.node != self.place.service.node);
         if self.lease.is_none() && leader != self.leader {
             match &leader {
-                Some(leader) => tracing::info!(node = leader.node, address = leader.address, "following"),
+                Some(leader) => {
+                    tracing::info!(node = leader.node, address = leader.address, "following")
+                }
                 None => tracing::info!("no leader at the moment"),
             }
         }
@@ -254,7 +280,9 @@ impl Place {
         // A life of this node before this one may have left a session, which
         // a check that passes again would keep alive.
         let id = self.service.id();
-        self.begun.get_or_try_init(|| self.client.deregister(&id)).await?;
+        self.begun
+            .get_or_try_init(|| self.client.deregister(&id))
+            .await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
         loop {
@@ -270,8 +298,12 @@ impl Place {
     async fn renew(&self, session: String) -> Event {
         let session = Session(session);
         let exists = self.client.renew_session(&session).await;
-        let exists = exists.inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"));
-        Event::Renewed { session: session.0, exists: exists.ok() }
+        let exists = exists
+            .inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"));
+        Event::Renewed {
+            session: session.0,
+            exists: exists.ok(),
+        }
     }
 
     async fn destroy(&self, session: String) -> Event {
@@ -308,7 +340,9 @@ impl Place {
     }
 
     async fn see_epoch(self: Arc<Self>) -> Event {
-        let Ok(read) = self.client.read(&self.epoch_key, None).await else { return Event::Tick };
+        let Ok(read) = self.client.read(&self.epoch_key, None).await else {
+            return Event::Tick;
+        };
         let epoch = epoch(read.value.as_ref()).value;
         self.remember(epoch).await;
         Event::EpochSeen(epoch)
@@ -329,19 +363,34 @@ impl Place {
                 Some(index) => Operation::CheckIndex { key, index },
                 None => Operation::CheckNotExists { key },
             },
-            Operation::Cas { key: &self.epoch_key, value: decimal.as_bytes(), index: epoch_index },
-            Operation::Lock { key, value, flags, session },
+            Operation::Cas {
+                key: &self.epoch_key,
+                value: decimal.as_bytes(),
+                index: epoch_index,
+            },
+            Operation::Lock {
+                key,
+                value,
+                flags,
+                session,
+            },
         ];
         let sent = BootTime::now();
         let taken = match self.client.transact(&operations, TRANSACTION).await {
             Ok(TxnOutcome::Committed { index }) => {
                 self.remember(epoch).await;
-                Taken::Won { modify_index: index }
+                Taken::Won {
+                    modify_index: index,
+                }
             }
             Ok(TxnOutcome::RolledBack(errors)) => {
                 tracing::debug!(?errors, "did not get the lock");
                 let invalid = errors.iter().any(|error| error.contains("invalid session"));
-                if invalid { Taken::InvalidSession } else { Taken::Lost }
+                if invalid {
+                    Taken::InvalidSession
+                } else {
+                    Taken::Lost
+                }
             }
             Err(error) if error.is_invalid_session() => Taken::InvalidSession,
             Err(error) => {
@@ -354,20 +403,35 @@ impl Place {
 
     async fn prove(&self, epoch: u64) -> Event {
         let sent = BootTime::now();
-        let read = self.client.read_consistent(&self.leader_key, self.lease).await;
+        let read = self
+            .client
+            .read_consistent(&self.leader_key, self.lease)
+            .await;
         if let Err(error) = &read {
-            tracing::debug!(error = chain(error), "could not prove that the lock is held");
+            tracing::debug!(
+                error = chain(error),
+                "could not prove that the lock is held"
+            );
         }
-        Event::Proved { epoch, sent, lock: read.ok().map(lock) }
+        Event::Proved {
+            epoch,
+            sent,
+            lock: read.ok().map(lock),
+        }
     }
 
     async fn release(&self, session: &str, flags: u64) -> Event {
         let value = self.value.clone();
-        let released = self.client.release(&self.leader_key, session, flags, value).await;
+        let released = self
+            .client
+            .release(&self.leader_key, session, flags, value)
+            .await;
         if let Err(error) = &released {
             tracing::warn!(error = chain(error), "could not give the lock back");
         }
-        Event::Released { done: released.is_ok() }
+        Event::Released {
+            done: released.is_ok(),
+        }
     }
 
     /// Keeps the epoch on disk, away from this thread.
@@ -394,13 +458,23 @@ fn lock(read: Read<Option<Entry>>) -> Lock {
         flags: entry.flags,
         value: entry.value,
     });
-    Lock { index: read.index, key }
+    Lock {
+        index: read.index,
+        key,
+    }
 }
 
 fn epoch(entry: Option<&Entry>) -> Epoch {
-    let Some(entry) = entry else { return Epoch::default() };
-    let value = std::str::from_utf8(&entry.value).ok().and_then(|text| text.trim().parse().ok());
-    Epoch { value: value.unwrap_or_default(), modify_index: entry.modify_index }
+    let Some(entry) = entry else {
+        return Epoch::default();
+    };
+    let value = std::str::from_utf8(&entry.value)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    Epoch {
+        value: value.unwrap_or_default(),
+        modify_index: entry.modify_index,
+    }
 }
 
 /// An error with all that caused it, on one line.

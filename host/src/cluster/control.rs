@@ -145,8 +145,10 @@ impl Control {
     ) -> Result<Self, ControlError> {
         let client = Client::new(config.consul.clone()).map_err(ControlError::Consul)?;
         let epoch_file = EpochFile::open(&config.data_dir).map_err(ControlError::Epoch)?;
-        let listener = bind(config.health_listen)
-            .map_err(|cause| ControlError::Health { address: config.health_listen, cause })?;
+        let listener = bind(config.health_listen).map_err(|cause| ControlError::Health {
+            address: config.health_listen,
+            cause,
+        })?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -159,7 +161,13 @@ impl Control {
         let (alive, ended) = oneshot::channel();
         let heartbeat = Arc::new(Heartbeat::default());
         heartbeat.beat();
-        let controls = Controls { role, view, peers, address, heartbeat: Arc::clone(&heartbeat) };
+        let controls = Controls {
+            role,
+            view,
+            peers,
+            address,
+            heartbeat: Arc::clone(&heartbeat),
+        };
         let side = Side {
             config,
             client,
@@ -179,7 +187,12 @@ impl Control {
                 drop(alive);
             })
             .map_err(ControlError::Thread)?;
-        Ok(Self { thread, orders, controls, ended })
+        Ok(Self {
+            thread,
+            orders,
+            controls,
+            ended,
+        })
     }
 
     /// Gives an order; nothing is lost if the thread is busy.
@@ -233,7 +246,10 @@ struct Side {
 
 impl Side {
     async fn run(self, mut orders: mpsc::Receiver<Order>) {
-        let health_port = self.listener.local_addr().map_or(0, |address| address.port());
+        let health_port = self
+            .listener
+            .local_addr()
+            .map_or(0, |address| address.port());
         let listener = match tokio::net::TcpListener::from_std(self.listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -259,8 +275,10 @@ impl Side {
             ip if ip.is_unspecified() => host.clone(),
             ip => bracketed(ip),
         };
-        let leader =
-            LeaderAddress { node: config.node.clone(), address: format!("{host}:{port}") };
+        let leader = LeaderAddress {
+            node: config.node.clone(),
+            address: format!("{host}:{port}"),
+        };
         self.address.send_replace(Some(leader.address.clone()));
         let service = Service::new(
             config.cluster.clone(),
@@ -295,7 +313,9 @@ impl Side {
         let left = async {
             match member.await {
                 Ok(membership) => membership.leave().await,
-                Err(error) => tracing::error!(%error, "the task that keeps this node registered ended"),
+                Err(error) => {
+                    tracing::error!(%error, "the task that keeps this node registered ended")
+                }
             }
         };
         if tokio::time::timeout(LEAVING, left).await.is_err() {
@@ -337,7 +357,11 @@ async fn own_host(client: &Client, config: &ControlConfig, heartbeat: &Heartbeat
         if !warned {
             warned = true;
             let consul = &client.config().url;
-            tracing::warn!(consul, error, "Consul does not answer; trying on (or give --advertise)");
+            tracing::warn!(
+                consul,
+                error,
+                "Consul does not answer; trying on (or give --advertise)"
+            );
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -345,11 +369,16 @@ async fn own_host(client: &Client, config: &ControlConfig, heartbeat: &Heartbeat
 
 /// The local end of the way to Consul; `None` if that is loopback or a socket.
 async fn local_address(client: &Client) -> io::Result<Option<IpAddr>> {
-    let Some(authority) = &client.config().authority else { return Ok(None) };
+    let Some(authority) = &client.config().authority else {
+        return Ok(None);
+    };
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in tokio::net::lookup_host(authority).await? {
-        let any: SocketAddr =
-            if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let any: SocketAddr = if address.is_ipv4() {
+            ([0, 0, 0, 0], 0).into()
+        } else {
+            ([0_u16; 8], 0).into()
+        };
         let local = async {
             // Connecting a datagram socket sends nothing; it finds the route.
             let socket = UdpSocket::bind(any).await?;

@@ -78,7 +78,10 @@ pub(super) enum Event {
     Session(Option<String>),
     /// The session was renewed (`Some(true)`), is gone (`Some(false)`), or
     /// there was no answer.
-    Renewed { session: String, exists: Option<bool> },
+    Renewed {
+        session: String,
+        exists: Option<bool>,
+    },
     /// A blocking read of the lock ended; `None` without an answer.
     Watched(Option<Lock>),
     /// Consistent reads of the lock and the epoch; `None` without an answer.
@@ -87,7 +90,11 @@ pub(super) enum Event {
     Took { sent: BootTime, taken: Taken },
     /// A proof ended. `sent` is from before its question; `None` without an
     /// answer.
-    Proved { epoch: u64, sent: BootTime, lock: Option<Lock> },
+    Proved {
+        epoch: u64,
+        sent: BootTime,
+        lock: Option<Lock>,
+    },
     /// The lock was given back, or there was no answer.
     Released { done: bool },
     /// The session was ended, or there was no answer.
@@ -118,30 +125,58 @@ pub(super) struct Epoch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     CreateSession,
-    Renew { session: String },
-    Destroy { session: String },
+    Renew {
+        session: String,
+    },
+    Destroy {
+        session: String,
+    },
     /// Read the lock once it changes beyond this index.
-    Watch { index: u64 },
+    Watch {
+        index: u64,
+    },
     /// Read the lock and the epoch, consistently.
     Look,
     /// Take the lock if nothing changed since `expected` (`None`: absent),
     /// writing the epoch in the same transaction. The epoch must be on disk
     /// before the answer is told.
-    Take { session: String, expected: Option<u64>, epoch: u64, epoch_index: u64, flags: u64 },
+    Take {
+        session: String,
+        expected: Option<u64>,
+        epoch: u64,
+        epoch_index: u64,
+        flags: u64,
+    },
     /// Read the lock, consistently.
-    Prove { epoch: u64 },
+    Prove {
+        epoch: u64,
+    },
     /// Give the lock back with these flags.
-    Release { session: String, flags: u64 },
+    Release {
+        session: String,
+        flags: u64,
+    },
     /// This node leads; effects are allowed in this span of the clock.
-    Lead { epoch: u64, from: BootTime, until: BootTime },
+    Lead {
+        epoch: u64,
+        from: BootTime,
+        until: BootTime,
+    },
     /// The lease holds until then.
-    Extend { until: BootTime },
+    Extend {
+        until: BootTime,
+    },
     /// The lease is over, at once and for good.
-    Lose { reason: &'static str },
+    Lose {
+        reason: &'static str,
+    },
     /// What is known of the lock has changed.
     Show(Lock),
     /// Consul's epoch was behind what this node knows.
-    EpochWasBehind { consul: u64, known: u64 },
+    EpochWasBehind {
+        consul: u64,
+        known: u64,
+    },
     /// Everything was let go of.
     Finished,
 }
@@ -157,9 +192,15 @@ pub(super) struct Settings {
 
 #[derive(Debug)]
 enum Session {
-    None { retry: BootTime },
+    None {
+        retry: BootTime,
+    },
     Creating,
-    Held { id: String, renew: BootTime, renewing: bool },
+    Held {
+        id: String,
+        renew: BootTime,
+        renewing: bool,
+    },
     Destroying,
 }
 
@@ -251,7 +292,9 @@ impl Election {
     pub(super) fn new(settings: Settings, epoch: u64) -> Self {
         Self {
             settings,
-            session: Session::None { retry: BootTime::default() },
+            session: Session::None {
+                retry: BootTime::default(),
+            },
             watching: Watching {
                 open: false,
                 retry: BootTime::default(),
@@ -289,7 +332,11 @@ impl Election {
             Event::Took { sent, taken } => self.took(now, sent, taken),
             Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
             Event::Released { done } => self.released(now, done),
-            Event::Destroyed => self.session = Session::None { retry: now + self.retry() },
+            Event::Destroyed => {
+                self.session = Session::None {
+                    retry: now + self.retry(),
+                }
+            }
             Event::EpochSeen(epoch) => self.epoch = self.epoch.max(epoch),
             Event::Able(able) => self.able = able,
             Event::StepDown { epoch, stay_out } => {
@@ -312,7 +359,11 @@ impl Election {
     pub(super) fn wake(&self) -> Option<BootTime> {
         let session = match &self.session {
             Session::None { retry } if !self.stopping => Some(*retry),
-            Session::Held { renew, renewing: false, .. } => Some(*renew),
+            Session::Held {
+                renew,
+                renewing: false,
+                ..
+            } => Some(*renew),
             _ => None,
         };
         let watch = (!self.watching.open && !self.stopping).then_some(self.watching.retry);
@@ -326,7 +377,9 @@ impl Election {
 
     /// When an idle follower has something to do, given what it knows.
     fn next_campaign(&self) -> Option<BootTime> {
-        let Session::Held { id, .. } = &self.session else { return None };
+        let Session::Held { id, .. } = &self.session else {
+            return None;
+        };
         match self.watching.lock.holder() {
             Some(holder) if holder == id => Some(self.release_not_before),
             None if self.may_campaign() => Some(self.not_before),
@@ -336,13 +389,26 @@ impl Election {
 
     fn session_created(&mut self, now: BootTime, created: Option<String>) {
         self.session = match created {
-            Some(id) => Session::Held { id, renew: now + RENEWAL, renewing: false },
-            None => Session::None { retry: now + self.retry() },
+            Some(id) => Session::Held {
+                id,
+                renew: now + RENEWAL,
+                renewing: false,
+            },
+            None => Session::None {
+                retry: now + self.retry(),
+            },
         };
     }
 
     fn renewed(&mut self, now: BootTime, session: &str, exists: Option<bool>) {
-        let Session::Held { id, renew, renewing } = &mut self.session else { return };
+        let Session::Held {
+            id,
+            renew,
+            renewing,
+        } = &mut self.session
+        else {
+            return;
+        };
         if id != session {
             return;
         }
@@ -395,18 +461,25 @@ impl Election {
             return;
         };
         if epoch.value < self.epoch {
-            let behind = Command::EpochWasBehind { consul: epoch.value, known: self.epoch };
+            let behind = Command::EpochWasBehind {
+                consul: epoch.value,
+                known: self.epoch,
+            };
             self.commands.push(behind);
         }
         self.epoch = self.epoch.max(epoch.value);
-        let Session::Held { id, .. } = &self.session else { return };
+        let Session::Held { id, .. } = &self.session else {
+            return;
+        };
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
             self.not_before = self.not_before.max(now + SOON);
             self.see(lock);
             return;
         }
-        let found = Found { flags: lock.key.as_ref().map_or(0, |key| key.flags) };
+        let found = Found {
+            flags: lock.key.as_ref().map_or(0, |key| key.flags),
+        };
         let take = Command::Take {
             session: id.clone(),
             expected: lock.key.as_ref().map(|key| key.modify_index),
@@ -414,7 +487,11 @@ impl Election {
             epoch_index: epoch.modify_index,
             flags: self.flags_after(found),
         };
-        let attempt = Attempt { session: id.clone(), epoch: self.epoch + 1, found };
+        let attempt = Attempt {
+            session: id.clone(),
+            epoch: self.epoch + 1,
+            found,
+        };
         self.unclaimed_flags = found.flags;
         self.commands.push(take);
         self.role = Role::Follower(Campaign::Taking(attempt));
@@ -433,7 +510,12 @@ impl Election {
             return;
         }
         let before = std::mem::replace(&mut self.role, Role::Follower(Campaign::Idle));
-        let Role::Follower(Campaign::Taking(Attempt { session, epoch, found })) = before else {
+        let Role::Follower(Campaign::Taking(Attempt {
+            session,
+            epoch,
+            found,
+        })) = before
+        else {
             return;
         };
         let is_ours = matches!(&self.session, Session::Held { id, .. } if *id == session);
@@ -471,14 +553,20 @@ impl Election {
     }
 
     fn proved(&mut self, now: BootTime, epoch: u64, sent: BootTime, lock: Option<Lock>) {
-        let Role::Leader(tenure) = &mut self.role else { return };
+        let Role::Leader(tenure) = &mut self.role else {
+            return;
+        };
         if tenure.epoch != epoch {
             return;
         }
         tenure.open_proofs = tenure.open_proofs.saturating_sub(1);
         let Some(lock) = lock else {
             // While there is a lease to save, try again soon.
-            let wait = if now < tenure.until { SOON } else { RETRY + self.settings.jitter };
+            let wait = if now < tenure.until {
+                SOON
+            } else {
+                RETRY + self.settings.jitter
+            };
             tenure.next_proof = tenure.next_proof.min(now + wait);
             return;
         };
@@ -542,7 +630,10 @@ impl Election {
 
     fn release(&mut self) {
         if let Session::Held { id, .. } = &self.session {
-            let release = Command::Release { session: id.clone(), flags: self.unclaimed_flags };
+            let release = Command::Release {
+                session: id.clone(),
+                flags: self.unclaimed_flags,
+            };
             self.commands.push(release);
             self.role = Role::Follower(Campaign::Releasing);
         }
@@ -557,7 +648,9 @@ impl Election {
         self.advance_session(now);
         if !self.watching.open && !self.stopping && now >= self.watching.retry {
             self.watching.open = true;
-            self.commands.push(Command::Watch { index: self.watching.lock.index });
+            self.commands.push(Command::Watch {
+                index: self.watching.lock.index,
+            });
         }
         match &mut self.role {
             Role::Leader(tenure) => {
@@ -565,7 +658,9 @@ impl Election {
                     tenure.next_proof = now + self.settings.lease / 3;
                     if tenure.open_proofs < PROOFS {
                         tenure.open_proofs += 1;
-                        self.commands.push(Command::Prove { epoch: tenure.epoch });
+                        self.commands.push(Command::Prove {
+                            epoch: tenure.epoch,
+                        });
                     }
                 }
             }
@@ -580,9 +675,15 @@ impl Election {
                 self.session = Session::Creating;
                 self.commands.push(Command::CreateSession);
             }
-            Session::Held { id, renew, renewing } if !*renewing && now >= *renew => {
+            Session::Held {
+                id,
+                renew,
+                renewing,
+            } if !*renewing && now >= *renew => {
                 *renewing = true;
-                self.commands.push(Command::Renew { session: id.clone() });
+                self.commands.push(Command::Renew {
+                    session: id.clone(),
+                });
             }
             _ => {}
         }
@@ -596,7 +697,9 @@ impl Election {
             return;
         };
         if self.stopping {
-            self.commands.push(Command::Destroy { session: id.clone() });
+            self.commands.push(Command::Destroy {
+                session: id.clone(),
+            });
             self.session = Session::Destroying;
             return;
         }

@@ -1,7 +1,10 @@
 use super::*;
 
 const LEASE: Duration = Duration::from_secs(1);
-const SETTINGS: Settings = Settings { lease: LEASE, jitter: Duration::ZERO };
+const SETTINGS: Settings = Settings {
+    lease: LEASE,
+    jitter: Duration::ZERO,
+};
 
 fn at(millis: u64) -> BootTime {
     BootTime::from_nanos(millis * 1_000_000)
@@ -14,10 +17,16 @@ fn lock(modify_index: u64, session: Option<&str>, flags: u64) -> Lock {
         flags,
         value: b"{}".to_vec(),
     };
-    Lock { index: modify_index, key: Some(key) }
+    Lock {
+        index: modify_index,
+        key: Some(key),
+    }
 }
 
-const ABSENT: Lock = Lock { index: 5, key: None };
+const ABSENT: Lock = Lock {
+    index: 5,
+    key: None,
+};
 
 /// A node that has a session and knows that the lock is free at 0 ms.
 fn candidate(lock: Lock) -> Election {
@@ -34,14 +43,27 @@ fn candidate(lock: Lock) -> Election {
 fn winner(found: Lock) -> (Election, Vec<Command>) {
     let mut election = candidate(found.clone());
     let commands = election.handle(at(100), Event::Looked(Some((found, Epoch::default()))));
-    assert!(matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]), "{commands:?}");
+    assert!(
+        matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]),
+        "{commands:?}"
+    );
     let taken = Taken::Won { modify_index: 9 };
-    let commands = election.handle(at(110), Event::Took { sent: at(100), taken });
+    let commands = election.handle(
+        at(110),
+        Event::Took {
+            sent: at(100),
+            taken,
+        },
+    );
     (election, commands)
 }
 
 fn lead(from: u64, until: u64) -> Command {
-    Command::Lead { epoch: 1, from: at(from), until: at(until) }
+    Command::Lead {
+        epoch: 1,
+        from: at(from),
+        until: at(until),
+    }
 }
 
 #[test]
@@ -62,7 +84,13 @@ fn otherwise_the_winner_waits_out_the_longest_lease_it_knows_of() {
 #[test]
 fn the_lock_says_the_longest_lease_that_may_still_run() {
     let mut election = candidate(lock(7, None, 4000));
-    let looked = Event::Looked(Some((lock(7, None, 4000), Epoch { value: 3, modify_index: 2 })));
+    let looked = Event::Looked(Some((
+        lock(7, None, 4000),
+        Epoch {
+            value: 3,
+            modify_index: 2,
+        },
+    )));
     let take = Command::Take {
         session: "s".to_owned(),
         expected: Some(7),
@@ -78,8 +106,15 @@ fn an_epoch_that_consul_lost_is_continued() {
     let mut election = candidate(ABSENT);
     election.handle(at(0), Event::EpochSeen(41));
     let commands = election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
-    assert!(commands.contains(&Command::EpochWasBehind { consul: 0, known: 41 }));
-    assert!(commands.iter().any(|c| matches!(c, Command::Take { epoch: 42, .. })));
+    assert!(commands.contains(&Command::EpochWasBehind {
+        consul: 0,
+        known: 41
+    }));
+    assert!(
+        commands
+            .iter()
+            .any(|c| matches!(c, Command::Take { epoch: 42, .. }))
+    );
 }
 
 #[test]
@@ -87,11 +122,18 @@ fn a_proof_extends_the_lease_from_when_it_was_sent() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let commands = election.handle(at(450), Event::Tick);
     assert_eq!(commands, [Command::Prove { epoch: 1 }]);
-    let proof = Event::Proved { epoch: 1, sent: at(450), lock: Some(lock(9, Some("s"), 1000)) };
-    assert_eq!(election.handle(at(900), proof), [
-        Command::Extend { until: at(1450) },
-        Command::Prove { epoch: 1 },
-    ]);
+    let proof = Event::Proved {
+        epoch: 1,
+        sent: at(450),
+        lock: Some(lock(9, Some("s"), 1000)),
+    };
+    assert_eq!(
+        election.handle(at(900), proof),
+        [
+            Command::Extend { until: at(1450) },
+            Command::Prove { epoch: 1 },
+        ]
+    );
 }
 
 #[test]
@@ -100,12 +142,22 @@ fn a_proof_that_shows_anything_else_ends_the_tenure() {
         lock(10, Some("s"), 1000),
         lock(10, None, 1000),
         lock(10, Some("other"), 1000),
-        Lock { index: 10, key: None },
+        Lock {
+            index: 10,
+            key: None,
+        },
     ] {
         let (mut election, _) = winner(lock(7, None, CLEAN));
-        let proof = Event::Proved { epoch: 1, sent: at(200), lock: Some(other.clone()) };
+        let proof = Event::Proved {
+            epoch: 1,
+            sent: at(200),
+            lock: Some(other.clone()),
+        };
         let commands = election.handle(at(210), proof);
-        assert!(matches!(commands.first(), Some(Command::Lose { .. })), "{other:?}");
+        assert!(
+            matches!(commands.first(), Some(Command::Lose { .. })),
+            "{other:?}"
+        );
     }
 }
 
@@ -115,15 +167,33 @@ fn silence_only_suspends_and_asks_again() {
     election.handle(at(450), Event::Tick);
     let mut now = at(600);
     for _ in 0..1000 {
-        let commands = election.handle(now, Event::Proved { epoch: 1, sent: now, lock: None });
+        let commands = election.handle(
+            now,
+            Event::Proved {
+                epoch: 1,
+                sent: now,
+                lock: None,
+            },
+        );
         assert!(!commands.iter().any(|c| matches!(c, Command::Lose { .. })));
         now = election.wake().unwrap().max(now);
-        let renewed = Event::Renewed { session: "s".to_owned(), exists: None };
+        let renewed = Event::Renewed {
+            session: "s".to_owned(),
+            exists: None,
+        };
         election.handle(now, renewed);
     }
     election.handle(now, Event::Tick);
-    let proof = Event::Proved { epoch: 1, sent: now, lock: Some(lock(9, Some("s"), 1000)) };
-    assert!(election.handle(now, proof).contains(&Command::Extend { until: now + LEASE }));
+    let proof = Event::Proved {
+        epoch: 1,
+        sent: now,
+        lock: Some(lock(9, Some("s"), 1000)),
+    };
+    assert!(
+        election
+            .handle(now, proof)
+            .contains(&Command::Extend { until: now + LEASE })
+    );
 }
 
 #[test]
@@ -132,7 +202,10 @@ fn no_more_than_three_proofs_are_open() {
     let mut proofs = 0;
     for millis in (111..10_000).step_by(10) {
         let commands = election.handle(at(millis), Event::Tick);
-        proofs += commands.iter().filter(|c| matches!(c, Command::Prove { .. })).count();
+        proofs += commands
+            .iter()
+            .filter(|c| matches!(c, Command::Prove { .. }))
+            .count();
     }
     assert_eq!(proofs, 3);
 }
@@ -140,25 +213,44 @@ fn no_more_than_three_proofs_are_open() {
 #[test]
 fn a_session_that_is_gone_ends_the_tenure_and_makes_another() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let gone = Event::Renewed { session: "s".to_owned(), exists: Some(false) };
+    let gone = Event::Renewed {
+        session: "s".to_owned(),
+        exists: Some(false),
+    };
     let commands = election.handle(at(200), gone);
-    assert!(matches!(commands.as_slice(), [Command::Lose { .. }, Command::CreateSession]));
+    assert!(matches!(
+        commands.as_slice(),
+        [Command::Lose { .. }, Command::CreateSession]
+    ));
 }
 
 #[test]
 fn the_watch_ends_a_tenure_but_not_with_news_from_before_it() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let old = election.handle(at(120), Event::Watched(Some(lock(8, None, CLEAN))));
-    assert!(!old.iter().any(|c| matches!(c, Command::Lose { .. })), "{old:?}");
+    assert!(
+        !old.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{old:?}"
+    );
     let own = election.handle(at(130), Event::Watched(Some(lock(9, Some("s"), 1000))));
-    assert!(!own.iter().any(|c| matches!(c, Command::Lose { .. })), "{own:?}");
+    assert!(
+        !own.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{own:?}"
+    );
     let lost = election.handle(at(140), Event::Watched(Some(lock(12, None, 0))));
-    assert!(lost.iter().any(|c| matches!(c, Command::Lose { .. })), "{lost:?}");
+    assert!(
+        lost.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{lost:?}"
+    );
 }
 
 fn release_of(commands: &[Command]) -> Option<u64> {
-    let lose = commands.iter().position(|c| matches!(c, Command::Lose { .. }));
-    let release = commands.iter().position(|c| matches!(c, Command::Release { .. }));
+    let lose = commands
+        .iter()
+        .position(|c| matches!(c, Command::Lose { .. }));
+    let release = commands
+        .iter()
+        .position(|c| matches!(c, Command::Release { .. }));
     assert!(lose < release || release.is_none(), "{commands:?}");
     commands.iter().find_map(|c| match c {
         Command::Release { flags, .. } => Some(*flags),
@@ -169,23 +261,50 @@ fn release_of(commands: &[Command]) -> Option<u64> {
 #[test]
 fn who_served_releases_clean_and_who_still_waits_as_found() {
     let (mut served, _) = winner(lock(7, None, CLEAN));
-    let commands = served.handle(at(200), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
+    let commands = served.handle(
+        at(200),
+        Event::StepDown {
+            epoch: 1,
+            stay_out: Duration::ZERO,
+        },
+    );
     assert_eq!(release_of(&commands), Some(CLEAN));
 
     let (mut waiting, _) = winner(lock(7, None, 4000));
-    let commands = waiting.handle(at(5109), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
+    let commands = waiting.handle(
+        at(5109),
+        Event::StepDown {
+            epoch: 1,
+            stay_out: Duration::ZERO,
+        },
+    );
     assert_eq!(release_of(&commands), Some(4000));
 
     let (mut waited, _) = winner(lock(7, None, 4000));
-    let commands = waited.handle(at(5110), Event::StepDown { epoch: 1, stay_out: Duration::ZERO });
+    let commands = waited.handle(
+        at(5110),
+        Event::StepDown {
+            epoch: 1,
+            stay_out: Duration::ZERO,
+        },
+    );
     assert_eq!(release_of(&commands), Some(CLEAN));
 }
 
 #[test]
 fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
     let mut election = candidate(lock(7, None, 4000));
-    election.handle(at(1), Event::Looked(Some((lock(7, None, 4000), Epoch::default()))));
-    election.handle(at(500), Event::Took { sent: at(1), taken: Taken::Unknown });
+    election.handle(
+        at(1),
+        Event::Looked(Some((lock(7, None, 4000), Epoch::default()))),
+    );
+    election.handle(
+        at(500),
+        Event::Took {
+            sent: at(1),
+            taken: Taken::Unknown,
+        },
+    );
     let commands = election.handle(at(501), Event::Watched(Some(lock(9, Some("s"), 4000))));
     assert_eq!(release_of(&commands), Some(4000));
 }
@@ -194,16 +313,31 @@ fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
 fn a_win_under_a_session_that_ended_is_none() {
     let mut election = candidate(ABSENT);
     election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
-    election.handle(at(2), Event::Renewed { session: "s".to_owned(), exists: Some(false) });
+    election.handle(
+        at(2),
+        Event::Renewed {
+            session: "s".to_owned(),
+            exists: Some(false),
+        },
+    );
     let taken = Taken::Won { modify_index: 9 };
     let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
-    assert!(!commands.iter().any(|c| matches!(c, Command::Lead { .. })), "{commands:?}");
+    assert!(
+        !commands.iter().any(|c| matches!(c, Command::Lead { .. })),
+        "{commands:?}"
+    );
 }
 
 #[test]
 fn who_stepped_down_stays_out_for_a_while() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    election.handle(at(200), Event::StepDown { epoch: 1, stay_out: Duration::from_secs(30) });
+    election.handle(
+        at(200),
+        Event::StepDown {
+            epoch: 1,
+            stay_out: Duration::from_secs(30),
+        },
+    );
     election.handle(at(201), Event::Released { done: true });
     let commands = election.handle(at(202), Event::Watched(Some(lock(12, None, CLEAN))));
     assert!(!commands.contains(&Command::Look));
@@ -217,8 +351,16 @@ fn shutdown_releases_then_ends_the_session_then_is_finished() {
     let commands = election.handle(at(200), Event::Shutdown);
     assert_eq!(release_of(&commands), Some(CLEAN));
     let commands = election.handle(at(201), Event::Released { done: true });
-    assert_eq!(commands, [Command::Destroy { session: "s".to_owned() }]);
-    assert_eq!(election.handle(at(202), Event::Destroyed), [Command::Finished]);
+    assert_eq!(
+        commands,
+        [Command::Destroy {
+            session: "s".to_owned()
+        }]
+    );
+    assert_eq!(
+        election.handle(at(202), Event::Destroyed),
+        [Command::Finished]
+    );
 }
 
 #[test]
@@ -235,6 +377,9 @@ fn an_idle_follower_is_not_woken_for_nothing() {
 #[test]
 fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let order = Event::StepDown { epoch: 0, stay_out: Duration::from_secs(30) };
+    let order = Event::StepDown {
+        epoch: 0,
+        stay_out: Duration::from_secs(30),
+    };
     assert_eq!(election.handle(at(200), order), []);
 }

@@ -33,13 +33,23 @@ impl EpochFile {
     pub fn open(data_dir: &Path) -> Result<Self, EpochFileError> {
         let file = data_dir.join("epoch");
         let highest = match fs::read_to_string(&file) {
-            Ok(text) => text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into()),
+            Ok(text) => text
+                .trim()
+                .parse()
+                .map_err(|_| io::ErrorKind::InvalidData.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         };
         match highest {
-            Ok(highest) => Ok(Self { file, highest: Mutex::new(highest) }),
-            Err(cause) => Err(EpochFileError { act: "read the highest epoch from", file, cause }),
+            Ok(highest) => Ok(Self {
+                file,
+                highest: Mutex::new(highest),
+            }),
+            Err(cause) => Err(EpochFileError {
+                act: "read the highest epoch from",
+                file,
+                cause,
+            }),
         }
     }
 
@@ -65,10 +75,14 @@ impl EpochFile {
         };
         let new = self.file.with_extension("new");
         let mut file = File::create(&new).map_err(error("create"))?;
-        writeln!(file, "{epoch}").and_then(|()| file.sync_all()).map_err(error("write"))?;
+        writeln!(file, "{epoch}")
+            .and_then(|()| file.sync_all())
+            .map_err(error("write"))?;
         fs::rename(&new, &self.file).map_err(error("replace"))?;
         if let Some(folder) = self.file.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(error("sync"))?;
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(error("sync"))?;
         }
         *highest = epoch;
         Ok(())

@@ -78,7 +78,10 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match (request.uri().path(), heartbeat.is_alive()) {
         ("/healthz", true) => (StatusCode::OK, "OK"),
-        ("/healthz", false) => (StatusCode::SERVICE_UNAVAILABLE, "the control loop stands still"),
+        ("/healthz", false) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the control loop stands still",
+        ),
         _ => (StatusCode::NOT_FOUND, "only /healthz is here"),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));

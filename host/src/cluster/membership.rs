@@ -41,7 +41,15 @@ impl Service {
     ) -> Self {
         let session_name = format!("{cluster} {node}");
         let check = format!("service:{cluster}-{node}");
-        Self { cluster, node, address, health_url, role, session_name, check }
+        Self {
+            cluster,
+            node,
+            address,
+            health_url,
+            role,
+            session_name,
+            check,
+        }
     }
 
     /// Unique on an agent that serves several nodes.
@@ -76,7 +84,12 @@ impl Service {
     }
 
     pub(super) fn session(&self, behavior: Behavior) -> NewSession<'_> {
-        NewSession { name: &self.session_name, ttl: SESSION_TTL, behavior, check: &self.check }
+        NewSession {
+            name: &self.session_name,
+            ttl: SESSION_TTL,
+            behavior,
+            check: &self.check,
+        }
     }
 }
 
@@ -93,21 +106,23 @@ pub(super) struct Membership {
 
 impl Membership {
     pub(super) fn new(place: Arc<Place>, state: watch::Receiver<serde_json::Value>) -> Self {
-        Self { place, state, session: None, written: None, renewed: Instant::now() }
+        Self {
+            place,
+            state,
+            session: None,
+            written: None,
+            renewed: Instant::now(),
+        }
     }
 
     pub(super) async fn run(&mut self, mut leave: watch::Receiver<bool>) {
         let mut role = self.place.service.role.clone();
         let mut state = self.state.clone();
         loop {
-            let round = async {
-                self.keep_registered().await;
-                self.keep_key().await;
-            };
-            tokio::select! {
-                () = round => {}
-                () = told(&mut leave) => return,
-            }
+            // Never cut short: a registration that is on its way to Consul must
+            // not arrive after we left.
+            self.keep_registered().await;
+            self.keep_key().await;
             tokio::select! {
                 () = tokio::time::sleep(ROUND) => {}
                 changed = role.changed() => if changed.is_err() { return },
@@ -126,7 +141,10 @@ impl Membership {
             tracing::debug!(error = chain(&error), "could not end the node's session");
         }
         if let Err(error) = client.deregister(&self.place.service.id()).await {
-            tracing::warn!(error = chain(&error), "could not deregister; Consul will forget this node in a minute");
+            tracing::warn!(
+                error = chain(&error),
+                "could not deregister; Consul will forget this node in a minute"
+            );
         }
     }
 
@@ -172,12 +190,19 @@ impl Membership {
         self.renewed = Instant::now();
         let mut state = self.state.borrow().clone();
         let (host, port) = &place.service.address;
-        state["address"] = format!("{host}:{port}").into();
+        if let Some(fields) = state.as_object_mut() {
+            fields.insert("address".to_owned(), format!("{host}:{port}").into());
+        }
         let state = state.to_string();
         if self.written.as_ref() != Some(&state) {
             let key = format!("{}/nodes/{}", place.service.cluster, place.service.node);
-            let written = place.client.acquire(&key, &session.0, state.clone().into()).await;
-            self.session = Some(session);
+            let written = place
+                .client
+                .acquire(&key, &session.0, state.clone().into())
+                .await;
+            if !matches!(&written, Err(error) if error.is_invalid_session()) {
+                self.session = Some(session);
+            }
             // A namesake's or an earlier session may still hold it; it ends.
             self.written = written?.then_some(state);
         } else {
@@ -197,10 +222,17 @@ pub(super) async fn watch_peers(place: Arc<Place>, peers: watch::Sender<Arc<Hash
     let mut index = 0;
     while !peers.is_closed() {
         let wait = Wait { index, most: WATCH };
-        match place.client.instances(&place.service.cluster, Some(wait)).await {
+        match place
+            .client
+            .instances(&place.service.cluster, Some(wait))
+            .await
+        {
             Ok(read) => {
                 index = read.index;
-                let addresses = read.value.iter().map(|i| format!("{}:{}", i.address, i.port));
+                let addresses = read
+                    .value
+                    .iter()
+                    .map(|i| format!("{}:{}", i.address, i.port));
                 let found = Arc::new(addresses.collect());
                 peers.send_if_modified(|known| {
                     let changed = **known != *found;

@@ -81,7 +81,10 @@ impl Client {
     /// # Errors
     /// No usable answer.
     pub async fn register(&self, service: &Registration) -> Result<(), Error> {
-        self.call(Method::PUT, "/v1/agent/service/register", CALL).json(service).send(&[]).await?;
+        self.call(Method::PUT, "/v1/agent/service/register", CALL)
+            .json(service)
+            .send(&[])
+            .await?;
         Ok(())
     }
 
@@ -91,7 +94,9 @@ impl Client {
     /// No usable answer.
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v1/agent/service/deregister/{id}");
-        self.call(Method::PUT, &path, CALL).send(&[StatusCode::NOT_FOUND]).await?;
+        self.call(Method::PUT, &path, CALL)
+            .send(&[StatusCode::NOT_FOUND])
+            .await?;
         Ok(())
     }
 
@@ -106,7 +111,10 @@ impl Client {
             tags: Option<Vec<String>>,
         }
         let path = format!("/v1/agent/service/{id}");
-        let answer = self.call(Method::GET, &path, CALL).send(&[StatusCode::NOT_FOUND]).await?;
+        let answer = self
+            .call(Method::GET, &path, CALL)
+            .send(&[StatusCode::NOT_FOUND])
+            .await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -130,7 +138,10 @@ impl Client {
         let path = format!("/v1/catalog/service/{service}{query}");
         let answer = self.call(Method::GET, &path, timeout).send(&[]).await?;
         let index = answer.index();
-        Ok(Read { index, value: answer.json().await? })
+        Ok(Read {
+            index,
+            value: answer.json().await?,
+        })
     }
 
     /// The address by which this agent is known to the others.
@@ -148,7 +159,10 @@ impl Client {
         struct Member {
             addr: String,
         }
-        let answer = self.call(Method::GET, "/v1/agent/self", CALL).send(&[]).await?;
+        let answer = self
+            .call(Method::GET, "/v1/agent/self", CALL)
+            .send(&[])
+            .await?;
         let own: Own = answer.json().await?;
         Ok(own.member.addr)
     }

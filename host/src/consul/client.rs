@@ -50,7 +50,10 @@ impl Client {
             builder = builder.unix_socket(socket.clone());
         }
         if let (Some(name), Some(authority)) = (&config.server_name, &config.authority) {
-            let resolver = Renamed { name: name.clone(), authority: authority.clone() };
+            let resolver = Renamed {
+                name: name.clone(),
+                authority: authority.clone(),
+            };
             builder = builder.dns_resolver(resolver);
         }
         if !config.verify {
@@ -82,15 +85,20 @@ impl Client {
     }
 
     pub(super) fn call(&self, method: Method, path: &str, timeout: Duration) -> Call {
-        let mut request =
-            self.http.request(method.clone(), format!("{}{path}", self.config.url)).timeout(timeout);
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.config.url))
+            .timeout(timeout);
         if let Some((user, password)) = &self.config.basic {
             request = request.basic_auth(user, password.as_ref());
         }
         if let Some(namespace) = &self.config.namespace {
             request = request.header("x-consul-namespace", namespace);
         }
-        Call { what: format!("{method} {path}"), request }
+        Call {
+            what: format!("{method} {path}"),
+            request,
+        }
     }
 }
 
@@ -104,8 +112,11 @@ struct Renamed {
 impl Resolve for Renamed {
     fn resolve(&self, asked: Name) -> Resolving {
         let is_agent = asked.as_str().eq_ignore_ascii_case(&self.name);
-        let authority =
-            if is_agent { self.authority.clone() } else { format!("{}:0", asked.as_str()) };
+        let authority = if is_agent {
+            self.authority.clone()
+        } else {
+            format!("{}:0", asked.as_str())
+        };
         Box::pin(async move {
             let addresses: Addrs = Box::new(tokio::net::lookup_host(authority).await?);
             Ok(addresses)
@@ -117,11 +128,11 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(file).map_err(|cause| pem_error(file, cause))
 }
 
-fn pem_error(
-    file: &Path,
-    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    Error::Pem { file: file.display().to_string(), cause: cause.into() }
+fn pem_error(file: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Pem {
+        file: file.display().to_string(),
+        cause: cause.into(),
+    }
 }
 
 /// A call under way, with its name for errors.
@@ -146,13 +157,20 @@ impl Call {
     pub(super) async fn send(self, also: &[StatusCode]) -> Result<Answer, Error> {
         let what = self.what;
         let sent = self.request.send().await;
-        let response = sent.map_err(|cause| Error::Transport { call: what.clone(), cause })?;
+        let response = sent.map_err(|cause| Error::Transport {
+            call: what.clone(),
+            cause,
+        })?;
         let status = response.status();
         if status.is_success() || also.contains(&status) {
             return Ok(Answer { what, response });
         }
         let text = response.text().await.unwrap_or_default().trim().to_owned();
-        Err(Error::Status { call: what, status: status.as_u16(), text })
+        Err(Error::Status {
+            call: what,
+            status: status.as_u16(),
+            text,
+        })
     }
 }
 
@@ -170,15 +188,27 @@ impl Answer {
     /// The index to wait beyond; 1 where Consul gives none or 0, so that a
     /// wait never returns at once by accident.
     pub(super) fn index(&self) -> u64 {
-        let index = self.response.headers().get(INDEX).and_then(|index| index.to_str().ok());
-        index.and_then(|index| index.parse().ok()).unwrap_or(1).max(1)
+        let index = self
+            .response
+            .headers()
+            .get(INDEX)
+            .and_then(|index| index.to_str().ok());
+        index
+            .and_then(|index| index.parse().ok())
+            .unwrap_or(1)
+            .max(1)
     }
 
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let Self { what, response } = self;
         let bytes = response.bytes().await;
-        let bytes = bytes.map_err(|cause| Error::Transport { call: what.clone(), cause })?;
-        serde_json::from_slice(&bytes)
-            .map_err(|cause| Error::Shape { call: what, cause: cause.into() })
+        let bytes = bytes.map_err(|cause| Error::Transport {
+            call: what.clone(),
+            cause,
+        })?;
+        serde_json::from_slice(&bytes).map_err(|cause| Error::Shape {
+            call: what,
+            cause: cause.into(),
+        })
     }
 }

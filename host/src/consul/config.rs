@@ -147,14 +147,22 @@ fn locate(address: &str, ssl: bool) -> Result<Location, ConfigError> {
     } else {
         authority.to_owned()
     };
-    let path = rest.split_once('/').map_or_else(String::new, |(_, path)| format!("/{path}"));
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let path = rest
+        .split_once('/')
+        .map_or_else(String::new, |(_, path)| format!("/{path}"));
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let with_port = match (has_port, scheme) {
         (true, _) => authority.clone(),
         (false, "https") => format!("{authority}:443"),
         (false, _) => format!("{authority}:80"),
     };
-    Ok((format!("{scheme}://{authority}{path}"), Some(with_port), None))
+    Ok((
+        format!("{scheme}://{authority}{path}"),
+        Some(with_port),
+        None,
+    ))
 }
 
 fn parse_flag(value: &str) -> Option<bool> {
@@ -168,7 +176,11 @@ fn parse_flag(value: &str) -> Option<bool> {
 fn read_token(file: PathBuf) -> Result<String, ConfigError> {
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(cause) => Err(ConfigError::File { name: "CONSUL_HTTP_TOKEN_FILE", file, cause }),
+        Err(cause) => Err(ConfigError::File {
+            name: "CONSUL_HTTP_TOKEN_FILE",
+            file,
+            cause,
+        }),
     }
 }
 
@@ -176,10 +188,16 @@ fn authorities(file: Option<String>, folder: Option<String>) -> Result<Vec<PathB
     if let Some(file) = file {
         return Ok(vec![file.into()]);
     }
-    let Some(folder) = folder.map(PathBuf::from) else { return Ok(Vec::new()) };
+    let Some(folder) = folder.map(PathBuf::from) else {
+        return Ok(Vec::new());
+    };
     let entries = std::fs::read_dir(&folder)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|cause| ConfigError::File { name: "CONSUL_CAPATH", file: folder, cause })?;
+        .map_err(|cause| ConfigError::File {
+            name: "CONSUL_CAPATH",
+            file: folder,
+            cause,
+        })?;
     Ok(entries.into_iter().map(|entry| entry.path()).collect())
 }
 
@@ -189,7 +207,10 @@ mod tests {
 
     fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_variables(|name| {
-            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -202,7 +223,10 @@ mod tests {
         assert_eq!(config(&[]).unwrap().url, "http://127.0.0.1:8500");
         assert_eq!(url("consul:8500"), "http://consul:8500");
         assert_eq!(url(":8500"), "http://127.0.0.1:8500");
-        assert_eq!(url("https://consul.example.com/"), "https://consul.example.com");
+        assert_eq!(
+            url("https://consul.example.com/"),
+            "https://consul.example.com"
+        );
         let unix = config(&[("CONSUL_HTTP_ADDR", "unix:///run/consul.sock")]).unwrap();
         assert_eq!(unix.socket, Some("/run/consul.sock".into()));
         assert!(config(&[("CONSUL_HTTP_ADDR", "ftp://consul")]).is_err());
@@ -219,6 +243,9 @@ mod tests {
 
     #[test]
     fn a_certificate_needs_its_key() {
-        assert!(matches!(config(&[("CONSUL_CLIENT_CERT", "a")]), Err(ConfigError::HalfAPair)));
+        assert!(matches!(
+            config(&[("CONSUL_CLIENT_CERT", "a")]),
+            Err(ConfigError::HalfAPair)
+        ));
     }
 }

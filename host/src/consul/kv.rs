@@ -29,7 +29,9 @@ pub struct Entry {
 
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text: Option<String> = Deserialize::deserialize(deserializer)?;
-    STANDARD.decode(text.unwrap_or_default()).map_err(serde::de::Error::custom)
+    STANDARD
+        .decode(text.unwrap_or_default())
+        .map_err(serde::de::Error::custom)
 }
 
 /// What a read showed.
@@ -71,7 +73,8 @@ impl Client {
             Some(wait) => (format!("?{}", wait.query()), wait.timeout()),
             None => (String::new(), CALL),
         };
-        self.get_entry(&format!("/v1/kv/{key}{query}"), timeout).await
+        self.get_entry(&format!("/v1/kv/{key}{query}"), timeout)
+            .await
     }
 
     /// The key, as a quorum of servers confirms it at a moment after the call
@@ -84,7 +87,8 @@ impl Client {
         key: &str,
         timeout: Duration,
     ) -> Result<Read<Option<Entry>>, Error> {
-        self.get_entry(&format!("/v1/kv/{key}?consistent"), timeout).await
+        self.get_entry(&format!("/v1/kv/{key}?consistent"), timeout)
+            .await
     }
 
     /// Writes the value under the session's lock; false if another holds it.
@@ -93,7 +97,12 @@ impl Client {
     /// No usable answer; also if there is no such session.
     pub async fn acquire(&self, key: &str, session: &str, value: Vec<u8>) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?acquire={session}");
-        self.call(Method::PUT, &path, CALL).body(value).send(&[]).await?.json().await
+        self.call(Method::PUT, &path, CALL)
+            .body(value)
+            .send(&[])
+            .await?
+            .json()
+            .await
     }
 
     /// Gives the session's lock back, and replaces value and flags.
@@ -108,20 +117,27 @@ impl Client {
         value: Vec<u8>,
     ) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?release={session}&flags={flags}");
-        self.call(Method::PUT, &path, CALL).body(value).send(&[]).await?.json().await
+        self.call(Method::PUT, &path, CALL)
+            .body(value)
+            .send(&[])
+            .await?
+            .json()
+            .await
     }
 
-    async fn get_entry(
-        &self,
-        path: &str,
-        timeout: Duration,
-    ) -> Result<Read<Option<Entry>>, Error> {
-        let answer = self.call(Method::GET, path, timeout).send(&[StatusCode::NOT_FOUND]).await?;
+    async fn get_entry(&self, path: &str, timeout: Duration) -> Result<Read<Option<Entry>>, Error> {
+        let answer = self
+            .call(Method::GET, path, timeout)
+            .send(&[StatusCode::NOT_FOUND])
+            .await?;
         let index = answer.index();
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(Read { index, value: None });
         }
         let entries: Vec<Entry> = answer.json().await?;
-        Ok(Read { index, value: entries.into_iter().next() })
+        Ok(Read {
+            index,
+            value: entries.into_iter().next(),
+        })
     }
 }

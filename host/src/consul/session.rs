@@ -76,7 +76,9 @@ impl Client {
             node_checks: ["serfHealth"],
             service_checks: [ServiceCheck { id: new.check }],
         };
-        let call = self.call(Method::PUT, "/v1/session/create", CALL).json(&body);
+        let call = self
+            .call(Method::PUT, "/v1/session/create", CALL)
+            .json(&body);
         let created: Created = call.send(&[]).await?.json().await?;
         Ok(Session(created.id))
     }
@@ -87,7 +89,10 @@ impl Client {
     /// No usable answer.
     pub async fn renew_session(&self, session: &Session) -> Result<bool, Error> {
         let path = format!("/v1/session/renew/{}", session.0);
-        let answer = self.call(Method::PUT, &path, CALL).send(&[StatusCode::NOT_FOUND]).await?;
+        let answer = self
+            .call(Method::PUT, &path, CALL)
+            .send(&[StatusCode::NOT_FOUND])
+            .await?;
         Ok(answer.status() != StatusCode::NOT_FOUND)
     }
 

@@ -86,15 +86,23 @@ impl<'a> Operation<'a> {
     fn wire(&self) -> Wrapped<'a> {
         let encode = |value: &[u8]| Some(STANDARD.encode(value));
         let kv = match *self {
-            Self::CheckIndex { key, index } => {
-                Wire { verb: "check-index", key, index: Some(index), ..Wire::default() }
-            }
-            Self::CheckNotExists { key } => {
-                Wire { verb: "check-not-exists", key, ..Wire::default() }
-            }
-            Self::CheckSession { key, session } => {
-                Wire { verb: "check-session", key, session: Some(session), ..Wire::default() }
-            }
+            Self::CheckIndex { key, index } => Wire {
+                verb: "check-index",
+                key,
+                index: Some(index),
+                ..Wire::default()
+            },
+            Self::CheckNotExists { key } => Wire {
+                verb: "check-not-exists",
+                key,
+                ..Wire::default()
+            },
+            Self::CheckSession { key, session } => Wire {
+                verb: "check-session",
+                key,
+                session: Some(session),
+                ..Wire::default()
+            },
             Self::Cas { key, value, index } => Wire {
                 verb: "cas",
                 key,
@@ -102,10 +110,18 @@ impl<'a> Operation<'a> {
                 index: Some(index),
                 ..Wire::default()
             },
-            Self::Set { key, value } => {
-                Wire { verb: "set", key, value: encode(value), ..Wire::default() }
-            }
-            Self::Lock { key, value, flags, session } => Wire {
+            Self::Set { key, value } => Wire {
+                verb: "set",
+                key,
+                value: encode(value),
+                ..Wire::default()
+            },
+            Self::Lock {
+                key,
+                value,
+                flags,
+                session,
+            } => Wire {
                 verb: "lock",
                 key,
                 value: encode(value),
@@ -172,10 +188,18 @@ impl Client {
         let answer: Answer = answer.json().await?;
         if rolled_back {
             let errors = answer.errors.unwrap_or_default();
-            return Ok(TxnOutcome::RolledBack(errors.into_iter().map(|e| e.what).collect()));
+            return Ok(TxnOutcome::RolledBack(
+                errors.into_iter().map(|e| e.what).collect(),
+            ));
         }
-        let written = answer.results.unwrap_or_default().into_iter().map(|r| r.kv.modify_index);
-        Ok(TxnOutcome::Committed { index: written.max().unwrap_or_default() })
+        let written = answer
+            .results
+            .unwrap_or_default()
+            .into_iter()
+            .map(|r| r.kv.modify_index);
+        Ok(TxnOutcome::Committed {
+            index: written.max().unwrap_or_default(),
+        })
     }
 }
 
@@ -187,8 +211,17 @@ mod tests {
     fn steps_are_written_as_consul_reads_them() {
         let steps = [
             Operation::CheckNotExists { key: "c/leader" },
-            Operation::Cas { key: "c/epoch", value: b"1", index: 0 },
-            Operation::Lock { key: "c/leader", value: b"{}", flags: 1000, session: "s" },
+            Operation::Cas {
+                key: "c/epoch",
+                value: b"1",
+                index: 0,
+            },
+            Operation::Lock {
+                key: "c/leader",
+                value: b"{}",
+                flags: 1000,
+                session: "s",
+            },
         ];
         let wire: Vec<_> = steps.iter().map(Operation::wire).collect();
         assert_eq!(

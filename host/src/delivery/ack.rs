@@ -66,7 +66,11 @@ impl Slot {
             let mut state = self.lock();
             change(&mut state);
             state.open = state.open.saturating_sub(records);
-            if state.open == 0 { state.waker.take() } else { None }
+            if state.open == 0 {
+                state.waker.take()
+            } else {
+                None
+            }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -85,8 +89,17 @@ pub(super) fn slot(records: usize, epoch: u64) -> (Share, Waiting) {
         unknown: None,
         waker: None,
     };
-    let slot = Arc::new(Slot { state: Mutex::new(state), abandoned: AtomicBool::new(false) });
-    (Share { slot: Arc::clone(&slot), records: 0..records }, Waiting(slot))
+    let slot = Arc::new(Slot {
+        state: Mutex::new(state),
+        abandoned: AtomicBool::new(false),
+    });
+    (
+        Share {
+            slot: Arc::clone(&slot),
+            records: 0..records,
+        },
+        Waiting(slot),
+    )
 }
 
 /// The duty to say what became of some records of a request.
@@ -119,7 +132,10 @@ impl Share {
         let middle = (self.records.start + count).min(self.records.end);
         let front = self.records.start..middle;
         self.records.start = middle;
-        Self { slot: Arc::clone(&self.slot), records: front }
+        Self {
+            slot: Arc::clone(&self.slot),
+            records: front,
+        }
     }
 
     /// The records are safe.
@@ -133,7 +149,10 @@ impl Share {
         let records = self.records.clone();
         let count = self.take();
         self.slot.settle(count, |state| {
-            let rejections = records.map(|index| Rejection { index, reason: reason.to_owned() });
+            let rejections = records.map(|index| Rejection {
+                index,
+                reason: reason.to_owned(),
+            });
             state.rejected.extend(rejections);
         });
     }
@@ -141,13 +160,15 @@ impl Share {
     /// They were never offered.
     pub(super) fn not_delivered(mut self, reason: &'static str) {
         let count = self.take();
-        self.slot.settle(count, |state| state.not_delivered = Some(reason));
+        self.slot
+            .settle(count, |state| state.not_delivered = Some(reason));
     }
 
     /// They were offered and not confirmed.
     pub(super) fn unknown(mut self, reason: &str) {
         let count = self.take();
-        self.slot.settle(count, |state| state.unknown = Some(reason.to_owned()));
+        self.slot
+            .settle(count, |state| state.unknown = Some(reason.to_owned()));
     }
 
     fn take(&mut self) -> usize {
@@ -187,11 +208,14 @@ impl Waiting {
         let settled = state.acknowledged > 0 || !rejected.is_empty();
         Poll::Ready(match (state.unknown.take(), state.not_delivered) {
             (Some(reason), _) => Outcome::Unknown(reason),
-            (None, Some(reason)) if settled => {
-                Outcome::Unknown(format!("only a part of the records was delivered: {reason}"))
-            }
+            (None, Some(reason)) if settled => Outcome::Unknown(format!(
+                "only a part of the records was delivered: {reason}"
+            )),
             (None, Some(reason)) => Outcome::NotDelivered(reason),
-            (None, None) => Outcome::Acknowledged { epoch: state.epoch, rejected },
+            (None, None) => Outcome::Acknowledged {
+                epoch: state.epoch,
+                rejected,
+            },
         })
     }
 }
@@ -212,13 +236,19 @@ pub struct Receipt {
 
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receipt").field("ticket", &self.ticket).finish_non_exhaustive()
+        f.debug_struct("Receipt")
+            .field("ticket", &self.ticket)
+            .finish_non_exhaustive()
     }
 }
 
 impl Receipt {
     pub(super) fn new(waiting: Waiting, ticket: u64, queue: Arc<dyn Withdraw>) -> Self {
-        Self { waiting, ticket, queue: Some(queue) }
+        Self {
+            waiting,
+            ticket,
+            queue: Some(queue),
+        }
     }
 
     /// Stops waiting because the producer's time is over.
@@ -232,7 +262,9 @@ impl Receipt {
     }
 
     fn withdraw(&mut self) -> bool {
-        let Some(queue) = self.queue.take() else { return false };
+        let Some(queue) = self.queue.take() else {
+            return false;
+        };
         self.waiting.0.abandoned.store(true, Ordering::Relaxed);
         queue.withdraw(self.ticket)
     }
@@ -270,7 +302,10 @@ mod tests {
         share.split_off_front(1).acknowledge();
         assert_eq!(poll(&waiting), Poll::Pending);
         share.acknowledge();
-        let expected = Outcome::Acknowledged { epoch: 7, rejected: Vec::new() };
+        let expected = Outcome::Acknowledged {
+            epoch: 7,
+            rejected: Vec::new(),
+        };
         assert_eq!(poll(&waiting), Poll::Ready(expected));
     }
 
@@ -293,7 +328,10 @@ mod tests {
         let Poll::Ready(Outcome::Acknowledged { rejected, .. }) = poll(&waiting) else {
             panic!("not acknowledged")
         };
-        let rejected: Vec<_> = rejected.iter().map(|r| (r.index, r.reason.as_str())).collect();
+        let rejected: Vec<_> = rejected
+            .iter()
+            .map(|r| (r.index, r.reason.as_str()))
+            .collect();
         assert_eq!(rejected, [(1, "never"), (2, "no")]);
     }
 
@@ -306,6 +344,9 @@ mod tests {
 
         let (share, waiting) = slot(2, 1);
         share.not_delivered("stepped down");
-        assert_eq!(poll(&waiting), Poll::Ready(Outcome::NotDelivered("stepped down")));
+        assert_eq!(
+            poll(&waiting),
+            Poll::Ready(Outcome::NotDelivered("stepped down"))
+        );
     }
 }

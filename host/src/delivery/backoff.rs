@@ -15,7 +15,11 @@ impl Backoff {
     /// Starts at `first`, never waits longer than `most`.
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, next: first }
+        Self {
+            first,
+            most,
+            next: first,
+        }
     }
 
     /// The next wait, at least `least`.
@@ -46,6 +50,9 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next(None) <= Duration::from_millis(10));
-        assert_eq!(backoff.next(Some(Duration::from_secs(3))), Duration::from_secs(3));
+        assert_eq!(
+            backoff.next(Some(Duration::from_secs(3))),
+            Duration::from_secs(3)
+        );
     }
 }

@@ -33,7 +33,13 @@ pub(super) enum Settled {
 
 impl Batch {
     pub(super) const fn new(queue: Arc<Queue>) -> Self {
-        Self { records: Vec::new(), shares: Vec::new(), bytes: 0, offers: 0, queue }
+        Self {
+            records: Vec::new(),
+            shares: Vec::new(),
+            bytes: 0,
+            offers: 0,
+            queue,
+        }
     }
 
     /// Whether nobody waits for any of it any more.
@@ -53,12 +59,16 @@ impl Batch {
 
     /// None of it was offered.
     pub(super) fn not_delivered(mut self, reason: &'static str) {
-        self.shares.drain(..).for_each(|share| share.not_delivered(reason));
+        self.shares
+            .drain(..)
+            .for_each(|share| share.not_delivered(reason));
     }
 
     /// It was offered and not confirmed.
     pub(super) fn unknown(mut self, reason: &str) {
-        self.shares.drain(..).for_each(|share| share.unknown(reason));
+        self.shares
+            .drain(..)
+            .for_each(|share| share.unknown(reason));
     }
 
     /// Two halves, none of which splits a request; `None` if it is of one.
@@ -72,7 +82,13 @@ impl Batch {
         let bytes = records.iter().map(LogRecord::size).sum();
         self.bytes -= bytes;
         let queue = Arc::clone(&self.queue);
-        let second = Self { records, shares, bytes, offers: self.offers, queue };
+        let second = Self {
+            records,
+            shares,
+            bytes,
+            offers: self.offers,
+            queue,
+        };
         Ok((self, second))
     }
 
@@ -84,7 +100,10 @@ impl Batch {
         let mut why_again = None;
         let mut fenced = None;
         let mut records = std::mem::take(&mut self.records).into_iter();
-        let mut shares = Shares { rest: std::mem::take(&mut self.shares).into_iter(), open: None };
+        let mut shares = Shares {
+            rest: std::mem::take(&mut self.shares).into_iter(),
+            open: None,
+        };
         let mut at = 0;
         for Refusal { index, failure } in refusals {
             shares.each(index - at, Share::acknowledge);
@@ -108,7 +127,10 @@ impl Batch {
         }
         shares.each(usize::MAX, Share::acknowledge);
         // What is left here is settled; what goes on took its room along.
-        self.queue.release(at + records.len() - again.records.len(), std::mem::take(&mut self.bytes));
+        self.queue.release(
+            at + records.len() - again.records.len(),
+            std::mem::take(&mut self.bytes),
+        );
         match (fenced, why_again) {
             (Some(reason), _) => Settled::Fenced(again, reason),
             (None, Some(failure)) => Settled::Retry(again, failure),
@@ -146,7 +168,9 @@ impl Shares {
     /// they reach further.
     fn each(&mut self, mut records: usize, mut act: impl FnMut(Share)) {
         while records > 0 {
-            let Some(mut share) = self.open.take().or_else(|| self.rest.next()) else { return };
+            let Some(mut share) = self.open.take().or_else(|| self.rest.next()) else {
+                return;
+            };
             if share.len() > records {
                 let front = share.split_off_front(records);
                 self.open = Some(share);
@@ -165,19 +189,33 @@ mod tests {
     use crate::delivery::{Outcome, QueueLimits};
     use crate::record::Text;
 
-    const LIMITS: QueueLimits = QueueLimits { records: 100, bytes: 1 << 20 };
+    const LIMITS: QueueLimits = QueueLimits {
+        records: 100,
+        bytes: 1 << 20,
+    };
 
     fn records(count: usize) -> Vec<LogRecord> {
-        (0..count).map(|_| LogRecord::with_body(Text::from_static("x"), 0)).collect()
+        (0..count)
+            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
+            .collect()
     }
 
     fn permanent(index: usize) -> Refusal {
-        Refusal { index, failure: Failure::Permanent(format!("no {index}")) }
+        Refusal {
+            index,
+            failure: Failure::Permanent(format!("no {index}")),
+        }
     }
 
     fn retryable(index: usize, millis: u64) -> Refusal {
         let after = Some(std::time::Duration::from_millis(millis));
-        Refusal { index, failure: Failure::Retryable { reason: "busy".to_owned(), after } }
+        Refusal {
+            index,
+            failure: Failure::Retryable {
+                reason: "busy".to_owned(),
+                after,
+            },
+        }
     }
 
     fn rejected(outcome: Outcome) -> Vec<usize> {
@@ -193,7 +231,9 @@ mod tests {
         let one = queue.submit(records(2)).unwrap();
         let two = queue.submit(records(3)).unwrap();
         let three = queue.submit(records(1)).unwrap();
-        let settled = queue.take().settle(vec![permanent(1), permanent(2), permanent(4)]);
+        let settled = queue
+            .take()
+            .settle(vec![permanent(1), permanent(2), permanent(4)]);
         assert!(matches!(settled, Settled::All));
         assert_eq!(rejected(one.await), [1]);
         assert_eq!(rejected(two.await), [0, 2]);
@@ -207,9 +247,18 @@ mod tests {
         let one = queue.submit(records(4)).unwrap();
         let two = queue.submit(records(1)).unwrap();
         let refusals = vec![retryable(0, 5), permanent(1), retryable(3, 9)];
-        let Settled::Retry(again, failure) = queue.take().settle(refusals) else { panic!("settled") };
+        let Settled::Retry(again, failure) = queue.take().settle(refusals) else {
+            panic!("settled")
+        };
         assert_eq!(rejected(two.await), [0_usize; 0]);
-        assert_eq!(again.records.iter().map(|r| r.id.sequence).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(
+            again
+                .records
+                .iter()
+                .map(|r| r.id.sequence)
+                .collect::<Vec<_>>(),
+            [1, 4]
+        );
         assert!(matches!(failure, Failure::Retryable { after: Some(a), .. } if a.as_millis() == 9));
         assert_eq!(queue.depth().0, 2);
         again.acknowledge();

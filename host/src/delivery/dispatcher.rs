@@ -40,7 +40,10 @@ impl ActiveSink {
     /// A sink that was opened.
     #[must_use]
     pub const fn new(prepared: Arc<Prepared>, instance: Instance) -> Self {
-        Self { prepared, instance: Some(instance) }
+        Self {
+            prepared,
+            instance: Some(instance),
+        }
     }
 
     async fn write(
@@ -76,7 +79,11 @@ fn not_the_records_fault(error: WriteError) -> WriteError {
         WriteError::Failed(Failure::Retryable { after, .. }) => *after,
         _ => None,
     };
-    Failure::Retryable { reason: format!("open the sink again: {error}"), after }.into()
+    Failure::Retryable {
+        reason: format!("open the sink again: {error}"),
+        after,
+    }
+    .into()
 }
 
 /// What to do after an attempt.
@@ -176,7 +183,10 @@ impl Dispatcher {
 
     async fn attempt(&mut self, mut batch: Batch) -> Next {
         batch.offers += 1;
-        let attempt = Attempt { epoch: self.lease.epoch(), number: batch.offers };
+        let attempt = Attempt {
+            epoch: self.lease.epoch(),
+            number: batch.offers,
+        };
         let started = Instant::now();
         let written = tokio::select! {
             biased;
@@ -186,7 +196,9 @@ impl Dispatcher {
                 return Next::End(Ended::Revoked);
             }
         };
-        self.metrics.write_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics
+            .write_seconds
+            .observe(started.elapsed().as_secs_f64());
         match written {
             Ok(refusals) => self.settle(batch, refusals).await,
             Err(WriteError::Failed(failure)) => self.failed(batch, failure),
@@ -206,9 +218,14 @@ impl Dispatcher {
             batch.unknown("its acknowledgement could not be traced");
             return Next::Done;
         }
-        let rejected = refusals.iter().filter(|r| matches!(r.failure, Failure::Permanent(_))).count();
+        let rejected = refusals
+            .iter()
+            .filter(|r| matches!(r.failure, Failure::Permanent(_)))
+            .count();
         self.metrics.rejected.inc_by(as_u64(rejected));
-        self.metrics.acknowledged.inc_by(as_u64(batch.records.len() - refusals.len()));
+        self.metrics
+            .acknowledged
+            .inc_by(as_u64(batch.records.len() - refusals.len()));
         if refusals.is_empty() {
             batch.acknowledge();
             return Next::Done;
@@ -226,10 +243,17 @@ impl Dispatcher {
         batch: &Batch,
         refusals: &[Refusal],
     ) -> std::io::Result<()> {
-        let Some(trace) = &self.trace else { return Ok(()) };
+        let Some(trace) = &self.trace else {
+            return Ok(());
+        };
         let taken = |index: &usize| refusals.binary_search_by_key(index, |r| r.index).is_err();
         let records = batch.records.iter().enumerate();
-        trace.decided(now, records.filter(|(index, _)| taken(index)).map(|(_, record)| record))
+        trace.decided(
+            now,
+            records
+                .filter(|(index, _)| taken(index))
+                .map(|(_, record)| record),
+        )
     }
 
     /// The sink said no to all of these, and lives on.
@@ -237,7 +261,12 @@ impl Dispatcher {
         let source = self.source();
         match failure {
             Failure::Retryable { reason, after } => {
-                tracing::warn!(plugin = source, reason, records = batch.records.len(), "the sink asks to try again");
+                tracing::warn!(
+                    plugin = source,
+                    reason,
+                    records = batch.records.len(),
+                    "the sink asks to try again"
+                );
                 Next::Again(batch, after)
             }
             Failure::Permanent(reason) => {

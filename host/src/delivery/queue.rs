@@ -15,7 +15,7 @@ const BATCH_RECORDS: usize = 4096;
 /// The size of a batch after which nothing more joins it.
 const BATCH_BYTES: usize = 4 << 20;
 /// The most turns that are waited for more requests to join a batch.
-const GATHER: usize = 4;
+const GATHER: usize = 16;
 
 /// How much may wait, what is being offered included.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,12 @@ impl Queue {
     /// An empty queue of the tenure with this epoch.
     #[must_use]
     pub fn new(epoch: u64, limits: QueueLimits) -> Arc<Self> {
-        Arc::new(Self { epoch, limits, state: Mutex::default(), filled: Notify::new() })
+        Arc::new(Self {
+            epoch,
+            limits,
+            state: Mutex::default(),
+            filled: Notify::new(),
+        })
     }
 
     /// The tenure's epoch.
@@ -98,7 +103,11 @@ impl Queue {
             state.push(records, bytes, share)
         };
         self.filled.notify_one();
-        Ok(Receipt::new(waiting, ticket, Arc::clone(self) as Arc<dyn Withdraw>))
+        Ok(Receipt::new(
+            waiting,
+            ticket,
+            Arc::clone(self) as Arc<dyn Withdraw>,
+        ))
     }
 
     /// Waits until something can be taken. False: nothing is left and nothing
@@ -141,7 +150,9 @@ impl Queue {
         let mut state = self.lock();
         while batch.records.len() < BATCH_RECORDS && batch.bytes < BATCH_BYTES {
             state.drop_holes();
-            let Some(Some(entry)) = state.entries.front_mut() else { break };
+            let Some(Some(entry)) = state.entries.front_mut() else {
+                break;
+            };
             let whole = entry.move_into(&mut batch, self.epoch);
             if whole {
                 state.entries.pop_front();
@@ -213,7 +224,12 @@ impl State {
         self.last_sequence += u64::try_from(count).unwrap_or_default();
         self.records += count;
         self.bytes += bytes;
-        let entry = Entry { records: records.into_iter(), next_sequence, bytes, share };
+        let entry = Entry {
+            records: records.into_iter(),
+            next_sequence,
+            bytes,
+            share,
+        };
         self.entries.push_back(Some(entry));
         self.first_ticket + u64::try_from(self.entries.len() - 1).unwrap_or_default()
     }
@@ -231,8 +247,13 @@ impl Entry {
     fn move_into(&mut self, batch: &mut Batch, epoch: u64) -> bool {
         let (mut count, mut bytes) = (0, 0);
         while batch.records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
-            let Some(mut record) = self.records.next() else { break };
-            record.id = RecordId { epoch, sequence: self.next_sequence };
+            let Some(mut record) = self.records.next() else {
+                break;
+            };
+            record.id = RecordId {
+                epoch,
+                sequence: self.next_sequence,
+            };
             self.next_sequence += 1;
             count += 1;
             bytes += record.size();
@@ -249,8 +270,12 @@ impl Withdraw for Queue {
     fn withdraw(&self, ticket: u64) -> bool {
         let withdrawn = {
             let mut state = self.lock();
-            let place = ticket.checked_sub(state.first_ticket).and_then(|at| usize::try_from(at).ok());
-            let entry = place.and_then(|at| state.entries.get_mut(at)).and_then(Option::take);
+            let place = ticket
+                .checked_sub(state.first_ticket)
+                .and_then(|at| usize::try_from(at).ok());
+            let entry = place
+                .and_then(|at| state.entries.get_mut(at))
+                .and_then(Option::take);
             if let Some(entry) = &entry {
                 state.records -= entry.records.len();
                 state.bytes -= entry.bytes;
@@ -271,14 +296,22 @@ mod tests {
     use crate::delivery::Outcome;
     use crate::record::Text;
 
-    const LIMITS: QueueLimits = QueueLimits { records: 10_000, bytes: 64 << 20 };
+    const LIMITS: QueueLimits = QueueLimits {
+        records: 10_000,
+        bytes: 64 << 20,
+    };
 
     fn records(bodies: &[&'static str]) -> Vec<LogRecord> {
-        bodies.iter().map(|body| LogRecord::with_body(Text::from_static(body), 0)).collect()
+        bodies
+            .iter()
+            .map(|body| LogRecord::with_body(Text::from_static(body), 0))
+            .collect()
     }
 
     fn many(count: usize) -> Vec<LogRecord> {
-        (0..count).map(|_| LogRecord::with_body(Text::from_static("x"), 0)).collect()
+        (0..count)
+            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
+            .collect()
     }
 
     #[tokio::test]
@@ -287,10 +320,17 @@ mod tests {
         let one = queue.submit(records(&["a"])).unwrap();
         let two = queue.submit(records(&["b", "c"])).unwrap();
         let batch = queue.take();
-        let ids: Vec<_> = batch.records.iter().map(|r| (r.id.epoch, r.id.sequence)).collect();
+        let ids: Vec<_> = batch
+            .records
+            .iter()
+            .map(|r| (r.id.epoch, r.id.sequence))
+            .collect();
         assert_eq!(ids, [(5, 1), (5, 2), (5, 3)]);
         batch.acknowledge();
-        let acknowledged = Outcome::Acknowledged { epoch: 5, rejected: Vec::new() };
+        let acknowledged = Outcome::Acknowledged {
+            epoch: 5,
+            rejected: Vec::new(),
+        };
         assert_eq!(one.await, acknowledged);
         assert_eq!(two.await, acknowledged);
         assert_eq!(queue.depth(), (0, 0));
@@ -313,7 +353,13 @@ mod tests {
 
     #[test]
     fn the_limits_count_what_is_being_offered() {
-        let queue = Queue::new(1, QueueLimits { records: 2, bytes: 1 << 20 });
+        let queue = Queue::new(
+            1,
+            QueueLimits {
+                records: 2,
+                bytes: 1 << 20,
+            },
+        );
         assert_eq!(queue.submit(many(3)).unwrap_err(), Refused::TooLarge);
         let _kept = queue.submit(many(2)).unwrap();
         assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Full);
@@ -352,7 +398,10 @@ mod tests {
         let queue = Queue::new(1, LIMITS);
         let receipt = queue.submit(many(1)).unwrap();
         queue.close("stopping");
-        assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Closed("stopping"));
+        assert_eq!(
+            queue.submit(many(1)).unwrap_err(),
+            Refused::Closed("stopping")
+        );
         assert!(queue.filled().await);
         queue.take().acknowledge();
         assert!(!queue.filled().await);

@@ -33,8 +33,17 @@ impl AckTrace {
         let mut lines = String::new();
         for record in records {
             // Writing to a string does not fail.
-            _ = writeln!(lines, "{} {} {}", at.as_nanos(), record.id.epoch, record.id.sequence);
+            _ = writeln!(
+                lines,
+                "{} {} {}",
+                at.as_nanos(),
+                record.id.epoch,
+                record.id.sequence
+            );
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(lines.as_bytes())
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(lines.as_bytes())
     }
 }

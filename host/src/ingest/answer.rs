@@ -59,7 +59,11 @@ pub(super) fn single(outcome: Outcome) -> Result<Response, Problem> {
     let (epoch, rejected) = settled(outcome)?;
     match rejected.into_iter().next() {
         Some(rejection) => Err(Problem::Refused(rejection.reason)),
-        None => Ok(acknowledged(epoch, "text/plain; charset=utf-8", "OK".into())),
+        None => Ok(acknowledged(
+            epoch,
+            "text/plain; charset=utf-8",
+            "OK".into(),
+        )),
     }
 }
 
@@ -75,8 +79,14 @@ pub(super) fn many(epoch: u64, total: usize, rejected: &[Rejection]) -> Response
         index: usize,
         reason: &'a str,
     }
-    let places = rejected.iter().map(|r| Place { index: r.index, reason: &r.reason });
-    let answer = Answer { accepted: total - rejected.len(), rejected: places.collect() };
+    let places = rejected.iter().map(|r| Place {
+        index: r.index,
+        reason: &r.reason,
+    });
+    let answer = Answer {
+        accepted: total - rejected.len(),
+        rejected: places.collect(),
+    };
     acknowledged(epoch, "application/json", json(&answer))
 }
 

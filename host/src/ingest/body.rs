@@ -1,13 +1,14 @@
 //! Reading a request's body, within its limits.
 
 use std::io::Read;
+use std::pin::Pin;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Sleep;
 
 use super::answer::Problem;
 
@@ -24,7 +25,7 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    deadline: Instant,
+    deadline: Pin<&mut Sleep>,
 ) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::TooLarge(format!(
@@ -38,15 +39,21 @@ pub(super) async fn read(
         }
         return Err(too_large());
     }
-    let bytes = match timeout_at(deadline, collect(body, limit)).await {
-        Ok(collected) => collected?.ok_or_else(too_large)?,
-        Err(_) => return Err(Problem::SlowBody),
+    let bytes = tokio::select! {
+        biased;
+        collected = collect(body, limit) => collected?.ok_or_else(too_large)?,
+        () = deadline => return Err(Problem::SlowBody),
     };
-    match headers.get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes()) {
+    match headers
+        .get(CONTENT_ENCODING)
+        .map(|encoding| encoding.as_bytes())
+    {
         None | Some(b"" | b"identity") => Ok(bytes),
         Some(encoding) => {
             let encoding = String::from_utf8_lossy(encoding).to_ascii_lowercase();
-            decompress(encoding, bytes, limit).await?.ok_or_else(too_large)
+            decompress(encoding, bytes, limit)
+                .await?
+                .ok_or_else(too_large)
         }
     }
 }
@@ -54,12 +61,14 @@ pub(super) async fn read(
 /// Whether the client waits for a word before it sends the body. Answering
 /// then without reading is what it hopes for.
 pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    headers
+        .get(EXPECT)
+        .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Reads and forgets a body of up to `limit` bytes. Many clients take an
 /// answer that comes while they still send for a broken connection.
-pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
+pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sleep>) {
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -70,7 +79,10 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
         }
     };
     // Whether it ended, broke off or ran out of time: the answer is the same.
-    _ = timeout_at(deadline, reading).await;
+    tokio::select! {
+        () = reading => {}
+        () = deadline => {}
+    }
 }
 
 /// The whole body, or `None` if it is larger than the limit.
@@ -82,7 +94,9 @@ async fn collect(mut body: Body, limit: usize) -> Result<Option<Bytes>, Problem>
         let frame = frame.map_err(|error| {
             Problem::Malformed(format!("the body broke off: {error}; send it again"))
         })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         length += data.len();
         if length > limit {
             return Ok(None);
@@ -115,9 +129,9 @@ async fn decompress(
         let mut decoded = Vec::new();
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let result = match encoding.as_str() {
-            "gzip" | "x-gzip" => {
-                flate2::read::MultiGzDecoder::new(&*bytes).take(most).read_to_end(&mut decoded)
-            }
+            "gzip" | "x-gzip" => flate2::read::MultiGzDecoder::new(&*bytes)
+                .take(most)
+                .read_to_end(&mut decoded),
             "zstd" => zstd::stream::read::Decoder::new(&*bytes)
                 .and_then(|decoder| decoder.take(most).read_to_end(&mut decoded)),
             _ => {
@@ -137,6 +151,8 @@ async fn decompress(
     // A small body may still unpack to a large one.
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Problem::Unavailable(format!("the body could not be unpacked: {error}"))),
+        Err(error) => Err(Problem::Unavailable(format!(
+            "the body could not be unpacked: {error}"
+        ))),
     }
 }

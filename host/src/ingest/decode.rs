@@ -34,10 +34,16 @@ impl Decoded {
         let moved: Vec<Rejection> = by_sink
             .into_iter()
             .map(|rejection| {
-                while decoded.next_if(|index| *index <= rejection.index + shift).is_some() {
+                while decoded
+                    .next_if(|index| *index <= rejection.index + shift)
+                    .is_some()
+                {
                     shift += 1;
                 }
-                Rejection { index: rejection.index + shift, ..rejection }
+                Rejection {
+                    index: rejection.index + shift,
+                    ..rejection
+                }
             })
             .collect();
         rejected.extend(moved);
@@ -52,19 +58,28 @@ impl Decoded {
 /// The body is not UTF-8.
 pub(super) fn one(body: Bytes, key: Option<Text>, observed: u64) -> Result<LogRecord, Problem> {
     let text = Text::try_from(body).map_err(|error| {
-        Problem::Refused(format!("the message is not UTF-8: {error}; send text as UTF-8"))
+        Problem::Refused(format!(
+            "the message is not UTF-8: {error}; send text as UTF-8"
+        ))
     })?;
-    Ok(LogRecord { key, ..LogRecord::with_body(text, observed) })
+    Ok(LogRecord {
+        key,
+        ..LogRecord::with_body(text, observed)
+    })
 }
 
 /// One record a line; empty lines count as none.
 pub(super) fn lines(body: &Bytes, observed: u64) -> Decoded {
-    each_line(body, |text, _whole| Ok(LogRecord::with_body(text, observed)))
+    each_line(body, |text, _whole| {
+        Ok(LogRecord::with_body(text, observed))
+    })
 }
 
 /// One JSON object a line; empty lines count as none.
 pub(super) fn ndjson(body: &Bytes, observed: u64) -> Decoded {
-    each_line(body, |text, whole| record_json::record(whole, &text.clone(), observed))
+    each_line(body, |text, whole| {
+        record_json::record(whole, &text.clone(), observed)
+    })
 }
 
 /// One JSON object, or an array of them.
@@ -79,7 +94,9 @@ pub(super) fn json(body: Bytes, observed: u64) -> Result<Decoded, Problem> {
         ))
     };
     let whole = Text::try_from(body).map_err(|error| {
-        Problem::Refused(format!("the body is not UTF-8: {error}; send JSON as UTF-8"))
+        Problem::Refused(format!(
+            "the body is not UTF-8: {error}; send JSON as UTF-8"
+        ))
     })?;
     let mut decoded = Decoded::default();
     match whole.trim_start().as_bytes().first() {
@@ -132,10 +149,13 @@ fn each_line(
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
             let text = Text::try_from(body.slice_ref(line));
-            decoded.push(text.map_err(|error| format!("not UTF-8: {error}")).and_then(|text| {
-                let whole = text.clone();
-                decode(text, &whole)
-            }));
+            decoded.push(
+                text.map_err(|error| format!("not UTF-8: {error}"))
+                    .and_then(|text| {
+                        let whole = text.clone();
+                        decode(text, &whole)
+                    }),
+            );
         }
     }
     decoded
@@ -180,17 +200,27 @@ mod tests {
     fn json_is_an_object_or_an_array_of_objects() {
         let object = json(Bytes::from_static(b" {\"msg\":\"a\"} "), 1).unwrap();
         assert_eq!(bodies(&object), ["a"]);
-        let array = json(Bytes::from_static(b"[{\"msg\":\"a\"}, 7, {\"msg\":\"b\"}]"), 1).unwrap();
+        let array = json(
+            Bytes::from_static(b"[{\"msg\":\"a\"}, 7, {\"msg\":\"b\"}]"),
+            1,
+        )
+        .unwrap();
         assert_eq!(bodies(&array), ["a", "b"]);
         assert_eq!(places(&array.rejected), [1]);
         for body in ["", "7", "\"x\"", "[{]", "{\"a\":1", "{} {}", "nope"] {
-            assert!(matches!(json(Bytes::from(body), 1), Err(Problem::Malformed(_))), "{body}");
+            assert!(
+                matches!(json(Bytes::from(body), 1), Err(Problem::Malformed(_))),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn the_sinks_rejections_find_their_place_in_the_body() {
-        let rejection = |index| Rejection { index, reason: String::new() };
+        let rejection = |index| Rejection {
+            index,
+            reason: String::new(),
+        };
         let decoded = vec![rejection(0), rejection(2), rejection(3)];
         // Places of the body: r 0 r r 1 2, with r rejected by the decoder.
         let merged = Decoded::merge(decoded, vec![rejection(0), rejection(2)]);

@@ -68,7 +68,11 @@ impl Forwarder {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(ForwardError)?;
-        Ok(Self { client, peers, scheme: if tls { "https" } else { "http" } })
+        Ok(Self {
+            client,
+            peers,
+            scheme: if tls { "https" } else { "http" },
+        })
     }
 
     /// The leader's URL for this path.
@@ -97,15 +101,27 @@ impl Forwarder {
         let rest = deadline.saturating_duration_since(Instant::now());
         let url = self.location(leader, &head.uri);
         let mut request = self.client.post(url).timeout(rest + GRACE).body(body);
-        for name in [&CONTENT_TYPE, &CONTENT_ENCODING, &MESSAGE_ID, &AUTHORIZATION, &ACCEPT] {
+        for name in [
+            &CONTENT_TYPE,
+            &CONTENT_ENCODING,
+            &MESSAGE_ID,
+            &AUTHORIZATION,
+            &ACCEPT,
+        ] {
             if let Some(value) = head.headers.get(name) {
                 request = request.header(name, value);
             }
         }
-        let sent = request.header(FORWARDED, HeaderValue::from_static("1")).send().await;
+        let sent = request
+            .header(FORWARDED, HeaderValue::from_static("1"))
+            .send()
+            .await;
         let answer = sent.map_err(|error| {
             if error.is_connect() {
-                Problem::Unavailable(format!("the leader at {} can not be reached", leader.address))
+                Problem::Unavailable(format!(
+                    "the leader at {} can not be reached",
+                    leader.address
+                ))
             } else {
                 Problem::Unknown(format!("the leader at {} did not answer", leader.address))
             }
@@ -118,7 +134,10 @@ impl Forwarder {
             }
         }
         let body = answer.bytes().await.map_err(|_| {
-            Problem::Unknown(format!("the answer of the leader at {} broke off", leader.address))
+            Problem::Unknown(format!(
+                "the answer of the leader at {} broke off",
+                leader.address
+            ))
         })?;
         *response.body_mut() = Body::from(body);
         Ok(response)

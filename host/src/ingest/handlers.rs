@@ -1,5 +1,6 @@
 //! What happens to a request, from its head to its answer.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 
 use super::answer::{self, Problem};
+use super::body;
 use super::decode::{self, Decoded};
 use super::door::Door;
 use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
-use super::body;
 use crate::clock::unix_nanos;
 use crate::delivery::{Outcome, Queue};
 use crate::metrics::Metrics;
@@ -66,7 +67,9 @@ impl Authorization {
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(AUTHORIZATION).map(|value| Sha256::digest(value.as_bytes()));
+        let given = headers
+            .get(AUTHORIZATION)
+            .map(|value| Sha256::digest(value.as_bytes()));
         given.is_some_and(|given| given[..] == self.0)
     }
 }
@@ -93,8 +96,8 @@ enum Admitted {
 
 impl Ingest {
     async fn one(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
-        let deadline = Instant::now() + self.limits.request;
-        let (queue, body) = match self.admit(head, body, deadline).await? {
+        let mut deadline = pin!(sleep(self.limits.request));
+        let (queue, body) = match self.admit(head, body, deadline.as_mut()).await? {
             Admitted::Here(queue, body) => (queue, body),
             Admitted::Answered(response) => return Ok(response),
         };
@@ -102,24 +105,33 @@ impl Ingest {
         let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
             self.metrics.rejected.inc();
         })?;
-        answer::single(self.deliver(&queue, vec![record], deadline).await?)
+        answer::single(
+            self.deliver(&queue, vec![record], deadline.as_mut())
+                .await?,
+        )
     }
 
     async fn many(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
-        let deadline = Instant::now() + self.limits.request;
-        let (queue, body) = match self.admit(head, body, deadline).await? {
+        let mut deadline = pin!(sleep(self.limits.request));
+        let (queue, body) = match self.admit(head, body, deadline.as_mut()).await? {
             Admitted::Here(queue, body) => (queue, body),
             Admitted::Answered(response) => return Ok(response),
         };
         let Decoded { records, rejected } = Format::of(&head.headers)?.decode(body).await?;
-        self.metrics.rejected.inc_by(u64::try_from(rejected.len()).unwrap_or_default());
+        self.metrics
+            .rejected
+            .inc_by(u64::try_from(rejected.len()).unwrap_or_default());
         let total = records.len() + rejected.len();
         if records.is_empty() {
             return Ok(answer::many(queue.epoch(), total, &rejected));
         }
-        let outcome = self.deliver(&queue, records, deadline).await?;
+        let outcome = self.deliver(&queue, records, deadline.as_mut()).await?;
         let (epoch, by_sink) = answer::settled(outcome)?;
-        Ok(answer::many(epoch, total, &Decoded::merge(rejected, by_sink)))
+        Ok(answer::many(
+            epoch,
+            total,
+            &Decoded::merge(rejected, by_sink),
+        ))
     }
 
     /// Reads the body if this node leads; deals with the request if not.
@@ -127,10 +139,14 @@ impl Ingest {
         &self,
         head: &Parts,
         body: Body,
-        deadline: Instant,
+        deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted, Problem> {
         let limit = self.limits.body;
-        if self.authorization.as_ref().is_some_and(|wanted| !wanted.admits(&head.headers)) {
+        if self
+            .authorization
+            .as_ref()
+            .is_some_and(|wanted| !wanted.admits(&head.headers))
+        {
             body::discard(body, limit, deadline).await;
             return Err(Problem::Unauthorized);
         }
@@ -151,8 +167,9 @@ impl Ingest {
                 }
                 Follower::Reject => Problem::NotLeader,
                 Follower::Forward => {
+                    let end = deadline.deadline();
                     let body = self.read_raw(head, body, deadline).await?;
-                    let response = self.forwarder.forward(&leader, head, body, deadline).await?;
+                    let response = self.forwarder.forward(&leader, head, body, end).await?;
                     return Ok(Admitted::Answered(response));
                 }
             },
@@ -170,7 +187,7 @@ impl Ingest {
         &self,
         head: &Parts,
         body: Body,
-        deadline: Instant,
+        deadline: Pin<&mut Sleep>,
     ) -> Result<Bytes, Problem> {
         let mut headers = head.headers.clone();
         headers.remove(axum::http::header::CONTENT_ENCODING);
@@ -181,14 +198,15 @@ impl Ingest {
         &self,
         queue: &Arc<Queue>,
         records: Vec<LogRecord>,
-        deadline: Instant,
+        deadline: Pin<&mut Sleep>,
     ) -> Result<Outcome, Problem> {
         let count = u64::try_from(records.len()).unwrap_or_default();
         let mut receipt = queue.submit(records)?;
         self.metrics.accepted.inc_by(count);
-        match timeout_at(deadline, &mut receipt).await {
-            Ok(outcome) => Ok(outcome),
-            Err(_) => Ok(receipt.give_up()),
+        tokio::select! {
+            biased;
+            outcome = &mut receipt => Ok(outcome),
+            () = deadline => Ok(receipt.give_up()),
         }
     }
 
@@ -203,17 +221,23 @@ impl Ingest {
         });
         // Once the node is stopping, every answer is the last of its connection.
         if matches!(*self.door.borrow(), Door::Stopping) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 }
 
 fn message_id(headers: &HeaderMap) -> Result<Option<Text>, Problem> {
-    let Some(value) = headers.get(MESSAGE_ID) else { return Ok(None) };
+    let Some(value) = headers.get(MESSAGE_ID) else {
+        return Ok(None);
+    };
     match Text::try_from(Bytes::copy_from_slice(value.as_bytes())) {
         Ok(id) => Ok((!id.is_empty()).then_some(id)),
-        Err(_) => Err(Problem::Malformed("Sluice-Message-Id is not UTF-8".to_owned())),
+        Err(_) => Err(Problem::Malformed(
+            "Sluice-Message-Id is not UTF-8".to_owned(),
+        )),
     }
 }
 
@@ -227,8 +251,15 @@ enum Format {
 
 impl Format {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = named.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let named = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let essence = named
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         match essence.to_ascii_lowercase().as_str() {
             "text/plain" => Ok(Self::Lines),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Ndjson),
@@ -253,7 +284,9 @@ impl Format {
         }
         match tokio::task::spawn_blocking(work).await {
             Ok(decoded) => decoded,
-            Err(error) => Err(Problem::Unavailable(format!("the body could not be decoded: {error}"))),
+            Err(error) => Err(Problem::Unavailable(format!(
+                "the body could not be decoded: {error}"
+            ))),
         }
     }
 }
@@ -264,8 +297,8 @@ pub(super) async fn baseline(
     request: Request<Body>,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let deadline = Instant::now() + ingest.limits.request;
-    let answer = body::read(&head.headers, body, ingest.limits.body, deadline)
+    let mut deadline = pin!(sleep(ingest.limits.request));
+    let answer = body::read(&head.headers, body, ingest.limits.body, deadline.as_mut())
         .await
         .map(|_| Response::new(Body::from("OK")));
     ingest.answer(answer, &head.headers)

@@ -89,8 +89,9 @@ fn value<E: serde::de::Error>(whole: &Text, raw: &RawValue) -> Result<Value, E> 
         Some(b'"') => Value::Text(text(whole, json).map_err(E::custom)?),
         Some(b't') => Value::Boolean(true),
         Some(b'f') => Value::Boolean(false),
-        Some(b'-' | b'0'..=b'9') => number(json)
-            .unwrap_or_else(|| Value::Json(share(whole, Cow::Borrowed(json)))),
+        Some(b'-' | b'0'..=b'9') => {
+            number(json).unwrap_or_else(|| Value::Json(share(whole, Cow::Borrowed(json))))
+        }
         _ => Value::Json(share(whole, Cow::Borrowed(json))),
     })
 }
@@ -99,7 +100,9 @@ fn text(whole: &Text, json: &str) -> serde_json::Result<Text> {
     if json.contains('\\') {
         return serde_json::from_str::<String>(json).map(Text::from);
     }
-    let inner = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = json
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     Ok(share(whole, Cow::Borrowed(inner.unwrap_or_default())))
 }
 
@@ -122,7 +125,10 @@ fn share(whole: &Text, text: Cow<'_, str>) -> Text {
 }
 
 fn is_within(whole: &str, part: &str) -> bool {
-    let (whole, part) = (whole.as_bytes().as_ptr_range(), part.as_bytes().as_ptr_range());
+    let (whole, part) = (
+        whole.as_bytes().as_ptr_range(),
+        part.as_bytes().as_ptr_range(),
+    );
     whole.start <= part.start && part.end <= whole.end
 }
 
@@ -169,11 +175,15 @@ fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> 
 fn merge_repeated(fields: &mut Vec<Field>) {
     const FEW: usize = 16;
     let repeats = fields.len() > FEW
-        || fields.iter().enumerate().any(|(at, (name, _))| {
-            fields.iter().skip(at + 1).any(|(other, _)| other == name)
-        });
+        || fields
+            .iter()
+            .enumerate()
+            .any(|(at, (name, _))| fields.iter().skip(at + 1).any(|(other, _)| other == name));
     if repeats {
-        let mut record = LogRecord { attributes: std::mem::take(fields), ..LogRecord::default() };
+        let mut record = LogRecord {
+            attributes: std::mem::take(fields),
+            ..LogRecord::default()
+        };
         record.merge_repeated_attributes();
         *fields = record.attributes;
     }
@@ -201,9 +211,10 @@ fn parse_severity(value: &Value) -> Option<Severity> {
         Severity::Fatal,
     ];
     match value {
-        Value::Integer(number @ 1..=24) => {
-            usize::try_from((number - 1) / 4).ok().and_then(|range| RANGES.get(range)).copied()
-        }
+        Value::Integer(number @ 1..=24) => usize::try_from((number - 1) / 4)
+            .ok()
+            .and_then(|range| RANGES.get(range))
+            .copied(),
         Value::Text(name) => match name.to_ascii_lowercase().as_str() {
             "trace" => Some(Severity::Trace),
             "debug" => Some(Severity::Debug),
@@ -229,7 +240,11 @@ mod tests {
     }
 
     fn attributes(record: &LogRecord) -> Vec<(&str, &Value)> {
-        record.attributes.iter().map(|(name, value)| (&**name, value)).collect()
+        record
+            .attributes
+            .iter()
+            .map(|(name, value)| (&**name, value))
+            .collect()
     }
 
     #[test]
@@ -268,11 +283,15 @@ mod tests {
     #[test]
     fn id_time_and_severity_are_understood() {
         let record =
-            read(r#"{"body":"x","id":17,"time":"1970-01-01T00:00:01Z","level":"WARNING"}"#).unwrap();
+            read(r#"{"body":"x","id":17,"time":"1970-01-01T00:00:01Z","level":"WARNING"}"#)
+                .unwrap();
         assert_eq!(record.key.as_deref(), Some("17"));
         assert_eq!((record.timestamp, record.observed), (1_000_000_000, 5));
         assert_eq!(record.severity, Severity::Warn);
-        assert_eq!(read(r#"{"severity":21}"#).unwrap().severity, Severity::Fatal);
+        assert_eq!(
+            read(r#"{"severity":21}"#).unwrap().severity,
+            Severity::Fatal
+        );
     }
 
     #[test]
@@ -292,7 +311,10 @@ mod tests {
     #[test]
     fn what_is_no_object_is_named() {
         for json in ["[1]", "\"text\"", "7", "{", "{} {}", "{\"a\":}", ""] {
-            assert!(read(json).unwrap_err().contains("not a JSON object"), "{json}");
+            assert!(
+                read(json).unwrap_err().contains("not a JSON object"),
+                "{json}"
+            );
         }
         assert!(read(r#"{"time":"noon"}"#).unwrap_err().contains("noon"));
     }

@@ -116,7 +116,9 @@ impl Server {
     /// # Errors
     /// The address is taken, or not of this machine.
     pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-        TcpListener::bind(address).await.map_err(|cause| ServerError::Listen { address, cause })
+        TcpListener::bind(address)
+            .await
+            .map_err(|cause| ServerError::Listen { address, cause })
     }
 
     /// Starts to accept.
@@ -129,8 +131,17 @@ impl Server {
         metrics: Arc<Metrics>,
     ) -> Self {
         let (stage, stages) = watch::channel(Stage::Serving);
-        let acceptor = Acceptor { listener, router, tls, metrics, stages };
-        Self { stage, accepting: tokio::spawn(acceptor.run(limits)) }
+        let acceptor = Acceptor {
+            listener,
+            router,
+            tls,
+            metrics,
+            stages,
+        };
+        Self {
+            stage,
+            accepting: tokio::spawn(acceptor.run(limits)),
+        }
     }
 
     /// Stops to accept; open connections go on.
@@ -172,7 +183,9 @@ impl Acceptor {
                 _ = stages.wait_for(|stage| *stage != Stage::Serving) => break,
                 accepted = self.accept(&room) => accepted,
             };
-            let Some((permit, stream)) = accepted else { break };
+            let Some((permit, stream)) = accepted else {
+                break;
+            };
             let connection = self.serve(stream);
             let metrics = Arc::clone(&self.metrics);
             connections.spawn(async move {

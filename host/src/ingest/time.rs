@@ -67,7 +67,9 @@ fn from_float(float: f64) -> Option<u64> {
     }
     let unit = unit(float);
     let fraction = (float.fract() * unit as f64).round() as u64;
-    (float.trunc() as u64).checked_mul(unit)?.checked_add(fraction)
+    (float.trunc() as u64)
+        .checked_mul(unit)?
+        .checked_add(fraction)
 }
 
 #[cfg(test)]
@@ -77,13 +79,23 @@ mod tests {
     #[test]
     fn unix_times_are_told_apart_by_magnitude() {
         let expected = Ok(1_700_000_000_000_000_000);
-        for time in
-            [1_700_000_000, 1_700_000_000_000, 1_700_000_000_000_000, 1_700_000_000_000_000_000]
-        {
+        for time in [
+            1_700_000_000,
+            1_700_000_000_000,
+            1_700_000_000_000_000,
+            1_700_000_000_000_000_000,
+        ] {
             assert_eq!(nanoseconds(&Value::Integer(time)), expected, "{time}");
-            assert_eq!(nanoseconds(&Value::Text(time.to_string().into())), expected, "{time}");
+            assert_eq!(
+                nanoseconds(&Value::Text(time.to_string().into())),
+                expected,
+                "{time}"
+            );
         }
-        assert_eq!(nanoseconds(&Value::Float(1_700_000_000.25)), Ok(1_700_000_000_250_000_000));
+        assert_eq!(
+            nanoseconds(&Value::Float(1_700_000_000.25)),
+            Ok(1_700_000_000_250_000_000)
+        );
     }
 
     #[test]
@@ -104,7 +116,10 @@ mod tests {
             Value::Text("1960-01-01T00:00:00Z".into()),
             Value::Json("{}".into()),
         ] {
-            assert!(nanoseconds(&value).unwrap_err().contains("RFC 3339"), "{value:?}");
+            assert!(
+                nanoseconds(&value).unwrap_err().contains("RFC 3339"),
+                "{value:?}"
+            );
         }
     }
 }

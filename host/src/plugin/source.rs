@@ -35,9 +35,7 @@ pub enum Builtin {
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// Not a source.
-    #[error(
-        "read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm"
-    )]
+    #[error("read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm")]
     Unknown(String),
     /// The file is not in a directory that plugins may come from.
     #[error(
@@ -63,7 +61,11 @@ pub enum SourceError {
 }
 
 fn list(directories: &[PathBuf]) -> String {
-    directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ")
+    directories
+        .iter()
+        .map(|d| d.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl FromStr for Source {
@@ -97,20 +99,36 @@ impl Source {
     ///
     /// # Errors
     /// Says what to change.
-    pub fn read(&self, plugin_dirs: &[PathBuf]) -> Result<(Cow<'static, [u8]>, Identity), SourceError> {
+    pub fn read(
+        &self,
+        plugin_dirs: &[PathBuf],
+    ) -> Result<(Cow<'static, [u8]>, Identity), SourceError> {
         let bytes = match self {
             Self::Builtin(Builtin::Stdout) => Cow::Borrowed(STDOUT),
             Self::File(file) => Cow::Owned(read_below(file, plugin_dirs)?),
         };
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok((bytes, Identity { source: self.to_string(), sha256 }))
+        let sha256 = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok((
+            bytes,
+            Identity {
+                source: self.to_string(),
+                sha256,
+            },
+        ))
     }
 }
 
 fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
-    let read_error = |cause| SourceError::Read { file: file.to_owned(), cause };
+    let read_error = |cause| SourceError::Read {
+        file: file.to_owned(),
+        cause,
+    };
     let real = fs::canonicalize(file).map_err(read_error)?;
-    let is_below = |directory: &PathBuf| fs::canonicalize(directory).is_ok_and(|d| real.starts_with(d));
+    let is_below =
+        |directory: &PathBuf| fs::canonicalize(directory).is_ok_and(|d| real.starts_with(d));
     if !plugin_dirs.iter().any(is_below) {
         let (file, allowed) = (file.to_owned(), plugin_dirs.to_vec());
         return Err(SourceError::Elsewhere { file, allowed });
@@ -124,11 +142,20 @@ mod tests {
 
     #[test]
     fn sources_are_read_as_people_write_them() {
-        assert_eq!(" builtin:stdout\n".parse::<Source>().unwrap(), Source::Builtin(Builtin::Stdout));
+        assert_eq!(
+            " builtin:stdout\n".parse::<Source>().unwrap(),
+            Source::Builtin(Builtin::Stdout)
+        );
         let file: Source = "file:///plugins/a.wasm".parse().unwrap();
         assert_eq!(file, Source::File("/plugins/a.wasm".into()));
         assert_eq!(file.to_string(), "file:///plugins/a.wasm");
-        for wrong in ["", "stdout", "builtin:none", "file://relative.wasm", "ftp://x"] {
+        for wrong in [
+            "",
+            "stdout",
+            "builtin:none",
+            "file://relative.wasm",
+            "ftp://x",
+        ] {
             let error = wrong.parse::<Source>().unwrap_err().to_string();
             assert!(error.contains("builtin:stdout"), "{error}");
         }
@@ -144,7 +171,11 @@ mod tests {
         let allowed = [inside.path().to_owned()];
         let read = |file: PathBuf| Source::File(file).read(&allowed);
         assert_eq!(&*read(inside.path().join("a.wasm")).unwrap().0, b"a");
-        for file in [secret, inside.path().join("link.wasm"), inside.path().join("../secret")] {
+        for file in [
+            secret,
+            inside.path().join("link.wasm"),
+            inside.path().join("../secret"),
+        ] {
             assert!(read(file).is_err());
         }
     }

@@ -17,6 +17,6 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: false },
 });
 
-pub use sluice::sink::types::{
+pub use self::sluice::sink::types::{
     Delivery, Failure, LogRecord, RecordId, Refusal, Severity, Value,
 };

@@ -37,7 +37,11 @@ impl Guest {
         Self {
             wasi,
             table: ResourceTable::new(),
-            memory: MemoryLimit { limit: memory_limit, used: 0, was_hit: false },
+            memory: MemoryLimit {
+                limit: memory_limit,
+                used: 0,
+                was_hit: false,
+            },
             deadline: Instant::now(),
             computed: None,
         }
@@ -58,7 +62,10 @@ impl Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 

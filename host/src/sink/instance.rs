@@ -54,11 +54,19 @@ impl Instance {
         // A start function may already compute or trap.
         let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
         let sink = classify(instantiated, &store, limits.call)?;
-        let mut instance = Self { store, sink, stdout, limits };
+        let mut instance = Self {
+            store,
+            sink,
+            stdout,
+            limits,
+        };
         instance.arm();
         let Self { store, sink, .. } = &mut instance;
-        let opened =
-            within(limits.call, sink.sluice_sink_sink().call_open(&mut *store, config)).await;
+        let opened = within(
+            limits.call,
+            sink.sluice_sink_sink().call_open(&mut *store, config),
+        )
+        .await;
         classify(opened, store, limits.call)?.map_err(lower::failure)?;
         instance.flushed().await?;
         Ok(instance)
@@ -77,10 +85,15 @@ impl Instance {
     ) -> Result<Vec<Refusal>, WriteError> {
         self.arm();
         let Self { store, sink, .. } = self;
-        let delivery = Delivery { epoch: attempt.epoch, attempt: attempt.number };
+        let delivery = Delivery {
+            epoch: attempt.epoch,
+            attempt: attempt.number,
+        };
         let attributes = lower::attributes(batch);
         let records = lower::records(batch, &attributes);
-        let call = sink.sluice_sink_sink().call_write(&mut *store, delivery, &records);
+        let call = sink
+            .sluice_sink_sink()
+            .call_write(&mut *store, delivery, &records);
         let written = within(self.limits.call, call).await;
         let refused = classify(written, store, self.limits.call)?.map_err(lower::failure)?;
         self.flushed().await?;
@@ -115,7 +128,11 @@ impl Instance {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 let reason = format!("write to the node's stdout: {error}");
-                Err(Failure::Retryable { reason, after: None }.into())
+                Err(Failure::Retryable {
+                    reason,
+                    after: None,
+                }
+                .into())
             }
             Err(_) => Err(Broken::Stuck(self.limits.call).into()),
         }
@@ -142,8 +159,15 @@ fn classify<T>(
     let error = match ended {
         None => {
             // On a machine so busy that no tick came in time, ask for the last.
-            let computed = store.data().computed.is_some_and(|at| at.elapsed() < 2 * GRACE);
-            return Err(if computed { Broken::Spinning(limit) } else { Broken::Stuck(limit) });
+            let computed = store
+                .data()
+                .computed
+                .is_some_and(|at| at.elapsed() < 2 * GRACE);
+            return Err(if computed {
+                Broken::Spinning(limit)
+            } else {
+                Broken::Stuck(limit)
+            });
         }
         Some(Ok(value)) => return Ok(value),
         Some(Err(error)) => error,
@@ -152,7 +176,10 @@ fn classify<T>(
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         Err(Broken::Spinning(limit))
     } else if memory.was_hit {
-        Err(Broken::OutOfMemory { limit: memory.limit, cause: cause(&error) })
+        Err(Broken::OutOfMemory {
+            limit: memory.limit,
+            cause: cause(&error),
+        })
     } else {
         Err(Broken::Trapped(cause(&error)))
     }

@@ -7,7 +7,8 @@ use crate::record::{LogRecord, Severity, Value};
 /// All attributes of a batch, one after the other.
 pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
     let all = batch.iter().flat_map(|record| &record.attributes);
-    all.map(|(name, value)| (&**name, lower_value(value))).collect()
+    all.map(|(name, value)| (&**name, lower_value(value)))
+        .collect()
 }
 
 /// The batch, with `attributes` as [`attributes`] made them for it.
@@ -17,9 +18,14 @@ pub(super) fn records<'a>(
 ) -> Vec<wit::LogRecord<'a>> {
     let mut rest = attributes;
     let views = batch.iter().map(|record| {
-        let own = rest.split_off(..record.attributes.len()).unwrap_or_default();
+        let own = rest
+            .split_off(..record.attributes.len())
+            .unwrap_or_default();
         wit::LogRecord {
-            id: wit::RecordId { epoch: record.id.epoch, sequence: record.id.sequence },
+            id: wit::RecordId {
+                epoch: record.id.epoch,
+                sequence: record.id.sequence,
+            },
             key: record.key.as_deref(),
             timestamp: record.timestamp,
             observed: record.observed,
@@ -102,7 +108,10 @@ mod tests {
     use crate::record::Text;
 
     fn refusal(index: u32) -> wit::Refusal {
-        wit::Refusal { index, failure: wit::Failure::Permanent("no".to_owned()) }
+        wit::Refusal {
+            index,
+            failure: wit::Failure::Permanent("no".to_owned()),
+        }
     }
 
     #[test]
@@ -120,14 +129,19 @@ mod tests {
     #[test]
     fn every_record_gets_its_own_attributes() {
         let with = |names: &[&'static str]| LogRecord {
-            attributes: names.iter().map(|n| (Text::from_static(n), Value::Integer(1))).collect(),
+            attributes: names
+                .iter()
+                .map(|n| (Text::from_static(n), Value::Integer(1)))
+                .collect(),
             ..LogRecord::default()
         };
         let batch = [with(&["a", "b"]), with(&[]), with(&["c"])];
         let attributes = attributes(&batch);
         let views = records(&batch, &attributes);
-        let names: Vec<Vec<&str>> =
-            views.iter().map(|v| v.attributes.iter().map(|(name, _)| *name).collect()).collect();
+        let names: Vec<Vec<&str>> = views
+            .iter()
+            .map(|v| v.attributes.iter().map(|(name, _)| *name).collect())
+            .collect();
         assert_eq!(names, [vec!["a", "b"], vec![], vec!["c"]]);
     }
 }

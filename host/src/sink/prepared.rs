@@ -32,7 +32,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 256 << 20, call: Duration::from_secs(10) }
+        Self {
+            memory: 256 << 20,
+            call: Duration::from_secs(10),
+        }
     }
 }
 
@@ -87,7 +90,9 @@ pub struct Prepared {
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Prepared").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,15 +111,32 @@ impl Prepared {
         stdout: NodeStdout,
     ) -> Result<Self, PrepareError> {
         let source_name = || identity.source.clone();
-        let component = Component::from_binary(&engine.wasmtime, component)
-            .map_err(|cause| PrepareError::Compile { source_name: source_name(), cause })?;
-        let linked = engine
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|cause| PrepareError::Link { source_name: source_name(), cause })?;
-        let pre = LogSinkPre::new(linked)
-            .map_err(|cause| PrepareError::World { source_name: source_name(), cause })?;
-        Ok(Self { identity, config, limits, pre, stdout, _engine: engine.clone() })
+        let component = Component::from_binary(&engine.wasmtime, component).map_err(|cause| {
+            PrepareError::Compile {
+                source_name: source_name(),
+                cause,
+            }
+        })?;
+        let linked =
+            engine
+                .linker
+                .instantiate_pre(&component)
+                .map_err(|cause| PrepareError::Link {
+                    source_name: source_name(),
+                    cause,
+                })?;
+        let pre = LogSinkPre::new(linked).map_err(|cause| PrepareError::World {
+            source_name: source_name(),
+            cause,
+        })?;
+        Ok(Self {
+            identity,
+            config,
+            limits,
+            pre,
+            stdout,
+            _engine: engine.clone(),
+        })
     }
 
     /// Which sink this is.

@@ -23,11 +23,17 @@ struct Lines {
 
 impl LoggedStderr {
     pub(super) fn new(name: &str) -> Self {
-        Self(Arc::new(Mutex::new(Lines { name: name.to_owned(), unfinished: Vec::new() })))
+        Self(Arc::new(Mutex::new(Lines {
+            name: name.to_owned(),
+            unfinished: Vec::new(),
+        })))
     }
 
     fn push(&self, bytes: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(bytes);
     }
 }
 
@@ -47,7 +53,13 @@ impl Lines {
         let line: String = text
             .trim_end()
             .chars()
-            .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+            .map(|c| {
+                if c.is_control() && c != '\t' {
+                    char::REPLACEMENT_CHARACTER
+                } else {
+                    c
+                }
+            })
             .collect();
         if !line.is_empty() {
             tracing::warn!(plugin = %self.name, "{line}");

@@ -95,7 +95,9 @@ impl NodeStdout {
             next_instance: AtomicU64::new(0),
         });
         let carrier = Arc::clone(&shared);
-        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || carrier.run())?;
+        std::thread::Builder::new()
+            .name("stdout".to_owned())
+            .spawn(move || carrier.run())?;
         Ok(Self(shared))
     }
 
@@ -103,7 +105,10 @@ impl NodeStdout {
     pub(super) fn for_instance(&self) -> InstanceStdout {
         let id = self.0.next_instance.fetch_add(1, Ordering::Relaxed);
         self.0.lock().instances.insert(id, Account::default());
-        InstanceStdout(Arc::new(Handle { shared: Arc::clone(&self.0), id }))
+        InstanceStdout(Arc::new(Handle {
+            shared: Arc::clone(&self.0),
+            id,
+        }))
     }
 
     /// Waits until everything is written, at most `limit`; false if it is not.
@@ -151,7 +156,11 @@ impl Shared {
                 if let Some(front) = state.chunks.front_mut() {
                     let chunk = if front.bytes.len() > SLICE {
                         let (instance, bytes) = (front.instance, front.bytes.split_to(SLICE));
-                        Some(Chunk { instance, bytes, last: false })
+                        Some(Chunk {
+                            instance,
+                            bytes,
+                            last: false,
+                        })
                     } else {
                         state.chunks.pop_front()
                     };
@@ -162,7 +171,10 @@ impl Shared {
                     return None;
                 }
             }
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -211,7 +223,9 @@ impl Shared {
                 account.unwritten -= carried.written;
                 if let Err(error) = carried.result {
                     account.error = Some(error.kind());
-                    state.chunks.retain(|queued| queued.instance != chunk.instance);
+                    state
+                        .chunks
+                        .retain(|queued| queued.instance != chunk.instance);
                     state.buffered -= std::mem::take(&mut account.unwritten);
                 } else if left > 0 {
                     drop(chunk.bytes.split_to(carried.written));
@@ -247,7 +261,9 @@ impl InstanceStdout {
             let progress = self.0.shared.progress.notified();
             {
                 let mut state = self.0.shared.lock();
-                let Some(account) = state.instances.get_mut(&self.0.id) else { return Ok(()) };
+                let Some(account) = state.instances.get_mut(&self.0.id) else {
+                    return Ok(());
+                };
                 if let Some(kind) = account.error.take() {
                     return Err(kind.into());
                 }
@@ -271,7 +287,11 @@ impl Drop for Handle {
         state.chunks.retain(|chunk| chunk.instance != self.id);
         let after: usize = state.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         state.buffered -= before - after;
-        state.chunks.push_back(Chunk { instance: self.id, bytes: Bytes::new(), last: true });
+        state.chunks.push_back(Chunk {
+            instance: self.id,
+            bytes: Bytes::new(),
+            last: true,
+        });
         drop(guard);
         self.shared.work.notify_one();
         self.shared.progress.notify_waiters();
@@ -291,7 +311,10 @@ impl StdoutStream for InstanceStdout {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Stream { stdout: self.clone(), flushing: false })
+        Box::new(Stream {
+            stdout: self.clone(),
+            flushing: false,
+        })
     }
 }
 
@@ -308,7 +331,11 @@ impl OutputStream for Stream {
             return Ok(());
         }
         let Handle { shared, id } = &*self.stdout.0;
-        shared.push(Chunk { instance: *id, bytes, last: false });
+        shared.push(Chunk {
+            instance: *id,
+            bytes,
+            last: false,
+        });
         Ok(())
     }
 
@@ -321,10 +348,14 @@ impl OutputStream for Stream {
         let Handle { shared, id } = &*self.stdout.0;
         let mut state = shared.lock();
         let free = CAPACITY.saturating_sub(state.buffered);
-        let Some(account) = state.instances.get_mut(id) else { return Err(StreamError::Closed) };
+        let Some(account) = state.instances.get_mut(id) else {
+            return Err(StreamError::Closed);
+        };
         if let Some(kind) = account.error.take() {
             self.flushing = false;
-            return Err(StreamError::LastOperationFailed(io::Error::from(kind).into()));
+            return Err(StreamError::LastOperationFailed(
+                io::Error::from(kind).into(),
+            ));
         }
         if self.flushing && account.unwritten > 0 {
             return Ok(0);
@@ -343,9 +374,12 @@ impl Pollable for Stream {
             {
                 let state = shared.lock();
                 let full = state.buffered >= CAPACITY;
-                let ready = state.instances.get(&self.stdout.0.id).is_none_or(|account| {
-                    account.error.is_some() || !(full || self.flushing && account.unwritten > 0)
-                });
+                let ready = state
+                    .instances
+                    .get(&self.stdout.0.id)
+                    .is_none_or(|account| {
+                        account.error.is_some() || !(full || self.flushing && account.unwritten > 0)
+                    });
                 if ready {
                     return;
                 }
@@ -378,7 +412,11 @@ impl Descriptor {
         let mode = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
         let is_file = matches!(mode, Ok(FileType::RegularFile));
         let is_pipe = matches!(mode, Ok(FileType::Fifo));
-        Self { fd, is_file, knows_nowait: AtomicBool::new(is_pipe) }
+        Self {
+            fd,
+            is_file,
+            knows_nowait: AtomicBool::new(is_pipe),
+        }
     }
 
     /// A file takes bytes into the page cache; a pipe says when it is full.
@@ -398,8 +436,20 @@ impl Descriptor {
         if ends_line {
             match self.write(b"\n", wait) {
                 Ok(1..) => unfinished = None,
-                Ok(0) => return Carried { written, unfinished, result },
-                Err(error) => return Carried { written, unfinished, result: Err(error) },
+                Ok(0) => {
+                    return Carried {
+                        written,
+                        unfinished,
+                        result,
+                    };
+                }
+                Err(error) => {
+                    return Carried {
+                        written,
+                        unfinished,
+                        result: Err(error),
+                    };
+                }
             }
         }
         while let Some(rest) = chunk.bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -416,7 +466,11 @@ impl Descriptor {
                 }
             }
         }
-        Carried { written, unfinished, result }
+        Carried {
+            written,
+            unfinished,
+            result,
+        }
     }
 
     /// One write; 0 if it would have to wait and must not.
@@ -465,7 +519,9 @@ mod tests {
     async fn put(stream: &mut Box<dyn OutputStream>, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let permit = stream.write_ready().await.unwrap().min(bytes.len());
-            stream.write(Bytes::copy_from_slice(&bytes[..permit])).unwrap();
+            stream
+                .write(Bytes::copy_from_slice(&bytes[..permit]))
+                .unwrap();
             bytes = &bytes[permit..];
         }
     }
@@ -513,7 +569,11 @@ mod tests {
         stdout.close();
         drop((other, stdout));
         let bytes = drain.join().unwrap();
-        assert!(bytes.len() <= (64 << 10) + SLICE + 7, "{} bytes", bytes.len());
+        assert!(
+            bytes.len() <= (64 << 10) + SLICE + 7,
+            "{} bytes",
+            bytes.len()
+        );
         assert!(bytes.ends_with(b"x\nafter\n"));
     }
 
@@ -523,8 +583,14 @@ mod tests {
         drop(reader);
         let one = stdout.for_instance();
         put(&mut one.p2_stream(), b"lost\n").await;
-        assert_eq!(one.flushed().await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            one.flushed().await.unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
         put(&mut one.p2_stream(), b"lost too\n").await;
-        assert_eq!(one.flushed().await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            one.flushed().await.unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
 use crate::support::{Bench, Cluster, Consul, Options, Producer, SOON, eventually};
+use rustix::process::Signal;
 
 #[tokio::test]
 async fn one_of_three_leads_and_the_others_know() {
@@ -13,11 +13,19 @@ async fn one_of_three_leads_and_the_others_know() {
     for node in &cluster.nodes {
         eventually("each node names the leader", SOON, || async {
             let status = node.status().await?;
-            let role = if node.name == leader.name { "leader" } else { "follower" };
+            let role = if node.name == leader.name {
+                "leader"
+            } else {
+                "follower"
+            };
             let expected = status["leader"]["address"] == leader.address
                 && status["role"] == role
                 && status["epoch"] == 1;
-            if expected { Ok(()) } else { Err(status.to_string()) }
+            if expected {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
         let ready = cluster.http.get(node.url("/readyz")).send().await.unwrap();
@@ -27,21 +35,37 @@ async fn one_of_three_leads_and_the_others_know() {
     assert!(lock["Session"].is_string(), "{lock}");
     assert_eq!(lock["Flags"], 1000);
     let value = cluster.consul.value("sluice/leader").await.unwrap();
-    let expected = format!(r#"{{"node":"{}","address":"{}"}}"#, leader.name, leader.address);
+    let expected = format!(
+        r#"{{"node":"{}","address":"{}"}}"#,
+        leader.name, leader.address
+    );
     assert_eq!(value, expected);
     assert_eq!(cluster.consul.value("sluice/epoch").await.unwrap(), "1");
     eventually("the registrations are as documented", SOON, || async {
         let services = cluster.consul.get("catalog/service/sluice").await?;
-        let tagged: Vec<_> = services.as_array().unwrap().iter().map(|service| {
-            (service["ServiceID"].as_str().unwrap(), service["ServiceTags"].to_string())
-        }).collect();
-        let right = tagged.len() == 3 && tagged.iter().all(|(id, tags)| {
-            let leads = *id == format!("sluice-{}", leader.name);
-            tags == if leads { "[\"leader\"]" } else { "[]" }
-        });
+        let tagged: Vec<_> = services
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|service| {
+                (
+                    service["ServiceID"].as_str().unwrap(),
+                    service["ServiceTags"].to_string(),
+                )
+            })
+            .collect();
+        let right = tagged.len() == 3
+            && tagged.iter().all(|(id, tags)| {
+                let leads = *id == format!("sluice-{}", leader.name);
+                tags == if leads { "[\"leader\"]" } else { "[]" }
+            });
         let keys = cluster.consul.get("kv/sluice/nodes/?keys").await?;
         let keyed = keys.as_array().map_or(0, Vec::len) == 3;
-        if right && keyed { Ok(()) } else { Err(format!("{tagged:?} {keys}")) }
+        if right && keyed {
+            Ok(())
+        } else {
+            Err(format!("{tagged:?} {keys}"))
+        }
     })
     .await;
 }
@@ -86,7 +110,9 @@ async fn a_leader_that_is_killed_is_succeeded() {
     cluster.nodes[leader].process.kill();
     producer.progresses(&cluster, 50).await;
     let (report, numbers) =
-        Bench::start(&cluster, "load", &["--duration", "1s", "--from", "1000000"]).finish(&cluster).await;
+        Bench::start(&cluster, "load", &["--duration", "1s", "--from", "1000000"])
+            .finish(&cluster)
+            .await;
     assert_eq!(report["unknown"], 0, "{report}");
     producer.process.terminate().await;
     cluster.holds(&producer.acknowledged(&cluster));
@@ -96,15 +122,26 @@ async fn a_leader_that_is_killed_is_succeeded() {
 #[tokio::test]
 async fn load_through_a_hand_over_loses_nothing_acknowledged() {
     let mut cluster = Cluster::start(3, &[]).await;
-    let load = Bench::start(&cluster, "load", &["--duration", "4s", "--connections", "8"]);
+    let load = Bench::start(
+        &cluster,
+        "load",
+        &["--duration", "4s", "--connections", "8"],
+    );
     let leader = cluster.leader().await;
     eventually("the load has begun", SOON, || async {
         let status = cluster.node(leader).status().await?;
         let acknowledged = status["counters"]["acknowledged"].as_u64().unwrap();
-        if acknowledged > 100 { Ok(()) } else { Err(status.to_string()) }
+        if acknowledged > 100 {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
-    assert_eq!(cluster.nodes[leader].process.terminate().await.code(), Some(0));
+    assert_eq!(
+        cluster.nodes[leader].process.terminate().await.code(),
+        Some(0)
+    );
     let (report, numbers) = load.finish(&cluster).await;
     assert!(numbers.len() > 200, "{report}");
     cluster.holds(&numbers);
@@ -119,7 +156,11 @@ async fn consul_away_with_its_state_kept_is_survived() {
     cluster.consul.stop();
     eventually("the leader is suspended", SOON, || async {
         let status = cluster.node(leader).status().await?;
-        if status["role"] == "suspended" { Ok(()) } else { Err(status.to_string()) }
+        if status["role"] == "suspended" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     let (status, body) = cluster.node(leader).log("Message: 2").await;
@@ -159,15 +200,27 @@ async fn a_node_waits_for_a_consul_that_is_not_there_yet() {
     let cluster = Cluster::empty(consul, &["--advertise", "127.0.0.1"]);
     let mut cluster = cluster;
     let process = cluster.spawn("early", Options::default());
-    eventually("the node says that Consul does not answer", SOON, || async {
-        let log = process.stderr();
-        if log.contains("Consul does not answer") { Ok(()) } else { Err(log) }
-    })
+    eventually(
+        "the node says that Consul does not answer",
+        SOON,
+        || async {
+            let log = process.stderr();
+            if log.contains("Consul does not answer") {
+                Ok(())
+            } else {
+                Err(log)
+            }
+        },
+    )
     .await;
     cluster.consul.restart().await;
     eventually("the node registers once it is", SOON, || async {
         let lock = cluster.consul.key("sluice/leader").await?;
-        if lock["Session"].is_string() { Ok(()) } else { Err(lock.to_string()) }
+        if lock["Session"].is_string() {
+            Ok(())
+        } else {
+            Err(lock.to_string())
+        }
     })
     .await;
 }
@@ -184,7 +237,11 @@ async fn a_lock_that_is_deleted_or_overwritten_by_hand_ends_the_tenure() {
         eventually("a node leads under the next epoch", SOON, || async {
             let leader = cluster.leader().await;
             let status = cluster.node(leader).status().await?;
-            if status["epoch"] == epoch { Ok(()) } else { Err(status.to_string()) }
+            if status["epoch"] == epoch {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
     }
@@ -198,7 +255,11 @@ async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
     cluster.consul.signal(Signal::STOP);
     eventually("the lease runs out", SOON, || async {
         let status = node.status().await?;
-        if status["role"] == "suspended" { Ok(()) } else { Err(status.to_string()) }
+        if status["role"] == "suspended" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     let (status, body) = node.log("Message: 2").await;
@@ -209,7 +270,11 @@ async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
     let trace = std::fs::read_to_string(cluster.folder.path().join("acks")).unwrap();
     let acks: Vec<Vec<u64>> = trace
         .lines()
-        .map(|line| line.split(' ').map(|number| number.parse().unwrap()).collect())
+        .map(|line| {
+            line.split(' ')
+                .map(|number| number.parse().unwrap())
+                .collect()
+        })
         .collect();
     assert_eq!(acks.len(), 2, "{trace}");
     assert!(acks[0][0] < acks[1][0], "{trace}");
@@ -222,14 +287,22 @@ async fn requests_that_wait_through_a_short_outage_are_acknowledged_after_it() {
     cluster.consul.signal(Signal::STOP);
     eventually("the lease runs out", SOON, || async {
         let status = node.status().await?;
-        if status["role"] == "suspended" { Ok(()) } else { Err(status.to_string()) }
+        if status["role"] == "suspended" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     let waiting = node.log("Message: 1");
     let resume = async {
         eventually("the message waits", SOON, || async {
             let status = node.status().await?;
-            if status["queue"]["records"] == 1 { Ok(()) } else { Err(status.to_string()) }
+            if status["queue"]["records"] == 1 {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
         cluster.consul.signal(Signal::CONT);
@@ -243,7 +316,11 @@ async fn a_data_directory_serves_one_node() {
     let cluster = Cluster::start(1, &[]).await;
     let mut second = cluster.spawn("a", Options::default());
     assert_eq!(second.wait(SOON).await.code(), Some(1));
-    assert!(second.stderr().contains("another node is using it"), "{}", second.stderr());
+    assert!(
+        second.stderr().contains("another node is using it"),
+        "{}",
+        second.stderr()
+    );
 }
 
 #[tokio::test]
@@ -254,12 +331,20 @@ async fn status_shows_the_cluster() {
     eventually("the table shows both nodes", SOON, || async {
         let output = cluster.command().arg("status").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let leads = format!("{} leads at {}", cluster.node(leader).name, cluster.node(leader).address);
+        let leads = format!(
+            "{} leads at {}",
+            cluster.node(leader).name,
+            cluster.node(leader).address
+        );
         let right = text.contains(&leads) && text.contains("follower") && output.status.success();
         if right { Ok(()) } else { Err(text) }
     })
     .await;
-    let output = cluster.command().args(["status", "--json"]).output().unwrap();
+    let output = cluster
+        .command()
+        .args(["status", "--json"])
+        .output()
+        .unwrap();
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["leader"]["node"], cluster.node(leader).name);
     assert_eq!(json["nodes"].as_array().unwrap().len(), 2);
@@ -290,17 +375,29 @@ async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     let other = cluster.node(1 - leader);
     eventually("the other node leads", SOON, || async {
         let status = other.status().await?;
-        if status["role"] == "leader" { Ok(()) } else { Err(status.to_string()) }
+        if status["role"] == "leader" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     assert_eq!(other.log("Message: 2").await.0, 200);
     node.process.signal(Signal::CONT);
     let (status, body) = node.log("Message: 3").await;
     assert!([307, 503].contains(&status), "{status} {body}");
-    eventually("the frozen node follows", Duration::from_secs(20), || async {
-        let status = node.status().await?;
-        if status["role"] == "follower" { Ok(()) } else { Err(status.to_string()) }
-    })
+    eventually(
+        "the frozen node follows",
+        Duration::from_secs(20),
+        || async {
+            let status = node.status().await?;
+            if status["role"] == "follower" {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
+        },
+    )
     .await;
 }
 
@@ -327,7 +424,11 @@ async fn a_node_never_redirects_to_itself() {
         let (status, body) = node.log("x").await;
         assert_ne!(status, 307, "{body}");
         let epoch = node.status().await?["epoch"].as_u64();
-        if status == 200 && epoch == Some(2) { Ok(()) } else { Err(format!("{status} {body}")) }
+        if status == 200 && epoch == Some(2) {
+            Ok(())
+        } else {
+            Err(format!("{status} {body}"))
+        }
     })
     .await;
 }

@@ -2,13 +2,16 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
 use crate::support::{Cluster, Consul, Options, SOON, eventually, guest};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn post_many(cluster: &Cluster, content_type: &str, body: impl Into<reqwest::Body>) -> Value {
-    let (status, text) = cluster.node(0).post("/api/v1/logs", content_type, body).await;
+    let (status, text) = cluster
+        .node(0)
+        .post("/api/v1/logs", content_type, body)
+        .await;
     assert_eq!(status, 200, "{text}");
     serde_json::from_str(&text).unwrap()
 }
@@ -17,16 +20,27 @@ async fn post_many(cluster: &Cluster, content_type: &str, body: impl Into<reqwes
 async fn one_message_whatever_its_content_type() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
-    for (content_type, text) in
-        [("text/plain", "plain"), ("application/json", "{\"not\": parsed"), ("", "untyped"), ("x/y", "")]
-    {
+    for (content_type, text) in [
+        ("text/plain", "plain"),
+        ("application/json", "{\"not\": parsed"),
+        ("", "untyped"),
+        ("x/y", ""),
+    ] {
         let (status, body) = node.post("/api/v1/log", content_type, text).await;
         assert_eq!((status, body.as_str()), (200, "OK"), "{content_type}");
     }
     node.wrote("plain\n{\"not\": parsed\nuntyped\n\n").await;
-    let answer = cluster.http.post(node.url("/api/v1/log")).body("x").send().await.unwrap();
+    let answer = cluster
+        .http
+        .post(node.url("/api/v1/log"))
+        .body("x")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.headers()["sluice-epoch"], "1");
-    let (status, body) = node.post("/api/v1/log", "text/plain", vec![b'a', 0xff]).await;
+    let (status, body) = node
+        .post("/api/v1/log", "text/plain", vec![b'a', 0xff])
+        .await;
     assert_eq!(status, 422, "{body}");
     assert!(body.contains("UTF-8"), "{body}");
 }
@@ -41,15 +55,32 @@ async fn many_messages_in_every_format() {
     let answer = post_many(&cluster, "application/x-ndjson", ndjson).await;
     assert_eq!(answer["accepted"], 2);
     assert_eq!(answer["rejected"][0]["index"], 1);
-    assert!(answer["rejected"][0]["reason"].as_str().unwrap().contains("JSON"));
+    assert!(
+        answer["rejected"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("JSON")
+    );
 
     let answer = post_many(&cluster, "application/json", r#"[{"log":"five"},5]"#).await;
-    assert_eq!((&answer["accepted"], &answer["rejected"][0]["index"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&answer["accepted"], &answer["rejected"][0]["index"]),
+        (&json!(1), &json!(1))
+    );
     let answer = post_many(&cluster, "application/json", r#"{"body":"six"}"#).await;
     assert_eq!(answer["accepted"], 1);
     let answer = post_many(&cluster, "application/x-ndjson", "a\nb\n").await;
-    assert_eq!((&answer["accepted"], answer["rejected"].as_array().unwrap().len()), (&json!(0), 2));
-    cluster.node(0).wrote("one\ntwo\nthree\nfour\nfive\nsix\n").await;
+    assert_eq!(
+        (
+            &answer["accepted"],
+            answer["rejected"].as_array().unwrap().len()
+        ),
+        (&json!(0), 2)
+    );
+    cluster
+        .node(0)
+        .wrote("one\ntwo\nthree\nfour\nfive\nsix\n")
+        .await;
 
     for (content_type, body, expected) in [
         ("application/json", "[{]", 400),
@@ -57,7 +88,10 @@ async fn many_messages_in_every_format() {
         ("application/xml", "<a/>", 415),
         ("", "untyped", 415),
     ] {
-        let (status, text) = cluster.node(0).post("/api/v1/logs", content_type, body).await;
+        let (status, text) = cluster
+            .node(0)
+            .post("/api/v1/logs", content_type, body)
+            .await;
         assert_eq!(status, expected, "{content_type} {body}: {text}");
     }
 }
@@ -82,10 +116,18 @@ async fn compressed_bodies_are_understood_and_limited() {
         ("gzip", b"no gzip".to_vec(), 400),
         ("br", b"brotli".to_vec(), 415),
     ] {
-        let request = cluster.http.post(node.url("/api/v1/log")).header("content-encoding", encoding);
+        let request = cluster
+            .http
+            .post(node.url("/api/v1/log"))
+            .header("content-encoding", encoding);
         let answer = request.body(body).send().await.unwrap();
         let status = answer.status();
-        assert_eq!(status, expected, "{encoding}: {}", answer.text().await.unwrap());
+        assert_eq!(
+            status,
+            expected,
+            "{encoding}: {}",
+            answer.text().await.unwrap()
+        );
     }
     node.wrote("zipped\nzstandard\nas it is\n").await;
 }
@@ -94,7 +136,9 @@ async fn compressed_bodies_are_understood_and_limited() {
 async fn a_body_beyond_the_limit_is_refused_however_it_comes() {
     let cluster = Cluster::start(1, &["--max-body", "64KiB"]).await;
     let node = cluster.node(0);
-    let (status, body) = node.post("/api/v1/log", "text/plain", vec![b'x'; 65_537]).await;
+    let (status, body) = node
+        .post("/api/v1/log", "text/plain", vec![b'x'; 65_537])
+        .await;
     assert_eq!(status, 413, "{body}");
     assert!(body.contains("--max-body"), "{body}");
     let mut stream = TcpStream::connect(&node.address).await.unwrap();
@@ -105,7 +149,9 @@ async fn a_body_beyond_the_limit_is_refused_however_it_comes() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    let (status, _) = node.post("/api/v1/log", "text/plain", vec![b'x'; 65_536]).await;
+    let (status, _) = node
+        .post("/api/v1/log", "text/plain", vec![b'x'; 65_536])
+        .await;
     assert_eq!(status, 200);
 }
 
@@ -124,7 +170,8 @@ async fn a_follower_redirects_after_it_read_the_body() {
 #[tokio::test]
 async fn expect_continue_is_answered_before_the_body() {
     let cluster = Cluster::start(2, &[]).await;
-    let head = "POST /api/v1/log HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let head =
+        "POST /api/v1/log HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
     let ask = async |address: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -148,13 +195,22 @@ async fn a_follower_forwards_one_hop() {
     eventually("the follower forwards", SOON, || async {
         // It has to have heard of the leader's registration.
         let (status, body) = follower.log("forwarded").await;
-        if (status, body.as_str()) == (200, "OK") { Ok(()) } else { Err(format!("{status} {body}")) }
+        if (status, body.as_str()) == (200, "OK") {
+            Ok(())
+        } else {
+            Err(format!("{status} {body}"))
+        }
     })
     .await;
     leader.wrote("forwarded\n").await;
-    let (status, body) = follower.post("/api/v1/logs", "application/json", "[{]").await;
+    let (status, body) = follower
+        .post("/api/v1/logs", "application/json", "[{]")
+        .await;
     assert_eq!(status, 400, "{body}");
-    let request = cluster.http.post(follower.url("/api/v1/log")).header("sluice-forwarded", "1");
+    let request = cluster
+        .http
+        .post(follower.url("/api/v1/log"))
+        .header("sluice-forwarded", "1");
     assert_eq!(request.body("x").send().await.unwrap().status(), 503);
 }
 
@@ -182,7 +238,14 @@ async fn without_a_leader_nothing_is_taken() {
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "1");
     let status = async |path: &str| {
-        cluster.http.get(format!("{url}{path}")).send().await.unwrap().status().as_u16()
+        cluster
+            .http
+            .get(format!("{url}{path}"))
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     assert_eq!(status("/healthz").await, 200);
     assert_eq!(status("/readyz").await, 503);
@@ -194,16 +257,31 @@ async fn a_full_queue_and_an_unconfirmed_message() {
     let mut cluster = Cluster::on(Consul::start().await, 0, &arguments).await;
     let plugin = format!("file://{}", guest("misbehave").display());
     let plugins = guest("misbehave").parent().unwrap().display().to_string();
-    cluster.add_with("a", Options::with(&["--plugin", &plugin, "--plugin-dir", &plugins])).await;
+    cluster
+        .add_with(
+            "a",
+            Options::with(&["--plugin", &plugin, "--plugin-dir", &plugins]),
+        )
+        .await;
     cluster.leader().await;
     let node = cluster.node(0);
     let filling = async {
         eventually("the queue is full", SOON, || async {
             let status = node.status().await?;
-            if status["queue"]["records"] == 2 { Ok(()) } else { Err(status.to_string()) }
+            if status["queue"]["records"] == 2 {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
-        let answer = cluster.http.post(node.url("/api/v1/log")).body("one more").send().await.unwrap();
+        let answer = cluster
+            .http
+            .post(node.url("/api/v1/log"))
+            .body("one more")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 429);
         assert_eq!(answer.headers()["retry-after"], "1");
     };
@@ -211,7 +289,11 @@ async fn a_full_queue_and_an_unconfirmed_message() {
         eventually("the first is offered", SOON, || async {
             let status = node.status().await?;
             let retried = status["counters"]["retried"].as_u64().unwrap();
-            if retried > 0 { Ok(()) } else { Err(status.to_string()) }
+            if retried > 0 {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
         node.log("waits behind it").await
@@ -240,11 +322,19 @@ async fn a_token_is_asked_for_where_one_is_set() {
     let mut cluster = Cluster::on(Consul::start().await, 0, &[]).await;
     let token = cluster.folder.path().join("token");
     std::fs::write(&token, "secret\n").unwrap();
-    cluster.add_with("a", Options::with(&["--token-file", token.to_str().unwrap()])).await;
+    cluster
+        .add_with(
+            "a",
+            Options::with(&["--token-file", token.to_str().unwrap()]),
+        )
+        .await;
     cluster.leader().await;
     let node = cluster.node(0);
     assert_eq!(node.log("x").await.0, 401);
-    let request = cluster.http.post(node.url("/api/v1/log")).bearer_auth("secret");
+    let request = cluster
+        .http
+        .post(node.url("/api/v1/log"))
+        .bearer_auth("secret");
     assert_eq!(request.body("x").send().await.unwrap().status(), 200);
 }
 
@@ -252,11 +342,24 @@ async fn a_token_is_asked_for_where_one_is_set() {
 async fn errors_are_json_for_whoever_asks() {
     let cluster = Cluster::start(1, &[]).await;
     let request = cluster.http.post(cluster.node(0).url("/api/v1/logs"));
-    let answer = request.header("accept", "application/json").body("x").send().await.unwrap();
+    let answer = request
+        .header("accept", "application/json")
+        .body("x")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 415);
     let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-    assert!(body["error"].as_str().unwrap().contains("text/plain"), "{body}");
-    let answer = cluster.http.get(cluster.node(0).url("/nothing")).send().await.unwrap();
+    assert!(
+        body["error"].as_str().unwrap().contains("text/plain"),
+        "{body}"
+    );
+    let answer = cluster
+        .http
+        .get(cluster.node(0).url("/nothing"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 404);
     assert!(answer.text().await.unwrap().contains("/api/v1/log"));
 }
@@ -265,7 +368,12 @@ async fn errors_are_json_for_whoever_asks() {
 async fn metrics_and_status_count_what_happened() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
-    post_many(&cluster, "application/x-ndjson", "{\"msg\":\"a\"}\n{\"msg\":\"b\"}\nc\n").await;
+    post_many(
+        &cluster,
+        "application/x-ndjson",
+        "{\"msg\":\"a\"}\n{\"msg\":\"b\"}\nc\n",
+    )
+    .await;
     let status = node.status().await.unwrap();
     assert_eq!(status["counters"]["acknowledged"], 2);
     assert_eq!(status["counters"]["rejected"], 1);
@@ -274,7 +382,11 @@ async fn metrics_and_status_count_what_happened() {
     assert!(status["lease_ms"].as_u64().unwrap() > 0);
     let answer = cluster.http.get(node.url("/metrics")).send().await.unwrap();
     let text = answer.text().await.unwrap();
-    for line in ["sluice_records_acknowledged_total 2", "sluice_leader 1", "sluice_epoch 1"] {
+    for line in [
+        "sluice_records_acknowledged_total 2",
+        "sluice_leader 1",
+        "sluice_epoch 1",
+    ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
     }
 }
@@ -287,12 +399,20 @@ async fn a_configuration_file_stands_below_variables_and_flags() {
     let config = format!("--config={}", file.display());
     let mut process = cluster.spawn("a", Options::with(&[&config]));
     assert_eq!(process.wait(SOON).await.code(), Some(2));
-    assert!(process.stderr().contains("nonsense"), "{}", process.stderr());
+    assert!(
+        process.stderr().contains("nonsense"),
+        "{}",
+        process.stderr()
+    );
 
     std::fs::write(&file, "max-bodies = \"10B\"\n").unwrap();
     let mut process = cluster.spawn("b", Options::with(&[&config]));
     assert_eq!(process.wait(SOON).await.code(), Some(2));
-    assert!(process.stderr().contains("max-bodies"), "{}", process.stderr());
+    assert!(
+        process.stderr().contains("max-bodies"),
+        "{}",
+        process.stderr()
+    );
 
     std::fs::write(&file, "max-body = \"10B\"\nrequest-timeout = \"1s\"\n").unwrap();
     let mut cluster = cluster;
@@ -302,12 +422,18 @@ async fn a_configuration_file_stands_below_variables_and_flags() {
         ("flag", Some("10B"), Some("--max-body=20B"), 200),
     ] {
         let mut options = Options::with(&[&config, "--cluster", name]);
-        options.variables.extend(variable.map(|v| ("SLUICE_MAX_BODY".to_owned(), v.to_owned())));
+        options
+            .variables
+            .extend(variable.map(|v| ("SLUICE_MAX_BODY".to_owned(), v.to_owned())));
         options.arguments.extend(flag.map(str::to_owned));
         let place = cluster.add_to(name, name, options).await;
         eventually("the node leads", SOON, || async {
             let status = cluster.node(place).status().await?;
-            if status["role"] == "leader" { Ok(()) } else { Err(status.to_string()) }
+            if status["role"] == "leader" {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
         let (status, body) = cluster.node(place).log("fifteen bytes !").await;
@@ -324,6 +450,10 @@ async fn half_a_certificate_is_refused_wherever_it_is_set() {
     for arguments in [vec![config.as_str()], vec!["--tls-key", "/nowhere/key.pem"]] {
         let mut process = cluster.spawn("a", Options::with(&arguments));
         assert_eq!(process.wait(SOON).await.code(), Some(1));
-        assert!(process.stderr().contains("go together"), "{}", process.stderr());
+        assert!(
+            process.stderr().contains("go together"),
+            "{}",
+            process.stderr()
+        );
     }
 }

@@ -7,7 +7,10 @@ use crate::support::{Cluster, Consul, Options, SOON, eventually, guest};
 
 async fn misbehaving(arguments: &[&str]) -> Cluster {
     let file = guest("misbehave");
-    let (plugin, folder) = (format!("file://{}", file.display()), file.parent().unwrap().display().to_string());
+    let (plugin, folder) = (
+        format!("file://{}", file.display()),
+        file.parent().unwrap().display().to_string(),
+    );
     let own = ["--plugin", &plugin, "--plugin-dir", &folder];
     Cluster::start(1, &[&own, arguments].concat()).await
 }
@@ -52,7 +55,11 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
     let watching = async {
         eventually("the sink is busy", SOON, || async {
             let status = node.status().await?;
-            if status["queue"]["records"] == 1 { Ok(()) } else { Err(status.to_string()) }
+            if status["queue"]["records"] == 1 {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
         })
         .await;
         for path in ["/healthz", "/readyz", "/metrics"] {
@@ -94,13 +101,22 @@ async fn single_records_and_whole_batches_can_be_refused() {
     assert_eq!(status, 422, "{body}");
     assert!(body.contains("refused by the sink"), "{body}");
     assert_eq!(node.log("reject all").await.0, 422);
-    let (status, body) =
-        node.post("/api/v1/logs", "text/plain", "one\nrefuse\nrefuse for now\ntwo\nrefuse\n").await;
+    let (status, body) = node
+        .post(
+            "/api/v1/logs",
+            "text/plain",
+            "one\nrefuse\nrefuse for now\ntwo\nrefuse\n",
+        )
+        .await;
     assert_eq!(status, 200);
     let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(answer["accepted"], 3, "{answer}");
-    let places: Vec<_> =
-        answer["rejected"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
+    let places: Vec<_> = answer["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["index"].as_u64().unwrap())
+        .collect();
     assert_eq!(places, [1, 4]);
     node.wrote("refuse for now attempt 2").await;
     let (status, body) = node.log("refuse twice").await;
@@ -114,7 +130,12 @@ async fn what_is_refused_for_now_is_offered_again() {
     let node = cluster.node(0);
     assert_eq!(node.log("retry all").await.0, 200);
     node.wrote("retry all attempt 3").await;
-    assert!(node.status().await.unwrap()["counters"]["retried"].as_u64().unwrap() >= 2);
+    assert!(
+        node.status().await.unwrap()["counters"]["retried"]
+            .as_u64()
+            .unwrap()
+            >= 2
+    );
 }
 
 #[tokio::test]
@@ -124,7 +145,11 @@ async fn a_fenced_leader_steps_down() {
     assert_eq!(node.log("fence").await.0, 504);
     eventually("the node follows", SOON, || async {
         let status = node.status().await?;
-        if status["role"] == "follower" { Ok(()) } else { Err(status.to_string()) }
+        if status["role"] == "follower" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     node.logged("epoch 99 was seen").await;
@@ -148,7 +173,10 @@ async fn a_healthy_sink_is_closed_at_the_end() {
 async fn a_full_pipe_on_stdout_blocks_nobody_but_its_own_messages() {
     let mut cluster = Cluster::empty(Consul::start().await, &["--request-timeout", "2s"]);
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let options = Options { stdout: Some(writer.into()), ..Options::default() };
+    let options = Options {
+        stdout: Some(writer.into()),
+        ..Options::default()
+    };
     cluster.add_with("a", options).await;
     cluster.leader().await;
     let node = cluster.node(0);
@@ -156,7 +184,17 @@ async fn a_full_pipe_on_stdout_blocks_nobody_but_its_own_messages() {
     let (status, body) = node.log(&text).await;
     assert_eq!(status, 504, "{body}");
     for path in ["/healthz", "/metrics", "/api/v1/status"] {
-        assert_eq!(cluster.http.get(node.url(path)).send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(
+            cluster
+                .http
+                .get(node.url(path))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200,
+            "{path}"
+        );
     }
     assert_eq!(node.status().await.unwrap()["role"], "leader");
     let drain = std::thread::spawn(move || {
@@ -166,12 +204,20 @@ async fn a_full_pipe_on_stdout_blocks_nobody_but_its_own_messages() {
     });
     eventually("messages flow again", SOON, || async {
         let (status, body) = node.log("after").await;
-        if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) }
+        if status == 200 {
+            Ok(())
+        } else {
+            Err(format!("{status} {body}"))
+        }
     })
     .await;
     cluster.nodes[0].process.terminate().await;
     let output = drain.join().unwrap();
-    assert!(output.ends_with("\nafter\n"), "{:?}", output.get(output.len().saturating_sub(100)..));
+    assert!(
+        output.ends_with("\nafter\n"),
+        "{:?}",
+        output.get(output.len().saturating_sub(100)..)
+    );
 }
 
 #[tokio::test]
@@ -189,7 +235,11 @@ async fn a_plugin_that_can_not_be_used_is_explained() {
     ] {
         let mut process = cluster.spawn("a", Options::with(&["--plugin", &plugin]));
         assert_eq!(process.wait(SOON).await.code(), Some(1), "{plugin}");
-        assert!(process.stderr().contains(expected), "{plugin}: {}", process.stderr());
+        assert!(
+            process.stderr().contains(expected),
+            "{plugin}: {}",
+            process.stderr()
+        );
         std::fs::remove_file(folder.join("a.err")).unwrap();
     }
 }

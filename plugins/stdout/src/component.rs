@@ -27,14 +27,20 @@ pub(crate) struct Component;
 impl Guest for Component {
     fn open(config: String) -> Result<(), Failure> {
         let Config { format } = Config::parse(&config).map_err(Failure::Permanent)?;
-        STDOUT.set(Some(Stdout { format, stream: get_stdout(), lines: Vec::new() }));
+        STDOUT.set(Some(Stdout {
+            format,
+            stream: get_stdout(),
+            lines: Vec::new(),
+        }));
         Ok(())
     }
 
     fn write(_delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
         STDOUT.with_borrow_mut(|stdout| match stdout {
             Some(stdout) => stdout.write(&batch),
-            None => Err(Failure::Permanent("write was called before open".to_owned())),
+            None => Err(Failure::Permanent(
+                "write was called before open".to_owned(),
+            )),
         })
     }
 
@@ -54,7 +60,10 @@ impl Stdout {
             }
         }
         write_all(&self.stream, &self.lines).map_err(|error| {
-            Failure::Retryable(Retry { reason: format!("stdout: {error}"), after_ms: None })
+            Failure::Retryable(Retry {
+                reason: format!("stdout: {error}"),
+                after_ms: None,
+            })
         })?;
         Ok(Vec::new())
     }

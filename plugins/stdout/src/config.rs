@@ -41,14 +41,29 @@ mod tests {
 
     #[test]
     fn empty_config_means_text() {
-        assert_eq!(Config::parse(""), Ok(Config { format: Format::Text }));
-        assert_eq!(Config::parse("{}"), Ok(Config { format: Format::Text }));
+        assert_eq!(
+            Config::parse(""),
+            Ok(Config {
+                format: Format::Text
+            })
+        );
+        assert_eq!(
+            Config::parse("{}"),
+            Ok(Config {
+                format: Format::Text
+            })
+        );
     }
 
     #[test]
     fn json_format_is_understood() {
         let config = Config::parse(r#"{"format":"json"}"#);
-        assert_eq!(config, Ok(Config { format: Format::Json }));
+        assert_eq!(
+            config,
+            Ok(Config {
+                format: Format::Json
+            })
+        );
     }
 
     #[test]

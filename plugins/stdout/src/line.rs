@@ -89,7 +89,11 @@ struct Attributes<'a>(&'a [(String, Value)]);
 
 impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, AttributeValue(value))))
+        serializer.collect_map(
+            self.0
+                .iter()
+                .map(|(name, value)| (name, AttributeValue(value))),
+        )
     }
 }
 
@@ -141,7 +145,10 @@ mod tests {
 
     fn record(body: &str) -> LogRecord {
         LogRecord {
-            id: RecordId { epoch: 3, sequence: 7 },
+            id: RecordId {
+                epoch: 3,
+                sequence: 7,
+            },
             key: None,
             timestamp: 1_700_000_000_000_000_000,
             observed: 1_700_000_000_500_000_000,
@@ -166,7 +173,10 @@ mod tests {
     #[test]
     fn plain_text_is_untouched() {
         assert_eq!(text_of("Message: 1"), "Message: 1\n");
-        assert_eq!(text_of("Grüße, 世界 C:\\new â€"), "Grüße, 世界 C:\\new â€\n");
+        assert_eq!(
+            text_of("Grüße, 世界 C:\\new â€"),
+            "Grüße, 世界 C:\\new â€\n"
+        );
         assert_eq!(text_of(""), "\n");
     }
 
@@ -174,7 +184,10 @@ mod tests {
     fn no_body_can_forge_a_line() {
         assert_eq!(text_of("a\nb\r\nc"), "a\\nb\\r\\nc\n");
         assert_eq!(text_of("\u{1b}[31mred\u{7f}"), "\\u{1b}[31mred\\u{7f}\n");
-        assert_eq!(text_of("x\u{85}y\u{2028}z\u{2029}"), "x\\u{85}y\\u{2028}z\\u{2029}\n");
+        assert_eq!(
+            text_of("x\u{85}y\u{2028}z\u{2029}"),
+            "x\\u{85}y\\u{2028}z\\u{2029}\n"
+        );
     }
 
     #[test]
@@ -184,7 +197,10 @@ mod tests {
             let (last, before) = line.as_bytes().split_last().unwrap();
             assert_eq!(*last, b'\n');
             assert!(!before.contains(&b'\n'), "{character:?}");
-            assert!(!line.trim_end_matches('\n').chars().any(is_unsafe), "{character:?}");
+            assert!(
+                !line.trim_end_matches('\n').chars().any(is_unsafe),
+                "{character:?}"
+            );
         }
     }
 

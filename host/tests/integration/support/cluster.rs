@@ -28,8 +28,14 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn with(arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { arguments, ..Self::default() }
+        let arguments = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
+        Self {
+            arguments,
+            ..Self::default()
+        }
     }
 }
 
@@ -66,7 +72,10 @@ impl Cluster {
             nodes: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             http: http(),
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            arguments: arguments
+                .iter()
+                .map(|argument| (*argument).to_owned())
+                .collect(),
         }
     }
 
@@ -83,7 +92,12 @@ impl Cluster {
     pub(crate) async fn add_to(&mut self, cluster: &str, name: &str, options: Options) -> usize {
         let process = self.spawn(name, options);
         let address = self.registered_address(cluster, name).await;
-        let node = Node { name: name.to_owned(), process, address, http: self.http.clone() };
+        let node = Node {
+            name: name.to_owned(),
+            process,
+            address,
+            http: self.http.clone(),
+        };
         self.nodes.push(node);
         self.nodes.len() - 1
     }
@@ -109,15 +123,22 @@ impl Cluster {
     /// The `sluice` program, pointed at this Consul.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-        command.env("CONSUL_HTTP_ADDR", &self.consul.address).current_dir(self.folder.path());
+        command
+            .env("CONSUL_HTTP_ADDR", &self.consul.address)
+            .current_dir(self.folder.path());
         command
     }
 
     async fn registered_address(&self, cluster: &str, name: &str) -> String {
         let id = format!("{cluster}-{name}");
         eventually(&format!("{name} is registered"), SOON, || async {
-            let services = self.consul.get(&format!("catalog/service/{cluster}")).await?;
-            let found = services.as_array().and_then(|all| all.iter().find(|s| s["ServiceID"] == id));
+            let services = self
+                .consul
+                .get(&format!("catalog/service/{cluster}"))
+                .await?;
+            let found = services
+                .as_array()
+                .and_then(|all| all.iter().find(|s| s["ServiceID"] == id));
             let service = found.ok_or_else(|| format!("registered are {services}"))?;
             let address = format!(
                 "{}:{}",
@@ -125,7 +146,12 @@ impl Cluster {
                 service["ServicePort"]
             );
             // A node of that name may have been registered before.
-            match self.http.get(format!("http://{address}/healthz")).send().await {
+            match self
+                .http
+                .get(format!("http://{address}/healthz"))
+                .send()
+                .await
+            {
                 Ok(answer) if answer.status() == 200 => Ok(address),
                 answer => Err(format!("{address} answers {answer:?}")),
             }
@@ -156,7 +182,9 @@ impl Cluster {
     /// A node that does not lead but knows who does.
     pub(crate) async fn follower(&self) -> usize {
         let leader = self.leader().await;
-        let follower = (0..self.nodes.len()).find(|place| *place != leader).unwrap();
+        let follower = (0..self.nodes.len())
+            .find(|place| *place != leader)
+            .unwrap();
         eventually("a follower knows the leader", SOON, || async {
             let status = self.nodes[follower].status().await?;
             match status["leader"]["node"] == self.nodes[leader].name {
@@ -174,7 +202,10 @@ impl Cluster {
 
     /// Everything that the sinks of all nodes have written.
     pub(crate) fn output(&self) -> String {
-        self.nodes.iter().map(|node| node.process.stdout()).collect()
+        self.nodes
+            .iter()
+            .map(|node| node.process.stdout())
+            .collect()
     }
 }
 
@@ -191,7 +222,8 @@ impl Node {
 
     /// `POST /api/v1/log`: the status and the body of the answer.
     pub(crate) async fn log(&self, text: &str) -> (u16, String) {
-        self.post("/api/v1/log", "text/plain", text.to_owned()).await
+        self.post("/api/v1/log", "text/plain", text.to_owned())
+            .await
     }
 
     pub(crate) async fn post(
@@ -200,7 +232,10 @@ impl Node {
         content_type: &str,
         body: impl Into<reqwest::Body>,
     ) -> (u16, String) {
-        let request = self.http.post(self.url(path)).header("content-type", content_type);
+        let request = self
+            .http
+            .post(self.url(path))
+            .header("content-type", content_type);
         let answer = request.body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
@@ -209,7 +244,11 @@ impl Node {
     pub(crate) async fn wrote(&self, text: &str) {
         eventually(&format!("{} wrote {text:?}", self.name), SOON, || async {
             let stdout = self.process.stdout();
-            if stdout.contains(text) { Ok(()) } else { Err(stdout) }
+            if stdout.contains(text) {
+                Ok(())
+            } else {
+                Err(stdout)
+            }
         })
         .await;
     }

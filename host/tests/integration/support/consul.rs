@@ -54,22 +54,39 @@ impl Consul {
         command.arg("agent");
         if self.durable {
             let data = self.folder.path().join("data");
-            command.args(["-server", "-bootstrap-expect=1", "-data-dir"]).arg(data);
+            command
+                .args(["-server", "-bootstrap-expect=1", "-data-dir"])
+                .arg(data);
             command.args(["-hcl", "performance { raft_multiplier = 1 }"]);
         } else {
             command.arg("-dev");
         }
         command
-            .args(["-bind=127.0.0.1", "-client=127.0.0.1", "-node=agent", "-log-level=warn"])
-            .args([format!("-http-port={http}"), format!("-server-port={server}")])
-            .args([format!("-serf-lan-port={serf}"), "-serf-wan-port=-1".to_owned()])
+            .args([
+                "-bind=127.0.0.1",
+                "-client=127.0.0.1",
+                "-node=agent",
+                "-log-level=warn",
+            ])
+            .args([
+                format!("-http-port={http}"),
+                format!("-server-port={server}"),
+            ])
+            .args([
+                format!("-serf-lan-port={serf}"),
+                "-serf-wan-port=-1".to_owned(),
+            ])
             .args(["-dns-port=-1", "-grpc-port=-1"]);
         self.process = Some(Process::start("consul", self.folder.path(), &mut command));
         eventually("Consul has a leader", SOON, || async {
             let leader = self.get("status/leader").await?;
             let registered = self.get("health/node/agent").await?;
             match leader.as_str() {
-                Some(leader) if !leader.is_empty() && registered.to_string().contains("serfHealth") => Ok(()),
+                Some(leader)
+                    if !leader.is_empty() && registered.to_string().contains("serfHealth") =>
+                {
+                    Ok(())
+                }
                 _ => Err(format!("leader {leader}, health {registered}")),
             }
         })
@@ -88,8 +105,16 @@ impl Consul {
     /// `GET /v1/<path>`, as JSON.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, String> {
         let url = format!("http://{}/v1/{path}", self.address);
-        let answer = self.http.get(url).send().await.map_err(|error| error.to_string())?;
-        let (status, body) = (answer.status(), answer.bytes().await.map_err(|e| e.to_string())?);
+        let answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
+        let (status, body) = (
+            answer.status(),
+            answer.bytes().await.map_err(|e| e.to_string())?,
+        );
         match status.as_u16() {
             404 => Ok(Value::Null),
             200 => serde_json::from_slice(&body).map_err(|error| error.to_string()),
@@ -99,26 +124,47 @@ impl Consul {
 
     pub(crate) async fn put(&self, path: &str, body: &str) {
         let url = format!("http://{}/v1/{path}", self.address);
-        let answer = self.http.put(url).body(body.to_owned()).send().await.unwrap();
-        assert!(answer.status().is_success(), "PUT {path}: {}", answer.status());
+        let answer = self
+            .http
+            .put(url)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer.status().is_success(),
+            "PUT {path}: {}",
+            answer.status()
+        );
     }
 
     pub(crate) async fn delete(&self, path: &str) {
         let url = format!("http://{}/v1/{path}", self.address);
         let answer = self.http.delete(url).send().await.unwrap();
-        assert!(answer.status().is_success(), "DELETE {path}: {}", answer.status());
+        assert!(
+            answer.status().is_success(),
+            "DELETE {path}: {}",
+            answer.status()
+        );
     }
 
     /// A key's entry; null if there is none.
     pub(crate) async fn key(&self, key: &str) -> Result<Value, String> {
-        Ok(self.get(&format!("kv/{key}")).await?.get(0).cloned().unwrap_or(Value::Null))
+        Ok(self
+            .get(&format!("kv/{key}"))
+            .await?
+            .get(0)
+            .cloned()
+            .unwrap_or(Value::Null))
     }
 
     /// A key's value as text; empty if there is none.
     pub(crate) async fn value(&self, key: &str) -> Result<String, String> {
         let entry = self.key(key).await?;
         let value = entry["Value"].as_str().unwrap_or_default();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(value).unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(value)
+            .unwrap();
         Ok(String::from_utf8(bytes).unwrap())
     }
 }

@@ -40,7 +40,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) fn http() -> reqwest::Client {
     static CLIENT: OnceLock<()> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        rustls::crypto::ring::default_provider().install_default().unwrap();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .unwrap();
     });
     reqwest::Client::builder()
         .no_proxy()
@@ -52,14 +54,24 @@ pub(crate) fn http() -> reqwest::Client {
 
 /// The directory of this build's programs.
 pub(crate) fn programs() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_sluice")).parent().unwrap().to_owned()
+    PathBuf::from(env!("CARGO_BIN_EXE_sluice"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// A component that was built for tests, by its crate's library name.
 pub(crate) fn guest(name: &str) -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned();
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
-    assert!(file.exists(), "{} is missing: run the tests with `make test`", file.display());
+    assert!(
+        file.exists(),
+        "{} is missing: run the tests with `make test`",
+        file.display()
+    );
     file
 }

@@ -32,16 +32,28 @@ impl Process {
         command: &mut Command,
         stdout: Stdio,
     ) -> Self {
-        let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let (out, err) = (
+            folder.join(format!("{name}.out")),
+            folder.join(format!("{name}.err")),
+        );
         let child = command
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(append(&err))
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("{} can not be started ({error}): use `make test`", command.get_program().display())
+                panic!(
+                    "{} can not be started ({error}): use `make test`",
+                    command.get_program().display()
+                )
             });
-        Self { name: name.to_owned(), child, stdout: out, stderr: err, ended: None }
+        Self {
+            name: name.to_owned(),
+            child,
+            stdout: out,
+            stderr: err,
+            ended: None,
+        }
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -71,7 +83,11 @@ impl Process {
         let what = format!("{} ends", self.name);
         let child = std::cell::RefCell::new(&mut self.child);
         let status = eventually(&what, within, || async {
-            child.borrow_mut().try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+            child
+                .borrow_mut()
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| "it runs".to_owned())
         })
         .await;
         self.ended = Some(status);
@@ -102,5 +118,9 @@ impl Drop for Process {
 }
 
 fn append(path: &Path) -> File {
-    File::options().create(true).append(true).open(path).expect("open a log file")
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("open a log file")
 }

@@ -20,10 +20,18 @@ impl Producer {
         let mut command = Command::new(programs().join("sluice-producer"));
         command
             .env("CONSUL_HTTP_ADDR", &cluster.consul.address)
-            .args(["--interval", interval, "--from", &from.to_string(), "--journal"])
+            .args([
+                "--interval",
+                interval,
+                "--from",
+                &from.to_string(),
+                "--journal",
+            ])
             .arg(cluster.folder.path().join(format!("{name}.journal")))
             .current_dir(cluster.folder.path());
-        Self { process: Process::start(name, cluster.folder.path(), &mut command) }
+        Self {
+            process: Process::start(name, cluster.folder.path(), &mut command),
+        }
     }
 
     /// The numbers that were acknowledged so far.
@@ -36,7 +44,11 @@ impl Producer {
         let before = self.acknowledged(cluster).len();
         eventually("the producer gets acknowledgements", SOON, || async {
             let now = self.acknowledged(cluster).len();
-            if now >= before + by { Ok(()) } else { Err(format!("{before} then {now}")) }
+            if now >= before + by {
+                Ok(())
+            } else {
+                Err(format!("{before} then {now}"))
+            }
         })
         .await;
     }
@@ -66,14 +78,17 @@ impl Bench {
             .arg(cluster.folder.path().join(format!("{name}.journal")))
             .args(arguments)
             .current_dir(cluster.folder.path());
-        Self { process: Process::start(name, cluster.folder.path(), &mut command) }
+        Self {
+            process: Process::start(name, cluster.folder.path(), &mut command),
+        }
     }
 
     /// Waits for its end: the report, and the acknowledged numbers.
     pub(crate) async fn finish(mut self, cluster: &Cluster) -> (Value, BTreeSet<u64>) {
         self.process.wait(Duration::from_secs(120)).await;
         let report = self.process.stdout();
-        let report = serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"));
+        let report =
+            serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"));
         (report, journal(cluster, &self.process.name))
     }
 }
@@ -89,6 +104,9 @@ impl Cluster {
             .filter_map(|rest| rest.split(' ').next()?.parse().ok())
             .collect();
         let missing: Vec<_> = numbers.difference(&written).take(20).collect();
-        assert!(missing.is_empty(), "acknowledged, but in no output: {missing:?} …");
+        assert!(
+            missing.is_empty(),
+            "acknowledged, but in no output: {missing:?} …"
+        );
     }
 }

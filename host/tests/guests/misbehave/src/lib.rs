@@ -57,7 +57,10 @@ impl Guest for Misbehave {
                 "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
                 body => {
                     let id = record.id;
-                    println!("{}/{} {body} attempt {}", id.epoch, id.sequence, delivery.attempt);
+                    println!(
+                        "{}/{} {body} attempt {}",
+                        id.epoch, id.sequence, delivery.attempt
+                    );
                 }
             }
         }
@@ -70,7 +73,10 @@ impl Guest for Misbehave {
 }
 
 fn busy(after_ms: Option<u64>) -> Failure {
-    Failure::Retryable(Retry { reason: "busy".to_owned(), after_ms })
+    Failure::Retryable(Retry {
+        reason: "busy".to_owned(),
+        after_ms,
+    })
 }
 
 fn flush() {

@@ -1,0 +1,112 @@
+//! What the benchmarks share: processes, and their end.
+
+use std::error::Error;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// A process that ends with the benchmark.
+pub(crate) struct Owned(pub(crate) Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("a process could not be ended: {error}");
+        }
+    }
+}
+
+/// A folder for logs, and a Consul.
+pub(crate) struct Stage {
+    pub(crate) folder: PathBuf,
+    /// Of Consul's HTTP API; the ports above it are used too.
+    pub(crate) consul_port: u16,
+}
+
+impl Stage {
+    /// The address for `CONSUL_HTTP_ADDR`.
+    pub(crate) fn consul_address(&self) -> String {
+        format!("127.0.0.1:{}", self.consul_port)
+    }
+
+    /// A program of this build, pinned to a core if one is named.
+    pub(crate) fn program(&self, name: &str, core: Option<&str>) -> Command {
+        let path = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name(name);
+        let mut command = pinned(core, &path);
+        command.env("CONSUL_HTTP_ADDR", self.consul_address()).current_dir(&self.folder);
+        command
+    }
+
+    pub(crate) fn consul(&self, core: Option<&str>) -> Fallible<Owned> {
+        let program = std::env::var("CONSUL").unwrap_or_else(|_| "consul".to_owned());
+        let port = self.consul_port;
+        let mut command = pinned(core, Path::new(&program));
+        command.args(["agent", "-dev", "-bind=127.0.0.1", "-log-level=err"]);
+        command.args([format!("-http-port={port}"), format!("-server-port={}", port + 1)]);
+        command.args([format!("-serf-lan-port={}", port + 2), "-serf-wan-port=-1".to_owned()]);
+        command.args(["-dns-port=-1", "-grpc-port=-1"]);
+        self.spawn(&mut command, "consul")
+    }
+
+    /// Starts a process whose output is appended to files of its name.
+    pub(crate) fn spawn(&self, command: &mut Command, name: &str) -> Fallible<Owned> {
+        let append = |kind: &str| {
+            File::options().create(true).append(true).open(self.folder.join(format!("{name}.{kind}")))
+        };
+        command.stdin(Stdio::null()).stdout(append("out")?).stderr(append("err")?);
+        Ok(Owned(command.spawn()?))
+    }
+
+    /// What `sluice status --json` says, once a node leads and `nodes` answer.
+    pub(crate) fn settled(&self, nodes: usize) -> Fallible<serde_json::Value> {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        loop {
+            let output = self.program("sluice", None).args(["status", "--json"]).output()?;
+            let status: serde_json::Value =
+                serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let rows = status.get("nodes").and_then(|nodes| nodes.as_array());
+            let answering = rows.map_or(0, |rows| {
+                rows.iter().filter(|row| row.get("status").is_some()).count()
+            });
+            if output.status.success() && answering == nodes {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(format!("no leader within 40 s: {status} {shown}").into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn pinned(core: Option<&str>, program: &Path) -> Command {
+    match core {
+        None => Command::new(program),
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", core]).arg(program);
+            command
+        }
+    }
+}
+
+/// Reads a setting from the environment.
+pub(crate) fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, T::Err> {
+    std::env::var(name).map_or(Ok(default), |value| value.parse())
+}
+
+/// `cargo test --benches` only wants to know that a benchmark builds.
+pub(crate) fn is_wanted() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// Minimum, median and maximum.
+pub(crate) fn spread(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+    [at(0), at(values.len() / 2), at(values.len().saturating_sub(1))]
+}
