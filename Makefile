@@ -4,12 +4,13 @@
 TARGET = wasm32-wasip2
 CARGO ?= cargo
 
-.PHONY: help build test bench lint consul wasm-target
+.PHONY: help build test bench bench-failover lint consul wasm-target
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make test    run all tests, with a real Consul and real processes"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
+	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
 
@@ -24,6 +25,10 @@ test: wasm-target
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench delivery
+
+bench-failover: build
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench failover
 
 lint: wasm-target
 	$(CARGO) fmt --all --check

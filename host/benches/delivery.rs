@@ -5,49 +5,39 @@
 //! Run it with `make bench`. `SLUICE_BENCH_SECONDS` and `SLUICE_BENCH_PAIRS`
 //! shorten it for a quick look.
 
-use std::error::Error;
+mod common;
+
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use common::{Fallible, Owned, Stage, is_wanted, setting, spread};
 use serde_json::Value;
 
 const NODE: &str = "127.0.0.1:13000";
-const CONSUL: &str = "127.0.0.1:18500";
-const SERVER_CORE: &str = "0";
-const CLIENT_CORE: &str = "1";
-
-type Fallible<T> = Result<T, Box<dyn Error>>;
-
-/// A process that ends with the benchmark.
-struct Owned(Child);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
-            eprintln!("a process could not be ended: {error}");
-        }
-    }
-}
+const SERVER_CORE: Option<&str> = Some("0");
+const CLIENT_CORE: Option<&str> = Some("1");
 
 fn main() -> Fallible<()> {
-    // `cargo test --benches` only wants to know that it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_wanted() {
         return Ok(());
     }
     let seconds: u64 = setting("SLUICE_BENCH_SECONDS", 10)?;
     let pairs: usize = setting("SLUICE_BENCH_PAIRS", 5)?;
     let folder = tempfile::tempdir()?;
-    let bench = Bench {
+    let stage = Stage {
         folder: folder.path().to_owned(),
+        consul_port: 18500,
+    };
+    let _consul = stage.consul(CLIENT_CORE)?;
+    let bench = Bench {
+        stage,
         seconds,
         pairs,
     };
-    let _consul = bench.consul()?;
     let _node = bench.node()?;
-    bench.wait_for_leader()?;
+    bench.stage.settled(1)?;
     println!(
         "{pairs} alternating pairs of {seconds} s; the median of the ratios, and both medians\n"
     );
@@ -67,41 +57,15 @@ fn main() -> Fallible<()> {
     bench.lines()
 }
 
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, T::Err> {
-    std::env::var(name).map_or(Ok(default), |value| value.parse())
-}
-
 struct Bench {
-    folder: PathBuf,
+    stage: Stage,
     seconds: u64,
     pairs: usize,
 }
 
 impl Bench {
-    fn consul(&self) -> Fallible<Owned> {
-        let program = std::env::var("CONSUL").unwrap_or_else(|_| "consul".to_owned());
-        let mut command = pinned(CLIENT_CORE, Path::new(&program));
-        command.args([
-            "agent",
-            "-dev",
-            "-bind=127.0.0.1",
-            "-log-level=err",
-            "-http-port=18500",
-        ]);
-        command.args([
-            "-server-port=18300",
-            "-serf-lan-port=18301",
-            "-serf-wan-port=-1",
-        ]);
-        command.args(["-dns-port=-1", "-grpc-port=-1"]);
-        self.spawn(&mut command, "consul")
-    }
-
     fn node(&self) -> Fallible<Owned> {
-        let mut command = pinned(SERVER_CORE, Path::new(env!("CARGO_BIN_EXE_sluice")));
-        command
-            .env("CONSUL_HTTP_ADDR", CONSUL)
-            .current_dir(&self.folder);
+        let mut command = self.stage.program("sluice", SERVER_CORE);
         command.args([
             "node",
             "--name",
@@ -110,40 +74,12 @@ impl Bench {
             NODE,
             "--bench-baseline",
         ]);
-        self.spawn(&mut command, "node")
-    }
-
-    fn spawn(&self, command: &mut Command, name: &str) -> Fallible<Owned> {
-        command.stdin(Stdio::null());
-        command.stdout(File::create(self.folder.join(format!("{name}.out")))?);
-        command.stderr(File::create(self.folder.join(format!("{name}.err")))?);
-        Ok(Owned(command.spawn()?))
-    }
-
-    fn wait_for_leader(&self) -> Fallible<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let mut status = Command::new(env!("CARGO_BIN_EXE_sluice"));
-            let output = status
-                .arg("status")
-                .env("CONSUL_HTTP_ADDR", CONSUL)
-                .output()?;
-            if output.status.success() {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.folder.join("node.err"))?;
-                let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-                return Err(format!("no leader within 30 s: {shown}\n{log}").into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        self.stage.spawn(&mut command, "node")
     }
 
     /// One run of the load generator.
     fn load(&self, path: &str, arguments: &[&str]) -> Fallible<Value> {
-        let producer = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name("sluice-producer");
-        let mut command = pinned(CLIENT_CORE, &producer);
+        let mut command = self.stage.program("sluice-producer", CLIENT_CORE);
         command.args([
             "bench",
             "--json",
@@ -161,7 +97,7 @@ impl Bench {
         // What was written so far is of no use, and disks are finite.
         File::options()
             .write(true)
-            .open(self.folder.join("node.out"))?
+            .open(self.stage.folder.join("node.out"))?
             .set_len(0)?;
         Ok(report)
     }
@@ -200,7 +136,7 @@ impl Bench {
         for _ in 0..self.pairs {
             let report = self.load("/api/v1/logs", &arguments)?;
             ours.push(
-                report["messages_per_second"]
+                report.get("messages_per_second").ok_or("the report lacks a figure")?
                     .as_f64()
                     .ok_or("the report lacks a figure")?,
             );
@@ -226,7 +162,7 @@ impl Bench {
             block.extend(line);
             lines += 1;
         }
-        let mut file = File::create(self.folder.join("plain"))?;
+        let mut file = File::create(self.stage.folder.join("plain"))?;
         let (started, mut rounds) = (Instant::now(), 0_u64);
         while started.elapsed() < Duration::from_secs(1) {
             for _ in 0..100 {
@@ -238,13 +174,7 @@ impl Bench {
     }
 }
 
-fn pinned(core: &str, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(program);
-    command
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(values: Vec<f64>) -> f64 {
+    let [_, median, _] = spread(values);
+    median
 }

@@ -36,7 +36,9 @@ impl Stage {
     pub(crate) fn program(&self, name: &str, core: Option<&str>) -> Command {
         let path = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name(name);
         let mut command = pinned(core, &path);
-        command.env("CONSUL_HTTP_ADDR", self.consul_address()).current_dir(&self.folder);
+        command
+            .env("CONSUL_HTTP_ADDR", self.consul_address())
+            .current_dir(&self.folder);
         command
     }
 
@@ -45,8 +47,14 @@ impl Stage {
         let port = self.consul_port;
         let mut command = pinned(core, Path::new(&program));
         command.args(["agent", "-dev", "-bind=127.0.0.1", "-log-level=err"]);
-        command.args([format!("-http-port={port}"), format!("-server-port={}", port + 1)]);
-        command.args([format!("-serf-lan-port={}", port + 2), "-serf-wan-port=-1".to_owned()]);
+        command.args([
+            format!("-http-port={port}"),
+            format!("-server-port={}", port + 1),
+        ]);
+        command.args([
+            format!("-serf-lan-port={}", port + 2),
+            "-serf-wan-port=-1".to_owned(),
+        ]);
         command.args(["-dns-port=-1", "-grpc-port=-1"]);
         self.spawn(&mut command, "consul")
     }
@@ -54,9 +62,15 @@ impl Stage {
     /// Starts a process whose output is appended to files of its name.
     pub(crate) fn spawn(&self, command: &mut Command, name: &str) -> Fallible<Owned> {
         let append = |kind: &str| {
-            File::options().create(true).append(true).open(self.folder.join(format!("{name}.{kind}")))
+            File::options()
+                .create(true)
+                .append(true)
+                .open(self.folder.join(format!("{name}.{kind}")))
         };
-        command.stdin(Stdio::null()).stdout(append("out")?).stderr(append("err")?);
+        command
+            .stdin(Stdio::null())
+            .stdout(append("out")?)
+            .stderr(append("err")?);
         Ok(Owned(command.spawn()?))
     }
 
@@ -64,12 +78,17 @@ impl Stage {
     pub(crate) fn settled(&self, nodes: usize) -> Fallible<serde_json::Value> {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
-            let output = self.program("sluice", None).args(["status", "--json"]).output()?;
+            let output = self
+                .program("sluice", None)
+                .args(["status", "--json"])
+                .output()?;
             let status: serde_json::Value =
                 serde_json::from_slice(&output.stdout).unwrap_or_default();
             let rows = status.get("nodes").and_then(|nodes| nodes.as_array());
             let answering = rows.map_or(0, |rows| {
-                rows.iter().filter(|row| row.get("status").is_some()).count()
+                rows.iter()
+                    .filter(|row| row.get("status").is_some())
+                    .count()
             });
             if output.status.success() && answering == nodes {
                 return Ok(status);
@@ -108,5 +127,9 @@ pub(crate) fn is_wanted() -> bool {
 pub(crate) fn spread(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-    [at(0), at(values.len() / 2), at(values.len().saturating_sub(1))]
+    [
+        at(0),
+        at(values.len() / 2),
+        at(values.len().saturating_sub(1)),
+    ]
 }
