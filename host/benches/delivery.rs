@@ -136,7 +136,9 @@ impl Bench {
         for _ in 0..self.pairs {
             let report = self.load("/api/v1/logs", &arguments)?;
             ours.push(
-                report.get("messages_per_second").ok_or("the report lacks a figure")?
+                report
+                    .get("messages_per_second")
+                    .ok_or("the report lacks a figure")?
                     .as_f64()
                     .ok_or("the report lacks a figure")?,
             );

@@ -232,6 +232,7 @@ impl Node {
             limits: config.queue,
             metrics: Arc::clone(&metrics),
             trace,
+            peers: controls.peers.clone(),
         };
         let ingest = Ingest {
             door: door.clone(),

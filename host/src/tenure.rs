@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Order, Role};
 use crate::delivery::{AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, QueueLimits};
-use crate::ingest::Door;
+use crate::ingest::{Door, Peers};
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::observe::{ActivePlugin, PluginState, PluginStatus};
@@ -21,6 +21,8 @@ const OPENING: Duration = Duration::from_secs(5);
 /// How long a node leaves the lock to others after its sink failed, or after
 /// it was fenced.
 const STAY_OUT: Duration = Duration::from_secs(30);
+/// The same where there is no other node.
+const ALONE: Duration = Duration::from_secs(1);
 /// The time for a sink's `close` when the tenure is over.
 const CLOSING: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -49,6 +51,8 @@ pub struct Tenures {
     pub metrics: Arc<Metrics>,
     /// Audits acknowledgements.
     pub trace: Option<Arc<AckTrace>>,
+    /// The nodes of the cluster.
+    pub peers: Peers,
 }
 
 impl Tenures {
@@ -200,11 +204,16 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
+        let stay_out = if self.peers.borrow().len() > 1 {
+            STAY_OUT
+        } else {
+            ALONE
+        };
         if self
             .orders
             .send(Order::StepDown {
                 epoch: lease.epoch(),
-                stay_out: STAY_OUT,
+                stay_out,
             })
             .await
             .is_err()

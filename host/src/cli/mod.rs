@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod config_file;
+mod log;
 mod node;
 mod status;
 mod units;

@@ -1,17 +1,16 @@
 //! `sluice node`.
 
-use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::log::{self, LogFormat};
 use super::units;
 use crate::consul;
 use crate::delivery::QueueLimits;
@@ -36,12 +35,6 @@ CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets
 /// make every fail-over as slow.
 const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(200)..=Duration::from_secs(60);
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct NodeArgs {
@@ -175,6 +168,8 @@ enum SettingError {
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
     HostName(String),
+    #[error("start the log")]
+    Log(#[source] std::io::Error),
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
 }
@@ -227,7 +222,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 /// Runs a node until a signal ends it.
 pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
-    start_log(args.log_format);
+    let _log = log::start(args.log_format).map_err(SettingError::Log)?;
     let config = args.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -274,25 +269,6 @@ async fn until_signal() {
         tracing::error!("a second signal: ending at once");
         std::process::exit(130);
     });
-}
-
-fn start_log(format: Option<LogFormat>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let is_terminal = std::io::stderr().is_terminal();
-    let default = if is_terminal {
-        LogFormat::Text
-    } else {
-        LogFormat::Json
-    };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(is_terminal)
-        .with_target(false);
-    match format.unwrap_or(default) {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
 }
 
 impl NodeArgs {

@@ -235,7 +235,8 @@ impl Campaign {
         }
         // While we do not lead, a lock in our name is of an earlier tenure, or
         // of one that is about to begin: nobody to send clients to.
-        let leader = leader.filter(|leader| leader.node != self.place.service.node);
+        let is_own = held.is_some_and(|key| key.value == self.place.value);
+        let leader = leader.filter(|leader| !is_own && leader.node != self.place.service.node);
         if self.lease.is_none() && leader != self.leader {
             match &leader {
                 Some(leader) => {
@@ -385,9 +386,12 @@ impl Place {
             }
             Ok(TxnOutcome::RolledBack(errors)) => {
                 tracing::debug!(?errors, "did not get the lock");
-                let invalid = errors.iter().any(|error| error.contains("invalid session"));
-                if invalid {
+                let say = |what: &str| errors.iter().any(|error| error.contains(what));
+                if say("invalid session") {
                     Taken::InvalidSession
+                } else if say("Permission denied") {
+                    tracing::error!(?errors, "Consul's ACL does not let this node take the lock");
+                    Taken::Denied
                 } else {
                     Taken::Lost
                 }
@@ -471,6 +475,8 @@ fn epoch(entry: Option<&Entry>) -> Epoch {
     let value = std::str::from_utf8(&entry.value)
         .ok()
         .and_then(|text| text.trim().parse().ok());
+    // Nobody counts that far: it was written by hand, and is counted over.
+    let value = value.filter(|value: &u64| *value < u64::MAX / 2);
     Epoch {
         value: value.unwrap_or_default(),
         modify_index: entry.modify_index,

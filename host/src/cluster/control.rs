@@ -115,7 +115,8 @@ pub struct Control {
     orders: mpsc::Sender<Order>,
     /// What others read.
     pub controls: Controls,
-    ended: oneshot::Receiver<()>,
+    /// Taken once it has ended.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 /// What the control side publishes.
@@ -191,7 +192,7 @@ impl Control {
             thread,
             orders,
             controls,
-            ended,
+            ended: Some(ended),
         })
     }
 
@@ -210,8 +211,11 @@ impl Control {
 
     /// Waits until the thread has ended; it should not before it is told to.
     pub async fn ended(&mut self) {
-        // Nothing is ever sent: it ends when the other half is dropped.
-        _ = (&mut self.ended).await;
+        if let Some(ended) = &mut self.ended {
+            // Nothing is ever sent: it ends when the other half is dropped.
+            _ = ended.await;
+            self.ended = None;
+        }
     }
 
     /// Lets go of the lock, the sessions and the registration.

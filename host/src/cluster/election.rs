@@ -28,6 +28,7 @@ const RENEWAL: Duration = Duration::from_millis(2500);
 /// Waits after something went wrong.
 const SOON: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(250);
+const DENIED: Duration = Duration::from_secs(5);
 /// No lease is longer; flags that say so were not written by a node.
 pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
@@ -67,6 +68,8 @@ pub(super) enum Taken {
     Lost,
     /// Our session does not exist.
     InvalidSession,
+    /// The ACL does not allow it.
+    Denied,
     /// No answer: it may be ours.
     Unknown,
 }
@@ -548,6 +551,7 @@ impl Election {
             }
             Taken::Lost => self.not_before = self.not_before.max(now + SOON),
             Taken::InvalidSession => self.session_is_gone(now, "the session is gone"),
+            Taken::Denied => self.not_before = self.not_before.max(now + DENIED),
             Taken::Unknown => self.not_before = self.not_before.max(now + self.retry()),
         }
     }
@@ -589,8 +593,17 @@ impl Election {
         }
         self.role = Role::Follower(Campaign::Idle);
         // The watch may not show it at once.
-        self.release_not_before = now + if done { RETRY * 4 } else { RETRY };
+        self.release_not_before = now + RETRY * 4;
         self.not_before = self.not_before.max(now + SOON);
+        if let Session::Held { id, .. } = &self.session
+            && !done
+        {
+            // It may still be on its way, and names only the session: under
+            // the same one it could free a lock that is won later.
+            let session = id.clone();
+            self.commands.push(Command::Destroy { session });
+            self.session = Session::Destroying;
+        }
     }
 
     /// Whether the read shows the very acquisition of this tenure.
@@ -648,9 +661,11 @@ impl Election {
         self.advance_session(now);
         if !self.watching.open && !self.stopping && now >= self.watching.retry {
             self.watching.open = true;
-            self.commands.push(Command::Watch {
-                index: self.watching.lock.index,
-            });
+            // After a read without an answer nothing is waited for: the index
+            // may be of a state that Consul lost, or the change already there.
+            let known = self.watching.known;
+            let index = if known { self.watching.lock.index } else { 0 };
+            self.commands.push(Command::Watch { index });
         }
         match &mut self.role {
             Role::Leader(tenure) => {

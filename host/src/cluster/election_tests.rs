@@ -383,3 +383,33 @@ fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
     };
     assert_eq!(election.handle(at(200), order), []);
 }
+
+#[test]
+fn after_a_release_without_an_answer_the_session_is_not_used_again() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::ZERO,
+    };
+    election.handle(at(200), order);
+    let commands = election.handle(at(2200), Event::Released { done: false });
+    assert_eq!(
+        commands.first(),
+        Some(&Command::Destroy {
+            session: "s".to_owned()
+        })
+    );
+    assert!(!election.has_session());
+}
+
+#[test]
+fn after_a_watch_without_an_answer_nothing_is_waited_for() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), Event::Looked(None));
+    election.handle(at(2), Event::Watched(None));
+    let commands = election.handle(at(1000), Event::Tick);
+    assert!(
+        commands.contains(&Command::Watch { index: 0 }),
+        "{commands:?}"
+    );
+}

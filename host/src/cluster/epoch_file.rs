@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
@@ -22,7 +23,9 @@ pub struct EpochFileError {
 #[derive(Debug)]
 pub struct EpochFile {
     file: PathBuf,
-    highest: Mutex<u64>,
+    highest: AtomicU64,
+    /// Held while the file is written; who only reads does not wait for it.
+    writing: Mutex<()>,
 }
 
 impl EpochFile {
@@ -43,7 +46,8 @@ impl EpochFile {
         match highest {
             Ok(highest) => Ok(Self {
                 file,
-                highest: Mutex::new(highest),
+                highest: AtomicU64::new(highest),
+                writing: Mutex::new(()),
             }),
             Err(cause) => Err(EpochFileError {
                 act: "read the highest epoch from",
@@ -56,7 +60,7 @@ impl EpochFile {
     /// The highest epoch.
     #[must_use]
     pub fn highest(&self) -> u64 {
-        *self.highest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.highest.load(Ordering::Acquire)
     }
 
     /// Remembers an epoch, on disk before it returns; a lower one is nothing
@@ -65,8 +69,8 @@ impl EpochFile {
     /// # Errors
     /// It can not be written.
     pub fn raise(&self, epoch: u64) -> Result<(), EpochFileError> {
-        let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
-        if epoch <= *highest {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if epoch <= self.highest() {
             return Ok(());
         }
         let error = |act| {
@@ -84,7 +88,7 @@ impl EpochFile {
                 .and_then(|folder| folder.sync_all())
                 .map_err(error("sync"))?;
         }
-        *highest = epoch;
+        self.highest.store(epoch, Ordering::Release);
         Ok(())
     }
 }

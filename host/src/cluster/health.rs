@@ -21,7 +21,7 @@ use crate::clock::BootTime;
 /// second when it has nothing to do.
 const STILL: Duration = Duration::from_secs(2);
 /// The time for the head of a request.
-const HEAD: Duration = Duration::from_secs(5);
+const HEAD: Duration = Duration::from_secs(1);
 /// Connections that are served at once; an agent needs one.
 const CONNECTIONS: usize = 32;
 
@@ -47,8 +47,8 @@ pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
     loop {
         while connections.try_join_next().is_some() {}
         if connections.len() >= CONNECTIONS {
-            connections.join_next().await;
-            continue;
+            // Whoever holds them all must not keep the agent out.
+            connections.abort_all();
         }
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -64,6 +64,7 @@ pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
+                .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = served.await {
                 tracing::debug!(%error, "a health check ended with an error");

@@ -241,6 +241,7 @@ pub(super) async fn watch_peers(place: Arc<Place>, peers: watch::Sender<Arc<Hash
                 });
             }
             Err(error) => {
+                index = 0;
                 tracing::debug!(error = chain(&error), "could not list the nodes");
                 tokio::time::sleep(RETRY).await;
             }

@@ -114,9 +114,6 @@ impl Dispatcher {
     /// still waits in the queue is the caller's to tell.
     pub async fn run(&mut self) -> Ended {
         loop {
-            if self.lease.valid().await.is_none() {
-                return Ended::Revoked;
-            }
             let more = tokio::select! {
                 biased;
                 more = self.queue.filled() => more,
@@ -124,6 +121,9 @@ impl Dispatcher {
             };
             if !more {
                 return Ended::Drained;
+            }
+            if self.lease.valid().await.is_none() {
+                return Ended::Revoked;
             }
             self.queue.gather().await;
             // What is taken counts as offered, so the lease is asked first.

@@ -116,6 +116,7 @@ impl Instance {
 
     /// Starts the clock of a call.
     fn arm(&mut self) {
+        self.stdout.begin();
         self.store.data_mut().deadline = Instant::now() + self.limits.call;
         self.store.set_epoch_deadline(1);
     }

@@ -29,6 +29,8 @@ const CAPACITY: usize = 1 << 20;
 /// The most that the thread takes at once, so that what a dropped instance
 /// left behind can still be taken back.
 const SLICE: usize = 64 << 10;
+/// Stands for the writer of a line that an error broke off.
+const NOBODY: u64 = u64::MAX;
 /// A write from a guest's call that takes longer leaves the next ones to the
 /// thread for a while: the disk behind the file has become slow.
 const SLOW: Duration = Duration::from_millis(2);
@@ -214,7 +216,13 @@ impl Shared {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.busy = false;
-        state.unfinished = carried.unfinished;
+        // What comes after an error begins anew, whoever writes it.
+        let broke_off = carried.result.is_err() && carried.unfinished.is_some();
+        state.unfinished = if broke_off {
+            Some(NOBODY)
+        } else {
+            carried.unfinished
+        };
         note(state);
         state.buffered -= carried.written;
         let left = chunk.bytes.len() - carried.written;
@@ -255,6 +263,13 @@ struct Handle {
 }
 
 impl InstanceStdout {
+    /// Forgets the error of an earlier call.
+    pub(super) fn begin(&self) {
+        if let Some(account) = self.0.shared.lock().instances.get_mut(&self.0.id) {
+            account.error = None;
+        }
+    }
+
     /// Waits until all that the instance wrote has reached the descriptor.
     pub(super) async fn flushed(&self) -> io::Result<()> {
         loop {
@@ -314,6 +329,7 @@ impl StdoutStream for InstanceStdout {
         Box::new(Stream {
             stdout: self.clone(),
             flushing: false,
+            permit: 0,
         })
     }
 }
@@ -323,6 +339,8 @@ struct Stream {
     stdout: InstanceStdout,
     /// A flush was asked for: no permit before it is done.
     flushing: bool,
+    /// What the guest may still write, by the last [`OutputStream::check_write`].
+    permit: usize,
 }
 
 impl OutputStream for Stream {
@@ -330,6 +348,14 @@ impl OutputStream for Stream {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.permit = match self.permit.checked_sub(bytes.len()) {
+            Some(rest) => rest,
+            None => {
+                return Err(StreamError::trap(
+                    "wrote more to stdout than it was permitted",
+                ));
+            }
+        };
         let Handle { shared, id } = &*self.stdout.0;
         shared.push(Chunk {
             instance: *id,
@@ -351,7 +377,8 @@ impl OutputStream for Stream {
         let Some(account) = state.instances.get_mut(id) else {
             return Err(StreamError::Closed);
         };
-        if let Some(kind) = account.error.take() {
+        // The call that wrote it fails, whether its guest heeds this or not.
+        if let Some(kind) = account.error {
             self.flushing = false;
             return Err(StreamError::LastOperationFailed(
                 io::Error::from(kind).into(),
@@ -361,6 +388,7 @@ impl OutputStream for Stream {
             return Ok(0);
         }
         self.flushing = false;
+        self.permit = free;
         Ok(free)
     }
 }
