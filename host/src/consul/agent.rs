@@ -88,16 +88,21 @@ impl Client {
         Ok(())
     }
 
-    /// Forgets a service.
+    /// Forgets a service; one that is not known is forgotten already.
     ///
     /// # Errors
     /// No usable answer.
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v1/agent/service/deregister/{id}");
-        self.call(Method::PUT, &path, CALL)
+        match self
+            .call(Method::PUT, &path, CALL)
             .send(&[StatusCode::NOT_FOUND])
-            .await?;
-        Ok(())
+            .await
+        {
+            // 500 in Consul 1.8 with ACLs, 404 later.
+            Err(error) if !error.is_unknown_service() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The labels of a service of this agent; `None` if there is none.

@@ -71,6 +71,12 @@ impl Error {
         self.says("critical state") || self.says("Missing check")
     }
 
+    /// Whether the agent knows no such service.
+    #[must_use]
+    pub fn is_unknown_service(&self) -> bool {
+        self.says("Unknown service")
+    }
+
     fn says(&self, words: &str) -> bool {
         matches!(self, Self::Status { text, .. } if text.contains(words))
     }

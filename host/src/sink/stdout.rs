@@ -606,6 +606,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_guest_that_writes_more_than_it_may_is_stopped() {
+        let (stdout, _reader) = stdout();
+        let one = stdout.for_instance();
+        let mut stream = one.p2_stream();
+        let unasked = stream.write(Bytes::from_static(b"x"));
+        assert!(matches!(unasked, Err(StreamError::Trap(_))), "{unasked:?}");
+        let permit = stream.check_write().unwrap();
+        let beyond = stream.write(vec![b'x'; permit + 1].into());
+        assert!(matches!(beyond, Err(StreamError::Trap(_))), "{beyond:?}");
+    }
+
+    #[tokio::test]
+    async fn an_error_fails_the_call_that_wrote_even_if_its_guest_goes_on() {
+        let (stdout, reader) = stdout();
+        drop(reader);
+        let one = stdout.for_instance();
+        let mut stream = one.p2_stream();
+        put(&mut stream, b"lost\n").await;
+        stream.ready().await;
+        assert!(stream.check_write().is_err());
+        assert!(one.flushed().await.is_err());
+        one.begin();
+        assert!(one.flushed().await.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_closed_reader_is_an_error_and_not_the_end() {
         let (stdout, reader) = stdout();
         drop(reader);

@@ -232,7 +232,7 @@ async fn a_lock_that_is_deleted_or_overwritten_by_hand_ends_the_tenure() {
     for epoch in 2..4 {
         match epoch {
             2 => cluster.consul.delete("kv/sluice/leader").await,
-            _ => cluster.consul.put("kv/sluice/leader", "someone else").await,
+            _ => drop(cluster.consul.put("kv/sluice/leader", "someone else").await),
         }
         eventually("a node leads under the next epoch", SOON, || async {
             let leader = cluster.leader().await;

@@ -13,3 +13,4 @@ mod election;
 mod http;
 mod sink;
 mod support;
+mod tls;

@@ -14,11 +14,13 @@ use super::{Process, SOON, eventually, http};
 pub(crate) struct Consul {
     pub(crate) address: String,
     http: reqwest::Client,
-    ports: [u16; 3],
+    ports: [u16; 4],
     /// Keeps its state over a restart.
     durable: bool,
     folder: TempDir,
     process: Option<Process>,
+    /// Certificate and key.
+    guard: Option<(String, String)>,
 }
 
 impl Consul {
@@ -33,7 +35,7 @@ impl Consul {
     }
 
     async fn with_state(durable: bool) -> Self {
-        let ports = [free_port(), free_port(), free_port()];
+        let ports = [free_port(), free_port(), free_port(), free_port()];
         let mut consul = Self {
             address: format!("127.0.0.1:{}", ports[0]),
             http: http(),
@@ -41,15 +43,40 @@ impl Consul {
             durable,
             folder: tempfile::tempdir().unwrap(),
             process: None,
+            guard: None,
         };
         consul.restart().await;
         consul
     }
 
+    /// A dev agent that serves HTTPS too, and denies what no token allows.
+    pub(crate) async fn guarded(certificate: &str, key: &str) -> Self {
+        let mut consul = Self::start().await;
+        consul.guard = Some((certificate.to_owned(), key.to_owned()));
+        consul.restart().await;
+        consul
+    }
+
+    /// A token with what a node needs, and no more.
+    pub(crate) async fn least_token(&self) -> String {
+        let rules = r#"key_prefix "sluice/" { policy = "write" } session "agent" { policy = "write" }
+            service "sluice" { policy = "write" } node_prefix "" { policy = "read" }"#;
+        let policy = serde_json::json!({ "Name": "node", "Rules": rules }).to_string();
+        self.put("acl/policy", &policy).await;
+        let token = serde_json::json!({ "Policies": [{ "Name": "node" }] }).to_string();
+        let made = self.put("acl/token", &token).await;
+        let made: Value = serde_json::from_str(&made).unwrap();
+        made["SecretID"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn https_port(&self) -> u16 {
+        self.ports[3]
+    }
+
     /// Starts it on the same ports as before.
     pub(crate) async fn restart(&mut self) {
         self.stop();
-        let [http, server, serf] = self.ports;
+        let [http, server, serf, https] = self.ports;
         let mut command = Command::new(program());
         command.arg("agent");
         if self.durable {
@@ -77,6 +104,16 @@ impl Consul {
                 "-serf-wan-port=-1".to_owned(),
             ])
             .args(["-dns-port=-1", "-grpc-port=-1"]);
+        if let Some((certificate, key)) = &self.guard {
+            command.arg(format!("-https-port={https}"));
+            command.args(["-hcl", &format!("cert_file = \"{certificate}\"")]);
+            command.args(["-hcl", &format!("key_file = \"{key}\"")]);
+            let acl = format!(
+                "acl {{ enabled = true, default_policy = \"deny\", \
+                 tokens {{ master = \"{MASTER}\", agent = \"{MASTER}\" }} }}"
+            );
+            command.args(["-hcl", &acl]);
+        }
         self.process = Some(Process::start("consul", self.folder.path(), &mut command));
         eventually("Consul has a leader", SOON, || async {
             let leader = self.get("status/leader").await?;
@@ -108,6 +145,7 @@ impl Consul {
         let answer = self
             .http
             .get(url)
+            .header("x-consul-token", MASTER)
             .send()
             .await
             .map_err(|error| error.to_string())?;
@@ -122,11 +160,12 @@ impl Consul {
         }
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &str) {
+    pub(crate) async fn put(&self, path: &str, body: &str) -> String {
         let url = format!("http://{}/v1/{path}", self.address);
         let answer = self
             .http
             .put(url)
+            .header("x-consul-token", MASTER)
             .body(body.to_owned())
             .send()
             .await
@@ -136,6 +175,7 @@ impl Consul {
             "PUT {path}: {}",
             answer.status()
         );
+        answer.text().await.unwrap()
     }
 
     pub(crate) async fn delete(&self, path: &str) {
@@ -172,6 +212,9 @@ impl Consul {
 fn program() -> PathBuf {
     std::env::var_os("CONSUL").map_or("consul".into(), PathBuf::from)
 }
+
+/// The token that may do everything, where tokens are asked for.
+const MASTER: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A port below the range from which the system takes ports for connections.
 fn free_port() -> u16 {
