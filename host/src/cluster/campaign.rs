@@ -7,10 +7,11 @@ use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::control::{Order, Role, View};
-use super::election::{Command, Election, Epoch, Event, Key, Lock, Settings, Taken};
+use super::election::Election;
 use super::epoch_file::EpochFile;
 use super::health::Heartbeat;
 use super::membership::Service;
+use super::question::{Command, Epoch, Event, Key, Lock, Settings, Taken};
 use crate::clock::BootTime;
 use crate::consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,

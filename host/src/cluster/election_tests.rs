@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::question::Key;
 
 const LEASE: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {

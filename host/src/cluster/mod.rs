@@ -8,6 +8,7 @@ mod election;
 mod epoch_file;
 mod health;
 mod membership;
+mod question;
 
 pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, View};
 pub use epoch_file::{EpochFile, EpochFileError};

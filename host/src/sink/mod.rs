@@ -5,6 +5,7 @@
 //! a memory limit, and an instance that broke is dropped, never used again.
 
 mod bindings;
+mod descriptor;
 mod engine;
 mod guest;
 mod instance;

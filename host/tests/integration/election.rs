@@ -154,15 +154,12 @@ async fn consul_away_with_its_state_kept_is_survived() {
     let (status, _) = cluster.node(leader).log("Message: 1").await;
     assert_eq!(status, 200);
     cluster.consul.stop();
-    eventually("the leader is suspended", SOON, || async {
-        let status = cluster.node(leader).status().await?;
-        if status["role"] == "suspended" {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
-    })
-    .await;
+    cluster
+        .node(leader)
+        .until("the leader is suspended", |status| {
+            status["role"] == "suspended"
+        })
+        .await;
     let (status, body) = cluster.node(leader).log("Message: 2").await;
     assert_eq!(status, 503, "{body}");
     cluster.consul.restart().await;
@@ -253,15 +250,8 @@ async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
     let node = cluster.node(0);
     assert_eq!(node.log("Message: 1").await.0, 200);
     cluster.consul.signal(Signal::STOP);
-    eventually("the lease runs out", SOON, || async {
-        let status = node.status().await?;
-        if status["role"] == "suspended" {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
-    })
-    .await;
+    node.until("the lease runs out", |status| status["role"] == "suspended")
+        .await;
     let (status, body) = node.log("Message: 2").await;
     assert_eq!(status, 503, "{body}");
     cluster.consul.signal(Signal::CONT);
@@ -285,24 +275,12 @@ async fn requests_that_wait_through_a_short_outage_are_acknowledged_after_it() {
     let cluster = Cluster::start(1, &["--request-timeout", "20s"]).await;
     let node = cluster.node(0);
     cluster.consul.signal(Signal::STOP);
-    eventually("the lease runs out", SOON, || async {
-        let status = node.status().await?;
-        if status["role"] == "suspended" {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
-    })
-    .await;
+    node.until("the lease runs out", |status| status["role"] == "suspended")
+        .await;
     let waiting = node.log("Message: 1");
     let resume = async {
-        eventually("the message waits", SOON, || async {
-            let status = node.status().await?;
-            if status["queue"]["records"] == 1 {
-                Ok(())
-            } else {
-                Err(status.to_string())
-            }
+        node.until("the message waits", |status| {
+            status["queue"]["records"] == 1
         })
         .await;
         cluster.consul.signal(Signal::CONT);
@@ -373,15 +351,9 @@ async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     assert_eq!(node.log("Message: 1").await.0, 200);
     node.process.signal(Signal::STOP);
     let other = cluster.node(1 - leader);
-    eventually("the other node leads", SOON, || async {
-        let status = other.status().await?;
-        if status["role"] == "leader" {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
-    })
-    .await;
+    other
+        .until("the other node leads", |status| status["role"] == "leader")
+        .await;
     assert_eq!(other.log("Message: 2").await.0, 200);
     node.process.signal(Signal::CONT);
     let (status, body) = node.log("Message: 3").await;

@@ -266,13 +266,8 @@ async fn a_full_queue_and_an_unconfirmed_message() {
     cluster.leader().await;
     let node = cluster.node(0);
     let filling = async {
-        eventually("the queue is full", SOON, || async {
-            let status = node.status().await?;
-            if status["queue"]["records"] == 2 {
-                Ok(())
-            } else {
-                Err(status.to_string())
-            }
+        node.until("the queue is full", |status| {
+            status["queue"]["records"] == 2
         })
         .await;
         let answer = cluster
@@ -427,15 +422,10 @@ async fn a_configuration_file_stands_below_variables_and_flags() {
             .extend(variable.map(|v| ("SLUICE_MAX_BODY".to_owned(), v.to_owned())));
         options.arguments.extend(flag.map(str::to_owned));
         let place = cluster.add_to(name, name, options).await;
-        eventually("the node leads", SOON, || async {
-            let status = cluster.node(place).status().await?;
-            if status["role"] == "leader" {
-                Ok(())
-            } else {
-                Err(status.to_string())
-            }
-        })
-        .await;
+        cluster
+            .node(place)
+            .until("the node leads", |status| status["role"] == "leader")
+            .await;
         let (status, body) = cluster.node(place).log("fifteen bytes !").await;
         assert_eq!(status, expected, "{name}: {body}");
     }

@@ -53,15 +53,8 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
     let node = cluster.node(0);
     let spinning = node.log("spin");
     let watching = async {
-        eventually("the sink is busy", SOON, || async {
-            let status = node.status().await?;
-            if status["queue"]["records"] == 1 {
-                Ok(())
-            } else {
-                Err(status.to_string())
-            }
-        })
-        .await;
+        node.until("the sink is busy", |status| status["queue"]["records"] == 1)
+            .await;
         for path in ["/healthz", "/readyz", "/metrics"] {
             let answer = cluster.http.get(node.url(path)).send().await.unwrap();
             assert_eq!(answer.status(), 200, "{path}");
@@ -143,15 +136,8 @@ async fn a_fenced_leader_steps_down() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
     assert_eq!(node.log("fence").await.0, 504);
-    eventually("the node follows", SOON, || async {
-        let status = node.status().await?;
-        if status["role"] == "follower" {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
-    })
-    .await;
+    node.until("the node follows", |status| status["role"] == "follower")
+        .await;
     node.logged("epoch 99 was seen").await;
 }
 

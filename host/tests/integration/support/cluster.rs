@@ -220,6 +220,19 @@ impl Node {
         serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
     }
 
+    /// Waits until the status is as wanted.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        eventually(what, SOON, || async {
+            let status = self.status().await?;
+            if is_so(&status) {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
+        })
+        .await;
+    }
+
     /// `POST /api/v1/log`: the status and the body of the answer.
     pub(crate) async fn log(&self, text: &str) -> (u16, String) {
         self.post("/api/v1/log", "text/plain", text.to_owned())

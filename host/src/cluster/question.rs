@@ -1,0 +1,172 @@
+//! The words between the election and whoever carries out its commands: what
+//! happened, and what to do.
+
+use std::time::Duration;
+
+use crate::clock::BootTime;
+
+/// `Flags` of a lock that was released after its holder had stopped.
+pub(super) const CLEAN: u64 = 1;
+/// No lease is longer; flags that say so were not written by a node.
+pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
+/// The lock as a read showed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lock {
+    /// The index of the read, to wait beyond.
+    pub(super) index: u64,
+    pub(super) key: Option<Key>,
+}
+
+/// The lock's key, if it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) modify_index: u64,
+    pub(super) session: Option<String>,
+    pub(super) flags: u64,
+    pub(super) value: Vec<u8>,
+}
+
+impl Lock {
+    pub(super) fn holder(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| key.session.as_deref())
+    }
+
+    pub(super) fn is_held_by(&self, session: &str) -> bool {
+        self.holder() == Some(session)
+    }
+}
+
+/// How an attempt to take the lock ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is ours, as of this index.
+    Won { modify_index: u64 },
+    /// Something else came first.
+    Lost,
+    /// Our session does not exist.
+    InvalidSession,
+    /// The ACL does not allow it.
+    Denied,
+    /// No answer: it may be ours.
+    Unknown,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A session was made, or could not be.
+    Session(Option<String>),
+    /// The session was renewed (`Some(true)`), is gone (`Some(false)`), or
+    /// there was no answer.
+    Renewed {
+        session: String,
+        exists: Option<bool>,
+    },
+    /// A blocking read of the lock ended; `None` without an answer.
+    Watched(Option<Lock>),
+    /// Consistent reads of the lock and the epoch; `None` without an answer.
+    Looked(Option<(Lock, Epoch)>),
+    /// The transaction that takes the lock ended. `sent` is from before.
+    Took { sent: BootTime, taken: Taken },
+    /// A proof ended. `sent` is from before its question; `None` without an
+    /// answer.
+    Proved {
+        epoch: u64,
+        sent: BootTime,
+        lock: Option<Lock>,
+    },
+    /// The lock was given back, or there was no answer.
+    Released { done: bool },
+    /// The session was ended, or there was no answer.
+    Destroyed,
+    /// Another epoch became known.
+    EpochSeen(u64),
+    /// This node can or can not lead.
+    Able(bool),
+    /// Let go of the lock, if it was taken under this epoch, and leave it to
+    /// others for so long.
+    StepDown { epoch: u64, stay_out: Duration },
+    /// Let go of everything.
+    Shutdown,
+    /// Nothing; it may be time for something.
+    Tick,
+}
+
+/// The epoch's key as a read showed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch {
+    /// 0 if there is none.
+    pub(super) value: u64,
+    /// 0 if there is none.
+    pub(super) modify_index: u64,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    CreateSession,
+    Renew {
+        session: String,
+    },
+    Destroy {
+        session: String,
+    },
+    /// Read the lock once it changes beyond this index.
+    Watch {
+        index: u64,
+    },
+    /// Read the lock and the epoch, consistently.
+    Look,
+    /// Take the lock if nothing changed since `expected` (`None`: absent),
+    /// writing the epoch in the same transaction. The epoch must be on disk
+    /// before the answer is told.
+    Take {
+        session: String,
+        expected: Option<u64>,
+        epoch: u64,
+        epoch_index: u64,
+        flags: u64,
+    },
+    /// Read the lock, consistently.
+    Prove {
+        epoch: u64,
+    },
+    /// Give the lock back with these flags.
+    Release {
+        session: String,
+        flags: u64,
+    },
+    /// This node leads; effects are allowed in this span of the clock.
+    Lead {
+        epoch: u64,
+        from: BootTime,
+        until: BootTime,
+    },
+    /// The lease holds until then.
+    Extend {
+        until: BootTime,
+    },
+    /// The lease is over, at once and for good.
+    Lose {
+        reason: &'static str,
+    },
+    /// What is known of the lock has changed.
+    Show(Lock),
+    /// Consul's epoch was behind what this node knows.
+    EpochWasBehind {
+        consul: u64,
+        known: u64,
+    },
+    /// Everything was let go of.
+    Finished,
+}
+
+/// What does not change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// How long a proof is good for.
+    pub(super) lease: Duration,
+    /// Added to this node's waits, so that nodes do not try in step.
+    pub(super) jitter: Duration,
+}

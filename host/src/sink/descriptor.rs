@@ -1,0 +1,136 @@
+//! A file descriptor, and how to write lines to it with or without waiting.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags};
+
+/// Bytes of one instance on their way to the descriptor.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) instance: u64,
+    pub(super) bytes: Bytes,
+    /// The instance is gone: end its line if it is unfinished.
+    pub(super) last: bool,
+}
+
+/// How far a chunk got.
+pub(super) struct Carried {
+    /// Of its bytes.
+    pub(super) written: usize,
+    /// Whose line is unfinished now.
+    pub(super) unfinished: Option<u64>,
+    pub(super) result: io::Result<()>,
+}
+
+/// The descriptor, and how to write to it without waiting.
+#[derive(Debug)]
+pub(super) struct Descriptor {
+    fd: OwnedFd,
+    is_file: bool,
+    /// `pwritev2` with `RWF_NOWAIT` works on it, as far as is known.
+    knows_nowait: AtomicBool,
+}
+
+impl Descriptor {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        let mode = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let is_file = matches!(mode, Ok(FileType::RegularFile));
+        let is_pipe = matches!(mode, Ok(FileType::Fifo));
+        Self {
+            fd,
+            is_file,
+            knows_nowait: AtomicBool::new(is_pipe),
+        }
+    }
+
+    /// A file takes bytes into the page cache; a pipe says when it is full.
+    pub(super) fn may_be_quick(&self) -> bool {
+        self.is_file || self.knows_nowait.load(Ordering::Relaxed)
+    }
+
+    /// Writes a chunk, ending another's line first; where it would have to
+    /// wait it does so, or stops.
+    pub(super) fn carry(&self, chunk: &Chunk, mut unfinished: Option<u64>, wait: bool) -> Carried {
+        let mut written = 0;
+        let ends_line = match unfinished {
+            Some(instance) => (instance == chunk.instance) == chunk.last,
+            None => false,
+        };
+        let mut result = Ok(());
+        if ends_line {
+            match self.write(b"\n", wait) {
+                Ok(1..) => unfinished = None,
+                Ok(0) => {
+                    return Carried {
+                        written,
+                        unfinished,
+                        result,
+                    };
+                }
+                Err(error) => {
+                    return Carried {
+                        written,
+                        unfinished,
+                        result: Err(error),
+                    };
+                }
+            }
+        }
+        while let Some(rest) = chunk.bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.write(rest, wait) {
+                Ok(0) => break,
+                Ok(count) => {
+                    written += count;
+                    let last = rest.get(count.saturating_sub(1));
+                    unfinished = (last != Some(&b'\n')).then_some(chunk.instance);
+                }
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        Carried {
+            written,
+            unfinished,
+            result,
+        }
+    }
+
+    /// One write; 0 if it would have to wait and must not.
+    fn write(&self, bytes: &[u8], wait: bool) -> io::Result<usize> {
+        loop {
+            let written = if wait || self.is_file {
+                rustix::io::write(&self.fd, bytes)
+            } else {
+                let slices = [IoSlice::new(bytes)];
+                // The offset means: where the descriptor is.
+                rustix::io::pwritev2(&self.fd, &slices, u64::MAX, ReadWriteFlags::NOWAIT)
+            };
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => return Ok(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if !wait => return Ok(0),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE) if !wait => {
+                    self.knows_nowait.store(false, Ordering::Relaxed);
+                    return Ok(0);
+                }
+                // Whoever shares the descriptor has made it non-blocking.
+                Err(Errno::AGAIN) => {
+                    let fd = self.fd.as_fd();
+                    match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
