@@ -1,6 +1,6 @@
 //! A log record as plain data, on its way from a request to the sink.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Text that may share its memory with the request body it came from.
 pub type Text = bytestring::ByteString;
@@ -96,32 +96,22 @@ impl LogRecord {
             .sum();
         OVERHEAD + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + attributes
     }
+}
 
-    /// Keeps of each attribute name only the last value, where it first stood.
-    pub fn merge_repeated_attributes(&mut self) {
-        let mut names = HashSet::with_capacity(self.attributes.len());
-        if self
-            .attributes
-            .iter()
-            .all(|(name, _)| names.insert(name.clone()))
-        {
-            return;
-        }
-        let mut last = std::collections::HashMap::new();
-        for (name, value) in std::mem::take(&mut self.attributes) {
-            match last.get(&name) {
-                None => {
-                    last.insert(name.clone(), self.attributes.len());
-                    self.attributes.push((name, value));
-                }
-                Some(&at) => {
-                    if let Some(slot) = self.attributes.get_mut(at) {
-                        slot.1 = value;
-                    }
-                }
+/// Keeps of each name only the last value, where it first stood.
+pub fn keep_last_of_repeated(attributes: &mut Vec<(Text, Value)>) {
+    let mut places: HashMap<Text, usize> = HashMap::with_capacity(attributes.len());
+    let mut kept: Vec<(Text, Value)> = Vec::with_capacity(attributes.len());
+    for (name, value) in attributes.drain(..) {
+        match places.get(&name).and_then(|at| kept.get_mut(*at)) {
+            Some((_, earlier)) => *earlier = value,
+            None => {
+                places.insert(name.clone(), kept.len());
+                kept.push((name, value));
             }
         }
     }
+    *attributes = kept;
 }
 
 impl Value {
@@ -142,11 +132,8 @@ mod tests {
     fn of_repeated_attributes_the_last_value_stays_at_the_first_place() {
         let attribute =
             |name: &'static str, value| (Text::from_static(name), Value::Integer(value));
-        let mut record = LogRecord {
-            attributes: vec![attribute("a", 1), attribute("b", 2), attribute("a", 3)],
-            ..LogRecord::default()
-        };
-        record.merge_repeated_attributes();
-        assert_eq!(record.attributes, [attribute("a", 3), attribute("b", 2)]);
+        let mut attributes = vec![attribute("a", 1), attribute("b", 2), attribute("a", 3)];
+        keep_last_of_repeated(&mut attributes);
+        assert_eq!(attributes, [attribute("a", 3), attribute("b", 2)]);
     }
 }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::error_chain::chain;
+
 /// A highly available log sink whose last mile is a WebAssembly plugin.
 #[derive(Debug, Parser)]
 #[command(name = "sluice", version, args_override_self = true)]
@@ -66,13 +68,6 @@ pub fn run() -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    let mut text = format!("sluice: failed to {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    eprintln!("{text}");
+    eprintln!("sluice: failed to {}", chain(error));
     ExitCode::from(code)
 }

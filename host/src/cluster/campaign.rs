@@ -16,6 +16,7 @@ use crate::clock::BootTime;
 use crate::consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
 };
+use crate::error_chain::chain;
 use crate::leader::LeaderAddress;
 use crate::lease::Lease;
 
@@ -482,16 +483,4 @@ fn epoch(entry: Option<&Entry>) -> Epoch {
         value: value.unwrap_or_default(),
         modify_index: entry.modify_index,
     }
-}
-
-/// An error with all that caused it, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -11,11 +11,12 @@ use thiserror::Error;
 use tokio::net::UdpSocket;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
-use super::campaign::{Campaign, Place, chain};
+use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::health::{self, Heartbeat};
 use super::membership::{Membership, Service, watch_peers};
 use crate::consul::{self, Client};
+use crate::error_chain::chain;
 use crate::leader::{LeaderAddress, LeaderValue};
 use crate::lease::Lease;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::campaign::{Place, SESSION_TTL, chain};
+use super::campaign::{Place, SESSION_TTL};
 use super::control::Role;
 use crate::consul::{Behavior, Check, NewSession, Registration, Session, Wait};
+use crate::error_chain::chain;
 
 /// How often the registration is looked after.
 const ROUND: Duration = Duration::from_secs(2);

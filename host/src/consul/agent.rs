@@ -136,10 +136,7 @@ impl Client {
         service: &str,
         wait: Option<Wait>,
     ) -> Result<Read<Vec<Instance>>, Error> {
-        let (query, timeout) = match wait {
-            Some(wait) => (format!("?{}", wait.query()), wait.timeout()),
-            None => (String::new(), CALL),
-        };
+        let (query, timeout) = Wait::query(wait);
         let path = format!("/v1/catalog/service/{service}{query}");
         let answer = self.call(Method::GET, &path, timeout).send(&[]).await?;
         let index = answer.index();

@@ -54,12 +54,14 @@ pub struct Wait {
 }
 
 impl Wait {
-    pub(super) fn query(self) -> String {
-        format!("index={}&wait={}ms", self.index, self.most.as_millis())
-    }
-
-    pub(super) fn timeout(self) -> Duration {
-        self.most * 17 / 16 + Duration::from_secs(3)
+    /// What the wait, if there is one, adds to a path, and how long the call
+    /// may then take.
+    pub(super) fn query(wait: Option<Self>) -> (String, Duration) {
+        let Some(Self { index, most }) = wait else {
+            return (String::new(), CALL);
+        };
+        let query = format!("?index={index}&wait={}ms", most.as_millis());
+        (query, most * 17 / 16 + Duration::from_secs(3))
     }
 }
 
@@ -69,10 +71,7 @@ impl Client {
     /// # Errors
     /// No usable answer.
     pub async fn read(&self, key: &str, wait: Option<Wait>) -> Result<Read<Option<Entry>>, Error> {
-        let (query, timeout) = match wait {
-            Some(wait) => (format!("?{}", wait.query()), wait.timeout()),
-            None => (String::new(), CALL),
-        };
+        let (query, timeout) = Wait::query(wait);
         self.get_entry(&format!("/v1/kv/{key}{query}"), timeout)
             .await
     }
@@ -97,12 +96,7 @@ impl Client {
     /// No usable answer; also if there is no such session.
     pub async fn acquire(&self, key: &str, session: &str, value: Vec<u8>) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?acquire={session}");
-        self.call(Method::PUT, &path, CALL)
-            .body(value)
-            .send(&[])
-            .await?
-            .json()
-            .await
+        self.put_lock(&path, value).await
     }
 
     /// Gives the session's lock back, and replaces value and flags.
@@ -117,7 +111,11 @@ impl Client {
         value: Vec<u8>,
     ) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?release={session}&flags={flags}");
-        self.call(Method::PUT, &path, CALL)
+        self.put_lock(&path, value).await
+    }
+
+    async fn put_lock(&self, path: &str, value: Vec<u8>) -> Result<bool, Error> {
+        self.call(Method::PUT, path, CALL)
             .body(value)
             .send(&[])
             .await?

@@ -132,22 +132,20 @@ impl Dispatcher {
             }
             let mut work = vec![self.queue.take()];
             while let Some(batch) = work.pop() {
-                match self.deliver(batch).await {
-                    Next::Done => {}
-                    Next::Halves(first, second) => work.extend([second, first]),
-                    Next::End(ended) => return ended,
-                    Next::Again(batch, _) => work.push(batch),
+                if let Some(ended) = self.deliver(batch, &mut work).await {
+                    return ended;
                 }
             }
         }
     }
 
-    /// Offers a batch until every record has an outcome.
-    async fn deliver(&mut self, mut batch: Batch) -> Next {
+    /// Offers a batch until every record has an outcome, or is in `work` as a
+    /// part of the batch. Says why, if the tenure is over.
+    async fn deliver(&mut self, mut batch: Batch, work: &mut Vec<Batch>) -> Option<Ended> {
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         loop {
             if batch.records.is_empty() || batch.is_abandoned() {
-                return Next::Done;
+                return None;
             }
             // Asked before every write.
             if self.lease.valid().await.is_none() {
@@ -155,7 +153,7 @@ impl Dispatcher {
                     0 => batch.not_delivered("the node is no longer the leader"),
                     _ => batch.unknown("the node stepped down before the sink confirmed it"),
                 }
-                return Next::End(Ended::Revoked);
+                return Some(Ended::Revoked);
             }
             match self.attempt(batch).await {
                 Next::Again(rest, least) => {
@@ -163,7 +161,12 @@ impl Dispatcher {
                     self.metrics.retried.inc_by(as_u64(batch.records.len()));
                     self.wait(&batch, backoff.next(least)).await;
                 }
-                next => return next,
+                Next::Halves(first, second) => {
+                    work.extend([second, first]);
+                    return None;
+                }
+                Next::Done => return None,
+                Next::End(ended) => return Some(ended),
             }
         }
     }

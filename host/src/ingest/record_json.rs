@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::record::{LogRecord, Severity, Text, Value};
+use crate::record::{LogRecord, Severity, Text, Value, keep_last_of_repeated};
 
 const TEXT: [&str; 4] = ["body", "message", "log", "msg"];
 const TIME: [&str; 3] = ["timestamp", "time", "@timestamp"];
@@ -180,12 +180,7 @@ fn merge_repeated(fields: &mut Vec<Field>) {
             .enumerate()
             .any(|(at, (name, _))| fields.iter().skip(at + 1).any(|(other, _)| other == name));
     if repeats {
-        let mut record = LogRecord {
-            attributes: std::mem::take(fields),
-            ..LogRecord::default()
-        };
-        record.merge_repeated_attributes();
-        *fields = record.attributes;
+        keep_last_of_repeated(fields);
     }
 }
 
