@@ -3,11 +3,15 @@
 
 TARGET = wasm32-wasip2
 CARGO ?= cargo
+# Every folder of plugins/ that is a crate: package sluice-plugin-<folder>,
+# library <folder>.
+SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help build test bench bench-failover lint consul wasm-target
+.PHONY: help build sinks test bench bench-failover lint consul wasm-target
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
+	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run all tests, with a real Consul and real processes"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
@@ -16,6 +20,21 @@ help:
 
 build: wasm-target
 	$(CARGO) build --release --locked -p sluice -p sluice-producer
+
+# A node may watch plugins/dist: a sink appears there whole, and one that is the
+# same as before is left alone.
+sinks: wasm-target
+	$(CARGO) build --release --locked --target $(TARGET) $(SINKS:%=-p sluice-plugin-%)
+	@mkdir -p plugins/dist
+	@for name in $(SINKS); do \
+		built="$${CARGO_TARGET_DIR:-target}/$(TARGET)/release/$$name.wasm"; \
+		sink="plugins/dist/$$name.wasm"; \
+		cmp -s "$$built" "$$sink" || { \
+			cp "$$built" "plugins/dist/.$$name.wasm.new" && \
+			mv "plugins/dist/.$$name.wasm.new" "$$sink"; \
+		} || exit 1; \
+		echo "$(CURDIR)/$$sink"; \
+	done
 
 test: wasm-target
 	$(CARGO) build --release --locked --target $(TARGET) -p sluice-guest-misbehave
@@ -34,7 +53,7 @@ lint: wasm-target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --target $(TARGET) \
-		-p sluice-plugin-stdout -p sluice-guest-misbehave -- -D warnings
+		-p sluice-plugin-file -p sluice-plugin-stdout -p sluice-guest-misbehave -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 consul:

@@ -1,0 +1,88 @@
+//! The component itself: the log, held between calls.
+
+use std::cell::RefCell;
+
+use crate::bindings::exports::sluice::sink::sink::Guest;
+use crate::bindings::sluice::sink::types::{Delivery, Failure, LogRecord, Refusal, Retry};
+use crate::config::{Config, is_mistake};
+use crate::disk::Folder;
+use crate::line;
+use crate::log::Log;
+
+struct Sink {
+    config: Config,
+    log: Log,
+    /// Kept between calls so that its memory is reused.
+    lines: Vec<u8>,
+}
+
+thread_local! {
+    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+}
+
+/// Implements the world's export.
+pub(crate) struct Component;
+
+impl Guest for Component {
+    fn open(config: String) -> Result<(), Failure> {
+        SINK.set(Some(Sink::open(&config)?));
+        Ok(())
+    }
+
+    fn write(_delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
+        SINK.with_borrow_mut(|sink| match sink {
+            Some(sink) => sink.write(&batch),
+            None => Err(Failure::Permanent(
+                "write was called before open".to_owned(),
+            )),
+        })
+    }
+
+    fn close() {
+        SINK.set(None);
+    }
+}
+
+impl Sink {
+    fn open(config: &str) -> Result<Self, Failure> {
+        let config = Config::parse(config).map_err(Failure::Permanent)?;
+        let permitted = Folder::permitted();
+        let guests: Vec<&str> = permitted.iter().map(|(_, guest)| guest.as_str()).collect();
+        let place = config.place(&guests).map_err(Failure::Permanent)?;
+        let Some((root, _)) = permitted.into_iter().nth(place.directory) else {
+            return Err(Failure::Permanent("no such directory".to_owned()));
+        };
+        let folder = Folder::new(root, place.below);
+        let log = Log::open(folder, place.name, config.max_bytes()).map_err(|error| {
+            if is_mistake(&error) {
+                Failure::Permanent(config.explain(&error))
+            } else {
+                retryable(&config, &error)
+            }
+        })?;
+        Ok(Self {
+            config,
+            log,
+            lines: Vec::new(),
+        })
+    }
+
+    fn write(&mut self, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
+        self.lines.clear();
+        for record in batch {
+            line::json(record, &mut self.lines)
+                .map_err(|error| Failure::Permanent(error.to_string()))?;
+        }
+        self.log
+            .write(&self.lines)
+            .map_err(|error| retryable(&self.config, &error))?;
+        Ok(Vec::new())
+    }
+}
+
+fn retryable(config: &Config, error: &std::io::Error) -> Failure {
+    Failure::Retryable(Retry {
+        reason: format!("{}: {error}", config.path),
+        after_ms: None,
+    })
+}

@@ -1,0 +1,192 @@
+//! Turning a record into exactly one line of JSON, and lines into appends.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use crate::bindings::sluice::sink::types::{LogRecord, Severity, Value};
+
+/// How much of the bytes goes into one append of at most so many: as many
+/// whole lines as fit, or a piece of a line that is longer.
+pub(crate) fn fit(bytes: &[u8], most: usize) -> usize {
+    let fitting = bytes.get(..most).unwrap_or(bytes);
+    match fitting.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => at + 1,
+        None => fitting.len(),
+    }
+}
+
+/// Appends the record as a JSON object, and a line feed.
+///
+/// # Errors
+/// None in practice: every part of a record has a JSON form.
+pub(crate) fn json(record: &LogRecord, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(&mut *out, &Line(record))?;
+    out.push(b'\n');
+    Ok(())
+}
+
+/// A record in its JSON form: absent parts are left out.
+struct Line<'a>(&'a LogRecord);
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("epoch", &record.id.epoch)?;
+        map.serialize_entry("sequence", &record.id.sequence)?;
+        if let Some(key) = &record.key {
+            map.serialize_entry("id", key)?;
+        }
+        map.serialize_entry("timestamp", &rfc3339(record.timestamp))?;
+        map.serialize_entry("observed", &rfc3339(record.observed))?;
+        if let Some(severity) = severity(record.severity) {
+            map.serialize_entry("severity", severity)?;
+        }
+        map.serialize_entry("body", &record.body)?;
+        if !record.attributes.is_empty() {
+            map.serialize_entry("attributes", &Attributes(&record.attributes))?;
+        }
+        map.end()
+    }
+}
+
+struct Attributes<'a>(&'a [(String, Value)]);
+
+impl Serialize for Attributes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .iter()
+                .map(|(name, value)| (name, AttributeValue(value))),
+        )
+    }
+}
+
+struct AttributeValue<'a>(&'a Value);
+
+impl Serialize for AttributeValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Integer(integer) => serializer.serialize_i64(*integer),
+            Value::Float(float) => serializer.serialize_f64(*float),
+            Value::Boolean(boolean) => serializer.serialize_bool(*boolean),
+            Value::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
+            // A line feed between tokens is legal JSON, but would end our line.
+            Value::Json(text) => match serde_json::from_str::<&RawValue>(text) {
+                Ok(raw) if !text.contains(['\n', '\r']) => raw.serialize(serializer),
+                _ => serializer.serialize_str(text),
+            },
+        }
+    }
+}
+
+/// RFC 3339 in UTC with as many digits as the nanoseconds need.
+fn rfc3339(nanoseconds: u64) -> String {
+    let mut text = String::new();
+    match Timestamp::from_nanosecond(i128::from(nanoseconds)) {
+        Ok(timestamp) => _ = write!(text, "{timestamp}"),
+        Err(_) => _ = write!(text, "{nanoseconds}ns"),
+    }
+    text
+}
+
+fn severity(severity: Severity) -> Option<&'static str> {
+    match severity {
+        Severity::Unspecified => None,
+        Severity::Trace => Some("trace"),
+        Severity::Debug => Some("debug"),
+        Severity::Info => Some("info"),
+        Severity::Warn => Some("warn"),
+        Severity::Error => Some("error"),
+        Severity::Fatal => Some("fatal"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::sluice::sink::types::RecordId;
+
+    fn record(body: &str) -> LogRecord {
+        LogRecord {
+            id: RecordId {
+                epoch: 3,
+                sequence: 7,
+            },
+            key: None,
+            timestamp: 1_700_000_000_000_000_000,
+            observed: 1_700_000_000_500_000_000,
+            severity: Severity::Unspecified,
+            body: body.to_owned(),
+            attributes: Vec::new(),
+        }
+    }
+
+    fn json_of(record: &LogRecord) -> String {
+        let mut out = Vec::new();
+        json(record, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        assert_eq!(
+            json_of(&record("a\n\"b\"")),
+            "{\"epoch\":3,\"sequence\":7,\"timestamp\":\"2023-11-14T22:13:20Z\",\
+             \"observed\":\"2023-11-14T22:13:20.5Z\",\"body\":\"a\\n\\\"b\\\"\"}\n"
+        );
+    }
+
+    #[test]
+    fn every_field_is_there() {
+        let full = LogRecord {
+            key: Some("k-1".to_owned()),
+            severity: Severity::Warn,
+            attributes: vec![
+                ("t".to_owned(), Value::Text("x".to_owned())),
+                ("i".to_owned(), Value::Integer(-1)),
+                ("f".to_owned(), Value::Float(1.5)),
+                ("nan".to_owned(), Value::Float(f64::NAN)),
+                ("b".to_owned(), Value::Boolean(true)),
+                ("y".to_owned(), Value::Bytes(vec![0, 255])),
+                ("j".to_owned(), Value::Json("[1,{\"a\":null}]".to_owned())),
+                ("broken".to_owned(), Value::Json("[1,".to_owned())),
+                ("lines".to_owned(), Value::Json("[1,\n2]".to_owned())),
+            ],
+            ..record("hello")
+        };
+        assert_eq!(
+            json_of(&full),
+            "{\"epoch\":3,\"sequence\":7,\"id\":\"k-1\",\"timestamp\":\"2023-11-14T22:13:20Z\",\
+             \"observed\":\"2023-11-14T22:13:20.5Z\",\"severity\":\"warn\",\"body\":\"hello\",\
+             \"attributes\":{\"t\":\"x\",\"i\":-1,\"f\":1.5,\"nan\":null,\"b\":true,\"y\":\"AP8=\",\
+             \"j\":[1,{\"a\":null}],\"broken\":\"[1,\",\"lines\":\"[1,\\n2]\"}}\n"
+        );
+    }
+
+    #[test]
+    fn every_character_gives_one_line() {
+        for character in (0..=0x0011_0000_u32).filter_map(char::from_u32) {
+            let line = json_of(&record(&character.to_string()));
+            assert_eq!(line.find('\n'), Some(line.len() - 1), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn appends_hold_whole_lines_where_they_can() {
+        let lines = b"one\ntwo\nthree\n";
+        assert_eq!(fit(lines, 100), lines.len());
+        assert_eq!(fit(lines, 14), lines.len());
+        assert_eq!(fit(lines, 13), 8);
+        assert_eq!(fit(lines, 4), 4);
+        assert_eq!(fit(lines, 3), 3, "a longer line goes in pieces");
+        assert_eq!(fit(b"ree\nfour\n", 8), 4, "and its end with what follows");
+    }
+}
