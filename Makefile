@@ -37,7 +37,8 @@ sinks: wasm-target
 	done
 
 test: wasm-target
-	$(CARGO) build --release --locked --target $(TARGET) -p sluice-guest-misbehave
+	$(CARGO) build --release --locked --target $(TARGET) \
+		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
 
@@ -53,7 +54,7 @@ lint: wasm-target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --target $(TARGET) \
-		-p sluice-plugin-file -p sluice-plugin-stdout -p sluice-guest-misbehave -- -D warnings
+		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 consul:

@@ -72,3 +72,10 @@ pub fn unix_nanos() -> u64 {
         .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// The time of day in RFC 3339, to the millisecond: for people, never for
+/// decisions.
+#[must_use]
+pub fn timestamp() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}

@@ -21,4 +21,5 @@ pub mod observe;
 pub mod plugin;
 pub mod record;
 pub mod sink;
+mod swap;
 pub mod tenure;

@@ -32,6 +32,8 @@ pub struct Metrics {
     pub retried: Counter,
     /// Instances of the sink that broke.
     pub sink_restarts: Counter,
+    /// Sinks that took over from another within a tenure.
+    pub sink_swaps: Counter,
     /// How long the calls of `write` took.
     pub write_seconds: Histogram,
     /// Requests that ended with 429.
@@ -80,6 +82,7 @@ impl Metrics {
             dead_lettered: Counter::default(),
             retried: Counter::default(),
             sink_restarts: Counter::default(),
+            sink_swaps: Counter::default(),
             // 16 µs to 16 s.
             write_seconds: Histogram::new(exponential_buckets(16e-6, 2.0, 21)),
             queue_full: Counter::default(),
@@ -129,6 +132,11 @@ impl Metrics {
                 "sink_restarts",
                 "Instances of the sink that broke",
                 &self.sink_restarts,
+            ),
+            (
+                "sink_swaps",
+                "Sinks that took over from another without a change of leader",
+                &self.sink_swaps,
             ),
             (
                 "requests_queue_full",

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
@@ -23,10 +23,13 @@ use crate::ingest::{
 };
 use crate::leader::LeaderValue;
 use crate::metrics::Metrics;
-use crate::observe::{ActivePlugin, Observer, PluginName, PluginState, PluginStatus};
-use crate::plugin::{Source, SourceError};
-use crate::sink::{Engine, EngineError, Limits, NodeStdout, PrepareError, Prepared};
-use crate::tenure::{Tenures, now};
+use crate::observe::Observer;
+use crate::plugin::{
+    Ceiling, Manifest, PluginError, Preparer, Report, Rollout, RolloutConfig, RolloutView, Store,
+    StoreError,
+};
+use crate::sink::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+use crate::tenure::Tenures;
 
 /// Descriptors that are kept for everything but client connections.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -48,12 +51,14 @@ pub struct NodeConfig {
     pub cluster: String,
     /// Where this node keeps what must survive a restart.
     pub data_dir: PathBuf,
-    /// The sink.
-    pub plugin: Source,
+    /// The sink, while no other is asked for.
+    pub plugin: Manifest,
     /// Where `file://` sinks may come from.
     pub plugin_dirs: Vec<PathBuf>,
-    /// What every instance of the sink may use.
-    pub sink_limits: Limits,
+    /// Directories that sinks may be given, beside the node's own.
+    pub allowed_dirs: Vec<PathBuf>,
+    /// The most memory that a sink may use.
+    pub max_memory: usize,
     /// How a node that does not lead answers.
     pub follower: Follower,
     /// The lock's key.
@@ -123,12 +128,18 @@ pub enum NodeError {
     /// No WebAssembly.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The sink can not be had.
+    /// The compiled sinks can not be kept.
     #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The sink is none.
+    Compiled(#[from] CompiledError),
+    /// The last good sink can not be kept.
     #[error(transparent)]
-    Prepare(#[from] PrepareError),
+    Store(#[from] StoreError),
+    /// The Consul variables ask for something impossible.
+    #[error("set up the connection to Consul")]
+    Consul(#[source] consul::Error),
+    /// There is no sink that could run.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// The control side could not start.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -147,7 +158,9 @@ pub struct Node {
     listener: TcpListener,
     tls: Option<Tls>,
     stdout: NodeStdout,
-    prepared: Arc<Prepared>,
+    rollout: Rollout,
+    plugins: RolloutView,
+    reports: mpsc::UnboundedSender<Report>,
     trace: Option<Arc<AckTrace>>,
 }
 
@@ -170,23 +183,18 @@ impl Node {
             .map_err(io::Error::from)
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
-        let engine = Engine::new()?;
-        let (component, identity) = config.plugin.read(&config.plugin_dirs)?;
-        let prepared = Prepared::compile(
-            &engine,
-            &component,
-            identity,
-            String::new(),
-            config.sink_limits,
-            stdout.clone(),
-        )?;
+        let (reports, reported) = mpsc::unbounded_channel();
+        let rollout = rollout_config(&config, stdout.clone())?;
+        let (rollout, plugins) = Rollout::start(rollout, reported).await?;
         Ok(Self {
             config,
             _lock: lock,
             listener,
             tls,
             stdout,
-            prepared: Arc::new(prepared),
+            rollout,
+            plugins,
+            reports,
             trace,
         })
     }
@@ -208,15 +216,15 @@ impl Node {
             listener,
             tls,
             stdout,
-            prepared,
+            rollout,
+            plugins,
+            reports,
             trace,
         } = self;
         let metrics = Arc::new(Metrics::new());
-        let plugin_status = plugin_status(&prepared);
-        let (plugin_in, plugin) = watch::channel(plugin_status);
         let listen = listener.local_addr().unwrap_or(config.listen);
-        let (_node_state_in, node_state) = watch::channel(node_state(&config, &prepared));
-        let mut control = Control::start(control_config(&config, listen), node_state)?;
+        let (node_state, active) = (plugins.node_state, plugins.active);
+        let mut control = Control::start(control_config(&config, listen), node_state, active)?;
         let controls = control.controls.clone();
         let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
@@ -226,8 +234,8 @@ impl Node {
             stop: stopping,
             drain: config.drain,
             door: door_in,
-            prepared,
-            plugin: plugin_in,
+            choice: plugins.choice,
+            reports,
             orders: control.orders(),
             limits: config.queue,
             metrics: Arc::clone(&metrics),
@@ -246,17 +254,19 @@ impl Node {
             node: config.name,
             controls,
             door,
-            plugin,
+            plugin: plugins.status,
             metrics: Arc::clone(&metrics),
         };
         let router = router(Arc::new(ingest), Arc::new(observer), config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);
+        let mut rollout = tokio::spawn(rollout.run());
         let mut tenures = tokio::spawn(tenures.run());
         control.order(Order::Able(true)).await;
 
         let ended = tokio::select! {
             () = stop => None,
             _ = &mut tenures => Some("the delivery of messages"),
+            _ = &mut rollout => Some("the choice of the sink"),
             () = control.ended() => Some("the control thread"),
         };
         tracing::info!("stopping");
@@ -270,6 +280,7 @@ impl Node {
             tracing::error!(%error, "the delivery of messages ended unexpectedly");
         }
         control.shutdown().await;
+        rollout.abort();
         server.leave(LEAVING).await;
         if !stdout.drained(LEAVING).await {
             tracing::warn!("stdout did not take everything that the sink wrote");
@@ -282,28 +293,41 @@ impl Node {
     }
 }
 
-fn plugin_status(prepared: &Prepared) -> PluginStatus {
-    let PluginName { source, sha256 } = PluginName::from(prepared.identity());
-    PluginStatus {
-        desired: prepared.identity().into(),
-        active: ActivePlugin {
-            source,
-            sha256,
-            state: PluginState::Prepared,
-            since: now(),
+/// What keeps the sinks needs: what is kept below the data directory, and
+/// what manifests may ask for.
+fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConfig, NodeError> {
+    let in_data_dir = |name: &str| {
+        std::path::absolute(config.data_dir.join(name)).map_err(|cause| NodeError::DataDir {
+            act: "find the data directory",
+            path: config.data_dir.clone(),
+            cause,
+        })
+    };
+    let files = in_data_dir("files")?;
+    fs::create_dir_all(&files).map_err(|cause| NodeError::DataDir {
+        act: "create the folder of the sinks' files",
+        path: files.clone(),
+        cause,
+    })?;
+    let preparer = Preparer {
+        engine: Engine::new(Some(Compiled::open(in_data_dir("compiled")?)?))?,
+        stdout,
+        ceiling: Ceiling {
+            files,
+            directories: config.allowed_dirs.clone(),
+            memory: config.max_memory,
+            // Nobody waits for a write that takes longer.
+            call: config.request.request,
         },
-        error: None,
-    }
-}
-
-/// What this node's own key in Consul says.
-fn node_state(config: &NodeConfig, prepared: &Prepared) -> serde_json::Value {
-    serde_json::json!({
-        "node": config.name,
-        "version": env!("CARGO_PKG_VERSION"),
-        "plugin": PluginName::from(prepared.identity()),
-        "state": PluginState::Prepared,
-        "error": null,
+        plugin_dirs: config.plugin_dirs.clone(),
+        store: Store::open(in_data_dir("plugin")?)?,
+    };
+    Ok(RolloutConfig {
+        client: consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?,
+        cluster: config.cluster.clone(),
+        node: config.name.clone(),
+        flag: config.plugin.clone(),
+        preparer: Arc::new(preparer),
     })
 }
 

@@ -57,14 +57,23 @@ pub struct Status {
 }
 
 /// Which sink is wanted and which one there is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStatus {
     /// The wanted one.
-    pub desired: PluginName,
+    pub desired: WantedPlugin,
     /// The one that there is.
     pub active: ActivePlugin,
     /// Why they differ, or what is wrong.
     pub error: Option<String>,
+}
+
+/// The sink that is asked for, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedPlugin {
+    /// Where it comes from; nothing if what asks for it can not be read.
+    pub source: Option<String>,
+    /// Its digest, in hex; nothing if it is not known.
+    pub sha256: Option<String>,
 }
 
 /// A sink by name.
@@ -86,12 +95,11 @@ impl From<&Identity> for PluginName {
 }
 
 /// The sink that there is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivePlugin {
-    /// Where it comes from.
-    pub source: String,
-    /// Its digest, in hex.
-    pub sha256: String,
+    /// Which one.
+    #[serde(flatten)]
+    pub name: PluginName,
     /// How far it is.
     pub state: PluginState,
     /// Since when, in RFC 3339.
@@ -102,6 +110,8 @@ pub struct ActivePlugin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginState {
+    /// Being read and compiled.
+    Preparing,
     /// Compiled, ready to be opened.
     Prepared,
     /// Being opened.

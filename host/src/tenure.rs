@@ -13,10 +13,11 @@ use crate::delivery::{AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, Q
 use crate::ingest::{Door, Peers};
 use crate::lease::Lease;
 use crate::metrics::Metrics;
-use crate::observe::{ActivePlugin, PluginState, PluginStatus};
-use crate::sink::{Failure, Prepared, WriteError};
+use crate::plugin::{Candidate, Choice, Report};
+use crate::swap::{Swaps, is_for_good, is_other, wait_of};
 
-/// A sink that does not open for so long makes the node step down.
+/// A sink that does not open for so long leaves the place to the last good
+/// one, and that to another node.
 const OPENING: Duration = Duration::from_secs(5);
 /// How long a node leaves the lock to others after its sink failed, or after
 /// it was fenced.
@@ -39,10 +40,10 @@ pub struct Tenures {
     pub drain: Duration,
     /// Where requests go.
     pub door: watch::Sender<Door>,
-    /// The sink.
-    pub prepared: Arc<Prepared>,
-    /// What is shown of it.
-    pub plugin: watch::Sender<PluginStatus>,
+    /// The sinks that could run.
+    pub choice: watch::Receiver<Choice>,
+    /// What becomes of them.
+    pub reports: mpsc::UnboundedSender<Report>,
     /// Tells the control side to step down.
     pub orders: mpsc::Sender<Order>,
     /// The bounds of a tenure's queue.
@@ -78,6 +79,8 @@ impl Tenures {
                 // The control side is gone; the node ends with it.
                 stopped(&mut self.stop).await;
             },
+            // A node that stays out for its sink may do better with this one.
+            Ok(()) = self.choice.changed() => self.order(Order::Able(true)).await,
             () = stopped(&mut self.stop) => {}
         }
     }
@@ -102,7 +105,7 @@ impl Tenures {
             self.door.send_replace(Door::Stopping);
         }
         queue.fail("the node is no longer the leader");
-        self.show(PluginState::Prepared, None);
+        self.report(Report::Standby);
         // Until the control side publishes what comes next.
         if !*stop.borrow() {
             lease.revoked().await;
@@ -126,19 +129,34 @@ impl Tenures {
         }
     }
 
-    async fn deliver(&mut self, lease: &Arc<Lease>, queue: &Arc<Queue>, sink: ActiveSink) {
-        self.show(PluginState::Running, None);
+    async fn deliver(
+        &mut self,
+        lease: &Arc<Lease>,
+        queue: &Arc<Queue>,
+        (candidate, sink): (Arc<Candidate>, ActiveSink),
+    ) {
+        self.report(Report::Running(Arc::clone(&candidate)));
+        let (handovers_in, handovers) = mpsc::channel(1);
         let mut dispatcher = Dispatcher {
             queue: Arc::clone(queue),
             lease: Arc::clone(lease),
             sink,
             metrics: Arc::clone(&self.metrics),
             trace: self.trace.clone(),
+            handovers,
+        };
+        let swaps = Swaps {
+            running: candidate,
+            choice: self.choice.clone(),
+            handovers: handovers_in,
+            reports: self.reports.clone(),
+            metrics: Arc::clone(&self.metrics),
         };
         let ended = {
             let mut running = std::pin::pin!(dispatcher.run());
             let ended = tokio::select! {
                 ended = running.as_mut() => Some(ended),
+                () = swaps.run() => None,
                 () = stopped(&mut self.stop) => None,
             };
             match ended {
@@ -176,29 +194,61 @@ impl Tenures {
         }
     }
 
-    /// Opens the sink, trying for a while; `None` if it can not be opened.
-    async fn open(&self) -> Option<ActiveSink> {
-        self.show(PluginState::Opening, None);
-        let source = &self.prepared.identity().source;
+    /// Opens the wanted sink, or else the last good one, each for a while;
+    /// `None` if neither can be opened.
+    async fn open(&mut self) -> Option<(Arc<Candidate>, ActiveSink)> {
+        loop {
+            let choice = self.choice.borrow_and_update().clone();
+            self.report(Report::Opening);
+            let good = choice
+                .good
+                .filter(|good| !Arc::ptr_eq(good, &choice.wanted));
+            let mut wanted = self.choice.clone();
+            let opened = tokio::select! {
+                opened = self.open_either(&choice.wanted, good.as_ref()) => opened,
+                // What did not open is soon forgotten.
+                () = is_other(&mut wanted, &choice.wanted) => continue,
+            };
+            return opened;
+        }
+    }
+
+    async fn open_either(
+        &self,
+        wanted: &Arc<Candidate>,
+        good: Option<&Arc<Candidate>>,
+    ) -> Option<(Arc<Candidate>, ActiveSink)> {
+        for candidate in [Some(wanted), good].into_iter().flatten() {
+            if let Some(sink) = self.open_one(candidate).await {
+                return Some((Arc::clone(candidate), sink));
+            }
+        }
+        None
+    }
+
+    async fn open_one(&self, candidate: &Arc<Candidate>) -> Option<ActiveSink> {
+        let plugin = &candidate.identity().source;
         let deadline = Instant::now() + OPENING;
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         loop {
-            let error = match self.prepared.open().await {
-                Ok(instance) => return Some(ActiveSink::new(Arc::clone(&self.prepared), instance)),
-                Err(error) => error,
+            let opening = tokio::time::timeout_at(deadline, candidate.prepared.open());
+            let (error, for_good, after) = match opening.await {
+                Ok(Ok(instance)) => {
+                    return Some(ActiveSink::new(Arc::clone(&candidate.prepared), instance));
+                }
+                Ok(Err(error)) => (error.to_string(), is_for_good(&error), wait_of(&error)),
+                Err(_) => ("it takes too long".to_owned(), true, None),
             };
-            let (for_good, after) = match &error {
-                WriteError::Failed(Failure::Retryable { after, .. }) => (false, *after),
-                WriteError::Failed(_) => (true, None),
-                WriteError::Broken(_) => (false, None),
-            };
-            self.show(PluginState::Failed, Some(format!("open: {error}")));
+            self.report(Report::Failed {
+                candidate: Arc::clone(candidate),
+                error: error.clone(),
+            });
             if for_good || Instant::now() >= deadline {
-                tracing::error!(plugin = source, %error, "the sink can not be opened");
+                tracing::error!(plugin, error, "the sink can not be opened");
                 return None;
             }
-            tracing::warn!(plugin = source, %error, "the sink did not open; trying again");
-            tokio::time::sleep(backoff.next(after)).await;
+            tracing::warn!(plugin, error, "the sink did not open; trying again");
+            tokio::time::sleep_until((Instant::now() + backoff.next(after)).min(deadline)).await;
         }
     }
 
@@ -209,40 +259,21 @@ impl Tenures {
         } else {
             ALONE
         };
-        if self
-            .orders
-            .send(Order::StepDown {
-                epoch: lease.epoch(),
-                stay_out,
-            })
-            .await
-            .is_err()
-        {
-            tracing::error!("the control thread has ended");
+        let epoch = lease.epoch();
+        self.order(Order::StepDown { epoch, stay_out }).await;
+    }
+
+    async fn order(&self, order: Order) {
+        if self.orders.send(order).await.is_err() {
+            tracing::error!(?order, "the control thread has ended");
         }
     }
 
-    fn show(&self, state: PluginState, error: Option<String>) {
-        self.plugin.send_modify(|plugin| {
-            // A sink that failed is shown so until it runs.
-            let failed = plugin.active.state == PluginState::Failed;
-            if failed && matches!(state, PluginState::Prepared | PluginState::Opening) {
-                return;
-            }
-            plugin.active = ActivePlugin {
-                state,
-                since: now(),
-                ..plugin.active.clone()
-            };
-            plugin.error = error;
-        });
+    fn report(&self, report: Report) {
+        if self.reports.send(report).is_err() {
+            tracing::error!("the task that keeps the sinks has ended");
+        }
     }
-}
-
-/// The time in RFC 3339, to the millisecond.
-#[must_use]
-pub fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

@@ -3,12 +3,15 @@
 mod config_file;
 mod log;
 mod node;
+mod plugin;
 mod status;
+mod table;
 mod units;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use thiserror::Error;
 
 use crate::error_chain::chain;
 
@@ -28,6 +31,9 @@ enum Command {
     /// Show who leads, the nodes, their plugins and queues
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
+    /// Choose the sink of all nodes, and see which one runs
+    #[command(subcommand, after_help = plugin::EXAMPLES)]
+    Plugin(plugin::PluginCommand),
 }
 
 /// An error with all that caused it.
@@ -59,6 +65,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Status(args),
         }) => status::run(&args),
+        Ok(Cli {
+            command: Command::Plugin(command),
+        }) => plugin::run(&command),
         Err(error) => error.exit(),
     };
     match result {
@@ -66,6 +75,21 @@ pub fn run() -> ExitCode {
         Err(error) => fail(&*error, 1),
     }
 }
+
+/// Runs a command that only asks and answers.
+fn on_runtime(
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RuntimeError)?;
+    runtime.block_on(command)
+}
+
+#[derive(Debug, Error)]
+#[error("start the runtime")]
+struct RuntimeError(#[source] std::io::Error);
 
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     eprintln!("sluice: failed to {}", chain(error));

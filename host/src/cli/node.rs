@@ -17,8 +17,7 @@ use crate::delivery::QueueLimits;
 use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
 use crate::leader::LeaderValue;
 use crate::node::{Node, NodeConfig};
-use crate::plugin::Source;
-use crate::sink::Limits;
+use crate::plugin::Manifest;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -63,9 +62,10 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
-    /// The sink: builtin:stdout or file:///path/of/a/component.wasm
+    /// The sink while the key <cluster>/plugin is absent: builtin:stdout,
+    /// file:///path/of/a/component.wasm, or a manifest
     #[arg(long, env = "SLUICE_PLUGIN", default_value = "builtin:stdout")]
-    plugin: Source,
+    plugin: Manifest,
 
     /// Where file:// sinks may come from; repeatable [default: the working directory]
     #[arg(
@@ -76,7 +76,16 @@ pub(super) struct NodeArgs {
     )]
     plugin_dir: Vec<PathBuf>,
 
-    /// The most memory that a sink may use
+    /// Where manifests may ask for absolute directories; repeatable [default: nowhere]
+    #[arg(
+        long,
+        env = "SLUICE_ALLOW_DIR",
+        value_name = "DIR",
+        value_delimiter = ','
+    )]
+    allow_dir: Vec<PathBuf>,
+
+    /// The most memory that a sink may use, whatever its manifest asks for
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
     max_memory: usize,
 
@@ -164,6 +173,12 @@ enum SettingError {
     Token(PathBuf),
     #[error("serve HTTPS: --tls-cert and --tls-key go together, and only one of them is set")]
     HalfTls,
+    #[error("find the directory {} of --allow-dir", .directory.display())]
+    AllowDir {
+        directory: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("find the working directory")]
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
@@ -286,7 +301,6 @@ impl NodeArgs {
         let health_listen = self
             .health_listen
             .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), 0));
-        let defaults = Limits::default();
         Ok(NodeConfig {
             listen: self.listen,
             advertise: self.advertise.or_else(|| spoken(self.listen)),
@@ -301,10 +315,8 @@ impl NodeArgs {
             cluster: self.cluster,
             plugin: self.plugin,
             plugin_dirs,
-            sink_limits: Limits {
-                memory: defaults.memory.min(self.max_memory),
-                ..defaults
-            },
+            allowed_dirs: absolute(self.allow_dir)?,
+            max_memory: self.max_memory,
             follower: self.follower,
             leader_value: self.leader_value,
             lease: self.lease,
@@ -331,6 +343,14 @@ impl NodeArgs {
             consul,
         })
     }
+}
+
+/// Manifests name absolute paths.
+fn absolute(directories: Vec<PathBuf>) -> Result<Vec<PathBuf>, SettingError> {
+    let absolute = |directory: PathBuf| {
+        std::path::absolute(&directory).map_err(|cause| SettingError::AllowDir { directory, cause })
+    };
+    directories.into_iter().map(absolute).collect()
 }
 
 /// A listen address that names one interface is what others must use.

@@ -49,8 +49,6 @@ pub(super) struct StatusArgs {
 
 #[derive(Debug, Error)]
 enum StatusError {
-    #[error("start the runtime")]
-    Runtime(#[source] std::io::Error),
     #[error("set up an HTTP client")]
     Http(#[source] reqwest::Error),
 }
@@ -75,11 +73,7 @@ struct NodeRow {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(StatusError::Runtime)?;
-    runtime.block_on(async {
+    super::on_runtime(async {
         let consul = Client::new(consul::Config::from_env()?)?;
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -201,7 +195,7 @@ fn table(overview: &Overview) -> String {
         {
             role.clone_from(&status.role);
             *epoch = status.epoch.to_string();
-            plugin.clone_from(&status.plugin.active.source);
+            plugin.clone_from(&status.plugin.active.name.source);
             *state = format!("{:?}", status.plugin.active.state).to_lowercase();
             *queue = status.queue.records.to_string();
             *acknowledged = status.counters.acknowledged.to_string();
@@ -224,32 +218,9 @@ fn table(overview: &Overview) -> String {
             overview.cluster, overview.epoch
         ),
     };
-    text.push_str(&align(&rows));
+    text.push_str(&super::table::align(&rows));
     if overview.nodes.is_empty() {
         text.push_str("no node is registered; start one with: sluice node\n");
-    }
-    text
-}
-
-/// Columns as wide as their widest cell; a cell before empty ones may run on.
-fn align(rows: &[[String; 8]]) -> String {
-    let mut widths = [0; 8];
-    for row in rows {
-        let runs_on = row.iter().skip(2).all(String::is_empty);
-        for (width, cell) in widths.iter_mut().zip(row) {
-            if !runs_on {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
     }
     text
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::active_key::Tenure;
 use super::control::{Order, Role, View};
 use super::election::Election;
 use super::epoch_file::EpochFile;
@@ -50,6 +51,7 @@ pub(super) struct Campaign {
     answers: JoinSet<Event>,
     role: watch::Sender<Role>,
     view: watch::Sender<View>,
+    tenure: watch::Sender<Option<Tenure>>,
     lease: Option<Arc<Lease>>,
     /// Who leads by the key.
     leader: Option<LeaderAddress>,
@@ -62,6 +64,7 @@ impl Campaign {
         place: Arc<Place>,
         role: watch::Sender<Role>,
         view: watch::Sender<View>,
+        tenure: watch::Sender<Option<Tenure>>,
         heartbeat: Arc<Heartbeat>,
     ) -> Self {
         let jitter = Duration::from_millis(rand::random_range(0..100));
@@ -77,6 +80,7 @@ impl Campaign {
             answers,
             role,
             view,
+            tenure,
             lease: None,
             leader: None,
             heartbeat,
@@ -151,7 +155,7 @@ impl Campaign {
 
     fn publish_view(&self) {
         let view = View {
-            session: self.election.has_session(),
+            session: self.election.session().is_some(),
             epoch: self.election.epoch(),
         };
         self.view
@@ -208,10 +212,14 @@ impl Campaign {
         tracing::info!(epoch, wait_ms, "this node leads");
         let lease = Arc::new(Lease::new(epoch, from, until));
         self.lease = Some(Arc::clone(&lease));
+        let session = self.election.session().map(str::to_owned);
+        self.tenure
+            .send_replace(session.map(|session| Tenure { epoch, session }));
         self.role.send_replace(Role::Leader(lease));
     }
 
     fn lose(&mut self, reason: &'static str) {
+        self.tenure.send_replace(None);
         if let Some(lease) = self.lease.take() {
             // First of all: from here on nothing is written or acknowledged.
             lease.revoke();

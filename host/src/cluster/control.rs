@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::net::UdpSocket;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
+use super::active_key;
 use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::health::{self, Heartbeat};
@@ -48,7 +49,8 @@ pub struct View {
 /// What the control side can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Whether this node could lead: its sink is prepared.
+    /// Whether this node could lead: its sink is prepared. If so, whatever
+    /// kept it out before is forgotten.
     Able(bool),
     /// Let go of the lock, and leave it to the others for so long.
     StepDown {
@@ -137,13 +139,15 @@ pub struct Controls {
 
 impl Control {
     /// Binds the health listener and starts the thread. It works at finding
-    /// Consul for as long as it takes.
+    /// Consul for as long as it takes. `state` is what the node's own key says
+    /// beside its address, `active` what the leader says of its sink.
     ///
     /// # Errors
     /// What is wrong with the configuration or the machine.
     pub fn start(
         config: ControlConfig,
         state: watch::Receiver<serde_json::Value>,
+        active: watch::Receiver<Option<serde_json::Value>>,
     ) -> Result<Self, ControlError> {
         let client = Client::new(config.consul.clone()).map_err(ControlError::Consul)?;
         let epoch_file = EpochFile::open(&config.data_dir).map_err(ControlError::Epoch)?;
@@ -181,6 +185,7 @@ impl Control {
             peers: peers_in,
             address: address_in,
             state,
+            active,
         };
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
@@ -247,6 +252,7 @@ struct Side {
     peers: watch::Sender<Arc<HashSet<String>>>,
     address: watch::Sender<Option<String>>,
     state: watch::Receiver<serde_json::Value>,
+    active: watch::Receiver<Option<serde_json::Value>>,
 }
 
 impl Side {
@@ -310,10 +316,13 @@ impl Side {
             membership
         });
         let peers = tokio::spawn(watch_peers(Arc::clone(&place), self.peers));
-        let mut campaign = Campaign::new(place, self.role, self.view, self.heartbeat);
+        let (tenure_in, tenure) = watch::channel(None);
+        let active = tokio::spawn(active_key::keep(Arc::clone(&place), tenure, self.active));
+        let mut campaign = Campaign::new(place, self.role, self.view, tenure_in, self.heartbeat);
         campaign.able(able);
         campaign.run(orders).await;
         peers.abort();
+        active.abort();
         leave.send_replace(true);
         let left = async {
             match member.await {

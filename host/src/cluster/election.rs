@@ -156,9 +156,12 @@ impl Election {
         self.epoch
     }
 
-    /// Whether a session is held, as far as is known.
-    pub(super) const fn has_session(&self) -> bool {
-        matches!(self.session, Session::Held { .. })
+    /// The session that is held, as far as is known.
+    pub(super) fn session(&self) -> Option<&str> {
+        match &self.session {
+            Session::Held { id, .. } => Some(id),
+            _ => None,
+        }
     }
 
     /// Takes in what happened by `now`, and says what to do.
@@ -177,7 +180,13 @@ impl Election {
                 }
             }
             Event::EpochSeen(epoch) => self.epoch = self.epoch.max(epoch),
-            Event::Able(able) => self.able = able,
+            Event::Able(able) => {
+                // There is no reason any more to leave the lock to others.
+                if able {
+                    self.not_before = now;
+                }
+                self.able = able;
+            }
             Event::StepDown { epoch, stay_out } => {
                 if matches!(&self.role, Role::Leader(tenure) if tenure.epoch == epoch) {
                     self.not_before = self.not_before.max(now + stay_out);

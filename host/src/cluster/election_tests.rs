@@ -400,7 +400,7 @@ fn after_a_release_without_an_answer_the_session_is_not_used_again() {
             session: "s".to_owned()
         })
     );
-    assert!(!election.has_session());
+    assert!(election.session().is_none());
 }
 
 #[test]

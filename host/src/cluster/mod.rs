@@ -2,6 +2,7 @@
 //! its registration, all on a thread and runtime of their own so that nothing
 //! in the path of messages can starve them.
 
+mod active_key;
 mod campaign;
 mod control;
 mod election;

@@ -90,13 +90,44 @@ impl Client {
             .await
     }
 
+    /// All keys that begin with the prefix, with their values.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let path = format!("/v1/kv/{prefix}?recurse");
+        let answer = self
+            .call(Method::GET, &path, CALL)
+            .send(&[StatusCode::NOT_FOUND])
+            .await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        answer.json().await
+    }
+
+    /// Writes the value if the key was last written at this index; 0: if it is
+    /// absent. False if that is not so.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn check_and_set(
+        &self,
+        key: &str,
+        index: u64,
+        value: Vec<u8>,
+    ) -> Result<bool, Error> {
+        let path = format!("/v1/kv/{key}?cas={index}");
+        self.put(&path, value).await
+    }
+
     /// Writes the value under the session's lock; false if another holds it.
     ///
     /// # Errors
     /// No usable answer; also if there is no such session.
     pub async fn acquire(&self, key: &str, session: &str, value: Vec<u8>) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?acquire={session}");
-        self.put_lock(&path, value).await
+        self.put(&path, value).await
     }
 
     /// Gives the session's lock back, and replaces value and flags.
@@ -111,10 +142,10 @@ impl Client {
         value: Vec<u8>,
     ) -> Result<bool, Error> {
         let path = format!("/v1/kv/{key}?release={session}&flags={flags}");
-        self.put_lock(&path, value).await
+        self.put(&path, value).await
     }
 
-    async fn put_lock(&self, path: &str, value: Vec<u8>) -> Result<bool, Error> {
+    async fn put(&self, path: &str, value: Vec<u8>) -> Result<bool, Error> {
         self.call(Method::PUT, path, CALL)
             .body(value)
             .send(&[])

@@ -1,7 +1,10 @@
 //! The one loop through which every record passes on its way to the sink.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::backoff::Backoff;
 use super::batch::{Batch, Settled};
@@ -15,6 +18,8 @@ use crate::sink::{Attempt, Broken, Failure, Instance, Prepared, Refusal, WriteEr
 /// Waits between attempts at the same records.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// The time for a write to end when another sink is to take over.
+const HANDOVER: Duration = Duration::from_secs(1);
 /// How often a wait looks whether anybody still waits for the outcome.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -86,10 +91,30 @@ fn not_the_records_fault(error: WriteError) -> WriteError {
     .into()
 }
 
+/// A sink that is to take over, opened.
+#[derive(Debug)]
+pub struct Handover {
+    /// The new one.
+    pub sink: ActiveSink,
+    /// Gets the old one as soon as nothing more is written to it.
+    pub old: oneshot::Sender<ActiveSink>,
+}
+
+/// How a write ended.
+enum Written {
+    Done(Result<Vec<Refusal>, WriteError>),
+    /// The lease was revoked.
+    Revoked,
+    /// It was cancelled, because another sink waits.
+    Cancelled,
+}
+
 /// What to do after an attempt.
 enum Next {
     Done,
     Again(Batch, Option<Duration>),
+    /// To the next sink, at once.
+    Onward(Batch),
     Halves(Batch, Batch),
     End(Ended),
 }
@@ -107,6 +132,8 @@ pub struct Dispatcher {
     pub metrics: Arc<Metrics>,
     /// Audits what was acknowledged.
     pub trace: Option<Arc<AckTrace>>,
+    /// Brings the sinks that are to take over.
+    pub handovers: mpsc::Receiver<Handover>,
 }
 
 impl Dispatcher {
@@ -116,6 +143,10 @@ impl Dispatcher {
         loop {
             let more = tokio::select! {
                 biased;
+                Some(handover) = self.handovers.recv() => {
+                    self.switch(handover);
+                    continue;
+                }
                 more = self.queue.filled() => more,
                 () = self.lease.revoked() => return Ended::Revoked,
             };
@@ -155,11 +186,21 @@ impl Dispatcher {
                 }
                 return Some(Ended::Revoked);
             }
+            if let Ok(handover) = self.handovers.try_recv() {
+                self.switch(handover);
+            }
             match self.attempt(batch).await {
                 Next::Again(rest, least) => {
                     batch = rest;
                     self.metrics.retried.inc_by(as_u64(batch.records.len()));
-                    self.wait(&batch, backoff.next(least)).await;
+                    if self.wait(&batch, backoff.next(least)).await {
+                        backoff.reset();
+                    }
+                }
+                Next::Onward(rest) => {
+                    batch = rest;
+                    self.metrics.retried.inc_by(as_u64(batch.records.len()));
+                    backoff.reset();
                 }
                 Next::Halves(first, second) => {
                     work.extend([second, first]);
@@ -171,17 +212,30 @@ impl Dispatcher {
         }
     }
 
+    /// Lets another sink take the next batch.
+    fn switch(&mut self, Handover { sink, old }: Handover) {
+        let replaced = std::mem::replace(&mut self.sink, sink);
+        // Whoever no longer waits for the old one does not need it closed.
+        drop(old.send(replaced));
+    }
+
     /// Waits before the next attempt, but not for longer than anybody waits
-    /// for its outcome.
-    async fn wait(&mut self, batch: &Batch, wait: Duration) {
+    /// for its outcome. True: another sink took over, so there is nothing to
+    /// wait for.
+    async fn wait(&mut self, batch: &Batch, wait: Duration) -> bool {
         let end = tokio::time::Instant::now() + wait;
         while !batch.is_abandoned() && tokio::time::Instant::now() < end {
             let next = (tokio::time::Instant::now() + LOOK).min(end);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = self.lease.revoked() => return,
+                () = self.lease.revoked() => return false,
+                Some(handover) = self.handovers.recv() => {
+                    self.switch(handover);
+                    return true;
+                }
             }
         }
+        false
     }
 
     async fn attempt(&mut self, mut batch: Batch) -> Next {
@@ -191,22 +245,59 @@ impl Dispatcher {
             number: batch.offers,
         };
         let started = Instant::now();
-        let written = tokio::select! {
-            biased;
-            written = self.sink.write(attempt, &batch.records) => written,
-            () = self.lease.revoked() => {
-                batch.unknown("the node stepped down while the sink was writing it");
-                return Next::End(Ended::Revoked);
-            }
-        };
+        let (written, handover) = self.write(attempt, &batch.records).await;
         self.metrics
             .write_seconds
             .observe(started.elapsed().as_secs_f64());
-        match written {
-            Ok(refusals) => self.settle(batch, refusals).await,
-            Err(WriteError::Failed(failure)) => self.failed(batch, failure),
-            Err(WriteError::Broken(broken)) => self.broken(batch, &broken),
+        let next = match written {
+            Written::Done(Ok(refusals)) => self.settle(batch, refusals).await,
+            Written::Done(Err(WriteError::Failed(failure))) => self.failed(batch, failure),
+            Written::Done(Err(WriteError::Broken(broken))) => self.broken(batch, &broken),
+            Written::Cancelled => {
+                tracing::warn!(
+                    plugin = self.source(),
+                    records = batch.records.len(),
+                    "offering to the next sink what this one did not confirm in time"
+                );
+                Next::Onward(batch)
+            }
+            Written::Revoked => {
+                batch.unknown("the node stepped down while the sink was writing it");
+                Next::End(Ended::Revoked)
+            }
+        };
+        let Some(handover) = handover else {
+            return next;
+        };
+        self.switch(handover);
+        match next {
+            // What the old sink wanted to wait for is no matter of the new one.
+            Next::Again(batch, _) => Next::Onward(batch),
+            next => next,
         }
+    }
+
+    /// One `write`. When another sink is to take over meanwhile, it has a
+    /// while to end, and is cancelled then.
+    async fn write(
+        &mut self,
+        attempt: Attempt,
+        records: &[LogRecord],
+    ) -> (Written, Option<Handover>) {
+        let mut writing = pin!(self.sink.write(attempt, records));
+        let handover = tokio::select! {
+            biased;
+            written = writing.as_mut() => return (Written::Done(written), None),
+            () = self.lease.revoked() => return (Written::Revoked, None),
+            Some(handover) = self.handovers.recv() => handover,
+        };
+        let written = tokio::select! {
+            biased;
+            written = writing => Written::Done(written),
+            () = self.lease.revoked() => Written::Revoked,
+            () = tokio::time::sleep(HANDOVER) => Written::Cancelled,
+        };
+        (written, Some(handover))
     }
 
     /// The sink took the batch, but for some records.

@@ -14,6 +14,6 @@ mod trace;
 
 pub use ack::{Outcome, Receipt, Rejection};
 pub use backoff::Backoff;
-pub use dispatcher::{ActiveSink, Dispatcher, Ended};
+pub use dispatcher::{ActiveSink, Dispatcher, Ended, Handover};
 pub use queue::{Queue, QueueLimits, Refused};
 pub use trace::AckTrace;

@@ -4,16 +4,20 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::sink::Identity;
-
 /// The default sink, built with this binary.
 const STDOUT: &[u8] = include_bytes!(env!("SLUICE_BUILTIN_STDOUT"));
+
+/// The most bytes that a component may have.
+const LARGEST: u64 = 256 << 20;
 
 /// A source as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,12 @@ pub enum SourceError {
     /// Not a source.
     #[error("read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm")]
     Unknown(String),
+    /// A kind of source that is known, but not to this version.
+    #[error(
+        "read the plugin source {0:?}: this version of Sluice does not fetch from there; put the \
+         component in a plugin directory of every node and name it file:///absolute/path.wasm"
+    )]
+    NotYet(String),
     /// The file is not in a directory that plugins may come from.
     #[error(
         "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
@@ -57,6 +67,17 @@ pub enum SourceError {
         /// Why not.
         #[source]
         cause: io::Error,
+    },
+    /// Larger than any sink.
+    #[error(
+        "read the plugin {}: it has {size} bytes, more than the {LARGEST} that are loaded; is it \
+         a component?", .file.display()
+    )]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// Its size.
+        size: u64,
     },
 }
 
@@ -79,8 +100,15 @@ impl FromStr for Source {
                 Some(path) if path.starts_with('/') => Ok(Self::File(path.into())),
                 _ => Err(SourceError::Unknown(text.to_owned())),
             },
+            Some(("http" | "https" | "oci" | "kv", _)) => Err(SourceError::NotYet(text.to_owned())),
             _ => Err(SourceError::Unknown(text.to_owned())),
         }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -94,31 +122,49 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The component's bytes and identity. Files must lie below one of the
-    /// directories, links resolved.
+    /// The component's bytes. Files must lie below one of the directories,
+    /// links resolved.
     ///
     /// # Errors
     /// Says what to change.
-    pub fn read(
-        &self,
-        plugin_dirs: &[PathBuf],
-    ) -> Result<(Cow<'static, [u8]>, Identity), SourceError> {
-        let bytes = match self {
-            Self::Builtin(Builtin::Stdout) => Cow::Borrowed(STDOUT),
-            Self::File(file) => Cow::Owned(read_below(file, plugin_dirs)?),
-        };
-        let sha256 = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok((
-            bytes,
-            Identity {
-                source: self.to_string(),
-                sha256,
-            },
-        ))
+    pub fn read(&self, plugin_dirs: &[PathBuf]) -> Result<Cow<'static, [u8]>, SourceError> {
+        match self {
+            Self::Builtin(Builtin::Stdout) => Ok(Cow::Borrowed(STDOUT)),
+            Self::File(file) => read_below(file, plugin_dirs).map(Cow::Owned),
+        }
     }
+
+    /// What changes when the source's content does; `None` if it never does,
+    /// or if there is nothing to be read right now.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        let Self::File(file) = self else {
+            return None;
+        };
+        let data = fs::metadata(file).ok()?;
+        Some(Stamp {
+            modified: data.modified().ok(),
+            size: data.len(),
+            inode: data.ino(),
+        })
+    }
+}
+
+/// A file's state, to tell whether it was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    modified: Option<SystemTime>,
+    size: u64,
+    inode: u64,
+}
+
+/// The SHA-256 of a component, in lower-case hex.
+#[must_use]
+pub fn sha256(component: &[u8]) -> String {
+    Sha256::digest(component)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
@@ -132,6 +178,14 @@ fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceErr
     if !plugin_dirs.iter().any(is_below) {
         let (file, allowed) = (file.to_owned(), plugin_dirs.to_vec());
         return Err(SourceError::Elsewhere { file, allowed });
+    }
+    let data = fs::metadata(&real).map_err(read_error)?;
+    if data.is_dir() {
+        return Err(read_error(io::ErrorKind::IsADirectory.into()));
+    }
+    if data.len() > LARGEST {
+        let (file, size) = (file.to_owned(), data.len());
+        return Err(SourceError::TooLarge { file, size });
     }
     fs::read(&real).map_err(read_error)
 }
@@ -155,9 +209,10 @@ mod tests {
             "builtin:none",
             "file://relative.wasm",
             "ftp://x",
+            "https://example.com/a.wasm",
         ] {
             let error = wrong.parse::<Source>().unwrap_err().to_string();
-            assert!(error.contains("builtin:stdout"), "{error}");
+            assert!(error.contains("file:///absolute/path.wasm"), "{error}");
         }
     }
 
@@ -170,7 +225,7 @@ mod tests {
         std::os::unix::fs::symlink(&secret, inside.path().join("link.wasm")).unwrap();
         let allowed = [inside.path().to_owned()];
         let read = |file: PathBuf| Source::File(file).read(&allowed);
-        assert_eq!(&*read(inside.path().join("a.wasm")).unwrap().0, b"a");
+        assert_eq!(&*read(inside.path().join("a.wasm")).unwrap(), b"a");
         for file in [
             secret,
             inside.path().join("link.wasm"),
@@ -182,8 +237,22 @@ mod tests {
 
     #[test]
     fn the_builtin_sink_is_a_component() {
-        let (bytes, identity) = Source::Builtin(Builtin::Stdout).read(&[]).unwrap();
+        let bytes = Source::Builtin(Builtin::Stdout).read(&[]).unwrap();
         assert!(bytes.starts_with(b"\0asm"));
-        assert_eq!(identity.sha256.len(), 64);
+        assert_eq!(sha256(&bytes).len(), 64);
+    }
+
+    #[test]
+    fn a_stamp_tells_a_changed_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.wasm");
+        let source = Source::File(file.clone());
+        assert_eq!(source.stamp(), None);
+        fs::write(&file, "a").unwrap();
+        let before = source.stamp();
+        assert!(before.is_some());
+        assert_eq!(source.stamp(), before);
+        fs::write(&file, "ab").unwrap();
+        assert_ne!(source.stamp(), before);
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use wasmtime::Config;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
+use super::compiled::Compiled;
 use super::guest::Guest;
+use super::prepared::{Identity, PrepareError};
 
 /// How often a running guest is interrupted to let other tasks run and to look
 /// at its deadline.
@@ -31,6 +33,8 @@ pub enum EngineError {
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
+    /// Where compiled components are kept, if anywhere.
+    compiled: Option<Arc<Compiled>>,
     _ticker: Arc<Ticker>,
 }
 
@@ -45,7 +49,7 @@ impl Engine {
     ///
     /// # Errors
     /// Says which of these could not be had.
-    pub fn new() -> Result<Self, EngineError> {
+    pub fn new(compiled: Option<Compiled>) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
@@ -57,8 +61,45 @@ impl Engine {
         Ok(Self {
             wasmtime,
             linker: Arc::new(linker),
+            compiled: compiled.map(Arc::new),
             _ticker: Arc::new(ticker),
         })
+    }
+
+    /// The component, compiled now or before.
+    pub(super) fn component(
+        &self,
+        bytes: &[u8],
+        identity: &Identity,
+    ) -> Result<Component, PrepareError> {
+        let Identity { source, sha256 } = identity;
+        let kept = |compiled: &Arc<Compiled>| compiled.load(&self.wasmtime, sha256);
+        if let Some(component) = self.compiled.as_ref().and_then(kept) {
+            return Ok(component);
+        }
+        // What serves meanwhile goes first.
+        let threads = rayon::ThreadPoolBuilder::new()
+            .thread_name(|_| "compile".to_owned())
+            .start_handler(|_| be_nice())
+            .build()
+            .map_err(PrepareError::Threads)?;
+        let component = threads.install(|| Component::from_binary(&self.wasmtime, bytes));
+        let component = component.map_err(|cause| PrepareError::Compile {
+            source_name: source.clone(),
+            cause,
+        })?;
+        if let Some(compiled) = &self.compiled {
+            compiled.save(&self.wasmtime, sha256, &component);
+        }
+        Ok(component)
+    }
+}
+
+/// Lowers the priority of the calling thread, which is what Linux does with
+/// the priority of "this process".
+fn be_nice() {
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "could not lower the priority of a compiling thread");
     }
 }
 

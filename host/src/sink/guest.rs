@@ -6,6 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::grants::{GrantError, Grants};
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
 
@@ -25,17 +26,23 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// A guest with clocks, random numbers, stdout and stderr, and nothing else.
-    pub(super) fn new(name: &str, memory_limit: usize, stdout: InstanceStdout) -> Self {
-        let wasi = WasiCtxBuilder::new()
-            .stdout(stdout)
+    /// A guest with clocks, random numbers, stdout and stderr, what it is
+    /// granted, and nothing else.
+    pub(super) fn new(
+        name: &str,
+        memory_limit: usize,
+        grants: &Grants,
+        stdout: InstanceStdout,
+    ) -> Result<Self, GrantError> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(stdout)
             .stderr(LoggedStderr::new(name))
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .build();
-        Self {
-            wasi,
+            .allow_ip_name_lookup(false);
+        grants.give(&mut wasi)?;
+        Ok(Self {
+            wasi: wasi.build(),
             table: ResourceTable::new(),
             memory: MemoryLimit {
                 limit: memory_limit,
@@ -44,7 +51,7 @@ impl Guest {
             },
             deadline: Instant::now(),
             computed: None,
-        }
+        })
     }
 
     /// Called at every tick while the guest computes.

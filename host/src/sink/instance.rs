@@ -39,13 +39,13 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    pub(super) async fn open(
+    /// Makes an instance; its `open` is still to be called.
+    pub(super) async fn new(
         pre: &LogSinkPre<Guest>,
         mut guest: Guest,
         stdout: InstanceStdout,
         limits: Limits,
-        config: &str,
-    ) -> Result<Self, WriteError> {
+    ) -> Result<Self, Broken> {
         guest.deadline = Instant::now() + limits.call;
         let mut store = Store::new(pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
@@ -54,22 +54,22 @@ impl Instance {
         // A start function may already compute or trap.
         let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
         let sink = classify(instantiated, &store, limits.call)?;
-        let mut instance = Self {
+        Ok(Self {
             store,
             sink,
             stdout,
             limits,
-        };
-        instance.arm();
-        let Self { store, sink, .. } = &mut instance;
-        let opened = within(
-            limits.call,
-            sink.sluice_sink_sink().call_open(&mut *store, config),
-        )
-        .await;
-        classify(opened, store, limits.call)?.map_err(lower::failure)?;
-        instance.flushed().await?;
-        Ok(instance)
+        })
+    }
+
+    /// Calls the sink's `open`.
+    pub(super) async fn open(&mut self, config: &str) -> Result<(), WriteError> {
+        self.arm();
+        let Self { store, sink, .. } = self;
+        let call = sink.sluice_sink_sink().call_open(&mut *store, config);
+        let opened = within(self.limits.call, call).await;
+        classify(opened, store, self.limits.call)?.map_err(lower::failure)?;
+        self.flushed().await
     }
 
     /// Offers a batch. Ok means that every record which is not refused is safe

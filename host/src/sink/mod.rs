@@ -1,12 +1,15 @@
 //! The sandbox: one component, run as instances that can be thrown away.
 //!
-//! [`Engine`] compiles a component into a [`Prepared`] sink; that opens
-//! [`Instance`]s, each with a store of its own. Every call has a deadline and
+//! [`Engine`] compiles a component into a [`Prepared`] sink, or finds it
+//! [`Compiled`] on disk; that opens [`Instance`]s, each with a store of its own
+//! and what it is granted. Every call has a deadline and
 //! a memory limit, and an instance that broke is dropped, never used again.
 
 mod bindings;
+mod compiled;
 mod descriptor;
 mod engine;
+mod grants;
 mod guest;
 mod instance;
 mod lower;
@@ -15,8 +18,10 @@ mod prepared;
 mod stderr;
 mod stdout;
 
+pub use compiled::{Compiled, CompiledError};
 pub use engine::{Engine, EngineError};
+pub use grants::{Directory, GrantError, Grants};
 pub use instance::{Attempt, Instance};
 pub use outcome::{Broken, Failure, Refusal, WriteError};
-pub use prepared::{Identity, Limits, PrepareError, Prepared};
+pub use prepared::{Identity, Limits, PrepareError, Prepared, Setup};
 pub use stdout::NodeStdout;

@@ -52,6 +52,9 @@ pub enum Broken {
         /// The trap that followed.
         cause: String,
     },
+    /// It may not have what it is to be given.
+    #[error("failed to {0}")]
+    Denied(String),
     /// It broke a promise of the WIT.
     #[error("the sink broke its contract: {0}")]
     Contract(String),
@@ -62,7 +65,7 @@ impl Broken {
     /// its own code, not while it waited for the outside.
     #[must_use]
     pub const fn suspects_records(&self) -> bool {
-        !matches!(self, Self::Stuck(_))
+        !matches!(self, Self::Stuck(_) | Self::Denied(_))
     }
 }
 

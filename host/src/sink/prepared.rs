@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use wasmtime::component::Component;
 
 use super::bindings::LogSinkPre;
 use super::engine::Engine;
+use super::grants::{GrantError, Grants};
 use super::guest::Guest;
 use super::instance::Instance;
-use super::outcome::WriteError;
-use super::stdout::NodeStdout;
+use super::outcome::{Broken, WriteError};
+use super::stdout::{InstanceStdout, NodeStdout};
+use crate::error_chain::chain;
+
+/// How a core module begins; a component has another version there.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Which sink it is, as people name it and as its bytes say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +43,29 @@ impl Default for Limits {
     }
 }
 
+/// What a sink is run with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// For its `open`.
+    pub config: String,
+    /// What it may use at most.
+    pub limits: Limits,
+    /// What it may reach.
+    pub grants: Grants,
+}
+
 /// Why a component can not be a sink.
 #[derive(Debug, Error)]
 pub enum PrepareError {
+    /// A plain module.
+    #[error(
+        "use {0} as a sink: it is a core WebAssembly module, not a component; build it with \
+         cargo build --release --target wasm32-wasip2"
+    )]
+    CoreModule(String),
     /// Not a component, or one that wasmtime refuses.
     #[error(
-        "compile {source_name}: it is not a WebAssembly component \
+        "compile {source_name}: it is not a WebAssembly component, or not a whole one \
          (build it for the target wasm32-wasip2)"
     )]
     Compile {
@@ -55,7 +76,10 @@ pub enum PrepareError {
         cause: wasmtime::Error,
     },
     /// It imports something that no sink is given.
-    #[error("link {source_name}: it imports what Sluice does not offer")]
+    #[error(
+        "link {source_name}: it imports what Sluice does not offer; a sink may import \
+         sluice:sink@0.1 and WASI 0.2 only"
+    )]
     Link {
         /// Where it came from.
         source_name: String,
@@ -65,8 +89,8 @@ pub enum PrepareError {
     },
     /// It exports no sink.
     #[error(
-        "use {source_name} as a sink: it does not export `sluice:sink/sink@0.1.0` \
-         (see the WIT in wit/)"
+        "use {source_name} as a sink: it does not export sluice:sink/sink@0.1.0; its world must \
+         be log-sink of wit/sink.wit"
     )]
     World {
         /// Where it came from.
@@ -75,13 +99,27 @@ pub enum PrepareError {
         #[source]
         cause: wasmtime::Error,
     },
+    /// It may not have what it is to be given.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// It breaks before its first call.
+    #[error("start {source_name}")]
+    Start {
+        /// Where it came from.
+        source_name: String,
+        /// How.
+        #[source]
+        cause: WriteError,
+    },
+    /// No threads to compile on.
+    #[error("start the threads that compile sinks")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
 }
 
-/// A compiled sink with its config.
+/// A compiled sink with all that it is run with.
 pub struct Prepared {
     identity: Identity,
-    config: String,
-    limits: Limits,
+    setup: Setup,
     pre: LogSinkPre<Guest>,
     stdout: NodeStdout,
     /// Kept for its clock, without which nothing interrupts the guest.
@@ -97,8 +135,8 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// Compiles a component and checks that it is a sink. Compiling takes
-    /// from tens of milliseconds to seconds: not for an async task.
+    /// Compiles a component, unless that was done before, and checks that it
+    /// is a sink. Takes up to seconds: not for an async task.
     ///
     /// # Errors
     /// Says what is wrong with the component.
@@ -106,17 +144,14 @@ impl Prepared {
         engine: &Engine,
         component: &[u8],
         identity: Identity,
-        config: String,
-        limits: Limits,
+        setup: Setup,
         stdout: NodeStdout,
     ) -> Result<Self, PrepareError> {
         let source_name = || identity.source.clone();
-        let component = Component::from_binary(&engine.wasmtime, component).map_err(|cause| {
-            PrepareError::Compile {
-                source_name: source_name(),
-                cause,
-            }
-        })?;
+        if component.starts_with(CORE_MODULE) {
+            return Err(PrepareError::CoreModule(source_name()));
+        }
+        let component = engine.component(component, &identity)?;
         let linked =
             engine
                 .linker
@@ -131,11 +166,24 @@ impl Prepared {
         })?;
         Ok(Self {
             identity,
-            config,
-            limits,
+            setup,
             pre,
             stdout,
             _engine: engine.clone(),
+        })
+    }
+
+    /// Makes an instance and drops it: whatever can go wrong before `open`
+    /// shows now.
+    ///
+    /// # Errors
+    /// Says what it may not have, or how it broke.
+    pub async fn try_out(&self) -> Result<(), PrepareError> {
+        let (guest, stdout) = self.guest()?;
+        let made = Instance::new(&self.pre, guest, stdout, self.setup.limits).await;
+        made.map(drop).map_err(|broken| PrepareError::Start {
+            source_name: self.identity.source.clone(),
+            cause: broken.into(),
         })
     }
 
@@ -150,8 +198,19 @@ impl Prepared {
     /// # Errors
     /// What `open` answered, or how it broke.
     pub async fn open(&self) -> Result<Instance, WriteError> {
+        let (guest, stdout) = self
+            .guest()
+            .map_err(|error| Broken::Denied(chain(&error)))?;
+        let limits = self.setup.limits;
+        let mut instance = Instance::new(&self.pre, guest, stdout, limits).await?;
+        instance.open(&self.setup.config).await?;
+        Ok(instance)
+    }
+
+    fn guest(&self) -> Result<(Guest, InstanceStdout), GrantError> {
         let stdout = self.stdout.for_instance();
-        let guest = Guest::new(&self.identity.source, self.limits.memory, stdout.clone());
-        Instance::open(&self.pre, guest, stdout, self.limits, &self.config).await
+        let Setup { limits, grants, .. } = &self.setup;
+        let guest = Guest::new(&self.identity.source, limits.memory, grants, stdout.clone())?;
+        Ok((guest, stdout))
     }
 }

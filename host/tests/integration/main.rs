@@ -13,4 +13,5 @@ mod election;
 mod http;
 mod sink;
 mod support;
+mod swap;
 mod tls;

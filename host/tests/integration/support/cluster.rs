@@ -46,7 +46,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
-    arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Cluster {

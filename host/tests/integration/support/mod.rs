@@ -6,7 +6,7 @@ mod consul;
 mod process;
 mod producer;
 
-pub(crate) use cluster::{Cluster, Options};
+pub(crate) use cluster::{Cluster, Node, Options};
 pub(crate) use consul::Consul;
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};

@@ -1,8 +1,9 @@
-//! A sink for tests: a message whose text is one of the words below makes it
-//! misbehave; every other message is printed.
+//! A sink for tests: its config, or a message whose text is one of the words
+//! below, makes it misbehave; every other message is printed.
 
 #![cfg(target_family = "wasm")]
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Bindings made from `wit/`.
@@ -25,12 +26,32 @@ use bindings::sluice::sink::types::{Delivery, Failure, LogRecord, Refusal, Retry
 
 struct Misbehave;
 
+thread_local! {
+    static CONFIG: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 impl Guest for Misbehave {
-    fn open(_config: String) -> Result<(), Failure> {
+    fn open(config: String) -> Result<(), Failure> {
+        let config = config.trim_matches('"').to_owned();
+        match config.as_str() {
+            "refuse to open" => return Err(Failure::Permanent("told not to open".to_owned())),
+            "open later" => return Err(busy(Some(50))),
+            "trap in open" => trap(),
+            "spin in open" => spin(),
+            _ => CONFIG.set(config),
+        }
         Ok(())
     }
 
     fn write(delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
+        let config = CONFIG.with_borrow(Clone::clone);
+        match config.as_str() {
+            "always busy" => return Err(busy(None)),
+            "always stuck" => std::thread::sleep(Duration::from_secs(3600)),
+            "always spinning" => spin(),
+            "always trapping" => trap(),
+            _ => {}
+        }
         let mut refusals = Vec::new();
         for (index, record) in (0..).zip(&batch) {
             let mut refuse = |failure| refusals.push(Refusal { index, failure });
@@ -54,11 +75,21 @@ impl Guest for Misbehave {
                 "reject all" => return Err(Failure::Permanent("all refused".to_owned())),
                 "retry all" if delivery.attempt < 3 => return Err(busy(Some(20))),
                 "retry for ever" => return Err(busy(Some(20))),
+                word if word.starts_with("env ") => {
+                    println!("{word}: {:?}", std::env::var(&word[4..]).ok());
+                }
+                word if word.starts_with("read ") => {
+                    println!("{word}: {:?}", std::fs::read_to_string(&word[5..]));
+                }
+                word if word.starts_with("write ") => {
+                    println!("{word}: {:?}", std::fs::write(&word[6..], "written"));
+                }
                 "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
                 body => {
                     let id = record.id;
+                    let name = if config.is_empty() { "" } else { " by " };
                     println!(
-                        "{}/{} {body} attempt {}",
+                        "{}/{} {body} attempt {}{name}{config}",
                         id.epoch, id.sequence, delivery.attempt
                     );
                 }

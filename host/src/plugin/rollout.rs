@@ -1,0 +1,455 @@
+//! Keeps this node's sinks as `<c>/plugin` asks: follows the key, prepares
+//! what it names while the old sink serves, and says what came of it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::board::{Board, Choice, Origin, Report};
+use super::key::{Seen, follow};
+use super::manifest::Manifest;
+use super::prepare::{Candidate, PluginError, Preparer};
+use super::source::{Source, Stamp};
+use super::store::Kept;
+use crate::clock::timestamp;
+use crate::consul::Client;
+use crate::error_chain::chain;
+use crate::observe::{PluginState, PluginStatus};
+
+/// How long a node that starts waits for Consul's word on the sink.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
+/// How often a file is looked at.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a changed file must rest before it is read.
+const REST: Duration = Duration::from_millis(200);
+
+/// What the rollout needs to know.
+#[derive(Debug)]
+pub struct RolloutConfig {
+    /// For the keys.
+    pub client: Client,
+    /// The cluster's name.
+    pub cluster: String,
+    /// This node's name.
+    pub node: String,
+    /// What is asked for while the key is absent.
+    pub flag: Manifest,
+    /// Prepares sinks.
+    pub preparer: Arc<Preparer>,
+}
+
+/// What others read of it.
+#[derive(Clone, Debug)]
+pub struct RolloutView {
+    /// The sinks that could run.
+    pub choice: watch::Receiver<Choice>,
+    /// What is shown of them.
+    pub status: watch::Receiver<PluginStatus>,
+    /// What this node's own key in Consul says.
+    pub node_state: watch::Receiver<Value>,
+    /// What `<c>/active` says while this node leads.
+    pub active: watch::Receiver<Option<Value>>,
+}
+
+/// What the leader wrote into `<c>/active`.
+#[derive(Deserialize)]
+struct Active {
+    sha256: String,
+    state: PluginState,
+    manifest: String,
+}
+
+/// Prepares sinks as they are asked for.
+#[derive(Debug)]
+pub struct Rollout {
+    config: RolloutConfig,
+    board: Board,
+    /// What is asked for, unless it can not be read.
+    desired: Option<Manifest>,
+    key: watch::Receiver<Seen>,
+    cluster_active: watch::Receiver<Seen>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// The watches of the keys.
+    _following: JoinSet<()>,
+    /// The desired sink; at most one.
+    preparing: JoinSet<Result<Candidate, PluginError>>,
+    /// The sink that runs on the leader, where it is not the desired one.
+    reviving: JoinSet<Option<Candidate>>,
+    /// Looks at the desired sink's file.
+    polling: JoinSet<()>,
+    file_changed: (watch::Sender<()>, watch::Receiver<()>),
+    choice: watch::Sender<Choice>,
+    status: watch::Sender<PluginStatus>,
+    node_state: watch::Sender<Value>,
+    active: watch::Sender<Option<Value>>,
+    /// What stands on disk as the last good sink.
+    kept: Option<Kept>,
+}
+
+impl Rollout {
+    /// Prepares the first sink: the one that the key asks for, else the last
+    /// good one on disk, else that of the flag.
+    ///
+    /// # Errors
+    /// None of them can run.
+    pub async fn start(
+        config: RolloutConfig,
+        reports: mpsc::UnboundedReceiver<Report>,
+    ) -> Result<(Self, RolloutView), PluginError> {
+        let mut following = JoinSet::new();
+        let mut watched = |name: &str| {
+            let (seen_in, seen) = watch::channel(Seen::Unknown);
+            let key = format!("{}/{name}", config.cluster);
+            following.spawn(follow(config.client.clone(), key, seen_in));
+            seen
+        };
+        let (mut key, cluster_active) = (watched("plugin"), watched("active"));
+        let kept = config.preparer.store.load();
+        let good = match kept.clone() {
+            Some(kept) => Arc::clone(&config.preparer)
+                .revive(kept)
+                .await
+                .map(Arc::new),
+            None => None,
+        };
+        let answered = key.wait_for(|seen| *seen != Seen::Unknown);
+        let first = match tokio::time::timeout(FIRST_ANSWER, answered).await {
+            Ok(Ok(seen)) => seen.clone(),
+            _ => Seen::Unknown,
+        };
+        let (mut origin, mut asked) = read(&first, &config.flag);
+        if let (Origin::Disk, Some(good)) = (origin, &good) {
+            asked = Ok(good.manifest.clone());
+        } else if origin == Origin::Disk {
+            origin = Origin::Flag;
+        }
+        let prepare = |manifest: &Manifest| Arc::clone(&config.preparer).prepare(manifest.clone());
+        let stamp = asked.as_ref().ok().and_then(|m| m.source.stamp());
+        let (wanted, problem) = match &asked {
+            Ok(manifest) => match prepare(manifest).await {
+                Ok(candidate) => (Some(candidate), None),
+                Err(error) => (None, Some(chain(&error))),
+            },
+            Err(problem) => (None, Some(problem.clone())),
+        };
+        let wanted = match (wanted, &good) {
+            (Some(wanted), Some(good)) if wanted.is_same_as(good) => Arc::clone(good),
+            (Some(wanted), _) => Arc::new(wanted),
+            (None, Some(good)) => Arc::clone(good),
+            // Whatever is wrong with the flag's sink, there is no other.
+            (None, None) => Arc::new(prepare(&config.flag).await?),
+        };
+        let key_name = format!("{}/plugin", config.cluster);
+        let manifest = asked.as_ref().unwrap_or(&config.flag);
+        let mut board = Board::new(key_name, manifest, origin, wanted, good, timestamp());
+        match (&asked, problem) {
+            (Err(_), Some(problem)) => {
+                tracing::error!(
+                    error = problem,
+                    "keeping another sink than the one asked for"
+                );
+                board.ask_in_vain(origin, problem);
+            }
+            (Ok(_), Some(problem)) => {
+                tracing::error!(
+                    error = problem,
+                    "keeping another sink than the one asked for"
+                );
+                board.fail(problem);
+            }
+            (_, None) => {
+                let digest = board.wanted().identity().sha256.clone();
+                board.found(digest);
+            }
+        }
+        let status = board.status(timestamp);
+        let node_state = board.node_state(&config.node, &status);
+        let (choice_in, choice) = watch::channel(board.choice());
+        let (status_in, status) = watch::channel(status);
+        let (node_state_in, node_state) = watch::channel(node_state);
+        let (active_in, active) = watch::channel(None);
+        let mut rollout = Self {
+            config,
+            board,
+            desired: asked.ok(),
+            key,
+            cluster_active,
+            reports,
+            _following: following,
+            preparing: JoinSet::new(),
+            reviving: JoinSet::new(),
+            polling: JoinSet::new(),
+            file_changed: watch::channel(()),
+            choice: choice_in,
+            status: status_in,
+            node_state: node_state_in,
+            active: active_in,
+            kept,
+        };
+        rollout.poll(stamp);
+        let view = RolloutView {
+            choice,
+            status,
+            node_state,
+            active,
+        };
+        Ok((rollout, view))
+    }
+
+    /// Runs for as long as anybody reports.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                report = self.reports.recv() => match report {
+                    Some(report) => self.report(report).await,
+                    None => return,
+                },
+                Ok(()) = self.key.changed() => self.key_changed(),
+                Ok(()) = self.file_changed.1.changed() => self.file_changed(),
+                Some(done) = self.preparing.join_next() => match done {
+                    Ok(Ok(candidate)) => self.prepared(candidate),
+                    Ok(Err(error)) => self.failed(chain(&error)),
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => self.failed(chain(&PluginError::Panicked(error))),
+                },
+                Ok(()) = self.cluster_active.changed() => self.leader_runs().await,
+                Some(Ok(revived)) = self.reviving.join_next() => {
+                    if let Some(candidate) = revived {
+                        self.is_good(&Arc::new(candidate)).await;
+                    }
+                }
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let status = self.board.status(timestamp);
+        let node = &self.config.node;
+        replace(&self.active, self.board.active(node, &status));
+        replace(&self.node_state, self.board.node_state(node, &status));
+        replace(&self.status, status);
+        let choice = self.board.choice();
+        self.choice.send_if_modified(|before| {
+            let is_same = Arc::ptr_eq(&before.wanted, &choice.wanted)
+                && match (&before.good, &choice.good) {
+                    (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                    (None, None) => true,
+                    _ => false,
+                };
+            *before = choice;
+            !is_same
+        });
+    }
+
+    fn key_changed(&mut self) {
+        let seen = self.key.borrow_and_update().clone();
+        let (origin, asked) = read(&seen, &self.config.flag);
+        if origin == Origin::Disk {
+            return;
+        }
+        match asked {
+            Ok(manifest) => {
+                tracing::info!(plugin = %manifest, "asked for a sink");
+                self.board.ask(&manifest, origin);
+                self.desired = Some(manifest);
+                self.prepare();
+            }
+            Err(problem) => {
+                tracing::error!(
+                    error = problem,
+                    "keeping the sink: the one asked for is unclear"
+                );
+                self.preparing.abort_all();
+                self.polling.abort_all();
+                self.desired = None;
+                self.board.ask_in_vain(origin, problem);
+            }
+        }
+    }
+
+    /// Prepares what is asked for, in place of what was being prepared.
+    fn prepare(&mut self) {
+        self.preparing.abort_all();
+        let Some(manifest) = self.desired.clone() else {
+            return;
+        };
+        // Before it is read, so that no change falls between.
+        let stamp = manifest.source.stamp();
+        let preparing = Arc::clone(&self.config.preparer).prepare(manifest);
+        // Boxed: it is large, and rare.
+        let preparing: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(preparing);
+        self.preparing.spawn(preparing);
+        self.poll(stamp);
+    }
+
+    fn poll(&mut self, stamp: Option<Stamp>) {
+        self.polling.abort_all();
+        let source = self.desired.as_ref().map(|manifest| &manifest.source);
+        if let Some(source @ Source::File(_)) = source {
+            let changed = self.file_changed.0.clone();
+            self.polling.spawn(look_at(source.clone(), stamp, changed));
+        }
+    }
+
+    fn file_changed(&mut self) {
+        let Some(manifest) = &self.desired else {
+            return;
+        };
+        // What is pinned and was found can not become another.
+        if manifest.sha256.is_some() && !self.board.has_problem() {
+            return;
+        }
+        tracing::info!(plugin = %manifest.source, "the sink's file has changed");
+        self.prepare();
+    }
+
+    fn prepared(&mut self, candidate: Candidate) {
+        tracing::info!(
+            plugin = candidate.identity().source,
+            sha256 = candidate.identity().sha256,
+            "the sink is prepared"
+        );
+        self.board.prepared(candidate);
+    }
+
+    fn failed(&mut self, problem: String) {
+        tracing::error!(
+            error = problem,
+            "keeping the sink: the one asked for can not be used"
+        );
+        self.board.fail(problem);
+    }
+
+    async fn report(&mut self, report: Report) {
+        let good = match &report {
+            Report::Running(candidate) => Some(Arc::clone(candidate)),
+            _ => None,
+        };
+        self.board.report(report);
+        if let Some(good) = good {
+            self.keep(&good).await;
+        }
+    }
+
+    /// Learns from the leader which sink works, or works no more than before.
+    async fn leader_runs(&mut self) {
+        let Seen::Present { value, .. } = self.cluster_active.borrow_and_update().clone() else {
+            return;
+        };
+        let Ok(active) = serde_json::from_slice::<Active>(&value) else {
+            return;
+        };
+        let Ok(manifest) = active.manifest.parse::<Manifest>() else {
+            return;
+        };
+        // Our own word comes back late, and may be of the sink before.
+        if active.state != PluginState::Running || self.board.is_running() {
+            return;
+        }
+        let is_it = |c: &&Arc<Candidate>| c.is_of(&manifest, &active.sha256);
+        let known = [Some(self.board.wanted()), self.board.good()];
+        let known = known.into_iter().flatten().find(is_it).cloned();
+        match known {
+            Some(known) => self.is_good(&known).await,
+            None => self.revive(manifest, active.sha256),
+        }
+    }
+
+    /// A node that was not there when the leader's sink was asked for still
+    /// needs it, should the desired one not open.
+    fn revive(&mut self, manifest: Manifest, sha256: String) {
+        self.reviving.abort_all();
+        let preparer = Arc::clone(&self.config.preparer);
+        self.reviving.spawn(async move {
+            let pinned = Manifest {
+                sha256: Some(sha256.clone()),
+                ..manifest.clone()
+            };
+            let kept = Kept {
+                manifest: manifest.to_string(),
+                sha256,
+            };
+            // From where it came, or else from this node's own disk.
+            match Arc::clone(&preparer).prepare(pinned).await {
+                Ok(Candidate { prepared, .. }) => Some(Candidate { manifest, prepared }),
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "the leader's sink is not at hand");
+                    preparer.revive(kept).await
+                }
+            }
+        });
+    }
+
+    async fn is_good(&mut self, candidate: &Arc<Candidate>) {
+        self.board.is_good(candidate);
+        self.keep(candidate).await;
+    }
+
+    async fn keep(&mut self, candidate: &Arc<Candidate>) {
+        let kept = candidate.kept();
+        if self.kept.as_ref() == Some(&kept) {
+            return;
+        }
+        let (preparer, note) = (Arc::clone(&self.config.preparer), kept.clone());
+        let error = match spawn_blocking(move || preparer.store.keep(&note)).await {
+            Ok(Ok(())) => {
+                self.kept = Some(kept);
+                return;
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(error) => chain(&error),
+        };
+        tracing::warn!(error, "the last good sink can not be kept on disk");
+    }
+}
+
+fn replace<T: PartialEq>(sender: &watch::Sender<T>, now: T) {
+    sender.send_if_modified(|before| {
+        let changed = *before != now;
+        *before = now;
+        changed
+    });
+}
+
+/// What the key asks for.
+fn read(seen: &Seen, flag: &Manifest) -> (Origin, Result<Manifest, String>) {
+    match seen {
+        Seen::Unknown => (Origin::Disk, Ok(flag.clone())),
+        Seen::Absent => (Origin::Flag, Ok(flag.clone())),
+        Seen::Present { index, value } => match Manifest::from_value(value) {
+            Ok(Some(manifest)) => (Origin::Key(*index), Ok(manifest)),
+            Ok(None) => (Origin::Flag, Ok(flag.clone())),
+            Err(error) => (Origin::Key(*index), Err(chain(&error))),
+        },
+    }
+}
+
+/// Tells of every change of a source's file, once it rests.
+async fn look_at(source: Source, mut seen: Option<Stamp>, changed: watch::Sender<()>) {
+    let look = || {
+        let source = source.clone();
+        async move { spawn_blocking(move || source.stamp()).await.ok().flatten() }
+    };
+    loop {
+        tokio::time::sleep(POLL).await;
+        let mut now = look().await;
+        if now == seen {
+            continue;
+        }
+        loop {
+            tokio::time::sleep(REST).await;
+            let then = std::mem::replace(&mut now, look().await);
+            if then == now {
+                break;
+            }
+        }
+        seen = now;
+        changed.send_replace(());
+    }
+}

@@ -1,0 +1,204 @@
+//! The last sink that is known to work, on disk: a node boots with it while
+//! Consul is away or the component is gone from where it came from.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::source::sha256;
+
+/// The most components that lie here beside the last good one.
+const STAGED: usize = 8;
+
+/// The folder can not be used.
+#[derive(Debug, Error)]
+#[error("{act} {}", .path.display())]
+pub struct StoreError {
+    act: &'static str,
+    path: PathBuf,
+    #[source]
+    cause: io::Error,
+}
+
+/// The folder `plugin` of the data directory.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// What the folder remembers: a manifest's text, and the component's digest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Kept {
+    /// As [`super::Manifest`] reads it.
+    pub manifest: String,
+    /// The component's digest.
+    pub sha256: String,
+}
+
+impl Store {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// It can not be made.
+    pub fn open(folder: PathBuf) -> Result<Self, StoreError> {
+        match fs::create_dir_all(&folder) {
+            Ok(()) => Ok(Self { folder }),
+            Err(cause) => Err(StoreError {
+                act: "create",
+                path: folder,
+                cause,
+            }),
+        }
+    }
+
+    /// What was kept last; `None` if nothing was, or nothing whole.
+    #[must_use]
+    pub fn load(&self) -> Option<Kept> {
+        let note = fs::read(self.note()).ok()?;
+        serde_json::from_slice(&note).ok()
+    }
+
+    /// The component with this digest, if it is there and whole.
+    #[must_use]
+    pub fn component(&self, digest: &str) -> Option<Vec<u8>> {
+        let file = self.file(digest)?;
+        let component = fs::read(&file).ok()?;
+        if sha256(&component) == digest {
+            Some(component)
+        } else {
+            tracing::warn!(file = %file.display(), "a sink that was kept on disk is damaged");
+            None
+        }
+    }
+
+    /// Lays a component down, on disk before it returns, so that it can be
+    /// kept once it has proved good.
+    ///
+    /// # Errors
+    /// It can not be written.
+    pub fn stage(&self, digest: &str, component: &[u8]) -> Result<(), StoreError> {
+        let Some(file) = self.file(digest) else {
+            return Err(self.error("name a component in", io::ErrorKind::InvalidInput.into()));
+        };
+        let is_there = fs::metadata(&file)
+            .is_ok_and(|data| u64::try_from(component.len()).is_ok_and(|size| size == data.len()));
+        if is_there {
+            // So that it is not the first to go.
+            let touched = File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
+            return touched.map_err(|cause| self.error("touch a component in", cause));
+        }
+        replace(&file, component).map_err(|cause| self.error("write a component to", cause))?;
+        self.tidy();
+        Ok(())
+    }
+
+    /// Keeps this one in place of the last, on disk before it returns. Its
+    /// component must have been staged, unless it is inside the binary.
+    ///
+    /// # Errors
+    /// It can not be written; the last one stays.
+    pub fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
+        serde_json::to_vec(kept)
+            .map_err(io::Error::from)
+            .and_then(|note| replace(&self.note(), &note))
+            .and_then(|()| File::open(&self.folder)?.sync_all())
+            .map_err(|cause| self.error("note the last good sink in", cause))
+    }
+
+    fn error(&self, act: &'static str, cause: io::Error) -> StoreError {
+        let path = self.folder.clone();
+        StoreError { act, path, cause }
+    }
+
+    fn note(&self) -> PathBuf {
+        self.folder.join("last-good.json")
+    }
+
+    /// Only a digest names a file: nothing else leads out of the folder.
+    fn file(&self, digest: &str) -> Option<PathBuf> {
+        let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        is_digest.then(|| self.folder.join(format!("{digest}.wasm")))
+    }
+
+    /// Removes the oldest components, but never the one that is kept.
+    fn tidy(&self) {
+        let kept = self.load().and_then(|kept| self.file(&kept.sha256));
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut files: Vec<_> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let modified = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
+                let is_component = path
+                    .extension()
+                    .is_some_and(|extension| extension == "wasm");
+                (is_component && Some(&path) != kept.as_ref()).then_some((modified, path))
+            })
+            .collect();
+        files.sort();
+        let surplus = files.len().saturating_sub(STAGED);
+        for (_, path) in files.into_iter().take(surplus) {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::debug!(file = %path.display(), %error, "could not remove an old sink");
+            }
+        }
+    }
+}
+
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = file.with_extension("new");
+    let mut out = File::create(&new)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    fs::rename(&new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(component: &[u8]) -> Kept {
+        Kept {
+            manifest: "file:///a.wasm".to_owned(),
+            sha256: sha256(component),
+        }
+    }
+
+    #[test]
+    fn the_last_good_one_is_kept_whatever_is_staged_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("plugin")).unwrap();
+        assert!(store.load().is_none());
+        store.stage(&sha256(b"good"), b"good").unwrap();
+        store.keep(&kept(b"good")).unwrap();
+        for number in 0..STAGED + 5 {
+            let component = format!("component {number}");
+            store
+                .stage(&sha256(component.as_bytes()), component.as_bytes())
+                .unwrap();
+        }
+        let store = Store::open(folder.path().join("plugin")).unwrap();
+        assert_eq!(store.load(), Some(kept(b"good")));
+        assert_eq!(store.component(&sha256(b"good")).unwrap(), b"good");
+        let files = fs::read_dir(folder.path().join("plugin")).unwrap();
+        assert_eq!(files.count(), STAGED + 2, "with the kept one and the note");
+    }
+
+    #[test]
+    fn what_is_damaged_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_owned()).unwrap();
+        let digest = sha256(b"good");
+        store.stage(&digest, b"good").unwrap();
+        fs::write(store.file(&digest).unwrap(), "evil").unwrap();
+        assert!(store.component(&digest).is_none());
+        assert!(store.component("../../etc/passwd").is_none());
+        fs::write(store.note(), "half a no").unwrap();
+        assert!(store.load().is_none());
+    }
+}
