@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help build sinks test bench bench-failover lint consul wasm-target
+.PHONY: help build sinks test bench bench-failover bench-swap lint consul wasm-target
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
@@ -15,6 +15,7 @@ help:
 	@echo "make test    run all tests, with a real Consul and real processes"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
+	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
 
@@ -49,6 +50,10 @@ bench: build
 bench-failover: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench failover
+
+bench-swap: build sinks
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench swap
 
 lint: wasm-target
 	$(CARGO) fmt --all --check

@@ -110,6 +110,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) from: u64,
 
+    /// Write each silence of 1 ms and more between two acknowledgements to this file: when it ended
+    /// (Unix time) and how long it was, in ms
+    #[arg(long, value_name = "FILE")]
+    pub(crate) silences: Option<PathBuf>,
+
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -61,6 +61,9 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     let elapsed = load.started.elapsed();
     load.journal.borrow_mut().flush()?;
     let measured = load.measured.replace(Measured::new()?);
+    if let Some(file) = &load.args.silences {
+        std::fs::write(file, measured.silences())?;
+    }
     let report = measured.report(elapsed);
     if load.args.json {
         println!("{}", serde_json::to_string(&report)?);

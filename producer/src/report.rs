@@ -1,12 +1,15 @@
 //! What a load run measured.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// Latencies are kept up to this, in nanoseconds.
 const LONGEST: u64 = 120_000_000_000;
+
+/// What counts as a silence.
+const SILENCE: Duration = Duration::from_millis(1);
 
 /// Counts and latencies while they gather.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Measured {
     requests: u64,
     last_acknowledgement: Option<Instant>,
     silence: Duration,
+    /// Those of at least [`SILENCE`], and when they ended.
+    silences: Vec<(SystemTime, Duration)>,
     last_trouble: Option<String>,
 }
 
@@ -55,6 +60,7 @@ impl Measured {
             requests: 0,
             last_acknowledgement: None,
             silence: Duration::ZERO,
+            silences: Vec::new(),
             last_trouble: None,
         })
     }
@@ -68,9 +74,24 @@ impl Measured {
         self.acknowledged += messages - rejected.min(messages);
         self.refused += rejected.min(messages);
         if let Some(last) = self.last_acknowledgement {
-            self.silence = self.silence.max(now - last);
+            let silence = now - last;
+            self.silence = self.silence.max(silence);
+            if silence >= SILENCE {
+                self.silences.push((SystemTime::now(), silence));
+            }
         }
         self.last_acknowledgement = Some(now);
+    }
+
+    /// The silences as text: a line each, with when it ended (Unix time) and
+    /// how long it was, both in milliseconds.
+    pub(crate) fn silences(&self) -> String {
+        let lines = self.silences.iter().map(|(ended, silence)| {
+            let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let (ended, silence) = (ended.as_secs_f64() * 1e3, silence.as_secs_f64() * 1e3);
+            format!("{ended:.3} {silence:.3}\n")
+        });
+        lines.collect()
     }
 
     /// Certainly not delivered.

@@ -1,5 +1,7 @@
 //! What the benchmarks share: processes, and their end.
 
+#![allow(dead_code, reason = "not every benchmark needs all of it")]
+
 use std::error::Error;
 use std::fs::File;
 use std::path::{Path, PathBuf};

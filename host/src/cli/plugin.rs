@@ -118,6 +118,11 @@ pub(super) struct StatusArgs {
 enum PluginCommandError {
     #[error("read --config: it is not JSON")]
     Config(#[source] serde_json::Error),
+    #[error(
+        "use {0:?}: there is no such file here; give builtin:stdout, a path, or \
+         file:///absolute/path.wasm as the nodes see it"
+    )]
+    NoFile(String),
     #[error("find the file {file}")]
     File {
         file: String,
@@ -206,6 +211,9 @@ impl UseArgs {
                     cause,
                 })?;
                 format!("file://{}", path.display())
+            }
+            _ if !self.source.contains(':') => {
+                return Err(PluginCommandError::NoFile(self.source.clone()).into());
             }
             _ => self.source.clone(),
         };
@@ -402,7 +410,11 @@ impl Look {
             let name = &node.node;
             let line = match &node.error {
                 Some(error) if node.state != PluginState::Preparing => {
-                    format!("{name}: {}", red(&format!("failed to {error}")))
+                    format!("{name}: {}", red(error))
+                }
+                _ if node.state == PluginState::Preparing => {
+                    let source = node.desired.source.as_deref().unwrap_or("the sink");
+                    format!("{name}: preparing {source}")
                 }
                 _ => format!(
                     "{name}: {} {} {}",

@@ -216,11 +216,11 @@ impl Board {
 
     fn error(&self) -> Option<String> {
         if let Some(problem) = &self.problem {
-            return Some(problem.clone());
+            return Some(format!("failed to {problem}"));
         }
         let opening = |error| {
             let source = &self.wanted.identity().source;
-            format!("open {source}: {error}")
+            format!("failed to open {source}: {error}")
         };
         self.refusal_of(&self.wanted).map(opening)
     }
@@ -280,9 +280,9 @@ impl Board {
         };
         let why = match (&status.error, self.origin) {
             (Some(error), Origin::Key(_)) => {
-                format!("{} asks for another sink, but: failed to {error}", self.key)
+                format!("{} asks for another sink, but: {error}", self.key)
             }
-            (Some(error), _) => format!("failed to {error}"),
+            (Some(error), _) => error.clone(),
             (None, Origin::Key(_)) => format!("{} asks for it", self.key),
             (None, Origin::Flag) => format!("{} is empty, and --plugin asks for it", self.key),
             (None, Origin::Disk) => "it ran last, and Consul has not answered yet".to_owned(),

@@ -60,7 +60,7 @@ pub enum SourceError {
         allowed: Vec<PathBuf>,
     },
     /// The file can not be read.
-    #[error("read the plugin {}", .file.display())]
+    #[error("read the plugin {} on this node", .file.display())]
     Read {
         /// The file.
         file: PathBuf,
