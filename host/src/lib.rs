@@ -20,6 +20,7 @@ pub mod node;
 pub mod observe;
 pub mod plugin;
 pub mod record;
+pub mod record_form;
 pub mod sink;
 mod swap;
 pub mod tenure;

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
-use crate::delivery::{AckTrace, QueueLimits};
+use crate::delivery::{AckTrace, DeadLetterError, DeadLetters, QueueLimits};
 use crate::ingest::{
     Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
     ServerError, ServerLimits, Tls, router,
@@ -73,6 +73,8 @@ pub struct NodeConfig {
     pub drain: Duration,
     /// The bounds of the queue.
     pub queue: QueueLimits,
+    /// The most bytes that are kept of records which no sink takes.
+    pub dead_letter_bytes: u64,
     /// The bounds on connections.
     pub server: ServerLimits,
     /// What clients must send as `Authorization`, if anything.
@@ -134,6 +136,9 @@ pub enum NodeError {
     /// The last good sink can not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Records that no sink takes can not be kept.
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
     /// The Consul variables ask for something impossible.
     #[error("set up the connection to Consul")]
     Consul(#[source] consul::Error),
@@ -161,6 +166,7 @@ pub struct Node {
     rollout: Rollout,
     plugins: RolloutView,
     reports: mpsc::UnboundedSender<Report>,
+    letters: DeadLetters,
     trace: Option<Arc<AckTrace>>,
 }
 
@@ -183,6 +189,8 @@ impl Node {
             .map_err(io::Error::from)
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
+        let letters = config.data_dir.join("dead-letters");
+        let letters = DeadLetters::open(letters, config.dead_letter_bytes)?;
         let (reports, reported) = mpsc::unbounded_channel();
         let rollout = rollout_config(&config, stdout.clone())?;
         let (rollout, plugins) = Rollout::start(rollout, reported).await?;
@@ -195,6 +203,7 @@ impl Node {
             rollout,
             plugins,
             reports,
+            letters,
             trace,
         })
     }
@@ -219,6 +228,7 @@ impl Node {
             rollout,
             plugins,
             reports,
+            letters,
             trace,
         } = self;
         let metrics = Arc::new(Metrics::new());
@@ -239,6 +249,7 @@ impl Node {
             orders: control.orders(),
             limits: config.queue,
             metrics: Arc::clone(&metrics),
+            letters,
             trace,
             peers: controls.peers.clone(),
         };

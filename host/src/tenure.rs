@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::cluster::{Order, Role};
-use crate::delivery::{AckTrace, ActiveSink, Backoff, Dispatcher, Ended, Queue, QueueLimits};
+use crate::delivery::{
+    AckTrace, ActiveSink, Backoff, DeadLetters, Delivery, Dispatcher, Ended, Queue, QueueLimits,
+};
 use crate::ingest::{Door, Peers};
 use crate::lease::Lease;
 use crate::metrics::Metrics;
@@ -50,6 +52,8 @@ pub struct Tenures {
     pub limits: QueueLimits,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
+    /// Keeps what no sink takes.
+    pub letters: DeadLetters,
     /// Audits acknowledgements.
     pub trace: Option<Arc<AckTrace>>,
     /// The nodes of the cluster.
@@ -137,14 +141,15 @@ impl Tenures {
     ) {
         self.report(Report::Running(Arc::clone(&candidate)));
         let (handovers_in, handovers) = mpsc::channel(1);
-        let mut dispatcher = Dispatcher {
+        let mut dispatcher = Dispatcher::new(Delivery {
             queue: Arc::clone(queue),
             lease: Arc::clone(lease),
             sink,
+            handovers,
+            letters: self.letters.clone(),
             metrics: Arc::clone(&self.metrics),
             trace: self.trace.clone(),
-            handovers,
-        };
+        });
         let swaps = Swaps {
             running: candidate,
             choice: self.choice.clone(),
@@ -186,7 +191,7 @@ impl Tenures {
                 );
             }
         }
-        if tokio::time::timeout(CLOSING, dispatcher.sink.close())
+        if tokio::time::timeout(CLOSING, dispatcher.delivery.sink.close())
             .await
             .is_err()
         {

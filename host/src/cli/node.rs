@@ -125,6 +125,10 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_QUEUE_BYTES", default_value = "64MiB", value_parser = units::size)]
     queue_bytes: usize,
 
+    /// The most that is kept on disk of records which no sink takes
+    #[arg(long, env = "SLUICE_DEAD_LETTER_BYTES", default_value = "64MiB", value_parser = units::size)]
+    dead_letter_bytes: usize,
+
     /// The most client connections; more wait to be accepted
     #[arg(long, env = "SLUICE_MAX_CONNECTIONS", default_value_t = 10_000)]
     max_connections: usize,
@@ -329,6 +333,7 @@ impl NodeArgs {
                 records: self.queue_records,
                 bytes: self.queue_bytes,
             },
+            dead_letter_bytes: u64::try_from(self.dead_letter_bytes).unwrap_or(u64::MAX),
             server: ServerLimits {
                 connections: self.max_connections.max(1),
             },

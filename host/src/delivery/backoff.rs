@@ -30,6 +30,12 @@ impl Backoff {
         drawn.max(least.unwrap_or_default())
     }
 
+    /// About what the next wait will be.
+    #[must_use]
+    pub const fn peek(&self) -> Duration {
+        self.next
+    }
+
     /// Begins anew after a success.
     pub const fn reset(&mut self) {
         self.next = self.first;

@@ -22,13 +22,11 @@ pub(super) struct Batch {
 }
 
 /// What is left of a batch after the sink took or refused single records.
-pub(super) enum Settled {
-    /// Every record has its outcome.
-    All,
-    /// These are to be offered again, not sooner than the failure says.
-    Retry(Batch, Failure),
-    /// Another leader is at work.
-    Fenced(Batch, String),
+pub(super) struct Settled {
+    /// To be offered again, and what the sink asked for.
+    pub(super) again: Option<(Batch, Failure)>,
+    /// Refused for good: a record each, with the sink's reason.
+    pub(super) refused: Vec<(Batch, String)>,
 }
 
 impl Batch {
@@ -71,71 +69,73 @@ impl Batch {
             .for_each(|share| share.unknown(reason));
     }
 
-    /// Two halves, none of which splits a request; `None` if it is of one.
-    pub(super) fn halves(mut self) -> Result<(Self, Self), Self> {
-        if self.shares.len() < 2 {
-            return Err(self);
-        }
-        let shares = self.shares.split_off(self.shares.len() / 2);
-        let first: usize = self.shares.iter().map(Share::len).sum();
-        let records = self.records.split_off(first);
-        let bytes = records.iter().map(LogRecord::size).sum();
-        self.bytes -= bytes;
-        let queue = Arc::clone(&self.queue);
-        let second = Self {
-            records,
-            shares,
-            bytes,
-            offers: self.offers,
-            queue,
+    /// The first `count` records apart from the rest, in their order; a
+    /// request that reaches further waits for both.
+    pub(super) fn split(mut self, count: usize) -> (Self, Self) {
+        let mut rest = self.empty();
+        rest.records = self.records.split_off(count.min(self.records.len()));
+        rest.bytes = rest.records.iter().map(LogRecord::size).sum();
+        self.bytes -= rest.bytes;
+        let mut shares = Shares {
+            rest: std::mem::take(&mut self.shares).into_iter(),
+            open: None,
         };
-        Ok((self, second))
+        shares.each(self.records.len(), |share| self.shares.push(share));
+        shares.each(rest.records.len(), |share| rest.shares.push(share));
+        (self, rest)
     }
 
-    /// Acknowledges every record but the refused, and settles those by what
-    /// the sink said of each. `refusals` is in growing order of index.
+    /// Acknowledges every record but the refused, and gives those back by
+    /// what the sink said of each. `refusals` is in growing order of index.
     pub(super) fn settle(mut self, refusals: Vec<Refusal>) -> Settled {
-        let mut again = Self::new(Arc::clone(&self.queue));
-        again.offers = self.offers;
+        let mut again = self.empty();
+        let mut refused = Vec::new();
         let mut why_again = None;
-        let mut fenced = None;
         let mut records = std::mem::take(&mut self.records).into_iter();
         let mut shares = Shares {
             rest: std::mem::take(&mut self.shares).into_iter(),
             open: None,
         };
-        let mut at = 0;
+        let (mut at, mut kept) = (0, 0);
         for Refusal { index, failure } in refusals {
             shares.each(index - at, Share::acknowledge);
-            let record = records.nth(index - at);
+            let record = records.nth(index - at).unwrap_or_default();
             at = index + 1;
+            kept += 1;
+            self.bytes -= record.size();
             match failure {
-                Failure::Permanent(reason) => shares.each(1, |share| share.reject(&reason)),
+                Failure::Permanent(reason) => {
+                    let mut one = self.empty();
+                    one.push(record, &mut shares);
+                    refused.push((one, reason));
+                }
                 failure => {
-                    if let Failure::Fenced(reason) = &failure {
-                        fenced.get_or_insert_with(|| reason.clone());
-                    }
-                    let record = record.unwrap_or_default();
-                    let size = record.size();
-                    self.bytes -= size;
-                    again.bytes += size;
-                    again.records.push(record);
-                    shares.each(1, |share| again.shares.push(share));
-                    why_again = later(why_again, failure);
+                    again.push(record, &mut shares);
+                    why_again = graver(why_again, failure);
                 }
             }
         }
         shares.each(usize::MAX, Share::acknowledge);
         // What is left here is settled; what goes on took its room along.
-        self.queue.release(
-            at + records.len() - again.records.len(),
-            std::mem::take(&mut self.bytes),
-        );
-        match (fenced, why_again) {
-            (Some(reason), _) => Settled::Fenced(again, reason),
-            (None, Some(failure)) => Settled::Retry(again, failure),
-            (None, None) => Settled::All,
+        self.queue
+            .release(at + records.len() - kept, std::mem::take(&mut self.bytes));
+        Settled {
+            again: why_again.map(|failure| (again, failure)),
+            refused,
         }
+    }
+
+    /// One without records, as often offered.
+    fn empty(&self) -> Self {
+        let mut empty = Self::new(Arc::clone(&self.queue));
+        empty.offers = self.offers;
+        empty
+    }
+
+    fn push(&mut self, record: LogRecord, shares: &mut Shares) {
+        self.bytes += record.size();
+        self.records.push(record);
+        shares.each(1, |share| self.shares.push(share));
     }
 }
 
@@ -145,14 +145,16 @@ impl Drop for Batch {
     }
 }
 
-/// Of two failures, the one that asks for the longer wait.
-fn later(one: Option<Failure>, other: Failure) -> Option<Failure> {
-    let wait = |failure: &Failure| match failure {
-        Failure::Retryable { after, .. } => *after,
-        _ => None,
+/// Of two failures, the one that counts for both: fenced, or else the longer
+/// wait.
+fn graver(one: Option<Failure>, other: Failure) -> Option<Failure> {
+    let weight = |failure: &Failure| match failure {
+        Failure::Fenced(_) => (true, None),
+        Failure::Retryable { after, .. } => (false, *after),
+        Failure::Permanent(_) => (false, None),
     };
     match one {
-        Some(one) if wait(&one) >= wait(&other) => Some(one),
+        Some(one) if weight(&one) >= weight(&other) => Some(one),
         _ => Some(other),
     }
 }
@@ -234,7 +236,11 @@ mod tests {
         let settled = queue
             .take()
             .settle(vec![permanent(1), permanent(2), permanent(4)]);
-        assert!(matches!(settled, Settled::All));
+        assert!(settled.again.is_none());
+        assert_eq!(queue.depth().0, 3);
+        for (batch, reason) in settled.refused {
+            batch.reject(&reason);
+        }
         assert_eq!(rejected(one.await), [1]);
         assert_eq!(rejected(two.await), [0, 2]);
         assert_eq!(rejected(three.await), [0_usize; 0]);
@@ -247,9 +253,11 @@ mod tests {
         let one = queue.submit(records(4)).unwrap();
         let two = queue.submit(records(1)).unwrap();
         let refusals = vec![retryable(0, 5), permanent(1), retryable(3, 9)];
-        let Settled::Retry(again, failure) = queue.take().settle(refusals) else {
-            panic!("settled")
-        };
+        let Settled { again, refused } = queue.take().settle(refusals);
+        let (again, failure) = again.unwrap();
+        for (batch, reason) in refused {
+            batch.reject(&reason);
+        }
         assert_eq!(rejected(two.await), [0_usize; 0]);
         assert_eq!(
             again
@@ -267,16 +275,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn halves_keep_requests_whole() {
+    async fn a_request_that_is_split_waits_for_both_parts() {
         let queue = Queue::new(1, LIMITS);
         let one = queue.submit(records(3)).unwrap();
         let two = queue.submit(records(1)).unwrap();
-        let (left, right) = queue.take().halves().unwrap();
-        assert_eq!((left.records.len(), right.records.len()), (3, 1));
-        let left = left.halves().unwrap_err();
-        left.acknowledge();
+        let (left, right) = queue.take().split(2);
+        assert_eq!((left.records.len(), right.records.len()), (2, 2));
+        assert_eq!(right.records[0].id.sequence, 3);
         right.reject("poison");
-        assert_eq!(rejected(one.await), [0_usize; 0]);
+        assert_eq!(queue.depth().0, 2);
+        left.acknowledge();
+        assert_eq!(rejected(one.await), [2]);
         assert_eq!(rejected(two.await), [0]);
         assert_eq!(queue.depth(), (0, 0));
     }

@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::active_sink::ActiveSink;
 use super::backoff::Backoff;
 use super::batch::{Batch, Settled};
+use super::dead_letters::{Cause, DeadLetters, Letter};
+use super::guard::Guard;
+use super::isolation::{Isolation, Piece};
 use super::queue::Queue;
 use super::trace::AckTrace;
 use crate::lease::{Lease, Standing};
 use crate::metrics::Metrics;
 use crate::record::LogRecord;
-use crate::sink::{Attempt, Broken, Failure, Instance, Prepared, Refusal, WriteError};
+use crate::sink::{Attempt, Broken, Failure, Refusal, WriteError};
 
 /// Waits between attempts at the same records.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -34,63 +38,6 @@ pub enum Ended {
     Fenced(String),
 }
 
-/// A sink with the instance that runs it, replaced when it breaks.
-#[derive(Debug)]
-pub struct ActiveSink {
-    prepared: Arc<Prepared>,
-    instance: Option<Instance>,
-}
-
-impl ActiveSink {
-    /// A sink that was opened.
-    #[must_use]
-    pub const fn new(prepared: Arc<Prepared>, instance: Instance) -> Self {
-        Self {
-            prepared,
-            instance: Some(instance),
-        }
-    }
-
-    async fn write(
-        &mut self,
-        attempt: Attempt,
-        batch: &[LogRecord],
-    ) -> Result<Vec<Refusal>, WriteError> {
-        // Taken out, so that a call which is cancelled or breaks ends it.
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.prepared.open().await.map_err(not_the_records_fault)?,
-        };
-        let written = instance.write(attempt, batch).await;
-        if !matches!(written, Err(WriteError::Broken(_))) {
-            self.instance = Some(instance);
-        }
-        written
-    }
-
-    /// Closes the instance, if it is healthy.
-    pub async fn close(self) {
-        if let Some(instance) = self.instance
-            && let Err(error) = instance.close().await
-        {
-            tracing::warn!(plugin = self.prepared.identity().source, %error, "the sink did not close cleanly");
-        }
-    }
-}
-
-/// When a fresh instance can not be opened, that says nothing of the records.
-fn not_the_records_fault(error: WriteError) -> WriteError {
-    let after = match &error {
-        WriteError::Failed(Failure::Retryable { after, .. }) => *after,
-        _ => None,
-    };
-    Failure::Retryable {
-        reason: format!("open the sink again: {error}"),
-        after,
-    }
-    .into()
-}
-
 /// A sink that is to take over, opened.
 #[derive(Debug)]
 pub struct Handover {
@@ -109,226 +56,261 @@ enum Written {
     Cancelled,
 }
 
-/// What to do after an attempt.
-enum Next {
-    Done,
-    Again(Batch, Option<Duration>),
-    /// To the next sink, at once.
-    Onward(Batch),
-    Halves(Batch, Batch),
-    End(Ended),
-}
-
-/// Takes batches from a tenure's queue to its sink.
+/// What the dispatcher is given.
 #[derive(Debug)]
-pub struct Dispatcher {
+pub struct Delivery {
     /// Where requests wait.
     pub queue: Arc<Queue>,
     /// Until when this node may write and acknowledge.
     pub lease: Arc<Lease>,
     /// What takes the records.
     pub sink: ActiveSink,
+    /// Brings the sinks that are to take over.
+    pub handovers: mpsc::Receiver<Handover>,
+    /// Keeps what no sink takes.
+    pub letters: DeadLetters,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
     /// Audits what was acknowledged.
     pub trace: Option<Arc<AckTrace>>,
-    /// Brings the sinks that are to take over.
-    pub handovers: mpsc::Receiver<Handover>,
+}
+
+/// Takes batches from a tenure's queue to its sink.
+#[derive(Debug)]
+pub struct Dispatcher {
+    /// What it works with.
+    pub delivery: Delivery,
+    isolation: Isolation,
+    guard: Guard,
+    backoff: Backoff,
+    /// A sink that waits for the write under way.
+    next_sink: Option<Handover>,
 }
 
 impl Dispatcher {
+    /// One that has not begun.
+    #[must_use]
+    pub fn new(delivery: Delivery) -> Self {
+        Self {
+            delivery,
+            isolation: Isolation::default(),
+            guard: Guard::default(),
+            backoff: Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF),
+            next_sink: None,
+        }
+    }
+
     /// Runs until the queue is drained or the tenure is over. Whoever then
     /// still waits in the queue is the caller's to tell.
     pub async fn run(&mut self) -> Ended {
         loop {
-            let more = tokio::select! {
-                biased;
-                Some(handover) = self.handovers.recv() => {
-                    self.switch(handover);
-                    continue;
-                }
-                more = self.queue.filled() => more,
-                () = self.lease.revoked() => return Ended::Revoked,
+            self.switch();
+            if self.isolation.is_sink_in_doubt() {
+                self.wait(None, None).await;
+                self.isolation.probe();
+            }
+            let ended = match self.isolation.next() {
+                Some(piece) => self.deliver(piece).await,
+                None => self.take().await,
             };
-            if !more {
-                return Ended::Drained;
-            }
-            if self.lease.valid().await.is_none() {
-                return Ended::Revoked;
-            }
-            self.queue.gather().await;
-            // What is taken counts as offered, so the lease is asked first.
-            if !matches!(self.lease.ask(), Standing::Valid(_)) {
-                continue;
-            }
-            let mut work = vec![self.queue.take()];
-            while let Some(batch) = work.pop() {
-                if let Some(ended) = self.deliver(batch, &mut work).await {
-                    return ended;
-                }
+            if let Some(ended) = ended {
+                return ended;
             }
         }
     }
 
-    /// Offers a batch until every record has an outcome, or is in `work` as a
-    /// part of the batch. Says why, if the tenure is over.
-    async fn deliver(&mut self, mut batch: Batch, work: &mut Vec<Batch>) -> Option<Ended> {
-        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        loop {
-            if batch.records.is_empty() || batch.is_abandoned() {
+    /// Waits for something to deliver.
+    async fn take(&mut self) -> Option<Ended> {
+        let Delivery {
+            queue,
+            lease,
+            handovers,
+            ..
+        } = &mut self.delivery;
+        let is_suspicious = self.isolation.has_suspects();
+        let more = tokio::select! {
+            biased;
+            Some(next) = handovers.recv() => {
+                self.next_sink = Some(next);
                 return None;
             }
-            // Asked before every write.
-            if self.lease.valid().await.is_none() {
-                match batch.offers {
-                    0 => batch.not_delivered("the node is no longer the leader"),
-                    _ => batch.unknown("the node stepped down before the sink confirmed it"),
-                }
-                return Some(Ended::Revoked);
+            more = queue.filled() => more,
+            () = lease.revoked() => return Some(Ended::Revoked),
+            // Nothing else comes that could show whose fault it was.
+            () = tokio::time::sleep(self.backoff.peek()), if is_suspicious => {
+                self.backoff.next(None);
+                self.isolation.probe();
+                return None;
             }
-            if let Ok(handover) = self.handovers.try_recv() {
-                self.switch(handover);
-            }
-            match self.attempt(batch).await {
-                Next::Again(rest, least) => {
-                    batch = rest;
-                    self.metrics.retried.inc_by(as_u64(batch.records.len()));
-                    if self.wait(&batch, backoff.next(least)).await {
-                        backoff.reset();
-                    }
-                }
-                Next::Onward(rest) => {
-                    batch = rest;
-                    self.metrics.retried.inc_by(as_u64(batch.records.len()));
-                    backoff.reset();
-                }
-                Next::Halves(first, second) => {
-                    work.extend([second, first]);
-                    return None;
-                }
-                Next::Done => return None,
-                Next::End(ended) => return Some(ended),
-            }
-        }
-    }
-
-    /// Lets another sink take the next batch.
-    fn switch(&mut self, Handover { sink, old }: Handover) {
-        let replaced = std::mem::replace(&mut self.sink, sink);
-        // Whoever no longer waits for the old one does not need it closed.
-        drop(old.send(replaced));
-    }
-
-    /// Waits before the next attempt, but not for longer than anybody waits
-    /// for its outcome. True: another sink took over, so there is nothing to
-    /// wait for.
-    async fn wait(&mut self, batch: &Batch, wait: Duration) -> bool {
-        let end = tokio::time::Instant::now() + wait;
-        while !batch.is_abandoned() && tokio::time::Instant::now() < end {
-            let next = (tokio::time::Instant::now() + LOOK).min(end);
-            tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
-                () = self.lease.revoked() => return false,
-                Some(handover) = self.handovers.recv() => {
-                    self.switch(handover);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    async fn attempt(&mut self, mut batch: Batch) -> Next {
-        batch.offers += 1;
-        let attempt = Attempt {
-            epoch: self.lease.epoch(),
-            number: batch.offers,
         };
+        if !more {
+            return Some(Ended::Drained);
+        }
+        if lease.valid().await.is_none() {
+            return Some(Ended::Revoked);
+        }
+        queue.gather().await;
+        // What is taken counts as offered, so the lease is asked first.
+        if matches!(lease.ask(), Standing::Valid(_)) {
+            self.isolation.add(queue.take());
+        }
+        None
+    }
+
+    /// Offers a piece once. What is left of it is in the isolation; says why,
+    /// if the tenure is over.
+    async fn deliver(&mut self, mut piece: Piece) -> Option<Ended> {
+        // Asked before every write.
+        if self.delivery.lease.valid().await.is_none() {
+            match piece.batch.offers {
+                0 => piece.batch.not_delivered("the node is no longer the leader"),
+                _ => piece
+                    .batch
+                    .unknown("the node stepped down before the sink confirmed it"),
+            }
+            return Some(Ended::Revoked);
+        }
+        if piece.batch.offers > 0 {
+            let records = as_u64(piece.batch.records.len());
+            self.delivery.metrics.retried.inc_by(records);
+        }
+        piece.batch.offers += 1;
         let started = Instant::now();
-        let (written, handover) = self.write(attempt, &batch.records).await;
-        self.metrics
+        let written = self.write(&piece.batch).await;
+        let took = started.elapsed();
+        self.delivery
+            .metrics
             .write_seconds
-            .observe(started.elapsed().as_secs_f64());
-        let next = match written {
-            Written::Done(Ok(refusals)) => self.settle(batch, refusals).await,
-            Written::Done(Err(WriteError::Failed(failure))) => self.failed(batch, failure),
-            Written::Done(Err(WriteError::Broken(broken))) => self.broken(batch, &broken),
+            .observe(took.as_secs_f64());
+        match written {
+            Written::Done(Ok(refusals)) => {
+                self.guard.wrote(took);
+                return self.settle(piece, refusals).await;
+            }
+            Written::Done(Err(WriteError::Failed(failure))) => {
+                return self.failed(piece, failure).await;
+            }
+            Written::Done(Err(WriteError::Broken(broken))) => self.broken(piece, &broken).await,
             Written::Cancelled => {
                 tracing::warn!(
                     plugin = self.source(),
-                    records = batch.records.len(),
+                    records = piece.batch.records.len(),
                     "offering to the next sink what this one did not confirm in time"
                 );
-                Next::Onward(batch)
+                self.isolation.again(piece);
             }
             Written::Revoked => {
-                batch.unknown("the node stepped down while the sink was writing it");
-                Next::End(Ended::Revoked)
+                piece
+                    .batch
+                    .unknown("the node stepped down while the sink was writing it");
+                return Some(Ended::Revoked);
             }
-        };
-        let Some(handover) = handover else {
-            return next;
-        };
-        self.switch(handover);
-        match next {
-            // What the old sink wanted to wait for is no matter of the new one.
-            Next::Again(batch, _) => Next::Onward(batch),
-            next => next,
         }
+        None
     }
 
     /// One `write`. When another sink is to take over meanwhile, it has a
     /// while to end, and is cancelled then.
-    async fn write(
-        &mut self,
-        attempt: Attempt,
-        records: &[LogRecord],
-    ) -> (Written, Option<Handover>) {
-        let mut writing = pin!(self.sink.write(attempt, records));
-        let handover = tokio::select! {
-            biased;
-            written = writing.as_mut() => return (Written::Done(written), None),
-            () = self.lease.revoked() => return (Written::Revoked, None),
-            Some(handover) = self.handovers.recv() => handover,
+    async fn write(&mut self, batch: &Batch) -> Written {
+        let compute = self.guard.compute();
+        let Delivery {
+            sink,
+            lease,
+            handovers,
+            ..
+        } = &mut self.delivery;
+        let attempt = Attempt {
+            epoch: lease.epoch(),
+            number: batch.offers,
         };
-        let written = tokio::select! {
+        let mut writing = pin!(sink.write(attempt, &batch.records, compute));
+        self.next_sink = tokio::select! {
+            biased;
+            written = writing.as_mut() => return Written::Done(written),
+            () = lease.revoked() => return Written::Revoked,
+            Some(next) = handovers.recv() => Some(next),
+        };
+        tokio::select! {
             biased;
             written = writing => Written::Done(written),
-            () = self.lease.revoked() => Written::Revoked,
+            () = lease.revoked() => Written::Revoked,
             () = tokio::time::sleep(HANDOVER) => Written::Cancelled,
-        };
-        (written, Some(handover))
+        }
     }
 
-    /// The sink took the batch, but for some records.
-    async fn settle(&mut self, batch: Batch, refusals: Vec<Refusal>) -> Next {
+    /// Lets the sink that waits take what comes next.
+    fn switch(&mut self) {
+        let next = self.next_sink.take();
+        let Some(Handover { sink, old }) = next.or_else(|| self.delivery.handovers.try_recv().ok())
+        else {
+            return;
+        };
+        let replaced = std::mem::replace(&mut self.delivery.sink, sink);
+        // Whoever no longer waits for the old one does not need it closed.
+        drop(old.send(replaced));
+        // Nothing is known of the new one.
+        self.isolation.forgive();
+        self.guard.forget();
+        self.backoff.reset();
+    }
+
+    /// Waits as long as the backoff says, or the sink, if that is longer; but
+    /// not for longer than anybody waits for the outcome of the batch, and not
+    /// once another sink is to take over.
+    async fn wait(&mut self, batch: Option<&Batch>, least: Option<Duration>) {
+        if self.next_sink.is_some() {
+            return;
+        }
+        let end = tokio::time::Instant::now() + self.backoff.next(least);
+        let is_in_vain = || batch.is_some_and(Batch::is_abandoned);
+        while !is_in_vain() && tokio::time::Instant::now() < end {
+            let next = (tokio::time::Instant::now() + LOOK).min(end);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = self.delivery.lease.revoked() => return,
+                Some(next) = self.delivery.handovers.recv() => {
+                    self.next_sink = Some(next);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The sink took the piece, but for some records.
+    async fn settle(&mut self, piece: Piece, refusals: Vec<Refusal>) -> Option<Ended> {
+        let is_probe = piece.is_probe();
+        let batch = piece.batch;
         // Asked before every acknowledgement, after every wait.
-        let Some(now) = self.lease.valid().await else {
+        let Some(now) = self.delivery.lease.valid().await else {
             batch.unknown("the node stepped down before it could acknowledge");
-            return Next::End(Ended::Revoked);
+            return Some(Ended::Revoked);
         };
         if let Err(error) = self.audit(now, &batch, &refusals) {
             tracing::error!(%error, "failed to write the trace of acknowledgements");
             batch.unknown("its acknowledgement could not be traced");
-            return Next::Done;
+            return None;
         }
-        let rejected = refusals
-            .iter()
-            .filter(|r| matches!(r.failure, Failure::Permanent(_)))
-            .count();
-        self.metrics.rejected.inc_by(as_u64(rejected));
-        self.metrics
+        self.backoff.reset();
+        let confirmed = batch.records.len() - refusals.len();
+        self.delivery
+            .metrics
             .acknowledged
-            .inc_by(as_u64(batch.records.len() - refusals.len()));
+            .inc_by(as_u64(confirmed));
+        if confirmed > 0 {
+            for guilty in self.isolation.confirmed(is_probe) {
+                self.set_aside(guilty.batch, Cause::Poison, guilty.reason);
+            }
+        }
         if refusals.is_empty() {
             batch.acknowledge();
-            return Next::Done;
+            return None;
         }
-        match batch.settle(refusals) {
-            Settled::All => Next::Done,
-            Settled::Retry(rest, failure) => self.failed(rest, failure),
-            Settled::Fenced(rest, reason) => self.failed(rest, Failure::Fenced(reason)),
+        let Settled { again, refused } = batch.settle(refusals);
+        for (batch, reason) in refused {
+            self.refuse(batch, reason);
         }
+        let (batch, failure) = again?;
+        self.failed(Piece::of(batch), failure).await
     }
 
     fn audit(
@@ -337,7 +319,7 @@ impl Dispatcher {
         batch: &Batch,
         refusals: &[Refusal],
     ) -> std::io::Result<()> {
-        let Some(trace) = &self.trace else {
+        let Some(trace) = &self.delivery.trace else {
             return Ok(());
         };
         let taken = |index: &usize| refusals.binary_search_by_key(index, |r| r.index).is_err();
@@ -351,54 +333,90 @@ impl Dispatcher {
     }
 
     /// The sink said no to all of these, and lives on.
-    fn failed(&self, batch: Batch, failure: Failure) -> Next {
-        let source = self.source();
+    async fn failed(&mut self, piece: Piece, failure: Failure) -> Option<Ended> {
         match failure {
             Failure::Retryable { reason, after } => {
                 tracing::warn!(
-                    plugin = source,
+                    plugin = self.source(),
                     reason,
-                    records = batch.records.len(),
+                    records = piece.batch.records.len(),
                     "the sink asks to try again"
                 );
-                Next::Again(batch, after)
+                self.wait(Some(&piece.batch), after).await;
+                self.isolation.again(piece);
+                None
             }
+            // Which records it is about shows when they are offered apart.
             Failure::Permanent(reason) => {
-                self.metrics.rejected.inc_by(as_u64(batch.records.len()));
-                batch.reject(&reason);
-                Next::Done
+                if let Some(batch) = self.isolation.refused(piece) {
+                    self.refuse(batch, reason);
+                }
+                None
             }
             Failure::Fenced(reason) => {
-                batch.unknown("the destination knows a later leader");
-                Next::End(Ended::Fenced(reason))
+                piece.batch.unknown("the destination knows a later leader");
+                Some(Ended::Fenced(reason))
             }
         }
     }
 
     /// The instance is gone; a fresh one takes the next attempt.
-    fn broken(&self, batch: Batch, broken: &Broken) -> Next {
+    async fn broken(&mut self, piece: Piece, broken: &Broken) {
         tracing::warn!(
             plugin = self.source(),
             error = %broken,
-            records = batch.records.len(),
+            records = piece.batch.records.len(),
             "replacing a broken sink instance"
         );
-        self.metrics.sink_restarts.inc();
-        if !broken.suspects_records() {
-            return Next::Again(batch, None);
+        self.delivery.metrics.sink_restarts.inc();
+        if let Broken::Spinning(_) = broken {
+            self.guard.alarm();
         }
-        // Requests that only shared a batch with the cause are offered again.
-        match batch.halves() {
-            Ok((first, second)) => Next::Halves(first, second),
-            Err(batch) => {
-                batch.unknown(&broken.to_string());
-                Next::Done
-            }
+        if broken.suspects_records() {
+            self.isolation.broke(piece, broken);
+        } else {
+            self.wait(Some(&piece.batch), None).await;
+            self.isolation.again(piece);
         }
     }
 
+    /// The sink will never take this record: its producer is told, or if it no
+    /// longer waits, the record is kept.
+    fn refuse(&self, batch: Batch, reason: String) {
+        self.delivery.metrics.rejected.inc();
+        if batch.is_abandoned() {
+            self.set_aside(batch, Cause::Refused, reason);
+        } else {
+            batch.reject(&reason);
+        }
+    }
+
+    /// Keeps a single record that no sink takes, and tells its producer where.
+    fn set_aside(&self, batch: Batch, cause: Cause, reason: String) {
+        let Some(record) = batch.records.first() else {
+            return;
+        };
+        tracing::warn!(
+            plugin = self.source(),
+            epoch = record.id.epoch,
+            sequence = record.id.sequence,
+            reason,
+            "setting a record aside"
+        );
+        let letter = Letter::new(record, cause, &reason, self.delivery.sink.identity());
+        let metrics = Arc::clone(&self.delivery.metrics);
+        let tell = move |kept: Result<String, String>| match kept {
+            Ok(id) => {
+                metrics.dead_lettered.inc();
+                batch.reject(&format!("{reason}; it is kept as the dead letter {id}"));
+            }
+            Err(error) => batch.reject(&format!("{reason}; it could not be kept: {error}")),
+        };
+        self.delivery.letters.keep(letter, Box::new(tell));
+    }
+
     fn source(&self) -> &str {
-        &self.sink.prepared.identity().source
+        &self.delivery.sink.identity().source
     }
 }
 

@@ -6,14 +6,20 @@
 //! before every write and before every acknowledgement.
 
 mod ack;
+mod active_sink;
 mod backoff;
 mod batch;
+mod dead_letters;
 mod dispatcher;
+mod guard;
+mod isolation;
 mod queue;
 mod trace;
 
 pub use ack::{Outcome, Receipt, Rejection};
 pub use backoff::Backoff;
-pub use dispatcher::{ActiveSink, Dispatcher, Ended, Handover};
+pub use active_sink::ActiveSink;
+pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
+pub use dispatcher::{Delivery, Dispatcher, Ended, Handover};
 pub use queue::{Queue, QueueLimits, Refused};
 pub use trace::AckTrace;

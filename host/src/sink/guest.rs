@@ -19,8 +19,8 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
-    /// When the running call is to be stopped.
-    pub(super) deadline: Instant,
+    /// How many more ticks the guest may compute in this call.
+    pub(super) ticks_left: u32,
     /// When the guest was last seen computing, not waiting for the host.
     pub(super) computed: Option<Instant>,
 }
@@ -49,7 +49,7 @@ impl Guest {
                 used: 0,
                 was_hit: false,
             },
-            deadline: Instant::now(),
+            ticks_left: 0,
             computed: None,
         })
     }
@@ -57,12 +57,14 @@ impl Guest {
     /// Called at every tick while the guest computes.
     #[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
     pub(super) fn tick(mut cx: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
-        let now = Instant::now();
-        cx.data_mut().computed = Some(now);
-        Ok(if now >= cx.data().deadline {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Yield(1)
+        let guest = cx.data_mut();
+        guest.computed = Some(Instant::now());
+        Ok(match guest.ticks_left.checked_sub(1) {
+            None => UpdateDeadline::Interrupt,
+            Some(left) => {
+                guest.ticks_left = left;
+                UpdateDeadline::Yield(1)
+            }
         })
     }
 }

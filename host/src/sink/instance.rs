@@ -30,6 +30,8 @@ pub struct Instance {
     sink: LogSink,
     stdout: InstanceStdout,
     limits: Limits,
+    /// When the running call is to be stopped.
+    deadline: Instant,
 }
 
 impl std::fmt::Debug for Instance {
@@ -46,35 +48,37 @@ impl Instance {
         stdout: InstanceStdout,
         limits: Limits,
     ) -> Result<Self, Broken> {
-        guest.deadline = Instant::now() + limits.call;
+        guest.ticks_left = ticks(limits.call);
         let mut store = Store::new(pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
         store.epoch_deadline_callback(Guest::tick);
         store.set_epoch_deadline(1);
         // A start function may already compute or trap.
         let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
-        let sink = classify(instantiated, &store, limits.call)?;
+        let sink = classify(instantiated, &store, limits.call, limits.call)?;
         Ok(Self {
             store,
             sink,
             stdout,
             limits,
+            deadline: Instant::now(),
         })
     }
 
     /// Calls the sink's `open`.
     pub(super) async fn open(&mut self, config: &str) -> Result<(), WriteError> {
-        self.arm();
+        let limit = self.limits.call;
+        self.arm(limit);
         let Self { store, sink, .. } = self;
         let call = sink.sluice_sink_sink().call_open(&mut *store, config);
-        let opened = within(self.limits.call, call).await;
-        classify(opened, store, self.limits.call)?.map_err(lower::failure)?;
+        let opened = within(limit, call).await;
+        classify(opened, store, limit, limit)?.map_err(lower::failure)?;
         self.flushed().await
     }
 
-    /// Offers a batch. Ok means that every record which is not refused is safe
-    /// as far as the sink can tell, and that what it wrote to stdout has left
-    /// the node.
+    /// Offers a batch, and lets the guest compute for as long as `compute` says,
+    /// at most. Ok means that every record which is not refused is safe as far
+    /// as the sink can tell, and that what it wrote to stdout has left the node.
     ///
     /// # Errors
     /// What the sink answered for the whole batch, or how it broke.
@@ -82,8 +86,11 @@ impl Instance {
         &mut self,
         attempt: Attempt,
         batch: &[LogRecord],
+        compute: Duration,
     ) -> Result<Vec<Refusal>, WriteError> {
-        self.arm();
+        let limit = self.limits.call;
+        let compute = compute.min(limit);
+        self.arm(compute);
         let Self { store, sink, .. } = self;
         let delivery = Delivery {
             epoch: attempt.epoch,
@@ -94,8 +101,8 @@ impl Instance {
         let call = sink
             .sluice_sink_sink()
             .call_write(&mut *store, delivery, &records);
-        let written = within(self.limits.call, call).await;
-        let refused = classify(written, store, self.limits.call)?.map_err(lower::failure)?;
+        let written = within(limit, call).await;
+        let refused = classify(written, store, limit, compute)?.map_err(lower::failure)?;
         self.flushed().await?;
         lower::refusals(refused, batch.len())
     }
@@ -105,27 +112,27 @@ impl Instance {
     /// # Errors
     /// How it broke; nothing depends on it.
     pub async fn close(mut self) -> Result<(), WriteError> {
-        self.arm();
         let limit = self.limits.call;
+        self.arm(limit);
         let Self { store, sink, .. } = &mut self;
         let closed = within(limit, sink.sluice_sink_sink().call_close(&mut *store)).await;
-        classify(closed, store, limit)?;
+        classify(closed, store, limit, limit)?;
         self.flushed().await?;
         Ok(())
     }
 
-    /// Starts the clock of a call.
-    fn arm(&mut self) {
+    /// Starts the clocks of a call.
+    fn arm(&mut self, compute: Duration) {
         self.stdout.begin();
-        self.store.data_mut().deadline = Instant::now() + self.limits.call;
+        self.deadline = Instant::now() + self.limits.call;
+        self.store.data_mut().ticks_left = ticks(compute);
         self.store.set_epoch_deadline(1);
     }
 
     /// Waits until what the instance wrote to stdout has left the node, so
     /// that no sink can forget to flush.
     async fn flushed(&mut self) -> Result<(), WriteError> {
-        let deadline = self.store.data().deadline;
-        match tokio::time::timeout_at(deadline.into(), self.stdout.flushed()).await {
+        match tokio::time::timeout_at(self.deadline.into(), self.stdout.flushed()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 let reason = format!("write to the node's stdout: {error}");
@@ -144,6 +151,12 @@ impl Instance {
 /// one to stop a guest that computes.
 const GRACE: Duration = TICK.saturating_mul(10);
 
+/// The ticks that a guest may compute through in so much time.
+fn ticks(compute: Duration) -> u32 {
+    let ticks = compute.as_nanos() / TICK.as_nanos();
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
 /// Bounds a call that waits for the host; the epoch bounds one that computes.
 async fn within<T>(
     limit: Duration,
@@ -156,6 +169,7 @@ fn classify<T>(
     ended: Option<wasmtime::Result<T>>,
     store: &Store<Guest>,
     limit: Duration,
+    compute: Duration,
 ) -> Result<T, Broken> {
     let error = match ended {
         None => {
@@ -175,7 +189,7 @@ fn classify<T>(
     };
     let memory = &store.data().memory;
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        Err(Broken::Spinning(limit))
+        Err(Broken::Spinning(compute))
     } else if memory.was_hit {
         Err(Broken::OutOfMemory {
             limit: memory.limit,

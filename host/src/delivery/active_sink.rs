@@ -1,0 +1,73 @@
+//! A sink and the instance that runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::record::LogRecord;
+use crate::sink::{
+    Attempt, Failure, Identity, Instance, Prepared, Refusal, WriteError,
+};
+
+/// A sink with the instance that runs it, replaced when it breaks.
+#[derive(Debug)]
+pub struct ActiveSink {
+    prepared: Arc<Prepared>,
+    instance: Option<Instance>,
+}
+
+impl ActiveSink {
+    /// A sink that was opened.
+    #[must_use]
+    pub const fn new(prepared: Arc<Prepared>, instance: Instance) -> Self {
+        Self {
+            prepared,
+            instance: Some(instance),
+        }
+    }
+
+    /// Offers a batch to the instance, or to a fresh one if the last broke.
+    pub(super) async fn write(
+        &mut self,
+        attempt: Attempt,
+        batch: &[LogRecord],
+        compute: Duration,
+    ) -> Result<Vec<Refusal>, WriteError> {
+        // Taken out, so that a call which is cancelled or breaks ends it.
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.prepared.open().await.map_err(not_the_records_fault)?,
+        };
+        let written = instance.write(attempt, batch, compute).await;
+        if !matches!(written, Err(WriteError::Broken(_))) {
+            self.instance = Some(instance);
+        }
+        written
+    }
+
+    /// Which sink it is.
+    pub(super) fn identity(&self) -> &Identity {
+        self.prepared.identity()
+    }
+
+    /// Closes the instance, if it is healthy.
+    pub async fn close(self) {
+        if let Some(instance) = self.instance
+            && let Err(error) = instance.close().await
+        {
+            tracing::warn!(plugin = self.prepared.identity().source, %error, "the sink did not close cleanly");
+        }
+    }
+}
+
+/// When a fresh instance can not be opened, that says nothing of the records.
+fn not_the_records_fault(error: WriteError) -> WriteError {
+    let after = match &error {
+        WriteError::Failed(Failure::Retryable { after, .. }) => *after,
+        _ => None,
+    };
+    Failure::Retryable {
+        reason: format!("open the sink again: {error}"),
+        after,
+    }
+    .into()
+}
