@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::backoff::Backoff;
 use super::batch::{Batch, Settled};
 use super::queue::Queue;
 use super::trace::AckTrace;
+use crate::backoff::Backoff;
 use crate::lease::{Lease, Standing};
 use crate::metrics::Metrics;
 use crate::record::LogRecord;
@@ -252,6 +252,12 @@ impl Dispatcher {
         let next = match written {
             Written::Done(Ok(refusals)) => self.settle(batch, refusals).await,
             Written::Done(Err(WriteError::Failed(failure))) => self.failed(batch, failure),
+            // Whatever broke the old sink, the new one may take.
+            Written::Done(Err(WriteError::Broken(broken))) if handover.is_some() => {
+                tracing::warn!(plugin = self.source(), error = %broken, "the sink broke before the next took over");
+                self.metrics.sink_restarts.inc();
+                Next::Onward(batch)
+            }
             Written::Done(Err(WriteError::Broken(broken))) => self.broken(batch, &broken),
             Written::Cancelled => {
                 tracing::warn!(

@@ -6,14 +6,12 @@
 //! before every write and before every acknowledgement.
 
 mod ack;
-mod backoff;
 mod batch;
 mod dispatcher;
 mod queue;
 mod trace;
 
 pub use ack::{Outcome, Receipt, Rejection};
-pub use backoff::Backoff;
 pub use dispatcher::{ActiveSink, Dispatcher, Ended, Handover};
 pub use queue::{Queue, QueueLimits, Refused};
 pub use trace::AckTrace;
