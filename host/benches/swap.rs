@@ -232,6 +232,10 @@ fn report(
             .and_then(Value::as_f64)
             .unwrap_or_default(),
     );
+    let failed = count("refused") + count("unknown");
+    if failed > 0 {
+        return Err(format!("{failed} requests failed").into());
+    }
     check(stage)
 }
 

@@ -6,6 +6,7 @@
 //! [`tenure`]. They meet in the active sink together with its lease.
 //! `docs/ARCHITECTURE.md` follows both through the files.
 
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -28,11 +28,12 @@ use crate::plugin::{
     Ceiling, Manifest, PluginError, Preparer, Report, Rollout, RolloutConfig, RolloutView, Store,
     StoreError,
 };
-use crate::sink::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+use crate::sink::{self, Compiled, CompiledError, Engine, EngineError, NodeStdout};
 use crate::tenure::Tenures;
 
-/// Descriptors that are kept for everything but client connections.
-const SPARE_DESCRIPTORS: u64 = 256;
+/// Descriptors that are kept for everything but client connections: the three
+/// instances that a sink may have at a time, and the rest of the node.
+const SPARE_DESCRIPTORS: u64 = 3 * sink::HANDLES as u64 + 256;
 /// The time for idle connections to end, and for stdout to take the rest.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -109,6 +110,12 @@ pub enum NodeError {
          --data-dir", .0.display()
     )]
     InUse(PathBuf),
+    /// Sinks must not reach what the node keeps for itself.
+    #[error(
+        "allow sinks the directory {}: it holds this node's data directory, or lies in it; name \
+         another with --allow-dir", .0.display()
+    )]
+    Allowed(PathBuf),
     /// The trace of acknowledgements can not be written.
     #[error("open the trace file {}", .path.display())]
     Trace {
@@ -239,11 +246,13 @@ impl Node {
         let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
         let (stop_in, stopping) = watch::channel(false);
+        let known = Arc::clone(&plugins.choice.borrow().wanted);
         let tenures = Tenures {
             role: controls.role.clone(),
             stop: stopping,
             drain: config.drain,
             door: door_in,
+            known,
             choice: plugins.choice,
             reports,
             orders: control.orders(),
@@ -320,6 +329,9 @@ fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConf
         path: files.clone(),
         cause,
     })?;
+    for directory in &config.allowed_dirs {
+        check_allowed(directory, &config.data_dir)?;
+    }
     let preparer = Preparer {
         engine: Engine::new(Some(Compiled::open(in_data_dir("compiled")?)?))?,
         stdout,
@@ -332,6 +344,7 @@ fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConf
         },
         plugin_dirs: config.plugin_dirs.clone(),
         store: Store::open(in_data_dir("plugin")?)?,
+        turn: Mutex::default(),
     };
     Ok(RolloutConfig {
         client: consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?,
@@ -340,6 +353,24 @@ fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConf
         flag: config.plugin.clone(),
         preparer: Arc::new(preparer),
     })
+}
+
+/// A sink that could write what is kept beside its files could make this node
+/// run other code.
+fn check_allowed(directory: &Path, data_dir: &Path) -> Result<(), NodeError> {
+    let real = |path: &Path| {
+        fs::canonicalize(path).map_err(|cause| NodeError::DataDir {
+            act: "find the directory",
+            path: path.to_owned(),
+            cause,
+        })
+    };
+    let (allowed, own) = (real(directory)?, real(data_dir)?);
+    let is_files = allowed.starts_with(own.join("files"));
+    if own.starts_with(&allowed) || allowed.starts_with(&own) && !is_files {
+        return Err(NodeError::Allowed(directory.to_owned()));
+    }
+    Ok(())
 }
 
 fn control_config(config: &NodeConfig, listen: SocketAddr) -> ControlConfig {
@@ -392,7 +423,8 @@ fn bound_connections(wanted: usize) -> usize {
         tracing::debug!(%error, "could not raise the limit on open files");
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1));
+    let spare = SPARE_DESCRIPTORS.min(descriptors / 2);
+    let most = usize::try_from(descriptors.saturating_sub(spare).max(1));
     let bounded = wanted.min(most.unwrap_or(usize::MAX));
     if bounded < wanted {
         tracing::warn!(

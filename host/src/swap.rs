@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::delivery::{ActiveSink, Backoff, Handover};
+use crate::backoff::Backoff;
+use crate::delivery::{ActiveSink, Handover};
 use crate::error_chain::chain;
 use crate::metrics::Metrics;
 use crate::plugin::{Candidate, Choice, Report};
@@ -19,7 +20,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Swaps sinks for as long as it runs.
-pub(crate) struct Swaps {
+pub(crate) struct Swaps<'a> {
     /// The sink that takes the records.
     pub(crate) running: Arc<Candidate>,
     /// The sinks that could.
@@ -30,13 +31,14 @@ pub(crate) struct Swaps {
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     /// Counts the swaps.
     pub(crate) metrics: Arc<Metrics>,
+    /// The sinks before that are being closed.
+    pub(crate) closing: &'a mut JoinSet<()>,
 }
 
-impl Swaps {
+impl Swaps<'_> {
     /// Never ends.
     pub(crate) async fn run(mut self) {
         let mut refused: Option<Arc<Candidate>> = None;
-        let mut closing = JoinSet::new();
         loop {
             let wanted = Arc::clone(&self.choice.borrow_and_update().wanted);
             let is_refused = refused.as_ref().is_some_and(|r| Arc::ptr_eq(r, &wanted));
@@ -52,12 +54,12 @@ impl Swaps {
             match opened {
                 Some(instance) => {
                     if let Some(old) = self.hand_over(&wanted, instance).await {
-                        closing.spawn(close(old));
+                        self.closing.spawn(close(old));
                     }
                 }
                 None => refused = Some(wanted),
             }
-            while closing.try_join_next().is_some() {}
+            while self.closing.try_join_next().is_some() {}
         }
     }
 
@@ -80,17 +82,18 @@ impl Swaps {
                 }
                 None => return None,
             };
-            let report = Report::Failed {
+            let is_for_good = is_for_good(&error);
+            self.report(Report::Failed {
                 candidate: Arc::clone(candidate),
                 error: error.to_string(),
-            };
-            self.report(report);
-            if is_for_good(&error) {
+                retrying: !is_for_good,
+            });
+            if is_for_good {
                 tracing::error!(plugin, %error, "the sink can not be opened; the one before goes on");
                 return None;
             }
             tracing::warn!(plugin, %error, "the sink did not open; the one before goes on meanwhile");
-            tokio::time::sleep(backoff.next(wait_of(&error))).await;
+            tokio::time::sleep(backoff.next(wait_of(&error)).min(LONGEST_BACKOFF)).await;
         }
     }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::cluster::{Order, Role};
 use crate::delivery::{
-    AckTrace, ActiveSink, Backoff, DeadLetters, Delivery, Dispatcher, Ended, Queue, QueueLimits,
+    AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Queue, QueueLimits,
 };
 use crate::ingest::{Door, Peers};
 use crate::lease::Lease;
@@ -44,6 +46,8 @@ pub struct Tenures {
     pub door: watch::Sender<Door>,
     /// The sinks that could run.
     pub choice: watch::Receiver<Choice>,
+    /// The one that was wanted when this node last could not lead.
+    pub known: Arc<Candidate>,
     /// What becomes of them.
     pub reports: mpsc::UnboundedSender<Report>,
     /// Tells the control side to step down.
@@ -78,13 +82,17 @@ impl Tenures {
     }
 
     async fn wait_for_change(&mut self) {
+        let mut choice = self.choice.clone();
         tokio::select! {
             changed = self.role.changed() => if changed.is_err() {
                 // The control side is gone; the node ends with it.
                 stopped(&mut self.stop).await;
             },
             // A node that stays out for its sink may do better with this one.
-            Ok(()) = self.choice.changed() => self.order(Order::Able(true)).await,
+            () = is_other(&mut choice, &self.known) => {
+                self.known = Arc::clone(&choice.borrow().wanted);
+                self.order(Order::Able(true)).await;
+            }
             () = stopped(&mut self.stop) => {}
         }
     }
@@ -110,6 +118,7 @@ impl Tenures {
         }
         queue.fail("the node is no longer the leader");
         self.report(Report::Standby);
+        self.known = Arc::clone(&self.choice.borrow().wanted);
         // Until the control side publishes what comes next.
         if !*stop.borrow() {
             lease.revoked().await;
@@ -150,12 +159,14 @@ impl Tenures {
             metrics: Arc::clone(&self.metrics),
             trace: self.trace.clone(),
         });
+        let mut closing = JoinSet::new();
         let swaps = Swaps {
             running: candidate,
             choice: self.choice.clone(),
             handovers: handovers_in,
             reports: self.reports.clone(),
             metrics: Arc::clone(&self.metrics),
+            closing: &mut closing,
         };
         let ended = {
             let mut running = std::pin::pin!(dispatcher.run());
@@ -191,7 +202,8 @@ impl Tenures {
                 );
             }
         }
-        if tokio::time::timeout(CLOSING, dispatcher.delivery.sink.close())
+        closing.spawn(dispatcher.delivery.sink.close());
+        if tokio::time::timeout(CLOSING, closing.join_all())
             .await
             .is_err()
         {
@@ -242,13 +254,18 @@ impl Tenures {
                     return Some(ActiveSink::new(Arc::clone(&candidate.prepared), instance));
                 }
                 Ok(Err(error)) => (error.to_string(), is_for_good(&error), wait_of(&error)),
-                Err(_) => ("it takes too long".to_owned(), true, None),
+                Err(_) => {
+                    let late = format!("open did not return within {} s", OPENING.as_secs());
+                    (late, true, None)
+                }
             };
+            let for_good = for_good || Instant::now() >= deadline;
             self.report(Report::Failed {
                 candidate: Arc::clone(candidate),
                 error: error.clone(),
+                retrying: !for_good,
             });
-            if for_good || Instant::now() >= deadline {
+            if for_good {
                 tracing::error!(plugin, error, "the sink can not be opened");
                 return None;
             }

@@ -49,6 +49,8 @@ The exit code is 0 if what is asked for is what runs, else 1.";
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the nodes are shown without --wait.
 const GLANCE: Duration = Duration::from_secs(3);
+/// How long a node's error must last: a file may still be on its way to it.
+const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
@@ -195,11 +197,9 @@ impl UseArgs {
             }
             println!("wrote {key}: {value}");
         }
-        let index = client
-            .read(&key, None)
-            .await?
-            .value
-            .map_or(0, |e| e.modify_index);
+        let written = client.read(&key, None).await?.value;
+        let ours = written.filter(|entry| entry.value == value.as_bytes());
+        let index = ours.ok_or(PluginCommandError::Overtaken(key))?.modify_index;
         self.follow(client, index).await
     }
 
@@ -250,32 +250,53 @@ impl UseArgs {
         let patience = if self.wait { self.timeout } else { GLANCE };
         let deadline = Instant::now() + patience;
         let mut shown = BTreeMap::new();
+        let mut failing_since: Option<Instant> = None;
         loop {
-            let look = Look::at(client, &self.cluster).await?;
+            let is_late = Instant::now() >= deadline;
+            let look = match Look::at(client, &self.cluster).await {
+                Ok(look) => look,
+                Err(error) if is_late => return Err(error),
+                // A Consul that changes its leader is back in a moment.
+                Err(_) => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+            };
+            if look.index() != index {
+                return Err(
+                    PluginCommandError::Overtaken(format!("{}/plugin", self.cluster)).into(),
+                );
+            }
             for (node, line) in look.lines(index) {
                 if shown.get(&node) != Some(&line) {
                     println!("{line}");
                     shown.insert(node, line);
                 }
             }
-            match look.verdict(index) {
+            let verdict = look.verdict(index);
+            failing_since = match verdict {
+                Verdict::Failed => failing_since.or_else(|| Some(Instant::now())),
+                Verdict::Done | Verdict::Open => None,
+            };
+            let has_failed = failing_since.is_some_and(|since| since.elapsed() >= GRACE);
+            match verdict {
                 Verdict::Done => return Ok(ExitCode::SUCCESS),
-                Verdict::Failed if self.wait => {
+                Verdict::Failed if has_failed && self.wait => {
                     eprintln!("sluice: not every node can run it; the sink before goes on");
                     return Ok(ExitCode::FAILURE);
                 }
-                Verdict::Failed => return Ok(ExitCode::SUCCESS),
-                Verdict::Open if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
-                Verdict::Open if look.nodes.is_empty() && self.wait => {
-                    return Err(PluginCommandError::NoNodes(self.cluster.clone()).into());
-                }
-                Verdict::Open if self.wait => {
-                    eprintln!("sluice: not every node has taken it up within {patience:?}");
-                    return Ok(ExitCode::FAILURE);
-                }
-                Verdict::Open => {
+                Verdict::Failed if has_failed => return Ok(ExitCode::SUCCESS),
+                Verdict::Failed | Verdict::Open if !is_late => tokio::time::sleep(LOOK).await,
+                Verdict::Failed | Verdict::Open if !self.wait => {
                     println!("still under way; see `sluice plugin status`");
                     return Ok(ExitCode::SUCCESS);
+                }
+                Verdict::Failed | Verdict::Open if look.nodes.is_empty() => {
+                    return Err(PluginCommandError::NoNodes(self.cluster.clone()).into());
+                }
+                Verdict::Failed | Verdict::Open => {
+                    eprintln!("sluice: not every node has taken it up within {patience:?}");
+                    return Ok(ExitCode::FAILURE);
                 }
             }
         }
@@ -312,8 +333,13 @@ struct NodeKey {
     plugin: PluginName,
     state: PluginState,
     desired: WantedPlugin,
+    /// What the node has seen of the key.
     index: u64,
+    /// What its sink is of.
+    plugin_index: u64,
     error: Option<String>,
+    /// Whether it tries again by itself.
+    retrying: bool,
 }
 
 /// What the leader says in `<c>/active`.
@@ -373,59 +399,47 @@ impl Look {
     }
 
     fn verdict(&self, index: u64) -> Verdict {
-        let has_failed = |node: &NodeKey| {
-            node.index == index && node.error.is_some() && node.state != PluginState::Preparing
-        };
-        if self.nodes.iter().any(|(node, _)| has_failed(node)) {
+        let mut nodes = self.nodes.iter().map(|(node, _)| node);
+        let has_failed =
+            |node: &NodeKey| node.index == index && node.error.is_some() && !node.retrying;
+        if nodes.clone().any(has_failed) {
             return Verdict::Failed;
         }
         let is_ready = |node: &NodeKey| {
-            let state = node.state;
-            node.index == index && matches!(state, PluginState::Prepared | PluginState::Running)
+            let is_up = matches!(node.state, PluginState::Prepared | PluginState::Running);
+            is_up && node.error.is_none() && (node.index, node.plugin_index) == (index, index)
         };
-        let runs = |active: &ActiveKey| {
-            let wanted = self
-                .nodes
-                .iter()
-                .find(|(node, _)| node.node == active.node)
-                .map(|(node, _)| node);
-            active.index == index
-                && active.state == PluginState::Running
-                && wanted.is_some_and(|node| {
-                    node.desired.sha256.as_ref() == Some(&active.sha256)
-                        && node.desired.source.as_ref() == Some(&active.source)
-                })
+        let runs = |(active, _): &(ActiveKey, Value)| {
+            active.index == index && active.state == PluginState::Running
         };
-        let all_ready = self.nodes.iter().all(|(node, _)| is_ready(node));
-        match self.active.as_ref().is_some_and(|(active, _)| runs(active)) && all_ready {
+        match self.active.as_ref().is_some_and(runs) && nodes.all(is_ready) {
             true => Verdict::Done,
             false => Verdict::Open,
         }
     }
 
-    /// A line a node, and one of the leader's sink.
+    /// A line for each node that has seen the key.
     fn lines(&self, index: u64) -> Vec<(String, String)> {
-        let mut lines = Vec::new();
-        for (node, _) in self.nodes.iter().filter(|(node, _)| node.index == index) {
+        let line = |node: &NodeKey| {
             let name = &node.node;
-            let line = match &node.error {
-                Some(error) if node.state != PluginState::Preparing => {
-                    format!("{name}: {}", red(error))
-                }
-                _ if node.state == PluginState::Preparing => {
-                    let source = node.desired.source.as_deref().unwrap_or("the sink");
+            let source = node.desired.source.as_deref().unwrap_or("the sink");
+            match &node.error {
+                Some(error) => format!("{name}: {}", red(error)),
+                None if node.state == PluginState::Preparing => {
                     format!("{name}: preparing {source}")
                 }
-                _ => format!(
-                    "{name}: {} {} {}",
-                    word(node.state),
-                    node.plugin.source,
-                    short(&node.plugin.sha256)
-                ),
-            };
-            lines.push((name.clone(), line));
-        }
-        lines
+                // The one before, so far.
+                None if node.plugin_index != index => format!("{name}: opening {source}"),
+                None => {
+                    let NodeKey { plugin, state, .. } = node;
+                    let digest = short(&plugin.sha256);
+                    format!("{name}: {} {} {digest}", word(*state), plugin.source)
+                }
+            }
+        };
+        let seen = self.nodes.iter().filter(|(node, _)| node.index == index);
+        seen.map(|(node, _)| (node.node.clone(), line(node)))
+            .collect()
     }
 
     fn json(&self) -> Value {

@@ -37,8 +37,20 @@ pub(super) async fn keep(
             && written.as_ref() != Some(&(tenure.clone(), said.clone()))
         {
             match write(&place, &tenure, said.clone()).await {
-                // Rolled back: the lock is gone, and so is the right to speak.
-                Ok(_) => written = Some((tenure, said)),
+                Ok(outcome) => {
+                    // Otherwise the lock is gone, and so is the right to speak.
+                    if let TxnOutcome::RolledBack(errors) = outcome
+                        && errors
+                            .iter()
+                            .any(|error| error.contains("Permission denied"))
+                    {
+                        tracing::error!(
+                            ?errors,
+                            "Consul's ACL does not let the leader write the active sink's key"
+                        );
+                    }
+                    written = Some((tenure, said));
+                }
                 Err(error) => {
                     tracing::debug!(
                         error = chain(&error),

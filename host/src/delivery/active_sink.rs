@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::LogRecord;
-use crate::sink::{
-    Attempt, Failure, Identity, Instance, Prepared, Refusal, WriteError,
-};
+use crate::sink::{Attempt, Failure, Identity, Instance, Prepared, Refusal, WriteError};
 
 /// A sink with the instance that runs it, replaced when it breaks.
 #[derive(Debug)]

@@ -99,7 +99,10 @@ type Tell = Box<dyn FnOnce(Result<String, String>) + Send>;
 
 enum Job {
     Keep(Letter, Tell),
-    Remove(Vec<String>, tokio::sync::oneshot::Sender<Result<u64, DeadLetterError>>),
+    Remove(
+        Vec<String>,
+        tokio::sync::oneshot::Sender<Result<u64, DeadLetterError>>,
+    ),
 }
 
 /// The dead letters of this node.
@@ -152,7 +155,13 @@ impl DeadLetters {
     pub fn list(&self) -> Result<Vec<Letter>, DeadLetterError> {
         let mut letters = self.store.list().map_err(DeadLetterError::Use)??;
         letters.sort_by(|one, other| {
-            let place = |letter: &Letter| (letter.time.clone(), letter.record.epoch, letter.record.sequence);
+            let place = |letter: &Letter| {
+                (
+                    letter.time.clone(),
+                    letter.record.epoch,
+                    letter.record.sequence,
+                )
+            };
             place(one).cmp(&place(other))
         });
         Ok(letters)
@@ -347,7 +356,10 @@ mod tests {
 
     fn keep(letters: &DeadLetters, letter: Letter) -> Result<String, String> {
         let (told_in, told) = mpsc::channel();
-        letters.keep(letter, Box::new(move |result| told_in.send(result).unwrap()));
+        letters.keep(
+            letter,
+            Box::new(move |result| told_in.send(result).unwrap()),
+        );
         told.recv().unwrap()
     }
 

@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::active_sink::ActiveSink;
-use super::backoff::Backoff;
 use super::batch::{Batch, Settled};
 use super::dead_letters::{Cause, DeadLetters, Letter};
 use super::guard::Guard;
 use super::isolation::{Isolation, Piece};
 use super::queue::Queue;
 use super::trace::AckTrace;
+use crate::backoff::Backoff;
 use crate::lease::{Lease, Standing};
 use crate::metrics::Metrics;
-use crate::record::LogRecord;
 use crate::sink::{Attempt, Broken, Failure, Refusal, WriteError};
 
 /// Waits between attempts at the same records.
@@ -163,7 +162,9 @@ impl Dispatcher {
         // Asked before every write.
         if self.delivery.lease.valid().await.is_none() {
             match piece.batch.offers {
-                0 => piece.batch.not_delivered("the node is no longer the leader"),
+                0 => piece
+                    .batch
+                    .not_delivered("the node is no longer the leader"),
                 _ => piece
                     .batch
                     .unknown("the node stepped down before the sink confirmed it"),
@@ -189,6 +190,16 @@ impl Dispatcher {
             }
             Written::Done(Err(WriteError::Failed(failure))) => {
                 return self.failed(piece, failure).await;
+            }
+            // Whatever broke the old sink, the new one may take.
+            Written::Done(Err(WriteError::Broken(broken))) if self.next_sink.is_some() => {
+                tracing::warn!(
+                    plugin = self.source(),
+                    error = %broken,
+                    "the sink broke before the next took over"
+                );
+                self.delivery.metrics.sink_restarts.inc();
+                self.isolation.again(piece);
             }
             Written::Done(Err(WriteError::Broken(broken))) => self.broken(piece, &broken).await,
             Written::Cancelled => {
@@ -292,10 +303,7 @@ impl Dispatcher {
         }
         self.backoff.reset();
         let confirmed = batch.records.len() - refusals.len();
-        self.delivery
-            .metrics
-            .acknowledged
-            .inc_by(as_u64(confirmed));
+        self.delivery.metrics.acknowledged.inc_by(as_u64(confirmed));
         if confirmed > 0 {
             for guilty in self.isolation.confirmed(is_probe) {
                 self.set_aside(guilty.batch, Cause::Poison, guilty.reason);

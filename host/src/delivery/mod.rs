@@ -7,7 +7,6 @@
 
 mod ack;
 mod active_sink;
-mod backoff;
 mod batch;
 mod dead_letters;
 mod dispatcher;
@@ -17,7 +16,6 @@ mod queue;
 mod trace;
 
 pub use ack::{Outcome, Receipt, Rejection};
-pub use backoff::Backoff;
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use dispatcher::{Delivery, Dispatcher, Ended, Handover};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::Manifest;
 use super::prepare::Candidate;
-use crate::observe::{ActivePlugin, PluginName, PluginState, PluginStatus, WantedPlugin};
+use crate::observe::{ActivePlugin, PluginState, PluginStatus, WantedPlugin};
 
 /// The sinks that could run: the wanted one first, then the last one that is
 /// known to work, if that is another.
@@ -30,6 +30,8 @@ pub enum Report {
         candidate: Arc<Candidate>,
         /// Why.
         error: String,
+        /// Whether it is tried again.
+        retrying: bool,
     },
     /// This node has begun to lead, and no sink runs yet.
     Opening,
@@ -48,11 +50,29 @@ pub(super) enum Origin {
     Disk,
 }
 
+impl Origin {
+    /// The key's index; 0 where it is not the key that asks.
+    pub(super) const fn index(self) -> u64 {
+        match self {
+            Self::Key(index) => index,
+            Self::Flag | Self::Disk => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Phase {
     Standby,
     Opening,
     Running(Arc<Candidate>),
+}
+
+/// A sink that did not open when it was tried last.
+#[derive(Debug)]
+struct Refused {
+    candidate: Arc<Candidate>,
+    error: String,
+    retrying: bool,
 }
 
 #[derive(Debug)]
@@ -65,12 +85,12 @@ pub(super) struct Board {
     problem: Option<String>,
     wanted: Arc<Candidate>,
     good: Option<Arc<Candidate>>,
-    /// What did not open when it was tried last.
-    refused: Vec<(Arc<Candidate>, String)>,
+    refused: Vec<Refused>,
     phase: Phase,
     /// Whether the desired one is still being prepared.
     preparing: bool,
-    shown: ActivePlugin,
+    /// What is shown, and of which sink.
+    shown: (Arc<Candidate>, ActivePlugin),
 }
 
 impl Board {
@@ -82,18 +102,18 @@ impl Board {
         good: Option<Arc<Candidate>>,
         now: String,
     ) -> Self {
-        let shown = shown(&wanted, PluginState::Prepared, now);
+        let active = shown(&wanted, PluginState::Prepared, now);
         Self {
             key,
             desired: desired(manifest),
             origin,
             problem: None,
+            shown: (Arc::clone(&wanted), active),
             wanted,
             good,
             refused: Vec::new(),
             phase: Phase::Standby,
             preparing: false,
-            shown,
         }
     }
 
@@ -109,6 +129,15 @@ impl Board {
         self.problem.is_some()
     }
 
+    /// Whether this is what was the matter before.
+    pub(super) fn has_problem_like(&self, problem: &str) -> bool {
+        self.problem.as_deref() == Some(problem)
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
+    }
+
     pub(super) fn choice(&self) -> Choice {
         Choice {
             wanted: Arc::clone(&self.wanted),
@@ -116,19 +145,11 @@ impl Board {
         }
     }
 
-    /// What is asked for is this component.
-    pub(super) fn found(&mut self, sha256: String) {
-        self.desired.sha256 = Some(sha256);
-    }
-
-    pub(super) const fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running(_))
-    }
-
     /// Another manifest is asked for, or the same again.
     pub(super) fn ask(&mut self, manifest: &Manifest, origin: Origin) {
         self.desired = desired(manifest);
         self.origin = origin;
+        self.problem = None;
         self.preparing = true;
     }
 
@@ -154,28 +175,40 @@ impl Board {
     pub(super) fn prepared(&mut self, candidate: Candidate) {
         self.preparing = false;
         self.problem = None;
-        self.found(candidate.identity().sha256.clone());
         let running = match &self.phase {
             Phase::Running(running) => Some(running),
             _ => None,
         };
         let known = [running, Some(&self.wanted), self.good.as_ref()];
         // One that did not open is tried anew when it is asked for again.
-        let same = known.into_iter().flatten().find(|known| {
-            known.is_same_as(&candidate) && !self.refused.iter().any(|(c, _)| Arc::ptr_eq(c, known))
-        });
+        let same = known
+            .into_iter()
+            .flatten()
+            .find(|known| known.is_same_as(&candidate) && self.refusal_of(known).is_none());
         self.wanted = match same {
             Some(same) => Arc::clone(same),
             None => Arc::new(candidate),
         };
+        self.found();
         let keep = |c: &Arc<Candidate>| self.good.as_ref().is_some_and(|g| Arc::ptr_eq(g, c));
-        self.refused.retain(|(candidate, _)| keep(candidate));
+        self.refused.retain(|refused| keep(&refused.candidate));
+    }
+
+    /// What is wanted is what is asked for.
+    pub(super) fn found(&mut self) {
+        self.desired.sha256 = Some(self.wanted.identity().sha256.clone());
+        self.wanted.asked_at(self.origin.index());
     }
 
     /// This candidate works, here or on the leader.
     pub(super) fn is_good(&mut self, candidate: &Arc<Candidate>) {
         self.good = Some(Arc::clone(candidate));
-        self.refused.retain(|(c, _)| !Arc::ptr_eq(c, candidate));
+        self.refused
+            .retain(|refused| !Arc::ptr_eq(&refused.candidate, candidate));
+        // Whatever else this node has is no better.
+        if self.problem.is_some() && !self.is_running() {
+            self.wanted = Arc::clone(candidate);
+        }
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -184,15 +217,19 @@ impl Board {
                 self.is_good(&candidate);
                 self.phase = Phase::Running(candidate);
             }
-            Report::Failed { candidate, error } => {
-                self.refused.retain(|(c, _)| !Arc::ptr_eq(c, &candidate));
-                let known = Arc::ptr_eq(&candidate, &self.wanted)
-                    || self
-                        .good
-                        .as_ref()
-                        .is_some_and(|g| Arc::ptr_eq(g, &candidate));
-                if known {
-                    self.refused.push((candidate, error));
+            Report::Failed {
+                candidate,
+                error,
+                retrying,
+            } => {
+                let is_it = |c: &Arc<Candidate>| Arc::ptr_eq(c, &candidate);
+                self.refused.retain(|refused| !is_it(&refused.candidate));
+                if is_it(&self.wanted) || self.good.as_ref().is_some_and(is_it) {
+                    self.refused.push(Refused {
+                        candidate,
+                        error,
+                        retrying,
+                    });
                 }
             }
             Report::Opening => self.phase = Phase::Opening,
@@ -200,29 +237,30 @@ impl Board {
         }
     }
 
-    fn refusal_of(&self, candidate: &Arc<Candidate>) -> Option<&str> {
-        let refused = self.refused.iter().find(|(c, _)| Arc::ptr_eq(c, candidate));
-        refused.map(|(_, error)| error.as_str())
+    fn refusal_of(&self, candidate: &Arc<Candidate>) -> Option<&Refused> {
+        let refused = &self.refused;
+        refused
+            .iter()
+            .find(|r| Arc::ptr_eq(&r.candidate, candidate))
     }
 
     /// Whether nothing could be opened.
     fn has_failed(&self) -> bool {
-        self.refusal_of(&self.wanted).is_some()
-            && self
-                .good
-                .as_ref()
-                .is_none_or(|good| self.refusal_of(good).is_some())
+        let has_failed = |candidate| self.refusal_of(candidate).is_some();
+        has_failed(&self.wanted) && self.good.as_ref().is_none_or(has_failed)
     }
 
+    /// Of what is asked for; of nothing that was asked for before.
     fn error(&self) -> Option<String> {
+        if self.preparing {
+            return None;
+        }
         if let Some(problem) = &self.problem {
             return Some(format!("failed to {problem}"));
         }
-        let opening = |error| {
-            let source = &self.wanted.identity().source;
-            format!("failed to open {source}: {error}")
-        };
-        self.refusal_of(&self.wanted).map(opening)
+        let Refused { error, .. } = self.refusal_of(&self.wanted)?;
+        let source = &self.wanted.identity().source;
+        Some(format!("failed to open {source}: {error}"))
     }
 
     /// Brings what is shown up to date; `now` is used if it has changed.
@@ -233,36 +271,36 @@ impl Board {
             Phase::Opening => (&self.wanted, PluginState::Opening),
             Phase::Standby => (&self.wanted, PluginState::Prepared),
         };
-        let name = PluginName::from(candidate.identity());
-        if self.shown.name != name || self.shown.state != state {
-            self.shown = shown(candidate, state, now());
+        let (of, active) = &self.shown;
+        if !Arc::ptr_eq(of, candidate) || active.state != state {
+            self.shown = (Arc::clone(candidate), shown(candidate, state, now()));
         }
         PluginStatus {
             desired: self.desired.clone(),
-            active: self.shown.clone(),
+            active: self.shown.1.clone(),
             error: self.error(),
         }
     }
 
     /// What this node's own key in Consul says of it.
     pub(super) fn node_state(&self, node: &str, status: &PluginStatus) -> Value {
-        let index = match self.origin {
-            Origin::Key(index) => index,
-            Origin::Flag | Origin::Disk => 0,
-        };
         let state = if self.preparing {
             PluginState::Preparing
         } else {
             status.active.state
         };
+        let refusal = self.refusal_of(&self.wanted);
         json!({
             "node": node,
             "version": env!("CARGO_PKG_VERSION"),
             "plugin": status.active.name,
             "state": state,
             "desired": status.desired,
-            "index": index,
+            // What this node has seen of the key, and what its sink is of.
+            "index": self.origin.index(),
+            "plugin_index": self.shown.0.asked(),
             "error": status.error,
+            "retrying": self.problem.is_none() && refusal.is_some_and(|r| r.retrying),
         })
     }
 
@@ -274,18 +312,17 @@ impl Board {
             Phase::Opening if self.has_failed() => (&self.wanted, PluginState::Failed),
             _ => return None,
         };
-        let index = match self.origin {
-            Origin::Key(index) => index,
-            Origin::Flag | Origin::Disk => 0,
-        };
+        let key = &self.key;
+        let is_what_is_asked = candidate.asked() == self.origin.index();
         let why = match (&status.error, self.origin) {
-            (Some(error), Origin::Key(_)) => {
-                format!("{} asks for another sink, but: {error}", self.key)
-            }
+            (Some(error), Origin::Key(_)) => format!("{key} asks for another sink, but: {error}"),
             (Some(error), _) => error.clone(),
-            (None, Origin::Key(_)) => format!("{} asks for it", self.key),
-            (None, Origin::Flag) => format!("{} is empty, and --plugin asks for it", self.key),
+            (None, Origin::Key(_)) if is_what_is_asked => format!("{key} asks for it"),
+            (None, Origin::Flag) if is_what_is_asked => {
+                format!("{key} is empty, and --plugin asks for it")
+            }
             (None, Origin::Disk) => "it ran last, and Consul has not answered yet".to_owned(),
+            (None, _) => format!("{key} asks for another sink, which is being prepared"),
         };
         Some(json!({
             "source": candidate.identity().source,
@@ -294,7 +331,7 @@ impl Board {
             "since": status.active.since,
             "why": why,
             "node": node,
-            "index": index,
+            "index": candidate.asked(),
             "manifest": candidate.manifest.to_string(),
         }))
     }
@@ -312,5 +349,167 @@ fn shown(candidate: &Candidate, state: PluginState, since: String) -> ActivePlug
         name: candidate.identity().into(),
         state,
         since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::source::sha256;
+    use crate::sink::{Engine, Identity, NodeStdout, Prepared, Setup};
+
+    /// Makes candidates of the default sink.
+    struct Candidates(Engine, NodeStdout);
+
+    impl Candidates {
+        fn new() -> Self {
+            let null = std::fs::File::options().write(true).open("/dev/null");
+            let stdout = NodeStdout::new(null.unwrap().into()).unwrap();
+            Self(Engine::new(None).unwrap(), stdout)
+        }
+
+        fn of(&self, config: &str) -> Candidate {
+            let manifest = Manifest {
+                config: config.to_owned(),
+                ..Manifest::of("builtin:stdout".parse().unwrap())
+            };
+            let bytes = manifest.source.read(&[]).unwrap();
+            let identity = Identity {
+                source: manifest.source.to_string(),
+                sha256: sha256(&bytes),
+            };
+            let stdout = self.1.clone();
+            let prepared =
+                Prepared::compile(&self.0, &bytes, identity, Setup::default(), stdout).unwrap();
+            Candidate::new(manifest, prepared)
+        }
+    }
+
+    fn board(wanted: &Arc<Candidate>) -> Board {
+        Board::new(
+            "c/plugin".to_owned(),
+            &wanted.manifest,
+            Origin::Flag,
+            Arc::clone(wanted),
+            None,
+            "then".to_owned(),
+        )
+    }
+
+    fn status(board: &mut Board) -> (PluginStatus, Value, Option<Value>) {
+        let status = board.status(|| "now".to_owned());
+        let node = board.node_state("a", &status);
+        let active = board.active("a", &status);
+        (status, node, active)
+    }
+
+    fn failed(candidate: &Arc<Candidate>) -> Report {
+        Report::Failed {
+            candidate: Arc::clone(candidate),
+            error: "no".to_owned(),
+            retrying: false,
+        }
+    }
+
+    #[test]
+    fn what_runs_is_not_what_is_asked_for_before_it_took_over() {
+        let candidates = Candidates::new();
+        let first = Arc::new(candidates.of("1"));
+        let mut board = board(&first);
+        board.report(Report::Running(Arc::clone(&first)));
+        let second = candidates.of("2");
+        board.ask(&second.manifest, Origin::Key(7));
+        let (_, node, active) = status(&mut board);
+        assert_eq!(
+            (&node["state"], &node["index"]),
+            (&"preparing".into(), &7.into())
+        );
+        assert_eq!(active.unwrap()["index"], 0);
+        board.prepared(second);
+        let (_, node, active) = status(&mut board);
+        assert_eq!(
+            (&node["index"], &node["plugin_index"]),
+            (&7.into(), &0.into())
+        );
+        assert_eq!(active.unwrap()["index"], 0, "the first still runs");
+        let second = Arc::clone(board.wanted());
+        board.report(Report::Running(second));
+        let (_, node, active) = status(&mut board);
+        assert_eq!(node["plugin_index"], 7);
+        assert_eq!(active.unwrap()["index"], 7);
+        // The same again swaps nothing, and is done at once.
+        board.ask(&candidates.of("2").manifest, Origin::Key(9));
+        board.prepared(candidates.of("2"));
+        let (status, _, active) = status(&mut board);
+        assert_eq!(active.unwrap()["index"], 9);
+        assert_eq!(status.active.since, "now");
+    }
+
+    #[test]
+    fn a_fallback_gives_way_to_what_works_elsewhere() {
+        let candidates = Candidates::new();
+        let flag = Arc::new(candidates.of("flag"));
+        let mut board = board(&flag);
+        board.ask_in_vain(Origin::Key(3), "read the manifest".to_owned());
+        assert!(Arc::ptr_eq(board.wanted(), &flag));
+        let leaders = Arc::new(candidates.of("leader's"));
+        board.is_good(&leaders);
+        assert!(Arc::ptr_eq(board.wanted(), &leaders));
+        // Also if one that worked before stood in for what is asked for.
+        let next = Arc::new(candidates.of("next"));
+        board.is_good(&next);
+        assert!(Arc::ptr_eq(board.wanted(), &next));
+    }
+
+    #[test]
+    fn what_can_not_be_prepared_leaves_what_runs() {
+        let candidates = Candidates::new();
+        let first = Arc::new(candidates.of("1"));
+        let mut board = board(&first);
+        board.report(Report::Running(Arc::clone(&first)));
+        let second = candidates.of("2");
+        board.ask(&second.manifest, Origin::Key(2));
+        board.prepared(second);
+        let second = Arc::clone(board.wanted());
+        board.report(failed(&second));
+        let (shown, _, active) = status(&mut board);
+        assert!(
+            shown
+                .error
+                .unwrap()
+                .contains("failed to open builtin:stdout: no")
+        );
+        assert_eq!(shown.active.state, PluginState::Running);
+        assert!(
+            active.unwrap()["why"]
+                .as_str()
+                .unwrap()
+                .contains("but: failed to open")
+        );
+        board.ask_in_vain(Origin::Key(3), "read the manifest".to_owned());
+        assert!(Arc::ptr_eq(board.wanted(), &first));
+        let (shown, ..) = status(&mut board);
+        assert_eq!(shown.error.as_deref(), Some("failed to read the manifest"));
+        // What is asked for next is not blamed for it.
+        board.ask(&candidates.of("4").manifest, Origin::Key(4));
+        let (shown, ..) = status(&mut board);
+        assert_eq!(shown.error, None);
+    }
+
+    #[test]
+    fn one_that_did_not_open_is_tried_anew_when_it_is_asked_for_again() {
+        let candidates = Candidates::new();
+        let first = Arc::new(candidates.of("1"));
+        let mut board = board(&first);
+        board.report(Report::Opening);
+        board.report(failed(&first));
+        let (shown, _, active) = status(&mut board);
+        assert_eq!(shown.active.state, PluginState::Failed);
+        assert_eq!(active.unwrap()["state"], "failed");
+        board.ask(&first.manifest, Origin::Key(5));
+        board.prepared(candidates.of("1"));
+        assert!(!Arc::ptr_eq(board.wanted(), &first));
+        let (shown, ..) = status(&mut board);
+        assert_eq!(shown.active.state, PluginState::Opening);
     }
 }

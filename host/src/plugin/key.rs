@@ -10,6 +10,9 @@ use crate::error_chain::chain;
 /// How long a watch waits for a change.
 const WATCH: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_millis(500);
+/// The pause after a watch that woke for nothing: where there is no such key,
+/// every write to Consul wakes it.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a key held when it was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(super) enum Seen {
 /// Consul does not answer, what was seen last stays.
 pub(super) async fn follow(client: Client, key: String, seen: watch::Sender<Seen>) {
     let mut index = 0;
+    let mut warned = false;
     while !seen.is_closed() {
         let wait = Wait { index, most: WATCH };
         match client.read(&key, Some(wait)).await {
@@ -42,14 +46,27 @@ pub(super) async fn follow(client: Client, key: String, seen: watch::Sender<Seen
                     index: entry.modify_index,
                     value: entry.value,
                 });
-                seen.send_if_modified(|before| {
+                let changed = seen.send_if_modified(|before| {
                     let changed = *before != now;
                     *before = now;
                     changed
                 });
+                warned = false;
+                if !changed {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
             Err(error) => {
-                tracing::debug!(key, error = chain(&error), "could not watch a key");
+                if error.is_denied() && !warned {
+                    warned = true;
+                    tracing::error!(
+                        key,
+                        error = chain(&error),
+                        "Consul's ACL does not let this node read a key"
+                    );
+                } else {
+                    tracing::debug!(key, error = chain(&error), "could not watch a key");
+                }
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use super::source::{Source, SourceError};
 
+/// The most directories that a sink is given: each is an open file.
+const DIRECTORIES: usize = 16;
+
 /// A sink with its config, and what it asks for. Written as JSON, or as the
 /// bare source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -294,10 +297,17 @@ impl Wire {
     }
 
     fn check_directories(&self) -> Result<(), ManifestError> {
+        let dirs = self.permissions.dirs.len();
+        require(
+            dirs <= DIRECTORIES,
+            "permissions.dirs",
+            &format!("{dirs} directories"),
+            "expected at most 16",
+        )?;
         let mut guests = BTreeSet::new();
         for DirectoryWanted { host, guest, .. } in &self.permissions.dirs {
             require(
-                is_plain(host) && !host.is_empty() && host != ".",
+                is_plain(host) && host.split('/').any(|name| !matches!(name, "" | ".")),
                 "permissions.dirs host",
                 host,
                 "expected a path without '..', relative to the node's <data-dir>/files, or absolute",
@@ -332,7 +342,7 @@ fn require(
     if is_so {
         return Ok(());
     }
-    let value = value.to_owned();
+    let value = value.chars().take(200).collect();
     Err(ManifestError::Field {
         field,
         value,
@@ -427,6 +437,7 @@ mod tests {
             (r#"{"host":"../x","guest":"/a"}"#, "../x"),
             (r#"{"host":"/var/../etc","guest":"/a"}"#, ".."),
             (r#"{"host":"","guest":"/a"}"#, "host"),
+            (r#"{"host":"./","guest":"/a"}"#, "host"),
             (r#"{"host":"a","guest":"logs"}"#, "absolute"),
             (r#"{"host":"a","guest":"/x/../y"}"#, "guest"),
             (

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::ceiling::{Beyond, Ceiling};
 use super::manifest::Manifest;
-use super::source::{Source, SourceError, sha256};
+use super::source::{Source, SourceError, Stamp, sha256};
 use super::store::{Kept, Store};
 use crate::error_chain::chain;
 use crate::sink::{Engine, Identity, NodeStdout, PrepareError, Prepared};
@@ -39,6 +40,9 @@ pub enum PluginError {
     /// It is no sink.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// Another one was asked for meanwhile.
+    #[error("prepare the sink: another one was asked for meanwhile")]
+    Superseded,
     /// A defect.
     #[error("prepare the sink; this is a defect, please report it")]
     Panicked(#[source] JoinError),
@@ -51,9 +55,34 @@ pub struct Candidate {
     pub manifest: Manifest,
     /// Ready to be opened.
     pub prepared: Arc<Prepared>,
+    /// The index of the key when it was last asked for.
+    asked: AtomicU64,
 }
 
 impl Candidate {
+    pub(super) fn new(manifest: Manifest, prepared: Prepared) -> Self {
+        Self {
+            manifest,
+            prepared: Arc::new(prepared),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, asked for by another manifest that comes to the same.
+    pub(super) fn asked_by(self, manifest: Manifest) -> Self {
+        Self { manifest, ..self }
+    }
+
+    /// Remembers the index of the key that asks for it; 0: none does.
+    pub(super) fn asked_at(&self, index: u64) {
+        self.asked.store(index, Ordering::Relaxed);
+    }
+
+    /// The index of the key that last asked for it; 0: none did.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Which component it is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -93,27 +122,39 @@ pub struct Preparer {
     pub plugin_dirs: Vec<PathBuf>,
     /// Where components are laid down.
     pub store: Store,
+    /// Held by who compiles.
+    pub turn: Mutex<()>,
 }
 
 impl Preparer {
-    /// Prepares what a manifest asks for.
+    /// Prepares what a manifest asks for, and says what its source looked like
+    /// just before it was read.
     ///
     /// # Errors
     /// Says what to change.
-    pub async fn prepare(self: Arc<Self>, manifest: Manifest) -> Result<Candidate, PluginError> {
-        let preparer = Arc::clone(&self);
-        let compiling = spawn_blocking(move || {
-            let component = manifest.source.read(&preparer.plugin_dirs)?;
-            preparer.compile(&component, manifest)
+    pub async fn prepare(
+        self: Arc<Self>,
+        manifest: Manifest,
+    ) -> (Option<Stamp>, Result<Candidate, PluginError>) {
+        let done = self.in_turn(move |preparer| {
+            let stamp = manifest.source.stamp();
+            let component = manifest.source.read(&preparer.plugin_dirs);
+            let compiled = component
+                .map_err(PluginError::from)
+                .and_then(|component| preparer.compile(&component, manifest));
+            (stamp, compiled)
         });
-        try_out(compiling.await.map_err(PluginError::Panicked)??).await
+        match done.await {
+            Ok((stamp, Ok(candidate))) => (stamp, try_out(candidate).await),
+            Ok((stamp, Err(error))) => (stamp, Err(error)),
+            Err(error) => (None, Err(error)),
+        }
     }
 
     /// Prepares a sink that was kept on disk; `None` if that does not work.
     pub async fn revive(self: Arc<Self>, kept: Kept) -> Option<Candidate> {
-        let preparer = Arc::clone(&self);
-        let compiling = spawn_blocking(move || preparer.compile_kept(&kept));
-        let revived = match compiling.await.map_err(PluginError::Panicked) {
+        let compiled = self.in_turn(move |preparer| preparer.compile_kept(&kept));
+        let revived = match compiled.await {
             Ok(Ok(Some(candidate))) => try_out(candidate).await,
             Ok(Ok(None)) => return None,
             Ok(Err(error)) | Err(error) => Err(error),
@@ -126,6 +167,23 @@ impl Preparer {
                 );
             })
             .ok()
+    }
+
+    /// Does what takes long on a thread for that, one at a time, unless nobody
+    /// waits for it any more when its turn comes.
+    async fn in_turn<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, PluginError> {
+        let wanted = Arc::new(());
+        let still = Arc::downgrade(&wanted);
+        let working = spawn_blocking(move || {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            (still.strong_count() > 0).then(|| work(&self))
+        });
+        let done = working.await.map_err(PluginError::Panicked)?;
+        drop(wanted);
+        done.ok_or(PluginError::Superseded)
     }
 
     fn compile_kept(&self, kept: &Kept) -> Result<Option<Candidate>, PluginError> {
@@ -166,7 +224,7 @@ impl Preparer {
         let digest = identity.sha256.clone();
         let stdout = self.stdout.clone();
         let prepared = Prepared::compile(&self.engine, component, identity, setup, stdout)?;
-        if manifest.source != Source::Builtin(super::source::Builtin::Stdout)
+        if matches!(manifest.source, Source::File(_))
             && let Err(error) = self.store.stage(&digest, component)
         {
             tracing::warn!(
@@ -174,10 +232,7 @@ impl Preparer {
                 "the sink can not be kept for a restart"
             );
         }
-        Ok(Candidate {
-            manifest,
-            prepared: Arc::new(prepared),
-        })
+        Ok(Candidate::new(manifest, prepared))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
 
 use super::board::{Board, Choice, Origin, Report};
 use super::key::{Seen, follow};
@@ -16,6 +17,7 @@ use super::manifest::Manifest;
 use super::prepare::{Candidate, PluginError, Preparer};
 use super::source::{Source, Stamp};
 use super::store::Kept;
+use crate::backoff::Backoff;
 use crate::clock::timestamp;
 use crate::consul::Client;
 use crate::error_chain::chain;
@@ -27,6 +29,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_secs(1);
 /// How long a changed file must rest before it is read.
 const REST: Duration = Duration::from_millis(200);
+/// When what could not be prepared is tried again: not every cause shows in
+/// the file.
+const FIRST_AGAIN: Duration = Duration::from_secs(5);
+const LAST_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the rollout needs to know.
 #[derive(Debug)]
@@ -75,11 +81,15 @@ pub struct Rollout {
     cluster_active: watch::Receiver<Seen>,
     reports: mpsc::UnboundedReceiver<Report>,
     /// The watches of the keys.
-    _following: JoinSet<()>,
+    following: JoinSet<()>,
     /// The desired sink; at most one.
-    preparing: JoinSet<Result<Candidate, PluginError>>,
+    preparing: JoinSet<(Option<Stamp>, Result<Candidate, PluginError>)>,
+    /// When what could not be prepared is tried again, whatever has changed.
+    again: Option<Instant>,
+    backoff: Backoff,
     /// The sink that runs on the leader, where it is not the desired one.
     reviving: JoinSet<Option<Candidate>>,
+    revived: Option<Kept>,
     /// Looks at the desired sink's file.
     polling: JoinSet<()>,
     file_changed: (watch::Sender<()>, watch::Receiver<()>),
@@ -122,49 +132,46 @@ impl Rollout {
             Ok(Ok(seen)) => seen.clone(),
             _ => Seen::Unknown,
         };
-        let (mut origin, mut asked) = read(&first, &config.flag);
-        if let (Origin::Disk, Some(good)) = (origin, &good) {
-            asked = Ok(good.manifest.clone());
-        } else if origin == Origin::Disk {
-            origin = Origin::Flag;
-        }
-        let prepare = |manifest: &Manifest| Arc::clone(&config.preparer).prepare(manifest.clone());
-        let stamp = asked.as_ref().ok().and_then(|m| m.source.stamp());
-        let (wanted, problem) = match &asked {
-            Ok(manifest) => match prepare(manifest).await {
-                Ok(candidate) => (Some(candidate), None),
-                Err(error) => (None, Some(chain(&error))),
-            },
-            Err(problem) => (None, Some(problem.clone())),
+        let (origin, asked) = match (read(&first, &config.flag), &good) {
+            ((Origin::Disk, _), Some(good)) => (Origin::Disk, Ok(good.manifest.clone())),
+            ((Origin::Disk, asked), None) => (Origin::Flag, asked),
+            (read, _) => read,
         };
-        let wanted = match (wanted, &good) {
-            (Some(wanted), Some(good)) if wanted.is_same_as(good) => Arc::clone(good),
-            (Some(wanted), _) => Arc::new(wanted),
-            (None, Some(good)) => Arc::clone(good),
+        let prepare = |manifest: &Manifest| Arc::clone(&config.preparer).prepare(manifest.clone());
+        let (stamp, found) = match &asked {
+            Ok(manifest) => prepare(manifest).await,
+            Err(_) => (None, Err(PluginError::Superseded)),
+        };
+        let problem = match (&asked, &found) {
+            (Err(problem), _) => Some(problem.clone()),
+            (Ok(_), Err(error)) => Some(chain(error)),
+            (Ok(_), Ok(_)) => None,
+        };
+        let wanted = match (found, &good) {
+            (Ok(found), Some(good)) if found.is_same_as(good) => Arc::clone(good),
+            (Ok(found), _) => Arc::new(found),
+            (Err(_), Some(good)) => Arc::clone(good),
             // Whatever is wrong with the flag's sink, there is no other.
-            (None, None) => Arc::new(prepare(&config.flag).await?),
+            (Err(_), None) => Arc::new(prepare(&config.flag).await.1?),
         };
         let key_name = format!("{}/plugin", config.cluster);
         let manifest = asked.as_ref().unwrap_or(&config.flag);
         let mut board = Board::new(key_name, manifest, origin, wanted, good, timestamp());
-        match (&asked, problem) {
-            (Err(_), Some(problem)) => {
+        let mut again = None;
+        match (problem, &asked) {
+            (None, _) => board.found(),
+            (Some(problem), asked) => {
                 tracing::error!(
                     error = problem,
-                    "keeping another sink than the one asked for"
+                    "running another sink than the one asked for"
                 );
-                board.ask_in_vain(origin, problem);
-            }
-            (Ok(_), Some(problem)) => {
-                tracing::error!(
-                    error = problem,
-                    "keeping another sink than the one asked for"
-                );
-                board.fail(problem);
-            }
-            (_, None) => {
-                let digest = board.wanted().identity().sha256.clone();
-                board.found(digest);
+                match asked {
+                    Ok(_) => {
+                        again = Some(Instant::now() + FIRST_AGAIN);
+                        board.fail(problem);
+                    }
+                    Err(_) => board.ask_in_vain(origin, problem),
+                }
             }
         }
         let status = board.status(timestamp);
@@ -180,9 +187,12 @@ impl Rollout {
             key,
             cluster_active,
             reports,
-            _following: following,
+            following,
             preparing: JoinSet::new(),
+            again,
+            backoff: Backoff::new(FIRST_AGAIN, LAST_AGAIN),
             reviving: JoinSet::new(),
+            revived: None,
             polling: JoinSet::new(),
             file_changed: watch::channel(()),
             choice: choice_in,
@@ -204,6 +214,7 @@ impl Rollout {
     /// Runs for as long as anybody reports.
     pub async fn run(mut self) {
         loop {
+            let again = self.again;
             tokio::select! {
                 report = self.reports.recv() => match report {
                     Some(report) => self.report(report).await,
@@ -211,17 +222,23 @@ impl Rollout {
                 },
                 Ok(()) = self.key.changed() => self.key_changed(),
                 Ok(()) = self.file_changed.1.changed() => self.file_changed(),
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    self.prepare();
+                }
                 Some(done) = self.preparing.join_next() => match done {
-                    Ok(Ok(candidate)) => self.prepared(candidate),
-                    Ok(Err(error)) => self.failed(chain(&error)),
-                    Err(error) if error.is_cancelled() => {}
-                    Err(error) => self.failed(chain(&PluginError::Panicked(error))),
+                    Ok((stamp, result)) => self.prepared(stamp, result),
+                    Err(error) => self.prepared(None, Err(PluginError::Panicked(error))),
                 },
                 Ok(()) = self.cluster_active.changed() => self.leader_runs().await,
-                Some(Ok(revived)) = self.reviving.join_next() => {
-                    if let Some(candidate) = revived {
-                        self.is_good(&Arc::new(candidate)).await;
-                    }
+                Some(done) = self.reviving.join_next() => match done {
+                    Ok(Some(candidate)) => self.is_good(&Arc::new(candidate)).await,
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, "preparing the leader's sink failed"),
+                },
+                // They never end by themselves.
+                Some(ended) = self.following.join_next() => {
+                    tracing::error!(?ended, "the watch of a key has ended");
+                    return;
                 }
             }
             self.publish();
@@ -253,9 +270,14 @@ impl Rollout {
         if origin == Origin::Disk {
             return;
         }
+        // What is still under way is of another manifest.
+        self.preparing = JoinSet::new();
+        self.polling = JoinSet::new();
+        self.again = None;
+        self.backoff.reset();
         match asked {
             Ok(manifest) => {
-                tracing::info!(plugin = %manifest, "asked for a sink");
+                tracing::info!(plugin = %manifest.source, "asked for a sink");
                 self.board.ask(&manifest, origin);
                 self.desired = Some(manifest);
                 self.prepare();
@@ -265,8 +287,6 @@ impl Rollout {
                     error = problem,
                     "keeping the sink: the one asked for is unclear"
                 );
-                self.preparing.abort_all();
-                self.polling.abort_all();
                 self.desired = None;
                 self.board.ask_in_vain(origin, problem);
             }
@@ -275,21 +295,19 @@ impl Rollout {
 
     /// Prepares what is asked for, in place of what was being prepared.
     fn prepare(&mut self) {
-        self.preparing.abort_all();
+        self.preparing = JoinSet::new();
+        self.again = None;
         let Some(manifest) = self.desired.clone() else {
             return;
         };
-        // Before it is read, so that no change falls between.
-        let stamp = manifest.source.stamp();
-        let preparing = Arc::clone(&self.config.preparer).prepare(manifest);
         // Boxed: it is large, and rare.
-        let preparing: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(preparing);
+        let preparing: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(Arc::clone(&self.config.preparer).prepare(manifest));
         self.preparing.spawn(preparing);
-        self.poll(stamp);
     }
 
     fn poll(&mut self, stamp: Option<Stamp>) {
-        self.polling.abort_all();
+        self.polling = JoinSet::new();
         let source = self.desired.as_ref().map(|manifest| &manifest.source);
         if let Some(source @ Source::File(_)) = source {
             let changed = self.file_changed.0.clone();
@@ -302,28 +320,38 @@ impl Rollout {
             return;
         };
         // What is pinned and was found can not become another.
-        if manifest.sha256.is_some() && !self.board.has_problem() {
+        let is_found = self.preparing.is_empty() && !self.board.has_problem();
+        if manifest.sha256.is_some() && is_found {
             return;
         }
         tracing::info!(plugin = %manifest.source, "the sink's file has changed");
         self.prepare();
     }
 
-    fn prepared(&mut self, candidate: Candidate) {
-        tracing::info!(
-            plugin = candidate.identity().source,
-            sha256 = candidate.identity().sha256,
-            "the sink is prepared"
-        );
-        self.board.prepared(candidate);
-    }
-
-    fn failed(&mut self, problem: String) {
-        tracing::error!(
-            error = problem,
-            "keeping the sink: the one asked for can not be used"
-        );
-        self.board.fail(problem);
+    fn prepared(&mut self, stamp: Option<Stamp>, result: Result<Candidate, PluginError>) {
+        self.poll(stamp);
+        match result {
+            Ok(candidate) => {
+                tracing::info!(
+                    plugin = candidate.identity().source,
+                    sha256 = candidate.identity().sha256,
+                    "the sink is prepared"
+                );
+                self.backoff.reset();
+                self.board.prepared(candidate);
+            }
+            Err(error) => {
+                let problem = chain(&error);
+                if !self.board.has_problem_like(&problem) {
+                    tracing::error!(
+                        error = problem,
+                        "keeping the sink: the one asked for can not be used"
+                    );
+                }
+                self.again = Some(Instant::now() + self.backoff.next(None));
+                self.board.fail(problem);
+            }
+        }
     }
 
     async fn report(&mut self, report: Report) {
@@ -331,9 +359,15 @@ impl Rollout {
             Report::Running(candidate) => Some(Arc::clone(candidate)),
             _ => None,
         };
+        let is_over = matches!(report, Report::Standby);
         self.board.report(report);
         if let Some(good) = good {
+            // Before the disk is waited for.
+            self.publish();
             self.keep(&good).await;
+        }
+        if is_over {
+            self.leader_runs().await;
         }
     }
 
@@ -364,20 +398,24 @@ impl Rollout {
     /// A node that was not there when the leader's sink was asked for still
     /// needs it, should the desired one not open.
     fn revive(&mut self, manifest: Manifest, sha256: String) {
-        self.reviving.abort_all();
+        let kept = Kept {
+            manifest: manifest.to_string(),
+            sha256,
+        };
+        if self.revived.as_ref() == Some(&kept) {
+            return;
+        }
+        self.revived = Some(kept.clone());
+        self.reviving = JoinSet::new();
         let preparer = Arc::clone(&self.config.preparer);
         self.reviving.spawn(async move {
             let pinned = Manifest {
-                sha256: Some(sha256.clone()),
+                sha256: Some(kept.sha256.clone()),
                 ..manifest.clone()
             };
-            let kept = Kept {
-                manifest: manifest.to_string(),
-                sha256,
-            };
             // From where it came, or else from this node's own disk.
-            match Arc::clone(&preparer).prepare(pinned).await {
-                Ok(Candidate { prepared, .. }) => Some(Candidate { manifest, prepared }),
+            match Arc::clone(&preparer).prepare(pinned).await.1 {
+                Ok(candidate) => Some(candidate.asked_by(manifest)),
                 Err(error) => {
                     tracing::debug!(error = chain(&error), "the leader's sink is not at hand");
                     preparer.revive(kept).await
@@ -397,7 +435,8 @@ impl Rollout {
             return;
         }
         let (preparer, note) = (Arc::clone(&self.config.preparer), kept.clone());
-        let error = match spawn_blocking(move || preparer.store.keep(&note)).await {
+        let is_inside = matches!(candidate.manifest.source, Source::Builtin(_));
+        let error = match spawn_blocking(move || preparer.store.keep(&note, is_inside)).await {
             Ok(Ok(())) => {
                 self.kept = Some(kept);
                 return;

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -17,7 +18,7 @@ use thiserror::Error;
 const STDOUT: &[u8] = include_bytes!(env!("SLUICE_BUILTIN_STDOUT"));
 
 /// The most bytes that a component may have.
-const LARGEST: u64 = 256 << 20;
+const LARGEST: u64 = 64 << 20;
 
 /// A source as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl Source {
         };
         let data = fs::metadata(file).ok()?;
         Some(Stamp {
-            modified: data.modified().ok(),
+            changed: (data.ctime(), data.ctime_nsec()),
             size: data.len(),
             inode: data.ino(),
         })
@@ -153,7 +154,8 @@ impl Source {
 /// A file's state, to tell whether it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    modified: Option<SystemTime>,
+    /// Of its content or its permissions.
+    changed: (i64, i64),
     size: u64,
     inode: u64,
 }
@@ -172,22 +174,36 @@ fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceErr
         file: file.to_owned(),
         cause,
     };
-    let real = fs::canonicalize(file).map_err(read_error)?;
+    // What is checked is what is read: the open file, not its name. A pipe in
+    // its place must not make us wait.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let open = File::options().read(true).custom_flags(flags).open(file);
+    let open = open.map_err(read_error)?;
+    let data = open.metadata().map_err(read_error)?;
+    let real = fs::read_link(format!("/proc/self/fd/{}", open.as_raw_fd())).map_err(read_error)?;
     let is_below =
         |directory: &PathBuf| fs::canonicalize(directory).is_ok_and(|d| real.starts_with(d));
     if !plugin_dirs.iter().any(is_below) {
-        let (file, allowed) = (file.to_owned(), plugin_dirs.to_vec());
-        return Err(SourceError::Elsewhere { file, allowed });
+        let allowed = plugin_dirs.to_vec();
+        return Err(SourceError::Elsewhere {
+            file: real,
+            allowed,
+        });
     }
-    let data = fs::metadata(&real).map_err(read_error)?;
-    if data.is_dir() {
-        return Err(read_error(io::ErrorKind::IsADirectory.into()));
+    if !data.is_file() {
+        let cause = io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file");
+        return Err(read_error(cause));
     }
     if data.len() > LARGEST {
         let (file, size) = (file.to_owned(), data.len());
         return Err(SourceError::TooLarge { file, size });
     }
-    fs::read(&real).map_err(read_error)
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    open.take(LARGEST)
+        .read_to_end(&mut bytes)
+        .map_err(read_error)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -68,11 +69,14 @@ impl Store {
         let file = self.file(digest)?;
         let component = fs::read(&file).ok()?;
         if sha256(&component) == digest {
-            Some(component)
-        } else {
-            tracing::warn!(file = %file.display(), "a sink that was kept on disk is damaged");
-            None
+            return Some(component);
         }
+        tracing::warn!(file = %file.display(), "a sink that was kept on disk is damaged");
+        // So that it is laid down anew.
+        if let Err(error) = fs::remove_file(&file) {
+            tracing::debug!(%error, "could not remove it");
+        }
+        None
     }
 
     /// Lays a component down, on disk before it returns, so that it can be
@@ -97,11 +101,15 @@ impl Store {
     }
 
     /// Keeps this one in place of the last, on disk before it returns. Its
-    /// component must have been staged, unless it is inside the binary.
+    /// component must be there, unless it is inside the binary.
     ///
     /// # Errors
     /// It can not be written; the last one stays.
-    pub fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
+    pub fn keep(&self, kept: &Kept, is_inside: bool) -> Result<(), StoreError> {
+        if !is_inside && self.component(&kept.sha256).is_none() {
+            let missing = io::ErrorKind::NotFound.into();
+            return Err(self.error("find the component of the last good sink in", missing));
+        }
         serde_json::to_vec(kept)
             .map_err(io::Error::from)
             .and_then(|note| replace(&self.note(), &note))
@@ -150,9 +158,15 @@ impl Store {
     }
 }
 
+/// Readable by nobody else: a manifest may hold secrets.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = file.with_extension("new");
-    let mut out = File::create(&new)?;
+    let mut out = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     out.write_all(bytes)?;
     out.sync_all()?;
     fs::rename(&new, file)
@@ -175,7 +189,8 @@ mod tests {
         let store = Store::open(folder.path().join("plugin")).unwrap();
         assert!(store.load().is_none());
         store.stage(&sha256(b"good"), b"good").unwrap();
-        store.keep(&kept(b"good")).unwrap();
+        store.keep(&kept(b"good"), false).unwrap();
+        assert!(store.keep(&kept(b"never staged"), false).is_err());
         for number in 0..STAGED + 5 {
             let component = format!("component {number}");
             store

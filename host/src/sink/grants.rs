@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, fsync, mkdirat, openat};
 use rustix::io::Errno;
@@ -38,7 +39,7 @@ pub struct Directory {
 #[derive(Debug, Error)]
 pub enum GrantError {
     /// It is not there, or can not be opened.
-    #[error("open the directory {} for the sink", .path.display())]
+    #[error("open the directory {} for the sink (permissions.dirs)", .path.display())]
     Open {
         /// How far it was opened.
         path: PathBuf,
@@ -52,6 +53,12 @@ pub enum GrantError {
          directory", .0.display()
     )]
     Link(PathBuf),
+    /// It takes too long.
+    #[error("open the directories of the sink within {} s", .0.as_secs())]
+    Slow(Duration),
+    /// A defect.
+    #[error("open the directories of the sink; this is a defect, please report it")]
+    Panicked(#[source] tokio::task::JoinError),
     /// The sandbox refused it.
     #[error("give the directory {} to the sink", .path.display())]
     Give {
@@ -114,10 +121,30 @@ fn open_error(path: &Path, errno: Errno) -> GrantError {
 }
 
 impl Grants {
+    /// Opens the directories. It may take as long as the slowest disk.
+    pub(super) fn open(&self) -> Result<Granted, GrantError> {
+        let open = |directory: &Directory| Ok((directory.open()?, directory.clone()));
+        Ok(Granted {
+            directories: self
+                .directories
+                .iter()
+                .map(open)
+                .collect::<Result<_, _>>()?,
+            environment: self.environment.clone(),
+        })
+    }
+}
+
+/// Grants for one instance, its directories open.
+pub(super) struct Granted {
+    directories: Vec<(OwnedFd, Directory)>,
+    environment: Vec<(String, String)>,
+}
+
+impl Granted {
     /// Hands everything to the sandbox of one instance.
     pub(super) fn give(&self, wasi: &mut WasiCtxBuilder) -> Result<(), GrantError> {
-        for directory in &self.directories {
-            let open = directory.open()?;
+        for (open, directory) in &self.directories {
             // The very directory that was opened, wherever its name leads now.
             let held = format!("/proc/self/fd/{}", open.as_raw_fd());
             let permissions = if directory.write {
@@ -187,6 +214,7 @@ mod tests {
             directories: vec![directory(root.path(), &["a"], true)],
             environment: vec![("TZ".to_owned(), "UTC".to_owned())],
         };
-        grants.give(&mut WasiCtxBuilder::new()).unwrap();
+        let granted = grants.open().unwrap();
+        granted.give(&mut WasiCtxBuilder::new()).unwrap();
     }
 }

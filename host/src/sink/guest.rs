@@ -6,13 +6,17 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::grants::{GrantError, Grants};
+use super::grants::{GrantError, Granted};
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
 
 /// The most entries that a guest's tables may hold together, each a pointer's
 /// size on the host.
 const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// The most handles (open files, streams, timers) that an instance may hold:
+/// each can be a file descriptor of the node.
+pub const HANDLES: usize = 256;
 
 /// The data of a store.
 pub(crate) struct Guest {
@@ -31,7 +35,7 @@ impl Guest {
     pub(super) fn new(
         name: &str,
         memory_limit: usize,
-        grants: &Grants,
+        granted: &Granted,
         stdout: InstanceStdout,
     ) -> Result<Self, GrantError> {
         let mut wasi = WasiCtxBuilder::new();
@@ -40,10 +44,12 @@ impl Guest {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        grants.give(&mut wasi)?;
+        granted.give(&mut wasi)?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
         Ok(Self {
             wasi: wasi.build(),
-            table: ResourceTable::new(),
+            table,
             memory: MemoryLimit {
                 limit: memory_limit,
                 used: 0,

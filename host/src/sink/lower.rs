@@ -4,6 +4,9 @@ use super::bindings as wit;
 use super::outcome::{Broken, Failure, Refusal, WriteError};
 use crate::record::{LogRecord, Severity, Value};
 
+/// The most characters of a guest's reason that are passed on.
+const LONGEST_REASON: usize = 2000;
+
 /// All attributes of a batch, one after the other.
 pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
     let all = batch.iter().flat_map(|record| &record.attributes);
@@ -64,12 +67,20 @@ const fn lower_severity(severity: Severity) -> wit::Severity {
 pub(super) fn failure(failure: wit::Failure) -> Failure {
     match failure {
         wit::Failure::Retryable(retry) => Failure::Retryable {
-            reason: retry.reason,
+            reason: readable(&retry.reason),
             after: retry.after_ms.map(std::time::Duration::from_millis),
         },
-        wit::Failure::Permanent(reason) => Failure::Permanent(reason),
-        wit::Failure::Fenced(reason) => Failure::Fenced(reason),
+        wit::Failure::Permanent(reason) => Failure::Permanent(readable(&reason)),
+        wit::Failure::Fenced(reason) => Failure::Fenced(readable(&reason)),
     }
+}
+
+/// What a guest says ends up in logs, terminals and Consul: not without
+/// bounds, and without control characters.
+fn readable(reason: &str) -> String {
+    let is_control = |c: char| c.is_control() && c != '\t';
+    let plain = |c| if is_control(c) { ' ' } else { c };
+    reason.chars().take(LONGEST_REASON).map(plain).collect()
 }
 
 /// The refusals of a batch of `len` records, in growing order of index.

@@ -21,6 +21,7 @@ mod stdout;
 pub use compiled::{Compiled, CompiledError};
 pub use engine::{Engine, EngineError};
 pub use grants::{Directory, GrantError, Grants};
+pub use guest::HANDLES;
 pub use instance::{Attempt, Instance};
 pub use outcome::{Broken, Failure, Refusal, WriteError};
 pub use prepared::{Identity, Limits, PrepareError, Prepared, Setup};

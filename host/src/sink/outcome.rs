@@ -39,13 +39,19 @@ pub enum Broken {
     #[error("the sink trapped: {0}")]
     Trapped(String),
     /// Its code was still running when the call's time was over.
-    #[error("the sink was still computing after {} ms", .0.as_millis())]
+    #[error("the sink was still computing after {} ms (limits.write_timeout_ms)", .0.as_millis())]
     Spinning(Duration),
     /// It was waiting for the host (stdout, a file) when the time was over.
-    #[error("the sink was still waiting for its output after {} ms", .0.as_millis())]
+    #[error(
+        "the sink was still waiting for its output after {} ms (limits.write_timeout_ms)",
+        .0.as_millis()
+    )]
     Stuck(Duration),
     /// It wanted more memory than it may have.
-    #[error("the sink hit its memory limit of {} MiB and trapped: {cause}", .limit >> 20)]
+    #[error(
+        "the sink hit its memory limit of {} MiB (limits.memory_mib, at most --max-memory) and \
+         trapped: {cause}", .limit >> 20
+    )]
     OutOfMemory {
         /// The limit in bytes.
         limit: usize,

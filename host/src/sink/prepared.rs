@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::bindings::LogSinkPre;
 use super::engine::Engine;
@@ -179,7 +181,7 @@ impl Prepared {
     /// # Errors
     /// Says what it may not have, or how it broke.
     pub async fn try_out(&self) -> Result<(), PrepareError> {
-        let (guest, stdout) = self.guest()?;
+        let (guest, stdout) = self.guest().await?;
         let made = Instance::new(&self.pre, guest, stdout, self.setup.limits).await;
         made.map(drop).map_err(|broken| PrepareError::Start {
             source_name: self.identity.source.clone(),
@@ -200,6 +202,7 @@ impl Prepared {
     pub async fn open(&self) -> Result<Instance, WriteError> {
         let (guest, stdout) = self
             .guest()
+            .await
             .map_err(|error| Broken::Denied(chain(&error)))?;
         let limits = self.setup.limits;
         let mut instance = Instance::new(&self.pre, guest, stdout, limits).await?;
@@ -207,10 +210,22 @@ impl Prepared {
         Ok(instance)
     }
 
-    fn guest(&self) -> Result<(Guest, InstanceStdout), GrantError> {
-        let stdout = self.stdout.for_instance();
+    async fn guest(&self) -> Result<(Guest, InstanceStdout), GrantError> {
         let Setup { limits, grants, .. } = &self.setup;
-        let guest = Guest::new(&self.identity.source, limits.memory, grants, stdout.clone())?;
+        let granted = if grants.directories.is_empty() {
+            grants.open()?
+        } else {
+            // Not here: a directory can lie on a disk that does not answer.
+            let grants = grants.clone();
+            let opening = spawn_blocking(move || grants.open());
+            timeout(limits.call, opening)
+                .await
+                .map_err(|_| GrantError::Slow(limits.call))?
+                .map_err(GrantError::Panicked)??
+        };
+        let stdout = self.stdout.for_instance();
+        let source = &self.identity.source;
+        let guest = Guest::new(source, limits.memory, &granted, stdout.clone())?;
         Ok((guest, stdout))
     }
 }

@@ -192,28 +192,48 @@ async fn what_waits_for_a_hanging_sink_is_delivered_by_the_next() {
 
 #[tokio::test]
 async fn what_a_failing_sink_does_not_take_is_delivered_by_the_next() {
-    for config in ["always busy", "always trapping"] {
-        let cluster = Cluster::start(1, &["--request-timeout", "60s"]).await;
-        let node = cluster.node(0);
-        cluster.ask(&misbehaving(&cluster, config)).await;
-        cluster
-            .all_have(config, |p| p["active"]["source"] != "builtin:stdout")
-            .await;
-        let swapping = async {
-            node.until("the sink has failed", |status| {
-                status["counters"]["retried"].as_u64() > Some(0) || status["queue"]["records"] == 0
-            })
-            .await;
-            cluster.ask("builtin:stdout").await;
-            cluster.all_run("builtin:stdout").await;
-        };
-        let (answer, ()) = tokio::join!(node.log("held back"), swapping);
-        if config == "always busy" {
-            assert_eq!(answer.0, 200, "{answer:?}");
-            node.wrote("held back\n").await;
-        }
-        assert_eq!(node.log("after").await.0, 200);
-    }
+    let cluster = Cluster::start(1, &["--request-timeout", "60s"]).await;
+    let node = cluster.node(0);
+    let source = misbehaving(&cluster, "always busy");
+    cluster.ask(&source).await;
+    cluster
+        .all_have("the busy sink", |p| {
+            p["active"]["source"] != "builtin:stdout"
+        })
+        .await;
+    let swapping = async {
+        node.until("the sink has failed", |status| {
+            status["counters"]["retried"].as_u64() > Some(2)
+        })
+        .await;
+        cluster.ask("builtin:stdout").await;
+        cluster.all_run("builtin:stdout").await;
+    };
+    let (answer, ()) = tokio::join!(node.log("held back"), swapping);
+    assert_eq!(answer.0, 200, "{answer:?}");
+    node.wrote("held back\n").await;
+}
+
+#[tokio::test]
+async fn what_the_old_sink_breaks_on_while_the_next_waits_is_taken_by_that() {
+    let cluster = Cluster::start(1, &[]).await;
+    let node = cluster.node(0);
+    cluster.ask(&misbehaving(&cluster, "slow trap")).await;
+    cluster
+        .all_have("the trapping sink", |p| {
+            p["active"]["source"] != "builtin:stdout"
+        })
+        .await;
+    let swapping = async {
+        node.until("the sink is at it", |status| {
+            status["queue"]["records"] == 1
+        })
+        .await;
+        cluster.ask("builtin:stdout").await;
+    };
+    let (answer, ()) = tokio::join!(node.log("taken over"), swapping);
+    assert_eq!(answer.0, 200, "{answer:?}");
+    node.wrote("taken over\n").await;
 }
 
 /// A manifest, and what its error must name.
@@ -316,10 +336,86 @@ async fn a_bad_manifest_keeps_the_sink_and_says_what_to_change() {
 #[tokio::test]
 async fn a_sink_that_asks_to_be_opened_later_is_asked_again() {
     let cluster = Cluster::start(1, &[]).await;
-    cluster.ask(&misbehaving(&cluster, "open later")).await;
-    cluster.all_complain("busy").await;
-    assert_eq!(cluster.node(0).log("meanwhile").await.0, 200);
-    cluster.node(0).wrote("meanwhile\n").await;
+    let node = cluster.node(0);
+    let source = cluster.plugin("misbehave", "later.wasm");
+    let manifest = json!({
+        "source": source,
+        "config": "open once /own/ready is there",
+        "permissions": {"dirs": [{"host": "own", "guest": "/own"}]},
+    });
+    cluster.ask(&manifest.to_string()).await;
+    node.until("the sink is not open yet", |status| {
+        let error = status["plugin"]["error"].as_str().unwrap_or_default();
+        error.contains("busy") && status["plugin"]["active"]["source"] == "builtin:stdout"
+    })
+    .await;
+    assert_eq!(node.log("meanwhile").await.0, 200);
+    node.wrote("meanwhile\n").await;
+    fs::write(cluster.files("a").join("own/ready"), "").unwrap();
+    cluster.all_run(&source).await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_prepared_is_tried_again_once_it_was_mended() {
+    let allowed = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(1, &["--allow-dir", allowed.path().to_str().unwrap()]).await;
+    let source = cluster.plugin("misbehave", "a.wasm");
+    let missing = allowed.path().join("missing");
+    let manifest = json!({
+        "source": source,
+        "permissions": {"dirs": [{"host": missing, "guest": "/own"}]},
+    });
+    cluster.ask(&manifest.to_string()).await;
+    cluster.all_complain("No such file").await;
+    fs::create_dir(missing).unwrap();
+    cluster.all_run(&source).await;
+}
+
+#[tokio::test]
+async fn of_puts_in_quick_succession_the_last_one_counts() {
+    let cluster = Cluster::start(2, &[]).await;
+    let source = cluster.plugin("misbehave", "a.wasm");
+    for round in 0..5 {
+        cluster
+            .ask(&json!({"source": source, "config": round}).to_string())
+            .await;
+        cluster.ask("not a source").await;
+        cluster
+            .ask(&json!({"source": source, "config": "last"}).to_string())
+            .await;
+        if round % 2 == 0 {
+            cluster.ask("not a source either").await;
+            cluster.all_complain("not a source either").await;
+        } else {
+            cluster.all_run(&source).await;
+            let node = cluster.node(cluster.leader().await);
+            assert_eq!(node.log(&format!("round {round}")).await.0, 200);
+            node.wrote(&format!("round {round} attempt 1 by last\n"))
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_node_takes_the_leaders_sink_where_the_key_is_unclear() {
+    let mut cluster = Cluster::start(1, &[]).await;
+    let source = cluster.plugin("misbehave", "a.wasm");
+    cluster.ask(&source).await;
+    cluster.all_run(&source).await;
+    cluster.ask("not a source").await;
+    cluster.all_complain("not a source").await;
+    let late = cluster.add("late").await;
+    cluster
+        .node(late)
+        .until("it has the leader's sink", |status| {
+            status["plugin"]["active"]["source"] == source
+        })
+        .await;
+    cluster.nodes[0].process.kill();
+    cluster.nodes.remove(0);
+    cluster.leader().await;
+    assert_eq!(cluster.node(0).log("after").await.0, 200);
+    cluster.node(0).wrote("after attempt 1\n").await;
 }
 
 #[tokio::test]
@@ -485,14 +581,28 @@ async fn a_node_boots_with_the_last_good_sink_when_consul_or_the_file_is_gone() 
 
     // Consul is away.
     cluster.consul.stop();
-    let process = cluster.spawn("a", Options::default());
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let options = Options::with(&["--listen", &port.to_string(), "--advertise", "127.0.0.1"]);
+    let _process = cluster.spawn("a", options);
     eventually("the node has its last good sink", SOON, || async {
-        let log = process.stderr();
-        let boots = log.matches("listening").count();
-        if boots == 3 { Ok(()) } else { Err(log) }
+        let url = format!("http://{port}/api/v1/status");
+        let answer = cluster
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(|e| e.to_string())?;
+        let body = answer.bytes().await.map_err(|e| e.to_string())?;
+        let status: Value = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
+        match status["plugin"]["active"]["source"] == source {
+            true => Ok(()),
+            false => Err(status.to_string()),
+        }
     })
     .await;
-    drop(process);
 }
 
 /// The compiled sinks of node a, each with what tells it from a copy.
@@ -611,6 +721,32 @@ async fn sluice(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String, 
         text(output.stdout),
         text(output.stderr),
     )
+}
+
+#[tokio::test]
+async fn waiting_is_over_when_the_new_sink_runs_and_not_before() {
+    let cluster = Cluster::start(2, &[]).await;
+    let source = cluster.plugin("misbehave", "a.wasm");
+    let use_it = |config: &'static str| {
+        let cluster = &cluster;
+        let source = source.clone();
+        async move {
+            let arguments = ["plugin", "use", &source, "--config", config, "--wait"];
+            let done = sluice(cluster, &arguments).await;
+            let node = cluster.node(cluster.leader().await);
+            assert_eq!(node.log(config).await.0, 200);
+            done
+        }
+    };
+    let node = cluster.node(cluster.leader().await);
+    assert_eq!(use_it("\"first\"").await.0, Some(0));
+    node.wrote("by first\n").await;
+    // The same component: only the config tells the two apart.
+    assert_eq!(use_it("\"slow to open\"").await.0, Some(0));
+    node.wrote("by slow to open\n").await;
+    let (code, out, err) = use_it("\"slow to refuse\"").await;
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("told not to open"), "{out}");
 }
 
 #[tokio::test]

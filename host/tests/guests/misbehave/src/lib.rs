@@ -35,7 +35,17 @@ impl Guest for Misbehave {
         let config = config.trim_matches('"').to_owned();
         match config.as_str() {
             "refuse to open" => return Err(Failure::Permanent("told not to open".to_owned())),
-            "open later" => return Err(busy(Some(50))),
+            "slow to open" => {
+                std::thread::sleep(Duration::from_millis(700));
+                CONFIG.set(config);
+            }
+            "slow to refuse" => {
+                std::thread::sleep(Duration::from_millis(700));
+                return Err(Failure::Permanent("told not to open".to_owned()));
+            }
+            "open once /own/ready is there" if !std::fs::exists("/own/ready").unwrap_or(false) => {
+                return Err(busy(Some(50)));
+            }
             "trap in open" => trap(),
             "spin in open" => spin(),
             _ => CONFIG.set(config),
@@ -49,7 +59,10 @@ impl Guest for Misbehave {
             "always busy" => return Err(busy(None)),
             "always stuck" => std::thread::sleep(Duration::from_secs(3600)),
             "always spinning" => spin(),
-            "always trapping" => trap(),
+            "slow trap" => {
+                std::thread::sleep(Duration::from_millis(500));
+                trap();
+            }
             _ => {}
         }
         let mut refusals = Vec::new();
