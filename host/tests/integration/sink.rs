@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use crate::support::{Cluster, Consul, Options, SOON, eventually, guest};
+use crate::support::{Cluster, Consul, Node, Options, SOON, eventually, guest};
 
 async fn misbehaving(arguments: &[&str]) -> Cluster {
     let file = guest("misbehave");
@@ -15,19 +15,38 @@ async fn misbehaving(arguments: &[&str]) -> Cluster {
     Cluster::start(1, &[&own, arguments].concat()).await
 }
 
+/// Sends what breaks the sink, and others until its verdict is there.
+pub(crate) async fn verdict(node: &Node, text: &str) -> (u16, String) {
+    let mut verdict = Box::pin(node.log(text));
+    loop {
+        tokio::select! {
+            verdict = &mut verdict => return verdict,
+            (status, body) = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                node.log("another").await
+            } => assert_eq!(status, 200, "{body}"),
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_trap_costs_its_own_request_and_the_node_lives_on() {
+async fn a_record_that_traps_is_set_aside_and_the_node_lives_on() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
     assert_eq!(node.log("before").await.0, 200);
-    let (status, body) = node.log("trap").await;
-    assert_eq!(status, 504, "{body}");
-    assert!(body.contains("trapped"), "{body}");
+    let (status, body) = verdict(node, "trap").await;
+    assert_eq!(status, 422, "{body}");
+    assert!(
+        body.contains("trapped") && body.contains("dead letter 1-2"),
+        "{body}"
+    );
     assert_eq!(node.log("after").await.0, 200);
-    node.wrote("1/3 after attempt 1").await;
+    node.wrote(" after attempt 1").await;
     // What the panic said is in the node's log, under the sink's name.
     node.logged("a panic in the guest").await;
-    assert!(node.status().await.unwrap()["role"] == "leader");
+    let status = node.status().await.unwrap();
+    assert_eq!(status["role"], "leader");
+    assert_eq!(status["counters"]["dead_lettered"], 1, "{status}");
 }
 
 #[tokio::test]
@@ -42,14 +61,91 @@ async fn neighbours_of_a_trap_are_delivered() {
         (text, node.log(text).await)
     }));
     for (text, (status, body)) in answers.await {
-        let expected = if text == "trap" { 504 } else { 200 };
+        let expected = if text == "trap" { 422 } else { 200 };
         assert_eq!(status, expected, "{text}: {body}");
     }
 }
 
 #[tokio::test]
+async fn of_many_messages_only_those_that_trap_are_rejected() {
+    let cluster = misbehaving(&[]).await;
+    let node = cluster.node(0);
+    let body = "one\ntrap\ntwo\ntrap\nthree\n";
+    let (status, body) = node.post("/api/v1/logs", "text/plain", body).await;
+    assert_eq!(status, 200, "{body}");
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["accepted"], 3, "{answer}");
+    let rejected = answer["rejected"].as_array().unwrap();
+    let places: Vec<_> = rejected.iter().map(|r| r["index"].as_u64()).collect();
+    assert_eq!(places, [Some(1), Some(3)]);
+    assert!(
+        rejected[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("dead letter 1-2"),
+        "{answer}"
+    );
+    // In their order.
+    let output = node.process.stdout();
+    let place = |text| {
+        output
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {output}"))
+    };
+    assert!(place(" one ") < place(" two ") && place(" two ") < place(" three "));
+}
+
+#[tokio::test]
+async fn a_sink_that_breaks_on_everything_costs_no_record() {
+    let mut cluster = Cluster::empty(Consul::start().await, &["--request-timeout", "4s"]);
+    let file = guest("misbehave");
+    let folder = file.parent().unwrap().display().to_string();
+    let manifest = format!(
+        r#"{{"source":"file://{}","config":"always trapping"}}"#,
+        file.display()
+    );
+    cluster
+        .add_with(
+            "a",
+            Options::with(&["--plugin", &manifest, "--plugin-dir", &folder]),
+        )
+        .await;
+    cluster.leader().await;
+    let node = cluster.node(0);
+    let texts = ["one", "two", "three", "four"];
+    let answers = futures_util::future::join_all(texts.map(|text| node.log(text)));
+    for (status, body) in answers.await {
+        assert_eq!(status, 504, "{body}");
+    }
+    let status = node.status().await.unwrap();
+    assert_eq!(status["counters"]["dead_lettered"], 0, "{status}");
+    node.until("nothing waits any more", |status| {
+        status["queue"]["records"] == 0
+    })
+    .await;
+    // With a sink that works, all is well again.
+    cluster
+        .consul
+        .put("kv/sluice/plugin", "builtin:stdout")
+        .await;
+    node.until("the other sink runs", |status| {
+        status["plugin"]["active"]["source"] == "builtin:stdout"
+            && status["plugin"]["active"]["state"] == "running"
+    })
+    .await;
+    assert_eq!(node.log("after").await.0, 200);
+}
+
+#[tokio::test]
 async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
-    let cluster = misbehaving(&["--request-timeout", "30s"]).await;
+    let file = guest("misbehave");
+    let folder = file.parent().unwrap().display().to_string();
+    let limits = r#"{"write_timeout_ms":1000}"#;
+    let manifest = format!(
+        r#"{{"source":"file://{}","limits":{limits}}}"#,
+        file.display()
+    );
+    let cluster = Cluster::start(1, &["--plugin", &manifest, "--plugin-dir", &folder]).await;
     let node = cluster.node(0);
     let spinning = node.log("spin");
     let watching = async {
@@ -59,11 +155,12 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
             let answer = cluster.http.get(node.url(path)).send().await.unwrap();
             assert_eq!(answer.status(), 200, "{path}");
         }
+        node.log("after").await
     };
-    let (answer, ()) = tokio::join!(spinning, watching);
-    assert_eq!(answer.0, 504, "{}", answer.1);
+    let (answer, after) = tokio::join!(spinning, watching);
+    assert_eq!(after.0, 200, "{}", after.1);
+    assert_eq!(answer.0, 422, "{}", answer.1);
     assert!(answer.1.contains("computing"), "{}", answer.1);
-    assert_eq!(node.log("after").await.0, 200);
     assert_eq!(node.status().await.unwrap()["epoch"], 1, "it leads still");
 }
 
@@ -71,19 +168,37 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
 async fn a_guest_that_takes_memory_without_end_is_stopped_at_its_limit() {
     let cluster = misbehaving(&["--max-memory", "64MiB"]).await;
     let node = cluster.node(0);
-    let (status, body) = node.log("grow").await;
-    assert_eq!(status, 504, "{body}");
+    let (status, body) = verdict(node, "grow").await;
+    assert_eq!(status, 422, "{body}");
     assert!(body.contains("memory limit of 64 MiB"), "{body}");
     assert_eq!(node.log("after").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_is_refused_when_nobody_waits_any_more_is_kept() {
+    let cluster = misbehaving(&["--request-timeout", "1s"]).await;
+    let node = cluster.node(0);
+    // Its turn comes when half of its time is over.
+    let (slow, late) = tokio::join!(node.log("slow"), async {
+        node.until("the slow one is written", |s| s["queue"]["records"] == 1)
+            .await;
+        node.log("refuse late").await
+    });
+    assert_eq!((slow.0, late.0), (200, 504), "{}", late.1);
+    node.until("the record is kept", |status| {
+        status["counters"]["dead_lettered"] == 1
+    })
+    .await;
+    node.logged("setting a record aside").await;
 }
 
 #[tokio::test]
 async fn an_unfinished_line_of_a_trapped_guest_is_ended() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
-    assert_eq!(node.log("half a line, then trap").await.0, 504);
+    assert_eq!(verdict(node, "half a line, then trap").await.0, 422);
     assert_eq!(node.log("after").await.0, 200);
-    node.wrote("\n1/2 after attempt 1\n").await;
+    node.wrote("half a line\n").await;
 }
 
 #[tokio::test]
@@ -94,6 +209,13 @@ async fn single_records_and_whole_batches_can_be_refused() {
     assert_eq!(status, 422, "{body}");
     assert!(body.contains("refused by the sink"), "{body}");
     assert_eq!(node.log("reject all").await.0, 422);
+    // Of a batch that is refused as a whole, the records that are meant.
+    let (status, body) = node
+        .post("/api/v1/logs", "text/plain", "one\nreject all\ntwo\n")
+        .await;
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &answer["accepted"]), (200, &2.into()), "{body}");
+    assert_eq!(answer["rejected"][0]["index"], 1, "{body}");
     let (status, body) = node
         .post(
             "/api/v1/logs",
@@ -112,8 +234,8 @@ async fn single_records_and_whole_batches_can_be_refused() {
         .collect();
     assert_eq!(places, [1, 4]);
     node.wrote("refuse for now attempt 2").await;
-    let (status, body) = node.log("refuse twice").await;
-    assert_eq!(status, 504, "{body}");
+    let (status, body) = verdict(node, "refuse twice").await;
+    assert_eq!(status, 422, "{body}");
     assert!(body.contains("contract"), "{body}");
 }
 

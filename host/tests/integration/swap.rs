@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::sink::verdict;
 use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, guest};
 
 const SWAPS: usize = 12;
@@ -544,17 +545,17 @@ async fn limits_of_the_manifest_are_kept_to() {
         .await;
     };
     ask("small", json!({"memory_mib": 32})).await;
-    let (status, body) = node.log("grow").await;
-    assert!(status == 504 && body.contains("limit of 32 MiB"), "{body}");
+    let (status, body) = verdict(node, "grow").await;
+    assert!(status == 422 && body.contains("limit of 32 MiB"), "{body}");
     ask(
         "short",
         json!({"memory_mib": 4096, "write_timeout_ms": 300}),
     )
     .await;
-    let (status, body) = node.log("grow").await;
-    assert!(status == 504 && body.contains("limit of 64 MiB"), "{body}");
-    let (status, body) = node.log("spin").await;
-    assert!(status == 504 && body.contains("after 300 ms"), "{body}");
+    let (status, body) = verdict(node, "grow").await;
+    assert!(status == 422 && body.contains("limit of 64 MiB"), "{body}");
+    let (status, body) = verdict(node, "spin").await;
+    assert!(status == 422 && body.contains("computing after"), "{body}");
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ impl Guest for Misbehave {
             "always busy" => return Err(busy(None)),
             "always stuck" => std::thread::sleep(Duration::from_secs(3600)),
             "always spinning" => spin(),
+            "always trapping" => trap(),
             "slow trap" => {
                 std::thread::sleep(Duration::from_millis(500));
                 trap();
@@ -80,6 +81,10 @@ impl Guest for Misbehave {
                 "stderr" => eprintln!("a word on stderr"),
                 "slow" => std::thread::sleep(Duration::from_millis(500)),
                 "refuse" => refuse(Failure::Permanent("refused by the sink".to_owned())),
+                "refuse late" => {
+                    std::thread::sleep(Duration::from_millis(800));
+                    refuse(Failure::Permanent("refused late".to_owned()));
+                }
                 "refuse for now" if delivery.attempt == 1 => refuse(busy(None)),
                 "refuse twice" => {
                     refuse(busy(None));
