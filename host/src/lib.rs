@@ -14,6 +14,7 @@ pub mod consul;
 pub mod delivery;
 pub mod error_chain;
 pub mod ingest;
+pub mod internal;
 pub mod leader;
 pub mod lease;
 pub mod metrics;

@@ -21,6 +21,7 @@ use crate::ingest::{
     Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
     ServerError, ServerLimits, Tls, router,
 };
+use crate::internal::{self, Internal};
 use crate::leader::LeaderValue;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
@@ -258,7 +259,7 @@ impl Node {
             orders: control.orders(),
             limits: config.queue,
             metrics: Arc::clone(&metrics),
-            letters,
+            letters: letters.clone(),
             trace,
             peers: controls.peers.clone(),
         };
@@ -277,7 +278,18 @@ impl Node {
             plugin: plugins.status,
             metrics: Arc::clone(&metrics),
         };
-        let router = router(Arc::new(ingest), Arc::new(observer), config.baseline);
+        let ingest = Arc::new(ingest);
+        let (secret_in, secret) = watch::channel(None);
+        let secret_client =
+            consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?;
+        let mut secret_kept =
+            tokio::spawn(internal::keep(secret_client, config.cluster, secret_in));
+        let internal = internal::router(Arc::new(Internal {
+            secret,
+            letters,
+            ingest: Arc::clone(&ingest),
+        }));
+        let router = router(ingest, Arc::new(observer), internal, config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);
         let mut rollout = tokio::spawn(rollout.run());
         let mut tenures = tokio::spawn(tenures.run());
@@ -287,6 +299,7 @@ impl Node {
             () = stop => None,
             _ = &mut tenures => Some("the delivery of messages"),
             _ = &mut rollout => Some("the choice of the sink"),
+            _ = &mut secret_kept => Some("the watch of the cluster's secret"),
             () = control.ended() => Some("the control thread"),
         };
         tracing::info!("stopping");
@@ -301,6 +314,7 @@ impl Node {
         }
         control.shutdown().await;
         rollout.abort();
+        secret_kept.abort();
         server.leave(LEAVING).await;
         if !stdout.drained(LEAVING).await {
             tracing::warn!("stdout did not take everything that the sink wrote");

@@ -250,10 +250,14 @@ impl Entry {
             let Some(mut record) = self.records.next() else {
                 break;
             };
-            record.id = RecordId {
-                epoch,
-                sequence: self.next_sequence,
-            };
+            // A record that comes from another node or from the dead letters
+            // keeps the id that it has.
+            if record.id == RecordId::default() {
+                record.id = RecordId {
+                    epoch,
+                    sequence: self.next_sequence,
+                };
+            }
             self.next_sequence += 1;
             count += 1;
             bytes += record.size();

@@ -134,6 +134,33 @@ impl Ingest {
         ))
     }
 
+    /// Takes records in that another node or the command line hands over, as
+    /// if they had come in a request for many.
+    pub(crate) async fn take(&self, records: Vec<LogRecord>, asked: &HeaderMap) -> Response {
+        let taken = async {
+            let door = self.door.borrow().clone();
+            let queue = match door {
+                Door::Open(queue) => queue,
+                Door::Stopping => return Err(Problem::Stopping),
+                Door::Elsewhere(_) | Door::Nowhere => {
+                    return Err(Problem::Unavailable(
+                        "this node is not the leader".to_owned(),
+                    ));
+                }
+            };
+            let total = records.len();
+            if total == 0 {
+                return Ok(answer::many(queue.epoch(), 0, &[]));
+            }
+            let deadline = pin!(sleep(self.limits.request));
+            let outcome = self.deliver(&queue, records, deadline).await?;
+            let (epoch, rejected) = answer::settled(outcome)?;
+            Ok(answer::many(epoch, total, &rejected))
+        };
+        let taken = taken.await;
+        self.answer(taken, asked)
+    }
+
     /// Reads the body if this node leads; deals with the request if not.
     async fn admit(
         &self,

@@ -13,7 +13,12 @@ use crate::observe::{self, Observer};
 /// The routes for clients, operators and monitors. With `baseline` there is
 /// one more: `POST /bench/baseline`, which reads the body and answers `OK`, for
 /// benchmarks to compare with.
-pub fn router(ingest: Arc<Ingest>, observer: Arc<Observer>, baseline: bool) -> Router {
+pub fn router(
+    ingest: Arc<Ingest>,
+    observer: Arc<Observer>,
+    internal: Router,
+    baseline: bool,
+) -> Router {
     let mut accepting = Router::new()
         .route("/api/v1/log", post(handlers::log))
         .route("/api/v1/logs", post(handlers::logs));
@@ -29,6 +34,7 @@ pub fn router(ingest: Arc<Ingest>, observer: Arc<Observer>, baseline: bool) -> R
     accepting
         .with_state(ingest)
         .merge(observing)
+        .merge(internal)
         .fallback(unknown)
 }
 

@@ -7,7 +7,6 @@
 
 mod board;
 mod ceiling;
-mod key;
 mod manifest;
 mod prepare;
 mod rollout;

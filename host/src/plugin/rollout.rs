@@ -12,14 +12,13 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::board::{Board, Choice, Origin, Report};
-use super::key::{Seen, follow};
 use super::manifest::Manifest;
 use super::prepare::{Candidate, PluginError, Preparer};
 use super::source::{Source, Stamp};
 use super::store::Kept;
 use crate::backoff::Backoff;
 use crate::clock::timestamp;
-use crate::consul::Client;
+use crate::consul::{Client, Seen, follow};
 use crate::error_chain::chain;
 use crate::observe::{PluginState, PluginStatus};
 

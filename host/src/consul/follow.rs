@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::consul::{Client, Wait};
+use super::client::Client;
+use super::kv::Wait;
 use crate::error_chain::chain;
 
 /// How long a watch waits for a change.
@@ -16,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a key held when it was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// Consul has not answered yet.
     #[default]
     Unknown,
@@ -33,7 +34,7 @@ pub(super) enum Seen {
 
 /// Publishes every change of a key, for as long as anybody listens. While
 /// Consul does not answer, what was seen last stays.
-pub(super) async fn follow(client: Client, key: String, seen: watch::Sender<Seen>) {
+pub async fn follow(client: Client, key: String, seen: watch::Sender<Seen>) {
     let mut index = 0;
     let mut warned = false;
     while !seen.is_closed() {

@@ -1,0 +1,10 @@
+//! What the nodes and the command line ask of a node, and nobody else: routes
+//! whose requests are signed with the secret that the cluster keeps in Consul.
+
+mod client;
+mod routes;
+mod secret;
+
+pub use client::{InternalClient, InternalError, Rejected, Taken};
+pub use routes::{Internal, Removed, router};
+pub use secret::{Secret, keep};

@@ -1,0 +1,146 @@
+//! The routes, and the check that comes before each.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::secret::{SIGNATURE, Secret};
+use crate::delivery::DeadLetters;
+use crate::error_chain::chain;
+use crate::ingest::Ingest;
+use crate::record::LogRecord;
+use crate::record_form::RecordForm;
+
+/// The largest body of an internal request.
+const LARGEST: usize = 32 << 20;
+
+/// What the internal routes need.
+#[derive(Clone, Debug)]
+pub struct Internal {
+    /// What requests must be signed with.
+    pub secret: watch::Receiver<Option<Secret>>,
+    /// This node's dead letters.
+    pub letters: DeadLetters,
+    /// Takes records in.
+    pub ingest: Arc<Ingest>,
+}
+
+/// How many dead letters were removed.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Removed {
+    /// Those that were there.
+    pub removed: u64,
+}
+
+/// The internal routes.
+pub fn router(internal: Arc<Internal>) -> Router {
+    Router::new()
+        .route("/internal/v1/dead-letters", get(list))
+        .route("/internal/v1/dead-letters/remove", post(remove))
+        .route("/internal/v1/records", post(records))
+        .with_state(internal)
+}
+
+/// The body of a request that is signed as it should be.
+async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, Response> {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, LARGEST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => {
+            return Err(plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too large, or cut short",
+            ));
+        }
+    };
+    let secret = internal.secret.borrow().clone();
+    let Some(secret) = secret else {
+        let text = "this node does not know the cluster's secret yet";
+        return Err(plain(StatusCode::SERVICE_UNAVAILABLE, text));
+    };
+    let header = head.headers.get(SIGNATURE);
+    let header = header.and_then(|header| header.to_str().ok());
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let is_signed = header.is_some_and(|h| secret.verifies(h, head.method.as_str(), path, &body));
+    if is_signed {
+        Ok(body)
+    } else {
+        let text = "not signed with the cluster's secret, or a clock is wrong by a minute";
+        Err(plain(StatusCode::UNAUTHORIZED, text))
+    }
+}
+
+async fn list(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+    if let Err(response) = admitted(&internal, request).await {
+        return response;
+    }
+    let letters = internal.letters.clone();
+    match tokio::task::spawn_blocking(move || letters.list()).await {
+        Ok(Ok(letters)) => json(&letters),
+        Ok(Err(error)) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
+    }
+}
+
+async fn remove(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+    let body = match admitted(&internal, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let ids: Vec<String> = match serde_json::from_slice(&body) {
+        Ok(ids) => ids,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    match internal.letters.remove(ids).await {
+        Ok(removed) => json(&Removed { removed }),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
+    }
+}
+
+/// Records in the form that loses nothing, with the ids that they have.
+async fn records(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    let body = match admitted(&internal, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    match serde_json::from_slice::<Vec<RecordForm>>(&body) {
+        Ok(forms) => {
+            let records = forms.into_iter().map(LogRecord::from).collect();
+            internal.ingest.take(records, &headers).await
+        }
+        Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+fn json(value: &impl Serialize) -> Response {
+    // Texts and numbers always have a JSON form.
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    typed(StatusCode::OK, "application/json", body.into())
+}
+
+fn plain(status: StatusCode, text: &str) -> Response {
+    typed(
+        status,
+        "text/plain; charset=utf-8",
+        Body::from(text.to_owned()),
+    )
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
