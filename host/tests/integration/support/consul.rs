@@ -34,7 +34,11 @@ impl Kind {
         if !is_consul {
             // Past the capture of the test's output: somebody should know.
             let mut stderr = std::io::stderr();
-            writeln!(stderr, "not run: this is about {what}, which only a real Consul has").unwrap();
+            writeln!(
+                stderr,
+                "not run: this is about {what}, which only a real Consul has"
+            )
+            .unwrap();
         }
         is_consul
     }

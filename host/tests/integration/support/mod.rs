@@ -7,7 +7,7 @@ mod process;
 mod producer;
 
 pub(crate) use cluster::{Cluster, Options};
-pub(crate) use consul::{Consul, Kind};
+pub(crate) use consul::{Consul, Kind, program};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
 
