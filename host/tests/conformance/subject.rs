@@ -139,7 +139,7 @@ impl Reply {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     pub(crate) fn json(&self) -> Value {

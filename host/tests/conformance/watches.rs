@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::subject::{Reply, Subject};
+use crate::support::Kind;
 
 on_both!(
     a_wait_ends_with_its_time,
@@ -160,34 +161,46 @@ async fn an_index_that_is_too_high_is_waited_for_in_vain(it: Subject) {
 }
 
 async fn all_who_wait_are_woken_by_one_write(it: Subject) {
-    // Consul serves no more connections than this from one address; one is
+    // Consul serves no more than 200 connections from one address, and one is
     // for the write.
     let waiting = match it.server.kind {
-        crate::support::Kind::Consul => 190,
-        crate::support::Kind::Embedded => 200,
+        Kind::Consul => 190,
+        Kind::Embedded => 200,
     };
-    it.set("k", "1").await;
+    // Other tests run meanwhile, so that some rounds take longer; none takes
+    // less than it can.
+    let mut best = Duration::MAX;
+    for round in 0..20 {
+        let last = wake_all(&it, waiting, &format!("value {round}")).await;
+        best = best.min(last);
+        if best < Duration::from_millis(50) {
+            println!("{waiting} were woken within {best:?}");
+            return;
+        }
+    }
+    panic!("{waiting} were woken within {best:?}");
+}
+
+/// Writes a key for which so many wait: how long it took until the last had
+/// the answer.
+async fn wake_all(it: &Subject, waiting: usize, value: &str) -> Duration {
+    it.set("k", "before").await;
     let index = it.index("/v1/kv/k").await;
     let path = format!("/v1/kv/k?index={index}&wait=30s&raw");
     let waits = join_all((0..waiting).map(|_| async {
         let reply = it.get(&path).await;
-        assert_eq!(reply.text(), "2");
+        assert_eq!(reply.text(), value);
         Instant::now()
     }));
     let write = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let sent = Instant::now();
-        it.set("k", "2").await;
+        it.set("k", value).await;
         sent
     };
     let (woken, sent) = tokio::join!(waits, write);
-    let mut after: Vec<_> = woken.iter().map(|at| at.duration_since(sent)).collect();
-    after.sort_unstable();
-    let (median, last) = (after[waiting / 2], after[waiting - 1]);
-    println!("{waiting} woken after {median:?} (median), {last:?} (last)");
-    // The machine runs other tests meanwhile; `one_write_wakes_200_in_50_ms`
-    // is about the time.
-    assert!(last < Duration::from_secs(2), "{last:?}");
+    let last = woken.into_iter().max().unwrap();
+    last.duration_since(sent)
 }
 
 async fn a_wait_for_a_session(it: Subject) {

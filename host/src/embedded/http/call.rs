@@ -12,6 +12,9 @@ use super::query::Query;
 /// The most bytes of a value, and of a transaction.
 const LARGEST: usize = 512 * 1024;
 
+/// The most bytes of a body that are read, if only to be dropped.
+const READ: usize = 64 * LARGEST;
+
 /// What is asked.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -45,17 +48,21 @@ impl Call {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
         let most = LARGEST as u64;
-        if let Some(length) = self.length.filter(|length| *length > most) {
-            return Err(too_large(length));
-        }
-        let mut body = Limited::new(self.body, LARGEST);
+        let mut body = Limited::new(self.body, READ);
         let mut bytes = BytesMut::new();
+        // What is too large is read too: a client that still sends when the
+        // answer comes may not see it.
         while let Some(frame) = body.frame().await {
-            // The limit was reached, or the client has gone.
-            let frame = frame.map_err(|_| too_large(most + 1))?;
-            if let Ok(data) = frame.into_data() {
-                bytes.extend_from_slice(&data);
+            // More than is read, or the client has gone.
+            let frame = frame.map_err(|_| too_large(self.length.unwrap_or(most + 1)))?;
+            match frame.into_data() {
+                Ok(data) if bytes.len() <= LARGEST => bytes.extend_from_slice(&data),
+                _ => {}
             }
+        }
+        let length = self.length.unwrap_or(bytes.len() as u64);
+        if length > most {
+            return Err(too_large(length));
         }
         Ok(bytes.freeze())
     }

@@ -59,7 +59,8 @@ async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, 
 
 async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
     let seen = watch_under(context, prefix, query).await?;
-    if seen.value.is_empty() {
+    // Of everything there is always a list.
+    if seen.value.is_empty() && !prefix.is_empty() {
         return Ok(absent(seen.index));
     }
     let separator = query.get("separator").filter(|text| !text.is_empty());
