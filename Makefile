@@ -8,7 +8,7 @@ CARGO ?= cargo
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
-	@echo "make test    run all tests, with a real Consul and real processes"
+	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make lint    check format and lints"
@@ -21,6 +21,7 @@ test: wasm-target
 	$(CARGO) build --release --locked --target $(TARGET) -p sluice-guest-misbehave
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
+	COORDINATOR=embedded $(CARGO) test --locked -p sluice --test integration
 
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Consul, Kind, http};
+use crate::support::{Consul, Kind, SOON, eventually, http};
 
 /// A Consul, or the embedded coordinator.
 #[derive(Debug)]
@@ -26,23 +26,34 @@ pub(crate) struct Reply {
 
 impl Subject {
     pub(crate) async fn consul() -> Self {
-        Self::on(Consul::of(Kind::Consul, false).await)
+        Self::on(Consul::of(Kind::Consul, false).await).await
     }
 
     pub(crate) async fn embedded() -> Self {
-        Self::on(Consul::of(Kind::Embedded, false).await)
+        Self::on(Consul::of(Kind::Embedded, false).await).await
     }
 
     /// The same, with its state on disk.
     pub(crate) async fn made_durable(self) -> Self {
-        Self::on(Consul::of(self.server.kind, true).await)
+        Self::on(Consul::of(self.server.kind, true).await).await
     }
 
-    fn on(server: Consul) -> Self {
-        Self {
+    async fn on(server: Consul) -> Self {
+        let subject = Self {
             server,
             http: http(),
-        }
+        };
+        // A real agent tells its server who it is a moment after it began,
+        // and that changes indexes.
+        eventually("the node has an id", SOON, || async {
+            let reply = subject.get("/v1/catalog/nodes").await;
+            match reply.json()[0]["ID"].as_str() {
+                Some(id) if id.len() == 36 => Ok(()),
+                _ => Err(reply.text()),
+            }
+        })
+        .await;
+        subject
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -22,7 +22,7 @@ async fn reading_steps(it: Subject) {
         "CreateIndex": index, "ModifyIndex": index,
     });
     let reply = it.transact(json!([{ "Verb": "get", "Key": "t/a" }])).await;
-    assert_eq!(reply.committed(), [shown.clone()]);
+    assert_eq!(reply.committed(), std::slice::from_ref(&shown));
     // What only reads says how fresh it is.
     assert_eq!(reply.json()["KnownLeader"], true);
     assert_eq!(reply.header("X-Consul-KnownLeader"), Some("true"));

@@ -11,6 +11,7 @@
 )]
 
 mod election;
+mod embedded;
 mod http;
 mod sink;
 mod support;

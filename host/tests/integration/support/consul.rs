@@ -2,14 +2,13 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Command;
 
 use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Process, SOON, eventually, http};
+use super::{Process, SOON, eventually, http, program};
 
 /// What coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +82,21 @@ impl Consul {
         };
         consul.restart().await;
         consul
+    }
+
+    /// Where a node will serve its own coordinator.
+    pub(crate) fn within_a_node() -> Self {
+        let ports = [free_port(), 0, 0, 0];
+        Self {
+            address: format!("127.0.0.1:{}", ports[0]),
+            kind: Kind::Embedded,
+            http: http(),
+            ports,
+            durable: true,
+            folder: tempfile::tempdir().unwrap(),
+            process: None,
+            guard: None,
+        }
     }
 
     /// A dev agent that serves HTTPS too, and denies what no token allows.
@@ -261,11 +275,6 @@ impl Consul {
             .unwrap();
         Ok(String::from_utf8(bytes).unwrap())
     }
-}
-
-/// The `consul` program.
-pub(crate) fn program() -> PathBuf {
-    std::env::var_os("CONSUL").map_or("consul".into(), PathBuf::from)
 }
 
 /// The token that may do everything, where tokens are asked for.
