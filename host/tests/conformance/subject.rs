@@ -45,11 +45,11 @@ impl Subject {
         };
         // A real agent tells its server who it is a moment after it began,
         // and that changes indexes.
-        eventually("the node has an id", SOON, || async {
+        eventually("the node is known", SOON, || async {
             let reply = subject.get("/v1/catalog/nodes").await;
-            match reply.json()[0]["ID"].as_str() {
-                Some(id) if id.len() == 36 => Ok(()),
-                _ => Err(reply.text()),
+            match reply.json()[0]["TaggedAddresses"]["lan"].is_string() {
+                true => Ok(()),
+                false => Err(reply.text()),
             }
         })
         .await;
