@@ -93,6 +93,7 @@ pub(super) struct NodeArgs {
         value_name = "ADDR",
         num_args = 0..=1,
         default_missing_value = COORDINATOR,
+        value_parser = coordinator,
     )]
     embedded_coordinator: Option<SocketAddr>,
 
@@ -227,6 +228,14 @@ fn key(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("expected a key like service/logger/leader".to_owned()),
     }
+}
+
+/// In variables and in the file there has to be a value: `true` will do.
+fn coordinator(text: &str) -> Result<SocketAddr, String> {
+    let address = if text == "true" { COORDINATOR } else { text };
+    address
+        .parse()
+        .map_err(|_| format!("expected an IP address and a port like {COORDINATOR}"))
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

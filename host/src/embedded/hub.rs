@@ -254,3 +254,72 @@ impl Drop for Waiting<'_> {
         self.hub.lock().waiters.leave(self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::store::{Draft, Put};
+    use super::*;
+
+    fn set(value: &'static str) -> impl FnOnce(&mut Store, Moment) {
+        move |store, now| {
+            let draft = Draft {
+                value: Bytes::from_static(value.as_bytes()),
+                flags: 0,
+            };
+            store.put(now, "k", draft, &Put::Always).unwrap();
+        }
+    }
+
+    fn patience(index: u64, millis: u64) -> Option<Patience> {
+        Some(Patience {
+            index,
+            most: Duration::from_millis(millis),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let (disk, saved) = Disk::open(folder.path()).unwrap();
+            Hub::start("n", disk, saved).unwrap()
+        };
+        let (hub, thread) = open();
+        hub.write(set("1")).await.unwrap();
+        let before = hub.read(|store| store.key("k")).await.unwrap();
+        drop(thread);
+        let (hub, _thread) = open();
+        let after = hub.read(|store| store.key("k")).await.unwrap();
+        assert_eq!(after.value, before.value);
+        hub.write(set("2")).await.unwrap();
+        let index = hub.read(Store::index).await.unwrap();
+        // Far beyond everything that may have been given out before.
+        assert!(index > before.index + RESERVE / 2, "{index}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_or_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, saved) = Disk::open(folder.path()).unwrap();
+        let (hub, _thread) = Hub::start("n", disk, saved).unwrap();
+        hub.write(set("1")).await.unwrap();
+        let look = |store: &Store| store.key("k");
+        let first = hub.read(look).await.unwrap();
+
+        let seen = hub.watch(patience(first.index, 20), look).await.unwrap();
+        assert_eq!(seen.index, first.index);
+        assert!(hub.lock().waiters.is_empty());
+
+        let watch = hub.watch(patience(first.index, 60_000), look);
+        let (seen, written) = tokio::join!(watch, hub.write(set("2")));
+        written.unwrap();
+        assert_eq!(seen.unwrap().value.unwrap().value, "2");
+
+        let gone = hub.watch(patience(first.index + 9, 60_000), look);
+        let gone = tokio::time::timeout(Duration::from_millis(20), gone);
+        assert!(gone.await.is_err());
+        assert!(hub.lock().waiters.is_empty());
+    }
+}

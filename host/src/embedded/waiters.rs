@@ -23,6 +23,11 @@ impl Waiters {
         (number, woken)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(super) fn leave(&mut self, number: u64) {
         self.waiting.remove(&number);
     }

@@ -30,6 +30,7 @@ macro_rules! on_both {
 mod catalog;
 mod checks;
 mod command_line;
+mod histories;
 mod keys;
 mod locks;
 mod malformed;

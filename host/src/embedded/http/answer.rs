@@ -163,9 +163,9 @@ impl Answer {
             .header(LAST_CONTACT, 0)
     }
 
-    /// Says what to wait beyond.
+    /// Says what to wait beyond: never 0, beyond which nobody would wait.
     pub(super) fn index(self, index: u64) -> Self {
-        self.fresh().header(INDEX, index)
+        self.fresh().header(INDEX, index.max(1))
     }
 
     /// The same, as the catalog's routes do.

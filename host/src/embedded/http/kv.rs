@@ -42,9 +42,9 @@ async fn get(context: &Context, key: &str, query: &Query) -> Result<Answer, Prob
         return Ok(Answer::of(entry.value.clone(), "text/plain")
             .header(CONTENT_SECURITY_POLICY, sandbox)
             .header(X_CONTENT_TYPE_OPTIONS, no_sniff)
-            .index(at_least_one(seen.index)));
+            .index(seen.index));
     }
-    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(at_least_one(seen.index)))
+    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(seen.index))
 }
 
 async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
@@ -54,7 +54,7 @@ async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, 
     }
     let keys = seen.value.iter();
     let shapes: Vec<_> = keys.map(|(key, entry)| KeyShape::new(key, entry)).collect();
-    Ok(Answer::json(query, &shapes).index(at_least_one(seen.index)))
+    Ok(Answer::json(query, &shapes).index(seen.index))
 }
 
 async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
@@ -70,7 +70,7 @@ async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, 
         .map(|(key, _)| up_to(key, prefix.len(), separator))
         .collect();
     keys.dedup();
-    Ok(Answer::json(query, &keys).index(at_least_one(seen.index)))
+    Ok(Answer::json(query, &keys).index(seen.index))
 }
 
 /// The key up to and with the first separator after the prefix.
@@ -95,14 +95,7 @@ async fn watch_under(
 }
 
 fn absent(index: u64) -> Answer {
-    Answer::empty()
-        .status(StatusCode::NOT_FOUND)
-        .index(at_least_one(index))
-}
-
-/// Waiting beyond 0 would not wait.
-fn at_least_one(index: u64) -> u64 {
-    index.max(1)
+    Answer::empty().status(StatusCode::NOT_FOUND).index(index)
 }
 
 async fn put(context: &Context, key: &str, call: Call) -> Result<Answer, Problem> {

@@ -61,12 +61,14 @@ impl Store {
     /// The state that was saved, without its sessions: their locks are let go
     /// of, each as its session would have.
     pub(super) fn restore(node: &str, saved: Saved) -> Self {
+        // Sessions were there before, for all that is known.
+        let sessions = Sessions::starting_at(saved.index);
         let index = saved.index.max(FIRST);
         let (kv, held) = Kv::restore(saved);
         let mut store = Self {
             index,
             kv,
-            sessions: Sessions::starting_at(index),
+            sessions,
             catalog: Catalog::new(node, index),
             changes: Changes::default(),
         };
