@@ -21,7 +21,7 @@ test: wasm-target
 	$(CARGO) build --release --locked --target $(TARGET) -p sluice-guest-misbehave
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
-	COORDINATOR=embedded $(CARGO) test --locked -p sluice --test integration
+	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
 
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -89,7 +89,7 @@ fn content_hash(service: &Service) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-pub(super) async fn register(context: &Context, call: Call) -> Result<Answer, Problem> {
+pub(super) async fn register(context: &Context, mut call: Call) -> Result<Answer, Problem> {
     let body = call.body("http_max_body").await?;
     let parsed = fields::json(&body).and_then(Registration::parse);
     let registration = parsed.map_err(|error| Problem::decode(&error))?;

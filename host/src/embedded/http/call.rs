@@ -39,7 +39,7 @@ impl Call {
     }
 
     /// The body; `setting` is Consul's that bounds it.
-    pub(super) async fn body(self, setting: &str) -> Result<Bytes, Problem> {
+    pub(super) async fn body(&mut self, setting: &str) -> Result<Bytes, Problem> {
         let too_large = |length: u64| {
             let text = format!(
                 "Request body({length} bytes) too large, max size: {LARGEST} bytes. See \
@@ -48,7 +48,7 @@ impl Call {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
         let most = LARGEST as u64;
-        let mut body = Limited::new(self.body, READ);
+        let mut body = Limited::new(&mut self.body, READ);
         let mut bytes = BytesMut::new();
         // What is too large is read too: a client that still sends when the
         // answer comes may not see it.

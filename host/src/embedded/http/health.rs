@@ -27,10 +27,13 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
         Some(_) => return Err(Problem::bad_request("Invalid value for ?passing")),
     };
     let patience = call.query.patience()?;
-    let watched = context.hub.watch(patience, |store| Seen {
-        value: (store.instances(name).value, store.node().value),
-        index: store.instances(name).index,
-        interest: store.instances(name).interest,
+    let watched = context.hub.watch(patience, |store| {
+        let instances = store.instances(name);
+        Seen {
+            index: instances.index,
+            value: (instances.value, store.node().value),
+            interest: instances.interest,
+        }
     });
     let seen = watched.await?;
     let (instances, node_index) = &seen.value;

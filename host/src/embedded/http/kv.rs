@@ -98,7 +98,7 @@ fn absent(index: u64) -> Answer {
     Answer::empty().status(StatusCode::NOT_FOUND).index(index)
 }
 
-async fn put(context: &Context, key: &str, call: Call) -> Result<Answer, Problem> {
+async fn put(context: &Context, key: &str, mut call: Call) -> Result<Answer, Problem> {
     let query = &call.query;
     refuse_conflicts(query, &["cas", "acquire", "release"])?;
     let flags = query.number("flags")?.unwrap_or_default();
@@ -107,14 +107,13 @@ async fn put(context: &Context, key: &str, call: Call) -> Result<Answer, Problem
         (None, Some(session)) => Put::Release(session.to_owned()),
         (None, None) => query.number("cas")?.map_or(Put::Always, Put::Cas),
     };
-    let is_pretty = Query::parse(if query.has("pretty") { "pretty" } else { "" });
     let value = call.body("kv_max_value_size").await?;
     let draft = Draft { value, flags };
     let written = context
         .hub
         .write(|store, now| store.put(now, key, draft, &how))
         .await??;
-    Ok(Answer::json(&is_pretty, &written))
+    Ok(Answer::json(&call.query, &written))
 }
 
 async fn delete(context: &Context, key: &str, query: &Query) -> Result<Answer, Problem> {

@@ -8,11 +8,10 @@ use serde::Serialize;
 use super::Context;
 use super::answer::{Answer, Problem};
 use super::call::Call;
-use super::query::Query;
 use super::shape::SessionShape;
 use crate::embedded::duration;
 use crate::embedded::fields::{self, DecodeError, Fields};
-use crate::embedded::store::{Behavior, NewSession, Refusal, ServiceCheck, Session};
+use crate::embedded::store::{Behavior, NewSession, Refusal, Seen, ServiceCheck, Session};
 
 const TTL: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
@@ -26,12 +25,7 @@ struct Created<'a> {
     id: &'a str,
 }
 
-pub(super) async fn create(context: &Context, call: Call) -> Result<Answer, Problem> {
-    let query = Query::parse(if call.query.has("pretty") {
-        "pretty"
-    } else {
-        ""
-    });
+pub(super) async fn create(context: &Context, mut call: Call) -> Result<Answer, Problem> {
     // Consul looks at a body only if its length was said before.
     let body = match call.length {
         Some(1..) => Some(call.body("http_max_body").await?),
@@ -52,7 +46,7 @@ pub(super) async fn create(context: &Context, call: Call) -> Result<Answer, Prob
     if let Some(ttl) = ttl {
         context.ttls.renew(&id, ttl);
     }
-    Ok(Answer::json(&query, &Created { id: &id }))
+    Ok(Answer::json(&call.query, &Created { id: &id }))
 }
 
 /// A session as it was asked for.
@@ -211,7 +205,7 @@ pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Ans
     let watched = context.hub.watch(patience, |store| {
         let sessions = store.sessions();
         let found = sessions.value.into_iter().find(|session| session.id == id);
-        crate::embedded::store::Seen {
+        Seen {
             index: sessions.index,
             value: found,
             interest: sessions.interest,

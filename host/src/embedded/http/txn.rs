@@ -50,13 +50,8 @@ struct ReadShape {
     consistency_level: &'static str,
 }
 
-pub(super) async fn run(context: &Context, call: Call) -> Result<Answer, Problem> {
+pub(super) async fn run(context: &Context, mut call: Call) -> Result<Answer, Problem> {
     call.query.patience()?;
-    let query = Query::parse(if call.query.has("pretty") {
-        "pretty"
-    } else {
-        ""
-    });
     let body = call.body("txn_max_req_len").await?;
     let operations = parse(&body)
         .map_err(|error| Problem::bad_request(format!("Failed to parse body: {error}")))?;
@@ -72,7 +67,7 @@ pub(super) async fn run(context: &Context, call: Call) -> Result<Answer, Problem
         .hub
         .write(|store, now| store.transact(now, &operations))
         .await?;
-    let answer = answer(&query, &outcome, reads_only);
+    let answer = answer(&call.query, &outcome, reads_only);
     Ok(match reads_only {
         true => answer.fresh(),
         false => answer,
