@@ -12,7 +12,7 @@ SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
-	@echo "make test    run all tests, with a real Consul and real processes"
+	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
@@ -42,6 +42,7 @@ test: wasm-target
 		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
+	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
 
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod consul;
 pub mod delivery;
+pub mod embedded;
 pub mod error_chain;
 pub mod ingest;
 pub mod internal;

@@ -1,9 +1,11 @@
 //! The command line: one file a subcommand.
 
 mod config_file;
+mod coordinator;
 mod log;
 mod node;
 mod plugin;
+mod signals;
 mod status;
 mod table;
 mod units;
@@ -28,6 +30,9 @@ enum Command {
     /// Run a node: stand for election, and accept messages while leading
     #[command(after_help = node::EXAMPLES)]
     Node(Box<node::NodeArgs>),
+    /// Stand in for a Consul on this machine
+    #[command(after_help = coordinator::EXAMPLES)]
+    Coordinator(coordinator::CoordinatorArgs),
     /// Show who leads, the nodes, their plugins and queues
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
@@ -62,6 +67,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Node(args),
         }) => node::run(*args),
+        Ok(Cli {
+            command: Command::Coordinator(args),
+        }) => coordinator::run(args),
         Ok(Cli {
             command: Command::Status(args),
         }) => status::run(&args),

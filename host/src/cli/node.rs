@@ -1,19 +1,20 @@
 //! `sluice node`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::log::{self, LogFormat};
+use super::signals::until_signal;
 use super::units;
 use crate::consul;
 use crate::delivery::QueueLimits;
+use crate::embedded::{Coordinator, CoordinatorConfig};
 use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
 use crate::leader::LeaderValue;
 use crate::node::{Node, NodeConfig};
@@ -23,12 +24,16 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice node                                  a node on port 3000, Consul on 127.0.0.1:8500
   sluice node --name b --listen 0.0.0.0:3001   a second one on the same machine
+  sluice node --embedded-coordinator           a node that needs no Consul, and serves as one
   CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
 
 Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
 --config (max-body = \"16MiB\"); flags go before variables, variables before the file.
 Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
 CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
+
+/// Where Consul would be.
+const COORDINATOR: &str = "127.0.0.1:8500";
 
 /// Lease bounds: shorter ones would be lost to ordinary pauses, longer ones
 /// make every fail-over as slow.
@@ -88,6 +93,18 @@ pub(super) struct NodeArgs {
     /// The most memory that a sink may use, whatever its manifest asks for
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
     max_memory: usize,
+
+    /// Serve as the Consul of this machine's nodes, from within this process [ADDR defaults to
+    /// 127.0.0.1:8500]
+    #[arg(
+        long,
+        env = "SLUICE_EMBEDDED_COORDINATOR",
+        value_name = "ADDR",
+        num_args = 0..=1,
+        default_missing_value = COORDINATOR,
+        value_parser = coordinator,
+    )]
+    embedded_coordinator: Option<SocketAddr>,
 
     /// What to do with a message while another node leads
     #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
@@ -232,6 +249,14 @@ fn key(text: &str) -> Result<String, String> {
     }
 }
 
+/// In variables and in the file there has to be a value: `true` will do.
+fn coordinator(text: &str) -> Result<SocketAddr, String> {
+    let address = if text == "true" { COORDINATOR } else { text };
+    address
+        .parse()
+        .map_err(|_| format!("expected an IP address and a port like {COORDINATOR}"))
+}
+
 fn lease(text: &str) -> Result<Duration, String> {
     units::duration(text).and_then(|lease| match LEASES.contains(&lease) {
         true => Ok(lease),
@@ -242,7 +267,13 @@ fn lease(text: &str) -> Result<Duration, String> {
 /// Runs a node until a signal ends it.
 pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     let _log = log::start(args.log_format).map_err(SettingError::Log)?;
-    let config = args.into_config()?;
+    let embedded = args.embedded_coordinator;
+    let mut config = args.into_config()?;
+    // Lives longer than the node, which lets go of its lock at the end.
+    let _coordinator = match embedded {
+        Some(listen) => Some(start_coordinator(listen, &mut config)?),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -266,28 +297,24 @@ pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for the first signal; from then on a second one ends the process.
-async fn until_signal() {
-    let streams = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt)) = streams else {
-        tracing::error!("could not listen for signals");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Starts a coordinator, and points the node at it.
+fn start_coordinator(listen: SocketAddr, config: &mut NodeConfig) -> Result<Coordinator, Failure> {
+    let coordinator = Coordinator::start(&CoordinatorConfig {
+        listen,
+        data_dir: config.data_dir.join("coordinator"),
+    })?;
+    let mut address = coordinator.address();
+    tracing::info!(%address, "coordinating");
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
     }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::error!("a second signal: ending at once");
-        std::process::exit(130);
-    });
+    // It knows no TLS and no tokens, whatever the variables say.
+    let is_address = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.to_string());
+    config.consul = consul::Config::from_variables(is_address)?;
+    Ok(coordinator)
 }
 
 impl NodeArgs {

@@ -1,5 +1,6 @@
 //! Tests with real processes: a real Consul, nodes that are really killed, the
 //! real producer. Run them with `make test`, which builds what they need.
+//! With `COORDINATOR=embedded` they run on the embedded coordinator instead.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
 )]
 
 mod election;
+mod embedded;
 mod http;
 mod sink;
 mod support;

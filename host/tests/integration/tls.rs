@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::{Cluster, Consul, Options, SOON, eventually};
+use crate::support::{Cluster, Consul, Kind, Options, SOON, eventually};
 
 fn certificate(name: &str) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
@@ -52,6 +52,9 @@ async fn a_certificate_that_can_not_be_read_is_named() {
 
 #[tokio::test]
 async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
+    if !Kind::is_consul_for("encryption and access control of Consul") {
+        return;
+    }
     let consul = Consul::guarded(&certificate("server.pem"), &certificate("server.key")).await;
     let token = consul.least_token().await;
     let port = consul.https_port();

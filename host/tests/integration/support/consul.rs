@@ -1,18 +1,52 @@
-//! A real Consul agent.
+//! A real Consul agent, or the embedded coordinator in its place.
 
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Command;
 
 use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Process, SOON, eventually, http};
+use super::{Process, SOON, eventually, http, program};
+
+/// What coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Consul,
+    Embedded,
+}
+
+impl Kind {
+    /// As the variable `COORDINATOR` says.
+    pub(crate) fn wanted() -> Self {
+        match std::env::var("COORDINATOR").as_deref() {
+            Err(_) | Ok("" | "consul") => Self::Consul,
+            Ok("embedded") => Self::Embedded,
+            Ok(other) => panic!("COORDINATOR is {other:?}: expected consul or embedded"),
+        }
+    }
+
+    /// For tests of what only a real Consul has: whether to run them.
+    pub(crate) fn is_consul_for(what: &str) -> bool {
+        let is_consul = Self::wanted() == Self::Consul;
+        if !is_consul {
+            // Past the capture of the test's output: somebody should know.
+            let mut stderr = std::io::stderr();
+            writeln!(
+                stderr,
+                "not run: this is about {what}, which only a real Consul has"
+            )
+            .unwrap();
+        }
+        is_consul
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Consul {
     pub(crate) address: String,
+    pub(crate) kind: Kind,
     http: reqwest::Client,
     ports: [u16; 4],
     /// Keeps its state over a restart.
@@ -24,20 +58,21 @@ pub(crate) struct Consul {
 }
 
 impl Consul {
-    /// A dev agent: its state is gone when it ends.
+    /// One whose state is gone when it ends: a dev agent.
     pub(crate) async fn start() -> Self {
-        Self::with_state(false).await
+        Self::of(Kind::wanted(), false).await
     }
 
     /// A single server with its state on disk.
     pub(crate) async fn durable() -> Self {
-        Self::with_state(true).await
+        Self::of(Kind::wanted(), true).await
     }
 
-    async fn with_state(durable: bool) -> Self {
+    pub(crate) async fn of(kind: Kind, durable: bool) -> Self {
         let ports = [free_port(), free_port(), free_port(), free_port()];
         let mut consul = Self {
             address: format!("127.0.0.1:{}", ports[0]),
+            kind,
             http: http(),
             ports,
             durable,
@@ -49,9 +84,24 @@ impl Consul {
         consul
     }
 
+    /// Where a node will serve its own coordinator.
+    pub(crate) fn within_a_node() -> Self {
+        let ports = [free_port(), 0, 0, 0];
+        Self {
+            address: format!("127.0.0.1:{}", ports[0]),
+            kind: Kind::Embedded,
+            http: http(),
+            ports,
+            durable: true,
+            folder: tempfile::tempdir().unwrap(),
+            process: None,
+            guard: None,
+        }
+    }
+
     /// A dev agent that serves HTTPS too, and denies what no token allows.
     pub(crate) async fn guarded(certificate: &str, key: &str) -> Self {
-        let mut consul = Self::start().await;
+        let mut consul = Self::of(Kind::Consul, false).await;
         consul.guard = Some((certificate.to_owned(), key.to_owned()));
         consul.restart().await;
         consul
@@ -76,6 +126,37 @@ impl Consul {
     /// Starts it on the same ports as before.
     pub(crate) async fn restart(&mut self) {
         self.stop();
+        let mut command = match self.kind {
+            Kind::Consul => self.agent(),
+            Kind::Embedded => self.embedded(),
+        };
+        self.process = Some(Process::start("consul", self.folder.path(), &mut command));
+        eventually("Consul has a leader", SOON, || async {
+            let leader = self.get("status/leader").await?;
+            let checks = self.get("health/state/passing").await?;
+            match leader.as_str() {
+                Some(leader) if !leader.is_empty() && checks.to_string().contains("serfHealth") => {
+                    Ok(())
+                }
+                _ => Err(format!("leader {leader}, health {checks}")),
+            }
+        })
+        .await;
+    }
+
+    fn embedded(&self) -> Command {
+        let data = self.folder.path().join("data");
+        if !self.durable && data.exists() {
+            std::fs::remove_dir_all(&data).expect("forget the state");
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command
+            .args(["coordinator", "--listen", &self.address, "--data-dir"])
+            .arg(data);
+        command
+    }
+
+    fn agent(&self) -> Command {
         let [http, server, serf, https] = self.ports;
         let mut command = Command::new(program());
         command.arg("agent");
@@ -114,20 +195,7 @@ impl Consul {
             );
             command.args(["-hcl", &acl]);
         }
-        self.process = Some(Process::start("consul", self.folder.path(), &mut command));
-        eventually("Consul has a leader", SOON, || async {
-            let leader = self.get("status/leader").await?;
-            let registered = self.get("health/node/agent").await?;
-            match leader.as_str() {
-                Some(leader)
-                    if !leader.is_empty() && registered.to_string().contains("serfHealth") =>
-                {
-                    Ok(())
-                }
-                _ => Err(format!("leader {leader}, health {registered}")),
-            }
-        })
-        .await;
+        command
     }
 
     /// Kills it.
@@ -207,10 +275,6 @@ impl Consul {
             .unwrap();
         Ok(String::from_utf8(bytes).unwrap())
     }
-}
-
-fn program() -> PathBuf {
-    std::env::var_os("CONSUL").map_or("consul".into(), PathBuf::from)
 }
 
 /// The token that may do everything, where tokens are asked for.

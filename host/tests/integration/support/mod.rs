@@ -1,4 +1,4 @@
-//! Real processes for tests: a Consul agent, nodes, producers. All are killed
+//! Real processes for tests: a Consul or what stands in for it, nodes, producers. All are killed
 //! when they go out of scope, and their logs are shown if the test failed.
 
 mod cluster;
@@ -7,7 +7,7 @@ mod process;
 mod producer;
 
 pub(crate) use cluster::{Cluster, Node, Options};
-pub(crate) use consul::Consul;
+pub(crate) use consul::{Consul, Kind};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
 
@@ -50,6 +50,11 @@ pub(crate) fn http() -> reqwest::Client {
         .timeout(Duration::from_secs(60))
         .build()
         .unwrap()
+}
+
+/// The `consul` program.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("CONSUL").map_or("consul".into(), PathBuf::from)
 }
 
 /// The directory of this build's programs.

@@ -1,0 +1,73 @@
+//! `sluice coordinator`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use thiserror::Error;
+
+use super::Failure;
+use super::log::{self, LogFormat};
+use super::signals::until_signal;
+use crate::embedded::{Coordinator, CoordinatorConfig};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sluice coordinator                            where the nodes look for a Consul
+  sluice coordinator --listen 127.0.0.1:8600    somewhere else; then for everything that uses it:
+  CONSUL_HTTP_ADDR=127.0.0.1:8600 sluice node
+  consul kv put greeting hello                  the consul command works with it
+  curl http://127.0.0.1:8500/v1/kv/greeting?raw
+
+It stands in for a Consul on one machine: for development, tests and demonstrations. It knows no
+tokens, no TLS and no second server. For more than one machine, run a Consul cluster.";
+
+#[derive(Debug, Args)]
+pub(super) struct CoordinatorArgs {
+    /// Where to serve Consul's HTTP API
+    #[arg(
+        long,
+        env = "SLUICE_COORDINATOR_LISTEN",
+        default_value = "127.0.0.1:8500"
+    )]
+    listen: SocketAddr,
+
+    /// Where keys are kept; sessions and services are not
+    #[arg(
+        long,
+        env = "SLUICE_COORDINATOR_DATA_DIR",
+        default_value = "data/coordinator"
+    )]
+    data_dir: PathBuf,
+
+    /// The form of the log on stderr [default: text on a terminal, else json]
+    #[arg(long, env = "SLUICE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Error)]
+enum SetupError {
+    #[error("start the log")]
+    Log(#[source] std::io::Error),
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Runs a coordinator until a signal ends it.
+pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
+    let _log = log::start(args.log_format).map_err(SetupError::Log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SetupError::Runtime)?;
+    let coordinator = Coordinator::start(&CoordinatorConfig {
+        listen: args.listen,
+        data_dir: args.data_dir,
+    })?;
+    let address = coordinator.address().to_string();
+    tracing::info!(address, "coordinating");
+    runtime.block_on(until_signal());
+    tracing::info!("stopping");
+    Ok(ExitCode::SUCCESS)
+}
