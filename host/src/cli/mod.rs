@@ -2,6 +2,7 @@
 
 mod config_file;
 mod coordinator;
+mod dlq;
 mod log;
 mod node;
 mod plugin;
@@ -39,6 +40,9 @@ enum Command {
     /// Choose the sink of all nodes, and see which one runs
     #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(plugin::PluginCommand),
+    /// List, show, replay and purge the records that no sink takes
+    #[command(subcommand, after_help = dlq::EXAMPLES)]
+    Dlq(dlq::DlqCommand),
 }
 
 /// An error with all that caused it.
@@ -76,6 +80,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Plugin(command),
         }) => plugin::run(&command),
+        Ok(Cli {
+            command: Command::Dlq(command),
+        }) => dlq::run(command),
         Err(error) => error.exit(),
     };
     match result {

@@ -10,6 +10,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod dead_letters;
 mod election;
 mod embedded;
 mod http;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::sink::verdict;
-use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, guest};
+use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, guest, sluice};
 
 const SWAPS: usize = 12;
 
@@ -708,20 +708,6 @@ async fn a_sink_that_was_mended_lets_a_node_lead_again() {
         "{:?}",
         asked.elapsed()
     );
-}
-
-async fn sluice(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = cluster.command();
-    command.args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
 }
 
 #[tokio::test]

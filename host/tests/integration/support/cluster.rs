@@ -275,3 +275,18 @@ impl Node {
         .await;
     }
 }
+
+/// Runs the command line to its end: the code, stdout and stderr.
+pub(crate) async fn sluice(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = cluster.command();
+    command.args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}

@@ -6,7 +6,7 @@ mod consul;
 mod process;
 mod producer;
 
-pub(crate) use cluster::{Cluster, Node, Options};
+pub(crate) use cluster::{Cluster, Node, Options, sluice};
 pub(crate) use consul::{Consul, Kind};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
