@@ -8,6 +8,8 @@ mod body;
 mod decode;
 mod door;
 mod forward;
+#[cfg(test)]
+mod fuzz;
 mod handlers;
 mod record_json;
 mod routes;
