@@ -7,12 +7,13 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help build sinks test bench bench-failover bench-swap lint consul wasm-target
+.PHONY: help build sinks test soak bench bench-failover bench-swap lint consul wasm-target
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
+	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
@@ -43,6 +44,15 @@ test: wasm-target
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
 	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
+
+# Each run of tests/integration/faults.rs takes so long.
+SECONDS ?= 600
+soak: wasm-target
+	$(CARGO) build --release --locked --target $(TARGET) \
+		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
+	$(CARGO) build --locked -p sluice -p sluice-producer
+	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
+		$(CARGO) test --locked -p sluice --test integration -- faults:: --nocapture --test-threads=1
 
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

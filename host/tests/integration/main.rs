@@ -13,6 +13,7 @@
 mod dead_letters;
 mod election;
 mod embedded;
+mod faults;
 mod http;
 mod sink;
 mod support;

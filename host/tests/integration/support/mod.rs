@@ -1,11 +1,13 @@
 //! Real processes for tests: a Consul or what stands in for it, nodes, producers. All are killed
 //! when they go out of scope, and their logs are shown if the test failed.
 
+mod checker;
 mod cluster;
 mod consul;
 mod process;
 mod producer;
 
+pub(crate) use checker::History;
 pub(crate) use cluster::{Cluster, Node, Options, sluice};
 pub(crate) use consul::{Consul, Kind};
 pub(crate) use process::Process;

@@ -66,10 +66,24 @@ impl Guest for Misbehave {
             }
             _ => {}
         }
+        if std::fs::exists("/own/down").unwrap_or(false) {
+            return Err(busy(None));
+        }
+        let every = Every::read(&config);
         let mut refusals = Vec::new();
         for (index, record) in (0..).zip(&batch) {
             let mut refuse = |failure| refusals.push(Refusal { index, failure });
+            match every.act_on(&record.body) {
+                Some("trap") => trap(),
+                Some("spin") => spin(),
+                Some("refuse") => {
+                    refuse(Failure::Permanent("refused by the sink".to_owned()));
+                    continue;
+                }
+                _ => {}
+            }
             match record.body.as_str() {
+                body if every.is_some() => println!("{body}"),
                 "trap" => trap(),
                 "spin" => spin(),
                 "grow" => grow(),
@@ -118,6 +132,28 @@ impl Guest for Misbehave {
 
     fn close() {
         println!("closed");
+    }
+}
+
+/// A config like `trap 1 in 1000`: what to do with each so-manieth of the
+/// messages `Message: <number>`; the others are printed as they are.
+struct Every(Option<(String, u64)>);
+
+impl Every {
+    fn read(config: &str) -> Self {
+        let (act, every) = config.split_once(" 1 in ").unzip();
+        let every = every.and_then(|every| every.parse().ok());
+        Self(act.map(str::to_owned).zip(every))
+    }
+
+    const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn act_on(&self, body: &str) -> Option<&str> {
+        let (act, every) = self.0.as_ref()?;
+        let number = body.strip_prefix("Message: ")?.split(' ').next()?;
+        (number.parse::<u64>().ok()? % every == 0).then_some(act)
     }
 }
 
