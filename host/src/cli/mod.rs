@@ -2,6 +2,7 @@
 
 mod config_file;
 mod coordinator;
+mod demo;
 mod log;
 mod node;
 mod plugin;
@@ -30,6 +31,9 @@ enum Command {
     /// Run a node: stand for election, and accept messages while leading
     #[command(after_help = node::EXAMPLES)]
     Node(Box<node::NodeArgs>),
+    /// Show it all on this machine: a coordinator, nodes to kill, and a producer
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::DemoArgs),
     /// Stand in for a Consul on this machine
     #[command(after_help = coordinator::EXAMPLES)]
     Coordinator(coordinator::CoordinatorArgs),
@@ -67,6 +71,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Node(args),
         }) => node::run(*args),
+        Ok(Cli {
+            command: Command::Demo(args),
+        }) => demo::run(&args),
         Ok(Cli {
             command: Command::Coordinator(args),
         }) => coordinator::run(args),

@@ -1,14 +1,16 @@
 //! `sluice node`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
 use super::Failure;
+use super::coordinator::reached_at;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;
@@ -173,6 +175,10 @@ pub(super) struct NodeArgs {
     /// Offer POST /bench/baseline, for benchmarks
     #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]
     bench_baseline: bool,
+
+    /// End when this process, which started the node, ends in whatever way
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<u32>,
 }
 
 type Advertise = (String, Option<u16>);
@@ -200,6 +206,14 @@ enum SettingError {
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
     HostName(String),
+    #[error("end together with the process {0}: it is not the one that started this")]
+    Parent(u32),
+    #[error("ask to end together with the process {parent}")]
+    ParentEnd {
+        parent: u32,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("start the log")]
     Log(#[source] std::io::Error),
     #[error("start the runtime")]
@@ -262,6 +276,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 /// Runs a node until a signal ends it.
 pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
+    args.parent.map_or(Ok(()), end_with)?;
     let _log = log::start(args.log_format).map_err(SettingError::Log)?;
     let embedded = args.embedded_coordinator;
     let mut config = args.into_config()?;
@@ -293,20 +308,31 @@ pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Has the system kill this process when its parent is gone.
+fn end_with(parent: u32) -> Result<(), SettingError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| {
+        SettingError::ParentEnd {
+            parent,
+            cause: errno.into(),
+        }
+    })?;
+    // It may have gone before.
+    let now = getppid().and_then(|pid| u32::try_from(pid.as_raw_pid()).ok());
+    if now == Some(parent) {
+        Ok(())
+    } else {
+        Err(SettingError::Parent(parent))
+    }
+}
+
 /// Starts a coordinator, and points the node at it.
 fn start_coordinator(listen: SocketAddr, config: &mut NodeConfig) -> Result<Coordinator, Failure> {
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen,
         data_dir: config.data_dir.join("coordinator"),
     })?;
-    let mut address = coordinator.address();
-    tracing::info!(%address, "coordinating");
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
+    tracing::info!(address = %coordinator.address(), "coordinating");
+    let address = reached_at(&coordinator);
     // It knows no TLS and no tokens, whatever the variables say.
     let is_address = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.to_string());
     config.consul = consul::Config::from_variables(is_address)?;

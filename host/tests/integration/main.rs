@@ -10,6 +10,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod demo;
 mod election;
 mod embedded;
 mod http;
