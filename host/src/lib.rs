@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod consul;
+pub mod data_dir;
 pub mod delivery;
 pub mod error_chain;
 pub mod ingest;

@@ -13,6 +13,7 @@ use super::Failure;
 use super::log::{self, LogFormat};
 use super::units;
 use crate::consul;
+use crate::data_dir::DataDir;
 use crate::delivery::QueueLimits;
 use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
 use crate::leader::LeaderValue;
@@ -23,12 +24,16 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice node                                  a node on port 3000, Consul on 127.0.0.1:8500
   sluice node --name b --listen 0.0.0.0:3001   a second one on the same machine
+  sluice node --name auto --data-dir /data     one of several that share a volume
   CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
 
 Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
 --config (max-body = \"16MiB\"); flags go before variables, variables before the file.
 Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
 CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
+
+/// The name that stands for the first free one.
+const AUTO: &str = "auto";
 
 /// Lease bounds: shorter ones would be lost to ordinary pauses, longer ones
 /// make every fail-over as slow.
@@ -50,7 +55,8 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
     health_listen: Option<SocketAddr>,
 
-    /// This node's name, unique in the cluster [default: the host name]
+    /// This node's name, unique in the cluster; auto takes the first of node-1, node-2, … whose
+    /// directory nobody uses: for nodes that share one data directory [default: the host name]
     #[arg(long, env = "SLUICE_NAME", value_parser = name)]
     name: Option<String>,
 
@@ -58,7 +64,8 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice", value_parser = name)]
     cluster: String,
 
-    /// Where this node keeps what must survive a restart [default: ./data/NAME]
+    /// Where this node keeps what must survive a restart; with --name auto, the directory above
+    /// node-1, node-2, … [default: ./data/NAME, with --name auto ./data]
     #[arg(long, env = "SLUICE_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
@@ -213,7 +220,6 @@ fn advertise(text: &str) -> Result<Advertise, String> {
 fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain) {
-        true if text == "auto" => Err("a name of its own is needed; auto is not one".to_owned()),
         true => Ok(text.to_owned()),
         false => Err("expected letters, digits, '.', '_' or '-'".to_owned()),
     }
@@ -288,10 +294,7 @@ async fn until_signal() {
 
 impl NodeArgs {
     fn into_config(self) -> Result<NodeConfig, Failure> {
-        let name = match self.name {
-            Some(name) => name,
-            None => host_name()?,
-        };
+        let (name, data_dir) = claim(self.name, self.data_dir)?;
         let consul = consul::Config::from_env()?;
         let plugin_dirs = if self.plugin_dir.is_empty() {
             vec![std::env::current_dir().map_err(SettingError::WorkingDirectory)?]
@@ -305,9 +308,7 @@ impl NodeArgs {
             listen: self.listen,
             advertise: self.advertise.or_else(|| spoken(self.listen)),
             health_listen,
-            data_dir: self
-                .data_dir
-                .unwrap_or_else(|| PathBuf::from("data").join(&name)),
+            data_dir,
             leader_key: self
                 .leader_key
                 .unwrap_or_else(|| format!("{}/leader", self.cluster)),
@@ -343,6 +344,17 @@ impl NodeArgs {
             consul,
         })
     }
+}
+
+/// The node's name, and its data directory, which is ours from here on.
+fn claim(name: Option<String>, given: Option<PathBuf>) -> Result<(String, DataDir), Failure> {
+    let root = || PathBuf::from("data");
+    if name.as_deref() == Some(AUTO) {
+        return Ok(DataDir::first_free(&given.unwrap_or_else(root))?);
+    }
+    let name = name.map_or_else(host_name, Ok)?;
+    let directory = given.unwrap_or_else(|| root().join(&name));
+    Ok((name, DataDir::lock(directory)?))
 }
 
 /// Manifests name absolute paths.

@@ -9,6 +9,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod containers;
 mod election;
 mod http;
 mod sink;

@@ -217,7 +217,7 @@ fn program() -> PathBuf {
 const MASTER: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A port below the range from which the system takes ports for connections.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = rand::random_range(10_000..30_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -7,7 +7,7 @@ mod process;
 mod producer;
 
 pub(crate) use cluster::{Cluster, Node, Options};
-pub(crate) use consul::Consul;
+pub(crate) use consul::{Consul, free_port};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
 
