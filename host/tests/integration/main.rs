@@ -11,6 +11,7 @@
 
 mod containers;
 mod election;
+mod first_generation;
 mod http;
 mod sink;
 mod support;

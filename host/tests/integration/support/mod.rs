@@ -3,6 +3,7 @@
 
 mod cluster;
 mod consul;
+pub(crate) mod first_generation;
 mod process;
 mod producer;
 
