@@ -10,6 +10,7 @@
 )]
 
 mod containers;
+mod deploy;
 mod election;
 mod first_generation;
 mod http;
