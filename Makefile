@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help build sinks test bench bench-failover bench-swap lint consul wasm-target
+.PHONY: help build sinks test bench bench-failover bench-swap compose-test lint consul wasm-target
 
 help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
+	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
 
@@ -54,6 +55,10 @@ bench-failover: build
 bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench swap
+
+# Needs a Docker engine, and builds the images: not a part of `make test`.
+compose-test:
+	.ci/compose-test
 
 lint: wasm-target
 	$(CARGO) fmt --all --check
