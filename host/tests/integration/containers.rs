@@ -1,5 +1,7 @@
 //! What containers need: names that nodes find for themselves, and a health
-//! check without an HTTP client.
+//! check without an HTTP client, and a Consul that forgets.
+
+use std::time::{Duration, Instant};
 
 use crate::support::{Cluster, Consul, Options, Producer, SOON, eventually, free_port};
 
@@ -117,4 +119,35 @@ async fn health_is_asked_from_the_command_line() {
         "{frozen:?}"
     );
     assert_eq!(health("127.0.0.1:1").status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_dev_agent_that_restarts_forgets_the_sink_and_the_nodes_see_it_soon() {
+    let mut cluster = Cluster::start(1, &[]).await;
+    // Its indexes begin anew, far below those that the node has seen.
+    for number in 0..200 {
+        let key = format!("kv/other/{number}");
+        cluster.consul.put(&key, "x").await;
+    }
+    let asked = r#"{"source": "builtin:stdout", "config": {"format": "json"}}"#;
+    cluster.consul.put("kv/sluice/plugin", asked).await;
+    let said = async |cluster: &Cluster, expected: &str| {
+        let node = cluster.node(0);
+        let answer = node.log("hello").await;
+        let output = node.process.stdout();
+        match output.lines().last() {
+            Some(line) if answer.0 == 200 && line.starts_with(expected) => Ok(()),
+            line => Err(format!("{answer:?} {line:?}")),
+        }
+    };
+    eventually("the sink writes JSON", SOON, || said(&cluster, "{")).await;
+    cluster.consul.restart().await;
+    cluster.leader().await;
+    let started = Instant::now();
+    eventually("the default sink is back", SOON, || said(&cluster, "hello")).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
 }
