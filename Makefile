@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks test bench bench-failover bench-swap lint consul tools wasm-target
+.PHONY: help demo build sinks test bench bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
+	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
 
@@ -62,6 +63,10 @@ bench-failover: build
 bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench swap
+
+# Needs a Docker engine, and builds the images: not a part of `make test`.
+compose-test:
+	.ci/compose-test
 
 lint: wasm-target
 	$(CARGO) fmt --all --check

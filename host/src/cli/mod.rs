@@ -3,6 +3,7 @@
 mod config_file;
 mod coordinator;
 mod demo;
+mod health;
 mod log;
 mod node;
 mod plugin;
@@ -40,6 +41,9 @@ enum Command {
     /// Show who leads, the nodes, their plugins and queues
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
+    /// Ask the node on this machine whether it is alive
+    #[command(after_help = health::EXAMPLES)]
+    Health(health::HealthArgs),
     /// Choose the sink of all nodes, and see which one runs
     #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(plugin::PluginCommand),
@@ -80,6 +84,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Status(args),
         }) => status::run(&args),
+        Ok(Cli {
+            command: Command::Health(args),
+        }) => health::run(&args),
         Ok(Cli {
             command: Command::Plugin(command),
         }) => plugin::run(&command),

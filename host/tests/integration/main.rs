@@ -10,9 +10,12 @@
     reason = "a failure here fails the test"
 )]
 
+mod containers;
 mod demo;
+mod deploy;
 mod election;
 mod embedded;
+mod first_generation;
 mod http;
 mod sink;
 mod support;
