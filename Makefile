@@ -7,9 +7,10 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help build sinks test soak bench bench-failover bench-swap lint consul wasm-target
+.PHONY: help demo build sinks test soak bench bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
+	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
@@ -17,8 +18,15 @@ help:
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
+	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
+
+# The compiler shows how far it is; the demo then says what it does.
+demo: tools
+	@echo "Building. The first time this takes some minutes; then the demo starts by itself."
+	@$(MAKE) --no-print-directory build
+	@exec "$${CARGO_TARGET_DIR:-target}/release/sluice" demo $(DEMO)
 
 build: wasm-target
 	$(CARGO) build --release --locked -p sluice -p sluice-producer
@@ -66,6 +74,10 @@ bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench swap
 
+# Needs a Docker engine, and builds the images: not a part of `make test`.
+compose-test:
+	.ci/compose-test
+
 lint: wasm-target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -75,6 +87,13 @@ lint: wasm-target
 
 consul:
 	@.ci/find-consul
+
+# What a new machine may lack, and how to get it.
+tools:
+	@command -v "$(CARGO)" >/dev/null || { \
+		echo "make: there is no $(CARGO); install Rust with rustup: https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { \
+		echo "make: there is no C compiler; on Debian: apt-get install build-essential" >&2; exit 1; }
 
 # Sinks are components: their target has to be there before anything is built.
 wasm-target:

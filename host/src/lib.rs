@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod consul;
+pub mod data_dir;
 pub mod delivery;
 pub mod embedded;
 pub mod error_chain;

@@ -1,14 +1,13 @@
 //! A whole node: the only wiring, the owner of every task, and the order in
 //! which they end.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
+use crate::data_dir::DataDir;
 use crate::delivery::{AckTrace, DeadLetterError, DeadLetters, QueueLimits};
 use crate::ingest::{
     Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
@@ -39,7 +39,7 @@ const SPARE_DESCRIPTORS: u64 = 3 * sink::HANDLES as u64 + 256;
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// Everything that can be set.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NodeConfig {
     /// Where clients connect.
     pub listen: SocketAddr,
@@ -52,7 +52,7 @@ pub struct NodeConfig {
     /// The cluster's name.
     pub cluster: String,
     /// Where this node keeps what must survive a restart.
-    pub data_dir: PathBuf,
+    pub data_dir: DataDir,
     /// The sink, while no other is asked for.
     pub plugin: Manifest,
     /// Where `file://` sinks may come from.
@@ -105,12 +105,6 @@ pub enum NodeError {
         #[source]
         cause: io::Error,
     },
-    /// Another process uses it.
-    #[error(
-        "lock the data directory {}: another node is using it; give this one its own --name or \
-         --data-dir", .0.display()
-    )]
-    InUse(PathBuf),
     /// Sinks must not reach what the node keeps for itself.
     #[error(
         "allow sinks the directory {}: it holds this node's data directory, or lies in it; name \
@@ -166,8 +160,6 @@ pub enum NodeError {
 #[derive(Debug)]
 pub struct Node {
     config: NodeConfig,
-    /// Held for its lock.
-    _lock: File,
     listener: TcpListener,
     tls: Option<Tls>,
     stdout: NodeStdout,
@@ -184,7 +176,6 @@ impl Node {
     /// # Errors
     /// Says what can not be had, and names it.
     pub async fn build(mut config: NodeConfig) -> Result<Self, NodeError> {
-        let lock = lock_data_dir(&config.data_dir)?;
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
         let tls = config
             .tls
@@ -197,14 +188,13 @@ impl Node {
             .map_err(io::Error::from)
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
-        let letters = config.data_dir.join("dead-letters");
+        let letters = config.data_dir.path().join("dead-letters");
         let letters = DeadLetters::open(letters, config.dead_letter_bytes)?;
         let (reports, reported) = mpsc::unbounded_channel();
         let rollout = rollout_config(&config, stdout.clone())?;
         let (rollout, plugins) = Rollout::start(rollout, reported).await?;
         Ok(Self {
             config,
-            _lock: lock,
             listener,
             tls,
             stdout,
@@ -229,7 +219,6 @@ impl Node {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Self {
             config,
-            _lock,
             listener,
             tls,
             stdout,
@@ -331,9 +320,9 @@ impl Node {
 /// what manifests may ask for.
 fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConfig, NodeError> {
     let in_data_dir = |name: &str| {
-        std::path::absolute(config.data_dir.join(name)).map_err(|cause| NodeError::DataDir {
+        std::path::absolute(config.data_dir.path().join(name)).map_err(|cause| NodeError::DataDir {
             act: "find the data directory",
-            path: config.data_dir.clone(),
+            path: config.data_dir.path().to_owned(),
             cause,
         })
     };
@@ -344,7 +333,7 @@ fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConf
         cause,
     })?;
     for directory in &config.allowed_dirs {
-        check_allowed(directory, &config.data_dir)?;
+        check_allowed(directory, config.data_dir.path())?;
     }
     let preparer = Preparer {
         engine: Engine::new(Some(Compiled::open(in_data_dir("compiled")?)?))?,
@@ -398,21 +387,7 @@ fn control_config(config: &NodeConfig, listen: SocketAddr) -> ControlConfig {
         leader_key: config.leader_key.clone(),
         leader_value: config.leader_value,
         lease: config.lease,
-        data_dir: config.data_dir.clone(),
-    }
-}
-
-fn lock_data_dir(path: &Path) -> Result<File, NodeError> {
-    let error = |act| {
-        let path = path.to_owned();
-        move |cause| NodeError::DataDir { act, path, cause }
-    };
-    fs::create_dir_all(path).map_err(error("create the data directory"))?;
-    let lock = File::create(path.join("lock")).map_err(error("write to the data directory"))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(NodeError::InUse(path.to_owned())),
-        Err(errno) => Err(error("lock the data directory")(errno.into())),
+        data_dir: config.data_dir.path().to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sluice coordinator`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,4 +70,16 @@ pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
     runtime.block_on(until_signal());
     tracing::info!("stopping");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The address for those on this machine.
+pub(super) fn reached_at(coordinator: &Coordinator) -> SocketAddr {
+    let mut address = coordinator.address();
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }

@@ -2,7 +2,9 @@
 
 mod config_file;
 mod coordinator;
+mod demo;
 mod dlq;
+mod health;
 mod log;
 mod node;
 mod plugin;
@@ -31,12 +33,18 @@ enum Command {
     /// Run a node: stand for election, and accept messages while leading
     #[command(after_help = node::EXAMPLES)]
     Node(Box<node::NodeArgs>),
+    /// Show it all on this machine: a coordinator, nodes to kill, and a producer
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::DemoArgs),
     /// Stand in for a Consul on this machine
     #[command(after_help = coordinator::EXAMPLES)]
     Coordinator(coordinator::CoordinatorArgs),
     /// Show who leads, the nodes, their plugins and queues
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
+    /// Ask the node on this machine whether it is alive
+    #[command(after_help = health::EXAMPLES)]
+    Health(health::HealthArgs),
     /// Choose the sink of all nodes, and see which one runs
     #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(plugin::PluginCommand),
@@ -72,11 +80,17 @@ pub fn run() -> ExitCode {
             command: Command::Node(args),
         }) => node::run(*args),
         Ok(Cli {
+            command: Command::Demo(args),
+        }) => demo::run(&args),
+        Ok(Cli {
             command: Command::Coordinator(args),
         }) => coordinator::run(args),
         Ok(Cli {
             command: Command::Status(args),
         }) => status::run(&args),
+        Ok(Cli {
+            command: Command::Health(args),
+        }) => health::run(&args),
         Ok(Cli {
             command: Command::Plugin(command),
         }) => plugin::run(&command),

@@ -1,18 +1,21 @@
 //! `sluice node`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
 use super::Failure;
+use super::coordinator::reached_at;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;
 use crate::consul;
+use crate::data_dir::DataDir;
 use crate::delivery::QueueLimits;
 use crate::embedded::{Coordinator, CoordinatorConfig};
 use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
@@ -25,6 +28,7 @@ Examples:
   sluice node                                  a node on port 3000, Consul on 127.0.0.1:8500
   sluice node --name b --listen 0.0.0.0:3001   a second one on the same machine
   sluice node --embedded-coordinator           a node that needs no Consul, and serves as one
+  sluice node --name auto --data-dir /data     one of several that share a volume
   CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
 
 Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
@@ -34,6 +38,9 @@ CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets
 
 /// Where Consul would be.
 const COORDINATOR: &str = "127.0.0.1:8500";
+
+/// The name that stands for the first free one.
+const AUTO: &str = "auto";
 
 /// Lease bounds: shorter ones would be lost to ordinary pauses, longer ones
 /// make every fail-over as slow.
@@ -55,7 +62,8 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
     health_listen: Option<SocketAddr>,
 
-    /// This node's name, unique in the cluster [default: the host name]
+    /// This node's name, unique in the cluster; auto takes the first of node-1, node-2, … whose
+    /// directory nobody uses: for nodes that share one data directory [default: the host name]
     #[arg(long, env = "SLUICE_NAME", value_parser = name)]
     name: Option<String>,
 
@@ -63,7 +71,8 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice", value_parser = name)]
     cluster: String,
 
-    /// Where this node keeps what must survive a restart [default: ./data/NAME]
+    /// Where this node keeps what must survive a restart; with --name auto, the directory above
+    /// node-1, node-2, … [default: ./data/NAME, with --name auto ./data]
     #[arg(long, env = "SLUICE_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
@@ -177,6 +186,10 @@ pub(super) struct NodeArgs {
     /// Offer POST /bench/baseline, for benchmarks
     #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]
     bench_baseline: bool,
+
+    /// End when this process, which started the node, ends in whatever way
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<u32>,
 }
 
 type Advertise = (String, Option<u16>);
@@ -204,6 +217,14 @@ enum SettingError {
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
     HostName(String),
+    #[error("end together with the process {0}: it is not the one that started this")]
+    Parent(u32),
+    #[error("ask to end together with the process {parent}")]
+    ParentEnd {
+        parent: u32,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("start the log")]
     Log(#[source] std::io::Error),
     #[error("start the runtime")]
@@ -234,7 +255,6 @@ fn advertise(text: &str) -> Result<Advertise, String> {
 fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match !text.is_empty() && text.len() <= 128 && text.bytes().all(is_plain) {
-        true if text == "auto" => Err("a name of its own is needed; auto is not one".to_owned()),
         true => Ok(text.to_owned()),
         false => Err("expected letters, digits, '.', '_' or '-'".to_owned()),
     }
@@ -266,6 +286,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 /// Runs a node until a signal ends it.
 pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
+    args.parent.map_or(Ok(()), end_with)?;
     let _log = log::start(args.log_format).map_err(SettingError::Log)?;
     let embedded = args.embedded_coordinator;
     let mut config = args.into_config()?;
@@ -297,20 +318,31 @@ pub(super) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Has the system kill this process when its parent is gone.
+fn end_with(parent: u32) -> Result<(), SettingError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| {
+        SettingError::ParentEnd {
+            parent,
+            cause: errno.into(),
+        }
+    })?;
+    // It may have gone before.
+    let now = getppid().and_then(|pid| u32::try_from(pid.as_raw_pid()).ok());
+    if now == Some(parent) {
+        Ok(())
+    } else {
+        Err(SettingError::Parent(parent))
+    }
+}
+
 /// Starts a coordinator, and points the node at it.
 fn start_coordinator(listen: SocketAddr, config: &mut NodeConfig) -> Result<Coordinator, Failure> {
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen,
-        data_dir: config.data_dir.join("coordinator"),
+        data_dir: config.data_dir.path().join("coordinator"),
     })?;
-    let mut address = coordinator.address();
-    tracing::info!(%address, "coordinating");
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
+    tracing::info!(address = %coordinator.address(), "coordinating");
+    let address = reached_at(&coordinator);
     // It knows no TLS and no tokens, whatever the variables say.
     let is_address = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.to_string());
     config.consul = consul::Config::from_variables(is_address)?;
@@ -319,10 +351,7 @@ fn start_coordinator(listen: SocketAddr, config: &mut NodeConfig) -> Result<Coor
 
 impl NodeArgs {
     fn into_config(self) -> Result<NodeConfig, Failure> {
-        let name = match self.name {
-            Some(name) => name,
-            None => host_name()?,
-        };
+        let (name, data_dir) = claim(self.name, self.data_dir)?;
         let consul = consul::Config::from_env()?;
         let plugin_dirs = if self.plugin_dir.is_empty() {
             vec![std::env::current_dir().map_err(SettingError::WorkingDirectory)?]
@@ -336,9 +365,7 @@ impl NodeArgs {
             listen: self.listen,
             advertise: self.advertise.or_else(|| spoken(self.listen)),
             health_listen,
-            data_dir: self
-                .data_dir
-                .unwrap_or_else(|| PathBuf::from("data").join(&name)),
+            data_dir,
             leader_key: self
                 .leader_key
                 .unwrap_or_else(|| format!("{}/leader", self.cluster)),
@@ -375,6 +402,17 @@ impl NodeArgs {
             consul,
         })
     }
+}
+
+/// The node's name, and its data directory, which is ours from here on.
+fn claim(name: Option<String>, given: Option<PathBuf>) -> Result<(String, DataDir), Failure> {
+    let root = || PathBuf::from("data");
+    if name.as_deref() == Some(AUTO) {
+        return Ok(DataDir::first_free(&given.unwrap_or_else(root))?);
+    }
+    let name = name.map_or_else(host_name, Ok)?;
+    let directory = given.unwrap_or_else(|| root().join(&name));
+    Ok((name, DataDir::lock(directory)?))
 }
 
 /// Manifests name absolute paths.

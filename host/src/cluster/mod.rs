@@ -14,3 +14,4 @@ mod question;
 pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, View};
 pub use epoch_file::{EpochFile, EpochFileError};
 pub use health::Heartbeat;
+pub use question::CLEAN;

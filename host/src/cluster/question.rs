@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::BootTime;
 
 /// `Flags` of a lock that was released after its holder had stopped.
-pub(super) const CLEAN: u64 = 1;
+pub const CLEAN: u64 = 1;
 /// No lease is longer; flags that say so were not written by a node.
 pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
 

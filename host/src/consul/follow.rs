@@ -68,6 +68,8 @@ pub async fn follow(client: Client, key: String, seen: watch::Sender<Seen>) {
                 } else {
                     tracing::debug!(key, error = chain(&error), "could not watch a key");
                 }
+                // It may come back as another, for which that index lies far ahead.
+                index = 0;
                 tokio::time::sleep(RETRY).await;
             }
         }

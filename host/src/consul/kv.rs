@@ -121,6 +121,15 @@ impl Client {
         self.put(&path, value).await
     }
 
+    /// Writes value and flags if the key is absent; false if it is not.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn create(&self, key: &str, flags: u64, value: Vec<u8>) -> Result<bool, Error> {
+        let path = format!("/v1/kv/{key}?cas=0&flags={flags}");
+        self.put(&path, value).await
+    }
+
     /// Writes the value under the session's lock; false if another holds it.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ pub enum DeadLetterError {
 type Tell = Box<dyn FnOnce(Result<String, String>) + Send>;
 
 enum Job {
-    Keep(Letter, Tell),
+    Keep(Box<Letter>, Tell),
     Remove(
         Vec<String>,
         tokio::sync::oneshot::Sender<Result<u64, DeadLetterError>>,
@@ -143,7 +143,9 @@ impl DeadLetters {
 
     /// Keeps a letter and then tells of it, from another thread.
     pub fn keep(&self, letter: Letter, tell: Tell) {
-        if let Err(mpsc::SendError(Job::Keep(_, tell))) = self.jobs.send(Job::Keep(letter, tell)) {
+        if let Err(mpsc::SendError(Job::Keep(_, tell))) =
+            self.jobs.send(Job::Keep(Box::new(letter), tell))
+        {
             tell(Err(DeadLetterError::Stopped.to_string()));
         }
     }
@@ -241,7 +243,7 @@ impl Store {
     }
 
     /// All of them in one commit, and then the word of each.
-    fn keep(&self, group: Vec<(Letter, Tell)>) {
+    fn keep(&self, group: Vec<(Box<Letter>, Tell)>) {
         let mut told: Vec<(Tell, Result<String, String>)> = Vec::with_capacity(group.len());
         let mut room = self.most.saturating_sub(self.bytes.load(Ordering::Relaxed));
         let mut written = Vec::new();

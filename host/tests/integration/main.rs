@@ -10,10 +10,14 @@
     reason = "a failure here fails the test"
 )]
 
+mod containers;
 mod dead_letters;
+mod demo;
+mod deploy;
 mod election;
 mod embedded;
 mod faults;
+mod first_generation;
 mod http;
 mod sink;
 mod support;

@@ -88,6 +88,15 @@ async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
     })
     .await;
     allowed.terminate().await;
+    let chosen = cluster
+        .http
+        .put(cluster.consul.url("kv/sluice/plugin"))
+        .header("x-consul-token", &token)
+        .body("builtin:stdout")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(chosen.status(), 403, "no node chooses the sink of all");
 
     // Under the certificate's other name, which no resolver knows.
     let options = Options {

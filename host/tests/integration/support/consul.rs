@@ -8,7 +8,7 @@ use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Process, SOON, eventually, http, program};
+use super::{Process, SOON, deploy, eventually, http, program};
 
 /// What coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +107,9 @@ impl Consul {
         consul
     }
 
-    /// A token with what a node needs, and no more.
+    /// A token with what a node needs, and no more: the policy of docs/deploy.
     pub(crate) async fn least_token(&self) -> String {
-        let rules = r#"key_prefix "sluice/" { policy = "write" } session "agent" { policy = "write" }
-            service "sluice" { policy = "write" } node_prefix "" { policy = "read" }"#;
+        let rules = std::fs::read_to_string(deploy("node-policy.hcl")).unwrap();
         let policy = serde_json::json!({ "Name": "node", "Rules": rules }).to_string();
         self.put("acl/policy", &policy).await;
         let token = serde_json::json!({ "Policies": [{ "Name": "node" }] }).to_string();
@@ -207,9 +206,13 @@ impl Consul {
         self.process.as_ref().expect("Consul runs").signal(signal);
     }
 
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/v1/{path}", self.address)
+    }
+
     /// `GET /v1/<path>`, as JSON.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, String> {
-        let url = format!("http://{}/v1/{path}", self.address);
+        let url = self.url(path);
         let answer = self
             .http
             .get(url)
@@ -229,7 +232,7 @@ impl Consul {
     }
 
     pub(crate) async fn put(&self, path: &str, body: &str) -> String {
-        let url = format!("http://{}/v1/{path}", self.address);
+        let url = self.url(path);
         let answer = self
             .http
             .put(url)
@@ -247,7 +250,7 @@ impl Consul {
     }
 
     pub(crate) async fn delete(&self, path: &str) {
-        let url = format!("http://{}/v1/{path}", self.address);
+        let url = self.url(path);
         let answer = self.http.delete(url).send().await.unwrap();
         assert!(
             answer.status().is_success(),
@@ -281,7 +284,7 @@ impl Consul {
 const MASTER: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A port below the range from which the system takes ports for connections.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = rand::random_range(10_000..30_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

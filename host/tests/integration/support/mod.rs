@@ -4,12 +4,13 @@
 mod checker;
 mod cluster;
 mod consul;
+pub(crate) mod first_generation;
 mod process;
 mod producer;
 
 pub(crate) use checker::History;
 pub(crate) use cluster::{Cluster, Node, Options, sluice};
-pub(crate) use consul::{Consul, Kind};
+pub(crate) use consul::{Consul, Kind, free_port};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
 
@@ -67,13 +68,20 @@ pub(crate) fn programs() -> PathBuf {
         .to_owned()
 }
 
+fn root() -> PathBuf {
+    let host = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    host.parent().unwrap().to_owned()
+}
+
+/// An example of docs/deploy.
+pub(crate) fn deploy(name: &str) -> PathBuf {
+    root().join("docs/deploy").join(name)
+}
+
 /// A component that was built for tests, by its crate's library name.
 pub(crate) fn guest(name: &str) -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or(root().join("target"), PathBuf::from);
     let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
     assert!(
         file.exists(),

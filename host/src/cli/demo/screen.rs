@@ -1,0 +1,198 @@
+//! What everybody says, line by line on stdout, with who says it in front.
+//!
+//! A thread of its own writes: a terminal that is held must not keep the demo
+//! from hearing signals. Who says more than fits waits.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
+use tracing_subscriber::EnvFilter;
+
+/// Lines that may wait for stdout.
+const WAITING: usize = 1024;
+/// How long the end waits for the last lines.
+const LAST: Duration = Duration::from_secs(1);
+/// The longest label.
+const WIDTH: usize = "coordinator".len();
+/// The colours of the nodes, in turn.
+const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
+
+/// Who says something.
+#[derive(Clone, Debug)]
+pub(super) struct Label {
+    text: String,
+    /// As terminals count colours; 0 is none.
+    colour: u8,
+    /// What is said is of less interest.
+    is_faint: bool,
+}
+
+/// A way to say something; lines are dropped once nobody reads stdout.
+#[derive(Clone, Debug)]
+pub(super) struct Screen {
+    lines: Sender<String>,
+    is_coloured: bool,
+}
+
+/// The thread behind it.
+pub(super) struct Writer(std::sync::mpsc::Receiver<()>);
+
+impl Label {
+    pub(super) fn demo() -> Self {
+        Self::of("demo", 1, false)
+    }
+
+    pub(super) fn producer() -> Self {
+        Self::of("producer", 0, false)
+    }
+
+    fn coordinator() -> Self {
+        Self::of("coordinator", 0, true)
+    }
+
+    /// A node's own log.
+    pub(super) fn log(node: &str, place: usize) -> Self {
+        Self::of(node, colour(place), true)
+    }
+
+    /// What the sink in a node prints.
+    pub(super) fn sink(node: &str, place: usize) -> Self {
+        Self::of(&format!("{node} sink"), colour(place), false)
+    }
+
+    fn of(text: &str, colour: u8, is_faint: bool) -> Self {
+        Self {
+            text: text.to_owned(),
+            colour,
+            is_faint,
+        }
+    }
+
+    fn line(&self, said: &str, is_coloured: bool) -> String {
+        let label = format!("{:<WIDTH$}", self.text);
+        if !is_coloured {
+            return format!("{label} | {said}\n");
+        }
+        let colour = self.colour;
+        let faint = if self.is_faint { 2 } else { 0 };
+        format!("\u{1b}[{colour}m{label} |\u{1b}[0m \u{1b}[{faint}m{said}\u{1b}[0m\n")
+    }
+}
+
+fn colour(place: usize) -> u8 {
+    COLOURS
+        .get(place % COLOURS.len())
+        .copied()
+        .unwrap_or_default()
+}
+
+impl Screen {
+    /// Starts the thread that writes.
+    pub(super) fn start() -> io::Result<(Self, Writer)> {
+        let (lines, receiver) = mpsc::channel(WAITING);
+        let (done, written) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || {
+                write(receiver);
+                drop(done);
+            })?;
+        let screen = Self {
+            lines,
+            is_coloured: wants_colour(),
+        };
+        Ok((screen, Writer(written)))
+    }
+
+    /// Sends what this process logs, which is the coordinator's, here.
+    pub(super) fn take_log(&self) {
+        let lines = self.lines.downgrade();
+        let is_coloured = self.is_coloured;
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(move || LogLine(lines.clone(), is_coloured))
+            .with_ansi(false)
+            .with_target(false)
+            .init();
+    }
+
+    pub(super) async fn say(&self, label: &Label, said: &str) {
+        self.print(label.line(said, self.is_coloured)).await;
+    }
+
+    /// Without a label, for what is to be copied from the screen.
+    pub(super) async fn print(&self, text: String) {
+        // Nobody reads stdout any more: `closed` tells the demo.
+        let _unread = self.lines.send(text).await;
+    }
+
+    /// Says it if that goes without waiting.
+    pub(super) fn try_say(&self, label: &Label, said: &str) {
+        let _too_much = self.lines.try_send(label.line(said, self.is_coloured));
+    }
+
+    /// Waits until stdout can not be written any more.
+    pub(super) async fn closed(&self) {
+        self.lines.closed().await;
+    }
+}
+
+impl Writer {
+    /// Waits until everything is written, unless stdout is stuck. All
+    /// [`Screen`]s must be gone.
+    pub(super) fn finish(self) {
+        let _stuck = self.0.recv_timeout(LAST);
+    }
+}
+
+fn write(mut lines: Receiver<String>) {
+    let mut stdout = io::stdout();
+    while let Some(line) = lines.blocking_recv() {
+        let written = stdout
+            .write_all(line.as_bytes())
+            .and_then(|()| stdout.flush());
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+/// See <https://no-color.org>.
+fn wants_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+/// One line of the log. Weak, as the log lives as long as the process.
+struct LogLine(WeakSender<String>, bool);
+
+impl Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(lines) = self.0.upgrade() {
+            let text = String::from_utf8_lossy(bytes);
+            // Whoever logs must not wait.
+            let _too_much = lines.try_send(Label::coordinator().line(text.trim_end(), self.1));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_speaks_stands_in_front() {
+        let (log, sink) = (Label::log("n1", 0), Label::sink("n1", 0));
+        assert_eq!(log.line("listening", false), "n1          | listening\n");
+        assert_eq!(sink.line("hi", false), "n1 sink     | hi\n");
+        assert!(sink.line("hi", true).starts_with("\u{1b}[36mn1 sink"));
+    }
+}

@@ -1,0 +1,226 @@
+//! With `--leader-key`, `--leader-value host` and `--follower reject` a node is
+//! to its clients what the first-generation system was, and stands in one
+//! election with that system's nodes.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::support::first_generation::{LEADER_KEY, OldNode, OldProducer, post_log};
+use crate::support::{Cluster, Consul, Options, SOON, eventually};
+
+const HOSTS: [&str; 3] = ["127.0.0.21", "127.0.0.22", "127.0.0.23"];
+const OLD_HOST: &str = "127.0.0.24";
+const ARGUMENTS: [&str; 6] = [
+    "--leader-key",
+    LEADER_KEY,
+    "--leader-value",
+    "host",
+    "--follower",
+    "reject",
+];
+
+/// The port is the same for all: one test at a time.
+static HOSTS_ARE_TAKEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The node's name is its host.
+async fn add(cluster: &mut Cluster, host: &str) -> usize {
+    let listen = format!("{host}:3000");
+    let options = Options::with(&["--listen", &listen]);
+    cluster.add_with(host, options).await
+}
+
+async fn start() -> Cluster {
+    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
+    for host in HOSTS {
+        add(&mut cluster, host).await;
+    }
+    cluster
+}
+
+/// Who acknowledges right now; everyone else must refuse in the known words.
+async fn acknowledging(hosts: &[&str]) -> BTreeSet<String> {
+    let mut acknowledging = BTreeSet::new();
+    for host in hosts {
+        match post_log(host, "who?").await.unwrap() {
+            (200, body) => {
+                assert_eq!(body, "OK");
+                acknowledging.insert((*host).to_owned());
+            }
+            (status, body) => assert_eq!((status, &*body), (400, "Not Leader"), "{host}"),
+        }
+    }
+    acknowledging
+}
+
+fn written(cluster: &Cluster, more: &[String]) -> BTreeSet<String> {
+    let output = cluster.output();
+    output
+        .lines()
+        .map(str::to_owned)
+        .chain(more.iter().cloned())
+        .collect()
+}
+
+fn holds(written: &BTreeSet<String>, producer: &OldProducer) {
+    assert!(!producer.acknowledged.is_empty());
+    for number in &producer.acknowledged {
+        assert!(
+            written.contains(&format!("Message: {number}")),
+            "{number} was acknowledged and stands nowhere"
+        );
+    }
+}
+
+#[tokio::test]
+async fn clients_of_the_first_generation_see_what_they_know() {
+    let _hosts = HOSTS_ARE_TAKEN.lock().await;
+    let cluster = start().await;
+    let leader = cluster.leader().await;
+    let leader = cluster.node(leader);
+
+    let lock = cluster.consul.key(LEADER_KEY).await.unwrap();
+    assert!(lock["Session"].is_string(), "{lock}");
+    assert_eq!(cluster.consul.value(LEADER_KEY).await.unwrap(), leader.name);
+    let session = lock["Session"].as_str().unwrap();
+    let session = cluster.consul.get(&format!("session/info/{session}")).await;
+    let name = session.unwrap()[0]["Name"].as_str().unwrap().to_owned();
+    assert!(name.contains(&leader.name), "{name}");
+    assert!(cluster.consul.key("sluice/leader").await.unwrap().is_null());
+
+    for host in HOSTS {
+        let expected = match host == leader.name {
+            true => (200, "OK".to_owned()),
+            false => (400, "Not Leader".to_owned()),
+        };
+        for text in ["Message: 0", ""] {
+            assert_eq!(post_log(host, text).await.unwrap(), expected, "{host}");
+        }
+    }
+    leader.wrote("Message: 0\n\n").await;
+}
+
+#[tokio::test]
+async fn its_producer_follows_the_leader_unchanged() {
+    let _hosts = HOSTS_ARE_TAKEN.lock().await;
+    let mut cluster = start().await;
+    let mut producer = OldProducer::new();
+    for _ in 0..2 {
+        let leader = cluster.leader().await;
+        let host = cluster.node(leader).name.clone();
+        producer.reaches(&cluster.consul, &host, 20).await;
+        cluster.nodes[leader].process.kill();
+        let dead = cluster.nodes.remove(leader);
+        // Its output counts, so it comes back.
+        drop(dead);
+        add(&mut cluster, &host).await;
+    }
+    let leader = cluster.leader().await;
+    let host = cluster.node(leader).name.clone();
+    producer.reaches(&cluster.consul, &host, 20).await;
+    holds(&written(&cluster, &[]), &producer);
+}
+
+#[tokio::test]
+async fn old_and_new_nodes_stand_in_one_election() {
+    let _hosts = HOSTS_ARE_TAKEN.lock().await;
+    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
+    let mut producer = OldProducer::new();
+    let all = [HOSTS[0], HOSTS[1], OLD_HOST];
+
+    // The old node leads, and new ones come and wait.
+    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+    old.until_it_leads().await;
+    for host in &HOSTS[..2] {
+        add(&mut cluster, host).await;
+    }
+    producer.reaches(&cluster.consul, OLD_HOST, 5).await;
+    assert_eq!(acknowledging(&all).await, [OLD_HOST.to_owned()].into());
+    for node in &cluster.nodes {
+        node.until("a new node knows the old leader", |status| {
+            status["leader"]["address"] == format!("{OLD_HOST}:3000")
+        })
+        .await;
+    }
+
+    // It ends in order. It says nothing of a lease, so the next one waits.
+    old.stop(&cluster.consul).await;
+    let released = Instant::now();
+    let leader = cluster.leader().await;
+    assert!(released.elapsed() >= Duration::from_millis(1250));
+    let host = cluster.node(leader).name.clone();
+    assert_eq!(cluster.node(leader).status().await.unwrap()["epoch"], 1);
+    producer.reaches(&cluster.consul, &host, 5).await;
+    let mut lines = old.lines();
+    drop(old);
+
+    // Another old one comes back, as a standby; then the new nodes leave.
+    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+    assert_eq!(acknowledging(&all).await, [host].into());
+    while !cluster.nodes.is_empty() {
+        let leader = cluster.leader().await;
+        cluster.nodes[leader].process.terminate().await;
+        let ended = cluster.nodes.remove(leader);
+        lines.extend(ended.process.stdout().lines().map(str::to_owned));
+        let lock = cluster.consul.value(LEADER_KEY).await.unwrap();
+        if lock == OLD_HOST {
+            break;
+        }
+    }
+    old.until_it_leads().await;
+    producer.reaches(&cluster.consul, OLD_HOST, 5).await;
+
+    // It dies under the eyes of new ones: Consul keeps the lock for the delay
+    // that its session asked for, and the epochs go on.
+    for node in std::mem::take(&mut cluster.nodes) {
+        lines.extend(node.process.stdout().lines().map(str::to_owned));
+    }
+    add(&mut cluster, HOSTS[2]).await;
+    old.die(&cluster.consul).await;
+    lines.extend(old.lines());
+    producer.reaches(&cluster.consul, HOSTS[2], 5).await;
+    let status = cluster.node(0).status().await.unwrap();
+    assert!(status["epoch"].as_u64() >= Some(2), "{status}");
+    holds(&written(&cluster, &lines), &producer);
+}
+
+#[tokio::test]
+async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
+    let _hosts = HOSTS_ARE_TAKEN.lock().await;
+    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
+    add(&mut cluster, HOSTS[0]).await;
+    cluster.leader().await;
+    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+
+    // Asks both in turn: who answers 200, in order, without repeats.
+    let asking = tokio::spawn(async {
+        let mut tenures: Vec<&str> = Vec::new();
+        loop {
+            for host in [HOSTS[0], OLD_HOST] {
+                // A node that has ended answers nothing.
+                let answer = post_log(host, "who?").await;
+                if answer.is_ok_and(|(status, _)| status == 200) && tenures.last() != Some(&host) {
+                    tenures.push(host);
+                }
+            }
+            if tenures.len() >= 3 {
+                return tenures;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    eventually("the new node acknowledges", SOON, || async {
+        match cluster.node(0).log("x").await {
+            (200, _) => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cluster.nodes[0].process.terminate().await;
+    old.until_it_leads().await;
+    cluster.nodes.clear();
+    add(&mut cluster, HOSTS[0]).await;
+    old.stop(&cluster.consul).await;
+    let tenures = tokio::time::timeout(SOON, asking).await.unwrap().unwrap();
+    assert_eq!(tenures, [HOSTS[0], OLD_HOST, HOSTS[0]]);
+}
