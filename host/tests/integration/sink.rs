@@ -176,9 +176,9 @@ async fn a_guest_that_takes_memory_without_end_is_stopped_at_its_limit() {
 
 #[tokio::test]
 async fn what_is_refused_when_nobody_waits_any_more_is_kept() {
-    let cluster = misbehaving(&["--request-timeout", "1s"]).await;
+    let cluster = misbehaving(&["--request-timeout", "3s"]).await;
     let node = cluster.node(0);
-    // Its turn comes when half of its time is over.
+    // Its turn comes when a part of its time is over, and it takes nearly all.
     let (slow, late) = tokio::join!(node.log("slow"), async {
         node.until("the slow one is written", |s| s["queue"]["records"] == 1)
             .await;

@@ -388,8 +388,18 @@ async fn of_puts_in_quick_succession_the_last_one_counts() {
             cluster.ask("not a source either").await;
             cluster.all_complain("not a source either").await;
         } else {
-            cluster.all_run(&source).await;
             let node = cluster.node(cluster.leader().await);
+            let index = cluster.consul.key("sluice/plugin").await.unwrap()["ModifyIndex"].clone();
+            eventually("the last one runs", SOON, || async {
+                let value = cluster.consul.value("sluice/active").await?;
+                let active: Value = serde_json::from_str(&value).map_err(|e| e.to_string())?;
+                if active["index"] == index {
+                    Ok(())
+                } else {
+                    Err(value)
+                }
+            })
+            .await;
             assert_eq!(node.log(&format!("round {round}")).await.0, 200);
             node.wrote(&format!("round {round} attempt 1 by last\n"))
                 .await;

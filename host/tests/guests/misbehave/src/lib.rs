@@ -96,7 +96,7 @@ impl Guest for Misbehave {
                 "slow" => std::thread::sleep(Duration::from_millis(500)),
                 "refuse" => refuse(Failure::Permanent("refused by the sink".to_owned())),
                 "refuse late" => {
-                    std::thread::sleep(Duration::from_millis(800));
+                    std::thread::sleep(Duration::from_millis(2800));
                     refuse(Failure::Permanent("refused late".to_owned()));
                 }
                 "refuse for now" if delivery.attempt == 1 => refuse(busy(None)),
