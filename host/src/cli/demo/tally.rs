@@ -96,13 +96,15 @@ impl Tally {
         let sent = self.sent;
         if self.is_complete() {
             return vec![format!(
-                "{sent} messages: every one was acknowledged and stands in an output; the slowest \
+                "messages: {sent} sent, every one was acknowledged and stands in an output; the slowest \
                  took {}",
                 in_words(self.slowest)
             )];
         }
         let acknowledged = sent - self.count_unacknowledged();
-        let mut lines = vec![format!("{sent} messages: {acknowledged} acknowledged")];
+        let mut lines = vec![format!(
+            "messages: {sent} sent, {acknowledged} acknowledged"
+        )];
         if !self.unacknowledged.is_empty() {
             lines.push(format!("not acknowledged: {}", list(&self.unacknowledged)));
         }
@@ -166,7 +168,7 @@ mod tests {
         assert!(!tally.is_complete());
         assert_eq!(
             tally.summary(),
-            ["3 messages: 2 acknowledged", "not acknowledged: 3"]
+            ["messages: 3 sent, 2 acknowledged", "not acknowledged: 3"]
         );
     }
 
