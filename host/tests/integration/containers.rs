@@ -76,8 +76,8 @@ async fn nodes_that_start_at_once_share_out_the_names() {
         SOON,
         || async {
             let keys = cluster.consul.get("kv/sluice/nodes/?keys").await?;
-            let wanted = r#"["sluice/nodes/node-1","sluice/nodes/node-2","sluice/nodes/node-3"]"#;
-            match keys.to_string() == wanted {
+            let wanted = [1, 2, 3].map(|number| format!("sluice/nodes/node-{number}"));
+            match keys == serde_json::json!(wanted) {
                 true => Ok(()),
                 false => Err(keys.to_string()),
             }
