@@ -236,13 +236,14 @@ impl Node {
         let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
         let (stop_in, stopping) = watch::channel(false);
-        let known = Arc::clone(&plugins.choice.borrow().wanted);
+        let known = plugins.choice.borrow().clone();
         let tenures = Tenures {
             role: controls.role.clone(),
             stop: stopping,
             drain: config.drain,
             door: door_in,
             known,
+            has_failed: false,
             choice: plugins.choice,
             reports,
             orders: control.orders(),

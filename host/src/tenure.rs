@@ -46,8 +46,10 @@ pub struct Tenures {
     pub door: watch::Sender<Door>,
     /// The sinks that could run.
     pub choice: watch::Receiver<Choice>,
-    /// The one that was wanted when this node last could not lead.
-    pub known: Arc<Candidate>,
+    /// What there was when this node last led.
+    pub known: Choice,
+    /// Whether that was for lack of a sink that opens.
+    pub has_failed: bool,
     /// What becomes of them.
     pub reports: mpsc::UnboundedSender<Report>,
     /// Tells the control side to step down.
@@ -83,14 +85,15 @@ impl Tenures {
 
     async fn wait_for_change(&mut self) {
         let mut choice = self.choice.clone();
+        let (known, has_failed) = (self.known.clone(), self.has_failed);
         tokio::select! {
             changed = self.role.changed() => if changed.is_err() {
                 // The control side is gone; the node ends with it.
                 stopped(&mut self.stop).await;
             },
             // A node that stays out for its sink may do better with this one.
-            () = is_other(&mut choice, &self.known) => {
-                self.known = Arc::clone(&choice.borrow().wanted);
+            () = news(&mut choice, &known, has_failed) => {
+                self.known = self.choice.borrow().clone();
                 self.order(Order::Able(true)).await;
             }
             () = stopped(&mut self.stop) => {}
@@ -108,9 +111,15 @@ impl Tenures {
             () = stopped(&mut stop) => None,
         };
         match opened {
-            Some(Some(sink)) => self.deliver(&lease, &queue, sink).await,
+            Some(Some(sink)) => {
+                self.has_failed = false;
+                self.deliver(&lease, &queue, sink).await;
+            }
             // The sink failed: leave it to another node.
-            Some(None) => self.step_down(&lease).await,
+            Some(None) => {
+                self.has_failed = true;
+                self.step_down(&lease).await;
+            }
             None => {}
         }
         if *stop.borrow() {
@@ -118,7 +127,7 @@ impl Tenures {
         }
         queue.fail("the node is no longer the leader");
         self.report(Report::Standby);
-        self.known = Arc::clone(&self.choice.borrow().wanted);
+        self.known = self.choice.borrow().clone();
         // Until the control side publishes what comes next.
         if !*stop.borrow() {
             lease.revoked().await;
@@ -295,6 +304,22 @@ impl Tenures {
         if self.reports.send(report).is_err() {
             tracing::error!("the task that keeps the sinks has ended");
         }
+    }
+}
+
+/// Waits for a sink that was not there before; where none could be opened, the
+/// last good one counts too.
+async fn news(choice: &mut watch::Receiver<Choice>, before: &Choice, has_failed: bool) {
+    let is_news = |now: &Choice| {
+        let good = match (&now.good, &before.good) {
+            (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
+            (now, _) => now.is_some(),
+        };
+        !Arc::ptr_eq(&now.wanted, &before.wanted) || has_failed && good
+    };
+    if choice.wait_for(is_news).await.is_err() {
+        // Nothing will ever be news.
+        std::future::pending::<()>().await;
     }
 }
 
