@@ -143,7 +143,7 @@ impl Rollout {
         };
         let problem = match (&asked, &found) {
             (Err(problem), _) => Some(problem.clone()),
-            (Ok(_), Err(error)) => Some(chain(error)),
+            (Ok(_), Err(error)) => Some(one_line(&chain(error))),
             (Ok(_), Ok(_)) => None,
         };
         let wanted = match (found, &good) {
@@ -340,7 +340,7 @@ impl Rollout {
                 self.board.prepared(candidate);
             }
             Err(error) => {
-                let problem = chain(&error);
+                let problem = one_line(&chain(&error));
                 if !self.board.has_problem_like(&problem) {
                     tracing::error!(
                         error = problem,
@@ -445,6 +445,11 @@ impl Rollout {
         };
         tracing::warn!(error, "the last good sink can not be kept on disk");
     }
+}
+
+/// Wasmtime's reasons can be of many lines; logs and tables have one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn replace<T: PartialEq>(sender: &watch::Sender<T>, now: T) {

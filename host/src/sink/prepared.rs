@@ -80,7 +80,7 @@ pub enum PrepareError {
     /// It imports something that no sink is given.
     #[error(
         "link {source_name}: it imports what Sluice does not offer; a sink may import \
-         sluice:sink@0.1 and WASI 0.2 only"
+         sluice:sink@0.1 and WASI 0.2 without wasi:http"
     )]
     Link {
         /// Where it came from.
