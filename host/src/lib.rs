@@ -15,6 +15,7 @@ pub mod data_dir;
 pub mod delivery;
 pub mod embedded;
 pub mod error_chain;
+pub mod files;
 pub mod ingest;
 pub mod internal;
 pub mod leader;

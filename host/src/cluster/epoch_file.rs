@@ -2,12 +2,14 @@
 //! that lost its state.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
+
+use crate::files;
 
 /// The file can not be used.
 #[derive(Debug, Error)]
@@ -77,12 +79,8 @@ impl EpochFile {
             let file = self.file.clone();
             move |cause| EpochFileError { act, file, cause }
         };
-        let new = self.file.with_extension("new");
-        let mut file = File::create(&new).map_err(error("create"))?;
-        writeln!(file, "{epoch}")
-            .and_then(|()| file.sync_all())
-            .map_err(error("write"))?;
-        fs::rename(&new, &self.file).map_err(error("replace"))?;
+        let text = format!("{epoch}\n");
+        files::replace(&self.file, &[text.as_bytes()]).map_err(error("replace"))?;
         if let Some(folder) = self.file.parent() {
             File::open(folder)
                 .and_then(|folder| folder.sync_all())

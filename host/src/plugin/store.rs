@@ -2,15 +2,15 @@
 //! Consul is away or the component is gone from where it came from.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::source::sha256;
+use crate::files;
 
 /// The most components that lie here beside the last good one.
 const STAGED: usize = 8;
@@ -95,8 +95,10 @@ impl Store {
             let touched = File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
             return touched.map_err(|cause| self.error("touch a component in", cause));
         }
-        replace(&file, component).map_err(|cause| self.error("write a component to", cause))?;
-        self.tidy();
+        files::replace(&file, &[component])
+            .map_err(|cause| self.error("write a component to", cause))?;
+        let kept = self.load().and_then(|kept| self.file(&kept.sha256));
+        files::remove_oldest(&self.folder, "wasm", STAGED, kept.as_deref());
         Ok(())
     }
 
@@ -112,7 +114,7 @@ impl Store {
         }
         serde_json::to_vec(kept)
             .map_err(io::Error::from)
-            .and_then(|note| replace(&self.note(), &note))
+            .and_then(|note| files::replace(&self.note(), &[&note]))
             .and_then(|()| File::open(&self.folder)?.sync_all())
             .map_err(|cause| self.error("note the last good sink in", cause))
     }
@@ -131,45 +133,6 @@ impl Store {
         let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
         is_digest.then(|| self.folder.join(format!("{digest}.wasm")))
     }
-
-    /// Removes the oldest components, but never the one that is kept.
-    fn tidy(&self) {
-        let kept = self.load().and_then(|kept| self.file(&kept.sha256));
-        let Ok(entries) = fs::read_dir(&self.folder) else {
-            return;
-        };
-        let mut files: Vec<_> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let modified = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
-                let is_component = path
-                    .extension()
-                    .is_some_and(|extension| extension == "wasm");
-                (is_component && Some(&path) != kept.as_ref()).then_some((modified, path))
-            })
-            .collect();
-        files.sort();
-        let surplus = files.len().saturating_sub(STAGED);
-        for (_, path) in files.into_iter().take(surplus) {
-            if let Err(error) = fs::remove_file(&path) {
-                tracing::debug!(file = %path.display(), %error, "could not remove an old sink");
-            }
-        }
-    }
-}
-
-/// Readable by nobody else: a manifest may hold secrets.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut out = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    out.write_all(bytes)?;
-    out.sync_all()?;
-    fs::rename(&new, file)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 
 use std::fs::{self, File, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +17,8 @@ use ring::hmac;
 use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::files;
 
 /// HMAC-SHA256's length.
 const TAG: usize = 32;
@@ -106,57 +108,19 @@ impl Compiled {
             let folder = self.folder.display();
             tracing::warn!(%folder, error, "could not keep a compiled component");
         }
-        self.tidy();
+        files::remove_oldest(&self.folder, "cwasm", KEPT, None);
     }
 
     fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
         let tag = hmac::sign(&self.key, &signed(name, code));
-        let new = self.folder.join(format!("{name}.new"));
-        let mut file = File::create(&new)?;
-        file.write_all(tag.as_ref())?;
-        file.write_all(code)?;
-        file.sync_all()?;
-        fs::rename(&new, self.folder.join(name))
-    }
-
-    /// Removes what was not used for longest.
-    fn tidy(&self) {
-        let Ok(entries) = fs::read_dir(&self.folder) else {
-            return;
-        };
-        let mut files: Vec<_> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let is_code = path
-                    .extension()
-                    .is_some_and(|extension| extension == "cwasm");
-                let used = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
-                is_code.then_some((used, path))
-            })
-            .collect();
-        files.sort();
-        let surplus = files.len().saturating_sub(KEPT);
-        for (_, path) in files.into_iter().take(surplus) {
-            if let Err(error) = fs::remove_file(&path) {
-                tracing::debug!(file = %path.display(), %error, "could not remove a compiled component");
-            }
-        }
+        files::replace(&self.folder.join(name), &[tag.as_ref(), code])
     }
 }
 
 fn make_key(file: &Path) -> io::Result<Vec<u8>> {
     let mut key = vec![0; TAG];
     rand::rng().fill_bytes(&mut key);
-    let new = file.with_extension("new");
-    let mut out = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    out.write_all(&key)?;
-    out.sync_all()?;
-    fs::rename(&new, file)?;
+    files::replace(file, &[&key])?;
     Ok(key)
 }
 
