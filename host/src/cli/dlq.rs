@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::leader::{leader, leader_key};
 use super::{Failure, units};
 use crate::consul::{self, Client};
 use crate::delivery::{DeadLetters, Letter};
@@ -400,9 +401,9 @@ async fn replay(mut args: ChosenArgs) -> Result<ExitCode, Failure> {
     let client = internal(consul, &office.place).await?;
     let (mut delivered, mut refused) = (0, 0);
     for part in letters.chunks(BATCH) {
-        let leader = leader(consul, &office.place).await?;
+        let to = present_leader(consul, &office.place).await?;
         let records: Vec<_> = part.iter().map(|found| &found.letter.record).collect();
-        let taken = client.records(&leader.address, &records).await?;
+        let taken = client.records(&to.address, &records).await?;
         for rejected in &taken.rejected {
             if let Some(found) = part.get(rejected.index) {
                 eprintln!("{}: {}", found.letter.id, rejected.reason);
@@ -428,13 +429,10 @@ async fn replay(mut args: ChosenArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn leader(consul: &Client, place: &Place) -> Result<LeaderAddress, Failure> {
-    let key = place.leader_key.clone();
-    let key = key.unwrap_or_else(|| format!("{}/leader", place.cluster));
-    let entry = consul.read(&key, None).await?.value;
-    let held = entry.filter(|entry| entry.session.is_some());
-    held.and_then(|entry| LeaderAddress::from_value(&entry.value))
-        .ok_or_else(|| DlqError::NoLeader(place.cluster.clone()).into())
+async fn present_leader(consul: &Client, place: &Place) -> Result<LeaderAddress, Failure> {
+    let key = leader_key(place.leader_key.as_deref(), &place.cluster);
+    let found = leader(consul, &key).await?;
+    found.ok_or_else(|| DlqError::NoLeader(place.cluster.clone()).into())
 }
 
 /// On a terminal only: a line that is written over.

@@ -5,6 +5,7 @@ mod coordinator;
 mod demo;
 mod dlq;
 mod health;
+mod leader;
 mod log;
 mod node;
 mod plugin;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::Failure;
 use super::coordinator::reached_at;
+use super::leader::leader_key;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;
@@ -368,7 +369,7 @@ impl NodeArgs {
             data_dir,
             leader_key: self
                 .leader_key
-                .unwrap_or_else(|| format!("{}/leader", self.cluster)),
+                .unwrap_or_else(|| leader_key(None, &self.cluster)),
             name,
             cluster: self.cluster,
             plugin: self.plugin,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::Failure;
+use super::leader::{leader, leader_key};
 use crate::consul::{self, Client, Instance};
 use crate::leader::LeaderAddress;
 use crate::observe::Status;
@@ -106,16 +107,8 @@ async fn look(
     consul: &Client,
     http: &reqwest::Client,
 ) -> Result<Overview, consul::Error> {
-    let leader_key = args
-        .leader_key
-        .clone()
-        .unwrap_or_else(|| format!("{}/leader", args.cluster));
-    let held = consul
-        .read(&leader_key, None)
-        .await?
-        .value
-        .filter(|entry| entry.session.is_some());
-    let leader = held.and_then(|entry| LeaderAddress::from_value(&entry.value));
+    let key = leader_key(args.leader_key.as_deref(), &args.cluster);
+    let leader = leader(consul, &key).await?;
     let epoch = consul
         .read(&format!("{}/epoch", args.cluster), None)
         .await?

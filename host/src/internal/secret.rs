@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::clock::unix_nanos;
 use crate::consul::{Client, Seen, follow};
 use crate::error_chain::chain;
+use crate::hex::hex;
 
 /// The header of a signed request: when it was made, in milliseconds since
 /// the Unix epoch, a dot, and the signature in hex.
@@ -54,10 +55,6 @@ impl Secret {
 fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let digest = hex(&Sha256::digest(body));
     format!("{millis}\n{method}\n{path}\n{digest}").into_bytes()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -13,6 +13,7 @@ use super::phase::{LAST_MESSAGE, Phase, reached};
 use super::screen::{Label, Screen};
 use super::tally::{MESSAGE, in_words};
 use crate::backoff::Backoff;
+use crate::cli::leader::leader;
 use crate::consul::Client;
 use crate::error_chain::chain;
 use crate::leader::LeaderAddress;
@@ -200,11 +201,9 @@ impl Producer {
 
     /// Who leads, by the key: only while it is held.
     async fn find(&self) -> Result<LeaderAddress, String> {
-        let entry = self.consul.read(&self.leader_key, None).await;
-        let entry =
-            entry.map_err(|error| format!("the coordinator does not answer: {}", chain(&error)))?;
-        let held = entry.value.filter(|entry| entry.session.is_some());
-        held.and_then(|entry| LeaderAddress::from_value(&entry.value))
+        leader(&self.consul, &self.leader_key)
+            .await
+            .map_err(|error| format!("the coordinator does not answer: {}", chain(&error)))?
             .ok_or_else(|| "no node leads".to_owned())
     }
 
