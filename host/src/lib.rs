@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod embedded;
 pub mod error_chain;
 pub mod files;
+pub mod handover;
 pub mod hex;
 pub mod ingest;
 pub mod internal;

@@ -22,8 +22,10 @@ pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Records taken into the queue.
     pub accepted: Counter,
-    /// Records that the sink confirmed and whose producer was told so.
+    /// Records whose producer was told that they are safe.
     pub acknowledged: Counter,
+    /// Records that the sink confirmed.
+    pub delivered: Counter,
     /// Records that were refused for good, by a decoder or by the sink.
     pub rejected: Counter,
     /// Records set aside.
@@ -36,6 +38,12 @@ pub struct Metrics {
     pub sink_swaps: Counter,
     /// How long the calls of `write` took.
     pub write_seconds: Histogram,
+    /// How long the journal's syncs took.
+    pub journal_sync_seconds: Histogram,
+    /// Bytes of the journal that could not be read at the start.
+    pub journal_damaged_bytes: Counter,
+    /// Records of the journal that the leader took over.
+    pub handed_over: Counter,
     /// Requests that ended with 429.
     pub queue_full: Counter,
     /// Requests that ended with 504.
@@ -44,6 +52,8 @@ pub struct Metrics {
     pub connections: Gauge,
     queue_records: Gauge,
     queue_bytes: Gauge,
+    journal_records: Gauge,
+    journal_bytes: Gauge,
     leader: Gauge,
     epoch: Gauge,
     lease_seconds: Gauge<f64, AtomicU64>,
@@ -57,6 +67,10 @@ pub struct Readings {
     pub queue_records: usize,
     /// Their bytes.
     pub queue_bytes: usize,
+    /// Records in the journal that are still to be delivered.
+    pub journal_records: u64,
+    /// The journal's size.
+    pub journal_bytes: u64,
     /// Whether this node leads, its lease being valid.
     pub leader: bool,
     /// The highest epoch that this node knows.
@@ -78,6 +92,7 @@ impl Metrics {
         let metrics = Self {
             accepted: Counter::default(),
             acknowledged: Counter::default(),
+            delivered: Counter::default(),
             rejected: Counter::default(),
             dead_lettered: Counter::default(),
             retried: Counter::default(),
@@ -85,11 +100,16 @@ impl Metrics {
             sink_swaps: Counter::default(),
             // 16 µs to 16 s.
             write_seconds: Histogram::new(exponential_buckets(16e-6, 2.0, 21)),
+            journal_sync_seconds: Histogram::new(exponential_buckets(16e-6, 2.0, 21)),
+            journal_damaged_bytes: Counter::default(),
+            handed_over: Counter::default(),
             queue_full: Counter::default(),
             unknown: Counter::default(),
             connections: Gauge::default(),
             queue_records: Gauge::default(),
             queue_bytes: Gauge::default(),
+            journal_records: Gauge::default(),
+            journal_bytes: Gauge::default(),
             leader: Gauge::default(),
             epoch: Gauge::default(),
             lease_seconds: Gauge::default(),
@@ -112,6 +132,21 @@ impl Metrics {
                 "records_acknowledged",
                 "Records acknowledged to their producers",
                 &self.acknowledged,
+            ),
+            (
+                "records_delivered",
+                "Records that the sink confirmed",
+                &self.delivered,
+            ),
+            (
+                "records_handed_over",
+                "Records of the journal that the leader took over",
+                &self.handed_over,
+            ),
+            (
+                "journal_damaged_bytes",
+                "Bytes of the journal that could not be read at the start",
+                &self.journal_damaged_bytes,
             ),
             (
                 "records_rejected",
@@ -160,12 +195,28 @@ impl Metrics {
                 "Bytes waiting or being offered",
                 &self.queue_bytes,
             ),
+            (
+                "journal_records",
+                "Records in the journal that are still to be delivered",
+                &self.journal_records,
+            ),
+            (
+                "journal_bytes",
+                "The journal's size on disk",
+                &self.journal_bytes,
+            ),
             ("leader", "1 while this node may acknowledge", &self.leader),
             ("epoch", "The highest epoch this node knows", &self.epoch),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
+        registry.register_with_unit(
+            "journal_sync",
+            "Duration of the journal's syncs",
+            Unit::Seconds,
+            self.journal_sync_seconds.clone(),
+        );
         let (write, lease) = (self.write_seconds.clone(), self.lease_seconds.clone());
         registry.register_with_unit(
             "sink_write",
@@ -187,6 +238,9 @@ impl Metrics {
         let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.queue_records.set(signed(readings.queue_records));
         self.queue_bytes.set(signed(readings.queue_bytes));
+        let unsigned = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.journal_records.set(unsigned(readings.journal_records));
+        self.journal_bytes.set(unsigned(readings.journal_bytes));
         self.leader.set(i64::from(readings.leader));
         self.epoch
             .set(i64::try_from(readings.epoch).unwrap_or(i64::MAX));

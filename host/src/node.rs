@@ -12,16 +12,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
 use crate::data_dir::DataDir;
-use crate::delivery::{AckTrace, DeadLetterError, DeadLetters, QueueLimits};
+use crate::delivery::{
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueLimits,
+};
+use crate::handover::Handovers;
 use crate::ingest::{
     Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
     ServerError, ServerLimits, Tls, router,
 };
-use crate::internal::{self, Internal};
+use crate::internal::{self, Internal, Takeover};
 use crate::leader::LeaderValue;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
@@ -75,6 +79,10 @@ pub struct NodeConfig {
     pub drain: Duration,
     /// The bounds of the queue.
     pub queue: QueueLimits,
+    /// What an acknowledgement means.
+    pub ack: Ack,
+    /// The most bytes of the journal on disk.
+    pub journal_bytes: u64,
     /// The most bytes that are kept of records which no sink takes.
     pub dead_letter_bytes: u64,
     /// The bounds on connections.
@@ -141,6 +149,9 @@ pub enum NodeError {
     /// Records that no sink takes can not be kept.
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterError),
+    /// The journal can not be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The Consul variables ask for something impossible.
     #[error("set up the connection to Consul")]
     Consul(#[source] consul::Error),
@@ -167,6 +178,8 @@ pub struct Node {
     plugins: RolloutView,
     reports: mpsc::UnboundedSender<Report>,
     letters: DeadLetters,
+    journal: Option<Journal>,
+    metrics: Arc<Metrics>,
     trace: Option<Arc<AckTrace>>,
 }
 
@@ -190,6 +203,8 @@ impl Node {
             .map_err(NodeError::Stdout)?;
         let letters = config.data_dir.path().join("dead-letters");
         let letters = DeadLetters::open(letters, config.dead_letter_bytes)?;
+        let metrics = Arc::new(Metrics::new());
+        let journal = open_journal(&config, &metrics, trace.as_ref())?;
         let (reports, reported) = mpsc::unbounded_channel();
         let rollout = rollout_config(&config, stdout.clone())?;
         let (rollout, plugins) = Rollout::start(rollout, reported).await?;
@@ -202,6 +217,8 @@ impl Node {
             plugins,
             reports,
             letters,
+            journal,
+            metrics,
             trace,
         })
     }
@@ -226,9 +243,10 @@ impl Node {
             plugins,
             reports,
             letters,
+            journal,
+            metrics,
             trace,
         } = self;
-        let metrics = Arc::new(Metrics::new());
         let listen = listener.local_addr().unwrap_or(config.listen);
         let (node_state, active) = (plugins.node_state, plugins.active);
         let mut control = Control::start(control_config(&config, listen), node_state, active)?;
@@ -249,6 +267,8 @@ impl Node {
             orders: control.orders(),
             limits: config.queue,
             metrics: Arc::clone(&metrics),
+            ack: config.ack,
+            journal: journal.clone(),
             letters: letters.clone(),
             trace,
             peers: controls.peers.clone(),
@@ -261,23 +281,45 @@ impl Node {
             metrics: Arc::clone(&metrics),
             authorization: config.authorization,
         };
+        let (node_name, handover_role, peers) = (
+            config.name.clone(),
+            controls.role.clone(),
+            controls.peers.clone(),
+        );
         let observer = Observer {
             node: config.name,
             controls,
             door,
             plugin: plugins.status,
+            journal: journal.clone(),
             metrics: Arc::clone(&metrics),
         };
         let ingest = Arc::new(ingest);
+        let takeover = Takeover::new(ingest.door.clone(), journal.clone());
         let (secret_in, secret) = watch::channel(None);
         let secret_client =
             consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?;
         let mut secret_kept =
             tokio::spawn(internal::keep(secret_client, config.cluster, secret_in));
+        let mut handing_over = JoinSet::new();
+        if let Some(journal) = journal {
+            let handovers = Handovers {
+                node: node_name,
+                journal,
+                role: handover_role,
+                secret: secret.clone(),
+                peers,
+                tls: tls.is_some(),
+                metrics: Arc::clone(&metrics),
+            };
+            handing_over.spawn(handovers.run());
+        }
         let internal = internal::router(Arc::new(Internal {
+            largest: internal::largest(config.request.body),
             secret,
             letters,
             ingest: Arc::clone(&ingest),
+            takeover: Arc::new(takeover),
         }));
         let router = router(ingest, Arc::new(observer), internal, config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);
@@ -305,6 +347,7 @@ impl Node {
         control.shutdown().await;
         rollout.abort();
         secret_kept.abort();
+        handing_over.shutdown().await;
         server.leave(LEAVING).await;
         if !stdout.drained(LEAVING).await {
             tracing::warn!("stdout did not take everything that the sink wrote");
@@ -390,6 +433,25 @@ fn control_config(config: &NodeConfig, listen: SocketAddr) -> ControlConfig {
         lease: config.lease,
         data_dir: config.data_dir.path().to_owned(),
     }
+}
+
+/// The journal, where acknowledgements need one, or where an earlier one may
+/// still hold records.
+fn open_journal(
+    config: &NodeConfig,
+    metrics: &Arc<Metrics>,
+    trace: Option<&Arc<AckTrace>>,
+) -> Result<Option<Journal>, NodeError> {
+    let folder = config.data_dir.path().join("journal");
+    if config.ack == Ack::Sink && !folder.exists() {
+        return Ok(None);
+    }
+    let limits = JournalLimits {
+        bytes: config.journal_bytes,
+        pending: config.queue.bytes,
+    };
+    let journal = Journal::open(folder, limits, Arc::clone(metrics), trace.cloned())?;
+    Ok(Some(journal))
 }
 
 fn open_trace(path: &Path) -> Result<Arc<AckTrace>, NodeError> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::cluster::{Controls, Role};
+use crate::delivery::{Journal, JournalStatus};
 use crate::ingest::Door;
 use crate::leader::LeaderAddress;
 use crate::lease::Standing;
@@ -28,6 +29,8 @@ pub struct Observer {
     pub door: watch::Receiver<Door>,
     /// Which sink runs.
     pub plugin: watch::Receiver<PluginStatus>,
+    /// The journal, if there is one.
+    pub journal: Option<Journal>,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -52,6 +55,9 @@ pub struct Status {
     pub plugin: PluginStatus,
     /// What waits or is being offered.
     pub queue: QueueStatus,
+    /// What is on disk and still to be delivered, if there is a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalView>,
     /// Since the process started.
     pub counters: Counters,
 }
@@ -131,6 +137,27 @@ pub struct QueueStatus {
     pub bytes: usize,
 }
 
+/// What a journal holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JournalView {
+    /// Records that are still to be delivered.
+    pub records: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Why it can not be written, if so.
+    pub error: Option<String>,
+}
+
+impl From<JournalStatus> for JournalView {
+    fn from(status: JournalStatus) -> Self {
+        Self {
+            records: status.backlog,
+            bytes: status.bytes,
+            error: status.failure,
+        }
+    }
+}
+
 /// Records, since the process started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Counters {
@@ -177,6 +204,7 @@ impl Observer {
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             plugin: self.plugin.borrow().clone(),
             queue: QueueStatus { records, bytes },
+            journal: self.journal_view(),
             counters: Counters {
                 accepted: metrics.accepted.get(),
                 acknowledged: metrics.acknowledged.get(),
@@ -187,9 +215,13 @@ impl Observer {
         }
     }
 
+    fn journal_view(&self) -> Option<JournalView> {
+        Some(self.journal.as_ref()?.status().into())
+    }
+
     fn depth(&self) -> (usize, usize) {
         match &*self.door.borrow() {
-            Door::Open(queue) => queue.depth(),
+            Door::Open(intake) => intake.depth(),
             _ => (0, 0),
         }
     }
@@ -202,6 +234,8 @@ impl Observer {
             Some("no session with Consul")
         } else if self.plugin.borrow().active.state == PluginState::Failed {
             Some("the sink could not be opened")
+        } else if self.journal_view().is_some_and(|view| view.error.is_some()) {
+            Some("the journal can not be written")
         } else {
             None
         }
@@ -242,9 +276,12 @@ pub async fn metrics(State(observer): State<Arc<Observer>>, asked: HeaderMap) ->
     };
     let (queue_records, queue_bytes) = observer.depth();
     let epoch = observer.controls.view.borrow().epoch;
+    let journal = observer.journal_view();
     let text = observer.metrics.encode(Readings {
         queue_records,
         queue_bytes,
+        journal_records: journal.as_ref().map_or(0, |journal| journal.records),
+        journal_bytes: journal.as_ref().map_or(0, |journal| journal.bytes),
         leader,
         epoch,
         lease,

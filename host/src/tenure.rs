@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::cluster::{Order, Role};
 use crate::delivery::{
-    AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Queue, QueueLimits,
+    Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Feeder, Intake, Journal,
+    Queue, QueueLimits,
 };
 use crate::ingest::{Door, Peers};
 use crate::lease::Lease;
@@ -30,8 +31,19 @@ const STAY_OUT: Duration = Duration::from_secs(30);
 const ALONE: Duration = Duration::from_secs(1);
 /// The time for a sink's `close` when the tenure is over.
 const CLOSING: Duration = Duration::from_secs(1);
+/// How long a journal may fail before another node is to lead.
+const FAILING: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How the delivery of a tenure came to its end.
+enum Over {
+    Delivery(Ended),
+    /// The journal can not be written.
+    Unwritable,
+    /// Not everything was delivered in time.
+    Late,
+}
 
 /// Runs the sink whenever this node leads.
 #[derive(Debug)]
@@ -58,6 +70,10 @@ pub struct Tenures {
     pub limits: QueueLimits,
     /// Counts what happens.
     pub metrics: Arc<Metrics>,
+    /// What an acknowledgement means.
+    pub ack: Ack,
+    /// What is on disk and still to be delivered.
+    pub journal: Option<Journal>,
     /// Keeps what no sink takes.
     pub letters: DeadLetters,
     /// Audits acknowledgements.
@@ -103,7 +119,13 @@ impl Tenures {
     /// One tenure, from the door's opening to the last outcome.
     async fn lead(&mut self, lease: Arc<Lease>) {
         let queue = Queue::new(lease.epoch(), self.limits);
-        self.door.send_replace(Door::Open(Arc::clone(&queue)));
+        let intake = Arc::new(match (&self.journal, self.ack) {
+            (Some(journal), Ack::Journal) => {
+                Intake::journaled(journal.clone(), Arc::clone(&queue), Arc::clone(&lease))
+            }
+            _ => Intake::Sink(Arc::clone(&queue)),
+        });
+        self.door.send_replace(Door::Open(Arc::clone(&intake)));
         let mut stop = self.stop.clone();
         let opened = tokio::select! {
             sink = self.open() => Some(sink),
@@ -113,7 +135,7 @@ impl Tenures {
         match opened {
             Some(Some(sink)) => {
                 self.has_failed = false;
-                self.deliver(&lease, &queue, sink).await;
+                self.deliver(&lease, &queue, &intake, sink).await;
             }
             // The sink failed: leave it to another node.
             Some(None) => {
@@ -125,6 +147,7 @@ impl Tenures {
         if *stop.borrow() {
             self.door.send_replace(Door::Stopping);
         }
+        intake.close("the node is no longer the leader");
         queue.fail("the node is no longer the leader");
         self.report(Report::Standby);
         self.known = self.choice.borrow().clone();
@@ -155,6 +178,7 @@ impl Tenures {
         &mut self,
         lease: &Arc<Lease>,
         queue: &Arc<Queue>,
+        intake: &Intake,
         (candidate, sink): (Arc<Candidate>, ActiveSink),
     ) {
         self.report(Report::Running(Arc::clone(&candidate)));
@@ -168,6 +192,12 @@ impl Tenures {
             metrics: Arc::clone(&self.metrics),
             trace: self.trace.clone(),
         });
+        // Ended with the tenure.
+        let mut feeding = JoinSet::new();
+        let (finish, finishing) = watch::channel(false);
+        if let Some(journal) = &self.journal {
+            feeding.spawn(Feeder::new(journal.clone(), Arc::clone(queue)).run(finishing));
+        }
         let mut closing = JoinSet::new();
         let swaps = Swaps {
             running: candidate,
@@ -177,24 +207,24 @@ impl Tenures {
             metrics: Arc::clone(&self.metrics),
             closing: &mut closing,
         };
+        let mut stop = self.stop.clone();
         let ended = {
             let mut running = std::pin::pin!(dispatcher.run());
-            let ended = tokio::select! {
-                ended = running.as_mut() => Some(ended),
-                () = swaps.run() => None,
-                () = stopped(&mut self.stop) => None,
-            };
-            match ended {
-                Some(ended) => Some(ended),
-                None => {
+            tokio::select! {
+                ended = running.as_mut() => Over::Delivery(ended),
+                () = swaps.run() => Over::Late,
+                () = self.journal_fails() => Over::Unwritable,
+                () = stopped(&mut stop) => {
                     self.door.send_replace(Door::Stopping);
-                    queue.close("this node is stopping");
-                    tokio::time::timeout(self.drain, running).await.ok()
+                    intake.close("this node is stopping");
+                    finish.send_replace(true);
+                    let drained = tokio::time::timeout(self.drain, running).await;
+                    drained.map_or(Over::Late, Over::Delivery)
                 }
             }
         };
         match ended {
-            Some(Ended::Fenced(reason)) => {
+            Over::Delivery(Ended::Fenced(reason)) => {
                 tracing::error!(
                     epoch = lease.epoch(),
                     reason,
@@ -202,8 +232,15 @@ impl Tenures {
                 );
                 self.step_down(lease).await;
             }
-            Some(Ended::Drained | Ended::Revoked) => {}
-            None => {
+            Over::Delivery(Ended::Drained | Ended::Revoked) => {}
+            Over::Unwritable => {
+                tracing::error!(
+                    epoch = lease.epoch(),
+                    "the journal can still not be written; stepping down"
+                );
+                self.step_down(lease).await;
+            }
+            Over::Late => {
                 let (records, _) = queue.depth();
                 tracing::warn!(
                     records,
@@ -217,6 +254,21 @@ impl Tenures {
             .is_err()
         {
             tracing::warn!("the sink did not close in time");
+        }
+    }
+
+    /// Waits until the journal has failed for a while and another node could
+    /// do better.
+    async fn journal_fails(&self) {
+        let Some(journal) = self.journal.as_ref().filter(|_| self.ack == Ack::Journal) else {
+            return std::future::pending().await;
+        };
+        loop {
+            journal.failed().await;
+            tokio::time::sleep(FAILING).await;
+            if journal.status().failure.is_some() && self.peers.borrow().len() > 1 {
+                return;
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod coordinator;
 mod demo;
 mod dlq;
 mod health;
+mod journal;
 mod leader;
 mod log;
 mod node;
@@ -52,6 +53,9 @@ enum Command {
     /// List, show, replay and purge the records that no sink takes
     #[command(subcommand, after_help = dlq::EXAMPLES)]
     Dlq(dlq::DlqCommand),
+    /// Look at what a node has on disk and still has to deliver
+    #[command(subcommand, after_help = journal::EXAMPLES)]
+    Journal(journal::JournalCommand),
 }
 
 /// An error with all that caused it.
@@ -98,6 +102,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Dlq(command),
         }) => dlq::run(command),
+        Ok(Cli {
+            command: Command::Journal(command),
+        }) => journal::run(&command),
         Err(error) => error.exit(),
     };
     match result {

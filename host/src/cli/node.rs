@@ -17,7 +17,7 @@ use super::signals::until_signal;
 use super::units;
 use crate::consul;
 use crate::data_dir::DataDir;
-use crate::delivery::QueueLimits;
+use crate::delivery::{Ack, QueueLimits};
 use crate::embedded::{Coordinator, CoordinatorConfig};
 use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
 use crate::leader::LeaderValue;
@@ -115,6 +115,15 @@ pub(super) struct NodeArgs {
         value_parser = coordinator,
     )]
     embedded_coordinator: Option<SocketAddr>,
+
+    /// What an acknowledgement means: the sink has confirmed the record, or it is on this node's
+    /// disk and will be delivered
+    #[arg(long, env = "SLUICE_ACK", default_value = "sink")]
+    ack: Ack,
+
+    /// The most that the journal may take on disk, with --ack journal
+    #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = units::size)]
+    journal_bytes: usize,
 
     /// What to do with a message while another node leads
     #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
@@ -376,6 +385,8 @@ impl NodeArgs {
             plugin_dirs,
             allowed_dirs: absolute(self.allow_dir)?,
             max_memory: self.max_memory,
+            ack: self.ack,
+            journal_bytes: u64::try_from(self.journal_bytes).unwrap_or(u64::MAX),
             follower: self.follower,
             leader_value: self.leader_value,
             lease: self.lease,

@@ -18,6 +18,8 @@ pub struct Rejection {
     pub index: usize,
     /// Why, in words for the producer.
     pub reason: String,
+    /// Whether it is kept as a dead letter.
+    pub is_kept: bool,
 }
 
 /// How a request ended.
@@ -53,6 +55,8 @@ struct Slot {
     state: Mutex<State>,
     /// The producer no longer waits.
     abandoned: AtomicBool,
+    /// The producer was told already that the records are safe.
+    is_promised: bool,
 }
 
 impl Slot {
@@ -78,8 +82,9 @@ impl Slot {
     }
 }
 
-/// Makes the two sides of a request of so many records.
-pub(super) fn slot(records: usize, epoch: u64) -> (Share, Waiting) {
+/// Makes the two sides of a request of so many records; `is_promised` if its
+/// producer was told already that they are safe.
+pub(super) fn slot(records: usize, epoch: u64, is_promised: bool) -> (Share, Waiting) {
     let state = State {
         open: records,
         epoch,
@@ -92,6 +97,7 @@ pub(super) fn slot(records: usize, epoch: u64) -> (Share, Waiting) {
     let slot = Arc::new(Slot {
         state: Mutex::new(state),
         abandoned: AtomicBool::new(false),
+        is_promised,
     });
     (
         Share {
@@ -122,6 +128,11 @@ impl Share {
         self.slot.abandoned.load(Ordering::Relaxed)
     }
 
+    /// Whether the producer was told already that the records are safe.
+    pub(super) fn is_promised(&self) -> bool {
+        self.slot.is_promised
+    }
+
     /// Whether nothing of the request was split off yet.
     pub(super) const fn is_whole(&self) -> bool {
         self.records.start == 0
@@ -144,14 +155,15 @@ impl Share {
         self.slot.settle(count, |state| state.acknowledged += count);
     }
 
-    /// The sink will never take them.
-    pub(super) fn reject(mut self, reason: &str) {
+    /// The sink will never take them; `is_kept` if they are dead letters now.
+    pub(super) fn reject(mut self, reason: &str, is_kept: bool) {
         let records = self.records.clone();
         let count = self.take();
         self.slot.settle(count, |state| {
             let rejections = records.map(|index| Rejection {
                 index,
                 reason: reason.to_owned(),
+                is_kept,
             });
             state.rejected.extend(rejections);
         });
@@ -251,6 +263,15 @@ impl Receipt {
         }
     }
 
+    /// For records that nothing can be taken back of.
+    pub(super) const fn without_return(waiting: Waiting) -> Self {
+        Self {
+            waiting,
+            ticket: 0,
+            queue: None,
+        }
+    }
+
     /// Stops waiting because the producer's time is over.
     #[must_use]
     pub fn give_up(mut self) -> Outcome {
@@ -298,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_request_is_acknowledged_when_its_last_record_is() {
-        let (mut share, waiting) = slot(3, 7);
+        let (mut share, waiting) = slot(3, 7, false);
         share.split_off_front(1).acknowledge();
         assert_eq!(poll(&waiting), Poll::Pending);
         share.acknowledge();
@@ -311,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_dropped_share_is_unknown() {
-        let (mut share, waiting) = slot(2, 1);
+        let (mut share, waiting) = slot(2, 1, false);
         share.split_off_front(1).acknowledge();
         drop(share);
         assert!(matches!(poll(&waiting), Poll::Ready(Outcome::Unknown(_))));
@@ -319,11 +340,11 @@ mod tests {
 
     #[test]
     fn rejections_name_the_place_in_the_request() {
-        let (mut share, waiting) = slot(4, 1);
+        let (mut share, waiting) = slot(4, 1, false);
         share.split_off_front(1).acknowledge();
         let front = share.split_off_front(1);
-        share.split_off_front(1).reject("no");
-        front.reject("never");
+        share.split_off_front(1).reject("no", false);
+        front.reject("never", false);
         share.acknowledge();
         let Poll::Ready(Outcome::Acknowledged { rejected, .. }) = poll(&waiting) else {
             panic!("not acknowledged")
@@ -337,12 +358,12 @@ mod tests {
 
     #[test]
     fn a_part_that_was_never_offered_makes_the_whole_unknown() {
-        let (mut share, waiting) = slot(2, 1);
+        let (mut share, waiting) = slot(2, 1, false);
         share.split_off_front(1).acknowledge();
         share.not_delivered("stepped down");
         assert!(matches!(poll(&waiting), Poll::Ready(Outcome::Unknown(_))));
 
-        let (share, waiting) = slot(2, 1);
+        let (share, waiting) = slot(2, 1, false);
         share.not_delivered("stepped down");
         assert_eq!(
             poll(&waiting),

@@ -45,14 +45,37 @@ impl Batch {
         self.shares.iter().all(Share::is_abandoned)
     }
 
+    /// How many of its records nobody was told yet that they are safe, besides
+    /// those at the indices in `refused`, which grow.
+    pub(super) fn unpromised<'a>(
+        &'a self,
+        refused: &'a [Refusal],
+    ) -> impl Iterator<Item = &'a LogRecord> {
+        let mut refused = refused.iter().map(|refusal| refusal.index).peekable();
+        let shares = self.shares.iter();
+        let promised = shares.flat_map(|share| std::iter::repeat_n(share.is_promised(), share.len()));
+        let records = self.records.iter().zip(promised).enumerate();
+        records.filter_map(move |(index, (record, is_promised))| {
+            let is_refused = refused.next_if_eq(&index).is_some();
+            (!is_promised && !is_refused).then_some(record)
+        })
+    }
+
+    /// Whether a producer was told of any of it that it is safe.
+    pub(super) fn is_promised(&self) -> bool {
+        self.shares.iter().any(Share::is_promised)
+    }
+
     /// Everything is safe.
     pub(super) fn acknowledge(mut self) {
         self.shares.drain(..).for_each(Share::acknowledge);
     }
 
-    /// The sink will take none of it, ever.
-    pub(super) fn reject(mut self, reason: &str) {
-        self.shares.drain(..).for_each(|share| share.reject(reason));
+    /// The sink will take none of it, ever; `is_kept` if it is a dead letter
+    /// now.
+    pub(super) fn reject(mut self, reason: &str, is_kept: bool) {
+        let shares = self.shares.drain(..);
+        shares.for_each(|share| share.reject(reason, is_kept));
     }
 
     /// None of it was offered.
@@ -239,7 +262,7 @@ mod tests {
         assert!(settled.again.is_none());
         assert_eq!(queue.depth().0, 3);
         for (batch, reason) in settled.refused {
-            batch.reject(&reason);
+            batch.reject(&reason, false);
         }
         assert_eq!(rejected(one.await), [1]);
         assert_eq!(rejected(two.await), [0, 2]);
@@ -256,7 +279,7 @@ mod tests {
         let Settled { again, refused } = queue.take().settle(refusals);
         let (again, failure) = again.unwrap();
         for (batch, reason) in refused {
-            batch.reject(&reason);
+            batch.reject(&reason, false);
         }
         assert_eq!(rejected(two.await), [0_usize; 0]);
         assert_eq!(
@@ -282,7 +305,7 @@ mod tests {
         let (left, right) = queue.take().split(2);
         assert_eq!((left.records.len(), right.records.len()), (2, 2));
         assert_eq!(right.records[0].id.sequence, 3);
-        right.reject("poison");
+        right.reject("poison", false);
         assert_eq!(queue.depth().0, 2);
         left.acknowledge();
         assert_eq!(rejected(one.await), [2]);

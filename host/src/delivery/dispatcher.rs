@@ -303,7 +303,14 @@ impl Dispatcher {
         }
         self.backoff.reset();
         let confirmed = batch.records.len() - refusals.len();
-        self.delivery.metrics.acknowledged.inc_by(as_u64(confirmed));
+        let acknowledged = if batch.is_promised() {
+            batch.unpromised(&refusals).count()
+        } else {
+            confirmed
+        };
+        let metrics = &self.delivery.metrics;
+        metrics.acknowledged.inc_by(as_u64(acknowledged));
+        metrics.delivered.inc_by(as_u64(confirmed));
         if confirmed > 0 {
             for guilty in self.isolation.confirmed(is_probe) {
                 self.set_aside(guilty.batch, Cause::Poison, guilty.reason);
@@ -330,14 +337,7 @@ impl Dispatcher {
         let Some(trace) = &self.delivery.trace else {
             return Ok(());
         };
-        let taken = |index: &usize| refusals.binary_search_by_key(index, |r| r.index).is_err();
-        let records = batch.records.iter().enumerate();
-        trace.decided(
-            now,
-            records
-                .filter(|(index, _)| taken(index))
-                .map(|(_, record)| record),
-        )
+        trace.decided(now, batch.unpromised(refusals).map(|record| record.id))
     }
 
     /// The sink said no to all of these, and lives on.
@@ -392,10 +392,10 @@ impl Dispatcher {
     /// longer waits, the record is kept.
     fn refuse(&self, batch: Batch, reason: String) {
         self.delivery.metrics.rejected.inc();
-        if batch.is_abandoned() {
+        if batch.is_abandoned() || batch.is_promised() {
             self.set_aside(batch, Cause::Refused, reason);
         } else {
-            batch.reject(&reason);
+            batch.reject(&reason, false);
         }
     }
 
@@ -416,9 +416,14 @@ impl Dispatcher {
         let tell = move |kept: Result<String, String>| match kept {
             Ok(id) => {
                 metrics.dead_lettered.inc();
-                batch.reject(&format!("{reason}; it is kept as the dead letter {id}"));
+                batch.reject(
+                    &format!("{reason}; it is kept as the dead letter {id}"),
+                    true,
+                );
             }
-            Err(error) => batch.reject(&format!("{reason}; it could not be kept: {error}")),
+            Err(error) => {
+                batch.reject(&format!("{reason}; it could not be kept: {error}"), false);
+            }
         };
         self.delivery.letters.keep(letter, Box::new(tell));
     }

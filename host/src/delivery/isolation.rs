@@ -247,7 +247,7 @@ mod tests {
                 piece.batch.acknowledge();
                 let set_aside = guilty.into_iter().map(|guilty| {
                     let sequence = guilty.batch.records[0].id.sequence;
-                    guilty.batch.reject("poison");
+                    guilty.batch.reject("poison", false);
                     sequence
                 });
                 Some(set_aside.collect())
@@ -395,7 +395,7 @@ mod tests {
         while let Some(piece) = isolation.next() {
             if piece.batch.records.iter().any(|r| r.id.sequence == 4) {
                 if let Some(single) = isolation.refused(piece) {
-                    single.reject("no");
+                    single.reject("no", false);
                 }
             } else {
                 piece.batch.acknowledge();

@@ -35,6 +35,8 @@ pub enum Refused {
     TooLarge,
     /// The tenure is over, or about to be.
     Closed(&'static str),
+    /// The journal can not be written.
+    Failing,
 }
 
 /// The queue of one tenure.
@@ -44,6 +46,7 @@ pub struct Queue {
     limits: QueueLimits,
     state: Mutex<State>,
     filled: Notify,
+    closed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,7 @@ impl Queue {
             limits,
             state: Mutex::default(),
             filled: Notify::new(),
+            closed: Notify::new(),
         })
     }
 
@@ -89,12 +93,34 @@ impl Queue {
     /// # Errors
     /// Why it was not taken; nothing of it was delivered.
     pub fn submit(self: &Arc<Self>, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+        self.take_in(records, self.limits, false)
+    }
+
+    /// The same for records of which a producer was told already that they are
+    /// safe. Whoever submits them bounds them.
+    pub(super) fn submit_promised(
+        self: &Arc<Self>,
+        records: Vec<LogRecord>,
+    ) -> Result<Receipt, Refused> {
+        let limits = QueueLimits {
+            records: usize::MAX,
+            bytes: usize::MAX,
+        };
+        self.take_in(records, limits, true)
+    }
+
+    fn take_in(
+        self: &Arc<Self>,
+        records: Vec<LogRecord>,
+        limits: QueueLimits,
+        is_promised: bool,
+    ) -> Result<Receipt, Refused> {
         let count = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
-        let (share, waiting) = slot(count, self.epoch);
+        let (share, waiting) = slot(count, self.epoch, is_promised);
         let ticket = {
             let mut state = self.lock();
-            if let Err(refused) = state.admits(count, bytes, self.limits) {
+            if let Err(refused) = state.admits(count, bytes, limits) {
                 drop(state);
                 // Nobody waits for this slot, so its outcome does not matter.
                 share.not_delivered("refused");
@@ -173,6 +199,7 @@ impl Queue {
     pub fn close(&self, reason: &'static str) {
         self.lock().closed.get_or_insert(reason);
         self.filled.notify_one();
+        self.closed.notify_waiters();
     }
 
     /// Closes, and tells everyone who still waits that nothing was delivered.
@@ -190,6 +217,17 @@ impl Queue {
         };
         for entry in entries.into_iter().flatten() {
             entry.share.not_delivered(reason);
+        }
+    }
+
+    /// Waits until nothing more is taken in.
+    pub(super) async fn closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.lock().closed.is_some() {
+                return;
+            }
+            closed.await;
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::BootTime;
-use crate::record::LogRecord;
+use crate::record::RecordId;
 
 /// A file with a line an acknowledged record: the reading of `CLOCK_BOOTTIME`
 /// (in nanoseconds) that its lease check used, its epoch, its sequence. A line
@@ -25,20 +25,20 @@ impl AckTrace {
         Ok(Self(Mutex::new(file)))
     }
 
-    pub(super) fn decided<'a>(
+    pub(super) fn decided(
         &self,
         at: BootTime,
-        records: impl Iterator<Item = &'a LogRecord>,
+        records: impl Iterator<Item = RecordId>,
     ) -> io::Result<()> {
         let mut lines = String::new();
-        for record in records {
+        for id in records {
             // Writing to a string does not fail.
             _ = writeln!(
                 lines,
                 "{} {} {}",
                 at.as_nanos(),
-                record.id.epoch,
-                record.id.sequence
+                id.epoch,
+                id.sequence
             );
         }
         self.0

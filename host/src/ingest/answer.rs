@@ -45,11 +45,14 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Full => Self::Full,
             Refused::TooLarge => Self::TooLarge(
-                "the request alone is more than the queue may hold; send it in smaller parts, or \
-                 raise --queue-records and --queue-bytes"
+                "the request alone is more than may ever wait; send it in smaller parts, or raise \
+                 --queue-records and --queue-bytes, or with --ack journal --journal-bytes"
                     .to_owned(),
             ),
             Refused::Closed(reason) => Self::Unavailable(reason.to_owned()),
+            Refused::Failing => Self::Unavailable(
+                "this node's journal can not be written at the moment".to_owned(),
+            ),
         }
     }
 }
@@ -143,7 +146,9 @@ impl Problem {
                 format!("refused for good: {reason}; sending it again will not help")
             }
             Self::Full => {
-                "the queue is full; nothing was delivered, send it again in a second".to_owned()
+                "too much is waiting to be delivered; nothing of this was taken, send it again in a \
+                 second"
+                    .to_owned()
             }
             Self::Unavailable(reason) => {
                 format!("{reason}; nothing was delivered, send it again in a second")

@@ -21,7 +21,11 @@ impl Decoded {
             Ok(record) => self.records.push(record),
             Err(reason) => {
                 let index = self.records.len() + self.rejected.len();
-                self.rejected.push(Rejection { index, reason });
+                self.rejected.push(Rejection {
+                    index,
+                    reason,
+                    is_kept: false,
+                });
             }
         }
     }
@@ -218,6 +222,7 @@ mod tests {
     #[test]
     fn the_sinks_rejections_find_their_place_in_the_body() {
         let rejection = |index| Rejection {
+            is_kept: false,
             index,
             reason: String::new(),
         };

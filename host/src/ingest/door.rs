@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::delivery::Queue;
+use crate::delivery::Intake;
 use crate::leader::LeaderAddress;
 
 /// Where requests go.
 #[derive(Clone, Debug)]
 pub enum Door {
     /// This node leads.
-    Open(Arc<Queue>),
+    Open(Arc<Intake>),
     /// Another one does.
     Elsewhere(LeaderAddress),
     /// Nobody does, as far as is known.

@@ -21,7 +21,7 @@ use super::decode::{self, Decoded};
 use super::door::Door;
 use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
 use crate::clock::unix_nanos;
-use crate::delivery::{Outcome, Queue};
+use crate::delivery::{Intake, Outcome};
 use crate::metrics::Metrics;
 use crate::record::{LogRecord, Text};
 
@@ -88,17 +88,17 @@ pub(super) async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Bod
     ingest.answer(answer, &head.headers)
 }
 
-/// Either the queue to submit to, or the whole answer.
+/// Either where to submit to, or the whole answer.
 enum Admitted {
-    Here(Arc<Queue>, Bytes),
+    Here(Arc<Intake>, Bytes),
     Answered(Response),
 }
 
 impl Ingest {
     async fn one(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
         let mut deadline = pin!(sleep(self.limits.request));
-        let (queue, body) = match self.admit(head, body, deadline.as_mut()).await? {
-            Admitted::Here(queue, body) => (queue, body),
+        let (intake, body) = match self.admit(head, body, deadline.as_mut()).await? {
+            Admitted::Here(intake, body) => (intake, body),
             Admitted::Answered(response) => return Ok(response),
         };
         let key = message_id(&head.headers)?;
@@ -106,15 +106,15 @@ impl Ingest {
             self.metrics.rejected.inc();
         })?;
         answer::single(
-            self.deliver(&queue, vec![record], deadline.as_mut())
+            self.deliver(&intake, vec![record], deadline.as_mut())
                 .await?,
         )
     }
 
     async fn many(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
         let mut deadline = pin!(sleep(self.limits.request));
-        let (queue, body) = match self.admit(head, body, deadline.as_mut()).await? {
-            Admitted::Here(queue, body) => (queue, body),
+        let (intake, body) = match self.admit(head, body, deadline.as_mut()).await? {
+            Admitted::Here(intake, body) => (intake, body),
             Admitted::Answered(response) => return Ok(response),
         };
         let Decoded { records, rejected } = Format::of(&head.headers)?.decode(body).await?;
@@ -123,9 +123,9 @@ impl Ingest {
             .inc_by(u64::try_from(rejected.len()).unwrap_or_default());
         let total = records.len() + rejected.len();
         if records.is_empty() {
-            return Ok(answer::many(queue.epoch(), total, &rejected));
+            return Ok(answer::many(intake.epoch(), total, &rejected));
         }
-        let outcome = self.deliver(&queue, records, deadline.as_mut()).await?;
+        let outcome = self.deliver(&intake, records, deadline.as_mut()).await?;
         let (epoch, by_sink) = answer::settled(outcome)?;
         Ok(answer::many(
             epoch,
@@ -139,8 +139,8 @@ impl Ingest {
     pub(crate) async fn take(&self, records: Vec<LogRecord>, asked: &HeaderMap) -> Response {
         let taken = async {
             let door = self.door.borrow().clone();
-            let queue = match door {
-                Door::Open(queue) => queue,
+            let intake = match door {
+                Door::Open(intake) => intake,
                 Door::Stopping => return Err(Problem::Stopping),
                 Door::Elsewhere(_) | Door::Nowhere => {
                     return Err(Problem::Unavailable(
@@ -150,10 +150,10 @@ impl Ingest {
             };
             let total = records.len();
             if total == 0 {
-                return Ok(answer::many(queue.epoch(), 0, &[]));
+                return Ok(answer::many(intake.epoch(), 0, &[]));
             }
             let deadline = pin!(sleep(self.limits.request));
-            let outcome = self.deliver(&queue, records, deadline).await?;
+            let outcome = self.deliver(&intake, records, deadline).await?;
             let (epoch, rejected) = answer::settled(outcome)?;
             Ok(answer::many(epoch, total, &rejected))
         };
@@ -180,9 +180,9 @@ impl Ingest {
         let door = self.door.borrow().clone();
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match door {
-            Door::Open(queue) => {
+            Door::Open(intake) => {
                 let body = body::read(&head.headers, body, limit, deadline).await?;
-                return Ok(Admitted::Here(queue, body));
+                return Ok(Admitted::Here(intake, body));
             }
             Door::Stopping => Problem::Stopping,
             _ if was_forwarded => Problem::Unavailable(
@@ -223,12 +223,12 @@ impl Ingest {
 
     async fn deliver(
         &self,
-        queue: &Arc<Queue>,
+        intake: &Intake,
         records: Vec<LogRecord>,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Outcome, Problem> {
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let mut receipt = queue.submit(records)?;
+        let mut receipt = intake.submit(records)?;
         self.metrics.accepted.inc_by(count);
         tokio::select! {
             biased;

@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use super::routes::Removed;
 use super::secret::{SIGNATURE, Secret};
-use crate::delivery::Letter;
+use super::takeover::Handed;
+use crate::delivery::{JournalId, Letter};
+use crate::hex::hex;
 use crate::record_form::RecordForm;
 
 /// The time for an answer.
@@ -132,6 +134,20 @@ impl InternalClient {
         let body = serde_json::to_vec(records).unwrap_or_default();
         self.ask(Method::POST, address, "/internal/v1/records", body)
             .await
+    }
+
+    /// Hands frames of a journal to the leader.
+    ///
+    /// # Errors
+    /// No usable answer; it may have taken them.
+    pub async fn hand_over(
+        &self,
+        address: &str,
+        journal: JournalId,
+        frames: Vec<u8>,
+    ) -> Result<Handed, InternalError> {
+        let path = format!("/internal/v1/handover/{}", hex(&journal.0));
+        self.ask(Method::POST, address, &path, frames).await
     }
 
     async fn ask<T: DeserializeOwned>(

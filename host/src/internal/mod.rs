@@ -4,7 +4,9 @@
 mod client;
 mod routes;
 mod secret;
+mod takeover;
 
 pub use client::{InternalClient, InternalError, Rejected, Taken};
-pub use routes::{Internal, Removed, router};
+pub use routes::{Internal, Removed, largest, router};
 pub use secret::{Secret, keep};
+pub use takeover::{Handed, Takeover};

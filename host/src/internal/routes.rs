@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::Response;
@@ -15,24 +15,35 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::secret::{SIGNATURE, Secret};
-use crate::delivery::DeadLetters;
+use super::takeover::{NotNow, Takeover};
+use crate::delivery::{Chunk, DeadLetters, JournalId};
 use crate::error_chain::chain;
+use crate::hex::unhex;
 use crate::ingest::Ingest;
 use crate::record::LogRecord;
 use crate::record_form::RecordForm;
 
-/// The largest body of an internal request.
-const LARGEST: usize = 32 << 20;
+/// The largest body that internal requests need, in bytes, where clients may
+/// send `body`: a record can be as large, and has more about it in its other
+/// forms.
+#[must_use]
+pub fn largest(body: usize) -> usize {
+    (2 * body).max(32 << 20)
+}
 
 /// What the internal routes need.
 #[derive(Clone, Debug)]
 pub struct Internal {
+    /// The largest body of a request, in bytes.
+    pub largest: usize,
     /// What requests must be signed with.
     pub secret: watch::Receiver<Option<Secret>>,
     /// This node's dead letters.
     pub letters: DeadLetters,
     /// Takes records in.
     pub ingest: Arc<Ingest>,
+    /// Takes journals over.
+    pub takeover: Arc<Takeover>,
 }
 
 /// How many dead letters were removed.
@@ -48,13 +59,14 @@ pub fn router(internal: Arc<Internal>) -> Router {
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
+        .route("/internal/v1/handover/{journal}", post(handover))
         .with_state(internal)
 }
 
 /// The body of a request that is signed as it should be.
 async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, Response> {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, LARGEST).collect().await {
+    let body = match Limited::new(body, internal.largest).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
             return Err(plain(
@@ -120,6 +132,26 @@ async fn records(State(internal): State<Arc<Internal>>, request: Request<Body>) 
             internal.ingest.take(records, &headers).await
         }
         Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// Frames of the journal that is named in the path.
+async fn handover(
+    State(internal): State<Arc<Internal>>,
+    Path(journal): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let body = match admitted(&internal, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let id = unhex(&journal).and_then(|id| id.try_into().ok());
+    let (Some(id), Some(chunk)) = (id, Chunk::from_frames(body)) else {
+        return plain(StatusCode::BAD_REQUEST, "not frames of a journal");
+    };
+    match internal.takeover.take(JournalId(id), chunk).await {
+        Ok(handed) => json(&handed),
+        Err(NotNow(reason)) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::clock::unix_nanos;
 use crate::consul::{Client, Seen, follow};
 use crate::error_chain::chain;
-use crate::hex::hex;
+use crate::hex::{hex, unhex};
 
 /// The header of a signed request: when it was made, in milliseconds since
 /// the Unix epoch, a dot, and the signature in hex.
@@ -55,12 +55,6 @@ impl Secret {
 fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let digest = hex(&Sha256::digest(body));
     format!("{millis}\n{method}\n{path}\n{digest}").into_bytes()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(byte).collect()
 }
 
 /// Publishes the secret for as long as anybody listens, and makes it if there
