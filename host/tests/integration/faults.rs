@@ -14,7 +14,7 @@ use crate::support::{Cluster, History, Options, Producer, guest, sluice};
 const SPAN: u64 = 1_000_000_000;
 const PRODUCERS: u64 = 4;
 
-fn length(usual: u64) -> Duration {
+pub(crate) fn length(usual: u64) -> Duration {
     let seconds = std::env::var("SLUICE_SOAK_SECONDS").map_or(usual, |s| s.parse().unwrap());
     Duration::from_secs(seconds)
 }
