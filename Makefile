@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks test soak bench bench-failover bench-swap compose-test lint consul tools wasm-target
+.PHONY: help demo build sinks test soak bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
+	@echo "make bench-sandbox    measure what the sandbox costs a record"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
@@ -65,6 +66,9 @@ soak: wasm-target
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench delivery
+
+bench-sandbox:
+	$(CARGO) bench --locked -p sluice --bench sandbox
 
 bench-failover: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -9,7 +9,7 @@ mod common;
 
 use std::fs::File;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Fallible, Owned, Stage, is_wanted, setting, spread};
@@ -36,7 +36,7 @@ fn main() -> Fallible<()> {
         seconds,
         pairs,
     };
-    let _node = bench.node()?;
+    let node = bench.node(&[])?;
     bench.stage.settled(1)?;
     println!(
         "{pairs} alternating pairs of {seconds} s; the median of the ratios, and both medians\n"
@@ -54,7 +54,15 @@ fn main() -> Fallible<()> {
         &["--connections", "1"],
         |report| report.get("p50_ms")?.as_f64(),
     )?;
-    bench.lines()
+    bench.lines()?;
+    drop(node);
+    bench.journal()?;
+    bench.overload()
+}
+
+/// Whether this part is asked for: `SLUICE_BENCH_ONLY` names one.
+fn is_chosen(part: &str) -> bool {
+    std::env::var("SLUICE_BENCH_ONLY").map_or(true, |only| only == part)
 }
 
 struct Bench {
@@ -64,17 +72,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn node(&self) -> Fallible<Owned> {
+    fn node(&self, arguments: &[&str]) -> Fallible<Owned> {
+        self.stage.spawn(&mut self.command(arguments), "node")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.stage.program("sluice", SERVER_CORE);
-        command.args([
-            "node",
-            "--name",
-            "bench",
-            "--listen",
-            NODE,
-            "--bench-baseline",
-        ]);
-        self.stage.spawn(&mut command, "node")
+        command.args(["node", "--name", "bench", "--listen", NODE]);
+        command.arg("--bench-baseline").args(arguments);
+        command
     }
 
     /// One run of the load generator.
@@ -132,24 +138,90 @@ impl Bench {
     /// Bodies of 1000 lines, against a plain loop that writes the same lines.
     fn lines(&self) -> Fallible<()> {
         let arguments = ["--connections", "32", "--batch", "1000"];
-        let mut ours = Vec::new();
-        for _ in 0..self.pairs {
-            let report = self.load("/api/v1/logs", &arguments)?;
-            ours.push(
-                report
-                    .get("messages_per_second")
-                    .ok_or("the report lacks a figure")?
-                    .as_f64()
-                    .ok_or("the report lacks a figure")?,
-            );
-        }
-        let (ours, loop_rate) = (median(ours), self.plain_loop()?);
+        let ours = self.rate("/api/v1/logs", &arguments)?;
+        let loop_rate = self.plain_loop()?;
         let (ours_m, loop_m) = (ours / 1e6, loop_rate / 1e6);
         println!("1000 lines a request, 32 connections, in million lines a second");
         println!(
             "    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})",
             ours / loop_rate
         );
+        let ndjson = self.rate("/api/v1/logs", &[&arguments[..], &["--ndjson"]].concat())?;
+        println!("1000 NDJSON objects of 5 fields a request, 32 connections");
+        println!("    {:.3} million objects a second", ndjson / 1e6);
+        Ok(())
+    }
+
+    /// The median of the messages a second.
+    fn rate(&self, path: &str, arguments: &[&str]) -> Fallible<f64> {
+        let mut rates = Vec::new();
+        for _ in 0..self.pairs {
+            let report = self.load(path, arguments)?;
+            let rate = report.get("messages_per_second").and_then(Value::as_f64);
+            rates.push(rate.ok_or("the report lacks a figure")?);
+        }
+        Ok(median(rates))
+    }
+
+    /// The same messages, acknowledged by the sink and by the journal in turn.
+    fn journal(&self) -> Fallible<()> {
+        let arguments = ["--connections", "128"];
+        let (mut ratios, mut journal, mut sink) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.pairs {
+            let rate = |ack| -> Fallible<f64> {
+                let _node = self.node(&["--ack", ack])?;
+                self.stage.settled(1)?;
+                let report = self.load("/api/v1/log", &arguments)?;
+                let rate = report.get("messages_per_second").and_then(Value::as_f64);
+                Ok(rate.ok_or("the report lacks a figure")?)
+            };
+            let (by_sink, by_journal) = (rate("sink")?, rate("journal")?);
+            ratios.push(by_journal / by_sink);
+            journal.push(by_journal);
+            sink.push(by_sink);
+        }
+        let (ratio, journal, sink) = (median(ratios), median(journal), median(sink));
+        println!("--ack journal, one message a request, 128 connections");
+        println!("    {ratio:.3} × --ack sink  ({journal:.0} against {sink:.0} requests a second)");
+        Ok(())
+    }
+
+    /// Ten times what the sink takes: how much memory the node needs.
+    fn overload(&self) -> Fallible<()> {
+        for (what, arguments) in [
+            (
+                "1000 lines a request",
+                ["--batch", "1000", "--connections", "256"],
+            ),
+            (
+                "one message a request",
+                ["--batch", "1", "--connections", "256"],
+            ),
+        ] {
+            let mut command = self.command(&[]);
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut node = Owned(command.spawn()?);
+            let stdout = node.0.stdout.take().ok_or("no pipe")?;
+            let reader = std::thread::spawn(move || read_slowly(stdout));
+            self.stage.settled(1)?;
+            let mut load = self.stage.program("sluice-producer", CLIENT_CORE);
+            load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
+            load.args(["--duration", &format!("{}s", self.seconds)])
+                .args(arguments);
+            let report: Value = serde_json::from_slice(&load.output()?.stdout)?;
+            let status = std::fs::read_to_string(format!("/proc/{}/status", node.0.id()))?;
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
+            println!(
+                "{what}, 256 connections, a sink that takes {SLOW} bytes a second: {} acknowledged, \
+                 {} refused\n    most memory ever resident: {}",
+                count("acknowledged"),
+                count("refused"),
+                peak.unwrap_or("unknown").trim()
+            );
+            drop(node);
+            drop(reader.join());
+        }
         Ok(())
     }
 
@@ -173,6 +245,16 @@ impl Bench {
             rounds += 100;
         }
         Ok((rounds * lines) as f64 / started.elapsed().as_secs_f64())
+    }
+}
+
+/// What the slow sink takes in a second, in bytes.
+const SLOW: usize = 1 << 20;
+
+fn read_slowly(mut from: impl std::io::Read) {
+    let mut block = vec![0; SLOW / 100];
+    while from.read_exact(&mut block).is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

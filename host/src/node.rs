@@ -22,7 +22,7 @@ use crate::delivery::{
 };
 use crate::handover::Handovers;
 use crate::ingest::{
-    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Server,
+    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Room, Server,
     ServerError, ServerLimits, Tls, router,
 };
 use crate::internal::{self, Internal, Takeover};
@@ -276,6 +276,7 @@ impl Node {
         let ingest = Ingest {
             door: door.clone(),
             limits: config.request,
+            room: Room::new(config.queue.bytes.max(config.request.body)),
             follower: config.follower,
             forwarder,
             metrics: Arc::clone(&metrics),

@@ -98,6 +98,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) batch: usize,
 
+    /// Send NDJSON instead: objects of five fields
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+
     /// Bytes a message
     #[arg(long, default_value_t = 100)]
     pub(crate) size: usize,
@@ -118,6 +122,13 @@ pub(crate) struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl BenchArgs {
+    /// Whether requests go to the route for many messages.
+    pub(crate) const fn is_many(&self) -> bool {
+        self.batch > 1 || self.ndjson
+    }
 }
 
 /// Reads `200ms`, `5s`, `2m`.

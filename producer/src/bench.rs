@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     });
     // A mistaken target is found before the load starts.
     for target in &load.args.destination.target {
-        Target::parse(target, load.args.batch)?;
+        Target::parse(target, load.args.is_many())?;
     }
     let tasks = LocalSet::new();
     for _ in 0..load.args.connections {
@@ -78,13 +79,13 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 impl Target {
-    fn parse(url: &str, batch: usize) -> Result<Self, SetupError> {
+    fn parse(url: &str, is_many: bool) -> Result<Self, SetupError> {
         let rest = url.strip_prefix("http://");
         let rest = rest.ok_or_else(|| SetupError::Target(url.to_owned()))?;
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) if !path.is_empty() => (authority, format!("/{path}")),
-            Some((authority, _)) => (authority, default_path(batch)),
-            None => (rest, default_path(batch)),
+            Some((authority, _)) => (authority, default_path(is_many)),
+            None => (rest, default_path(is_many)),
         };
         Ok(Self {
             authority: authority.to_owned(),
@@ -93,8 +94,8 @@ impl Target {
     }
 }
 
-fn default_path(batch: usize) -> String {
-    if batch > 1 {
+fn default_path(is_many: bool) -> String {
+    if is_many {
         "/api/v1/logs"
     } else {
         "/api/v1/log"
@@ -191,7 +192,7 @@ impl Load {
 
     async fn open(&self) -> Result<(Connection, Target), String> {
         let url = self.leader.lock().await.find().await?;
-        let target = Target::parse(&url, self.args.batch).map_err(|error| error.to_string())?;
+        let target = Target::parse(&url, self.args.is_many()).map_err(|error| error.to_string())?;
         match timeout(CONNECT, Connection::open(&target.authority)).await {
             Ok(Ok(connection)) => Ok((connection, target)),
             Ok(Err(error)) => Err(format!("connect to {}: {error}", target.authority)),
@@ -217,15 +218,33 @@ impl Load {
                 body.push(b'\n');
             }
             let begin = body.len();
-            body.extend_from_slice(format!("Message: {number}").as_bytes());
+            // Writing to memory does not fail.
+            if self.args.ndjson {
+                drop(write!(
+                    body,
+                    "{{\"severity\":\"info\",\"message\":\"Message: {number}\""
+                ));
+                drop(write!(
+                    body,
+                    ",\"service\":\"bench\",\"status\":200,\"filling\":\""
+                ));
+                body.resize((begin + size).max(body.len() + 2) - 2, b'x');
+                body.extend_from_slice(b"\"}");
+                continue;
+            }
+            drop(write!(body, "Message: {number}"));
             if body.len() < begin + size {
                 body.push(b' ');
                 body.resize((begin + size).max(body.len()), b'x');
             }
         }
+        let content_type = match self.args.ndjson {
+            true => "application/x-ndjson",
+            false => "text/plain",
+        };
         request.clear();
         let head = format!(
-            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n",
+            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n",
             target.path,
             target.authority,
             body.len()
@@ -245,16 +264,16 @@ mod tests {
 
     #[test]
     fn a_target_may_have_a_path() {
-        let target = Target::parse("http://a:1", 1).unwrap();
+        let target = Target::parse("http://a:1", false).unwrap();
         assert_eq!(
             (target.authority.as_str(), target.path.as_str()),
             ("a:1", "/api/v1/log")
         );
         assert_eq!(
-            Target::parse("http://a:1/", 2).unwrap().path,
+            Target::parse("http://a:1/", true).unwrap().path,
             "/api/v1/logs"
         );
-        assert_eq!(Target::parse("http://a:1/x/y", 1).unwrap().path, "/x/y");
-        assert!(Target::parse("https://a:1", 1).is_err());
+        assert_eq!(Target::parse("http://a:1/x/y", false).unwrap().path, "/x/y");
+        assert!(Target::parse("https://a:1", false).is_err());
     }
 }

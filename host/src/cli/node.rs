@@ -393,6 +393,7 @@ impl NodeArgs {
             request: IngestLimits {
                 body: self.max_body,
                 request: self.request_timeout,
+                records: self.queue_records,
             },
             drain: self.drain_timeout,
             queue: QueueLimits {

@@ -47,6 +47,8 @@ struct State {
     acknowledged: usize,
     not_delivered: Option<&'static str>,
     unknown: Option<String>,
+    /// What kept the records from being confirmed so far.
+    trouble: Option<Arc<str>>,
     waker: Option<Waker>,
 }
 
@@ -92,6 +94,7 @@ pub(super) fn slot(records: usize, epoch: u64, is_promised: bool) -> (Share, Wai
         acknowledged: 0,
         not_delivered: None,
         unknown: None,
+        trouble: None,
         waker: None,
     };
     let slot = Arc::new(Slot {
@@ -147,6 +150,12 @@ impl Share {
             slot: Arc::clone(&self.slot),
             records: front,
         }
+    }
+
+    /// Says what keeps the records from being confirmed for now, for the case
+    /// that nothing better can be said in the end.
+    pub(super) fn trouble(&self, what: &Arc<str>) {
+        self.slot.lock().trouble = Some(Arc::clone(what));
     }
 
     /// The records are safe.
@@ -278,7 +287,12 @@ impl Receipt {
         if self.withdraw() {
             Outcome::NotDelivered("the sink did not get to it in time")
         } else {
-            Outcome::Unknown("the sink did not confirm it in time".to_owned())
+            let late = "the sink did not confirm it in time";
+            let trouble = self.waiting.0.lock().trouble.take();
+            Outcome::Unknown(match trouble {
+                Some(trouble) => format!("{late} ({trouble})"),
+                None => late.to_owned(),
+            })
         }
     }
 

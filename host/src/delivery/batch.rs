@@ -40,6 +40,12 @@ impl Batch {
         }
     }
 
+    /// Says to all who wait what keeps it from being confirmed for now.
+    pub(super) fn trouble(&self, what: &str) {
+        let what = what.into();
+        self.shares.iter().for_each(|share| share.trouble(&what));
+    }
+
     /// Whether nobody waits for any of it any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.shares.iter().all(Share::is_abandoned)
@@ -53,7 +59,8 @@ impl Batch {
     ) -> impl Iterator<Item = &'a LogRecord> {
         let mut refused = refused.iter().map(|refusal| refusal.index).peekable();
         let shares = self.shares.iter();
-        let promised = shares.flat_map(|share| std::iter::repeat_n(share.is_promised(), share.len()));
+        let promised =
+            shares.flat_map(|share| std::iter::repeat_n(share.is_promised(), share.len()));
         let records = self.records.iter().zip(promised).enumerate();
         records.filter_map(move |(index, (record, is_promised))| {
             let is_refused = refused.next_if_eq(&index).is_some();

@@ -350,6 +350,7 @@ impl Dispatcher {
                     records = piece.batch.records.len(),
                     "the sink asks to try again"
                 );
+                piece.batch.trouble(&reason);
                 self.wait(Some(&piece.batch), after).await;
                 self.isolation.again(piece);
                 None
@@ -377,6 +378,7 @@ impl Dispatcher {
             "replacing a broken sink instance"
         );
         self.delivery.metrics.sink_restarts.inc();
+        piece.batch.trouble(&broken.to_string());
         if let Broken::Spinning(_) = broken {
             self.guard.alarm();
         }

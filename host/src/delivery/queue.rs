@@ -10,10 +10,13 @@ use super::ack::{Receipt, Share, Withdraw, slot};
 use super::batch::Batch;
 use crate::record::{LogRecord, RecordId};
 
-/// The most records that are offered at once.
-const BATCH_RECORDS: usize = 4096;
+/// Once a batch holds so many records, nothing more joins it. What is done with
+/// so many on the way to the sink stays within a core's cache.
+const BATCH_RECORDS: usize = 1024;
 /// The size of a batch after which nothing more joins it.
 const BATCH_BYTES: usize = 4 << 20;
+/// Requests of so many records begin a batch as they are.
+const LARGE: usize = 64;
 /// The most turns that are waited for more requests to join a batch.
 const GATHER: usize = 16;
 
@@ -283,20 +286,15 @@ impl State {
 impl Entry {
     /// Moves records into the batch as far as there is room; true if all.
     fn move_into(&mut self, batch: &mut Batch, epoch: u64) -> bool {
+        if batch.records.is_empty() && self.records.len() >= LARGE && self.bytes < BATCH_BYTES {
+            return self.become_batch(batch, epoch);
+        }
         let (mut count, mut bytes) = (0, 0);
         while batch.records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
             let Some(mut record) = self.records.next() else {
                 break;
             };
-            // A record that comes from another node or from the dead letters
-            // keeps the id that it has.
-            if record.id == RecordId::default() {
-                record.id = RecordId {
-                    epoch,
-                    sequence: self.next_sequence,
-                };
-            }
-            self.next_sequence += 1;
+            self.name(&mut record, epoch);
             count += 1;
             bytes += record.size();
             batch.records.push(record);
@@ -305,6 +303,30 @@ impl Entry {
         batch.bytes += bytes;
         batch.shares.push(self.share.split_off_front(count));
         self.records.len() == 0
+    }
+
+    /// Gives all its records to a batch that is empty, without moving them.
+    fn become_batch(&mut self, batch: &mut Batch, epoch: u64) -> bool {
+        let mut records: Vec<_> = std::mem::take(&mut self.records).collect();
+        for record in &mut records {
+            self.name(record, epoch);
+        }
+        batch.bytes += std::mem::take(&mut self.bytes);
+        batch.shares.push(self.share.split_off_front(records.len()));
+        batch.records = records;
+        true
+    }
+
+    /// Gives the record its id. One that comes from another node or from the
+    /// dead letters keeps the id that it has.
+    fn name(&mut self, record: &mut LogRecord, epoch: u64) {
+        if record.id == RecordId::default() {
+            record.id = RecordId {
+                epoch,
+                sequence: self.next_sequence,
+            };
+        }
+        self.next_sequence += 1;
     }
 }
 

@@ -33,13 +33,7 @@ impl AckTrace {
         let mut lines = String::new();
         for id in records {
             // Writing to a string does not fail.
-            _ = writeln!(
-                lines,
-                "{} {} {}",
-                at.as_nanos(),
-                id.epoch,
-                id.sequence
-            );
+            _ = writeln!(lines, "{} {} {}", at.as_nanos(), id.epoch, id.sequence);
         }
         self.0
             .lock()

@@ -50,9 +50,9 @@ impl From<Refused> for Problem {
                     .to_owned(),
             ),
             Refused::Closed(reason) => Self::Unavailable(reason.to_owned()),
-            Refused::Failing => Self::Unavailable(
-                "this node's journal can not be written at the moment".to_owned(),
-            ),
+            Refused::Failing => {
+                Self::Unavailable("this node's journal can not be written at the moment".to_owned())
+            }
         }
     }
 }
@@ -105,6 +105,7 @@ pub(super) fn settled(outcome: Outcome) -> Result<(u64, Vec<Rejection>), Problem
 fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
+    headers.reserve(2);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(EPOCH, HeaderValue::from(epoch));
     response

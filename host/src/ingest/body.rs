@@ -11,20 +11,26 @@ use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
 use super::answer::Problem;
+use super::room::Taken;
 
 /// Bodies up to this size are copied, so that a short message does not keep
 /// the connection's read buffer alive while it waits.
 const COPIED: usize = 4 << 10;
 
-/// Reads and decompresses a body of at most `limit` bytes, either way.
+/// A compressed body is taken to become so many times as large.
+const UNPACKED: usize = 16;
+
+/// Reads and decompresses a body of at most `limit` bytes, either way. What
+/// larger ones take of the memory for all is in `taken`.
 ///
 /// # Errors
 /// The body is too large, came too slowly, broke off, or is compressed in a
-/// way that is not understood.
+/// way that is not understood; or there is no memory for it now.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
+    taken: &mut Taken,
     deadline: Pin<&mut Sleep>,
 ) -> Result<Bytes, Problem> {
     let too_large = || {
@@ -41,7 +47,7 @@ pub(super) async fn read(
     }
     let bytes = tokio::select! {
         biased;
-        collected = collect(body, limit) => collected?.ok_or_else(too_large)?,
+        collected = collect(body, limit, taken) => collected?.ok_or_else(too_large)?,
         () = deadline => return Err(Problem::SlowBody),
     };
     match headers
@@ -51,6 +57,10 @@ pub(super) async fn read(
         None | Some(b"" | b"identity") => Ok(bytes),
         Some(encoding) => {
             let encoding = String::from_utf8_lossy(encoding).to_ascii_lowercase();
+            // How much it will be, nobody knows before.
+            if !taken.grow(limit.min(bytes.len().saturating_mul(UNPACKED))) {
+                return Err(Problem::Full);
+            }
             decompress(encoding, bytes, limit)
                 .await?
                 .ok_or_else(too_large)
@@ -86,9 +96,15 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sle
 }
 
 /// The whole body, or `None` if it is larger than the limit.
-async fn collect(mut body: Body, limit: usize) -> Result<Option<Bytes>, Problem> {
-    let mut first: Option<Bytes> = None;
-    let mut all: Option<BytesMut> = None;
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    taken: &mut Taken,
+) -> Result<Option<Bytes>, Problem> {
+    // Joined at the end: a buffer that grows would leave its smaller selves
+    // behind.
+    let mut parts: Vec<Bytes> = Vec::new();
+    let mut small = BytesMut::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -101,21 +117,32 @@ async fn collect(mut body: Body, limit: usize) -> Result<Option<Bytes>, Problem>
         if length > limit {
             return Ok(None);
         }
-        match (&mut all, first.take()) {
-            (Some(all), _) => all.extend_from_slice(&data),
-            (None, None) => first = Some(data),
-            (None, Some(start)) => {
-                let mut joined = BytesMut::with_capacity(length.max(64 << 10));
-                joined.extend_from_slice(&start);
-                joined.extend_from_slice(&data);
-                all = Some(joined);
+        if length > COPIED && !taken.grow(data.len()) {
+            return Err(Problem::Full);
+        }
+        if length == data.len() && length <= COPIED && body.is_end_stream() {
+            return Ok(Some(Bytes::copy_from_slice(&data)));
+        }
+        if data.len() > COPIED {
+            if !small.is_empty() {
+                parts.push(small.split().freeze());
             }
+            parts.push(data);
+        } else {
+            small.extend_from_slice(&data);
         }
     }
-    Ok(Some(match (all, first) {
-        (Some(all), _) => all.freeze(),
-        (None, Some(first)) if first.len() <= COPIED => Bytes::copy_from_slice(&first),
-        (None, first) => first.unwrap_or_default(),
+    if !small.is_empty() {
+        parts.push(small.freeze());
+    }
+    Ok(Some(match parts.as_mut_slice() {
+        [] => Bytes::new(),
+        [whole] => std::mem::take(whole),
+        parts => {
+            let mut whole = BytesMut::with_capacity(length);
+            parts.iter().for_each(|part| whole.extend_from_slice(part));
+            whole.freeze()
+        }
     }))
 }
 

@@ -124,7 +124,7 @@ fn can_be_kept(decoded: &Decoded) {
 #[test]
 fn any_body_of_lines() {
     fuzz(|_, body| {
-        let decoded = decode::lines(body, 7);
+        let decoded = decode::lines(body, 7, usize::MAX);
         accounts_for(&decoded, body);
         can_be_kept(&decoded);
     });
@@ -133,7 +133,7 @@ fn any_body_of_lines() {
 #[test]
 fn any_body_of_ndjson() {
     fuzz(|_, body| {
-        let decoded = decode::ndjson(body, 7);
+        let decoded = decode::ndjson(body, 7, usize::MAX);
         accounts_for(&decoded, body);
         can_be_kept(&decoded);
     });
@@ -143,7 +143,7 @@ fn any_body_of_ndjson() {
 fn any_body_of_json() {
     fuzz(|_, body| {
         let is_json = serde_json::from_slice::<serde_json::Value>(body).is_ok();
-        match decode::json(body.clone(), 7) {
+        match decode::json(body.clone(), 7, usize::MAX) {
             Ok(decoded) => can_be_kept(&decoded),
             Err(_) => assert!(!is_json || !matches!(body.trim_ascii().first(), Some(b'{' | b'['))),
         }

@@ -20,8 +20,9 @@ use super::body;
 use super::decode::{self, Decoded};
 use super::door::Door;
 use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
+use super::room::{Room, Taken};
 use crate::clock::unix_nanos;
-use crate::delivery::{Intake, Outcome};
+use crate::delivery::{Intake, Outcome, Refused};
 use crate::metrics::Metrics;
 use crate::record::{LogRecord, Text};
 
@@ -35,6 +36,8 @@ pub struct IngestLimits {
     pub body: usize,
     /// From the head of a request to its answer.
     pub request: Duration,
+    /// Records of one request.
+    pub records: usize,
 }
 
 /// What every handler needs.
@@ -44,6 +47,8 @@ pub struct Ingest {
     pub door: watch::Receiver<Door>,
     /// The limits on one request.
     pub limits: IngestLimits,
+    /// The memory for bodies.
+    pub room: Arc<Room>,
     /// What to do when another node leads.
     pub follower: Follower,
     /// Hands requests on.
@@ -90,15 +95,16 @@ pub(super) async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Bod
 
 /// Either where to submit to, or the whole answer.
 enum Admitted {
-    Here(Arc<Intake>, Bytes),
+    /// The body, and the room that it takes until its records are submitted.
+    Here(Arc<Intake>, Bytes, Taken),
     Answered(Response),
 }
 
 impl Ingest {
     async fn one(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
         let mut deadline = pin!(sleep(self.limits.request));
-        let (intake, body) = match self.admit(head, body, deadline.as_mut()).await? {
-            Admitted::Here(intake, body) => (intake, body),
+        let (intake, body, taken) = match self.admit(head, body, deadline.as_mut()).await? {
+            Admitted::Here(intake, body, taken) => (intake, body, taken),
             Admitted::Answered(response) => return Ok(response),
         };
         let key = message_id(&head.headers)?;
@@ -106,18 +112,25 @@ impl Ingest {
             self.metrics.rejected.inc();
         })?;
         answer::single(
-            self.deliver(&intake, vec![record], deadline.as_mut())
+            self.deliver(&intake, vec![record], taken, deadline.as_mut())
                 .await?,
         )
     }
 
     async fn many(&self, head: &Parts, body: Body) -> Result<Response, Problem> {
         let mut deadline = pin!(sleep(self.limits.request));
-        let (intake, body) = match self.admit(head, body, deadline.as_mut()).await? {
-            Admitted::Here(intake, body) => (intake, body),
+        let (intake, body, taken) = match self.admit(head, body, deadline.as_mut()).await? {
+            Admitted::Here(intake, body, taken) => (intake, body, taken),
             Admitted::Answered(response) => return Ok(response),
         };
-        let Decoded { records, rejected } = Format::of(&head.headers)?.decode(body).await?;
+        let format = Format::of(&head.headers)?;
+        let decoded = format.decode(body, self.limits.records).await?;
+        if decoded.is_too_many {
+            return Err(Refused::TooLarge.into());
+        }
+        let Decoded {
+            records, rejected, ..
+        } = decoded;
         self.metrics
             .rejected
             .inc_by(u64::try_from(rejected.len()).unwrap_or_default());
@@ -125,7 +138,9 @@ impl Ingest {
         if records.is_empty() {
             return Ok(answer::many(intake.epoch(), total, &rejected));
         }
-        let outcome = self.deliver(&intake, records, deadline.as_mut()).await?;
+        let outcome = self
+            .deliver(&intake, records, taken, deadline.as_mut())
+            .await?;
         let (epoch, by_sink) = answer::settled(outcome)?;
         Ok(answer::many(
             epoch,
@@ -153,7 +168,9 @@ impl Ingest {
                 return Ok(answer::many(intake.epoch(), 0, &[]));
             }
             let deadline = pin!(sleep(self.limits.request));
-            let outcome = self.deliver(&intake, records, deadline).await?;
+            let outcome = self
+                .deliver(&intake, records, self.room.enter(), deadline)
+                .await?;
             let (epoch, rejected) = answer::settled(outcome)?;
             Ok(answer::many(epoch, total, &rejected))
         };
@@ -181,8 +198,9 @@ impl Ingest {
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match door {
             Door::Open(intake) => {
-                let body = body::read(&head.headers, body, limit, deadline).await?;
-                return Ok(Admitted::Here(intake, body));
+                let mut taken = self.room.enter();
+                let body = body::read(&head.headers, body, limit, &mut taken, deadline).await?;
+                return Ok(Admitted::Here(intake, body, taken));
             }
             Door::Stopping => Problem::Stopping,
             _ if was_forwarded => Problem::Unavailable(
@@ -195,7 +213,8 @@ impl Ingest {
                 Follower::Reject => Problem::NotLeader,
                 Follower::Forward => {
                     let end = deadline.deadline();
-                    let body = self.read_raw(head, body, deadline).await?;
+                    let mut taken = self.room.enter();
+                    let body = self.read_raw(head, body, &mut taken, deadline).await?;
                     let response = self.forwarder.forward(&leader, head, body, end).await?;
                     return Ok(Admitted::Answered(response));
                 }
@@ -214,21 +233,25 @@ impl Ingest {
         &self,
         head: &Parts,
         body: Body,
+        taken: &mut Taken,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Bytes, Problem> {
         let mut headers = head.headers.clone();
         headers.remove(axum::http::header::CONTENT_ENCODING);
-        body::read(&headers, body, self.limits.body, deadline).await
+        body::read(&headers, body, self.limits.body, taken, deadline).await
     }
 
     async fn deliver(
         &self,
         intake: &Intake,
         records: Vec<LogRecord>,
+        taken: Taken,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Outcome, Problem> {
         let count = u64::try_from(records.len()).unwrap_or_default();
         let mut receipt = intake.submit(records)?;
+        // From here on the queue counts them.
+        drop(taken);
         self.metrics.accepted.inc_by(count);
         tokio::select! {
             biased;
@@ -298,13 +321,13 @@ impl Format {
         }
     }
 
-    async fn decode(self, body: Bytes) -> Result<Decoded, Problem> {
+    async fn decode(self, body: Bytes, most: usize) -> Result<Decoded, Problem> {
         let observed = unix_nanos();
         let is_large = body.len() >= LARGE;
         let work = move || match self {
-            Self::Lines => Ok(decode::lines(&body, observed)),
-            Self::Ndjson => Ok(decode::ndjson(&body, observed)),
-            Self::Json => decode::json(body, observed),
+            Self::Lines => Ok(decode::lines(&body, observed, most)),
+            Self::Ndjson => Ok(decode::ndjson(&body, observed, most)),
+            Self::Json => decode::json(body, observed, most),
         };
         if !is_large {
             return work();
@@ -325,7 +348,9 @@ pub(super) async fn baseline(
 ) -> Response {
     let (head, body) = request.into_parts();
     let mut deadline = pin!(sleep(ingest.limits.request));
-    let answer = body::read(&head.headers, body, ingest.limits.body, deadline.as_mut())
+    let mut taken = ingest.room.enter();
+    let limit = ingest.limits.body;
+    let answer = body::read(&head.headers, body, limit, &mut taken, deadline.as_mut())
         .await
         .map(|_| Response::new(Body::from("OK")));
     ingest.answer(answer, &head.headers)

@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The time for the head of a request; also how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(60);
+/// The most bytes of a connection that are read before they are asked for.
+const BUFFER: usize = 64 << 10;
 /// The wait after the system has no descriptor or memory for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
@@ -255,6 +257,7 @@ async fn serve_http(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let leaving = async move {

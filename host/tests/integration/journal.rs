@@ -26,18 +26,35 @@ async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
         "permissions": {"dirs": [{"host": "own", "guest": "/own", "write": true}]},
     });
     let manifest = manifest.to_string();
-    let own = ["--ack", "journal", "--plugin", &manifest, "--plugin-dir", &folder];
+    let own = [
+        "--ack",
+        "journal",
+        "--plugin",
+        &manifest,
+        "--plugin-dir",
+        &folder,
+    ];
     Cluster::start(nodes, &[&own[..], arguments].concat()).await
 }
 
 fn down(cluster: &Cluster, name: &str) -> PathBuf {
-    let own = cluster.folder.path().join("data").join(name).join("files/own");
+    let own = cluster
+        .folder
+        .path()
+        .join("data")
+        .join(name)
+        .join("files/own");
     fs::create_dir_all(&own).unwrap();
     own.join("down")
 }
 
 fn folder(cluster: &Cluster, name: &str) -> PathBuf {
-    cluster.folder.path().join("data").join(name).join("journal")
+    cluster
+        .folder
+        .path()
+        .join("data")
+        .join(name)
+        .join("journal")
 }
 
 async fn delivered(cluster: &Cluster, numbers: &BTreeSet<u64>) {
@@ -57,9 +74,21 @@ async fn delivered(cluster: &Cluster, numbers: &BTreeSet<u64>) {
 
 async fn metric(cluster: &Cluster, place: usize, name: &str) -> u64 {
     let url = cluster.node(place).url("/metrics");
-    let text = cluster.http.get(url).send().await.unwrap().text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    let text = cluster
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -86,10 +115,15 @@ async fn messages_are_acknowledged_while_the_destination_is_down_and_survive_a_c
     delivered(&cluster, &producer.acknowledged(&cluster)).await;
     cluster
         .node(0)
-        .until("nothing is left", |status| status["journal"]["records"] == 0)
+        .until("nothing is left", |status| {
+            status["journal"]["records"] == 0
+        })
         .await;
     let status = cluster.node(0).status().await.unwrap();
-    assert!(status["counters"]["acknowledged"].as_u64() >= Some(50), "{status}");
+    assert!(
+        status["counters"]["acknowledged"].as_u64() >= Some(50),
+        "{status}"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +151,9 @@ async fn a_node_that_no_longer_leads_hands_its_journal_over() {
     .await;
     cluster
         .node(back)
-        .until("nothing is left", |status| status["journal"]["records"] == 0)
+        .until("nothing is left", |status| {
+            status["journal"]["records"] == 0
+        })
         .await;
     // Nothing of it is needed here any more.
     cluster.nodes[back].process.kill();
@@ -248,7 +284,10 @@ async fn a_full_journal_answers_429_until_it_has_room() {
     .await;
     node.wrote("room").await;
     let (status, body) = node.log(&"x".repeat(600_000)).await;
-    assert!(status == 413 && body.contains("--journal-bytes"), "{status} {body}");
+    assert!(
+        status == 413 && body.contains("--journal-bytes"),
+        "{status} {body}"
+    );
 }
 
 /// A file system of its own, taken away at the end.
@@ -292,7 +331,9 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     drop(file);
     let mut producer = Producer::start(&cluster, "p", 1, "1ms");
     node.until("the journal can not be written", |status| {
-        status["journal"]["error"].as_str().is_some_and(|error| error.contains("space"))
+        status["journal"]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("space"))
     })
     .await;
     node.logged("the journal can not be written").await;
@@ -319,12 +360,17 @@ async fn a_journal_of_before_is_still_delivered_with_ack_sink() {
     let down = down(&cluster, "a");
     fs::write(&down, "").unwrap();
     for number in 0..20 {
-        assert_eq!(cluster.node(0).log(&format!("Message: {number}")).await.0, 200);
+        assert_eq!(
+            cluster.node(0).log(&format!("Message: {number}")).await.0,
+            200
+        );
     }
     cluster.nodes[0].process.kill();
     cluster.nodes.clear();
     fs::remove_file(&down).unwrap();
-    cluster.add_with("a", Options::with(&["--ack", "sink"])).await;
+    cluster
+        .add_with("a", Options::with(&["--ack", "sink"]))
+        .await;
     delivered(&cluster, &(0..20).collect()).await;
     assert_eq!(cluster.node(0).log("now").await.0, 200);
 }

@@ -10,6 +10,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod backpressure;
 mod containers;
 mod dead_letters;
 mod demo;

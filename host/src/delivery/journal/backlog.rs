@@ -88,7 +88,11 @@ impl Backlog {
     /// How many entries there are to be read now.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.journal.shared.synced.borrow().saturating_sub(self.from)
+        self.journal
+            .shared
+            .synced
+            .borrow()
+            .saturating_sub(self.from)
     }
 
     /// Whether there is more to read now.

@@ -108,7 +108,10 @@ impl Feeder {
         match read {
             Ok(chunk) => self.offer(from, chunk),
             Err(error) => {
-                tracing::error!(error = chain(&error), "the journal can not be read; trying again");
+                tracing::error!(
+                    error = chain(&error),
+                    "the journal can not be read; trying again"
+                );
                 tokio::time::sleep(RETRY).await;
                 Ok(())
             }

@@ -181,7 +181,9 @@ fn segment_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let first = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        let first = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse().ok());
         if let Some(first) = first
             && path.extension().is_some_and(|found| found == EXTENSION)
         {

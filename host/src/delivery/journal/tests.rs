@@ -119,7 +119,10 @@ fn copy(from: &Path, to: &Path) {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not in time: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "not in time: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -135,7 +138,11 @@ fn what_was_acknowledged_is_there_again_in_order() {
     let journal = open(path, LIMITS);
     let tenure = Tenure::begin(&journal, 3);
     let receipts: Vec<_> = (0..100)
-        .map(|at| tenure.submit(vec![record(2 * at), record(2 * at + 1)]).unwrap())
+        .map(|at| {
+            tenure
+                .submit(vec![record(2 * at), record(2 * at + 1)])
+                .unwrap()
+        })
         .collect();
     assert!(receipts.into_iter().all(is_acknowledged));
     let id = journal.id();
@@ -181,7 +188,10 @@ fn a_tail_that_is_cut_at_any_byte_costs_only_itself() {
     for length in before..=inventory.bytes {
         let cut = folder.path().join(format!("cut-{length}"));
         copy(&original, &cut);
-        let file = fs::File::options().write(true).open(cut.join(&name)).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(cut.join(&name))
+            .unwrap();
         file.set_len(length).unwrap();
         let journal = open(&cut, LIMITS);
         let found = backlog(&journal);
@@ -230,7 +240,12 @@ fn a_byte_that_is_wrong_costs_at_most_its_own_record() {
 fn damage_is_counted_and_told() {
     let folder = tempfile::tempdir().unwrap();
     written_in_groups(folder.path(), 4, 6);
-    let file = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let file = fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xFF;
@@ -239,15 +254,13 @@ fn damage_is_counted_and_told() {
     assert_eq!((inventory.damage.len(), inventory.missing), (1, 1));
     assert!(!inventory.damage[0].is_tail);
     let metrics = Arc::new(Metrics::new());
-    let before = Journal::open(
-        folder.path().to_owned(),
-        LIMITS,
-        Arc::clone(&metrics),
-        None,
-    );
+    let before = Journal::open(folder.path().to_owned(), LIMITS, Arc::clone(&metrics), None);
     assert_eq!(backlog(&before.unwrap()).len(), 23);
     let damage = &inventory.damage[0].bytes;
-    assert_eq!(metrics.journal_damaged_bytes.get(), damage.end - damage.start);
+    assert_eq!(
+        metrics.journal_damaged_bytes.get(),
+        damage.end - damage.start
+    );
 }
 
 #[test]
@@ -279,7 +292,9 @@ fn a_full_journal_refuses_and_has_room_again_once_records_are_settled() {
     assert_eq!(tenure.submit(vec![large]).unwrap_err(), Refused::TooLarge);
     assert!(journal.status().bytes <= 1 << 20);
     journal.settle(count + 1);
-    until("the segments are removed", || journal.status().bytes < 200_000);
+    until("the segments are removed", || {
+        journal.status().bytes < 200_000
+    });
     assert_eq!(files(folder.path()), 1);
     assert!(fill(&tenure) > 80);
 }
@@ -309,7 +324,9 @@ fn nothing_is_acknowledged_without_a_lease() {
 fn chunks_travel_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     written_in_groups(folder.path(), 2, 5);
-    let chunk = Backlog::new(open(folder.path(), LIMITS)).read(1 << 20).unwrap();
+    let chunk = Backlog::new(open(folder.path(), LIMITS))
+        .read(1 << 20)
+        .unwrap();
     let frames = chunk.to_frames();
     let read = Chunk::from_frames(frames.clone().into()).unwrap();
     assert_eq!((read.entries, read.records), (chunk.entries, chunk.records));

@@ -341,7 +341,10 @@ fn begin(shared: &Shared) -> io::Result<Active> {
     let file = Arc::new(file);
     let at = to_u64(bytes.len());
     let mut state = shared.lock();
-    if state.segments.back().is_some_and(|last| last.first == first)
+    if state
+        .segments
+        .back()
+        .is_some_and(|last| last.first == first)
         && let Some(replaced) = state.segments.pop_back()
     {
         state.used = state.used.saturating_sub(replaced.bytes);
