@@ -122,6 +122,32 @@ impl Metrics {
     fn register(&self) {
         let mut guard = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = &mut *guard;
+        self.register_counters(registry);
+        self.register_gauges(registry);
+        let durations = [
+            (
+                "sink_write",
+                "Duration of the sink's write",
+                &self.write_seconds,
+            ),
+            (
+                "journal_sync",
+                "Duration of the journal's syncs",
+                &self.journal_sync_seconds,
+            ),
+        ];
+        for (name, help, histogram) in durations {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+        registry.register_with_unit(
+            "lease_remaining",
+            "How long the lease still holds",
+            Unit::Seconds,
+            self.lease_seconds.clone(),
+        );
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
         let counters = [
             (
                 "records_accepted",
@@ -183,6 +209,9 @@ impl Metrics {
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
+    }
+
+    fn register_gauges(&self, registry: &mut Registry) {
         let gauges = [
             ("connections", "Open client connections", &self.connections),
             (
@@ -211,25 +240,6 @@ impl Metrics {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
-        registry.register_with_unit(
-            "journal_sync",
-            "Duration of the journal's syncs",
-            Unit::Seconds,
-            self.journal_sync_seconds.clone(),
-        );
-        let (write, lease) = (self.write_seconds.clone(), self.lease_seconds.clone());
-        registry.register_with_unit(
-            "sink_write",
-            "Duration of the sink's write",
-            Unit::Seconds,
-            write,
-        );
-        registry.register_with_unit(
-            "lease_remaining",
-            "How long the lease still holds",
-            Unit::Seconds,
-            lease,
-        );
     }
 
     /// The Prometheus (OpenMetrics) text, gauges as given.
