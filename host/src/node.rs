@@ -236,6 +236,7 @@ impl Node {
         let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
         let (stop_in, stopping) = watch::channel(false);
+        let (step_down_in, step_down) = watch::channel(None);
         let known = plugins.choice.borrow().clone();
         let tenures = Tenures {
             role: controls.role.clone(),
@@ -251,7 +252,8 @@ impl Node {
             metrics: Arc::clone(&metrics),
             letters: letters.clone(),
             trace,
-            peers: controls.peers.clone(),
+            rivals: controls.rivals.clone(),
+            step_down,
         };
         let ingest = Ingest {
             door: door.clone(),
@@ -278,6 +280,8 @@ impl Node {
             secret,
             letters,
             ingest: Arc::clone(&ingest),
+            step_down: step_down_in,
+            drain: config.drain,
         }));
         let router = router(ingest, Arc::new(observer), internal, config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);

@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::cluster::{Order, Role};
+use crate::cluster::{Order, Rivals, Role, StepDown};
 use crate::delivery::{
     AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Queue, QueueLimits,
 };
-use crate::ingest::{Door, Peers};
+use crate::ingest::Door;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::plugin::{Candidate, Choice, Report};
@@ -26,7 +26,7 @@ const OPENING: Duration = Duration::from_secs(5);
 /// How long a node leaves the lock to others after its sink failed, or after
 /// it was fenced.
 const STAY_OUT: Duration = Duration::from_secs(30);
-/// The same where there is no other node.
+/// The same where there is no other node whose sink is prepared.
 const ALONE: Duration = Duration::from_secs(1);
 /// The time for a sink's `close` when the tenure is over.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -62,8 +62,10 @@ pub struct Tenures {
     pub letters: DeadLetters,
     /// Audits acknowledgements.
     pub trace: Option<Arc<AckTrace>>,
-    /// The nodes of the cluster.
-    pub peers: Peers,
+    /// The other nodes.
+    pub rivals: Rivals,
+    /// Asks a tenure to hand over; of another one it is void.
+    pub step_down: watch::Receiver<Option<StepDown>>,
 }
 
 impl Tenures {
@@ -177,19 +179,25 @@ impl Tenures {
             metrics: Arc::clone(&self.metrics),
             closing: &mut closing,
         };
-        let ended = {
+        let (ended, handing_over) = {
             let mut running = std::pin::pin!(dispatcher.run());
-            let ended = tokio::select! {
-                ended = running.as_mut() => Some(ended),
-                () = swaps.run() => None,
-                () = stopped(&mut self.stop) => None,
+            let asked = tokio::select! {
+                ended = running.as_mut() => Err(ended),
+                () = swaps.run() => Ok(None),
+                () = stopped(&mut self.stop) => Ok(None),
+                step_down = asked(&mut self.step_down, lease.epoch()) => Ok(Some(step_down)),
             };
-            match ended {
-                Some(ended) => Some(ended),
-                None => {
-                    self.door.send_replace(Door::Stopping);
-                    queue.close("this node is stopping");
-                    tokio::time::timeout(self.drain, running).await.ok()
+            match asked {
+                Err(ended) => (Some(ended), None),
+                Ok(step_down) => {
+                    let (door, reason) = match &step_down {
+                        None => (Door::Stopping, "this node is stopping"),
+                        Some(_) => (Door::Nowhere, "this node hands over to another"),
+                    };
+                    self.door.send_replace(door);
+                    queue.close(reason);
+                    let drained = tokio::time::timeout(self.drain, running).await;
+                    (drained.ok(), step_down)
                 }
             }
         };
@@ -210,6 +218,10 @@ impl Tenures {
                     "not everything was delivered before the drain timeout"
                 );
             }
+        }
+        if let Some(step_down) = handing_over {
+            lease.revoke();
+            self.order(Order::StepDown(step_down)).await;
         }
         closing.spawn(dispatcher.delivery.sink.close());
         if tokio::time::timeout(CLOSING, closing.join_all())
@@ -285,17 +297,21 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
-        let stay_out = if self.peers.borrow().len() > 1 {
-            STAY_OUT
-        } else {
-            ALONE
+        let stay_out = match self.rivals.is_any_able() {
+            Some(true) => STAY_OUT,
+            Some(false) | None => ALONE,
         };
-        let epoch = lease.epoch();
-        self.order(Order::StepDown { epoch, stay_out }).await;
+        let (epoch, to) = (lease.epoch(), None);
+        let step_down = StepDown {
+            epoch,
+            stay_out,
+            to,
+        };
+        self.order(Order::StepDown(step_down)).await;
     }
 
     async fn order(&self, order: Order) {
-        if self.orders.send(order).await.is_err() {
+        if let Err(mpsc::error::SendError(order)) = self.orders.send(order).await {
             tracing::error!(?order, "the control thread has ended");
         }
     }
@@ -320,6 +336,17 @@ async fn news(choice: &mut watch::Receiver<Choice>, before: &Choice, has_failed:
     if choice.wait_for(is_news).await.is_err() {
         // Nothing will ever be news.
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the tenure with this epoch is asked to hand over.
+async fn asked(step_down: &mut watch::Receiver<Option<StepDown>>, epoch: u64) -> StepDown {
+    let is_of_it = |asked: &Option<StepDown>| asked.as_ref().is_some_and(|it| it.epoch == epoch);
+    let asked = step_down.wait_for(is_of_it).await;
+    match asked.ok().and_then(|asked| asked.clone()) {
+        Some(asked) => asked,
+        // Nobody can ask any more.
+        None => std::future::pending().await,
     }
 }
 

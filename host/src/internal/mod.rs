@@ -6,5 +6,5 @@ mod routes;
 mod secret;
 
 pub use client::{InternalClient, InternalError, Rejected, Taken};
-pub use routes::{Internal, Removed, router};
+pub use routes::{Internal, Removed, SteppingDown, Wished, router};
 pub use secret::{Secret, keep};

@@ -1,6 +1,7 @@
 //! The routes, and the check that comes before each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,14 +16,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::secret::{SIGNATURE, Secret};
+use crate::cluster::StepDown;
 use crate::delivery::DeadLetters;
 use crate::error_chain::chain;
-use crate::ingest::Ingest;
+use crate::ingest::{Door, Ingest};
 use crate::record::LogRecord;
 use crate::record_form::RecordForm;
 
 /// The largest body of an internal request.
 const LARGEST: usize = 32 << 20;
+/// How long a leader that hands over leaves the lock to the others.
+const STAY_OUT: Duration = Duration::from_secs(10);
 
 /// What the internal routes need.
 #[derive(Clone, Debug)]
@@ -33,6 +37,26 @@ pub struct Internal {
     pub letters: DeadLetters,
     /// Takes records in.
     pub ingest: Arc<Ingest>,
+    /// Asks this node's tenure to hand over.
+    pub step_down: watch::Sender<Option<StepDown>>,
+    /// How long it may take to finish then.
+    pub drain: Duration,
+}
+
+/// What a leader is asked to hand over with.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Wished {
+    /// Who comes next, if it matters.
+    pub to: Option<String>,
+}
+
+/// What a leader that hands over says.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct SteppingDown {
+    /// Of the tenure that ends.
+    pub epoch: u64,
+    /// How long what was accepted may take to finish, in milliseconds.
+    pub drain_ms: u64,
 }
 
 /// How many dead letters were removed.
@@ -48,6 +72,7 @@ pub fn router(internal: Arc<Internal>) -> Router {
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
+        .route("/internal/v1/step-down", post(step_down))
         .with_state(internal)
 }
 
@@ -121,6 +146,31 @@ async fn records(State(internal): State<Arc<Internal>>, request: Request<Body>) 
         }
         Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
     }
+}
+
+/// Begins a hand-over; the answer does not wait for its end.
+async fn step_down(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+    let body = match admitted(&internal, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let Wished { to } = match serde_json::from_slice(&body) {
+        Ok(wished) => wished,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let door = internal.ingest.door.borrow().clone();
+    let Door::Open(queue) = door else {
+        return plain(StatusCode::CONFLICT, "this node does not lead");
+    };
+    let epoch = queue.epoch();
+    tracing::info!(epoch, to, "asked to hand over");
+    internal.step_down.send_replace(Some(StepDown {
+        epoch,
+        stay_out: STAY_OUT,
+        to,
+    }));
+    let drain_ms = u64::try_from(internal.drain.as_millis()).unwrap_or(u64::MAX);
+    json(&SteppingDown { epoch, drain_ms })
 }
 
 fn json(value: &impl Serialize) -> Response {
