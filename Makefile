@@ -16,7 +16,7 @@ help:
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
-	@echo "make bench-failover   measure the silence when the leader ends"
+	@echo "make bench-failover   measure the silence when the leader ends, or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
 	@echo "make lint    check format and lints"

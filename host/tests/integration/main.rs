@@ -19,6 +19,7 @@ mod embedded;
 mod faults;
 mod first_generation;
 mod http;
+mod leadership;
 mod sink;
 mod support;
 mod swap;
