@@ -1,14 +1,12 @@
 //! A model of Consul: sessions, the lock's key, the epoch's, the wish.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::clock::{SECOND, Time};
 use crate::cluster::question::{Epoch, Key, Lock, Taken, Wish};
 
-/// States of the lock that a stale read may show.
-const PAST: usize = 4;
-/// How long a leader that was replaced may still answer renewals.
-const STALE: Time = 3 * SECOND;
+/// How long a Consul leader that was replaced may still answer.
+pub(super) const STALE: Time = 3 * SECOND;
 
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -18,6 +16,7 @@ pub(super) struct Session {
 
 #[derive(Debug, Default)]
 pub(super) struct Consul {
+    pub(super) now: Time,
     index: u64,
     key: Option<Key>,
     epoch: Epoch,
@@ -26,7 +25,6 @@ pub(super) struct Consul {
     /// Sessions that ended, and when.
     ended: BTreeMap<String, Time>,
     made: u64,
-    past: VecDeque<Lock>,
 }
 
 /// What a transaction asks to take the lock.
@@ -52,14 +50,6 @@ impl Consul {
         }
     }
 
-    /// The lock as it was so many changes ago.
-    pub(super) fn past(&self, back: usize) -> Lock {
-        let at = self.past.len().checked_sub(back);
-        at.and_then(|at| self.past.get(at))
-            .cloned()
-            .unwrap_or_else(|| self.lock())
-    }
-
     pub(super) const fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -68,30 +58,30 @@ impl Consul {
         self.wish.clone()
     }
 
-    pub(super) fn create_session(&mut self, now: Time, node: usize) -> String {
+    pub(super) fn create_session(&mut self, node: usize) -> String {
         self.made += 1;
         let id = format!("s{}", self.made);
-        let expires = now + Self::TTL;
+        let expires = self.now + Self::TTL;
         self.sessions.insert(id.clone(), Session { node, expires });
         id
     }
 
     /// Whether the session exists; a stale answer says so for a while longer.
-    pub(super) fn renew(&mut self, now: Time, id: &str, is_stale: bool) -> bool {
+    pub(super) fn renew(&mut self, id: &str, is_stale: bool) -> bool {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.expires = now + Self::TTL;
+            session.expires = self.now + Self::TTL;
             return true;
         }
         let ended = self.ended.get(id);
-        is_stale && ended.is_some_and(|ended| now < ended + STALE)
+        is_stale && ended.is_some_and(|ended| self.now < ended + STALE)
     }
 
     /// Ends a session; its lock is free at once, and says what it said.
-    pub(super) fn end(&mut self, now: Time, id: &str) {
+    pub(super) fn end(&mut self, id: &str) {
         if self.sessions.remove(id).is_none() {
             return;
         }
-        self.ended.insert(id.to_owned(), now);
+        self.ended.insert(id.to_owned(), self.now);
         if self
             .key
             .as_ref()
@@ -108,8 +98,8 @@ impl Consul {
     }
 
     /// The sessions whose TTL is over.
-    pub(super) fn expired(&self, now: Time) -> Vec<String> {
-        let over = self.sessions.iter().filter(|(_, s)| s.expires <= now);
+    pub(super) fn expired(&self) -> Vec<String> {
+        let over = self.sessions.iter().filter(|(_, s)| s.expires <= self.now);
         over.map(|(id, _)| id.clone()).collect()
     }
 
@@ -174,7 +164,6 @@ impl Consul {
     // What people do by hand, and what may befall Consul.
 
     pub(super) fn delete_key(&mut self) {
-        self.remember();
         self.index += 1;
         self.key = None;
     }
@@ -211,10 +200,10 @@ impl Consul {
 
     /// Everything is gone, and indexes begin anew.
     pub(super) fn lose_state(&mut self) {
-        let made = self.made;
         *self = Self {
+            now: self.now,
             index: 14,
-            made,
+            made: self.made,
             ..Self::default()
         };
     }
@@ -225,18 +214,10 @@ impl Consul {
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Key)) {
-        self.remember();
         self.index += 1;
         if let Some(key) = &mut self.key {
             change(key);
             key.modify_index = self.index;
-        }
-    }
-
-    fn remember(&mut self) {
-        self.past.push_back(self.lock());
-        if self.past.len() > PAST {
-            self.past.pop_front();
         }
     }
 }

@@ -6,6 +6,7 @@ use rand::RngExt;
 
 use super::Without;
 use super::clock::{MILLI, SECOND, Time};
+use super::consul::STALE;
 use super::world::{Happening, World};
 use crate::cluster::question::Event;
 
@@ -26,11 +27,12 @@ impl World {
             60..64 => self.consul_away(),
             64..74 => self.end_session(),
             74..80 => self.change_ability(node),
-            80..84 => {
+            80..82 => {
                 let writes = self.random.random_range(1..50);
                 self.consul.pass_by(writes);
             }
-            84..97 if self.by_hand => self.change_by_hand(),
+            82..88 => self.fall_behind(node),
+            88..97 if self.by_hand => self.change_by_hand(),
             97..100 if self.by_hand => self.lose_state(),
             _ => {}
         }
@@ -39,7 +41,13 @@ impl World {
             self.note(|| format!("the clock of n{node} is put back by {} ms", by / MILLI));
             self.nodes[node].clock.step_back(by);
         }
-        let next = self.random.random_range(0..4 * SECOND);
+        // Often one comes on top of the other.
+        let most = if self.random.random_bool(0.5) {
+            500 * MILLI
+        } else {
+            4 * SECOND
+        };
+        let next = self.random.random_range(0..most);
         self.schedule(self.now + next, Happening::Fault);
     }
 
@@ -112,6 +120,12 @@ impl World {
         self.drop_watches();
     }
 
+    /// The node asks a Consul leader that was replaced, and does not know it.
+    fn fall_behind(&mut self, node: usize) {
+        self.note(|| format!("n{node} is shown the past"));
+        self.nodes[node].stale = Some((self.consul.lock(), self.now + STALE));
+    }
+
     fn end_session(&mut self) {
         if let Some(session) = self.consul.holder() {
             self.schedule(self.now, Happening::EndSession(session));
@@ -182,6 +196,7 @@ impl World {
         self.consul_away_until = 0;
         for node in 0..self.nodes.len() {
             self.nodes[node].cut_until = 0;
+            self.nodes[node].stale = None;
             self.schedule(self.now, Happening::Resume { node });
             self.schedule(self.now, Happening::Restart { node });
             let life = self.nodes[node].life;
@@ -189,5 +204,6 @@ impl World {
                 self.schedule(self.now, Happening::Answered { node, life, event });
             }
         }
+        self.changed();
     }
 }

@@ -21,7 +21,7 @@ use world::{Ended, World};
 /// build, in which elections take in about ten million events.
 const WORLDS: u64 = 10_000;
 /// Worlds within which a broken rule must show.
-const ENOUGH: u64 = 5000;
+const ENOUGH: u64 = 10_000;
 
 /// A rule that a world leaves out, to see that the checker misses it, or an
 /// assumption that does not hold there.

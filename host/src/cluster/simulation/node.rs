@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::checker::Tenure;
 use super::clock::{Clock, Time};
 use crate::cluster::election::Election;
-use crate::cluster::question::{Event, Settings};
+use crate::cluster::question::{Event, Lock, Settings};
 use crate::lease::{Lease, Standing};
 
 /// Something that waits for a node that stands still.
@@ -31,6 +31,8 @@ pub(super) struct Node {
     pub(super) waiting: Vec<Waiting>,
     /// Nothing gets from here to Consul before.
     pub(super) cut_until: Time,
+    /// What a Consul leader that was replaced shows it, and until when.
+    pub(super) stale: Option<(Lock, Time)>,
     /// The latest timer; earlier ones are void.
     pub(super) timer: (Option<Time>, u64),
     /// Whether this life has made a session before.
@@ -54,6 +56,7 @@ impl Node {
             is_paused: false,
             waiting: Vec::new(),
             cut_until: 0,
+            stale: None,
             timer: (None, 0),
             has_begun: false,
             revokes_late: false,

@@ -13,7 +13,7 @@ use super::clock::{Clock, MILLI, SECOND, Time};
 use super::consul::{Consul, Take};
 use super::node::{Node, Waiting};
 use crate::clock::BootTime;
-use crate::cluster::question::{CLEAN, Command, Event, Looked, Taken};
+use crate::cluster::question::{CLEAN, Command, Event, Lock, Looked, Taken};
 use crate::lease::{Lease, Standing};
 
 /// How long a node may take to lead once nothing goes wrong any more: twice a
@@ -264,6 +264,7 @@ impl World {
     fn turn(&mut self) -> Result<(), String> {
         while let Some(Reverse(Due(time, _, happening))) = self.due.pop() {
             self.now = time;
+            self.consul.now = time;
             self.events += 1;
             self.happens(happening)?;
             let may: Vec<_> = self.nodes.iter().filter_map(|n| n.valid(time)).collect();
@@ -316,7 +317,7 @@ impl World {
             Happening::Checks => self.check_sessions(),
             Happening::EndSession(session) => {
                 self.note(|| format!("Consul ends {session}"));
-                self.consul.end(self.now, &session);
+                self.consul.end(&session);
                 self.changed();
             }
             Happening::Resume { node } => self.resume(node)?,
@@ -650,24 +651,21 @@ impl World {
                 if *is_first {
                     // A life before this one may have left some.
                     for session in self.consul.sessions_of(node) {
-                        self.consul.end(now, &session);
+                        self.consul.end(&session);
                     }
                 }
-                Event::Session(Some(self.consul.create_session(now, node)))
+                Event::Session(Some(self.consul.create_session(node)))
             }
             Question::Renew(session) => Event::Renewed {
                 session: session.clone(),
-                exists: Some(self.consul.renew(now, session, is_stale)),
+                exists: Some(self.consul.renew(session, is_stale)),
             },
             Question::Destroy(session) => {
-                self.consul.end(now, session);
+                self.consul.end(session);
                 Event::Destroyed
             }
             Question::Watch(index) => {
-                let lock = match is_stale {
-                    true => self.consul.past(self.random.random_range(1..4)),
-                    false => self.consul.lock(),
-                };
+                let lock = self.shown(node);
                 if *index == lock.index {
                     self.scheduled += 1;
                     let number = self.scheduled;
@@ -687,10 +685,9 @@ impl World {
                 taken: self.consul.take(take, self.nodes[node].name.as_bytes()),
             },
             Question::Prove { epoch, sent } => {
-                let is_stale = is_stale && self.without == Some(Without::Consistency);
-                let lock = match is_stale {
-                    true => self.consul.past(self.random.random_range(1..4)),
-                    false => self.consul.lock(),
+                let lock = match self.without {
+                    Some(Without::Consistency) => self.shown(node),
+                    _ => self.consul.lock(),
                 };
                 Event::Proved {
                     epoch: *epoch,
@@ -713,6 +710,14 @@ impl World {
         };
         self.answer(&request, event);
         self.changed();
+    }
+
+    /// The lock as a read that need not be consistent shows it to this node.
+    fn shown(&self, node: usize) -> Lock {
+        match &self.nodes[node].stale {
+            Some((lock, until)) if self.now < *until => lock.clone(),
+            _ => self.consul.lock(),
+        }
     }
 
     /// Sends an answer back; it may be lost, late or repeated.
@@ -748,7 +753,7 @@ impl World {
         self.watches = waiting;
         let woken: Vec<(u64, Request)> = woken;
         for (_, request) in woken {
-            let event = Event::Watched(Some(lock.clone()));
+            let event = Event::Watched(Some(self.shown(request.node)));
             self.answer(&request, event);
         }
     }
@@ -763,7 +768,7 @@ impl World {
 
     /// Health checks see nodes that stand still or are gone, and TTLs run out.
     fn check_sessions(&mut self) {
-        let mut over = self.consul.expired(self.now);
+        let mut over = self.consul.expired();
         for (number, node) in self.nodes.iter().enumerate() {
             if node.is_paused || !node.is_up {
                 over.extend(self.consul.sessions_of(number));
