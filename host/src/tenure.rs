@@ -305,6 +305,7 @@ impl Tenures {
         let step_down = StepDown {
             epoch,
             stay_out,
+            until_taken: false,
             to,
         };
         self.order(Order::StepDown(step_down)).await;

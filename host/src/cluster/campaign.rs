@@ -124,9 +124,7 @@ impl Campaign {
                 biased;
                 order = orders.recv(), if orders_open => match order {
                     Some(Order::Able(able)) => Event::Able(able),
-                    Some(Order::StepDown(StepDown { epoch, stay_out, to })) => {
-                        Event::StepDown { epoch, stay_out, to }
-                    }
+                    Some(Order::StepDown(order)) => step_down(order),
                     Some(Order::Shutdown) => Event::Shutdown,
                     None => {
                         orders_open = false;
@@ -548,6 +546,21 @@ impl Place {
         };
         // Without it only a Consul that loses its state can lead us back.
         tracing::error!(error, epoch, "could not keep the epoch on disk");
+    }
+}
+
+fn step_down(order: StepDown) -> Event {
+    let StepDown {
+        epoch,
+        stay_out,
+        until_taken,
+        to,
+    } = order;
+    Event::StepDown {
+        epoch,
+        stay_out,
+        until_taken,
+        to,
     }
 }
 

@@ -54,6 +54,8 @@ pub struct StepDown {
     pub epoch: u64,
     /// How long the lock is left to the others.
     pub stay_out: Duration,
+    /// Whether that ends once one of them has taken it.
+    pub until_taken: bool,
     /// The node that is to take it; any, if none is named, or if it does not
     /// within some seconds.
     pub to: Option<String>,

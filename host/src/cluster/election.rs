@@ -128,6 +128,9 @@ pub(super) struct Election {
     outdone: bool,
     /// Do not campaign before.
     not_before: BootTime,
+    /// The acquisition after which the lock was let go of until another takes
+    /// it.
+    handed_over: Option<u64>,
     /// The last wish that was seen for another node, and until when it counts.
     wish: Option<(Wish, BootTime)>,
     /// What to release with if the lock turns out to be ours although we do
@@ -155,6 +158,7 @@ impl Election {
             able: false,
             outdone: false,
             not_before: BootTime::default(),
+            handed_over: None,
             wish: None,
             unclaimed_flags: 0,
             stopping: false,
@@ -204,9 +208,13 @@ impl Election {
             Event::StepDown {
                 epoch,
                 stay_out,
+                until_taken,
                 to,
             } => {
-                if matches!(&self.role, Role::Leader(tenure) if tenure.epoch == epoch) {
+                if let Role::Leader(tenure) = &self.role
+                    && tenure.epoch == epoch
+                {
+                    self.handed_over = until_taken.then_some(tenure.modify_index);
                     self.not_before = self.not_before.max(now + stay_out);
                     self.step_down(now, Loss::Ordered, to);
                 }
@@ -306,6 +314,14 @@ impl Election {
             if is_later && !self.shows_tenure(&lock) {
                 self.lose_to(now, &lock);
             }
+        }
+        let is_taken = |before| {
+            let taken = lock.key.as_ref().filter(|key| key.session.is_some());
+            taken.is_some_and(|key| key.modify_index > before)
+        };
+        if self.handed_over.is_some_and(is_taken) {
+            self.handed_over = None;
+            self.not_before = now;
         }
         self.see(lock);
     }

@@ -267,6 +267,7 @@ fn step_down(stay_out: Duration) -> Event {
     Event::StepDown {
         epoch: 1,
         stay_out,
+        until_taken: false,
         to: None,
     }
 }
@@ -383,6 +384,7 @@ fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
     let order = Event::StepDown {
         epoch: 0,
         stay_out: Duration::from_secs(30),
+        until_taken: false,
         to: None,
     };
     assert_eq!(election.handle(at(200), order), []);
@@ -442,6 +444,7 @@ fn a_wish_is_released_with_and_its_node_takes_the_lock_at_once() {
     let order = Event::StepDown {
         epoch: 1,
         stay_out: Duration::ZERO,
+        until_taken: true,
         to: Some("b".to_owned()),
     };
     let commands = election.handle(at(200), order);
@@ -479,5 +482,29 @@ fn who_is_outdone_does_not_campaign() {
     let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));
     assert!(!commands.contains(&Command::Look), "{commands:?}");
     let commands = election.handle(at(1), Event::Outdone(false));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn who_handed_over_stays_out_until_another_has_taken_the_lock() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::from_secs(10),
+        until_taken: true,
+        to: None,
+    };
+    election.handle(at(200), order);
+    election.handle(at(201), Event::Released);
+    election.handle(at(202), Event::Destroyed);
+    election.handle(at(500), Event::Tick);
+    election.handle(at(501), Event::Session(Some("t".to_owned())));
+    // Its own acquisition, seen late, and its own release are not the next.
+    for seen in [lock(9, Some("s"), 1000), lock(12, None, CLEAN)] {
+        let commands = election.handle(at(502), Event::Watched(Some(seen)));
+        assert!(!commands.contains(&Command::Look), "{commands:?}");
+    }
+    election.handle(at(503), Event::Watched(Some(lock(14, Some("b"), 1000))));
+    let commands = election.handle(at(900), Event::Watched(Some(lock(16, None, 1000))));
     assert!(commands.contains(&Command::Look), "{commands:?}");
 }

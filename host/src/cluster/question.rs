@@ -87,10 +87,12 @@ pub(super) enum Event {
     /// Another node is better prepared to lead, or none is.
     Outdone(bool),
     /// Let go of the lock, if it was taken under this epoch, and leave it to
-    /// others for so long; to this one first, if one is named.
+    /// others for so long, or only until one has taken it; to this one first,
+    /// if one is named.
     StepDown {
         epoch: u64,
         stay_out: Duration,
+        until_taken: bool,
         to: Option<String>,
     },
     /// Let go of everything.

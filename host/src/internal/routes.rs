@@ -25,7 +25,8 @@ use crate::record_form::RecordForm;
 
 /// The largest body of an internal request.
 const LARGEST: usize = 32 << 20;
-/// How long a leader that hands over leaves the lock to the others.
+/// How long a leader that hands over leaves the lock to the others, if none
+/// takes it.
 const STAY_OUT: Duration = Duration::from_secs(10);
 
 /// What the internal routes need.
@@ -167,6 +168,7 @@ async fn step_down(State(internal): State<Arc<Internal>>, request: Request<Body>
     internal.step_down.send_replace(Some(StepDown {
         epoch,
         stay_out: STAY_OUT,
+        until_taken: true,
         to,
     }));
     let drain_ms = u64::try_from(internal.drain.as_millis()).unwrap_or(u64::MAX);

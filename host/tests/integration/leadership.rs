@@ -138,8 +138,24 @@ async fn a_hand_over_under_load_loses_nothing_and_leaves_nothing_unknown() {
     assert_eq!(report["unknown"], 0, "{report}");
     assert!(numbers.len() > 200, "{report}");
     cluster.holds(&numbers);
-    let lock = cluster.lock().await;
-    assert_eq!(lock["Flags"], 1000, "{lock}");
+}
+
+#[tokio::test]
+async fn who_handed_over_leads_again_when_the_next_one_ends() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    cluster.able(&[("a", true), ("b", true)]).await;
+    let first = cluster.node(cluster.leader().await).name.clone();
+    let (code, _, stderr) = sluice(&cluster, &["step-down"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let next = cluster.leads_after(1).await;
+    assert_ne!(cluster.node(next).name, first);
+    let handed_over = Instant::now();
+    cluster.nodes[next].process.terminate().await;
+    drop(cluster.nodes.remove(next));
+    let last = cluster.leader().await;
+    assert_eq!(cluster.node(last).name, first);
+    let took = handed_over.elapsed();
+    assert!(took < Duration::from_secs(8), "it stayed out: {took:?}");
 }
 
 #[tokio::test]
@@ -282,6 +298,14 @@ async fn a_take_over_neither_reads_nor_compiles_the_sink() {
     // Nothing is left that it could read or compile.
     let data = cluster.folder.path().join("data");
     let own = data.join(&cluster.node(follower).name);
+    eventually("it has kept what the leader runs", SOON, || async {
+        let kept = fs::read_to_string(own.join("plugin/last-good.json"));
+        match kept {
+            Ok(kept) if kept.contains("mine.wasm") => Ok(()),
+            kept => Err(format!("{kept:?}")),
+        }
+    })
+    .await;
     fs::remove_file(&file).unwrap();
     for kept in ["plugin", "compiled"] {
         for entry in fs::read_dir(own.join(kept)).unwrap() {

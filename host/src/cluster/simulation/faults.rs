@@ -91,11 +91,11 @@ impl World {
             }
             let epoch = tenure.epoch;
             let stay_out = Duration::from_millis(self.random.random_range(0..10_000));
-            let to = to.clone();
             let event = Event::StepDown {
                 epoch,
                 stay_out,
-                to,
+                until_taken: self.random.random_bool(0.5),
+                to: to.clone(),
             };
             self.tell(node, event);
         }
