@@ -95,8 +95,8 @@ pub(super) fn run(args: &StepDownArgs) -> Result<ExitCode, Failure> {
 
 async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let consul = Client::new(consul::Config::from_env()?)?;
-    let observer = Observer::new(args, &consul)?;
-    let found = leader(&consul, &observer.key).await?;
+    let onlooker = Onlooker::new(args, &consul)?;
+    let found = leader(&consul, &onlooker.key).await?;
     let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.clone()))?;
     let nodes = nodes(&consul, &args.cluster).await?;
     // The key may hold a bare host.
@@ -117,7 +117,7 @@ async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
         error => Failure::from(error),
     })?;
     let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER;
-    let next = observer.next_leader(asked.epoch, started + waited).await;
+    let next = onlooker.next_leader(asked.epoch, started + waited).await;
     let next = next.map_err(|seen| StepDownError::NobodyTook { waited, seen })?;
     let took = started.elapsed().as_millis();
     let (node, epoch) = (&next.node, next.epoch);
@@ -172,14 +172,14 @@ fn choose(to: Option<&str>, leader: &str, nodes: &[NodeState]) -> Result<(), Ste
 }
 
 /// Looks who leads, and whether it serves.
-struct Observer<'a> {
+struct Onlooker<'a> {
     consul: &'a Client,
     http: reqwest::Client,
     scheme: &'static str,
     key: String,
 }
 
-impl<'a> Observer<'a> {
+impl<'a> Onlooker<'a> {
     fn new(args: &StepDownArgs, consul: &'a Client) -> Result<Self, StepDownError> {
         let http = reqwest::Client::builder()
             .no_proxy()

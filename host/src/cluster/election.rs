@@ -14,8 +14,9 @@
 //!   a proof is a consistent read that shows the very acquisition.
 //! - The lock is lost when the session is gone or when a read shows that the
 //!   acquisition is not there any more. Silence only suspends.
-//! - Who lets go stops first, and then releases. A session never holds the
-//!   lock twice, so a release that comes late or again finds nothing to free.
+//! - Who lets go stops first, and then releases. A session that was released
+//!   under never takes the lock again, so a release that comes late or twice
+//!   finds nothing to free.
 
 use std::time::Duration;
 
@@ -522,14 +523,14 @@ impl Election {
 
     /// Ends the tenure for what a read shows.
     fn lose_to(&mut self, now: BootTime, lock: &Lock) {
-        let (Role::Leader(tenure), Session::Held { id, renew, .. }) =
-            (&self.role, &mut self.session)
-        else {
-            return;
+        let loss = match (&self.role, &mut self.session) {
+            (Role::Leader(tenure), Session::Held { id, renew, .. }) => {
+                // It may be for the session: ask at once.
+                *renew = now;
+                Loss::shown_by(lock, id, tenure.flags)
+            }
+            _ => Loss::SessionGone,
         };
-        let loss = Loss::shown_by(lock, id, tenure.flags);
-        // It may be for the session: ask at once.
-        *renew = now;
         self.lose(now, loss);
     }
 

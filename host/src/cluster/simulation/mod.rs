@@ -18,7 +18,7 @@ use std::time::Instant;
 use world::{Ended, World};
 
 /// Worlds that are tried where nothing else is said: some seconds of a debug
-/// build, in which elections take in about ten million events.
+/// build, in which elections take in about four million events.
 const WORLDS: u64 = 10_000;
 /// Worlds within which a broken rule must show.
 const ENOUGH: u64 = 10_000;

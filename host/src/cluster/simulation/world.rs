@@ -208,8 +208,8 @@ impl World {
             let rate = match without {
                 Some(Without::BoundedRates) if number == 0 => 600_000,
                 Some(Without::BoundedRates) => 1_200_000,
-                // A tenth apart at most; the winner waits a quarter longer.
-                _ => random.random_range(950_000..=1_045_000),
+                // As far as Linux slews them; the winner waits a quarter longer.
+                _ => random.random_range(900_000..=1_100_000),
             };
             let clock = Clock::new(random.random_range(0..1000 * SECOND), rate);
             Node::new(format!("n{number}"), Duration::from_millis(lease), clock)
