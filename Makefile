@@ -17,7 +17,7 @@ help:
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-sandbox    measure what the sandbox costs a record"
-	@echo "make bench-failover   measure the silence when the leader ends"
+	@echo "make bench-failover   measure the silence when the leader ends, or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
 	@echo "make lint    check format and lints"

@@ -3,7 +3,8 @@
 #   consul acl policy create -name sluice-node -rules @node-policy.hcl
 #   consul acl token create -policy-name sluice-node
 
-# The lock, the epoch, what runs, and the nodes' own keys.
+# The lock, the epoch, the wish for the next leader, what runs, and the nodes'
+# own keys.
 key_prefix "sluice/" {
   policy = "write"
 }

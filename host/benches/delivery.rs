@@ -60,11 +60,6 @@ fn main() -> Fallible<()> {
     bench.overload()
 }
 
-/// Whether this part is asked for: `SLUICE_BENCH_ONLY` names one.
-fn is_chosen(part: &str) -> bool {
-    std::env::var("SLUICE_BENCH_ONLY").map_or(true, |only| only == part)
-}
-
 struct Bench {
     stage: Stage,
     seconds: u64,

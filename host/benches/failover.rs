@@ -1,12 +1,16 @@
-//! How long nothing is acknowledged when the leader ends: three nodes, four
-//! producers of numbered messages, and a client that goes to the next node 5 ms
-//! after each failure. Also checks that every acknowledged number was written.
+//! How long nothing is acknowledged when the leader ends, steps down, stands
+//! still or loses the lock: three nodes, four producers of numbered messages,
+//! and a client that goes to the next node 5 ms after each failure. Also checks
+//! that every acknowledged number was written.
 //!
 //! Run it with `make bench-failover`; `SLUICE_BENCH_ROUNDS` shortens it.
 
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use common::{Fallible, Owned, Stage, is_wanted, setting, spread};
@@ -21,6 +25,27 @@ const NODES: [(&str, &str); 3] = [
 const PRODUCERS: u64 = 4;
 /// The first number of each producer is a multiple of this.
 const SPAN: u64 = 1_000_000_000;
+
+/// What befalls the leader, and the most that the median silence should be, in
+/// milliseconds.
+const KINDS: [(Kind, &str, f64); 6] = [
+    (Kind::Terminate, "SIGTERM", 100.0),
+    (Kind::StepDown, "step-down", 100.0),
+    (Kind::Kill, "kill -9", 2500.0),
+    (Kind::Freeze, "SIGSTOP", 3500.0),
+    (Kind::DestroySession, "session destroyed", 2000.0),
+    (Kind::DeleteKey, "lock key deleted", 2000.0),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Terminate,
+    Kill,
+    Freeze,
+    StepDown,
+    DestroySession,
+    DeleteKey,
+}
 
 fn main() -> Fallible<()> {
     if !is_wanted() {
@@ -41,13 +66,16 @@ fn main() -> Fallible<()> {
     let producers = (1..=PRODUCERS).map(|place| producer(&stage, place));
     let producers = producers.collect::<Fallible<Vec<_>>>()?;
     println!("silence between two acknowledgements, {rounds} rounds each, in ms\n");
-    for (what, signal) in [("SIGTERM", Signal::TERM), ("kill -9", Signal::KILL)] {
+    for (kind, what, target) in KINDS {
         let mut silences = Vec::new();
         for _ in 0..rounds {
-            silences.push(round(&stage, &mut nodes, signal)?);
+            silences.push(round(&stage, &mut nodes, kind)?);
         }
         let [least, median, most] = spread(silences);
-        println!("{what:8}  min {least:.0}  median {median:.0}  max {most:.0}");
+        let verdict = if median <= target { "" } else { "  MISSED" };
+        println!(
+            "{what:17}  min {least:5.0}  median {median:5.0}  max {most:5.0}  aim {target:5.0}{verdict}"
+        );
     }
     for mut producer in producers {
         kill_process(Pid::from_child(&producer.0), Signal::TERM)?;
@@ -71,37 +99,81 @@ fn producer(stage: &Stage, place: u64) -> Fallible<Owned> {
     stage.spawn(&mut command, &format!("producer{place}"))
 }
 
-/// Ends the leader in the middle of a run, and starts it again afterwards.
-fn round(stage: &Stage, nodes: &mut [Owned], signal: Signal) -> Fallible<f64> {
+/// Lets it befall the leader in the middle of a run, and mends it afterwards.
+fn round(stage: &Stage, nodes: &mut [Owned], kind: Kind) -> Fallible<f64> {
     let status = stage.settled(NODES.len())?;
     let leader = status.pointer("/leader/node").and_then(Value::as_str);
     let places = NODES.iter().zip(nodes);
     let mut leading = places.filter(|((name, _), _)| Some(*name) == leader);
     let ((name, listen), node) = leading.next().ok_or("the leader is none of the nodes")?;
+    let client = client(stage, kind)?;
+    std::thread::sleep(Duration::from_millis(1500));
+    let pid = Pid::from_child(&node.0);
+    match kind {
+        Kind::Terminate => kill_process(pid, Signal::TERM)?,
+        Kind::Kill => kill_process(pid, Signal::KILL)?,
+        Kind::Freeze => kill_process(pid, Signal::STOP)?,
+        Kind::StepDown => step_down(stage)?,
+        Kind::DestroySession => {
+            let lock = consul(stage, "GET", "kv/sluice/leader")?;
+            let lock: Value = serde_json::from_str(&lock)?;
+            let session = lock.pointer("/0/Session").and_then(Value::as_str);
+            let session = session.ok_or("the lock is not held")?;
+            consul(stage, "PUT", &format!("session/destroy/{session}"))?;
+        }
+        Kind::DeleteKey => drop(consul(stage, "DELETE", "kv/sluice/leader")?),
+    }
+    let report = client.wait_with_output()?;
+    let report: Value = serde_json::from_slice(&report.stdout)?;
+    match kind {
+        Kind::Terminate | Kind::Kill => {
+            node.0.wait()?;
+            *node = start(stage, name, listen)?;
+        }
+        Kind::Freeze => kill_process(pid, Signal::CONT)?,
+        Kind::StepDown | Kind::DestroySession | Kind::DeleteKey => {}
+    }
+    let silence = report.get("silence_ms").and_then(Value::as_f64);
+    silence.ok_or_else(|| format!("the report lacks a figure: {report}").into())
+}
+
+/// A client that goes to the next node 5 ms after each failure. From a leader
+/// that stands still there is no failure; there it waits for 200 ms.
+fn client(stage: &Stage, kind: Kind) -> Fallible<Child> {
     let targets = NODES
         .map(|(_, listen)| format!("http://{listen}"))
         .join(",");
     let mut client = stage.program("sluice-producer", None);
-    client.args([
-        "bench",
-        "--json",
-        "--connections",
-        "1",
-        "--duration",
-        "6s",
-        "--size",
-        "1",
-    ]);
-    client.args(["--rate", "1000", "--target", &targets]);
-    let client = client.stdout(std::process::Stdio::piped()).spawn()?;
-    std::thread::sleep(Duration::from_millis(1500));
-    kill_process(Pid::from_child(&node.0), signal)?;
-    node.0.wait()?;
-    let report = client.wait_with_output()?;
-    let report: Value = serde_json::from_slice(&report.stdout)?;
-    *node = start(stage, name, listen)?;
-    let silence = report.get("silence_ms").and_then(Value::as_f64);
-    silence.ok_or_else(|| format!("the report lacks a figure: {report}").into())
+    client.args(["bench", "--json", "--connections", "1", "--size", "1"]);
+    client.args(["--duration", "7s", "--rate", "1000", "--target", &targets]);
+    if kind == Kind::Freeze {
+        client.args(["--timeout", "200ms"]);
+    }
+    Ok(client.stdout(Stdio::piped()).spawn()?)
+}
+
+fn step_down(stage: &Stage) -> Fallible<()> {
+    let output = stage.program("sluice", None).arg("step-down").output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into()),
+    }
+}
+
+/// Asks Consul; the answer's body.
+fn consul(stage: &Stage, method: &str, path: &str) -> Fallible<String> {
+    let mut stream = TcpStream::connect(stage.consul_address())?;
+    write!(
+        stream,
+        "{method} /v1/{path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.contains(" 200 ") {
+        true => Ok(body.to_owned()),
+        false => Err(format!("{method} {path}: {answer}").into()),
+    }
 }
 
 /// Every number that a producer was told is safe must stand in an output.

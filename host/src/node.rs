@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::cluster::{Control, ControlConfig, ControlError, Order};
 use crate::consul;
@@ -234,6 +234,11 @@ impl Node {
     /// # Errors
     /// The node could not start, or a part of it ended on its own.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        self.start()?.run(stop).await
+    }
+
+    /// Connects the parts, and starts them.
+    fn start(self) -> Result<Running, NodeError> {
         let Self {
             config,
             listener,
@@ -249,11 +254,12 @@ impl Node {
         } = self;
         let listen = listener.local_addr().unwrap_or(config.listen);
         let (node_state, active) = (plugins.node_state, plugins.active);
-        let mut control = Control::start(control_config(&config, listen), node_state, active)?;
+        let control = Control::start(control_config(&config, listen), node_state, active)?;
         let controls = control.controls.clone();
         let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
         let (door_in, door) = watch::channel(Door::Nowhere);
         let (stop_in, stopping) = watch::channel(false);
+        let (step_down_in, step_down) = watch::channel(None);
         let known = plugins.choice.borrow().clone();
         let tenures = Tenures {
             role: controls.role.clone(),
@@ -271,9 +277,10 @@ impl Node {
             journal: journal.clone(),
             letters: letters.clone(),
             trace,
-            peers: controls.peers.clone(),
+            rivals: controls.rivals.clone(),
+            step_down,
         };
-        let ingest = Ingest {
+        let ingest = Arc::new(Ingest {
             door: door.clone(),
             limits: config.request,
             room: Room::new(config.queue.bytes.max(config.request.body)),
@@ -281,12 +288,24 @@ impl Node {
             forwarder,
             metrics: Arc::clone(&metrics),
             authorization: config.authorization,
-        };
-        let (node_name, handover_role, peers) = (
-            config.name.clone(),
-            controls.role.clone(),
-            controls.peers.clone(),
-        );
+        });
+        let (secret_in, secret) = watch::channel(None);
+        let client = consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?;
+        let secret_kept = tokio::spawn(internal::keep(client, config.cluster, secret_in));
+        // Ended with the node.
+        let mut handing_over = JoinSet::new();
+        if let Some(journal) = &journal {
+            let handovers = Handovers {
+                node: config.name.clone(),
+                journal: journal.clone(),
+                role: controls.role.clone(),
+                secret: secret.clone(),
+                peers: controls.peers.clone(),
+                tls: tls.is_some(),
+                metrics: Arc::clone(&metrics),
+            };
+            handing_over.spawn(handovers.run());
+        }
         let observer = Observer {
             node: config.name,
             controls,
@@ -295,65 +314,71 @@ impl Node {
             journal: journal.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let ingest = Arc::new(ingest);
-        let takeover = Takeover::new(ingest.door.clone(), journal.clone());
-        let (secret_in, secret) = watch::channel(None);
-        let secret_client =
-            consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?;
-        let mut secret_kept =
-            tokio::spawn(internal::keep(secret_client, config.cluster, secret_in));
-        let mut handing_over = JoinSet::new();
-        if let Some(journal) = journal {
-            let handovers = Handovers {
-                node: node_name,
-                journal,
-                role: handover_role,
-                secret: secret.clone(),
-                peers,
-                tls: tls.is_some(),
-                metrics: Arc::clone(&metrics),
-            };
-            handing_over.spawn(handovers.run());
-        }
         let internal = internal::router(Arc::new(Internal {
             largest: internal::largest(config.request.body),
             secret,
             letters,
             ingest: Arc::clone(&ingest),
-            takeover: Arc::new(takeover),
+            takeover: Arc::new(Takeover::new(ingest.door.clone(), journal.clone())),
+            step_down: step_down_in,
+            drain: config.drain,
         }));
         let router = router(ingest, Arc::new(observer), internal, config.baseline);
         let server = Server::start(listener, router, tls, config.server, metrics);
-        let mut rollout = tokio::spawn(rollout.run());
-        let mut tenures = tokio::spawn(tenures.run());
-        control.order(Order::Able(true)).await;
+        Ok(Running {
+            tenures: tokio::spawn(tenures.run()),
+            rollout: tokio::spawn(rollout.run()),
+            secret_kept,
+            handing_over,
+            control,
+            server,
+            stdout,
+            stop: stop_in,
+        })
+    }
+}
 
+/// A node that serves.
+struct Running {
+    tenures: JoinHandle<()>,
+    rollout: JoinHandle<()>,
+    secret_kept: JoinHandle<()>,
+    handing_over: JoinSet<()>,
+    control: Control,
+    server: Server,
+    stdout: NodeStdout,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        self.control.order(Order::Able(true)).await;
         let ended = tokio::select! {
             () = stop => None,
-            _ = &mut tenures => Some("the delivery of messages"),
-            _ = &mut rollout => Some("the choice of the sink"),
-            _ = &mut secret_kept => Some("the watch of the cluster's secret"),
-            () = control.ended() => Some("the control thread"),
+            _ = &mut self.tenures => Some("the delivery of messages"),
+            _ = &mut self.rollout => Some("the choice of the sink"),
+            _ = &mut self.secret_kept => Some("the watch of the cluster's secret"),
+            () = self.control.ended() => Some("the control thread"),
         };
         tracing::info!("stopping");
         // First no new work, then what was begun, then the lock, so that the
         // next leader starts as soon as this one has finished.
-        stop_in.send_replace(true);
-        server.close();
+        self.stop.send_replace(true);
+        self.server.close();
         if ended != Some("the delivery of messages")
-            && let Err(error) = tenures.await
+            && let Err(error) = self.tenures.await
         {
             tracing::error!(%error, "the delivery of messages ended unexpectedly");
         }
-        control.shutdown().await;
-        rollout.abort();
-        secret_kept.abort();
-        handing_over.shutdown().await;
-        server.leave(LEAVING).await;
-        if !stdout.drained(LEAVING).await {
+        self.control.shutdown().await;
+        self.rollout.abort();
+        self.secret_kept.abort();
+        self.handing_over.shutdown().await;
+        self.server.leave(LEAVING).await;
+        if !self.stdout.drained(LEAVING).await {
             tracing::warn!("stdout did not take everything that the sink wrote");
         }
-        stdout.close();
+        self.stdout.close();
         match ended {
             None => Ok(()),
             Some(part) => Err(NodeError::Ended(part)),

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::cluster::{Order, Role};
+use crate::cluster::{Order, Rivals, Role, StepDown};
 use crate::delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Feeder, Intake, Journal,
     Queue, QueueLimits,
 };
-use crate::ingest::{Door, Peers};
+use crate::ingest::Door;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::plugin::{Candidate, Choice, Report};
@@ -27,7 +27,7 @@ const OPENING: Duration = Duration::from_secs(5);
 /// How long a node leaves the lock to others after its sink failed, or after
 /// it was fenced.
 const STAY_OUT: Duration = Duration::from_secs(30);
-/// The same where there is no other node.
+/// The same where there is no other node whose sink is prepared.
 const ALONE: Duration = Duration::from_secs(1);
 /// The time for a sink's `close` when the tenure is over.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -78,8 +78,10 @@ pub struct Tenures {
     pub letters: DeadLetters,
     /// Audits acknowledgements.
     pub trace: Option<Arc<AckTrace>>,
-    /// The nodes of the cluster.
-    pub peers: Peers,
+    /// The other nodes.
+    pub rivals: Rivals,
+    /// Asks a tenure to hand over; of another one it is void.
+    pub step_down: watch::Receiver<Option<StepDown>>,
 }
 
 impl Tenures {
@@ -208,18 +210,28 @@ impl Tenures {
             closing: &mut closing,
         };
         let mut stop = self.stop.clone();
-        let ended = {
+        let mut wished = self.step_down.clone();
+        let (ended, handing_over) = {
             let mut running = std::pin::pin!(dispatcher.run());
-            tokio::select! {
-                ended = running.as_mut() => Over::Delivery(ended),
-                () = swaps.run() => Over::Late,
-                () = self.journal_fails() => Over::Unwritable,
-                () = stopped(&mut stop) => {
-                    self.door.send_replace(Door::Stopping);
-                    intake.close("this node is stopping");
+            let asked = tokio::select! {
+                ended = running.as_mut() => Err(Over::Delivery(ended)),
+                () = swaps.run() => Ok(None),
+                () = self.journal_fails() => Err(Over::Unwritable),
+                () = stopped(&mut stop) => Ok(None),
+                step_down = asked(&mut wished, lease.epoch()) => Ok(Some(step_down)),
+            };
+            match asked {
+                Err(over) => (over, None),
+                Ok(step_down) => {
+                    let (door, reason) = match &step_down {
+                        None => (Door::Stopping, "this node is stopping"),
+                        Some(_) => (Door::Nowhere, "this node hands over to another"),
+                    };
+                    self.door.send_replace(door);
+                    intake.close(reason);
                     finish.send_replace(true);
                     let drained = tokio::time::timeout(self.drain, running).await;
-                    drained.map_or(Over::Late, Over::Delivery)
+                    (drained.map_or(Over::Late, Over::Delivery), step_down)
                 }
             }
         };
@@ -248,6 +260,10 @@ impl Tenures {
                 );
             }
         }
+        if let Some(step_down) = handing_over {
+            lease.revoke();
+            self.order(Order::StepDown(step_down)).await;
+        }
         closing.spawn(dispatcher.delivery.sink.close());
         if tokio::time::timeout(CLOSING, closing.join_all())
             .await
@@ -266,7 +282,7 @@ impl Tenures {
         loop {
             journal.failed().await;
             tokio::time::sleep(FAILING).await;
-            if journal.status().failure.is_some() && self.peers.borrow().len() > 1 {
+            if journal.status().failure.is_some() && self.rivals.is_any_able() == Some(true) {
                 return;
             }
         }
@@ -337,17 +353,22 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
-        let stay_out = if self.peers.borrow().len() > 1 {
-            STAY_OUT
-        } else {
-            ALONE
+        let stay_out = match self.rivals.is_any_able() {
+            Some(true) => STAY_OUT,
+            Some(false) | None => ALONE,
         };
-        let epoch = lease.epoch();
-        self.order(Order::StepDown { epoch, stay_out }).await;
+        let (epoch, to) = (lease.epoch(), None);
+        let step_down = StepDown {
+            epoch,
+            stay_out,
+            until_taken: false,
+            to,
+        };
+        self.order(Order::StepDown(step_down)).await;
     }
 
     async fn order(&self, order: Order) {
-        if self.orders.send(order).await.is_err() {
+        if let Err(mpsc::error::SendError(order)) = self.orders.send(order).await {
             tracing::error!(?order, "the control thread has ended");
         }
     }
@@ -372,6 +393,17 @@ async fn news(choice: &mut watch::Receiver<Choice>, before: &Choice, has_failed:
     if choice.wait_for(is_news).await.is_err() {
         // Nothing will ever be news.
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the tenure with this epoch is asked to hand over.
+async fn asked(step_down: &mut watch::Receiver<Option<StepDown>>, epoch: u64) -> StepDown {
+    let is_of_it = |asked: &Option<StepDown>| asked.as_ref().is_some_and(|it| it.epoch == epoch);
+    let asked = step_down.wait_for(is_of_it).await;
+    match asked.ok().and_then(|asked| asked.clone()) {
+        Some(asked) => asked,
+        // Nobody can ask any more.
+        None => std::future::pending().await,
     }
 }
 

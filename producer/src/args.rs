@@ -114,6 +114,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) from: u64,
 
+    /// The most that one request may take
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
     /// Write each silence of 1 ms and more between two acknowledgements to this file: when it ended
     /// (Unix time) and how long it was, in ms
     #[arg(long, value_name = "FILE")]

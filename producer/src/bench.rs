@@ -17,8 +17,6 @@ use crate::report::Measured;
 
 /// The wait before the next node is tried.
 const RETRY: Duration = Duration::from_millis(5);
-/// The most that one request may take.
-const ANSWER: Duration = Duration::from_secs(30);
 /// What a connection that can not be opened may take.
 const CONNECT: Duration = Duration::from_secs(1);
 
@@ -148,7 +146,7 @@ impl Load {
         batch: u64,
         sent: Instant,
     ) -> Option<(Connection, Target)> {
-        let answered = timeout(ANSWER, connection.exchange(request)).await;
+        let answered = timeout(self.args.timeout, connection.exchange(request)).await;
         let mut measured = self.measured.borrow_mut();
         let (answer, connection) = match answered {
             Ok(Ok(answered)) => answered,

@@ -11,11 +11,12 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::leader::{leader, leader_key};
+use super::secret::{NoSecret, signing};
 use super::{Failure, units};
 use crate::consul::{self, Client};
 use crate::delivery::{DeadLetters, Letter};
 use crate::error_chain::chain;
-use crate::internal::{InternalClient, Secret};
+use crate::internal::InternalClient;
 use crate::leader::LeaderAddress;
 
 pub(super) const EXAMPLES: &str = "\
@@ -121,11 +122,6 @@ struct Place {
 
 #[derive(Debug, Error)]
 enum DlqError {
-    #[error(
-        "ask the nodes: there is no key {0}/secret in Consul; is the cluster's name right, and did a \
-         node ever run?"
-    )]
-    NoSecret(String),
     #[error("find the dead letter {0}; sluice dlq list shows those that there are")]
     Unknown(String),
     #[error("choose dead letters: name some, or use a filter, or --all")]
@@ -231,8 +227,8 @@ impl Office {
                 }
                 Post::Here(DeadLetters::open(file, u64::MAX)?)
             }
-            (None, Some(consul)) => Post::Nodes(internal(consul, &place).await?),
-            (None, None) => return Err(DlqError::NoSecret(place.cluster).into()),
+            (None, Some(consul)) => Post::Nodes(signing(consul, &place.cluster, place.tls).await?),
+            (None, None) => return Err(NoSecret(place.cluster).into()),
         };
         Ok(Self {
             post,
@@ -313,13 +309,6 @@ impl Office {
     }
 }
 
-async fn internal(consul: &Client, place: &Place) -> Result<InternalClient, Failure> {
-    let key = format!("{}/secret", place.cluster);
-    let secret = consul.read(&key, None).await?.value;
-    let secret = secret.ok_or_else(|| DlqError::NoSecret(place.cluster.clone()))?;
-    Ok(InternalClient::new(Secret::new(&secret.value), place.tls)?)
-}
-
 async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
     let mut office = Office::open(args.place, false).await?;
     let letters = office.letters(&args.filter).await?;
@@ -398,7 +387,7 @@ async fn replay(mut args: ChosenArgs) -> Result<ExitCode, Failure> {
     let Some(consul) = &office.consul else {
         return Err(DlqError::NoLeader(office.place.cluster).into());
     };
-    let client = internal(consul, &office.place).await?;
+    let client = signing(consul, &office.place.cluster, office.place.tls).await?;
     let (mut delivered, mut refused) = (0, 0);
     for part in letters.chunks(BATCH) {
         let to = present_leader(consul, &office.place).await?;

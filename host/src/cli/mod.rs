@@ -10,8 +10,10 @@ mod leader;
 mod log;
 mod node;
 mod plugin;
+mod secret;
 mod signals;
 mod status;
+mod step_down;
 mod table;
 mod units;
 
@@ -44,6 +46,9 @@ enum Command {
     /// Show who leads, the nodes, their plugins and queues
     #[command(after_help = status::EXAMPLES)]
     Status(status::StatusArgs),
+    /// Let the leader hand over to another node, once it has finished what it took in
+    #[command(after_help = step_down::EXAMPLES)]
+    StepDown(step_down::StepDownArgs),
     /// Ask the node on this machine whether it is alive
     #[command(after_help = health::EXAMPLES)]
     Health(health::HealthArgs),
@@ -93,6 +98,9 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Command::Status(args),
         }) => status::run(&args),
+        Ok(Cli {
+            command: Command::StepDown(args),
+        }) => step_down::run(&args),
         Ok(Cli {
             command: Command::Health(args),
         }) => health::run(&args),

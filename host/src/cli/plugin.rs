@@ -372,7 +372,7 @@ impl Look {
         let (plugin, active, nodes) = tokio::try_join!(
             client.read(&plugin, None),
             client.read(&active, None),
-            client.list(&nodes)
+            client.list(&nodes, None)
         )?;
         let asked = plugin.value.and_then(|entry| {
             let text = String::from_utf8_lossy(&entry.value).trim().to_owned();
@@ -382,7 +382,7 @@ impl Look {
             let value: Value = serde_json::from_slice(&entry.value).ok()?;
             Some((serde_json::from_value(value.clone()).ok()?, value))
         });
-        let nodes = nodes.iter().filter_map(|entry| {
+        let nodes = nodes.value.iter().filter_map(|entry| {
             let value: Value = serde_json::from_slice(&entry.value).ok()?;
             Some((serde_json::from_value(value.clone()).ok()?, value))
         });

@@ -7,12 +7,14 @@ use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::active_key::Tenure;
-use super::control::{Order, Role, View};
+use super::control::{Order, Role, StepDown, View};
 use super::election::Election;
 use super::epoch_file::EpochFile;
 use super::health::Heartbeat;
+use super::loss::Loss;
 use super::membership::Service;
-use super::question::{Command, Epoch, Event, Key, Lock, Settings, Taken};
+use super::nodes::Rivals;
+use super::question::{Command, Epoch, Event, Key, Lock, Looked, Settings, Taken, Wish};
 use crate::clock::BootTime;
 use crate::consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
@@ -36,6 +38,8 @@ pub(super) struct Place {
     pub(super) service: Service,
     pub(super) leader_key: String,
     pub(super) epoch_key: String,
+    /// Names the node that the last leader wished for, if any.
+    pub(super) wish_key: String,
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
@@ -56,6 +60,9 @@ pub(super) struct Campaign {
     /// Who leads by the key.
     leader: Option<LeaderAddress>,
     heartbeat: Arc<Heartbeat>,
+    rivals: Rivals,
+    /// Whether another node is better prepared.
+    outdone: bool,
     consul_answers: bool,
 }
 
@@ -66,9 +73,11 @@ impl Campaign {
         view: watch::Sender<View>,
         tenure: watch::Sender<Option<Tenure>>,
         heartbeat: Arc<Heartbeat>,
+        rivals: Rivals,
     ) -> Self {
         let jitter = Duration::from_millis(rand::random_range(0..100));
         let settings = Settings {
+            node: place.service.node.clone(),
             lease: place.lease,
             jitter,
         };
@@ -84,14 +93,20 @@ impl Campaign {
             lease: None,
             leader: None,
             heartbeat,
+            rivals,
+            outdone: false,
             consul_answers: true,
         }
     }
 
-    /// Says, before it runs, whether this node could lead.
+    /// Says, before it runs, whether this node could lead, and whether another
+    /// could better.
     pub(super) fn able(&mut self, able: bool) {
-        for command in self.election.handle(BootTime::now(), Event::Able(able)) {
-            self.carry_out(command);
+        for event in [Event::Outdone(self.rivals.is_outdone()), Event::Able(able)] {
+            self.note(&event);
+            for command in self.election.handle(BootTime::now(), event) {
+                self.carry_out(command);
+            }
         }
     }
 
@@ -109,7 +124,7 @@ impl Campaign {
                 biased;
                 order = orders.recv(), if orders_open => match order {
                     Some(Order::Able(able)) => Event::Able(able),
-                    Some(Order::StepDown { epoch, stay_out }) => Event::StepDown { epoch, stay_out },
+                    Some(Order::StepDown(order)) => step_down(order),
                     Some(Order::Shutdown) => Event::Shutdown,
                     None => {
                         orders_open = false;
@@ -123,9 +138,20 @@ impl Campaign {
                         Event::Tick
                     }
                 },
+                outdone = self.rivals.changed(self.outdone) => Event::Outdone(outdone),
                 () = tokio::time::sleep(wait) => Event::Tick,
             };
             self.note(&event);
+            // Others may have led in a life of Consul that it has forgotten.
+            let seen = self.rivals.highest_epoch();
+            if seen > self.election.epoch() {
+                for command in self
+                    .election
+                    .handle(BootTime::now(), Event::EpochSeen(seen))
+                {
+                    self.carry_out(command);
+                }
+            }
             for command in self.election.handle(BootTime::now(), event) {
                 if command == Command::Finished {
                     return;
@@ -136,10 +162,21 @@ impl Campaign {
         }
     }
 
-    /// Says once when Consul stops to answer, and once when it is back.
+    /// Says once when Consul stops to answer, and once when it is back; and
+    /// when the lock is left to others.
     fn note(&mut self, event: &Event) {
         let answers = match event {
             Event::Watched(lock) => lock.is_some(),
+            Event::Outdone(outdone) => {
+                self.outdone = *outdone;
+                if *outdone && self.lease.is_none() {
+                    tracing::info!(
+                        "leaving the lock to others: a node lives that has the sink prepared \
+                         which is asked for, and this one has not"
+                    );
+                }
+                return;
+            }
             _ => return,
         };
         if answers != self.consul_answers {
@@ -171,7 +208,7 @@ impl Campaign {
                     lease.extend(until);
                 }
             }
-            Command::Lose { reason } => self.lose(reason),
+            Command::Lose { loss } => self.lose(&loss),
             Command::Show(lock) => self.show(&lock),
             Command::EpochWasBehind { consul, known } => tracing::warn!(
                 consul,
@@ -185,20 +222,36 @@ impl Campaign {
             Command::Watch { index } => self.ask(async move { place.watch(index).await }),
             Command::Look => self.ask(async move { place.look().await }),
             Command::Take {
+                sent,
                 session,
                 expected,
                 epoch,
                 epoch_index,
+                wish_index,
                 flags,
             } => self.ask(async move {
-                place
-                    .take(&session, expected, epoch, epoch_index, flags)
-                    .await
+                let free = Free {
+                    expected,
+                    epoch_index,
+                    wish_index,
+                };
+                let taken = place.take(&session, free, epoch, flags).await;
+                Event::Took { sent, taken }
             }),
-            Command::Prove { epoch } => self.ask(async move { place.prove(epoch).await }),
-            Command::Release { session, flags } => {
-                self.ask(async move { place.release(&session, flags).await });
-            }
+            Command::Prove { epoch, sent } => self.ask(async move {
+                let lock = place.prove().await;
+                Event::Proved { epoch, sent, lock }
+            }),
+            Command::Release {
+                session,
+                flags,
+                wish,
+            } => self.ask(async move {
+                if let Some(wish) = wish {
+                    place.wish_for(&wish, &session).await;
+                }
+                place.release(&session, flags).await
+            }),
             Command::Finished => {}
         }
     }
@@ -218,13 +271,24 @@ impl Campaign {
         self.role.send_replace(Role::Leader(lease));
     }
 
-    fn lose(&mut self, reason: &'static str) {
-        self.tenure.send_replace(None);
+    fn lose(&mut self, loss: &Loss) {
         if let Some(lease) = self.lease.take() {
             // First of all: from here on nothing is written or acknowledged.
             lease.revoke();
-            tracing::warn!(epoch = lease.epoch(), reason, "this node leads no more");
+            let epoch = lease.epoch();
+            if loss.is_from_outside() {
+                let key = &self.place.leader_key;
+                tracing::warn!(
+                    epoch,
+                    key,
+                    found = %loss,
+                    "this node leads no more: it has stopped acknowledging, and campaigns anew"
+                );
+            } else {
+                tracing::info!(epoch, reason = %loss, "this node leads no more");
+            }
         }
+        self.tenure.send_replace(None);
         self.role.send_replace(Role::Follower {
             leader: self.leader.clone(),
         });
@@ -262,6 +326,17 @@ impl Campaign {
         let place = Arc::clone(&self.place);
         self.ask(async move { place.see_epoch().await });
     }
+}
+
+/// The keys as they must be when the lock is taken.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    /// The lock's index; `None`: it is absent.
+    expected: Option<u64>,
+    /// The epoch's index; 0: it is absent.
+    epoch_index: u64,
+    /// The wish's index, if there is one.
+    wish_index: Option<u64>,
 }
 
 /// One question to Consul each, its answer as an event.
@@ -335,15 +410,19 @@ impl Place {
 
     async fn look(&self) -> Event {
         let timeout = TRANSACTION;
-        let (read_lock, read_epoch) = tokio::join!(
-            self.client.read_consistent(&self.leader_key, timeout),
-            self.client.read_consistent(&self.epoch_key, timeout),
+        let read = |key| self.client.read_consistent(key, timeout);
+        let reads = tokio::try_join!(
+            read(&self.leader_key),
+            read(&self.epoch_key),
+            read(&self.wish_key),
         );
-        match (read_lock, read_epoch) {
-            (Ok(read_lock), Ok(read_epoch)) => {
-                Event::Looked(Some((lock(read_lock), epoch(read_epoch.value.as_ref()))))
-            }
-            (Err(error), _) | (_, Err(error)) => {
+        match reads {
+            Ok((leader, epochs, wishes)) => Event::Looked(Some(Looked {
+                lock: lock(leader),
+                epoch: epoch(epochs.value.as_ref()),
+                wish: wishes.value.as_ref().map(wish),
+            })),
+            Err(error) => {
                 tracing::debug!(error = chain(&error), "could not look at the lock");
                 Event::Looked(None)
             }
@@ -359,25 +438,18 @@ impl Place {
         Event::EpochSeen(epoch)
     }
 
-    async fn take(
-        self: Arc<Self>,
-        session: &str,
-        expected: Option<u64>,
-        epoch: u64,
-        epoch_index: u64,
-        flags: u64,
-    ) -> Event {
+    async fn take(self: Arc<Self>, session: &str, free: Free, epoch: u64, flags: u64) -> Taken {
         let (key, value) = (self.leader_key.as_str(), self.value.as_slice());
         let decimal = epoch.to_string();
-        let operations = [
-            match expected {
+        let mut operations = vec![
+            match free.expected {
                 Some(index) => Operation::CheckIndex { key, index },
                 None => Operation::CheckNotExists { key },
             },
             Operation::Cas {
                 key: &self.epoch_key,
                 value: decimal.as_bytes(),
-                index: epoch_index,
+                index: free.epoch_index,
             },
             Operation::Lock {
                 key,
@@ -386,8 +458,11 @@ impl Place {
                 session,
             },
         ];
-        let sent = BootTime::now();
-        let taken = match self.client.transact(&operations, TRANSACTION).await {
+        if let Some(index) = free.wish_index {
+            let key = &self.wish_key;
+            operations.push(Operation::DeleteCas { key, index });
+        }
+        match self.client.transact(&operations, TRANSACTION).await {
             Ok(TxnOutcome::Committed { index }) => {
                 self.remember(epoch).await;
                 Taken::Won {
@@ -411,12 +486,10 @@ impl Place {
                 tracing::warn!(error = chain(&error), "could not take the lock");
                 Taken::Unknown
             }
-        };
-        Event::Took { sent, taken }
+        }
     }
 
-    async fn prove(&self, epoch: u64) -> Event {
-        let sent = BootTime::now();
+    async fn prove(&self) -> Option<Lock> {
         let read = self
             .client
             .read_consistent(&self.leader_key, self.lease)
@@ -427,10 +500,33 @@ impl Place {
                 "could not prove that the lock is held"
             );
         }
-        Event::Proved {
-            epoch,
-            sent,
-            lock: read.ok().map(lock),
+        read.ok().map(lock)
+    }
+
+    /// Asks the others to leave the lock to this node, while the session
+    /// still holds it. Without it anybody may come next.
+    async fn wish_for(&self, node: &str, session: &str) {
+        let (leader_key, key) = (&self.leader_key, &self.wish_key);
+        let operations = [
+            Operation::CheckSession {
+                key: leader_key,
+                session,
+            },
+            Operation::Set {
+                key,
+                value: node.as_bytes(),
+            },
+        ];
+        match self.client.transact(&operations, TRANSACTION).await {
+            Ok(TxnOutcome::Committed { .. }) => {}
+            Ok(TxnOutcome::RolledBack(errors)) => {
+                tracing::warn!(key, ?errors, "could not leave the lock to the next node");
+            }
+            Err(error) => tracing::warn!(
+                key,
+                error = chain(&error),
+                "could not leave the lock to the next node"
+            ),
         }
     }
 
@@ -443,9 +539,7 @@ impl Place {
         if let Err(error) = &released {
             tracing::warn!(error = chain(error), "could not give the lock back");
         }
-        Event::Released {
-            done: released.is_ok(),
-        }
+        Event::Released
     }
 
     /// Keeps the epoch on disk, away from this thread.
@@ -465,6 +559,21 @@ impl Place {
     }
 }
 
+fn step_down(order: StepDown) -> Event {
+    let StepDown {
+        epoch,
+        stay_out,
+        until_taken,
+        to,
+    } = order;
+    Event::StepDown {
+        epoch,
+        stay_out,
+        until_taken,
+        to,
+    }
+}
+
 fn lock(read: Read<Option<Entry>>) -> Lock {
     let key = read.value.map(|entry| Key {
         modify_index: entry.modify_index,
@@ -475,6 +584,13 @@ fn lock(read: Read<Option<Entry>>) -> Lock {
     Lock {
         index: read.index,
         key,
+    }
+}
+
+fn wish(entry: &Entry) -> Wish {
+    Wish {
+        node: String::from_utf8_lossy(&entry.value).trim().to_owned(),
+        modify_index: entry.modify_index,
     }
 }
 

@@ -16,6 +16,7 @@ use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::health::{self, Heartbeat};
 use super::membership::{Membership, Service, watch_peers};
+use super::nodes::{NodeState, Rivals, watch_nodes};
 use crate::consul::{self, Client};
 use crate::error_chain::chain;
 use crate::leader::{LeaderAddress, LeaderValue};
@@ -46,19 +47,28 @@ pub struct View {
     pub epoch: u64,
 }
 
+/// Letting go of the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepDown {
+    /// Of the tenure that is meant; another is left alone.
+    pub epoch: u64,
+    /// How long the lock is left to the others.
+    pub stay_out: Duration,
+    /// Whether that ends once one of them has taken it.
+    pub until_taken: bool,
+    /// The node that is to take it; any, if none is named, or if it does not
+    /// within some seconds.
+    pub to: Option<String>,
+}
+
 /// What the control side can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Whether this node could lead: its sink is prepared. If so, whatever
     /// kept it out before is forgotten.
     Able(bool),
-    /// Let go of the lock, and leave it to the others for so long.
-    StepDown {
-        /// Of the tenure that is meant; another is left alone.
-        epoch: u64,
-        /// How long.
-        stay_out: Duration,
-    },
+    /// Let go of the lock. Nothing is acknowledged any more.
+    StepDown(StepDown),
     /// Let go of everything.
     Shutdown,
 }
@@ -131,6 +141,8 @@ pub struct Controls {
     pub view: watch::Receiver<View>,
     /// The client addresses of all registered nodes.
     pub peers: watch::Receiver<Arc<HashSet<String>>>,
+    /// The other nodes that live.
+    pub rivals: Rivals,
     /// Where clients reach this node, once it is known.
     pub address: watch::Receiver<Option<String>>,
     /// Whether the control loop turns.
@@ -162,6 +174,8 @@ impl Control {
         let (role_in, role) = watch::channel(Role::Follower { leader: None });
         let (view_in, view) = watch::channel(View::default());
         let (peers_in, peers) = watch::channel(Arc::default());
+        let (nodes_in, nodes) = watch::channel(None);
+        let rivals = Rivals::new(config.node.clone(), state.clone(), nodes);
         let (address_in, address) = watch::channel(None);
         let (orders, orders_out) = mpsc::channel(16);
         let (alive, ended) = oneshot::channel();
@@ -171,6 +185,7 @@ impl Control {
             role,
             view,
             peers,
+            rivals: rivals.clone(),
             address,
             heartbeat: Arc::clone(&heartbeat),
         };
@@ -183,6 +198,8 @@ impl Control {
             role: role_in,
             view: view_in,
             peers: peers_in,
+            nodes: nodes_in,
+            rivals,
             address: address_in,
             state,
             active,
@@ -204,7 +221,7 @@ impl Control {
 
     /// Gives an order; nothing is lost if the thread is busy.
     pub async fn order(&self, order: Order) {
-        if self.orders.send(order).await.is_err() {
+        if let Err(mpsc::error::SendError(order)) = self.orders.send(order).await {
             tracing::error!(?order, "the control thread has ended");
         }
     }
@@ -250,6 +267,8 @@ struct Side {
     role: watch::Sender<Role>,
     view: watch::Sender<View>,
     peers: watch::Sender<Arc<HashSet<String>>>,
+    nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
+    rivals: Rivals,
     address: watch::Sender<Option<String>>,
     state: watch::Receiver<serde_json::Value>,
     active: watch::Receiver<Option<serde_json::Value>>,
@@ -303,6 +322,7 @@ impl Side {
             service,
             leader_key: config.leader_key,
             epoch_key: format!("{}/epoch", config.cluster),
+            wish_key: format!("{}/next", config.cluster),
             value: leader.to_value(config.leader_value),
             lease: config.lease,
             epoch_file: self.epoch_file,
@@ -316,12 +336,15 @@ impl Side {
             membership
         });
         let peers = tokio::spawn(watch_peers(Arc::clone(&place), self.peers));
+        let nodes = tokio::spawn(watch_nodes(Arc::clone(&place), self.nodes));
         let (tenure_in, tenure) = watch::channel(None);
         let active = tokio::spawn(active_key::keep(Arc::clone(&place), tenure, self.active));
-        let mut campaign = Campaign::new(place, self.role, self.view, tenure_in, self.heartbeat);
+        let (role, view) = (self.role, self.view);
+        let mut campaign = Campaign::new(place, role, view, tenure_in, self.heartbeat, self.rivals);
         campaign.able(able);
         campaign.run(orders).await;
         peers.abort();
+        nodes.abort();
         active.abort();
         leave.send_replace(true);
         let left = async {
@@ -344,7 +367,7 @@ async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, able: &mut bool) {
     loop {
         match orders.recv().await {
             Some(Order::Able(now)) => *able = now,
-            Some(Order::StepDown { .. }) => {}
+            Some(Order::StepDown(_)) => {}
             Some(Order::Shutdown) | None => return,
         }
     }

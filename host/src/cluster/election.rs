@@ -14,10 +14,14 @@
 //!   a proof is a consistent read that shows the very acquisition.
 //! - The lock is lost when the session is gone or when a read shows that the
 //!   acquisition is not there any more. Silence only suspends.
+//! - Who lets go stops first, and then releases. A session that was released
+//!   under never takes the lock again, so a release that comes late or twice
+//!   finds nothing to free.
 
 use std::time::Duration;
 
-use super::question::{CLEAN, Command, Epoch, Event, LONGEST_LEASE, Lock, Settings, Taken};
+use super::loss::Loss;
+use super::question::{CLEAN, Command, Event, LONGEST_LEASE, Lock, Looked, Settings, Taken, Wish};
 use crate::clock::BootTime;
 
 /// Proofs that may be open at once.
@@ -28,6 +32,11 @@ const RENEWAL: Duration = Duration::from_millis(2500);
 const SOON: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(250);
 const DENIED: Duration = Duration::from_secs(5);
+/// By how much the epoch goes on where Consul has forgotten it: other nodes may
+/// have seen some that this one has not.
+const LEAP: u64 = 1000;
+/// How long a free lock is left to the node that the last leader wished for.
+const HOLD_BACK: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 enum Session {
@@ -60,6 +69,7 @@ enum Campaign {
 /// An attempt to take the lock that is under way.
 #[derive(Debug)]
 struct Attempt {
+    sent: BootTime,
     session: String,
     epoch: u64,
     found: Found,
@@ -90,6 +100,8 @@ impl Found {
 struct Tenure {
     epoch: u64,
     modify_index: u64,
+    /// What the lock says while we hold it.
+    flags: u64,
     found: Found,
     from: BootTime,
     until: BootTime,
@@ -116,10 +128,15 @@ pub(super) struct Election {
     /// The highest epoch that this node knows.
     epoch: u64,
     able: bool,
+    /// Another node is better prepared.
+    outdone: bool,
     /// Do not campaign before.
     not_before: BootTime,
-    /// Do not release a lock that we should not have before.
-    release_not_before: BootTime,
+    /// The acquisition after which the lock was let go of until another takes
+    /// it.
+    handed_over: Option<u64>,
+    /// The last wish that was seen for another node, and until when it counts.
+    wish: Option<(Wish, BootTime)>,
     /// What to release with if the lock turns out to be ours although we do
     /// not lead.
     unclaimed_flags: u64,
@@ -143,8 +160,10 @@ impl Election {
             role: Role::Follower(Campaign::Idle),
             epoch,
             able: false,
+            outdone: false,
             not_before: BootTime::default(),
-            release_not_before: BootTime::default(),
+            handed_over: None,
+            wish: None,
             unclaimed_flags: 0,
             stopping: false,
             commands: Vec::new(),
@@ -173,13 +192,22 @@ impl Election {
             Event::Looked(looked) => self.looked(now, looked),
             Event::Took { sent, taken } => self.took(now, sent, taken),
             Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
-            Event::Released { done } => self.released(now, done),
+            Event::Released => self.released(now),
             Event::Destroyed => {
-                self.session = Session::None {
-                    retry: now + self.retry(),
+                if matches!(self.session, Session::Destroying) {
+                    self.session = Session::None {
+                        retry: now + self.retry(),
+                    };
                 }
             }
-            Event::EpochSeen(epoch) => self.epoch = self.epoch.max(epoch),
+            Event::EpochSeen(epoch) => {
+                self.epoch = self.epoch.max(epoch);
+                if let Role::Leader(tenure) = &self.role
+                    && tenure.epoch < epoch
+                {
+                    self.step_down(now, Loss::Outrun { epoch }, None);
+                }
+            }
             Event::Able(able) => {
                 // There is no reason any more to leave the lock to others.
                 if able {
@@ -187,15 +215,24 @@ impl Election {
                 }
                 self.able = able;
             }
-            Event::StepDown { epoch, stay_out } => {
-                if matches!(&self.role, Role::Leader(tenure) if tenure.epoch == epoch) {
+            Event::Outdone(outdone) => self.outdone = outdone,
+            Event::StepDown {
+                epoch,
+                stay_out,
+                until_taken,
+                to,
+            } => {
+                if let Role::Leader(tenure) = &self.role
+                    && tenure.epoch == epoch
+                {
+                    self.handed_over = until_taken.then_some(tenure.modify_index);
                     self.not_before = self.not_before.max(now + stay_out);
-                    self.step_down(now, "told to step down");
+                    self.step_down(now, Loss::Ordered, to);
                 }
             }
             Event::Shutdown => {
                 self.stopping = true;
-                self.step_down(now, "the node is stopping");
+                self.step_down(now, Loss::Unable, None);
             }
             Event::Tick => {}
         }
@@ -225,17 +262,17 @@ impl Election {
 
     /// When an idle follower has something to do, given what it knows.
     fn next_campaign(&self) -> Option<BootTime> {
-        let Session::Held { id, .. } = &self.session else {
+        if !matches!(self.session, Session::Held { .. }) {
             return None;
-        };
-        match self.watching.lock.holder() {
-            Some(holder) if holder == id => Some(self.release_not_before),
-            None if self.may_campaign() => Some(self.not_before),
-            _ => None,
         }
+        let is_free = self.watching.lock.holder().is_none();
+        (is_free && self.may_campaign()).then_some(self.not_before)
     }
 
     fn session_created(&mut self, now: BootTime, created: Option<String>) {
+        if !matches!(self.session, Session::Creating) {
+            return;
+        }
         self.session = match created {
             Some(id) => Session::Held {
                 id,
@@ -264,13 +301,13 @@ impl Election {
         match exists {
             Some(true) => *renew = now + RENEWAL,
             None => *renew = now + RETRY,
-            Some(false) => self.session_is_gone(now, "the session is gone"),
+            Some(false) => self.session_is_gone(now),
         }
     }
 
-    fn session_is_gone(&mut self, now: BootTime, reason: &'static str) {
+    fn session_is_gone(&mut self, now: BootTime) {
         self.session = Session::None { retry: now };
-        self.lose(now, reason);
+        self.lose(now, Loss::SessionGone);
     }
 
     fn watched(&mut self, now: BootTime, lock: Option<Lock>) {
@@ -286,8 +323,16 @@ impl Election {
             // An older answer may come from before we took the lock.
             let is_later = lock.index > tenure.modify_index;
             if is_later && !self.shows_tenure(&lock) {
-                self.lose(now, "the lock is not ours any more");
+                self.lose_to(now, &lock);
             }
+        }
+        let is_taken = |before| {
+            let taken = lock.key.as_ref().filter(|key| key.session.is_some());
+            taken.is_some_and(|key| key.modify_index > before)
+        };
+        if self.handed_over.is_some_and(is_taken) {
+            self.handed_over = None;
+            self.not_before = now;
         }
         self.see(lock);
     }
@@ -299,16 +344,17 @@ impl Election {
         self.watching.lock = lock;
     }
 
-    fn looked(&mut self, now: BootTime, looked: Option<(Lock, Epoch)>) {
+    fn looked(&mut self, now: BootTime, looked: Option<Looked>) {
         if !matches!(self.role, Role::Follower(Campaign::Looking)) {
             return;
         }
         self.role = Role::Follower(Campaign::Idle);
-        let Some((lock, epoch)) = looked else {
+        let Some(Looked { lock, epoch, wish }) = looked else {
             self.not_before = self.not_before.max(now + self.retry());
             return;
         };
-        if epoch.value < self.epoch {
+        let is_behind = epoch.value < self.epoch;
+        if is_behind {
             let behind = Command::EpochWasBehind {
                 consul: epoch.value,
                 known: self.epoch,
@@ -316,33 +362,56 @@ impl Election {
             self.commands.push(behind);
         }
         self.epoch = self.epoch.max(epoch.value);
-        let Session::Held { id, .. } = &self.session else {
-            return;
-        };
+        let next_epoch = self.epoch + if is_behind { LEAP } else { 1 };
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
             self.not_before = self.not_before.max(now + SOON);
             self.see(lock);
             return;
         }
+        let wish_index = wish.as_ref().map(|wish| wish.modify_index);
+        if let Some(until) = wish.and_then(|wish| self.held_back(now, wish)) {
+            self.not_before = self.not_before.max(until);
+            return;
+        }
+        let Session::Held { id, .. } = &self.session else {
+            return;
+        };
         let found = Found {
             flags: lock.key.as_ref().map_or(0, |key| key.flags),
         };
         let take = Command::Take {
+            sent: now,
             session: id.clone(),
             expected: lock.key.as_ref().map(|key| key.modify_index),
-            epoch: self.epoch + 1,
+            epoch: next_epoch,
             epoch_index: epoch.modify_index,
+            wish_index,
             flags: self.flags_after(found),
         };
         let attempt = Attempt {
+            sent: now,
             session: id.clone(),
-            epoch: self.epoch + 1,
+            epoch: next_epoch,
             found,
         };
         self.unclaimed_flags = found.flags;
         self.commands.push(take);
         self.role = Role::Follower(Campaign::Taking(attempt));
+    }
+
+    /// Until when the lock is to be left to the node that was wished for, if
+    /// that is another one: a while from when the wish was first seen.
+    fn held_back(&mut self, now: BootTime, wish: Wish) -> Option<BootTime> {
+        if wish.node == self.settings.node {
+            return None;
+        }
+        let until = match &self.wish {
+            Some((known, until)) if *known == wish => *until,
+            _ => now + HOLD_BACK,
+        };
+        self.wish = Some((wish, until));
+        (now < until).then_some(until)
     }
 
     /// What the lock says while we hold it: our lease in milliseconds. Should
@@ -353,18 +422,19 @@ impl Election {
         u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn took(&mut self, now: BootTime, sent: BootTime, taken: Taken) {
-        if !matches!(self.role, Role::Follower(Campaign::Taking(_))) {
-            return;
-        }
+    fn took(&mut self, now: BootTime, asked: BootTime, taken: Taken) {
         let before = std::mem::replace(&mut self.role, Role::Follower(Campaign::Idle));
-        let Role::Follower(Campaign::Taking(Attempt {
+        let Attempt {
+            sent,
             session,
             epoch,
             found,
-        })) = before
-        else {
-            return;
+        } = match before {
+            Role::Follower(Campaign::Taking(attempt)) if attempt.sent == asked => attempt,
+            other => {
+                self.role = other;
+                return;
+            }
         };
         let is_ours = matches!(&self.session, Session::Held { id, .. } if *id == session);
         match taken {
@@ -383,6 +453,7 @@ impl Election {
                 self.role = Role::Leader(Tenure {
                     epoch,
                     modify_index,
+                    flags: self.flags_after(found),
                     found,
                     from,
                     until,
@@ -391,11 +462,11 @@ impl Election {
                 });
                 self.commands.push(Command::Lead { epoch, from, until });
                 if self.stopping || !self.able {
-                    self.step_down(now, "the node can not lead");
+                    self.step_down(now, Loss::Unable, None);
                 }
             }
             Taken::Lost => self.not_before = self.not_before.max(now + SOON),
-            Taken::InvalidSession => self.session_is_gone(now, "the session is gone"),
+            Taken::InvalidSession => self.session_is_gone(now),
             Taken::Denied => self.not_before = self.not_before.max(now + DENIED),
             Taken::Unknown => self.not_before = self.not_before.max(now + self.retry()),
         }
@@ -420,7 +491,7 @@ impl Election {
             return;
         };
         if !self.shows_tenure(&lock) {
-            self.lose(now, "the lock is not ours any more");
+            self.lose_to(now, &lock);
             return;
         }
         let until = sent + self.settings.lease;
@@ -432,19 +503,20 @@ impl Election {
         }
     }
 
-    fn released(&mut self, now: BootTime, done: bool) {
+    fn released(&mut self, now: BootTime) {
         if !matches!(self.role, Role::Follower(Campaign::Releasing)) {
             return;
         }
         self.role = Role::Follower(Campaign::Idle);
-        // The watch may not show it at once.
-        self.release_not_before = now + RETRY * 4;
         self.not_before = self.not_before.max(now + SOON);
-        if let Session::Held { id, .. } = &self.session
-            && !done
-        {
-            // It may still be on its way, and names only the session: under
-            // the same one it could free a lock that is won later.
+        // The release may still be on its way, or come again, and it names
+        // only the session: under the same one it could free a lock that is
+        // won later.
+        self.end_session();
+    }
+
+    fn end_session(&mut self) {
+        if let Session::Held { id, .. } = &self.session {
             let session = id.clone();
             self.commands.push(Command::Destroy { session });
             self.session = Session::Destroying;
@@ -461,8 +533,21 @@ impl Election {
         })
     }
 
+    /// Ends the tenure for what a read shows.
+    fn lose_to(&mut self, now: BootTime, lock: &Lock) {
+        let loss = match (&self.role, &mut self.session) {
+            (Role::Leader(tenure), Session::Held { id, renew, .. }) => {
+                // It may be for the session: ask at once.
+                *renew = now;
+                Loss::shown_by(lock, id, tenure.flags)
+            }
+            _ => Loss::SessionGone,
+        };
+        self.lose(now, loss);
+    }
+
     /// Ends the tenure, if there is one.
-    fn lose(&mut self, now: BootTime, reason: &'static str) {
+    fn lose(&mut self, now: BootTime, loss: Loss) {
         if let Role::Leader(tenure) = &self.role {
             // Once its own wait is over, nobody before us can be at work, and
             // the lease is revoked before any release: the lock is clean.
@@ -470,15 +555,15 @@ impl Election {
             // whoever is next must find what we found.
             let waited = now >= tenure.from;
             self.unclaimed_flags = if waited { CLEAN } else { tenure.found.flags };
-            self.commands.push(Command::Lose { reason });
+            self.commands.push(Command::Lose { loss });
             self.role = Role::Follower(Campaign::Idle);
         }
     }
 
-    fn step_down(&mut self, now: BootTime, reason: &'static str) {
+    fn step_down(&mut self, now: BootTime, loss: Loss, to: Option<String>) {
         if matches!(self.role, Role::Leader(_)) {
-            self.lose(now, reason);
-            self.release();
+            self.lose(now, loss);
+            self.release(to);
         }
     }
 
@@ -486,11 +571,12 @@ impl Election {
         RETRY + self.settings.jitter
     }
 
-    fn release(&mut self) {
+    fn release(&mut self, wish: Option<String>) {
         if let Session::Held { id, .. } = &self.session {
             let release = Command::Release {
                 session: id.clone(),
                 flags: self.unclaimed_flags,
+                wish,
             };
             self.commands.push(release);
             self.role = Role::Follower(Campaign::Releasing);
@@ -498,7 +584,7 @@ impl Election {
     }
 
     const fn may_campaign(&self) -> bool {
-        self.able && !self.stopping && self.watching.known
+        self.able && !self.outdone && !self.stopping && self.watching.known
     }
 
     /// Starts what is due.
@@ -520,6 +606,7 @@ impl Election {
                         tenure.open_proofs += 1;
                         self.commands.push(Command::Prove {
                             epoch: tenure.epoch,
+                            sent: now,
                         });
                     }
                 }
@@ -557,17 +644,12 @@ impl Election {
             return;
         };
         if self.stopping {
-            self.commands.push(Command::Destroy {
-                session: id.clone(),
-            });
-            self.session = Session::Destroying;
+            self.end_session();
             return;
         }
         if self.watching.lock.is_held_by(id) {
             // Taken without our hearing of it, or kept when we let go.
-            if now >= self.release_not_before {
-                self.release();
-            }
+            self.release(None);
         } else if now >= self.not_before
             && self.may_campaign()
             && self.watching.lock.holder().is_none()

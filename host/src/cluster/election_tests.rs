@@ -1,11 +1,22 @@
 use super::*;
-use crate::cluster::question::Key;
+use crate::cluster::question::{Epoch, Key};
 
 const LEASE: Duration = Duration::from_secs(1);
-const SETTINGS: Settings = Settings {
-    lease: LEASE,
-    jitter: Duration::ZERO,
-};
+
+fn settings() -> Settings {
+    Settings {
+        node: "a".to_owned(),
+        lease: LEASE,
+        jitter: Duration::ZERO,
+    }
+}
+
+fn looked(lock: Lock) -> Event {
+    Event::Looked(Some(Looked {
+        lock,
+        ..Looked::default()
+    }))
+}
 
 fn at(millis: u64) -> BootTime {
     BootTime::from_nanos(millis * 1_000_000)
@@ -31,7 +42,7 @@ const ABSENT: Lock = Lock {
 
 /// A node that has a session and knows that the lock is free at 0 ms.
 fn candidate(lock: Lock) -> Election {
-    let mut election = Election::new(SETTINGS, 0);
+    let mut election = Election::new(settings(), 0);
     let first = election.handle(at(0), Event::Able(true));
     assert_eq!(first, [Command::CreateSession, Command::Watch { index: 0 }]);
     election.handle(at(0), Event::Session(Some("s".to_owned())));
@@ -43,7 +54,7 @@ fn candidate(lock: Lock) -> Election {
 /// The same, after it took the lock at index 9 between 100 and 110 ms.
 fn winner(found: Lock) -> (Election, Vec<Command>) {
     let mut election = candidate(found.clone());
-    let commands = election.handle(at(100), Event::Looked(Some((found, Epoch::default()))));
+    let commands = election.handle(at(100), looked(found));
     assert!(
         matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]),
         "{commands:?}"
@@ -57,6 +68,13 @@ fn winner(found: Lock) -> (Election, Vec<Command>) {
         },
     );
     (election, commands)
+}
+
+fn prove(sent: u64) -> Command {
+    Command::Prove {
+        epoch: 1,
+        sent: at(sent),
+    }
 }
 
 fn lead(from: u64, until: u64) -> Command {
@@ -85,18 +103,21 @@ fn otherwise_the_winner_waits_out_the_longest_lease_it_knows_of() {
 #[test]
 fn the_lock_says_the_longest_lease_that_may_still_run() {
     let mut election = candidate(lock(7, None, 4000));
-    let looked = Event::Looked(Some((
-        lock(7, None, 4000),
-        Epoch {
+    let looked = Event::Looked(Some(Looked {
+        lock: lock(7, None, 4000),
+        epoch: Epoch {
             value: 3,
             modify_index: 2,
         },
-    )));
+        wish: None,
+    }));
     let take = Command::Take {
+        sent: at(1),
         session: "s".to_owned(),
         expected: Some(7),
         epoch: 4,
         epoch_index: 2,
+        wish_index: None,
         flags: 4000,
     };
     assert_eq!(election.handle(at(1), looked), [take]);
@@ -106,7 +127,7 @@ fn the_lock_says_the_longest_lease_that_may_still_run() {
 fn an_epoch_that_consul_lost_is_continued() {
     let mut election = candidate(ABSENT);
     election.handle(at(0), Event::EpochSeen(41));
-    let commands = election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
+    let commands = election.handle(at(1), looked(ABSENT));
     assert!(commands.contains(&Command::EpochWasBehind {
         consul: 0,
         known: 41
@@ -114,7 +135,23 @@ fn an_epoch_that_consul_lost_is_continued() {
     assert!(
         commands
             .iter()
-            .any(|c| matches!(c, Command::Take { epoch: 42, .. }))
+            .any(|c| matches!(c, Command::Take { epoch, .. } if *epoch == 41 + LEAP))
+    );
+}
+
+#[test]
+fn a_leader_that_others_have_outrun_steps_down_and_leads_again_beyond_them() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    // What the others know of this tenure is no later than it.
+    assert_eq!(election.handle(at(120), Event::EpochSeen(1)), []);
+    let commands = election.handle(at(130), Event::EpochSeen(5));
+    let loss = Loss::Outrun { epoch: 5 };
+    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
+    assert!(
+        commands
+            .iter()
+            .any(|c| matches!(c, Command::Release { .. })),
+        "{commands:?}"
     );
 }
 
@@ -122,7 +159,7 @@ fn an_epoch_that_consul_lost_is_continued() {
 fn a_proof_extends_the_lease_from_when_it_was_sent() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let commands = election.handle(at(450), Event::Tick);
-    assert_eq!(commands, [Command::Prove { epoch: 1 }]);
+    assert_eq!(commands, [prove(450)]);
     let proof = Event::Proved {
         epoch: 1,
         sent: at(450),
@@ -130,10 +167,7 @@ fn a_proof_extends_the_lease_from_when_it_was_sent() {
     };
     assert_eq!(
         election.handle(at(900), proof),
-        [
-            Command::Extend { until: at(1450) },
-            Command::Prove { epoch: 1 },
-        ]
+        [Command::Extend { until: at(1450) }, prove(900),]
     );
 }
 
@@ -219,10 +253,10 @@ fn a_session_that_is_gone_ends_the_tenure_and_makes_another() {
         exists: Some(false),
     };
     let commands = election.handle(at(200), gone);
-    assert!(matches!(
-        commands.as_slice(),
-        [Command::Lose { .. }, Command::CreateSession]
-    ));
+    let lost = Command::Lose {
+        loss: Loss::SessionGone,
+    };
+    assert_eq!(commands, [lost, Command::CreateSession]);
 }
 
 #[test]
@@ -245,6 +279,15 @@ fn the_watch_ends_a_tenure_but_not_with_news_from_before_it() {
     );
 }
 
+fn step_down(stay_out: Duration) -> Event {
+    Event::StepDown {
+        epoch: 1,
+        stay_out,
+        until_taken: false,
+        to: None,
+    }
+}
+
 fn release_of(commands: &[Command]) -> Option<u64> {
     let lose = commands
         .iter()
@@ -262,43 +305,22 @@ fn release_of(commands: &[Command]) -> Option<u64> {
 #[test]
 fn who_served_releases_clean_and_who_still_waits_as_found() {
     let (mut served, _) = winner(lock(7, None, CLEAN));
-    let commands = served.handle(
-        at(200),
-        Event::StepDown {
-            epoch: 1,
-            stay_out: Duration::ZERO,
-        },
-    );
+    let commands = served.handle(at(200), step_down(Duration::ZERO));
     assert_eq!(release_of(&commands), Some(CLEAN));
 
     let (mut waiting, _) = winner(lock(7, None, 4000));
-    let commands = waiting.handle(
-        at(5109),
-        Event::StepDown {
-            epoch: 1,
-            stay_out: Duration::ZERO,
-        },
-    );
+    let commands = waiting.handle(at(5109), step_down(Duration::ZERO));
     assert_eq!(release_of(&commands), Some(4000));
 
     let (mut waited, _) = winner(lock(7, None, 4000));
-    let commands = waited.handle(
-        at(5110),
-        Event::StepDown {
-            epoch: 1,
-            stay_out: Duration::ZERO,
-        },
-    );
+    let commands = waited.handle(at(5110), step_down(Duration::ZERO));
     assert_eq!(release_of(&commands), Some(CLEAN));
 }
 
 #[test]
 fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
     let mut election = candidate(lock(7, None, 4000));
-    election.handle(
-        at(1),
-        Event::Looked(Some((lock(7, None, 4000), Epoch::default()))),
-    );
+    election.handle(at(1), looked(lock(7, None, 4000)));
     election.handle(
         at(500),
         Event::Took {
@@ -313,7 +335,7 @@ fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
 #[test]
 fn a_win_under_a_session_that_ended_is_none() {
     let mut election = candidate(ABSENT);
-    election.handle(at(1), Event::Looked(Some((ABSENT, Epoch::default()))));
+    election.handle(at(1), looked(ABSENT));
     election.handle(
         at(2),
         Event::Renewed {
@@ -332,15 +354,12 @@ fn a_win_under_a_session_that_ended_is_none() {
 #[test]
 fn who_stepped_down_stays_out_for_a_while() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    election.handle(
-        at(200),
-        Event::StepDown {
-            epoch: 1,
-            stay_out: Duration::from_secs(30),
-        },
-    );
-    election.handle(at(201), Event::Released { done: true });
-    let commands = election.handle(at(202), Event::Watched(Some(lock(12, None, CLEAN))));
+    election.handle(at(200), step_down(Duration::from_secs(30)));
+    election.handle(at(201), Event::Released);
+    election.handle(at(202), Event::Destroyed);
+    election.handle(at(500), Event::Tick);
+    election.handle(at(501), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(502), Event::Watched(Some(lock(12, None, CLEAN))));
     assert!(!commands.contains(&Command::Look));
     let commands = election.handle(at(30_200), Event::Tick);
     assert!(commands.contains(&Command::Look), "{commands:?}");
@@ -351,7 +370,7 @@ fn shutdown_releases_then_ends_the_session_then_is_finished() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let commands = election.handle(at(200), Event::Shutdown);
     assert_eq!(release_of(&commands), Some(CLEAN));
-    let commands = election.handle(at(201), Event::Released { done: true });
+    let commands = election.handle(at(201), Event::Released);
     assert_eq!(
         commands,
         [Command::Destroy {
@@ -381,19 +400,17 @@ fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
     let order = Event::StepDown {
         epoch: 0,
         stay_out: Duration::from_secs(30),
+        until_taken: false,
+        to: None,
     };
     assert_eq!(election.handle(at(200), order), []);
 }
 
 #[test]
-fn after_a_release_without_an_answer_the_session_is_not_used_again() {
+fn after_a_release_the_session_is_not_used_again() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let order = Event::StepDown {
-        epoch: 1,
-        stay_out: Duration::ZERO,
-    };
-    election.handle(at(200), order);
-    let commands = election.handle(at(2200), Event::Released { done: false });
+    election.handle(at(200), step_down(Duration::ZERO));
+    let commands = election.handle(at(2200), Event::Released);
     assert_eq!(
         commands.first(),
         Some(&Command::Destroy {
@@ -413,4 +430,97 @@ fn after_a_watch_without_an_answer_nothing_is_waited_for() {
         commands.contains(&Command::Watch { index: 0 }),
         "{commands:?}"
     );
+}
+
+#[test]
+fn what_the_lock_shows_is_told_and_the_session_asked_for_at_once() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(140), Event::Watched(Some(lock(12, None, 1000))));
+    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
+    let renew = Command::Renew {
+        session: "s".to_owned(),
+    };
+    assert!(commands.contains(&renew), "{commands:?}");
+}
+
+fn wished_for(node: &str) -> Event {
+    Event::Looked(Some(Looked {
+        lock: lock(7, None, CLEAN),
+        epoch: Epoch::default(),
+        wish: Some(Wish {
+            node: node.to_owned(),
+            modify_index: 6,
+        }),
+    }))
+}
+
+#[test]
+fn a_wish_is_released_with_and_its_node_takes_the_lock_at_once() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::ZERO,
+        until_taken: true,
+        to: Some("b".to_owned()),
+    };
+    let commands = election.handle(at(200), order);
+    let wish = commands.iter().find_map(|command| match command {
+        Command::Release { wish, .. } => wish.clone(),
+        _ => None,
+    });
+    assert_eq!(wish.as_deref(), Some("b"));
+
+    let mut wished = candidate(lock(7, None, CLEAN));
+    let commands = wished.handle(at(1), wished_for("a"));
+    let [Command::Take { wish_index, .. }] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(*wish_index, Some(6));
+}
+
+#[test]
+fn a_wish_for_another_holds_back_for_three_seconds_and_no_more() {
+    let mut election = candidate(lock(7, None, CLEAN));
+    assert_eq!(election.handle(at(1), wished_for("b")), []);
+    assert_eq!(election.handle(at(3000), Event::Tick).len(), 1, "renewal");
+    assert_eq!(election.wake(), Some(at(3001)));
+    assert_eq!(election.handle(at(3001), Event::Tick), [Command::Look]);
+    let commands = election.handle(at(3002), wished_for("b"));
+    assert!(matches!(commands.as_slice(), [Command::Take { .. }]));
+}
+
+#[test]
+fn who_is_outdone_does_not_campaign() {
+    let mut election = Election::new(settings(), 0);
+    election.handle(at(0), Event::Able(true));
+    election.handle(at(0), Event::Outdone(true));
+    election.handle(at(0), Event::Session(Some("s".to_owned())));
+    let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));
+    assert!(!commands.contains(&Command::Look), "{commands:?}");
+    let commands = election.handle(at(1), Event::Outdone(false));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn who_handed_over_stays_out_until_another_has_taken_the_lock() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::from_secs(10),
+        until_taken: true,
+        to: None,
+    };
+    election.handle(at(200), order);
+    election.handle(at(201), Event::Released);
+    election.handle(at(202), Event::Destroyed);
+    election.handle(at(500), Event::Tick);
+    election.handle(at(501), Event::Session(Some("t".to_owned())));
+    // Its own acquisition, seen late, and its own release are not the next.
+    for seen in [lock(9, Some("s"), 1000), lock(12, None, CLEAN)] {
+        let commands = election.handle(at(502), Event::Watched(Some(seen)));
+        assert!(!commands.contains(&Command::Look), "{commands:?}");
+    }
+    election.handle(at(503), Event::Watched(Some(lock(14, Some("b"), 1000))));
+    let commands = election.handle(at(900), Event::Watched(Some(lock(16, None, 1000))));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
 }

@@ -97,7 +97,8 @@ impl Service {
 /// Keeps this node registered and its key current until it is told to leave.
 pub(super) struct Membership {
     place: Arc<Place>,
-    /// What the node's key holds, beside its address.
+    /// What the node's key holds, beside its address and the highest epoch that
+    /// it has seen.
     state: watch::Receiver<serde_json::Value>,
     session: Option<Session>,
     /// What was written under that session.
@@ -193,6 +194,7 @@ impl Membership {
         let (host, port) = &place.service.address;
         if let Some(fields) = state.as_object_mut() {
             fields.insert("address".to_owned(), format!("{host}:{port}").into());
+            fields.insert("epoch".to_owned(), place.epoch_file.highest().into());
         }
         let state = state.to_string();
         if self.written.as_ref() != Some(&state) {

@@ -8,10 +8,15 @@ mod control;
 mod election;
 mod epoch_file;
 mod health;
+mod loss;
 mod membership;
+mod nodes;
 mod question;
+#[cfg(test)]
+mod simulation;
 
-pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, View};
+pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, StepDown, View};
 pub use epoch_file::{EpochFile, EpochFileError};
 pub use health::Heartbeat;
+pub use nodes::{NodeState, Rivals};
 pub use question::CLEAN;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::loss::Loss;
 use crate::clock::BootTime;
 
 /// `Flags` of a lock that was released after its holder had stopped.
@@ -65,32 +66,54 @@ pub(super) enum Event {
     },
     /// A blocking read of the lock ended; `None` without an answer.
     Watched(Option<Lock>),
-    /// Consistent reads of the lock and the epoch; `None` without an answer.
-    Looked(Option<(Lock, Epoch)>),
-    /// The transaction that takes the lock ended. `sent` is from before.
+    /// A look ended; `None` without an answer.
+    Looked(Option<Looked>),
+    /// The transaction that takes the lock ended. `sent` is the command's.
     Took { sent: BootTime, taken: Taken },
-    /// A proof ended. `sent` is from before its question; `None` without an
-    /// answer.
+    /// A proof ended. `sent` is the command's; `None` without an answer.
     Proved {
         epoch: u64,
         sent: BootTime,
         lock: Option<Lock>,
     },
     /// The lock was given back, or there was no answer.
-    Released { done: bool },
+    Released,
     /// The session was ended, or there was no answer.
     Destroyed,
     /// Another epoch became known.
     EpochSeen(u64),
     /// This node can or can not lead.
     Able(bool),
+    /// Another node is better prepared to lead, or none is.
+    Outdone(bool),
     /// Let go of the lock, if it was taken under this epoch, and leave it to
-    /// others for so long.
-    StepDown { epoch: u64, stay_out: Duration },
+    /// others for so long, or only until one has taken it; to this one first,
+    /// if one is named.
+    StepDown {
+        epoch: u64,
+        stay_out: Duration,
+        until_taken: bool,
+        to: Option<String>,
+    },
     /// Let go of everything.
     Shutdown,
     /// Nothing; it may be time for something.
     Tick,
+}
+
+/// What consistent reads showed to who wants to take the lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Looked {
+    pub(super) lock: Lock,
+    pub(super) epoch: Epoch,
+    pub(super) wish: Option<Wish>,
+}
+
+/// Whom the last leader wished for, as its key says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) node: String,
+    pub(super) modify_index: u64,
 }
 
 /// The epoch's key as a read showed it.
@@ -116,26 +139,31 @@ pub(super) enum Command {
     Watch {
         index: u64,
     },
-    /// Read the lock and the epoch, consistently.
+    /// Read the lock, the epoch and the wish, consistently.
     Look,
     /// Take the lock if nothing changed since `expected` (`None`: absent),
-    /// writing the epoch in the same transaction. The epoch must be on disk
-    /// before the answer is told.
+    /// writing the epoch and deleting the wish (as of this index) in the same
+    /// transaction. The epoch must be on disk before the answer is told.
     Take {
+        sent: BootTime,
         session: String,
         expected: Option<u64>,
         epoch: u64,
         epoch_index: u64,
+        wish_index: Option<u64>,
         flags: u64,
     },
     /// Read the lock, consistently.
     Prove {
         epoch: u64,
+        sent: BootTime,
     },
-    /// Give the lock back with these flags.
+    /// Write the wish, if there is one, and give the lock back with these
+    /// flags.
     Release {
         session: String,
         flags: u64,
+        wish: Option<String>,
     },
     /// This node leads; effects are allowed in this span of the clock.
     Lead {
@@ -149,7 +177,7 @@ pub(super) enum Command {
     },
     /// The lease is over, at once and for good.
     Lose {
-        reason: &'static str,
+        loss: Loss,
     },
     /// What is known of the lock has changed.
     Show(Lock),
@@ -163,8 +191,10 @@ pub(super) enum Command {
 }
 
 /// What does not change.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
+    /// This node's name.
+    pub(super) node: String,
     /// How long a proof is good for.
     pub(super) lease: Duration,
     /// Added to this node's waits, so that nodes do not try in step.

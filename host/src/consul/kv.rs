@@ -90,20 +90,29 @@ impl Client {
             .await
     }
 
-    /// All keys that begin with the prefix, with their values.
+    /// All keys that begin with the prefix, with their values; with `wait`,
+    /// once they changed.
     ///
     /// # Errors
     /// No usable answer.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let path = format!("/v1/kv/{prefix}?recurse");
+    pub async fn list(&self, prefix: &str, wait: Option<Wait>) -> Result<Read<Vec<Entry>>, Error> {
+        let (query, timeout) = Wait::query(wait);
+        let recurse = if query.is_empty() {
+            "?recurse"
+        } else {
+            "&recurse"
+        };
+        let path = format!("/v1/kv/{prefix}{query}{recurse}");
         let answer = self
-            .call(Method::GET, &path, CALL)
+            .call(Method::GET, &path, timeout)
             .send(&[StatusCode::NOT_FOUND])
             .await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(Vec::new());
-        }
-        answer.json().await
+        let index = answer.index();
+        let value = match answer.status() {
+            StatusCode::NOT_FOUND => Vec::new(),
+            _ => answer.json().await?,
+        };
+        Ok(Read { index, value })
     }
 
     /// Writes the value if the key was last written at this index; 0: if it is

@@ -48,6 +48,13 @@ pub enum Operation<'a> {
         /// The new value.
         value: &'a [u8],
     },
+    /// Deletes the key if it was last written at this index.
+    DeleteCas {
+        /// The key.
+        key: &'a str,
+        /// Its `ModifyIndex`.
+        index: u64,
+    },
     /// Takes the key's lock and writes.
     Lock {
         /// The key.
@@ -114,6 +121,12 @@ impl<'a> Operation<'a> {
                 verb: "set",
                 key,
                 value: encode(value),
+                ..Wire::default()
+            },
+            Self::DeleteCas { key, index } => Wire {
+                verb: "delete-cas",
+                key,
+                index: Some(index),
                 ..Wire::default()
             },
             Self::Lock {
@@ -222,13 +235,18 @@ mod tests {
                 flags: 1000,
                 session: "s",
             },
+            Operation::DeleteCas {
+                key: "c/next",
+                index: 3,
+            },
         ];
         let wire: Vec<_> = steps.iter().map(Operation::wire).collect();
         assert_eq!(
             serde_json::to_string(&wire).unwrap(),
             r#"[{"KV":{"Verb":"check-not-exists","Key":"c/leader"}},"#.to_owned()
                 + r#"{"KV":{"Verb":"cas","Key":"c/epoch","Value":"MQ==","Index":0}},"#
-                + r#"{"KV":{"Verb":"lock","Key":"c/leader","Value":"e30=","Flags":1000,"Session":"s"}}]"#
+                + r#"{"KV":{"Verb":"lock","Key":"c/leader","Value":"e30=","Flags":1000,"Session":"s"}},"#
+                + r#"{"KV":{"Verb":"delete-cas","Key":"c/next","Index":3}}]"#
         );
     }
 }

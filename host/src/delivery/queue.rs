@@ -286,7 +286,8 @@ impl State {
 impl Entry {
     /// Moves records into the batch as far as there is room; true if all.
     fn move_into(&mut self, batch: &mut Batch, epoch: u64) -> bool {
-        if batch.records.is_empty() && self.records.len() >= LARGE && self.bytes < BATCH_BYTES {
+        let is_batch = (LARGE..=BATCH_RECORDS).contains(&self.records.len());
+        if batch.records.is_empty() && is_batch && self.bytes < BATCH_BYTES {
             return self.become_batch(batch, epoch);
         }
         let (mut count, mut bytes) = (0, 0);

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::routes::Removed;
+use super::routes::{Removed, SteppingDown, Wished};
 use super::secret::{SIGNATURE, Secret};
 use super::takeover::Handed;
 use crate::delivery::{JournalId, Letter};
@@ -148,6 +148,20 @@ impl InternalClient {
     ) -> Result<Handed, InternalError> {
         let path = format!("/internal/v1/handover/{}", hex(&journal.0));
         self.ask(Method::POST, address, &path, frames).await
+    }
+
+    /// Asks the leader to hand over, and does not wait for it.
+    ///
+    /// # Errors
+    /// No usable answer; it may do so all the same.
+    pub async fn step_down(
+        &self,
+        address: &str,
+        to: Option<String>,
+    ) -> Result<SteppingDown, InternalError> {
+        let body = serde_json::to_vec(&Wished { to }).unwrap_or_default();
+        let path = "/internal/v1/step-down";
+        self.ask(Method::POST, address, path, body).await
     }
 
     async fn ask<T: DeserializeOwned>(

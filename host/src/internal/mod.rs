@@ -7,6 +7,6 @@ mod secret;
 mod takeover;
 
 pub use client::{InternalClient, InternalError, Rejected, Taken};
-pub use routes::{Internal, Removed, largest, router};
+pub use routes::{Internal, Removed, SteppingDown, Wished, largest, router};
 pub use secret::{Secret, keep};
 pub use takeover::{Handed, Takeover};

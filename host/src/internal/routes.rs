@@ -1,6 +1,7 @@
 //! The routes, and the check that comes before each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,12 +17,17 @@ use tokio::sync::watch;
 
 use super::secret::{SIGNATURE, Secret};
 use super::takeover::{NotNow, Takeover};
+use crate::cluster::StepDown;
 use crate::delivery::{Chunk, DeadLetters, JournalId};
 use crate::error_chain::chain;
 use crate::hex::unhex;
-use crate::ingest::Ingest;
+use crate::ingest::{Door, Ingest};
 use crate::record::LogRecord;
 use crate::record_form::RecordForm;
+
+/// How long a leader that hands over leaves the lock to the others, if none
+/// takes it.
+const STAY_OUT: Duration = Duration::from_secs(10);
 
 /// The largest body that internal requests need, in bytes, where clients may
 /// send `body`: a record can be as large, and has more about it in its other
@@ -44,6 +50,26 @@ pub struct Internal {
     pub ingest: Arc<Ingest>,
     /// Takes journals over.
     pub takeover: Arc<Takeover>,
+    /// Asks this node's tenure to hand over.
+    pub step_down: watch::Sender<Option<StepDown>>,
+    /// How long it may take to finish then.
+    pub drain: Duration,
+}
+
+/// What a leader is asked to hand over with.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Wished {
+    /// Who comes next, if it matters.
+    pub to: Option<String>,
+}
+
+/// What a leader that hands over says.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct SteppingDown {
+    /// Of the tenure that ends.
+    pub epoch: u64,
+    /// How long what was accepted may take to finish, in milliseconds.
+    pub drain_ms: u64,
 }
 
 /// How many dead letters were removed.
@@ -60,6 +86,7 @@ pub fn router(internal: Arc<Internal>) -> Router {
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(handover))
+        .route("/internal/v1/step-down", post(step_down))
         .with_state(internal)
 }
 
@@ -153,6 +180,32 @@ async fn handover(
         Ok(handed) => json(&handed),
         Err(NotNow(reason)) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
     }
+}
+
+/// Begins a hand-over; the answer does not wait for its end.
+async fn step_down(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+    let body = match admitted(&internal, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let Wished { to } = match serde_json::from_slice(&body) {
+        Ok(wished) => wished,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let door = internal.ingest.door.borrow().clone();
+    let Door::Open(queue) = door else {
+        return plain(StatusCode::CONFLICT, "this node does not lead");
+    };
+    let epoch = queue.epoch();
+    tracing::info!(epoch, to, "asked to hand over");
+    internal.step_down.send_replace(Some(StepDown {
+        epoch,
+        stay_out: STAY_OUT,
+        until_taken: true,
+        to,
+    }));
+    let drain_ms = u64::try_from(internal.drain.as_millis()).unwrap_or(u64::MAX);
+    json(&SteppingDown { epoch, drain_ms })
 }
 
 fn json(value: &impl Serialize) -> Response {

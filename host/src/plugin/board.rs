@@ -290,8 +290,11 @@ impl Board {
             status.active.state
         };
         let refusal = self.refusal_of(&self.wanted);
+        let is_ready = !self.preparing && status.active.state != PluginState::Failed;
         json!({
             "node": node,
+            // Others leave the lock to this node, if they are not.
+            "able": is_ready && status.error.is_none(),
             "version": env!("CARGO_PKG_VERSION"),
             "plugin": status.active.name,
             "state": state,
@@ -421,15 +424,15 @@ mod tests {
         board.ask(&second.manifest, Origin::Key(7));
         let (_, node, active) = status(&mut board);
         assert_eq!(
-            (&node["state"], &node["index"]),
-            (&"preparing".into(), &7.into())
+            (&node["state"], &node["index"], &node["able"]),
+            (&"preparing".into(), &7.into(), &false.into())
         );
         assert_eq!(active.unwrap()["index"], 0);
         board.prepared(second);
         let (_, node, active) = status(&mut board);
         assert_eq!(
-            (&node["index"], &node["plugin_index"]),
-            (&7.into(), &0.into())
+            (&node["index"], &node["plugin_index"], &node["able"]),
+            (&7.into(), &0.into(), &true.into())
         );
         assert_eq!(active.unwrap()["index"], 0, "the first still runs");
         let second = Arc::clone(board.wanted());
@@ -472,7 +475,8 @@ mod tests {
         board.prepared(second);
         let second = Arc::clone(board.wanted());
         board.report(failed(&second));
-        let (shown, _, active) = status(&mut board);
+        let (shown, node, active) = status(&mut board);
+        assert_eq!(node["able"], false);
         assert!(
             shown
                 .error

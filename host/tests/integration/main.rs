@@ -21,6 +21,7 @@ mod faults;
 mod first_generation;
 mod http;
 mod journal;
+mod leadership;
 mod sink;
 mod support;
 mod swap;

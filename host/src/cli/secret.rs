@@ -1,0 +1,28 @@
+//! Signing with the cluster's secret.
+
+use thiserror::Error;
+
+use super::Failure;
+use crate::consul::Client;
+use crate::internal::{InternalClient, Secret};
+
+#[derive(Debug, Error)]
+#[error(
+    "ask the nodes: there is no key {0}/secret in Consul; is the cluster's name right, and did a \
+     node ever run?"
+)]
+pub(super) struct NoSecret(pub(super) String);
+
+/// A client for the internal routes of the cluster's nodes.
+///
+/// # Errors
+/// No usable answer from Consul, or there is no secret.
+pub(super) async fn signing(
+    consul: &Client,
+    cluster: &str,
+    tls: bool,
+) -> Result<InternalClient, Failure> {
+    let secret = consul.read(&format!("{cluster}/secret"), None).await?.value;
+    let secret = secret.ok_or_else(|| NoSecret(cluster.to_owned()))?;
+    Ok(InternalClient::new(Secret::new(&secret.value), tls)?)
+}

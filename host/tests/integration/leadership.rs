@@ -1,0 +1,324 @@
+//! How a tenure ends: what is found in the lock's key, a planned hand-over,
+//! and who comes next.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, guest, sluice};
+
+impl Cluster {
+    async fn epoch(&self) -> u64 {
+        let status = self.node(self.leader().await).status().await.unwrap();
+        status["epoch"].as_u64().unwrap()
+    }
+
+    /// Waits until a node leads under a later epoch.
+    async fn leads_after(&self, epoch: u64) -> usize {
+        eventually("a node leads under a later epoch", SOON, || async {
+            let leader = self.leader().await;
+            match self.node(leader).status().await?["epoch"].as_u64() {
+                Some(now) if now > epoch => Ok(leader),
+                now => Err(format!("{now:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits until every node's key says whether it could lead.
+    async fn able(&self, expected: &[(&str, bool)]) {
+        for (node, able) in expected {
+            eventually(&format!("{node} says {able}"), SOON, || async {
+                let value = self.consul.value(&format!("sluice/nodes/{node}")).await?;
+                let state: Value = serde_json::from_str(&value).map_err(|e| e.to_string())?;
+                if state["able"] == *able {
+                    Ok(())
+                } else {
+                    Err(value)
+                }
+            })
+            .await;
+        }
+    }
+
+    async fn lock(&self) -> Value {
+        self.consul.key("sluice/leader").await.unwrap()
+    }
+}
+
+fn session(lock: &Value) -> &str {
+    lock["Session"].as_str().unwrap()
+}
+
+/// Does something to the lock, and sees the leader step down and say why.
+async fn is_noticed(cluster: &Cluster, what: &str, interfere: impl AsyncFnOnce(&Value)) {
+    let epoch = cluster.epoch().await;
+    let leader = cluster.node(cluster.leader().await);
+    interfere(&cluster.lock().await).await;
+    leader.logged(what).await;
+    let next = cluster.leads_after(epoch).await;
+    let (status, body) = cluster.node(next).log("after").await;
+    assert_eq!(status, 200, "{what}: {body}");
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_the_lock_is_noticed_and_said() {
+    let cluster = Cluster::start(2, &[]).await;
+    let consul = &cluster.consul;
+    is_noticed(&cluster, "the session of this node ended", async |lock| {
+        let path = format!("session/destroy/{}", session(lock));
+        consul.put(&path, "").await;
+    })
+    .await;
+    is_noticed(&cluster, "the lock's key is gone", async |_| {
+        consul.delete("kv/sluice/leader").await;
+    })
+    .await;
+    let overwritten = "overwritten by hand, with the flags 0 and the value \\\"someone else\\\"";
+    is_noticed(&cluster, overwritten, async |_| {
+        consul.put("kv/sluice/leader", "someone else").await;
+    })
+    .await;
+    let released = "the lock is free with the flags 0 and the value \\\"gone\\\"";
+    is_noticed(&cluster, released, async |lock| {
+        let path = format!("kv/sluice/leader?release={}", session(lock));
+        consul.put(&path, "gone").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
+    let cluster = Cluster::start(2, &[]).await;
+    let consul = &cluster.consul;
+    let epoch = cluster.epoch().await;
+    let leader = cluster.node(cluster.leader().await);
+    let made = consul.put("session/create", r#"{"LockDelay":"0s"}"#).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let other = made["ID"].as_str().unwrap();
+    let steps = json!([
+        {"KV": {"Verb": "delete", "Key": "sluice/leader"}},
+        {"KV": {"Verb": "lock", "Key": "sluice/leader", "Value": "eA==", "Session": other}},
+    ]);
+    consul.put("txn", &steps.to_string()).await;
+    leader
+        .logged(&format!("the session {other} holds the lock"))
+        .await;
+    for node in &cluster.nodes {
+        node.until("nobody leads", |status| status["role"] == "follower")
+            .await;
+        let (status, body) = node.log("x").await;
+        assert!([307, 503].contains(&status), "{status} {body}");
+    }
+    assert_eq!(session(&cluster.lock().await), other);
+    consul.put(&format!("session/destroy/{other}"), "").await;
+    cluster.leads_after(epoch).await;
+}
+
+#[tokio::test]
+async fn a_hand_over_under_load_loses_nothing_and_leaves_nothing_unknown() {
+    let cluster = Cluster::start(3, &[]).await;
+    let arguments = ["--duration", "4s", "--connections", "8"];
+    let load = Bench::start(&cluster, "load", &arguments);
+    let leader = cluster.node(cluster.leader().await);
+    leader
+        .until("the load has begun", |status| {
+            status["counters"]["acknowledged"].as_u64() > Some(100)
+        })
+        .await;
+    let (code, stdout, stderr) = sluice(&cluster, &["step-down"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let next = cluster.node(cluster.leads_after(1).await);
+    assert_ne!(next.name, leader.name);
+    let expected = format!("{} leads now, epoch 2, ", next.name);
+    assert!(stdout.starts_with(&expected), "{stdout}");
+    let (report, numbers) = load.finish(&cluster).await;
+    assert_eq!(report["unknown"], 0, "{report}");
+    assert!(numbers.len() > 200, "{report}");
+    cluster.holds(&numbers);
+}
+
+#[tokio::test]
+async fn who_handed_over_leads_again_when_the_next_one_ends() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    cluster.able(&[("a", true), ("b", true)]).await;
+    let first = cluster.node(cluster.leader().await).name.clone();
+    let (code, _, stderr) = sluice(&cluster, &["step-down"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let next = cluster.leads_after(1).await;
+    assert_ne!(cluster.node(next).name, first);
+    let handed_over = Instant::now();
+    cluster.nodes[next].process.terminate().await;
+    drop(cluster.nodes.remove(next));
+    let last = cluster.leader().await;
+    assert_eq!(cluster.node(last).name, first);
+    let took = handed_over.elapsed();
+    assert!(took < Duration::from_secs(8), "it stayed out: {took:?}");
+}
+
+#[tokio::test]
+async fn a_hand_over_to_a_node_goes_to_that_node() {
+    let cluster = Cluster::start(3, &[]).await;
+    cluster.able(&[("a", true), ("b", true), ("c", true)]).await;
+    // Those before stay out for a while, and are wished for all the same.
+    for name in ["b", "c"] {
+        let leader = cluster.leader().await;
+        if cluster.node(leader).name == name {
+            continue;
+        }
+        let (code, stdout, stderr) = sluice(&cluster, &["step-down", "--to", name]).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.starts_with(&format!("{name} leads now")), "{stdout}");
+        let wish = cluster.consul.key("sluice/next").await.unwrap();
+        assert!(wish.is_null(), "the winner deletes it: {wish}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_take_what_it_is_given_holds_nobody_up_for_long() {
+    let cluster = Cluster::start(3, &[]).await;
+    cluster.able(&[("a", true), ("b", true), ("c", true)]).await;
+    let leader = cluster.leader().await;
+    let wanted = cluster.node((leader + 1) % 3);
+    let other = cluster.node((leader + 2) % 3);
+    wanted.process.signal(Signal::STOP);
+    let (code, stdout, stderr) = sluice(&cluster, &["step-down", "--to", &wanted.name]).await;
+    wanted.process.signal(Signal::CONT);
+    assert_eq!(code, Some(1), "{stdout}");
+    let expected = format!("{} leads now", other.name);
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_before_a_hand_over() {
+    let file = guest("misbehave");
+    let (plugin, folder) = (
+        format!("file://{}", file.display()),
+        file.parent().unwrap().display().to_string(),
+    );
+    let cluster = Cluster::start(2, &["--plugin", &plugin, "--plugin-dir", &folder]).await;
+    cluster.able(&[("a", true), ("b", true)]).await;
+    let leader = cluster.node(cluster.leader().await);
+    let slow = leader.log("slow");
+    let hand_over = async {
+        leader
+            .until("it is under way", |status| status["queue"]["records"] == 1)
+            .await;
+        sluice(&cluster, &["step-down"]).await
+    };
+    let ((status, body), (code, stdout, stderr)) = tokio::join!(slow, hand_over);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+}
+
+#[tokio::test]
+async fn a_hand_over_that_can_not_be_says_why() {
+    let mut cluster = Cluster::empty(Consul::start().await, &[]);
+    let fails = async |cluster: &Cluster, arguments: &[&str], expected: &str| {
+        let arguments = [&["step-down"], arguments].concat();
+        let (code, stdout, stderr) = sluice(cluster, &arguments).await;
+        assert_eq!(code, Some(1), "{arguments:?}: {stdout}{stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+    };
+    fails(&cluster, &[], "there is none at the moment").await;
+    cluster.add("a").await;
+    cluster.leader().await;
+    cluster.able(&[("a", true)]).await;
+    fails(&cluster, &[], "no other node is ready to lead").await;
+    fails(&cluster, &["--to", "a"], "it leads already").await;
+    fails(&cluster, &["--to", "z"], "no such node; there are a").await;
+    // A leader that is nowhere.
+    let made = cluster.consul.put("session/create", "{}").await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let holder = made["ID"].as_str().unwrap();
+    let lock = r#"{"node":"x","address":"127.0.0.1:1"}"#;
+    for (key, value) in [
+        (format!("leader?acquire={holder}"), lock),
+        ("nodes/y".to_owned(), r#"{"node":"y"}"#),
+        ("secret".to_owned(), "secret"),
+    ] {
+        cluster.consul.put(&format!("kv/other/{key}"), value).await;
+    }
+    let expected = "the leader x to step down: it can not be reached at 127.0.0.1:1";
+    fails(&cluster, &["--cluster", "other"], expected).await;
+}
+
+#[tokio::test]
+async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that_have_it() {
+    let mut cluster = Cluster::empty(Consul::start().await, &[]);
+    let folder = cluster.folder.path().join("plugins");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("mine.wasm");
+    fs::copy(guest("misbehave"), &file).unwrap();
+    // Below the directory that nodes are started in, unless another is given.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().display().to_string();
+    cluster.add("a").await;
+    cluster.leader().await;
+    let lacking = Options::with(&["--plugin-dir", &elsewhere]);
+    cluster.add_with("b", lacking).await;
+    cluster.add("c").await;
+    let manifest = format!("file://{}", file.display());
+    cluster.consul.put("kv/sluice/plugin", &manifest).await;
+    cluster
+        .able(&[("a", true), ("b", false), ("c", true)])
+        .await;
+    let (code, _, stderr) = sluice(&cluster, &["step-down", "--to", "b"]).await;
+    assert_eq!(code, Some(1));
+    let expected = "hand over to b: it is not ready to lead: failed to";
+    assert!(stderr.contains(expected), "{stderr}");
+    for next in ["c", "b"] {
+        let leader = cluster.leader().await;
+        cluster.nodes[leader].process.terminate().await;
+        drop(cluster.nodes.remove(leader));
+        let leader = cluster.leader().await;
+        assert_eq!(cluster.node(leader).name, next);
+    }
+    let last = cluster.node(cluster.leader().await);
+    assert_eq!(last.log("x").await.0, 200, "b leads where nobody else can");
+}
+
+#[tokio::test]
+async fn a_take_over_neither_reads_nor_compiles_the_sink() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    let folder = cluster.folder.path().join("plugins");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("mine.wasm");
+    fs::copy(guest("misbehave"), &file).unwrap();
+    let manifest = format!("file://{}", file.display());
+    cluster.consul.put("kv/sluice/plugin", &manifest).await;
+    let leader = cluster.leader().await;
+    let is_mine = |status: &Value| status["plugin"]["active"]["source"] == manifest;
+    for node in &cluster.nodes {
+        node.until("its sink is prepared", is_mine).await;
+    }
+    let follower = 1 - leader;
+    // Nothing is left that it could read or compile.
+    let data = cluster.folder.path().join("data");
+    let own = data.join(&cluster.node(follower).name);
+    eventually("it has kept what the leader runs", SOON, || async {
+        let kept = fs::read_to_string(own.join("plugin/last-good.json"));
+        match kept {
+            Ok(kept) if kept.contains("mine.wasm") => Ok(()),
+            kept => Err(format!("{kept:?}")),
+        }
+    })
+    .await;
+    fs::remove_file(&file).unwrap();
+    for kept in ["plugin", "compiled"] {
+        for entry in fs::read_dir(own.join(kept)).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+    cluster.nodes[leader].process.kill();
+    let killed = Instant::now();
+    drop(cluster.nodes.remove(leader));
+    let next: &Node = cluster.node(cluster.leader_within(Duration::from_secs(20)).await);
+    let took = killed.elapsed();
+    assert_eq!(next.log("after").await.0, 200);
+    next.wrote(" after attempt 1").await;
+    let status = next.status().await.unwrap();
+    assert!(is_mine(&status), "after {took:?}: {status}");
+}
