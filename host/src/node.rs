@@ -334,6 +334,8 @@ impl Node {
             server,
             stdout,
             stop: stop_in,
+            journal,
+            _data_dir: config.data_dir,
         })
     }
 }
@@ -348,6 +350,9 @@ struct Running {
     server: Server,
     stdout: NodeStdout,
     stop: watch::Sender<bool>,
+    journal: Option<Journal>,
+    /// Held for its lock.
+    _data_dir: DataDir,
 }
 
 impl Running {
@@ -379,6 +384,11 @@ impl Running {
             tracing::warn!("stdout did not take everything that the sink wrote");
         }
         self.stdout.close();
+        if let Some(journal) = self.journal
+            && let Err(error) = tokio::task::spawn_blocking(move || journal.close()).await
+        {
+            tracing::error!(%error, "the journal did not close in order");
+        }
         match ended {
             None => Ok(()),
             Some(part) => Err(NodeError::Ended(part)),

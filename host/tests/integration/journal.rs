@@ -374,3 +374,25 @@ async fn a_journal_of_before_is_still_delivered_with_ack_sink() {
     delivered(&cluster, &(0..20).collect()).await;
     assert_eq!(cluster.node(0).log("now").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_restart_in_order_delivers_nothing_twice() {
+    let mut cluster = cluster(1, "write 1 in 1", &[]).await;
+    for number in 0..50 {
+        let message = format!("Message: {number}");
+        assert_eq!(cluster.node(0).log(&message).await.0, 200);
+    }
+    delivered(&cluster, &(0..50).collect()).await;
+    cluster.nodes[0].process.terminate().await;
+    cluster.nodes.clear();
+    cluster.add("a").await;
+    cluster.leader().await;
+    assert_eq!(cluster.node(0).log("Message: 50").await.0, 200);
+    delivered(&cluster, &[50].into()).await;
+    let output = cluster.output();
+    let count = output
+        .lines()
+        .filter(|line| line.starts_with("Message: "))
+        .count();
+    assert_eq!(count, 51, "{output}");
+}

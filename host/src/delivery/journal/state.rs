@@ -67,28 +67,34 @@ pub struct JournalStatus {
     pub failure: Option<String>,
 }
 
-/// The journal of this node. When the last clone is dropped, what was taken in
-/// is written, and its thread ends.
+/// The journal of this node. It is closed when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pub(super) shared: Arc<Shared>,
-    _thread: Arc<Thread>,
+    thread: Arc<Thread>,
 }
 
 /// The writer's thread.
 #[derive(Debug)]
 struct Thread {
     shared: Arc<Shared>,
-    handle: Option<JoinHandle<()>>,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Thread {
+    fn end(&self) {
+        self.shared.lock().is_closing = true;
+        self.shared.work.notify_one();
+        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(_)) = handle.take().map(JoinHandle::join) {
+            tracing::error!("the thread that writes the journal has panicked");
+        }
+    }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.shared.lock().is_closing = true;
-        self.shared.work.notify_one();
-        if let Some(Err(_)) = self.handle.take().map(JoinHandle::join) {
-            tracing::error!("the thread that writes the journal has panicked");
-        }
+        self.end();
     }
 }
 
@@ -188,12 +194,18 @@ impl Journal {
             .map_err(JournalError::Thread)?;
         let thread = Thread {
             shared: Arc::clone(&shared),
-            handle: Some(handle),
+            handle: Mutex::new(Some(handle)),
         };
         Ok(Self {
             shared,
-            _thread: Arc::new(thread),
+            thread: Arc::new(thread),
         })
+    }
+
+    /// Writes what was taken in and how far things are, and takes in nothing
+    /// more. Waits for the disk.
+    pub fn close(&self) {
+        self.thread.end();
     }
 
     /// What lies in this folder, which nothing is changed in. While a node
@@ -270,7 +282,7 @@ impl Journal {
     ) -> Result<Receipt, Refused> {
         let shared = &self.shared;
         let mut state = shared.lock();
-        if state.failure.is_some() {
+        if state.failure.is_some() || state.is_closing {
             return Err(Refused::Failing);
         }
         let before = state.pending.len();
