@@ -20,9 +20,9 @@ Examples:
   sluice step-down             the leader finishes what it has, and another node takes over
   sluice step-down --to b      b takes over; any other only if b does not within 3 s
 
-The leader takes nothing new in, finishes what it has for at most its --drain-timeout, and then lets
-go of the lock. Nothing that was acknowledged is lost. It leads again only if no other node takes the
-lock within 10 s, or once that one ends.
+The leader takes nothing new in, finishes what it has for at most its --drain-timeout, and then
+lets go of the lock. Nothing that was acknowledged is lost. It leads again only if no other node
+takes the lock within 10 s, or once that one ends.
 The exit code is 0 once the next leader serves, 1 if there is none in time or another than --to.";
 
 const LOOK: Duration = Duration::from_millis(10);
