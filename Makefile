@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks test soak bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
+.PHONY: help demo build sinks guests test soak bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -47,23 +47,24 @@ sinks: wasm-target
 		echo "$(CURDIR)/$$sink"; \
 	done
 
-test: wasm-target
+# What tests and benchmarks use as sinks.
+guests: wasm-target
 	$(CARGO) build --release --locked --target $(TARGET) \
 		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
+
+test: guests
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
 	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
 
-# Each run of tests/integration/faults.rs takes so long.
+# Each run with faults takes so long.
 SECONDS ?= 600
-soak: wasm-target
-	$(CARGO) build --release --locked --target $(TARGET) \
-		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
+soak: guests
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
-		$(CARGO) test --locked -p sluice --test integration -- faults:: --nocapture --test-threads=1
+		$(CARGO) test --locked -p sluice --test integration -- faults:: journal::leaders --nocapture --test-threads=1
 
-bench: build
+bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench delivery
 

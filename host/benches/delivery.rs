@@ -9,11 +9,12 @@ mod common;
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Fallible, Owned, Stage, is_wanted, setting, spread};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NODE: &str = "127.0.0.1:13000";
 const SERVER_CORE: Option<&str> = Some("0");
@@ -57,7 +58,8 @@ fn main() -> Fallible<()> {
     bench.lines()?;
     drop(node);
     bench.journal()?;
-    bench.overload()
+    bench.overload()?;
+    bench.spinning()
 }
 
 struct Bench {
@@ -178,6 +180,36 @@ impl Bench {
         let (ratio, journal, sink) = (median(ratios), median(journal), median(sink));
         println!("--ack journal, one message a request, 128 connections");
         println!("    {ratio:.3} × --ack sink  ({journal:.0} against {sink:.0} requests a second)");
+        Ok(())
+    }
+
+    /// A sink that spins on one record in 1000, against the same sink that takes
+    /// them all.
+    fn spinning(&self) -> Fallible<()> {
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/release");
+        let source = format!("file://{}", guests.join("misbehave.wasm").display());
+        let mut rates = Vec::new();
+        for config in ["write 1 in 1", "spin 1 in 1000"] {
+            let limits = json!({"write_timeout_ms": 500});
+            let manifest = json!({"source": source, "config": config, "limits": limits});
+            let mut command = self.command(&["--plugin", &manifest.to_string(), "--plugin-dir"]);
+            command.arg(&guests);
+            let _node = self.stage.spawn(&mut command, "node")?;
+            self.stage.settled(1)?;
+            let mut load = self.stage.program("sluice-producer", CLIENT_CORE);
+            load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
+            load.args(["--duration", &format!("{}s", 2 * self.seconds)]);
+            let report: Value = serde_json::from_slice(&load.output()?.stdout)?;
+            let rate = report.get("messages_per_second").and_then(Value::as_f64);
+            rates.push(rate.ok_or("the report lacks a figure")?);
+        }
+        if let [healthy, spinning] = rates.as_slice() {
+            println!("a sink that spins on one record in 1000, 32 connections");
+            println!(
+                "    {:.3} × the same without  ({spinning:.0} against {healthy:.0} requests a second)",
+                spinning / healthy
+            );
+        }
         Ok(())
     }
 

@@ -416,6 +416,76 @@ mod tests {
         assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
     }
 
+    /// Random requests, takes, outcomes and withdrawals against plain lists.
+    #[test]
+    fn it_is_a_queue_whatever_happens() {
+        use rand::rngs::StdRng;
+        use rand::{RngExt, SeedableRng};
+        for seed in 0..300 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let limits = QueueLimits {
+                records: rng.random_range(50..3000),
+                bytes: 64 << 20,
+            };
+            let queue = Queue::new(1, limits);
+            // What waits, a list of sequences a request, and what was taken.
+            let mut waiting: VecDeque<(Receipt, Vec<u64>)> = VecDeque::new();
+            let (mut taken, mut offered) = (Vec::new(), Vec::new());
+            let mut last = 0;
+            for _ in 0..200 {
+                let held =
+                    |offered: &[Batch]| offered.iter().map(|b| b.records.len()).sum::<usize>();
+                match rng.random_range(0..10) {
+                    0..5 => {
+                        let count = rng.random_range(1..200);
+                        let waits: usize = waiting.iter().map(|(_, rest)| rest.len()).sum();
+                        let fits = waits + held(&offered) + count <= limits.records;
+                        match queue.submit(many(count)) {
+                            Ok(receipt) => {
+                                assert!(fits, "seed {seed}");
+                                let end = last + u64::try_from(count).unwrap();
+                                waiting.push_back((receipt, (last + 1..=end).collect()));
+                                last = end;
+                            }
+                            Err(Refused::TooLarge) => assert!(count > limits.records),
+                            Err(refused) => assert!(!fits, "seed {seed}: {refused:?}"),
+                        }
+                    }
+                    5..8 => {
+                        let batch = queue.take();
+                        let given: Vec<u64> = batch.records.iter().map(|r| r.id.sequence).collect();
+                        let mut expected = Vec::new();
+                        while expected.len() < given.len() {
+                            let (_, rest) = waiting.front_mut().unwrap();
+                            let count = rest.len().min(given.len() - expected.len());
+                            expected.extend(rest.drain(..count));
+                            if rest.is_empty() {
+                                taken.extend(waiting.pop_front());
+                            }
+                        }
+                        assert_eq!(given, expected, "seed {seed}");
+                        offered.push(batch);
+                    }
+                    8 if !offered.is_empty() => {
+                        let batch = offered.swap_remove(rng.random_range(0..offered.len()));
+                        match rng.random() {
+                            true => batch.acknowledge(),
+                            false => batch.reject("no", false),
+                        }
+                    }
+                    _ if !waiting.is_empty() => {
+                        // Whoever gives up takes along what was not offered yet.
+                        let place = rng.random_range(0..waiting.len());
+                        drop(waiting.remove(place));
+                    }
+                    _ => {}
+                }
+                let waits: usize = waiting.iter().map(|(_, rest)| rest.len()).sum();
+                assert_eq!(queue.depth().0, waits + held(&offered), "seed {seed}");
+            }
+        }
+    }
+
     #[test]
     fn the_limits_count_what_is_being_offered() {
         let queue = Queue::new(
