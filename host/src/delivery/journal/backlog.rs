@@ -132,8 +132,7 @@ impl Backlog {
                 // It was reported when the journal was opened.
                 Some(Found::Damage(_)) => {}
                 None => {
-                    let first = place.first;
-                    if !self.go_on(first) {
+                    if !self.go_on() {
                         break;
                     }
                 }
@@ -170,22 +169,25 @@ impl Backlog {
         Ok(self.place.as_mut())
     }
 
-    /// Goes to the segment after this one, if there is one.
-    fn go_on(&mut self, first: u64) -> bool {
+    /// Goes on behind what was read of the segment: there may be more of it by
+    /// now, or another after it. False: there is nothing.
+    fn go_on(&mut self) -> bool {
+        let Some(place) = &self.place else {
+            return false;
+        };
         let state = self.journal.shared.lock();
-        let after = state.segments.iter().find(|segment| segment.first > first);
-        let next = after.map(Place::start);
-        // Nothing is lost by what is missing there: it was reported.
-        let skipped = after.map(|segment| segment.first);
-        drop(state);
-        match next {
-            Some(next) => {
-                self.from = self.from.max(skipped.unwrap_or_default());
-                self.place = Some(next);
-                true
-            }
-            None => false,
+        let current = state.segments.iter().find(|segment| place.is_in(segment));
+        if current.is_some_and(|segment| segment.bytes > place.scanner.position()) {
+            return true;
         }
+        let after = |segment: &&Segment| segment.first > place.first;
+        let Some(next) = state.segments.iter().find(after) else {
+            return false;
+        };
+        // What is missing before it was reported when the journal was opened.
+        self.from = self.from.max(next.first);
+        self.place = Some(Place::start(next));
+        true
     }
 }
 

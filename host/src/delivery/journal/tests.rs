@@ -340,6 +340,47 @@ fn chunks_travel_whole_or_not_at_all() {
     }
 }
 
+const COUNT: u64 = 100_000;
+
+#[test]
+fn who_reads_along_misses_nothing_where_segments_end() {
+    let folder = in_memory();
+    let limits = JournalLimits {
+        // For the smallest segments that there are.
+        bytes: 512 << 10,
+        ..LIMITS
+    };
+    let journal = open(folder.path(), limits);
+    let tenure = Tenure::begin(&journal, 1);
+    let reading = {
+        let journal = journal.clone();
+        std::thread::spawn(move || {
+            let mut backlog = Backlog::new(journal.clone());
+            let mut next = 0;
+            while next < COUNT {
+                let chunk = backlog.read(5_000).unwrap();
+                for record in &chunk.records {
+                    assert_eq!(record.timestamp, next, "a record was left out");
+                    next += 1;
+                }
+                journal.settle(chunk.end);
+            }
+        })
+    };
+    let mut next = 0;
+    while next < COUNT && !reading.is_finished() {
+        let records = (next..next + 10).map(record).collect();
+        match tenure.submit(records) {
+            Ok(receipt) => {
+                next += 10;
+                drop(receipt);
+            }
+            Err(refused) => assert_eq!(refused, Refused::Full),
+        }
+    }
+    reading.join().unwrap();
+}
+
 /// Random requests, deliveries, crashes and restarts; whatever was acknowledged
 /// and not settled is there, once and in order.
 #[test]
