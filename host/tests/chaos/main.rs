@@ -12,6 +12,9 @@
     reason = "a failure here fails the test"
 )]
 
+mod cluster;
+mod gate;
+mod lan;
 mod oracle;
 #[path = "../integration/support/mod.rs"]
 #[allow(
