@@ -16,6 +16,7 @@ mod cluster;
 mod gate;
 mod lan;
 mod oracle;
+mod outages;
 #[path = "../integration/support/mod.rs"]
 #[allow(
     dead_code,
