@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks test soak bench bench-failover bench-swap compose-test lint consul tools wasm-target
+.PHONY: help demo build sinks test soak chaos bench bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -15,6 +15,7 @@ help:
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
+	@echo "make chaos   faults of network, machines and Consul at random: SEED=1 MINUTES=60; as root"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-failover   measure the silence when the leader ends"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
@@ -50,7 +51,8 @@ test: wasm-target
 	$(CARGO) build --release --locked --target $(TARGET) \
 		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
 	$(CARGO) build --locked -p sluice -p sluice-producer
-	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
+	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_CHAOS_SEED=1 SLUICE_CHAOS_MINUTES=2 \
+		$(CARGO) test --locked --workspace
 	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
 
 # Each run of tests/integration/faults.rs takes so long.
@@ -61,6 +63,17 @@ soak: wasm-target
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
 		$(CARGO) test --locked -p sluice --test integration -- faults:: --nocapture --test-threads=1
+
+# A seed is a plan of faults; without one it is another each time. The run says
+# which, and on a failure also what happened when, and where its logs are.
+SEED ?=
+MINUTES ?= 60
+chaos: wasm-target
+	$(CARGO) build --release --locked --target $(TARGET) -p sluice-guest-misbehave
+	$(CARGO) build --locked -p sluice -p sluice-producer
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		SLUICE_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) SLUICE_CHAOS_MINUTES=$(MINUTES) \
+		$(CARGO) test --locked -p sluice --test chaos -- faults_at_random --nocapture
 
 bench: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

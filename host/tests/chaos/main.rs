@@ -17,6 +17,8 @@ mod gate;
 mod lan;
 mod oracle;
 mod outages;
+mod plan;
+mod random;
 #[path = "../integration/support/mod.rs"]
 #[allow(
     dead_code,
