@@ -19,6 +19,7 @@ mod oracle;
 mod outages;
 mod plan;
 mod random;
+mod starvation;
 #[path = "../integration/support/mod.rs"]
 #[allow(
     dead_code,
