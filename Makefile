@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks guests test soak bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
+.PHONY: help demo build sinks guests test soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -15,6 +15,7 @@ help:
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
+	@echo "make chaos   faults of network, machines and Consul at random: SEED=1 MINUTES=60; as root"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-sandbox    measure what the sandbox costs a record"
 	@echo "make bench-failover   measure the silence when the leader ends, or loses the lock"
@@ -54,7 +55,8 @@ guests: wasm-target
 
 test: guests
 	$(CARGO) build --locked -p sluice -p sluice-producer
-	CONSUL=$$(.ci/find-consul) && export CONSUL && $(CARGO) test --locked --workspace
+	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_CHAOS_SEED=1 SLUICE_CHAOS_MINUTES=2 \
+		$(CARGO) test --locked --workspace
 	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
 
 # Each run with faults takes so long.
@@ -63,6 +65,16 @@ soak: guests
 	$(CARGO) build --locked -p sluice -p sluice-producer
 	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
 		$(CARGO) test --locked -p sluice --test integration -- faults:: journal::leaders --nocapture --test-threads=1
+
+# A seed is a plan of faults; without one it is another each time. The run says
+# which, and on a failure also what happened when, and where its logs are.
+SEED ?=
+MINUTES ?= 60
+chaos: guests
+	$(CARGO) build --locked -p sluice -p sluice-producer
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		SLUICE_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) SLUICE_CHAOS_MINUTES=$(MINUTES) \
+		$(CARGO) test --locked -p sluice --test chaos -- faults_at_random --nocapture
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -76,6 +76,7 @@ impl Guest for Misbehave {
             match every.act_on(&record.body) {
                 Some("trap") => trap(),
                 Some("spin") => spin(),
+                Some("dawdle") => std::thread::sleep(Duration::from_millis(50)),
                 Some("refuse") => {
                     refuse(Failure::Permanent("refused by the sink".to_owned()));
                     continue;

@@ -1,0 +1,118 @@
+//! What becomes of messages, as the oracles see it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use super::{Cluster, NODES};
+use crate::support::History;
+use crate::trace::now;
+
+impl Cluster {
+    /// Waits for so many acknowledgements more than there are.
+    pub(crate) async fn acknowledges(&mut self, more: usize, within: Duration) {
+        let deadline = Instant::now() + within;
+        self.traces.read();
+        let before = self.traces.count();
+        while self.traces.count() < before + more {
+            let so_far = self.traces.count() - before;
+            assert!(
+                Instant::now() < deadline,
+                "only {so_far} acknowledgements within {within:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.traces.read();
+        }
+    }
+
+    /// Waits for the first acknowledgement after this time, and says how long
+    /// that took.
+    pub(crate) async fn acknowledges_after(&mut self, time: u64, within: Duration) -> Duration {
+        loop {
+            self.traces.read();
+            let took = |at: u64| Duration::from_nanos(at - time);
+            let waited = took(now().max(time));
+            match self.traces.first_after(time).map(took) {
+                Some(took) if took <= within => return took,
+                None if waited <= within => {}
+                late => panic!(
+                    "no acknowledgement within {within:?}; the first came after {late:?}, \
+                     {waited:?} have passed"
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Fails if two nodes ever acknowledged beside each other.
+    pub(crate) fn one_acknowledges(&mut self) {
+        self.traces.read();
+        let faults = self.traces.oracle.judge();
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    /// Fails if anything that was not killed has ended.
+    pub(crate) fn nobody_exited(&self) {
+        let members = self
+            .members
+            .iter()
+            .filter_map(|member| member.process.as_ref());
+        for process in members.chain(&self.producers) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            let ended = waitid(WaitId::Pid(process.pid()), options).expect("look at a child");
+            assert!(
+                ended.is_none(),
+                "{} has ended by itself: {ended:?}",
+                process.name
+            );
+        }
+    }
+
+    /// Ends the producers and judges the run; says what it found.
+    pub(crate) async fn judge(&mut self) -> String {
+        self.nobody_exited();
+        for producer in &mut self.producers {
+            producer.terminate().await;
+        }
+        self.one_acknowledges();
+        let history = History {
+            producers: self
+                .producers
+                .iter()
+                .map(|producer| self.acknowledged(&producer.name))
+                .collect(),
+            written: NODES.iter().map(|node| self.written(node)).collect(),
+            dead: BTreeSet::new(),
+        };
+        let verdict = history.judge();
+        assert!(verdict.is_clean(), "{verdict:?}");
+        format!(
+            "{} messages acknowledged, none lost; {} acknowledgements under {} epochs, none \
+             beside another; {} repeats",
+            history.producers.iter().map(BTreeSet::len).sum::<usize>(),
+            self.traces.count(),
+            self.traces.oracle.epochs(),
+            verdict.repeats
+        )
+    }
+
+    /// The numbers that a producer was told are safe.
+    fn acknowledged(&self, producer: &str) -> BTreeSet<u64> {
+        let text = std::fs::read_to_string(self.journal(producer)).unwrap_or_default();
+        text.lines()
+            .map(|line| line.parse().expect("a number"))
+            .collect()
+    }
+
+    /// The numbers that a node's sink has written, over all its lives.
+    fn written(&self, node: &str) -> Vec<u64> {
+        let path = self.folder.path().join(format!("{node}.out"));
+        let text = std::fs::read(path).expect("read an output");
+        String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| line.strip_prefix("Message: ")?.parse().ok())
+            .collect()
+    }
+}

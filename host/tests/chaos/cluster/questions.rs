@@ -1,0 +1,110 @@
+//! What members are asked.
+
+use serde_json::Value;
+
+use super::{Cluster, Kind, NODES, PATIENCE, REJOINED};
+use crate::support::{SOON, eventually};
+
+impl Cluster {
+    /// The node that leads and may acknowledge, once there is one.
+    pub(crate) async fn leader(&self) -> String {
+        eventually("a node leads", SOON, || self.leads()).await
+    }
+
+    /// The node that leads now, if any does.
+    pub(crate) async fn leader_now(&self) -> Option<String> {
+        self.leads().await.ok()
+    }
+
+    async fn leads(&self) -> Result<String, String> {
+        let mut roles = Vec::new();
+        for name in NODES {
+            match self.status(name).await {
+                Ok(status) if status["role"] == "leader" => return Ok(name.to_owned()),
+                Ok(status) => roles.push(format!("{name}: {}", status["role"])),
+                Err(error) => roles.push(format!("{name}: {error}")),
+            }
+        }
+        Err(roles.join(", "))
+    }
+
+    /// What a node says of itself.
+    pub(crate) async fn status(&self, node: &str) -> Result<Value, String> {
+        let address = self.lan.named(node).address;
+        self.get(format!("http://{address}:3000/api/v1/status"))
+            .await
+    }
+
+    /// The server that leads Consul, once there is one.
+    pub(crate) async fn consul_leader(&self) -> String {
+        eventually("Consul has a leader", SOON, || self.leads_consul()).await
+    }
+
+    /// The server that leads Consul now, if any does.
+    pub(crate) async fn consul_leader_now(&self) -> Option<String> {
+        self.leads_consul().await.ok()
+    }
+
+    async fn leads_consul(&self) -> Result<String, String> {
+        let mut errors = Vec::new();
+        for name in self.running(Kind::Server) {
+            let address = self.lan.named(&name).address;
+            let url = format!("http://{address}:8500/v1/status/leader");
+            let leader = match self.get(url).await {
+                Ok(leader) => leader,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            for server in self.servers() {
+                if leader == format!("{}:8300", self.lan.named(server).address) {
+                    return Ok((*server).to_owned());
+                }
+            }
+            errors.push(format!("{name} names {leader}"));
+        }
+        Err(errors.join(", "))
+    }
+
+    /// Waits until Consul can be read and written by way of this host.
+    pub(crate) async fn consul_answers(&self, host: &str) {
+        let address = self.lan.named(host).address;
+        eventually("Consul answers", 3 * SOON, || async {
+            let url = format!("http://{address}:8500/v1/kv/anything");
+            let read = self.http.get(format!("{url}?consistent"));
+            let write = self.http.put(url).body("written");
+            for request in [read, write] {
+                let answer = request.timeout(PATIENCE).send().await;
+                let answer = answer.map_err(|error| error.to_string())?;
+                if ![200, 404].contains(&answer.status().as_u16()) {
+                    return Err(answer.status().to_string());
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    async fn get(&self, url: String) -> Result<Value, String> {
+        let answer = self.http.get(url).timeout(PATIENCE).send().await;
+        let body = answer.map_err(|error| error.to_string())?.bytes().await;
+        serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
+    }
+
+    /// Waits until every node is ready to serve its role.
+    pub(crate) async fn all_are_ready(&self) {
+        for node in NODES {
+            let address = self.lan.named(node).address;
+            eventually(&format!("{node} is ready"), REJOINED, || async {
+                let ready = self.http.get(format!("http://{address}:3000/readyz"));
+                let answer = ready.timeout(PATIENCE).send().await;
+                match answer.map_err(|error| error.to_string())?.status() {
+                    reqwest::StatusCode::OK => Ok(()),
+                    status => Err(status.to_string()),
+                }
+            })
+            .await;
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What stands between a node and its Consul agent: an HTTP proxy that can make
+//! the agent slow, busy or out of reach. (The delay is made here because not
+//! every kernel can delay packets.)
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::support::http;
+
+/// Longer than Consul lets a query wait that waits for a change.
+const LONGEST_CALL: Duration = Duration::from_secs(90);
+
+/// What happens to what passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing.
+    Open,
+    /// Each request arrives half of this late, and each answer the other half.
+    Slow(Duration),
+    /// Requests and answers wait for another mode.
+    Shut,
+    /// Each request is answered with 429.
+    Busy,
+}
+
+/// A gate in front of one agent.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    accepting: JoinHandle<()>,
+}
+
+impl Gate {
+    /// Listens on any port of this address, for what is meant for `agent`.
+    pub(crate) async fn open(listen: Ipv4Addr, agent: SocketAddr) -> Self {
+        let listener = TcpListener::bind((listen, 0)).await.expect("open a gate");
+        let address = listener.local_addr().expect("an address");
+        let (mode, now) = watch::channel(Mode::Open);
+        let passage = Passage {
+            now,
+            agent,
+            http: http(),
+        };
+        let accepting = tokio::spawn(accept(listener, passage));
+        Self {
+            address,
+            mode,
+            accepting,
+        }
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The way from one connection to the agent.
+#[derive(Clone)]
+struct Passage {
+    now: watch::Receiver<Mode>,
+    agent: SocketAddr,
+    http: reqwest::Client,
+}
+
+async fn accept(listener: TcpListener, passage: Passage) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                connections.spawn(serve(stream, passage.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, passage: Passage) {
+    let service = service_fn(|request| passage.clone().pass(request));
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // The client or the agent has closed it.
+    drop(connection.await);
+}
+
+impl Passage {
+    /// Fails, which closes the connection without an answer, if the agent can
+    /// not be reached.
+    async fn pass(mut self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if *self.now.borrow() == Mode::Busy {
+            let mut answer = Response::new(Full::from("Your IP is issuing too many requests\n"));
+            *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return Ok(answer);
+        }
+        let url = format!("http://{}{}", self.agent, head.uri);
+        let call = self
+            .http
+            .request(head.method, url)
+            .headers(end_to_end(head.headers))
+            .timeout(LONGEST_CALL)
+            .body(body);
+        // A request that its client no longer waits for arrives all the same,
+        // as it does in a network.
+        let mut before = self.clone();
+        let asked = tokio::spawn(async move {
+            before.held_up().await;
+            let answer = call.send().await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+        });
+        let asked = asked.await.map_err(io::Error::other)?;
+        let (status, headers, body) = asked.map_err(io::Error::other)?;
+        self.held_up().await;
+        let mut answer = Response::new(Full::new(body));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = end_to_end(headers);
+        Ok(answer)
+    }
+
+    async fn held_up(&mut self) {
+        let mode = *self.now.borrow();
+        if let Mode::Slow(delay) = mode {
+            tokio::time::sleep(delay / 2).await;
+        }
+        // If the gate itself is gone, nobody waits any more.
+        drop(self.now.wait_for(|mode| *mode != Mode::Shut).await);
+    }
+}
+
+/// Without what concerns one connection only.
+fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    headers
+}

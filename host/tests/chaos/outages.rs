@@ -1,0 +1,234 @@
+//! Consul's outages, under load: no node ends, nothing is acknowledged without
+//! a valid lease, nothing acknowledged is lost, and the service resumes without
+//! anybody's help. Each test prints how long nothing was acknowledged.
+
+use std::time::Duration;
+
+use super::cluster::{Cluster, Consul, LEASE, NODES, SERVERS, say};
+use super::gate::Mode;
+use super::trace::now;
+
+/// How soon messages are acknowledged again once Consul is back.
+const RESUMED: Duration = Duration::from_secs(5);
+/// How soon another node acknowledges if only the leader has lost Consul: its
+/// session ends after twice its TTL of 10 s at the latest.
+const TAKEN_OVER: Duration = Duration::from_secs(30);
+
+/// An outage under way.
+struct Outage {
+    name: &'static str,
+    began: u64,
+}
+
+impl Outage {
+    fn begins(name: &'static str) -> Self {
+        Self { name, began: now() }
+    }
+
+    /// Consul is there again, as of now: the service has to be too. Then the
+    /// run goes on for a while, and is judged.
+    async fn ends(self, cluster: &mut Cluster) {
+        let back = now();
+        let resumed = cluster.acknowledges_after(back, RESUMED).await;
+        // Late effects: sessions that end, members that come back.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cluster.acknowledges(100, RESUMED).await;
+        cluster.all_are_ready().await;
+        let silence = cluster.traces.silence(self.began, now());
+        let verdict = cluster.judge().await;
+        say(&format!(
+            "{}: {:.1} s of silence; acknowledged again {:.1} s after Consul was back; {verdict}",
+            self.name,
+            silence.as_secs_f64(),
+            resumed.as_secs_f64(),
+        ));
+    }
+}
+
+/// Fails if anything is acknowledged in this time but for the lease that was
+/// proven just before it.
+fn is_silent(cluster: &mut Cluster, from: u64, to: u64) {
+    cluster.traces.read();
+    let expired = from + u64::try_from(LEASE.as_nanos()).unwrap();
+    let count = cluster.traces.between(expired, to);
+    assert_eq!(
+        count, 0,
+        "acknowledged between {expired} and {to}, without a lease"
+    );
+}
+
+async fn lasts(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// How long the long outages last, in seconds.
+fn length() -> u64 {
+    std::env::var("SLUICE_OUTAGE_SECONDS").map_or(20, |text| text.parse().expect("seconds"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_agent_restarts() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let agent = format!("{leader}-agent");
+    let outage = Outage::begins("the leader's agent restarts with its state");
+    cluster.kill(&agent);
+    lasts(3).await;
+    cluster.restart(&agent);
+    cluster.consul_answers(&leader).await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_agent_restarts_without_its_state() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let agent = format!("{leader}-agent");
+    let outage = Outage::begins("the leader's agent restarts without its state");
+    cluster.kill(&agent);
+    cluster.forget(&agent);
+    lasts(3).await;
+    cluster.restart(&agent);
+    cluster.consul_answers(&leader).await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_server_restarts() {
+    let mut cluster = Cluster::start(Consul::One).await;
+    let outage = Outage::begins("the only server restarts with its state");
+    cluster.kill("s1");
+    let down = now();
+    lasts(3).await;
+    is_silent(&mut cluster, down, now());
+    cluster.restart("s1");
+    cluster.consul_answers("s1").await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_server_restarts_without_its_state() {
+    let mut cluster = Cluster::start(Consul::One).await;
+    let outage = Outage::begins("the only server restarts without its state");
+    cluster.kill("s1");
+    cluster.forget("s1");
+    cluster.restart("s1");
+    cluster.consul_answers("s1").await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consuls_leader_is_killed() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.consul_leader().await;
+    let outage = Outage::begins("Consul's leader is killed");
+    cluster.kill(&leader);
+    let other = SERVERS.iter().find(|name| **name != leader).unwrap();
+    cluster.consul_answers(other).await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consul_loses_its_quorum() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let outage = Outage::begins("Consul has no quorum");
+    cluster.kill("s1");
+    cluster.kill("s2");
+    let down = now();
+    lasts(length()).await;
+    is_silent(&mut cluster, down, now());
+    cluster.nobody_exited();
+    cluster.restart("s1");
+    cluster.consul_answers("s3").await;
+    outage.ends(&mut cluster).await;
+}
+
+/// Waits until another node acknowledges, and says how long that took.
+async fn another_takes_over(cluster: &mut Cluster, leader: &str, outage: &Outage) {
+    // The leader's own lease is over before the next one's begins.
+    let expired = outage.began + 2 * u64::try_from(LEASE.as_nanos()).unwrap();
+    let took = cluster.acknowledges_after(expired, TAKEN_OVER).await + 2 * LEASE;
+    let next = cluster.leader().await;
+    assert_ne!(next, leader, "it still leads");
+    say(&format!(
+        "{}: another node acknowledges after {:.1} s",
+        outage.name,
+        took.as_secs_f64()
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_agent_is_out_of_its_reach() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader's agent is out of its reach");
+    cluster.gate(&leader, Mode::Shut);
+    another_takes_over(&mut cluster, &leader, &outage).await;
+    cluster.gate(&leader, Mode::Open);
+    outage.ends(&mut cluster).await;
+}
+
+/// The leader's host and these others do not hear each other.
+async fn cut_off(name: &'static str, others: impl Fn(&str) -> Vec<&'static str>) {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let others = others(&leader);
+    let outage = Outage::begins(name);
+    for other in &others {
+        cluster.partition(&leader, other);
+    }
+    another_takes_over(&mut cluster, &leader, &outage).await;
+    for other in &others {
+        cluster.heal(&leader, other);
+    }
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_host_is_cut_off_from_consuls_servers() {
+    let name = "the leader's host is cut off from Consul's servers";
+    cut_off(name, |_| SERVERS.to_vec()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_host_is_cut_off_from_all_of_the_cluster() {
+    let name = "the leader's host is cut off from servers and nodes";
+    cut_off(name, |leader| {
+        let all = SERVERS.into_iter().chain(NODES);
+        all.filter(|name| *name != leader).collect()
+    })
+    .await;
+}
+
+/// Something happens to what all nodes say to Consul.
+async fn all_gates(name: &'static str, mode: Mode, seconds: u64) {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let outage = Outage::begins(name);
+    for node in NODES {
+        cluster.gate(node, mode);
+    }
+    let shut = now();
+    lasts(seconds).await;
+    is_silent(&mut cluster, shut, now());
+    cluster.nobody_exited();
+    for node in NODES {
+        cluster.gate(node, Mode::Open);
+    }
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consul_is_out_of_reach_for_all() {
+    all_gates("Consul is out of reach for all nodes", Mode::Shut, length()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consul_is_slow() {
+    let mode = Mode::Slow(Duration::from_secs(5));
+    all_gates("Consul answers after 5 s", mode, 15).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consul_is_busy() {
+    all_gates("Consul answers 429", Mode::Busy, 15).await;
+}

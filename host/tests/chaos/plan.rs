@@ -1,0 +1,196 @@
+//! What happens in a run with faults at random: the same seed gives the same
+//! plan, whatever the cluster makes of it.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::cluster::{NODES, SERVERS};
+
+/// A reproducible source of chance: `SplitMix64`.
+#[derive(Clone, Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn within(&mut self, range: Range<u64>) -> u64 {
+        range.start + self.next() % (range.end - range.start)
+    }
+
+    /// True in so many of a hundred cases.
+    fn percent(&mut self, percent: u64) -> bool {
+        self.within(0..100) < percent
+    }
+
+    fn millis(&mut self, range: Range<u64>) -> Duration {
+        Duration::from_millis(self.within(range))
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.within(0..from.len() as u64)).expect("a place")]
+    }
+}
+
+/// Someone of several, one of which leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Who leads at that moment, or if nobody does, this one.
+    Leader {
+        or: &'static str,
+    },
+    This(&'static str),
+}
+
+/// Which of the packets between two hosts are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    To,
+    From,
+    Both,
+}
+
+/// What can go wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Kill(Whom),
+    Terminate(Whom),
+    Freeze(Whom),
+    KillAgent(Whom),
+    /// It comes back without its state.
+    ForgetAgent(Whom),
+    FreezeAgent(Whom),
+    KillServer(Whom),
+    FreezeServer(Whom),
+    /// All servers but this one are killed.
+    LoseQuorum(Whom),
+    /// A node's host and these servers.
+    CutFromServer(Whom, Whom, Way),
+    CutFromServers(Whom, Way),
+    /// A node's host and those of the other nodes.
+    CutFromNodes(Whom, Way),
+    /// A server and the other servers.
+    CutServer(Whom, Way),
+    /// A node's calls to its agent: late, lost, refused.
+    Slow(Whom, Duration),
+    Shut(Whom),
+    Busy(Whom),
+    /// The same for all nodes.
+    SlowForAll(Duration),
+    ShutForAll,
+    BusyForAll,
+    /// All cores have other work.
+    BusyCores,
+}
+
+/// One or two faults at once, for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) lasts: Duration,
+    /// Whether messages have to be acknowledged again before the next step.
+    pub(crate) settles: bool,
+    /// The calm before the next step.
+    pub(crate) calm: Duration,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} for {:?}", self.faults, self.lasts)
+    }
+}
+
+/// The steps of a seed, without end.
+pub(crate) fn plan(seed: u64) -> impl Iterator<Item = Step> {
+    let mut chance = Chance(seed);
+    std::iter::repeat_with(move || {
+        let mut faults = vec![fault(&mut chance)];
+        if chance.percent(30) {
+            faults.push(fault(&mut chance));
+        }
+        // Some outlive sessions and what Consul's gossip bears.
+        let lasts = match chance.percent(15) {
+            true => chance.millis(12_000..30_000),
+            false => chance.millis(100..8000),
+        };
+        Step {
+            faults,
+            lasts,
+            settles: chance.percent(70),
+            calm: chance.millis(0..2000),
+        }
+    })
+}
+
+fn fault(chance: &mut Chance) -> Fault {
+    let node = whom(chance, &NODES);
+    let server = whom(chance, &SERVERS);
+    let way = chance.pick(&[Way::To, Way::From, Way::Both, Way::Both]);
+    let delay = chance.millis(200..6000);
+    chance.pick(&[
+        Fault::Kill(node),
+        Fault::Kill(node),
+        Fault::Terminate(node),
+        Fault::Terminate(node),
+        Fault::Freeze(node),
+        Fault::Freeze(node),
+        Fault::KillAgent(node),
+        Fault::ForgetAgent(node),
+        Fault::FreezeAgent(node),
+        Fault::KillServer(server),
+        Fault::FreezeServer(server),
+        Fault::LoseQuorum(server),
+        Fault::CutFromServer(node, server, way),
+        Fault::CutFromServers(node, way),
+        Fault::CutFromServers(node, way),
+        Fault::CutFromNodes(node, way),
+        Fault::CutServer(server, way),
+        Fault::Slow(node, delay),
+        Fault::Slow(node, delay),
+        Fault::Shut(node),
+        Fault::Busy(node),
+        Fault::SlowForAll(delay),
+        Fault::ShutForAll,
+        Fault::BusyForAll,
+        Fault::BusyCores,
+    ])
+}
+
+fn whom(chance: &mut Chance, all: &[&'static str]) -> Whom {
+    let one = chance.pick(all);
+    match chance.percent(60) {
+        true => Whom::Leader { or: one },
+        false => Whom::This(one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::mem::discriminant;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_plan() {
+        let steps = |seed| plan(seed).take(200).collect::<Vec<_>>();
+        assert_eq!(steps(7), steps(7));
+        assert_ne!(steps(7), steps(8));
+    }
+
+    #[test]
+    fn every_kind_of_fault_comes() {
+        let steps = plan(1).take(1000);
+        let kinds: HashSet<_> = steps
+            .flat_map(|step| step.faults)
+            .map(|fault| discriminant(&fault))
+            .collect();
+        assert_eq!(kinds.len(), 20);
+    }
+}
