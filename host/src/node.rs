@@ -362,6 +362,7 @@ impl Running {
             () = stop => None,
             _ = &mut self.tenures => Some("the delivery of messages"),
             _ = &mut self.rollout => Some("the choice of the sink"),
+            Some(_) = self.handing_over.join_next() => Some("the hand-over of the journal"),
             _ = &mut self.secret_kept => Some("the watch of the cluster's secret"),
             () = self.control.ended() => Some("the control thread"),
         };

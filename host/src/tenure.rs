@@ -39,7 +39,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How the delivery of a tenure came to its end.
 enum Over {
     Delivery(Ended),
-    /// The journal can not be written.
+    /// The journal can not be written, or not be read.
     Unwritable,
     /// Not everything was delivered in time.
     Late,
@@ -217,6 +217,7 @@ impl Tenures {
                 ended = running.as_mut() => Err(Over::Delivery(ended)),
                 () = swaps.run() => Ok(None),
                 () = self.journal_fails() => Err(Over::Unwritable),
+                () = has_panicked(&mut feeding) => Err(Over::Unwritable),
                 () = stopped(&mut stop) => Ok(None),
                 step_down = asked(&mut wished, lease.epoch()) => Ok(Some(step_down)),
             };
@@ -248,7 +249,7 @@ impl Tenures {
             Over::Unwritable => {
                 tracing::error!(
                     epoch = lease.epoch(),
-                    "the journal can still not be written; stepping down"
+                    "the journal can not be used; stepping down"
                 );
                 self.step_down(lease).await;
             }
@@ -378,6 +379,17 @@ impl Tenures {
             tracing::error!("the task that keeps the sinks has ended");
         }
     }
+}
+
+/// Waits until a task has ended as it should not.
+async fn has_panicked(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the delivery from the journal ended unexpectedly");
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits for a sink that was not there before; where none could be opened, the

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use thiserror::Error;
 
 use super::Failure;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::delivery::{Inventory, Journal};
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,7 +44,10 @@ pub(super) fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
     if !folder.is_dir() {
         return Err(NoJournal(args.data_dir.clone()).into());
     }
-    let is_in_use = DataDir::lock(args.data_dir.clone()).is_err();
+    // Let go of at once: a node may want to start.
+    let locked = DataDir::lock(args.data_dir.clone());
+    let is_in_use = matches!(locked, Err(DataDirError::InUse(_)));
+    drop(locked);
     let inventory = Journal::inspect(&folder)?;
     print(&folder, &inventory, is_in_use);
     let is_whole = inventory.missing == 0

@@ -43,6 +43,9 @@ const COORDINATOR: &str = "127.0.0.1:8500";
 /// The name that stands for the first free one.
 const AUTO: &str = "auto";
 
+/// The least that a journal can work with.
+const SMALLEST_JOURNAL: usize = 1 << 20;
+
 /// Lease bounds: shorter ones would be lost to ordinary pauses, longer ones
 /// make every fail-over as slow.
 const LEASES: std::ops::RangeInclusive<Duration> =
@@ -122,7 +125,7 @@ pub(super) struct NodeArgs {
     ack: Ack,
 
     /// The most that the journal may take on disk, with --ack journal
-    #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = units::size)]
+    #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = journal_size)]
     journal_bytes: usize,
 
     /// What to do with a message while another node leads
@@ -285,6 +288,13 @@ fn coordinator(text: &str) -> Result<SocketAddr, String> {
     address
         .parse()
         .map_err(|_| format!("expected an IP address and a port like {COORDINATOR}"))
+}
+
+fn journal_size(text: &str) -> Result<usize, String> {
+    units::size(text).and_then(|size| match size >= SMALLEST_JOURNAL {
+        true => Ok(size),
+        false => Err("expected 1MiB or more".to_owned()),
+    })
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

@@ -284,10 +284,14 @@ impl Receipt {
     /// Stops waiting because the producer's time is over.
     #[must_use]
     pub fn give_up(mut self) -> Outcome {
+        let is_sinks = self.queue.is_some();
         if self.withdraw() {
             Outcome::NotDelivered("the sink did not get to it in time")
         } else {
-            let late = "the sink did not confirm it in time";
+            let late = match is_sinks {
+                true => "the sink did not confirm it in time",
+                false => "this node did not come to acknowledge it in time",
+            };
             let trouble = self.waiting.0.lock().trouble.take();
             Outcome::Unknown(match trouble {
                 Some(trouble) => format!("{late} ({trouble})"),
@@ -297,10 +301,10 @@ impl Receipt {
     }
 
     fn withdraw(&mut self) -> bool {
+        self.waiting.0.abandoned.store(true, Ordering::Relaxed);
         let Some(queue) = self.queue.take() else {
             return false;
         };
-        self.waiting.0.abandoned.store(true, Ordering::Relaxed);
         queue.withdraw(self.ticket)
     }
 }

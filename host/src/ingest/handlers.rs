@@ -178,6 +178,19 @@ impl Ingest {
         self.answer(taken, asked)
     }
 
+    /// A body of at most `limit` bytes, within the time and the memory that there
+    /// are for all.
+    ///
+    /// # Errors
+    /// The answer.
+    pub(crate) async fn read_bounded(&self, body: Body, limit: usize) -> Result<Bytes, Response> {
+        let deadline = pin!(sleep(self.limits.request));
+        let headers = HeaderMap::new();
+        let mut taken = self.room.enter();
+        let read = body::read(&headers, body, limit, &mut taken, deadline).await;
+        read.map_err(|problem| problem.response(&headers))
+    }
+
     /// Reads the body if this node leads; deals with the request if not.
     async fn admit(
         &self,

@@ -11,11 +11,10 @@ use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::secret::{SIGNATURE, Secret};
+use super::secret::{SIGNATURE, Secret, is_recent};
 use super::takeover::{NotNow, Takeover};
 use crate::cluster::StepDown;
 use crate::delivery::{Chunk, DeadLetters, JournalId};
@@ -93,15 +92,6 @@ pub fn router(internal: Arc<Internal>) -> Router {
 /// The body of a request that is signed as it should be.
 async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, Response> {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, internal.largest).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            return Err(plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too large, or cut short",
-            ));
-        }
-    };
     let secret = internal.secret.borrow().clone();
     let Some(secret) = secret else {
         let text = "this node does not know the cluster's secret yet";
@@ -109,6 +99,12 @@ async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, 
     };
     let header = head.headers.get(SIGNATURE);
     let header = header.and_then(|header| header.to_str().ok());
+    // Who signs nothing is not even listened to.
+    let header = header.filter(|header| is_recent(header));
+    let body = match header {
+        Some(_) => internal.ingest.read_bounded(body, internal.largest).await?,
+        None => Bytes::new(),
+    };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let is_signed = header.is_some_and(|h| secret.verifies(h, head.method.as_str(), path, &body));
     if is_signed {

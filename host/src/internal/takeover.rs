@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use crate::delivery::{Chunk, Journal, JournalId, Outcome};
+use crate::delivery::{Chunk, Journal, JournalId, Outcome, Refused};
 use crate::ingest::Door;
 
 /// What the leader took over.
@@ -77,9 +77,14 @@ async fn take(
             Door::Open(intake) => Arc::clone(intake),
             _ => return Err(NotNow("this node is not the leader")),
         };
-        let receipt = intake
-            .take_over(records)
-            .map_err(|_| NotNow("this node can not take records at the moment"))?;
+        let receipt = intake.take_over(records).map_err(|refused| {
+            NotNow(match refused {
+                Refused::Full => "this node's journal is full",
+                Refused::TooLarge => "these are more records than this node takes",
+                Refused::Closed(reason) => reason,
+                Refused::Failing => "this node's journal can not be written",
+            })
+        })?;
         let Outcome::Acknowledged { rejected, .. } = receipt.await else {
             return Err(NotNow("this node is no longer the leader"));
         };
@@ -93,4 +98,91 @@ async fn take(
         own.took(from, handed.taken);
     }
     Ok(handed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::BootTime;
+    use crate::delivery::{Backlog, Intake, JournalLimits, Queue, QueueLimits};
+    use crate::lease::Lease;
+    use crate::metrics::Metrics;
+    use crate::record::{LogRecord, RecordId, Text};
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn open(folder: &Path) -> Journal {
+        let limits = JournalLimits {
+            bytes: 8 << 20,
+            pending: 1 << 20,
+        };
+        Journal::open(folder.to_owned(), limits, Arc::new(Metrics::new()), None).unwrap()
+    }
+
+    /// A leader that acknowledges from this journal.
+    fn leader(journal: &Journal) -> watch::Receiver<Door> {
+        let limits = QueueLimits {
+            records: 1000,
+            bytes: 1 << 20,
+        };
+        let end = BootTime::now() + Duration::from_secs(3600);
+        let lease = Arc::new(Lease::new(9, BootTime::default(), end));
+        let queue = Queue::new(9, limits);
+        let intake = Intake::journaled(journal.clone(), queue, lease);
+        watch::channel(Door::Open(Arc::new(intake))).1
+    }
+
+    fn chunk(entries: std::ops::Range<u64>) -> Chunk {
+        let record = |sequence| LogRecord {
+            id: RecordId { epoch: 3, sequence },
+            ..LogRecord::with_body(Text::from_static("x"), 0)
+        };
+        Chunk {
+            records: entries.clone().map(record).collect(),
+            end: entries.end,
+            entries: entries.collect(),
+        }
+    }
+
+    fn sequences(journal: &Journal) -> Vec<u64> {
+        let chunk = Backlog::new(journal.clone()).read(1 << 20).unwrap();
+        chunk
+            .records
+            .iter()
+            .map(|record| record.id.sequence)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_comes_again_is_taken_once_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path());
+        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let (one, other) = (JournalId([1; 16]), JournalId([2; 16]));
+        for (from, entries) in [(one, 1..5), (one, 1..5), (one, 3..8), (other, 1..3)] {
+            let end = entries.end;
+            let handed = takeover.take(from, chunk(entries)).await.ok().unwrap();
+            assert_eq!(
+                handed,
+                Handed {
+                    taken: end,
+                    error: None
+                }
+            );
+        }
+        assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2]);
+        drop((takeover, journal));
+        let journal = open(folder.path());
+        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let handed = takeover.take(one, chunk(1..9)).await.ok().unwrap();
+        assert_eq!(handed.taken, 9);
+        assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2, 8]);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_takes_nothing() {
+        let takeover = Takeover::new(watch::channel(Door::Nowhere).1, None);
+        let refused = takeover.take(JournalId([1; 16]), chunk(1..2)).await;
+        assert!(matches!(refused, Err(NotNow(reason)) if reason.contains("not the leader")));
+    }
 }

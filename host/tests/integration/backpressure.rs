@@ -182,7 +182,7 @@ async fn more_than_the_sink_takes_is_refused_and_memory_stays_bounded() {
     let body = format!("{}\n", "z".repeat(200)).repeat(1000);
     let node = cluster.node(0);
     let end = Instant::now() + Duration::from_secs(8);
-    let clients = (0..64).map(|_| async {
+    let clients = (0..256).map(|_| async {
         let mut counts = [0_u32; 2];
         while Instant::now() < end {
             match node.post("/api/v1/logs", "text/plain", body.clone()).await {
@@ -196,7 +196,7 @@ async fn more_than_the_sink_takes_is_refused_and_memory_stays_bounded() {
     let counts = futures_util::future::join_all(clients).await;
     let sum = |place: usize| counts.iter().map(|counts| counts[place]).sum::<u32>();
     println!("{} taken, {} refused", sum(0), sum(1));
-    assert!(sum(0) > 0, "nothing was taken");
+    assert!(sum(0) > 0 && sum(1) > 0, "{counts:?}");
     assert!(peak(node) < 256, "{} MiB", peak(node));
     drop(cluster);
     reading.join().unwrap();

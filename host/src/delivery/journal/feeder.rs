@@ -14,6 +14,7 @@ use super::state::Journal;
 use crate::delivery::ack::{Outcome, Receipt};
 use crate::delivery::queue::{Queue, Refused};
 use crate::error_chain::chain;
+use crate::record::LogRecord;
 
 /// About how much is read at once, as records count in memory.
 const CHUNK: usize = 1 << 20;
@@ -49,6 +50,8 @@ struct Fed {
     end: u64,
     /// What of it is under way.
     entries: Vec<u64>,
+    /// As they count in memory.
+    bytes: usize,
     state: State,
 }
 
@@ -86,7 +89,8 @@ impl Feeder {
             self.queue.close("this node is stopping");
             return Err(Over);
         }
-        let has_room = self.fed.len() < CHUNKS && self.queue.depth().1 < WINDOW;
+        let waits = self.fed.iter().map(|fed| fed.bytes).sum::<usize>();
+        let has_room = self.fed.len() < CHUNKS && waits.min(self.queue.depth().1) < WINDOW;
         tokio::select! {
             biased;
             outcome = outcome_of(self.fed.front_mut()) => self.settle(outcome).await,
@@ -144,17 +148,19 @@ impl Feeder {
             }
             return Ok(());
         }
+        let bytes = records.iter().map(LogRecord::size).sum();
         let receipt = self.submit(records)?;
         self.fed.push_back(Fed {
             from,
             end,
             entries,
+            bytes,
             state: State::Offered(receipt),
         });
         Ok(())
     }
 
-    fn submit(&self, records: Vec<crate::record::LogRecord>) -> Result<Receipt, Over> {
+    fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Over> {
         self.queue.submit_promised(records).map_err(|refused| {
             if !matches!(refused, Refused::Closed(_)) {
                 tracing::error!(?refused, "the queue did not take what the journal holds");
@@ -221,6 +227,9 @@ impl Feeder {
                 Ok(chunk) => chunk,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "the journal can not be read");
+                    if let Some(oldest) = self.fed.front_mut() {
+                        oldest.state = State::Parked(Instant::now() + PARKED);
+                    }
                     return Ok(());
                 }
             };

@@ -61,7 +61,12 @@ impl Intake {
     /// # Errors
     /// Why it was not taken; nothing of it was delivered.
     pub fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+        self.take_in(records, false)
+    }
+
+    fn take_in(&self, records: Vec<LogRecord>, is_taken_over: bool) -> Result<Receipt, Refused> {
         match self {
+            Self::Sink(queue) if is_taken_over => queue.submit_promised(records),
             Self::Sink(queue) => queue.submit(records),
             Self::Journal(journaled) => {
                 let mut state = journaled.lock();
@@ -71,6 +76,7 @@ impl Intake {
                         &journaled.lease,
                         &mut state.last_sequence,
                         records,
+                        is_taken_over,
                     ),
                 }
             }
@@ -83,10 +89,7 @@ impl Intake {
     /// # Errors
     /// Why it was not taken.
     pub fn take_over(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
-        match self {
-            Self::Sink(queue) => queue.submit_promised(records),
-            Self::Journal(_) => self.submit(records),
-        }
+        self.take_in(records, true)
     }
 
     /// The tenure's epoch.

@@ -79,15 +79,24 @@ pub(super) fn read(folder: &Path) -> io::Result<Recovered> {
     files.sort();
     let mut unsettled = Vec::new();
     for (first, path) in files {
-        let file = Arc::new(File::open(&path)?);
-        let end = file.metadata()?.len();
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = match File::open(&path) {
+            Ok(file) => Arc::new(file),
+            // A node that runs removes what is settled.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(named(error)),
+        };
+        let end = file.metadata().map_err(named)?.len();
         let segment = Segment {
             first,
-            path,
+            path: path.clone(),
             file,
             bytes: 0,
         };
-        recovered.segment(segment, end, &mut unsettled)?;
+        recovered
+            .segment(segment, end, &mut unsettled)
+            .map_err(named)?;
     }
     let settled = recovered.progress.settled;
     // What lies before the first file was settled, or is lost.

@@ -90,23 +90,20 @@ impl Scanner {
         Ok(frame)
     }
 
-    /// Goes on to the next frame, or to the end.
+    /// Goes on to the next frame, or to the end; zeros there are room that was
+    /// reserved.
     fn damage(&mut self) -> io::Result<Option<Found>> {
         let start = self.at;
-        let mut is_zero = true;
+        // Whatever stands here is no frame.
+        let mut end = self.pass(1, start);
         loop {
-            is_zero &= self.buffer.first().is_none_or(|byte| *byte == 0);
-            self.skip(1.min(self.buffer.len()));
             self.fill(HEADER)?;
             if self.buffer.is_empty() {
-                let is_end = is_zero && start < self.end;
                 self.at = self.end;
-                return Ok((!is_end).then_some(Found::Damage(start..self.end)));
+                return Ok((end > start).then_some(Found::Damage(start..end)));
             }
             let next = memchr::memchr(MARK, &self.buffer);
-            let skipped = next.unwrap_or(self.buffer.len());
-            is_zero &= self.buffer.iter().take(skipped).all(|byte| *byte == 0);
-            self.skip(skipped);
+            end = self.pass(next.unwrap_or(self.buffer.len()), end);
             if next.is_some() {
                 let (at, buffer) = (self.at, self.buffer.clone());
                 if self.frame()?.is_some() {
@@ -114,8 +111,19 @@ impl Scanner {
                     (self.at, self.buffer) = (at, buffer);
                     return Ok(Some(Found::Damage(start..at)));
                 }
+                end = self.pass(1, end);
             }
         }
+    }
+
+    /// Skips so many bytes, and says where the last one ends that is not zero,
+    /// those before `end` included.
+    fn pass(&mut self, bytes: usize, end: u64) -> u64 {
+        let passed = self.buffer.get(..bytes).unwrap_or(&self.buffer);
+        let last = passed.iter().rposition(|byte| *byte != 0);
+        let end = last.map_or(end, |last| self.at + to_u64(last) + 1);
+        self.skip(passed.len());
+        end
     }
 
     fn skip(&mut self, bytes: usize) {

@@ -27,6 +27,8 @@ const LARGEST_SEGMENT: u64 = 64 << 20;
 const SMALLEST_SEGMENT: u64 = 64 << 10;
 /// A budget holds so many segments at least.
 const SEGMENTS: u64 = 8;
+/// And about so many at most.
+const MOST_SEGMENTS: u64 = 256;
 
 /// The bounds of a journal.
 #[derive(Clone, Copy, Debug)]
@@ -153,9 +155,9 @@ impl Journal {
             folder: folder.clone(),
             cause,
         };
-        fs::create_dir_all(&folder).map_err(|cause| error("make", cause))?;
+        make(&folder).map_err(|cause| error("make", cause))?;
         let mut found = recovery::read(&folder).map_err(|cause| error("read", cause))?;
-        mend(&mut found.segments, &found.inventory).map_err(|cause| error("mend", cause))?;
+        mend(&mut found.segments).map_err(|cause| error("mend", cause))?;
         report(&found.inventory, &folder);
         metrics.journal_damaged_bytes.inc_by(
             found
@@ -273,17 +275,23 @@ impl Journal {
     }
 
     /// Takes records in, to be acknowledged under this lease once they are on
-    /// disk. `sequence` is the tenure's last one.
+    /// disk. `last_sequence` is the tenure's. What is taken over from another
+    /// node may be more than a request.
     pub(super) fn append(
         &self,
         lease: &Arc<Lease>,
         last_sequence: &mut u64,
         mut records: Vec<LogRecord>,
+        is_taken_over: bool,
     ) -> Result<Receipt, Refused> {
         let shared = &self.shared;
         let mut state = shared.lock();
         if state.failure.is_some() || state.is_closing {
             return Err(Refused::Failing);
+        }
+        let waits = state.pending.len();
+        if waits >= shared.limits.pending || to_u64(waits) + state.used >= shared.limits.bytes {
+            return Err(Refused::Full);
         }
         let before = state.pending.len();
         let first = state.next_entry;
@@ -302,7 +310,10 @@ impl Journal {
         }
         let added = state.pending.len() - before;
         let on_disk = to_u64(state.pending.len()) + state.used;
-        let refused = if added > shared.limits.pending || to_u64(added) > shared.limits.bytes / 2 {
+        // What another node has acknowledged is taken if there is any room.
+        let refused = if is_taken_over {
+            None
+        } else if added > shared.limits.pending || to_u64(added) > shared.limits.bytes / 2 {
             Some(Refused::TooLarge)
         } else if state.pending.len() > shared.limits.pending || on_disk > shared.limits.bytes {
             Some(Refused::Full)
@@ -350,7 +361,9 @@ impl Shared {
 
     /// How large a segment may become.
     pub(super) fn segment_bytes(&self) -> u64 {
-        (self.limits.bytes / SEGMENTS).clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
+        // Each is an open file: not too many of them.
+        let largest = LARGEST_SEGMENT.max(self.limits.bytes / MOST_SEGMENTS);
+        (self.limits.bytes / SEGMENTS).clamp(SMALLEST_SEGMENT, largest)
     }
 }
 
@@ -363,13 +376,31 @@ impl State {
     }
 }
 
+/// Makes the folder, so that it is there after a power cut.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    for above in folder.ancestors().skip(1).take(2) {
+        let above = if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        };
+        fs::File::open(above)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Cuts the files where their frames end, and removes those without any.
-fn mend(segments: &mut VecDeque<Segment>, inventory: &Inventory) -> io::Result<()> {
-    for damage in inventory.damage.iter().filter(|damage| damage.is_tail) {
-        fs::File::options()
-            .write(true)
-            .open(&damage.file)?
-            .set_len(damage.bytes.start)?;
+fn mend(segments: &mut VecDeque<Segment>) -> io::Result<()> {
+    for segment in segments.iter().filter(|segment| segment.bytes > 0) {
+        // Also the room that was reserved and not needed.
+        if segment.file.metadata()?.len() > segment.bytes {
+            let file = fs::File::options().write(true).open(&segment.path)?;
+            file.set_len(segment.bytes)?;
+        }
     }
     for empty in segments.iter().filter(|segment| segment.bytes == 0) {
         fs::remove_file(&empty.path)?;
@@ -392,7 +423,8 @@ fn report(inventory: &Inventory, folder: &Path) {
         tracing::error!(
             folder = %folder.display(),
             records = inventory.missing,
-            "records are missing from the journal"
+            "records are missing from the journal; if they were in its last write, nobody was told \
+                 that they are safe"
         );
     }
     if inventory.backlog > 0 {

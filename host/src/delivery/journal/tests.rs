@@ -423,7 +423,7 @@ fn a_journal_is_a_queue_that_survives() {
                     journal = open(&folder, LIMITS);
                     tenure = Tenure::begin(&journal, 1);
                 }
-                // As after a power cut: what was not synced is cut or zeros.
+                // As after a crash at this moment.
                 _ => {
                     let other = root.path().join(format!("{step}"));
                     copy(&folder, &other);

@@ -46,6 +46,8 @@ pub(super) struct Writer {
     active: Active,
     /// On disk, but the lease did not hold when it was asked.
     waiting: Vec<Promise>,
+    /// When it was last tried to go on after a failure.
+    tried: Instant,
 }
 
 /// The segment that is being written.
@@ -70,33 +72,50 @@ enum Job {
     Write(Group),
     /// Nothing to write; perhaps something to acknowledge, or to remove.
     Look,
-    Recover,
     Close,
 }
 
 impl Writer {
-    /// Begins a new segment.
+    /// Begins a new segment. Where that is not possible it is tried again: what
+    /// is there can be delivered, which may be what makes room.
     pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
-        let active = begin(&shared)?;
+        let active = match begin(&shared) {
+            Ok(active) => active,
+            Err(error) => {
+                tracing::error!(
+                    folder = %shared.folder.display(),
+                    error = chain(&error),
+                    "the journal can not be written; nothing is acknowledged until it can"
+                );
+                shared.lock().failure = Some(chain(&error));
+                shared.failing.send_replace(true);
+                Active {
+                    file: Arc::new(File::open("/dev/null")?),
+                    at: 0,
+                    is_sound: false,
+                }
+            }
+        };
         Ok(Self {
             shared,
             active,
             waiting: Vec::new(),
+            tried: Instant::now(),
         })
     }
 
     pub(super) fn run(mut self) {
+        let _guard = Guard(Arc::clone(&self.shared));
         loop {
             match self.next() {
                 Job::Write(mut group) => {
                     match self.write(&group) {
                         Ok(()) => self.waiting.append(&mut group.promises),
-                        Err(error) => self.fail(&error, group.promises),
+                        Err(error) => self.fail(&error, &group.bytes, group.promises),
                     }
                     self.give_back(group.bytes);
                 }
                 Job::Look => {}
-                Job::Recover => self.recover(),
                 Job::Close => {
                     // What was reserved and not needed; it is no matter if not.
                     drop(self.active.file.set_len(self.active.at));
@@ -104,6 +123,10 @@ impl Writer {
                 }
             }
             self.acknowledge();
+            if !self.active.is_sound && self.tried.elapsed() >= RETRY {
+                self.recover();
+            }
+            self.renew();
             self.remove_settled();
         }
     }
@@ -139,12 +162,10 @@ impl Writer {
             if !waited.timed_out() {
                 continue;
             }
-            return if !self.waiting.is_empty() {
-                Job::Look
-            } else if !self.active.is_sound {
-                Job::Recover
-            } else {
+            return if self.waiting.is_empty() && self.active.is_sound {
                 Job::Write(Group::of(&mut state))
+            } else {
+                Job::Look
             };
         }
     }
@@ -171,7 +192,6 @@ impl Writer {
         active.is_sound = true;
         active.at += length;
         let mut state = shared.lock();
-        state.used += length;
         if let Some(segment) = state.segments.back_mut() {
             segment.bytes = active.at;
         }
@@ -181,18 +201,20 @@ impl Writer {
     }
 
     /// Nothing is acknowledged any more, and what waits for that is told.
-    fn fail(&mut self, error: &io::Error, promises: Vec<Promise>) {
+    fn fail(&mut self, error: &io::Error, bytes: &[u8], promises: Vec<Promise>) {
         tracing::error!(
             folder = %self.shared.folder.display(),
             error = chain(error),
             "the journal can not be written; nothing is acknowledged until it can"
         );
         self.active.is_sound = false;
+        self.tried = Instant::now();
         let active = &self.active;
         let cut = active.file.set_len(active.at);
         let is_cut = cut.and_then(|()| active.file.sync_all()).is_ok();
         let mut state = self.shared.lock();
         state.failure = Some(chain(error));
+        state.used = state.used.saturating_sub(to_u64(bytes.len()));
         state.pending.clear();
         let later = std::mem::take(&mut state.promises);
         if is_cut {
@@ -212,6 +234,14 @@ impl Writer {
 
     /// Goes on in a new segment, where that is possible.
     fn recover(&mut self) {
+        self.tried = Instant::now();
+        // Numbers that were given and could not be taken back are left out.
+        let next = self.shared.lock().next_entry;
+        self.shared.synced.send_if_modified(|synced| {
+            let is_behind = *synced < next;
+            *synced = next;
+            is_behind
+        });
         match begin(&self.shared) {
             Ok(active) => {
                 self.active = active;
@@ -227,8 +257,22 @@ impl Writer {
 
     /// Acknowledges what is on disk, as far as the leases allow it.
     fn acknowledge(&mut self) {
+        let mut asked: Option<(Arc<Lease>, Standing)> = None;
         for promise in std::mem::take(&mut self.waiting) {
-            match promise.lease.ask() {
+            if promise.share.is_abandoned() {
+                // It is delivered all the same.
+                promise.share.unknown("its producer no longer waits");
+                continue;
+            }
+            let standing = match &asked {
+                Some((lease, standing)) if Arc::ptr_eq(lease, &promise.lease) => *standing,
+                _ => {
+                    let standing = promise.lease.ask();
+                    asked = Some((Arc::clone(&promise.lease), standing));
+                    standing
+                }
+            };
+            match standing {
                 Standing::Valid(now) => {
                     let audited = match &self.shared.trace {
                         Some(trace) => trace.decided(now, promise.ids.iter().copied()),
@@ -249,6 +293,21 @@ impl Writer {
                 Standing::Revoked => promise
                     .share
                     .unknown("the node stepped down before it could acknowledge"),
+            }
+        }
+    }
+
+    /// Begins a new segment where all is delivered of one that is as large as
+    /// they may be: it takes room that others need.
+    fn renew(&mut self) {
+        if !self.active.is_sound || self.active.at < self.shared.segment_bytes() {
+            return;
+        }
+        let settled = self.shared.lock().settled;
+        if settled >= *self.shared.synced.borrow() {
+            match begin(&self.shared) {
+                Ok(active) => self.active = active,
+                Err(error) => self.fail(&error, &[], Vec::new()),
             }
         }
     }
@@ -291,6 +350,8 @@ impl Group {
             let (entry, progress) = (state.next_entry, state.progress());
             frame::progressed(entry, &progress, &mut state.pending);
         }
+        // Counted from here on, so that no more is taken in than there is room.
+        state.used += to_u64(state.pending.len());
         Self {
             bytes: std::mem::take(&mut state.pending),
             promises: std::mem::take(&mut state.promises),
@@ -301,6 +362,18 @@ impl Group {
     /// Progress alone need not be synced.
     const fn has_records(&self) -> bool {
         !self.promises.is_empty()
+    }
+}
+
+/// Says so if the thread ends as it should not.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().failure = Some("its thread has ended; this is a defect".to_owned());
+            self.0.failing.send_replace(true);
+        }
     }
 }
 
