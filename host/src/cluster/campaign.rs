@@ -28,6 +28,9 @@ pub(super) const SESSION_TTL: Duration = Duration::from_secs(10);
 /// How long a watch waits for a change.
 const WATCH: Duration = Duration::from_secs(15);
 const TRANSACTION: Duration = Duration::from_secs(2);
+/// From these it is drawn by how much the epoch goes on where Consul has
+/// forgotten it.
+const LEAPS: std::ops::Range<u64> = 1_000..1_000_000;
 /// The loop turns at least so often.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -80,6 +83,7 @@ impl Campaign {
             node: place.service.node.clone(),
             lease: place.lease,
             jitter,
+            leap: rand::random_range(LEAPS),
         };
         let election = Election::new(settings, place.epoch_file.highest());
         let answers = JoinSet::new();

@@ -32,9 +32,6 @@ const RENEWAL: Duration = Duration::from_millis(2500);
 const SOON: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(250);
 const DENIED: Duration = Duration::from_secs(5);
-/// By how much the epoch goes on where Consul has forgotten it: other nodes may
-/// have seen some that this one has not.
-const LEAP: u64 = 1000;
 /// How long a free lock is left to the node that the last leader wished for.
 const HOLD_BACK: Duration = Duration::from_secs(3);
 
@@ -362,7 +359,7 @@ impl Election {
             self.commands.push(behind);
         }
         self.epoch = self.epoch.max(epoch.value);
-        let next_epoch = self.epoch + if is_behind { LEAP } else { 1 };
+        let next_epoch = self.epoch + if is_behind { self.settings.leap } else { 1 };
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
             self.not_before = self.not_before.max(now + SOON);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cluster::question::{Epoch, Key};
 
+const LEAP: u64 = 1000;
 const LEASE: Duration = Duration::from_secs(1);
 
 fn settings() -> Settings {
@@ -8,6 +9,7 @@ fn settings() -> Settings {
         node: "a".to_owned(),
         lease: LEASE,
         jitter: Duration::ZERO,
+        leap: LEAP,
     }
 }
 

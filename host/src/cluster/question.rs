@@ -199,4 +199,8 @@ pub(super) struct Settings {
     pub(super) lease: Duration,
     /// Added to this node's waits, so that nodes do not try in step.
     pub(super) jitter: Duration,
+    /// By how much this node goes on with an epoch that Consul has forgotten.
+    /// Others may have seen some that this one has not, and may have gone on
+    /// themselves: so it is much, and another with each node.
+    pub(super) leap: u64,
 }

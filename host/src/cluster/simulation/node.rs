@@ -89,5 +89,6 @@ fn settings(name: &str, lease: Duration) -> Settings {
         node: name.to_owned(),
         lease,
         jitter: Duration::ZERO,
+        leap: 1000,
     }
 }
