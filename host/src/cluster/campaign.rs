@@ -31,6 +31,9 @@ const TRANSACTION: Duration = Duration::from_secs(2);
 /// From these it is drawn by how much the epoch goes on where Consul has
 /// forgotten it.
 const LEAPS: std::ops::Range<u64> = 1_000..1_000_000;
+/// How long letting go may take when Consul is slow: a release, then a
+/// destroyed session.
+const LEAVING: Duration = Duration::from_secs(4);
 /// The loop turns at least so often.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -114,9 +117,11 @@ impl Campaign {
         }
     }
 
-    /// Runs until it was told to shut down and has let go of everything.
+    /// Runs until it was told to shut down and has let go of everything, or
+    /// Consul did not let it for too long.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut orders_open = true;
+        let mut leave_by = None;
         loop {
             self.heartbeat.beat();
             let now = BootTime::now();
@@ -146,6 +151,9 @@ impl Campaign {
                 () = tokio::time::sleep(wait) => Event::Tick,
             };
             self.note(&event);
+            if matches!(event, Event::Shutdown) {
+                leave_by.get_or_insert(BootTime::now() + LEAVING);
+            }
             // Others may have led in a life of Consul that it has forgotten.
             let seen = self.rivals.highest_epoch();
             if seen > self.election.epoch() {
@@ -163,6 +171,10 @@ impl Campaign {
                 self.carry_out(command);
             }
             self.publish_view();
+            if leave_by.is_some_and(|by| BootTime::now() >= by) {
+                tracing::warn!("Consul did not answer while letting go of the lock");
+                return;
+            }
         }
     }
 
@@ -396,9 +408,16 @@ impl Place {
         }
     }
 
+    /// Until Consul has heard it: a session that only this node has forgotten
+    /// would keep the lock until its TTL is over.
     async fn destroy(&self, session: String) -> Event {
-        if let Err(error) = self.client.destroy_session(&Session(session)).await {
+        let session = Session(session);
+        while let Err(error) = self.client.destroy_session(&session).await {
             tracing::debug!(error = chain(&error), "could not end the session");
+            if error.is_denied() {
+                break;
+            }
+            tokio::time::sleep(TURN).await;
         }
         Event::Destroyed
     }

@@ -200,6 +200,38 @@ async fn the_leaders_host_is_cut_off_from_all_of_the_cluster() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_steps_down_while_its_agent_is_busy() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader steps down while its agent answers 429");
+    cluster.gate(&leader, Mode::Busy);
+    // Its lease lasts long enough for its sink to say that it has to go.
+    cluster.post(&leader, "fence").await;
+    cluster.follows(&leader).await;
+    // Whatever it said to let go of the lock was in vain.
+    lasts(2).await;
+    cluster.gate(&leader, Mode::Open);
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_is_told_to_end_while_its_agent_is_busy() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader ends while its agent answers 429");
+    cluster.gate(&leader, Mode::Busy);
+    cluster.terminate(&leader).await;
+    let ended = now() - outage.began;
+    assert!(
+        ended < 15_000_000_000,
+        "it took {ended} ns to end without Consul"
+    );
+    cluster.gate(&leader, Mode::Open);
+    cluster.restart(&leader);
+    outage.ends(&mut cluster).await;
+}
+
 /// Something happens to what all nodes say to Consul.
 async fn all_gates(name: &'static str, mode: Mode, seconds: u64) {
     let mut cluster = Cluster::start(Consul::Three).await;

@@ -35,6 +35,26 @@ impl Cluster {
             .await
     }
 
+    /// Waits until a node does not lead, and knows it.
+    pub(crate) async fn follows(&self, node: &str) {
+        eventually(&format!("{node} follows"), SOON, || async {
+            let status = self.status(node).await?;
+            match status["role"] == "follower" {
+                true => Ok(()),
+                false => Err(status.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// Sends a node a message, whatever it answers.
+    pub(crate) async fn post(&self, node: &str, text: &str) {
+        let address = self.lan.named(node).address;
+        let url = format!("http://{address}:3000/api/v1/log");
+        let answer = self.http.post(url).body(text.to_owned()).send().await;
+        answer.expect("an answer");
+    }
+
     /// The server that leads Consul, once there is one.
     pub(crate) async fn consul_leader(&self) -> String {
         eventually("Consul has a leader", SOON, || self.leads_consul()).await

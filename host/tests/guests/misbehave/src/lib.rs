@@ -84,6 +84,7 @@ impl Guest for Misbehave {
                 _ => {}
             }
             match record.body.as_str() {
+                "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
                 body if every.is_some() => println!("{body}"),
                 "trap" => trap(),
                 "spin" => spin(),
@@ -117,7 +118,6 @@ impl Guest for Misbehave {
                 word if word.starts_with("write ") => {
                     println!("{word}: {:?}", std::fs::write(&word[6..], "written"));
                 }
-                "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
                 body => {
                     let id = record.id;
                     let name = if config.is_empty() { "" } else { " by " };
