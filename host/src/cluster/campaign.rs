@@ -156,19 +156,15 @@ impl Campaign {
             }
             // Others may have led in a life of Consul that it has forgotten.
             let seen = self.rivals.highest_epoch();
-            if seen > self.election.epoch() {
-                for command in self
-                    .election
-                    .handle(BootTime::now(), Event::EpochSeen(seen))
-                {
+            let is_news = seen > self.election.epoch();
+            let seen = is_news.then_some(Event::EpochSeen(seen));
+            for event in seen.into_iter().chain([event]) {
+                for command in self.election.handle(BootTime::now(), event) {
+                    if command == Command::Finished {
+                        return;
+                    }
                     self.carry_out(command);
                 }
-            }
-            for command in self.election.handle(BootTime::now(), event) {
-                if command == Command::Finished {
-                    return;
-                }
-                self.carry_out(command);
             }
             self.publish_view();
             if leave_by.is_some_and(|by| BootTime::now() >= by) {
