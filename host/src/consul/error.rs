@@ -65,10 +65,12 @@ impl Error {
     }
 
     /// Whether a session was refused because its check is not there yet, or
-    /// not passing: up to a second after the check was registered.
+    /// not passing: up to a second after the check was registered. It is no
+    /// matter of a second if Consul has lost the agent's host.
     #[must_use]
     pub fn is_check_not_ready(&self) -> bool {
-        self.says("critical state") || self.says("Missing check")
+        let of_the_host = self.says("'serfHealth'");
+        self.says("Missing check") || self.says("critical state") && !of_the_host
     }
 
     /// Whether the agent knows no such service.
@@ -79,5 +81,28 @@ impl Error {
 
     fn says(&self, words: &str) -> bool {
         matches!(self, Self::Status { text, .. } if text.contains(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_check_that_was_just_registered_is_soon_ready() {
+        let refused = |text: &str| Error::Status {
+            call: "PUT /v1/session/create".to_owned(),
+            status: 500,
+            text: text.to_owned(),
+        };
+        for (text, soon) in [
+            ("Check 'service:sluice-a' is in critical state", true),
+            ("Missing check 'service:sluice-a' registration", true),
+            ("Missing check 'serfHealth' registration", true),
+            ("rpc error: Check 'serfHealth' is in critical state", false),
+            ("No cluster leader", false),
+        ] {
+            assert_eq!(refused(text).is_check_not_ready(), soon, "{text}");
+        }
     }
 }

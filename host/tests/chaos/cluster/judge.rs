@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use super::probe::Probe;
 use super::{Cluster, NODES};
 use crate::support::History;
 use crate::trace::now;
@@ -77,12 +78,10 @@ impl Cluster {
             producer.terminate().await;
         }
         self.one_acknowledges();
+        let producers = self.producers.iter().map(|p| self.acknowledged(&p.name));
+        let probes = self.probes.iter().map(Probe::end);
         let history = History {
-            producers: self
-                .producers
-                .iter()
-                .map(|producer| self.acknowledged(&producer.name))
-                .collect(),
+            producers: producers.chain(probes).collect(),
             written: NODES.iter().map(|node| self.written(node)).collect(),
             dead: BTreeSet::new(),
         };

@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod probe;
 mod questions;
 
 use std::io::Write as _;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use self::probe::Probe;
 use super::gate::{Gate, Mode};
 use super::lan::{Host, Lan};
 use super::trace::Traces;
@@ -70,6 +72,7 @@ struct Member {
 pub(crate) struct Cluster {
     consul: Consul,
     producers: Vec<Process>,
+    probes: Vec<Probe>,
     busy: Vec<Process>,
     members: Vec<Member>,
     pub(crate) traces: Traces,
@@ -86,6 +89,7 @@ impl Cluster {
         let mut cluster = Self {
             consul,
             producers: Vec::new(),
+            probes: Vec::new(),
             busy: Vec::new(),
             members: Vec::new(),
             traces: Traces::of(folder.path()),
@@ -99,6 +103,7 @@ impl Cluster {
         }
         cluster.leader().await;
         cluster.start_producers();
+        cluster.start_probes();
         cluster.acknowledges(100, SOON).await;
         cluster
     }
@@ -164,6 +169,14 @@ impl Cluster {
             command.arg("--journal").arg(self.journal(&name));
             let process = Process::start(&name, self.folder.path(), &mut command);
             self.producers.push(process);
+        }
+    }
+
+    fn start_probes(&mut self) {
+        for (node, place) in NODES.iter().zip(PRODUCERS + 1..) {
+            let address = self.lan.named(node).address;
+            let url = format!("http://{address}:3000/api/v1/log");
+            self.probes.push(Probe::start(url, place * SPAN));
         }
     }
 

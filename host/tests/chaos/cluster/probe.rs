@@ -1,0 +1,54 @@
+//! Asks one node for acknowledgements all the time, whoever leads: producers
+//! stay with a node that acknowledges, and would not notice a second one.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::support::http;
+
+const INTERVAL: Duration = Duration::from_millis(25);
+/// For one message; it is not sent again.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Probe {
+    acknowledged: Arc<Mutex<BTreeSet<u64>>>,
+    task: JoinHandle<()>,
+}
+
+impl Probe {
+    /// Posts `Message: <from>` and so on to this URL, and follows no redirects.
+    pub(super) fn start(url: String, from: u64) -> Self {
+        let acknowledged = Arc::default();
+        let noted = Arc::clone(&acknowledged);
+        let task = tokio::spawn(async move { probe(&url, from, &noted).await });
+        Self { acknowledged, task }
+    }
+
+    /// Ends it; the numbers of the messages that were acknowledged.
+    pub(super) fn end(&self) -> BTreeSet<u64> {
+        self.task.abort();
+        self.acknowledged.lock().expect("no panic").clone()
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn probe(url: &str, from: u64, acknowledged: &Mutex<BTreeSet<u64>>) {
+    let http = http();
+    for number in from.. {
+        let message = http.post(url).timeout(TIMEOUT);
+        let answer = message.body(format!("Message: {number}")).send().await;
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            acknowledged.lock().expect("no panic").insert(number);
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
