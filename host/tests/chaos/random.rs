@@ -49,8 +49,8 @@ async fn faults_at_random() {
         "chaos: seed {seed}, {steps} steps in {:.0} s; acknowledged again after {:?} in the \
          median, {:?} at most; {verdict}",
         started.elapsed().as_secs_f64(),
-        resumed.get(resumed.len() / 2),
-        resumed.last()
+        resumed.get(resumed.len() / 2).copied().unwrap_or_default(),
+        resumed.last().copied().unwrap_or_default()
     ));
 }
 
