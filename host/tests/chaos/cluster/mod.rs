@@ -1,4 +1,5 @@
-//! The cluster under test: Consul, nodes and producers, each on its host.
+//! The cluster under test: Consul, nodes and producers, each on its host, and
+//! probes.
 
 mod commands;
 mod judge;
