@@ -54,9 +54,14 @@ async fn neighbours_of_a_trap_are_delivered() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
     // While the slow one is written the others gather in one batch.
-    let texts = ["slow", "one", "trap", "two", "three"];
+    let texts = ["slow", "one", "trap", "two", "three", "later"];
     let answers = futures_util::future::join_all(texts.map(|text| async move {
-        let delay = if text == "slow" { 0 } else { 100 };
+        let delay = match text {
+            "slow" => 0,
+            // Whichever of the others comes last, one is confirmed after it.
+            "later" => 2000,
+            _ => 100,
+        };
         tokio::time::sleep(Duration::from_millis(delay)).await;
         (text, node.log(text).await)
     }));
