@@ -86,21 +86,23 @@ impl Handovers {
         leader: &LeaderAddress,
         backoff: &mut Backoff,
     ) -> Result<(), InternalError> {
+        let mut secret = self.secret.clone();
+        let secret = match secret.wait_for(Option::is_some).await {
+            Ok(secret) => secret.clone(),
+            Err(_) => None,
+        };
+        let Some(secret) = secret else {
+            return Ok(());
+        };
+        // One for all: it keeps its connection. Another secret shows as an error,
+        // after which this begins anew.
+        let client = InternalClient::new(secret, self.tls)?;
         let mut backlog = Backlog::new(self.journal.clone());
         loop {
             backlog.more().await;
             let address = &leader.address;
             let is_peer = |peers: &Arc<std::collections::HashSet<String>>| peers.contains(address);
-            let (mut peers, mut secret) = (self.peers.clone(), self.secret.clone());
-            drop(peers.wait_for(is_peer).await);
-            let secret = match secret.wait_for(Option::is_some).await {
-                Ok(secret) => secret.clone(),
-                Err(_) => None,
-            };
-            let Some(secret) = secret else {
-                return Ok(());
-            };
-            let client = InternalClient::new(secret, self.tls)?;
+            drop(self.peers.clone().wait_for(is_peer).await);
             let reading = tokio::task::spawn_blocking(move || {
                 let chunk = backlog.read(CHUNK);
                 (backlog, chunk)

@@ -95,55 +95,54 @@ impl Backlog {
             .saturating_sub(self.from)
     }
 
-    /// Whether there is more to read now.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
-        self.unread() > 0
-    }
-
     /// The next records, of about so many bytes at most, or none if all was
     /// read. Reads from disk.
     ///
     /// # Errors
     /// A file can not be read; it can be tried again.
     pub fn read(&mut self, bytes: usize) -> io::Result<Chunk> {
-        let mut chunk = Chunk {
-            end: self.from,
-            ..Chunk::default()
-        };
-        let mut size = 0;
-        while size < bytes {
-            let Some(place) = self.place()? else {
-                break;
-            };
-            match place.scanner.next()? {
-                Some(Found::Frame(frame)) => {
-                    let Content::Record(record) = frame.content else {
-                        continue;
-                    };
-                    if frame.entry < self.from {
-                        continue;
-                    }
+        let from = self.from;
+        let read = self.read_on(bytes);
+        if read.is_err() {
+            // What came before the error comes again.
+            self.from = from;
+            self.place = None;
+        }
+        read
+    }
+
+    fn read_on(&mut self, bytes: usize) -> io::Result<Chunk> {
+        let mut chunk = Chunk::default();
+        let (mut size, mut from) = (0, self.from);
+        while let Some(place) = self.place() {
+            while size < bytes {
+                let frame = match place.scanner.next()? {
+                    Some(Found::Frame(frame)) => frame,
+                    // It was reported when the journal was opened.
+                    Some(Found::Damage(_)) => continue,
+                    None => break,
+                };
+                if let Content::Record(record) = frame.content
+                    && frame.entry >= from
+                {
                     size += record.size();
                     chunk.entries.push(frame.entry);
                     chunk.records.push(record);
-                    self.from = frame.entry + 1;
-                }
-                // It was reported when the journal was opened.
-                Some(Found::Damage(_)) => {}
-                None => {
-                    if !self.go_on() {
-                        break;
-                    }
+                    from = frame.entry + 1;
                 }
             }
+            self.from = from;
+            if size >= bytes || !self.go_on() {
+                break;
+            }
+            from = self.from;
         }
         chunk.end = self.from;
         Ok(chunk)
     }
 
     /// Where to read, up to what is on disk now.
-    fn place(&mut self) -> io::Result<Option<&mut Place>> {
+    fn place(&mut self) -> Option<&mut Place> {
         let state = self.journal.shared.lock();
         let segments = &state.segments;
         let segment = match &self.place {
@@ -166,7 +165,7 @@ impl Backlog {
         };
         drop(state);
         self.place = place;
-        Ok(self.place.as_mut())
+        self.place.as_mut()
     }
 
     /// Goes on behind what was read of the segment: there may be more of it by
