@@ -196,7 +196,7 @@ impl Node {
             .map(|(certificate, key)| Tls::from_files(certificate, key));
         let tls = tls.transpose()?;
         config.server.connections = bound_connections(config.server.connections);
-        let listener = Server::listen(config.listen).await?;
+        let listener = Server::listen(config.listen)?;
         let stdout = rustix::io::dup(rustix::stdio::stdout())
             .map_err(io::Error::from)
             .and_then(NodeStdout::new)

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -27,6 +27,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(60);
 /// The most bytes of a connection that are read before they are asked for.
 const BUFFER: usize = 64 << 10;
+/// The most connections that wait to be accepted. Of those beyond, the system drops the handshake,
+/// and a client tries again only after a second. Linux takes `net.core.somaxconn` if that is less
+/// (its default since 5.4: 4096).
+const WAITING: u32 = 4096;
 /// The wait after the system has no descriptor or memory for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
@@ -117,10 +121,18 @@ impl Server {
     ///
     /// # Errors
     /// The address is taken, or not of this machine.
-    pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-        TcpListener::bind(address)
-            .await
-            .map_err(|cause| ServerError::Listen { address, cause })
+    pub fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+        let listen = || {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            // As std does it: a restart need not wait for old connections to be forgotten.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(WAITING)
+        };
+        listen().map_err(|cause| ServerError::Listen { address, cause })
     }
 
     /// Starts to accept.
