@@ -31,6 +31,9 @@ const STAY_OUT: Duration = Duration::from_secs(30);
 const ALONE: Duration = Duration::from_secs(1);
 /// The time for a sink's `close` when the tenure is over.
 const CLOSING: Duration = Duration::from_secs(1);
+/// A sink that confirms nothing from the journal for so long holds up no
+/// hand-over.
+const STALLED: Duration = Duration::from_secs(1);
 /// How long a journal may fail before another node is to lead.
 const FAILING: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -231,8 +234,11 @@ impl Tenures {
                     self.door.send_replace(door);
                     intake.close(reason);
                     finish.send_replace(true);
-                    let drained = tokio::time::timeout(self.drain, running).await;
-                    (drained.map_or(Over::Late, Over::Delivery), step_down)
+                    let drained = tokio::select! {
+                        ended = running => Over::Delivery(ended),
+                        () = self.drain_is_over() => Over::Late,
+                    };
+                    (drained, step_down)
                 }
             }
         };
@@ -271,6 +277,24 @@ impl Tenures {
             .is_err()
         {
             tracing::warn!("the sink did not close in time");
+        }
+    }
+
+    /// Waits as long as what was begun may take to end. What is in the journal
+    /// is safe without the sink, and the next leader should not wait for a
+    /// destination that is down: the sink gets on, or the drain is over.
+    async fn drain_is_over(&self) {
+        let end = Instant::now() + self.drain;
+        let Some(journal) = self.journal.as_ref().filter(|_| self.ack == Ack::Journal) else {
+            return tokio::time::sleep_until(end).await;
+        };
+        let mut backlog = journal.status().backlog;
+        while Instant::now() < end {
+            tokio::time::sleep(STALLED.min(end - Instant::now())).await;
+            let before = std::mem::replace(&mut backlog, journal.status().backlog);
+            if backlog >= before {
+                return;
+            }
         }
     }
 

@@ -40,6 +40,9 @@ CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets
 /// Where Consul would be.
 const COORDINATOR: &str = "127.0.0.1:8500";
 
+/// How long a client may take nothing of its answer.
+const TAKING: Duration = Duration::from_secs(60);
+
 /// The name that stands for the first free one.
 const AUTO: &str = "auto";
 
@@ -413,6 +416,7 @@ impl NodeArgs {
             dead_letter_bytes: u64::try_from(self.dead_letter_bytes).unwrap_or(u64::MAX),
             server: ServerLimits {
                 connections: self.max_connections.max(1),
+                taking: TAKING,
             },
             authorization: self.token_file.map(authorization).transpose()?,
             tls: match (self.tls_cert, self.tls_key) {

@@ -393,7 +393,10 @@ impl Dispatcher {
     /// The sink will never take this record: its producer is told, or if it no
     /// longer waits, the record is kept.
     fn refuse(&self, batch: Batch, reason: String) {
-        self.delivery.metrics.rejected.inc();
+        // What is promised is refused again and again, until it can be kept.
+        if !batch.is_promised() {
+            self.delivery.metrics.rejected.inc();
+        }
         if batch.is_abandoned() || batch.is_promised() {
             self.set_aside(batch, Cause::Refused, reason);
         } else {
@@ -418,6 +421,9 @@ impl Dispatcher {
         let tell = move |kept: Result<String, String>| match kept {
             Ok(id) => {
                 metrics.dead_lettered.inc();
+                if matches!(cause, Cause::Refused) && batch.is_promised() {
+                    metrics.rejected.inc();
+                }
                 batch.reject(
                     &format!("{reason}; it is kept as the dead letter {id}"),
                     true,

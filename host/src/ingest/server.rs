@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::metrics::Metrics;
@@ -65,6 +66,8 @@ pub enum ServerError {
 pub struct ServerLimits {
     /// Open connections; more wait to be accepted.
     pub connections: usize,
+    /// How long a client may take nothing of its answer before it is cut off.
+    pub taking: Duration,
 }
 
 /// The certificate of a node.
@@ -149,12 +152,13 @@ impl Server {
             listener,
             router,
             tls,
+            taking: limits.taking,
             metrics,
             stages,
         };
         Self {
             stage,
-            accepting: tokio::spawn(acceptor.run(limits)),
+            accepting: tokio::spawn(acceptor.run(limits.connections)),
         }
     }
 
@@ -182,14 +186,15 @@ struct Acceptor {
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
+    taking: Duration,
     metrics: Arc<Metrics>,
     stages: watch::Receiver<Stage>,
 }
 
 impl Acceptor {
-    async fn run(self, limits: ServerLimits) -> JoinSet<()> {
+    async fn run(self, connections: usize) -> JoinSet<()> {
+        let room = Arc::new(Semaphore::new(connections));
         let mut connections = JoinSet::new();
-        let room = Arc::new(Semaphore::new(limits.connections));
         let mut stages = self.stages.clone();
         loop {
             while connections.try_join_next().is_some() {}
@@ -245,8 +250,11 @@ impl Acceptor {
     /// Serves one connection to its end; a slow handshake holds up only itself.
     fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
         let (router, stages) = (self.router.clone(), self.stages.clone());
-        let tls = self.tls.clone();
+        let (tls, taking) = (self.tls.clone(), self.taking);
         async move {
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(taking));
+            let stream = Box::pin(stream);
             match tls {
                 None => serve_http(stream, router, stages).await,
                 Some(Tls(acceptor)) => {
@@ -285,5 +293,36 @@ async fn serve_http(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn a_client_that_takes_no_answer_is_cut_off() {
+        let listener = Server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        // More than sockets keep for both.
+        let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
+        let limits = ServerLimits {
+            connections: 1,
+            taking: Duration::from_millis(100),
+        };
+        let router = Router::new().route("/", much);
+        let server = Server::start(listener, router, None, limits, Arc::new(Metrics::new()));
+        // There is room for one, so the second shows that the first is gone.
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let mut silent = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            silent.write_all(request).await.unwrap();
+            let answered = tokio::time::timeout(Duration::from_secs(20), silent.readable());
+            answered.await.expect("not before this").unwrap();
+            clients.push(silent);
+        }
+        server.leave(Duration::ZERO).await;
     }
 }

@@ -1,6 +1,6 @@
 //! A file descriptor, and how to write lines to it with or without waiting.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,15 +40,17 @@ impl Descriptor {
     pub(super) fn new(fd: OwnedFd) -> Self {
         let mode = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
         let is_file = matches!(mode, Ok(FileType::RegularFile));
-        let is_pipe = matches!(mode, Ok(FileType::Fifo));
+        // Pipes, sockets and /dev/null know it; the first write asks the others. Terminals are for
+        // people, who can stop their output at any time.
+        let is_terminal = fd.is_terminal();
         Self {
             fd,
             is_file,
-            knows_nowait: AtomicBool::new(is_pipe),
+            knows_nowait: AtomicBool::new(!is_file && !is_terminal),
         }
     }
 
-    /// A file takes bytes into the page cache; a pipe says when it is full.
+    /// A file takes bytes into the page cache; a pipe or socket says when it is full.
     pub(super) fn may_be_quick(&self) -> bool {
         self.is_file || self.knows_nowait.load(Ordering::Relaxed)
     }
@@ -132,5 +134,46 @@ impl Descriptor {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::unix::net::UnixStream;
+
+    fn chunk(len: usize) -> Chunk {
+        Chunk {
+            instance: 0,
+            bytes: vec![b'x'; len].into(),
+            last: false,
+        }
+    }
+
+    fn null() -> OwnedFd {
+        let null = File::options().write(true).open("/dev/null");
+        null.unwrap().into()
+    }
+
+    #[test]
+    fn pipes_and_sockets_take_what_they_can_without_waiting() {
+        let (_reader, pipe) = io::pipe().unwrap();
+        let (_peer, socket) = UnixStream::pair().unwrap();
+        for fd in [OwnedFd::from(pipe), socket.into()] {
+            let descriptor = Descriptor::new(fd);
+            let carried = descriptor.carry(&chunk(8 << 20), None, false);
+            assert!(carried.result.is_ok());
+            assert!((1..8 << 20).contains(&carried.written));
+            assert_eq!(descriptor.carry(&chunk(1), None, false).written, 0);
+            assert!(descriptor.may_be_quick(), "also once it was full");
+        }
+    }
+
+    #[test]
+    fn dev_null_takes_all_at_once() {
+        let descriptor = Descriptor::new(null());
+        assert_eq!(descriptor.carry(&chunk(9), None, false).written, 9);
+        assert!(descriptor.may_be_quick());
     }
 }

@@ -165,6 +165,29 @@ async fn a_node_that_no_longer_leads_hands_its_journal_over() {
 }
 
 #[tokio::test]
+async fn a_destination_that_is_down_holds_up_no_hand_over() {
+    let mut cluster = cluster(2, "write 1 in 1", &["--drain-timeout", "5m"]).await;
+    let first = cluster.leader().await;
+    for name in ["a", "b"] {
+        fs::write(down(&cluster, name), "").unwrap();
+    }
+    let mut producer = Producer::start(&cluster, "p", 1, "2ms");
+    producer.progresses(&cluster, 50).await;
+    let ended = cluster.nodes[first].process.terminate().await;
+    assert!(ended.success(), "{ended}");
+    // What is acknowledged now is so by the other one.
+    producer.progresses(&cluster, 50).await;
+    let name = cluster.node(first).name.clone();
+    cluster.nodes.remove(first);
+    cluster.add(&name).await;
+    for name in ["a", "b"] {
+        fs::remove_file(down(&cluster, name)).unwrap();
+    }
+    producer.process.terminate().await;
+    delivered(&cluster, &producer.acknowledged(&cluster)).await;
+}
+
+#[tokio::test]
 async fn leaders_are_killed_again_and_again() {
     let mut cluster = cluster(3, "write 1 in 1", &[]).await;
     let mut producers: Vec<_> = (1..=4)

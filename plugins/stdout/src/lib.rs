@@ -13,6 +13,12 @@
 mod config;
 mod line;
 
+/// The host allocates each text of each record in here, and the standard library's allocator takes as
+/// long for that as writing the line does.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// Bindings made from `wit/`.
 #[allow(
     unsafe_code,
