@@ -1,6 +1,7 @@
 //! How much the path of a message costs: one node on one core, the load
-//! generator on another, the sink's output in a file, and in the same run a
-//! route of the same binary that reads the body and answers `OK`.
+//! generator on another, the sink's output in a file (in memory, where the
+//! system has a place for that: a disk's speed is not the question), and in the
+//! same run a route of the same binary that reads the body and answers `OK`.
 //!
 //! Run it with `make bench`. `SLUICE_BENCH_SECONDS` and `SLUICE_BENCH_PAIRS`
 //! shorten it for a quick look.
@@ -9,7 +10,7 @@ mod common;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ use serde_json::{Value, json};
 const NODE: &str = "127.0.0.1:13000";
 const SERVER_CORE: Option<&str> = Some("0");
 const CLIENT_CORE: Option<&str> = Some("1");
+/// A file system in memory, on Linux.
+const MEMORY: &str = "/dev/shm";
 
 fn main() -> Fallible<()> {
     if !is_wanted() {
@@ -27,6 +30,10 @@ fn main() -> Fallible<()> {
     let seconds: u64 = setting("SLUICE_BENCH_SECONDS", 10)?;
     let pairs: usize = setting("SLUICE_BENCH_PAIRS", 5)?;
     let folder = tempfile::tempdir()?;
+    let outputs = match Path::new(MEMORY).is_dir() {
+        true => tempfile::tempdir_in(MEMORY)?,
+        false => tempfile::tempdir()?,
+    };
     let stage = Stage {
         folder: folder.path().to_owned(),
         consul_port: 18500,
@@ -34,6 +41,7 @@ fn main() -> Fallible<()> {
     let _consul = stage.consul(CLIENT_CORE)?;
     let bench = Bench {
         stage,
+        output: outputs.path().join("output"),
         seconds,
         pairs,
     };
@@ -64,13 +72,22 @@ fn main() -> Fallible<()> {
 
 struct Bench {
     stage: Stage,
+    /// The file that the sink writes to.
+    output: PathBuf,
     seconds: u64,
     pairs: usize,
 }
 
 impl Bench {
     fn node(&self, arguments: &[&str]) -> Fallible<Owned> {
-        self.stage.spawn(&mut self.command(arguments), "node")
+        let mut command = self.command(arguments);
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.output)?;
+        let errors = File::create(self.stage.folder.join("node.err"))?;
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        Ok(Owned(command.spawn()?))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -97,10 +114,10 @@ impl Bench {
         if !output.status.success() {
             return Err(format!("not everything was acknowledged: {report}").into());
         }
-        // What was written so far is of no use, and disks are finite.
+        // What was written so far is of no use, and memory is finite.
         File::options()
             .write(true)
-            .open(self.stage.folder.join("node.out"))?
+            .open(&self.output)?
             .set_len(0)?;
         Ok(report)
     }
@@ -263,7 +280,7 @@ impl Bench {
             block.extend(line);
             lines += 1;
         }
-        let mut file = File::create(self.stage.folder.join("plain"))?;
+        let mut file = File::create(self.output.with_file_name("plain"))?;
         let (started, mut rounds) = (Instant::now(), 0_u64);
         while started.elapsed() < Duration::from_secs(1) {
             for _ in 0..100 {
@@ -271,7 +288,9 @@ impl Bench {
             }
             rounds += 100;
         }
-        Ok((rounds * lines) as f64 / started.elapsed().as_secs_f64())
+        let rate = (rounds * lines) as f64 / started.elapsed().as_secs_f64();
+        std::fs::remove_file(self.output.with_file_name("plain"))?;
+        Ok(rate)
     }
 }
 

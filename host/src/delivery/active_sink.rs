@@ -23,7 +23,17 @@ impl ActiveSink {
         }
     }
 
-    /// Offers a batch to the instance, or to a fresh one if the last broke.
+    /// Opens a fresh instance if the last one broke.
+    pub(super) async fn reopen(&mut self) -> Result<(), Failure> {
+        if self.instance.is_none() {
+            let opened = self.prepared.open().await.map_err(not_the_records_fault)?;
+            self.instance = Some(opened);
+        }
+        Ok(())
+    }
+
+    /// Offers a batch to the instance, which is gone after it broke or was
+    /// cancelled: see [`reopen`](Self::reopen).
     pub(super) async fn write(
         &mut self,
         attempt: Attempt,
@@ -31,9 +41,9 @@ impl ActiveSink {
         compute: Duration,
     ) -> Result<Vec<Refusal>, WriteError> {
         // Taken out, so that a call which is cancelled or breaks ends it.
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.prepared.open().await.map_err(not_the_records_fault)?,
+        let Some(mut instance) = self.instance.take() else {
+            let (reason, after) = ("the sink was not opened again".to_owned(), None);
+            return Err(Failure::Retryable { reason, after }.into());
         };
         let written = instance.write(attempt, batch, compute).await;
         if !matches!(written, Err(WriteError::Broken(_))) {
@@ -58,7 +68,7 @@ impl ActiveSink {
 }
 
 /// When a fresh instance can not be opened, that says nothing of the records.
-fn not_the_records_fault(error: WriteError) -> WriteError {
+fn not_the_records_fault(error: WriteError) -> Failure {
     let after = match &error {
         WriteError::Failed(Failure::Retryable { after, .. }) => *after,
         _ => None,
@@ -67,5 +77,4 @@ fn not_the_records_fault(error: WriteError) -> WriteError {
         reason: format!("open the sink again: {error}"),
         after,
     }
-    .into()
 }

@@ -159,6 +159,15 @@ impl Dispatcher {
     /// Offers a piece once. What is left of it is in the isolation; says why,
     /// if the tenure is over.
     async fn deliver(&mut self, mut piece: Piece) -> Option<Ended> {
+        // A sink may take long to open, so this comes before the question.
+        match self.reopen().await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.isolation.again(piece);
+                return None;
+            }
+            Err(failure) => return self.failed(piece, failure).await,
+        }
         // Asked before every write.
         if self.delivery.lease.valid().await.is_none() {
             match piece.batch.offers {
@@ -218,6 +227,25 @@ impl Dispatcher {
             }
         }
         None
+    }
+
+    /// Sees to an instance that can be written to; false if another sink is to
+    /// take over instead.
+    async fn reopen(&mut self) -> Result<bool, Failure> {
+        let Delivery {
+            sink,
+            lease,
+            handovers,
+            ..
+        } = &mut self.delivery;
+        self.next_sink = tokio::select! {
+            biased;
+            opened = sink.reopen() => return opened.map(|()| true),
+            // What comes next finds that out.
+            () = lease.revoked() => return Ok(true),
+            Some(next) = handovers.recv() => Some(next),
+        };
+        Ok(false)
     }
 
     /// One `write`. When another sink is to take over meanwhile, it has a
@@ -337,7 +365,8 @@ impl Dispatcher {
         let Some(trace) = &self.delivery.trace else {
             return Ok(());
         };
-        trace.decided(now, batch.unpromised(refusals).map(|record| record.id))
+        let records = batch.unpromised(refusals).map(|record| record.id);
+        trace.decided(now, self.delivery.lease.epoch(), records)
     }
 
     /// The sink said no to all of these, and lives on.

@@ -3,6 +3,9 @@
 use std::io::Read;
 use std::time::Duration;
 
+use rustix::process::Signal;
+use serde_json::json;
+
 use crate::support::{Cluster, Consul, Node, Options, SOON, eventually, guest};
 
 async fn misbehaving(arguments: &[&str]) -> Cluster {
@@ -167,6 +170,35 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
     assert_eq!(answer.0, 422, "{}", answer.1);
     assert!(answer.1.contains("computing"), "{}", answer.1);
     assert_eq!(node.status().await.unwrap()["epoch"], 1, "it leads still");
+}
+
+#[tokio::test]
+async fn a_sink_that_was_long_to_open_is_not_written_to_without_a_lease() {
+    const BROKEN: &str = "replacing a broken sink instance";
+    let file = guest("misbehave");
+    let folder = file.parent().unwrap().display().to_string();
+    let source = format!("file://{}", file.display());
+    let manifest = json!({"source": source, "config": "slow to open"}).to_string();
+    let arguments = ["--plugin", &manifest, "--plugin-dir", &folder];
+    let cluster = Cluster::start(1, &[&arguments[..], &["--lease", "300ms"]].concat()).await;
+    let node = cluster.node(0);
+    assert_eq!(node.log("before").await.0, 200);
+    let outage = async {
+        node.logged(BROKEN).await;
+        cluster.consul.signal(Signal::STOP);
+        node.until("the lease runs out", |status| status["role"] == "suspended")
+            .await;
+        // It is open by then.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let broken = node.process.stderr().matches(BROKEN).count();
+        cluster.consul.signal(Signal::CONT);
+        assert_eq!(broken, 1, "the trap was offered again meanwhile");
+    };
+    let ((status, body), after) = tokio::join!(node.log("trap"), async {
+        outage.await;
+        node.log("after").await.0
+    });
+    assert_eq!((status, after), (422, 200), "{body}");
 }
 
 #[tokio::test]

@@ -275,7 +275,10 @@ impl Writer {
             match standing {
                 Standing::Valid(now) => {
                     let audited = match &self.shared.trace {
-                        Some(trace) => trace.decided(now, promise.ids.iter().copied()),
+                        Some(trace) => {
+                            let ids = promise.ids.iter().copied();
+                            trace.decided(now, promise.lease.epoch(), ids)
+                        }
                         None => Ok(()),
                     };
                     if let Err(error) = audited {
