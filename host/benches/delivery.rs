@@ -115,10 +115,7 @@ impl Bench {
             return Err(format!("not everything was acknowledged: {report}").into());
         }
         // What was written so far is of no use, and memory is finite.
-        File::options()
-            .write(true)
-            .open(&self.output)?
-            .set_len(0)?;
+        File::options().write(true).open(&self.output)?.set_len(0)?;
         Ok(report)
     }
 

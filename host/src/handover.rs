@@ -43,6 +43,7 @@ impl Handovers {
     /// Never ends.
     pub async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
+        let mut most = CHUNK;
         loop {
             let leader = self.leader().await;
             let mut role = self.role.clone();
@@ -51,7 +52,7 @@ impl Handovers {
                 drop(role.wait_for(is_other).await);
             };
             let result = tokio::select! {
-                result = self.hand_to(&leader, &mut backoff) => result,
+                result = self.hand_to(&leader, &mut most, &mut backoff) => result,
                 () = is_over => continue,
             };
             if let Err(error) = result {
@@ -80,10 +81,11 @@ impl Handovers {
     }
 
     /// Hands over all there is, and what comes: the last of a tenure may still
-    /// be on its way to the disk.
+    /// be on its way to the disk. `most` is how much to begin with at once.
     async fn hand_to(
         &self,
         leader: &LeaderAddress,
+        most: &mut usize,
         backoff: &mut Backoff,
     ) -> Result<(), InternalError> {
         let mut secret = self.secret.clone();
@@ -103,8 +105,9 @@ impl Handovers {
             let address = &leader.address;
             let is_peer = |peers: &Arc<std::collections::HashSet<String>>| peers.contains(address);
             drop(self.peers.clone().wait_for(is_peer).await);
+            let bytes = *most;
             let reading = tokio::task::spawn_blocking(move || {
-                let chunk = backlog.read(CHUNK);
+                let chunk = backlog.read(bytes);
                 (backlog, chunk)
             });
             let chunk = match reading.await {
@@ -131,7 +134,11 @@ impl Handovers {
                 .handed_over
                 .inc_by(u64::try_from(count).unwrap_or_default());
             self.journal.settle(taken);
+            *most = CHUNK;
             if let Some(error) = handed.error {
+                // What follows was delivered all the same: it should not be each time that this
+                // record is offered again.
+                *most = 1;
                 tracing::error!(
                     leader = leader.node,
                     error,

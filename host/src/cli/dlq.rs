@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::leader::{leader, leader_key};
+use super::cluster::ClusterArgs;
 use super::secret::{NoSecret, signing};
 use super::{Failure, units};
 use crate::consul::{self, Client};
@@ -103,17 +103,8 @@ struct Filter {
 
 #[derive(Debug, Default, Args)]
 struct Place {
-    /// The cluster's name
-    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
-    cluster: String,
-
-    /// The key of the lock [default: the cluster's name and /leader]
-    #[arg(long, env = "SLUICE_LEADER_KEY")]
-    leader_key: Option<String>,
-
-    /// The nodes speak HTTPS
-    #[arg(long, env = "SLUICE_NODE_TLS")]
-    tls: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// Read the data directory of a node that does not run, instead of asking the nodes
     #[arg(long)]
@@ -227,8 +218,8 @@ impl Office {
                 }
                 Post::Here(DeadLetters::open(file, u64::MAX)?)
             }
-            (None, Some(consul)) => Post::Nodes(signing(consul, &place.cluster, place.tls).await?),
-            (None, None) => return Err(NoSecret(place.cluster).into()),
+            (None, Some(consul)) => Post::Nodes(signing(consul, &place.cluster).await?),
+            (None, None) => return Err(NoSecret(place.cluster.name).into()),
         };
         Ok(Self {
             post,
@@ -252,7 +243,7 @@ impl Office {
                 }));
             }
             (Post::Nodes(client), Some(consul)) => {
-                let cluster = &self.place.cluster;
+                let cluster = &self.place.cluster.name;
                 for instance in consul.instances(cluster, None).await?.value {
                     let prefix = format!("{cluster}-");
                     let node = instance.id.strip_prefix(&prefix).unwrap_or(&instance.id);
@@ -385,12 +376,12 @@ async fn replay(mut args: ChosenArgs) -> Result<ExitCode, Failure> {
     let mut office = Office::open(place, true).await?;
     let letters = args.choose(&mut office).await?;
     let Some(consul) = &office.consul else {
-        return Err(DlqError::NoLeader(office.place.cluster).into());
+        return Err(DlqError::NoLeader(office.place.cluster.name).into());
     };
-    let client = signing(consul, &office.place.cluster, office.place.tls).await?;
+    let client = signing(consul, &office.place.cluster).await?;
     let (mut delivered, mut refused) = (0, 0);
     for part in letters.chunks(BATCH) {
-        let to = present_leader(consul, &office.place).await?;
+        let to = present_leader(consul, &office.place.cluster).await?;
         let records: Vec<_> = part.iter().map(|found| &found.letter.record).collect();
         let taken = client.records(&to.address, &records).await?;
         for rejected in &taken.rejected {
@@ -418,10 +409,9 @@ async fn replay(mut args: ChosenArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn present_leader(consul: &Client, place: &Place) -> Result<LeaderAddress, Failure> {
-    let key = leader_key(place.leader_key.as_deref(), &place.cluster);
-    let found = leader(consul, &key).await?;
-    found.ok_or_else(|| DlqError::NoLeader(place.cluster.clone()).into())
+async fn present_leader(consul: &Client, cluster: &ClusterArgs) -> Result<LeaderAddress, Failure> {
+    let found = cluster.leader(consul).await?;
+    found.ok_or_else(|| DlqError::NoLeader(cluster.name.clone()).into())
 }
 
 /// On a terminal only: a line that is written over.

@@ -1,12 +1,12 @@
 //! The command line: one file a subcommand.
 
+mod cluster;
 mod config_file;
 mod coordinator;
 mod demo;
 mod dlq;
 mod health;
 mod journal;
-mod leader;
 mod log;
 mod node;
 mod plugin;

@@ -10,8 +10,8 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
 use super::Failure;
+use super::cluster::leader_key;
 use super::coordinator::reached_at;
-use super::leader::leader_key;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;
@@ -389,9 +389,7 @@ impl NodeArgs {
             advertise: self.advertise.or_else(|| spoken(self.listen)),
             health_listen,
             data_dir,
-            leader_key: self
-                .leader_key
-                .unwrap_or_else(|| leader_key(None, &self.cluster)),
+            leader_key: self.leader_key.unwrap_or_else(|| leader_key(&self.cluster)),
             name,
             cluster: self.cluster,
             plugin: self.plugin,

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Failure;
+use super::cluster::ClusterArgs;
 use crate::consul::Client;
 use crate::internal::{InternalClient, Secret};
 
@@ -19,10 +20,13 @@ pub(super) struct NoSecret(pub(super) String);
 /// No usable answer from Consul, or there is no secret.
 pub(super) async fn signing(
     consul: &Client,
-    cluster: &str,
-    tls: bool,
+    cluster: &ClusterArgs,
 ) -> Result<InternalClient, Failure> {
-    let secret = consul.read(&format!("{cluster}/secret"), None).await?.value;
-    let secret = secret.ok_or_else(|| NoSecret(cluster.to_owned()))?;
-    Ok(InternalClient::new(Secret::new(&secret.value), tls)?)
+    let name = &cluster.name;
+    let secret = consul.read(&format!("{name}/secret"), None).await?.value;
+    let secret = secret.ok_or_else(|| NoSecret(name.clone()))?;
+    Ok(InternalClient::new(
+        Secret::new(&secret.value),
+        cluster.tls,
+    )?)
 }

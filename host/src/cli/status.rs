@@ -9,7 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::Failure;
-use super::leader::{leader, leader_key};
+use super::cluster::ClusterArgs;
 use crate::consul::{self, Client, Instance};
 use crate::leader::LeaderAddress;
 use crate::observe::Status;
@@ -27,13 +27,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The cluster's name
-    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
-    cluster: String,
-
-    /// The key of the lock [default: the cluster's name and /leader]
-    #[arg(long, env = "SLUICE_LEADER_KEY")]
-    leader_key: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 
     /// Print JSON
     #[arg(long)]
@@ -42,10 +37,6 @@ pub(super) struct StatusArgs {
     /// Print again every second until interrupted
     #[arg(long)]
     watch: bool,
-
-    /// The nodes speak HTTPS
-    #[arg(long, env = "SLUICE_NODE_TLS")]
-    tls: bool,
 }
 
 #[derive(Debug, Error)]
@@ -107,34 +98,33 @@ async fn look(
     consul: &Client,
     http: &reqwest::Client,
 ) -> Result<Overview, consul::Error> {
-    let key = leader_key(args.leader_key.as_deref(), &args.cluster);
-    let leader = leader(consul, &key).await?;
-    let epoch = consul
-        .read(&format!("{}/epoch", args.cluster), None)
-        .await?
-        .value;
+    let cluster = &args.cluster.name;
+    let leader = args.cluster.leader(consul).await?;
+    let epoch = consul.read(&format!("{cluster}/epoch"), None).await?.value;
     let epoch = epoch.and_then(|entry| String::from_utf8(entry.value).ok()?.trim().parse().ok());
-    let mut instances = consul.instances(&args.cluster, None).await?.value;
+    let mut instances = consul.instances(cluster, None).await?.value;
     instances.sort_by(|a, b| a.id.cmp(&b.id));
-    let rows = instances.iter().map(|instance| row(args, http, instance));
+    let rows = instances
+        .iter()
+        .map(|instance| row(&args.cluster, http, instance));
     let nodes = join_all(rows).await;
     Ok(Overview {
-        cluster: args.cluster.clone(),
+        cluster: cluster.clone(),
         leader,
         epoch: epoch.unwrap_or(0),
         nodes,
     })
 }
 
-async fn row(args: &StatusArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
-    let prefix = format!("{}-", args.cluster);
+async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
+    let prefix = format!("{}-", cluster.name);
     let node = instance
         .id
         .strip_prefix(&prefix)
         .unwrap_or(&instance.id)
         .to_owned();
     let address = format!("{}:{}", instance.address, instance.port);
-    let scheme = if args.tls { "https" } else { "http" };
+    let scheme = cluster.scheme();
     let asked = async {
         let url = format!("{scheme}://{address}/api/v1/status");
         let body = http

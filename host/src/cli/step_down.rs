@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::Failure;
-use super::leader::{leader, leader_key};
+use super::cluster::ClusterArgs;
 use super::secret::signing;
 use crate::cluster::NodeState;
 use crate::consul::{self, Client};
@@ -37,17 +37,8 @@ pub(super) struct StepDownArgs {
     #[arg(long, value_name = "NODE")]
     to: Option<String>,
 
-    /// The cluster's name
-    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
-    cluster: String,
-
-    /// The key of the lock [default: the cluster's name and /leader]
-    #[arg(long, env = "SLUICE_LEADER_KEY")]
-    leader_key: Option<String>,
-
-    /// The nodes speak HTTPS
-    #[arg(long, env = "SLUICE_NODE_TLS")]
-    tls: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Debug, Error)]
@@ -95,16 +86,16 @@ pub(super) fn run(args: &StepDownArgs) -> Result<ExitCode, Failure> {
 
 async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let consul = Client::new(consul::Config::from_env()?)?;
-    let onlooker = Onlooker::new(args, &consul)?;
-    let found = leader(&consul, &onlooker.key).await?;
-    let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.clone()))?;
-    let nodes = nodes(&consul, &args.cluster).await?;
+    let onlooker = Onlooker::new(&args.cluster, &consul)?;
+    let found = args.cluster.leader(&consul).await?;
+    let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.name.clone()))?;
+    let nodes = nodes(&consul, &args.cluster.name).await?;
     // The key may hold a bare host.
     let is_it = |node: &&NodeState| node.address == found.address;
     let name = nodes.iter().find(is_it).map_or(&found.node, |n| &n.node);
     let name = name.clone();
     choose(args.to.as_deref(), &name, &nodes)?;
-    let client = signing(&consul, &args.cluster, args.tls).await?;
+    let client = signing(&consul, &args.cluster).await?;
     let started = Instant::now();
     let asked = client.step_down(&found.address, args.to.clone()).await;
     let asked = asked.map_err(|error| match error {
@@ -173,26 +164,22 @@ fn choose(to: Option<&str>, leader: &str, nodes: &[NodeState]) -> Result<(), Ste
 
 /// Looks who leads, and whether it serves.
 struct Onlooker<'a> {
+    cluster: &'a ClusterArgs,
     consul: &'a Client,
     http: reqwest::Client,
-    scheme: &'static str,
-    key: String,
 }
 
 impl<'a> Onlooker<'a> {
-    fn new(args: &StepDownArgs, consul: &'a Client) -> Result<Self, StepDownError> {
+    fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, StepDownError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(ANSWER)
             .build()
             .map_err(StepDownError::Http)?;
-        let key = leader_key(args.leader_key.as_deref(), &args.cluster);
-        let scheme = if args.tls { "https" } else { "http" };
         Ok(Self {
+            cluster,
             consul,
             http,
-            scheme,
-            key,
         })
     }
 
@@ -218,10 +205,14 @@ impl<'a> Onlooker<'a> {
 
     /// What the node says of itself that leads by the key.
     async fn look(&self) -> Result<Status, String> {
-        let found = leader(self.consul, &self.key).await;
+        let found = self.cluster.leader(self.consul).await;
         let found = found.map_err(|error| error.to_string())?;
         let found = found.ok_or_else(|| "no node holds the lock".to_owned())?;
-        let url = format!("{}://{}/api/v1/status", self.scheme, found.address);
+        let url = format!(
+            "{}://{}/api/v1/status",
+            self.cluster.scheme(),
+            found.address
+        );
         let asked = async {
             let answer = self.http.get(url).send().await?.error_for_status()?;
             answer.bytes().await

@@ -84,7 +84,12 @@ mod tests {
         let before = FROM_BEFORE + 1;
         assert_eq!(
             told,
-            [[now, 5, 1], [now, 5, before], [now, 5, before + 1], [now, 5, 2]]
+            [
+                [now, 5, 1],
+                [now, 5, before],
+                [now, 5, before + 1],
+                [now, 5, 2]
+            ]
         );
     }
 }

@@ -13,7 +13,7 @@ use super::phase::{LAST_MESSAGE, Phase, reached};
 use super::screen::{Label, Screen};
 use super::tally::{MESSAGE, in_words};
 use crate::backoff::Backoff;
-use crate::cli::leader::leader;
+use crate::cli::cluster::leader;
 use crate::consul::Client;
 use crate::error_chain::chain;
 use crate::leader::LeaderAddress;
