@@ -26,7 +26,9 @@ use crate::lease::Lease;
 /// The least that Consul accepts.
 pub(super) const SESSION_TTL: Duration = Duration::from_secs(10);
 /// How long a watch waits for a change.
-const WATCH: Duration = Duration::from_secs(15);
+///
+/// Short, so that a wake-up that was lost on its way hides a free lock no longer.
+const WATCH: Duration = Duration::from_secs(2);
 const TRANSACTION: Duration = Duration::from_secs(2);
 /// From these it is drawn by how much the epoch goes on where Consul has
 /// forgotten it.
