@@ -14,7 +14,8 @@ use super::health::Heartbeat;
 use super::loss::Loss;
 use super::membership::Service;
 use super::nodes::Rivals;
-use super::question::{Command, Epoch, Event, Key, Lock, Looked, Settings, Taken, Wish};
+use super::question::{Command, Epoch, Event, Key, Lock, Looked, NO_EPOCH, Settings, Taken, Wish};
+use super::session_file::SessionFile;
 use crate::clock::BootTime;
 use crate::consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
@@ -622,8 +623,8 @@ fn epoch(entry: Option<&Entry>) -> Epoch {
     let value = std::str::from_utf8(&entry.value)
         .ok()
         .and_then(|text| text.trim().parse().ok());
-    // Nobody counts that far: it was written by hand, and is counted over.
-    let value = value.filter(|value: &u64| *value < u64::MAX / 2);
+    // One that was written by hand is counted over.
+    let value = value.filter(|value: &u64| *value < NO_EPOCH);
     Epoch {
         value: value.unwrap_or_default(),
         modify_index: entry.modify_index,

@@ -359,7 +359,8 @@ impl Election {
             self.commands.push(behind);
         }
         self.epoch = self.epoch.max(epoch.value);
-        let next_epoch = self.epoch + if is_behind { self.settings.leap } else { 1 };
+        let step = if is_behind { self.settings.leap } else { 1 };
+        let next_epoch = self.epoch.saturating_add(step);
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
             self.not_before = self.not_before.max(now + SOON);

@@ -10,6 +10,8 @@ use crate::clock::BootTime;
 pub const CLEAN: u64 = 1;
 /// No lease is longer; flags that say so were not written by a node.
 pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
+/// Nobody counts that far: such an epoch was written by hand.
+pub(super) const NO_EPOCH: u64 = u64::MAX / 2;
 
 /// The lock as a read showed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
