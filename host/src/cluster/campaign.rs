@@ -433,12 +433,12 @@ impl Place {
     async fn look(&self) -> Event {
         let timeout = TRANSACTION;
         let read = |key| self.client.read_consistent(key, timeout);
-        let reads = tokio::try_join!(
-            read(&self.leader_key),
-            read(&self.epoch_key),
-            read(&self.wish_key),
-        );
-        match reads {
+        let reads = async {
+            let (leader, epochs) = tokio::try_join!(read(&self.leader_key), read(&self.epoch_key))?;
+            // It is written before the lock is free, so it is read after it.
+            Ok::<_, Error>((leader, epochs, read(&self.wish_key).await?))
+        };
+        match reads.await {
             Ok((leader, epochs, wishes)) => Event::Looked(Some(Looked {
                 lock: lock(leader),
                 epoch: epoch(epochs.value.as_ref()),
