@@ -37,6 +37,8 @@ const LEAPS: std::ops::Range<u64> = 1_000..1_000_000;
 /// How long letting go may take when Consul is slow: a release, then a
 /// destroyed session.
 const LEAVING: Duration = Duration::from_secs(4);
+/// How long a write to the disk is waited for.
+const DISK: Duration = Duration::from_secs(1);
 /// The loop turns at least so often.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -53,6 +55,7 @@ pub(super) struct Place {
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
     pub(super) epoch_file: EpochFile,
+    pub(super) sessions: SessionFile,
     /// Whether what an earlier life of this node left was cleared away.
     pub(super) begun: OnceCell<()>,
 }
@@ -233,7 +236,10 @@ impl Campaign {
             ),
             Command::CreateSession => self.ask(async move { place.create_session().await }),
             Command::Renew { session } => self.ask(async move { place.renew(session).await }),
-            Command::Destroy { session } => self.ask(async move { place.destroy(session).await }),
+            Command::Destroy { session } => self.ask(async move {
+                place.end(&Session(session.clone())).await;
+                Event::Destroyed { session }
+            }),
             Command::Watch { index } => self.ask(async move { place.watch(index).await }),
             Command::Look => self.ask(async move { place.look().await }),
             Command::Take {
@@ -356,7 +362,7 @@ struct Free {
 
 /// One question to Consul each, its answer as an event.
 impl Place {
-    async fn create_session(&self) -> Event {
+    async fn create_session(self: Arc<Self>) -> Event {
         let session = self.service.session(Behavior::Release);
         match self.try_create_session(&session).await {
             Ok(Session(id)) => Event::Session(Some(id)),
@@ -374,7 +380,7 @@ impl Place {
     }
 
     pub(super) async fn try_create_session(
-        &self,
+        self: &Arc<Self>,
         session: &NewSession<'_>,
     ) -> Result<Session, Error> {
         const ATTEMPTS: u32 = 40;
@@ -386,14 +392,18 @@ impl Place {
             .await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
-        loop {
+        let made = loop {
             match self.client.create_session(session).await {
                 // The check is not known to the servers yet, or not passing.
                 Err(error) if error.is_check_not_ready() && attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+                result => break result?,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        };
+        let id = made.0.clone();
+        self.write("a session's id", move |place| place.sessions.add(id))
+            .await;
+        Ok(made)
     }
 
     async fn renew(&self, session: String) -> Event {
@@ -407,18 +417,33 @@ impl Place {
         }
     }
 
-    /// Until Consul has heard it: a session that only this node has forgotten
-    /// would keep the lock until its TTL is over.
-    async fn destroy(&self, session: String) -> Event {
-        let session = Session(session);
-        while let Err(error) = self.client.destroy_session(&session).await {
+    /// Ends a session. Until Consul has heard it: one that only this node has
+    /// forgotten would keep the lock until its TTL is over.
+    pub(super) async fn end(self: &Arc<Self>, session: &Session) {
+        while let Err(error) = self.client.destroy_session(session).await {
             tracing::debug!(error = chain(&error), "could not end the session");
-            if error.is_denied() {
+            if error.is_denied() || error.is_unknown_session() {
                 break;
             }
             tokio::time::sleep(TURN).await;
         }
-        Event::Destroyed
+        self.forget(session).await;
+    }
+
+    /// The session has ended.
+    pub(super) async fn forget(self: &Arc<Self>, Session(id): &Session) {
+        let id = id.clone();
+        self.write("that a session has ended", move |place| {
+            place.sessions.remove(&id)
+        })
+        .await;
+    }
+
+    /// Ends the sessions of earlier lives.
+    pub(super) async fn end_earlier(self: Arc<Self>) {
+        for id in self.sessions.earlier() {
+            self.end(&Session(id.clone())).await;
+        }
     }
 
     async fn watch(&self, index: u64) -> Event {
@@ -561,23 +586,38 @@ impl Place {
         if let Err(error) = &released {
             tracing::warn!(error = chain(error), "could not give the lock back");
         }
-        Event::Released
+        Event::Released {
+            session: session.to_owned(),
+        }
     }
 
-    /// Keeps the epoch on disk, away from this thread.
+    /// Keeps the epoch on disk. Without it only a Consul that loses its state
+    /// can lead us back.
     async fn remember(self: &Arc<Self>, epoch: u64) {
-        if epoch <= self.epoch_file.highest() {
-            return;
+        if epoch > self.epoch_file.highest() {
+            self.write("the epoch", move |place| place.epoch_file.raise(epoch))
+                .await;
         }
+    }
+
+    /// Writes to the disk, away from this thread. A disk that fails or hangs
+    /// keeps nobody from leading.
+    async fn write<E>(
+        self: &Arc<Self>,
+        what: &'static str,
+        write: impl FnOnce(&Self) -> Result<(), E> + Send + 'static,
+    ) where
+        E: std::error::Error + Send + 'static,
+    {
         let place = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || place.epoch_file.raise(epoch)).await;
-        let error = match written {
-            Ok(Ok(())) => return,
+        let written = tokio::task::spawn_blocking(move || write(&place));
+        let error = match tokio::time::timeout(DISK, written).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => chain(&error),
             Ok(Err(error)) => chain(&error),
-            Err(error) => chain(&error),
+            Err(_) => format!("it takes longer than {DISK:?}"),
         };
-        // Without it only a Consul that loses its state can lead us back.
-        tracing::error!(error, epoch, "could not keep the epoch on disk");
+        tracing::error!(error, "could not keep {what} on disk");
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) enum Taken {
 pub(super) enum Event {
     /// A session was made, or could not be.
     Session(Option<String>),
-    /// The session was renewed (`Some(true)`), is gone (`Some(false)`), or
-    /// there was no answer.
+    /// The session was renewed (`Some(true)`), is not known (`Some(false)`), or
+    /// there was no answer. None of it is as certain as a consistent read.
     Renewed {
         session: String,
         exists: Option<bool>,
@@ -79,9 +79,9 @@ pub(super) enum Event {
         lock: Option<Lock>,
     },
     /// The lock was given back, or there was no answer.
-    Released,
-    /// The session was ended, or there was no answer.
-    Destroyed,
+    Released { session: String },
+    /// Consul has heard that the session is to end.
+    Destroyed { session: String },
     /// Another epoch became known.
     EpochSeen(u64),
     /// This node can or can not lead.
@@ -134,6 +134,7 @@ pub(super) enum Command {
     Renew {
         session: String,
     },
+    /// End the session; until Consul has heard it.
     Destroy {
         session: String,
     },
