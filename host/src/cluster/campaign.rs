@@ -212,6 +212,7 @@ impl Campaign {
         let view = View {
             session: self.election.session().is_some(),
             epoch: self.election.epoch(),
+            letting_go: self.election.is_letting_go(),
         };
         self.view
             .send_if_modified(|current| std::mem::replace(current, view) != view);

@@ -14,7 +14,7 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use super::active_key;
 use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
-use super::health::{self, Heartbeat};
+use super::health::{self, Health, Heartbeat};
 use super::membership::{Membership, Service, watch_peers};
 use super::nodes::{NodeState, Rivals, watch_nodes};
 use super::session_file::SessionFile;
@@ -46,6 +46,9 @@ pub struct View {
     pub session: bool,
     /// The highest epoch that was seen.
     pub epoch: u64,
+    /// Whether a session was let go of, which may hold the lock, and Consul
+    /// has not heard it yet.
+    pub letting_go: bool,
 }
 
 /// Letting go of the lock.
@@ -290,7 +293,13 @@ impl Side {
                 return;
             }
         };
-        let health = tokio::spawn(health::serve(listener, Arc::clone(&self.heartbeat)));
+        let health = Health {
+            heartbeat: Arc::clone(&self.heartbeat),
+            client: self.client.clone(),
+            role: self.role.subscribe(),
+            view: self.view.subscribe(),
+        };
+        let health = tokio::spawn(health::serve(listener, health));
 
         let mut able = false;
         let found = tokio::select! {

@@ -197,6 +197,11 @@ impl Election {
         }
     }
 
+    /// Whether Consul has yet to hear that a session is let go of.
+    pub(super) fn is_letting_go(&self) -> bool {
+        self.former.are_ending()
+    }
+
     /// Takes in what happened by `now`, and says what to do.
     pub(super) fn handle(&mut self, now: BootTime, event: Event) -> Vec<Command> {
         match event {
