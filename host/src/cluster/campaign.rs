@@ -14,7 +14,8 @@ use super::health::Heartbeat;
 use super::loss::Loss;
 use super::membership::Service;
 use super::nodes::Rivals;
-use super::question::{Command, Epoch, Event, Key, Lock, Looked, Settings, Taken, Wish};
+use super::question::{Command, Epoch, Event, Key, Lock, Looked, NO_EPOCH, Settings, Taken, Wish};
+use super::session_file::SessionFile;
 use crate::clock::BootTime;
 use crate::consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
@@ -26,7 +27,9 @@ use crate::lease::Lease;
 /// The least that Consul accepts.
 pub(super) const SESSION_TTL: Duration = Duration::from_secs(10);
 /// How long a watch waits for a change.
-const WATCH: Duration = Duration::from_secs(15);
+///
+/// Short, so that a wake-up that was lost on its way hides a free lock no longer.
+const WATCH: Duration = Duration::from_secs(2);
 const TRANSACTION: Duration = Duration::from_secs(2);
 /// From these it is drawn by how much the epoch goes on where Consul has
 /// forgotten it.
@@ -34,6 +37,8 @@ const LEAPS: std::ops::Range<u64> = 1_000..1_000_000;
 /// How long letting go may take when Consul is slow: a release, then a
 /// destroyed session.
 const LEAVING: Duration = Duration::from_secs(4);
+/// How long a write to the disk is waited for.
+const DISK: Duration = Duration::from_secs(1);
 /// The loop turns at least so often.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -50,6 +55,7 @@ pub(super) struct Place {
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
     pub(super) epoch_file: EpochFile,
+    pub(super) sessions: SessionFile,
     /// Whether what an earlier life of this node left was cleared away.
     pub(super) begun: OnceCell<()>,
 }
@@ -206,6 +212,7 @@ impl Campaign {
         let view = View {
             session: self.election.session().is_some(),
             epoch: self.election.epoch(),
+            letting_go: self.election.is_letting_go(),
         };
         self.view
             .send_if_modified(|current| std::mem::replace(current, view) != view);
@@ -230,7 +237,10 @@ impl Campaign {
             ),
             Command::CreateSession => self.ask(async move { place.create_session().await }),
             Command::Renew { session } => self.ask(async move { place.renew(session).await }),
-            Command::Destroy { session } => self.ask(async move { place.destroy(session).await }),
+            Command::Destroy { session } => self.ask(async move {
+                place.end(&Session(session.clone())).await;
+                Event::Destroyed { session }
+            }),
             Command::Watch { index } => self.ask(async move { place.watch(index).await }),
             Command::Look => self.ask(async move { place.look().await }),
             Command::Take {
@@ -353,7 +363,7 @@ struct Free {
 
 /// One question to Consul each, its answer as an event.
 impl Place {
-    async fn create_session(&self) -> Event {
+    async fn create_session(self: Arc<Self>) -> Event {
         let session = self.service.session(Behavior::Release);
         match self.try_create_session(&session).await {
             Ok(Session(id)) => Event::Session(Some(id)),
@@ -371,7 +381,7 @@ impl Place {
     }
 
     pub(super) async fn try_create_session(
-        &self,
+        self: &Arc<Self>,
         session: &NewSession<'_>,
     ) -> Result<Session, Error> {
         const ATTEMPTS: u32 = 40;
@@ -383,14 +393,18 @@ impl Place {
             .await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
-        loop {
+        let made = loop {
             match self.client.create_session(session).await {
                 // The check is not known to the servers yet, or not passing.
                 Err(error) if error.is_check_not_ready() && attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+                result => break result?,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        };
+        let id = made.0.clone();
+        self.write("a session's id", move |place| place.sessions.add(id))
+            .await;
+        Ok(made)
     }
 
     async fn renew(&self, session: String) -> Event {
@@ -404,18 +418,33 @@ impl Place {
         }
     }
 
-    /// Until Consul has heard it: a session that only this node has forgotten
-    /// would keep the lock until its TTL is over.
-    async fn destroy(&self, session: String) -> Event {
-        let session = Session(session);
-        while let Err(error) = self.client.destroy_session(&session).await {
+    /// Ends a session. Until Consul has heard it: one that only this node has
+    /// forgotten would keep the lock until its TTL is over.
+    pub(super) async fn end(self: &Arc<Self>, session: &Session) {
+        while let Err(error) = self.client.destroy_session(session).await {
             tracing::debug!(error = chain(&error), "could not end the session");
-            if error.is_denied() {
+            if error.is_denied() || error.is_unknown_session() {
                 break;
             }
             tokio::time::sleep(TURN).await;
         }
-        Event::Destroyed
+        self.forget(session).await;
+    }
+
+    /// The session has ended.
+    pub(super) async fn forget(self: &Arc<Self>, Session(id): &Session) {
+        let id = id.clone();
+        self.write("that a session has ended", move |place| {
+            place.sessions.remove(&id)
+        })
+        .await;
+    }
+
+    /// Ends the sessions of earlier lives.
+    pub(super) async fn end_earlier(self: Arc<Self>) {
+        for id in self.sessions.earlier() {
+            self.end(&Session(id.clone())).await;
+        }
     }
 
     async fn watch(&self, index: u64) -> Event {
@@ -430,12 +459,12 @@ impl Place {
     async fn look(&self) -> Event {
         let timeout = TRANSACTION;
         let read = |key| self.client.read_consistent(key, timeout);
-        let reads = tokio::try_join!(
-            read(&self.leader_key),
-            read(&self.epoch_key),
-            read(&self.wish_key),
-        );
-        match reads {
+        let reads = async {
+            let (leader, epochs) = tokio::try_join!(read(&self.leader_key), read(&self.epoch_key))?;
+            // It is written before the lock is free, so it is read after it.
+            Ok::<_, Error>((leader, epochs, read(&self.wish_key).await?))
+        };
+        match reads.await {
             Ok((leader, epochs, wishes)) => Event::Looked(Some(Looked {
                 lock: lock(leader),
                 epoch: epoch(epochs.value.as_ref()),
@@ -558,23 +587,38 @@ impl Place {
         if let Err(error) = &released {
             tracing::warn!(error = chain(error), "could not give the lock back");
         }
-        Event::Released
+        Event::Released {
+            session: session.to_owned(),
+        }
     }
 
-    /// Keeps the epoch on disk, away from this thread.
+    /// Keeps the epoch on disk. Without it only a Consul that loses its state
+    /// can lead us back.
     async fn remember(self: &Arc<Self>, epoch: u64) {
-        if epoch <= self.epoch_file.highest() {
-            return;
+        if epoch > self.epoch_file.highest() {
+            self.write("the epoch", move |place| place.epoch_file.raise(epoch))
+                .await;
         }
+    }
+
+    /// Writes to the disk, away from this thread. A disk that fails or hangs
+    /// keeps nobody from leading.
+    async fn write<E>(
+        self: &Arc<Self>,
+        what: &'static str,
+        write: impl FnOnce(&Self) -> Result<(), E> + Send + 'static,
+    ) where
+        E: std::error::Error + Send + 'static,
+    {
         let place = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || place.epoch_file.raise(epoch)).await;
-        let error = match written {
-            Ok(Ok(())) => return,
+        let written = tokio::task::spawn_blocking(move || write(&place));
+        let error = match tokio::time::timeout(DISK, written).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => chain(&error),
             Ok(Err(error)) => chain(&error),
-            Err(error) => chain(&error),
+            Err(_) => format!("it takes longer than {DISK:?}"),
         };
-        // Without it only a Consul that loses its state can lead us back.
-        tracing::error!(error, epoch, "could not keep the epoch on disk");
+        tracing::error!(error, "could not keep {what} on disk");
     }
 }
 
@@ -620,8 +664,8 @@ fn epoch(entry: Option<&Entry>) -> Epoch {
     let value = std::str::from_utf8(&entry.value)
         .ok()
         .and_then(|text| text.trim().parse().ok());
-    // Nobody counts that far: it was written by hand, and is counted over.
-    let value = value.filter(|value: &u64| *value < u64::MAX / 2);
+    // One that was written by hand is counted over.
+    let value = value.filter(|value: &u64| *value < NO_EPOCH);
     Epoch {
         value: value.unwrap_or_default(),
         modify_index: entry.modify_index,

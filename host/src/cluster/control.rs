@@ -14,9 +14,10 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use super::active_key;
 use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
-use super::health::{self, Heartbeat};
+use super::health::{self, Health, Heartbeat};
 use super::membership::{Membership, Service, watch_peers};
 use super::nodes::{NodeState, Rivals, watch_nodes};
+use super::session_file::SessionFile;
 use crate::consul::{self, Client};
 use crate::error_chain::chain;
 use crate::leader::{LeaderAddress, LeaderValue};
@@ -45,6 +46,9 @@ pub struct View {
     pub session: bool,
     /// The highest epoch that was seen.
     pub epoch: u64,
+    /// Whether a session was let go of, which may hold the lock, and Consul
+    /// has not heard it yet.
+    pub letting_go: bool,
 }
 
 /// Letting go of the lock.
@@ -117,7 +121,7 @@ pub struct ControlConfig {
     pub leader_value: LeaderValue,
     /// How long a proof is good for.
     pub lease: Duration,
-    /// Where the epoch is kept.
+    /// Where the epoch is kept, and the sessions.
     pub data_dir: PathBuf,
 }
 
@@ -208,6 +212,8 @@ impl Control {
             .name("control".to_owned())
             .spawn(move || {
                 runtime.block_on(side.run(orders_out));
+                // A write to a disk that hangs is not waited for.
+                runtime.shutdown_background();
                 drop(alive);
             })
             .map_err(ControlError::Thread)?;
@@ -287,7 +293,13 @@ impl Side {
                 return;
             }
         };
-        let health = tokio::spawn(health::serve(listener, Arc::clone(&self.heartbeat)));
+        let health = Health {
+            heartbeat: Arc::clone(&self.heartbeat),
+            client: self.client.clone(),
+            role: self.role.subscribe(),
+            view: self.view.subscribe(),
+        };
+        let health = tokio::spawn(health::serve(listener, health));
 
         let mut able = false;
         let found = tokio::select! {
@@ -326,9 +338,11 @@ impl Side {
             value: leader.to_value(config.leader_value),
             lease: config.lease,
             epoch_file: self.epoch_file,
+            sessions: SessionFile::open(&config.data_dir),
             begun: OnceCell::new(),
         });
 
+        let earlier = tokio::spawn(Arc::clone(&place).end_earlier());
         let (leave, leaving) = watch::channel(false);
         let mut membership = Membership::new(Arc::clone(&place), self.state);
         let member = tokio::spawn(async move {
@@ -343,6 +357,7 @@ impl Side {
         let mut campaign = Campaign::new(place, role, view, tenure_in, self.heartbeat, self.rivals);
         campaign.able(able);
         campaign.run(orders).await;
+        earlier.abort();
         peers.abort();
         nodes.abort();
         active.abort();

@@ -12,14 +12,18 @@
 //!   lease that may still run before its own begins.
 //! - A lease is valid until a lease's length after the latest proof was sent;
 //!   a proof is a consistent read that shows the very acquisition.
-//! - The lock is lost when the session is gone or when a read shows that the
-//!   acquisition is not there any more. Silence only suspends.
+//! - The lock is lost when a read shows that the acquisition is not there any
+//!   more. Silence only suspends; and a renewal that says that the session is
+//!   gone is a reason to ask for a proof, as it may be told from the past.
+//! - Who can renew its session for long but proves nothing lets go: Consul is
+//!   there, and would keep the lock for it for ever.
 //! - Who lets go stops first, and then releases. A session that was released
 //!   under never takes the lock again, so a release that comes late or twice
-//!   finds nothing to free.
+//!   finds nothing to free. Every session that is let go of is ended.
 
 use std::time::Duration;
 
+use super::former::Former;
 use super::loss::Loss;
 use super::question::{CLEAN, Command, Event, LONGEST_LEASE, Lock, Looked, Settings, Taken, Wish};
 use crate::clock::BootTime;
@@ -28,6 +32,14 @@ use crate::clock::BootTime;
 const PROOFS: u32 = 3;
 /// How often a session is renewed; its TTL is 10 s.
 const RENEWAL: Duration = Duration::from_millis(2500);
+/// How often while nothing proves that the lock is held.
+const UNPROVEN_RENEWAL: Duration = Duration::from_secs(1);
+/// A lease that is over for so long, while the session was renewed for the
+/// last while of it, is given up: others may be able to prove it.
+const UNPROVEN: Duration = Duration::from_secs(5);
+const RENEWED: Duration = Duration::from_secs(2);
+/// How long the lock is left to the others then, if none takes it.
+const STAY_OUT: Duration = Duration::from_secs(10);
 /// Waits after something went wrong.
 const SOON: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(250);
@@ -46,7 +58,6 @@ enum Session {
         renew: BootTime,
         renewing: bool,
     },
-    Destroying,
 }
 
 #[derive(Debug)]
@@ -60,7 +71,7 @@ enum Campaign {
     Idle,
     Looking,
     Taking(Attempt),
-    Releasing,
+    Releasing { session: String },
 }
 
 /// An attempt to take the lock that is under way.
@@ -96,6 +107,8 @@ impl Found {
 #[derive(Debug)]
 struct Tenure {
     epoch: u64,
+    /// Holds the lock.
+    session: String,
     modify_index: u64,
     /// What the lock says while we hold it.
     flags: u64,
@@ -104,6 +117,8 @@ struct Tenure {
     until: BootTime,
     next_proof: BootTime,
     open_proofs: u32,
+    /// From when on each renewal was answered with yes, while no proof came.
+    only_renewed: Option<BootTime>,
 }
 
 #[derive(Debug)]
@@ -120,6 +135,7 @@ struct Watching {
 pub(super) struct Election {
     settings: Settings,
     session: Session,
+    former: Former,
     watching: Watching,
     role: Role,
     /// The highest epoch that this node knows.
@@ -148,6 +164,7 @@ impl Election {
             session: Session::None {
                 retry: BootTime::default(),
             },
+            former: Former::default(),
             watching: Watching {
                 open: false,
                 retry: BootTime::default(),
@@ -180,6 +197,11 @@ impl Election {
         }
     }
 
+    /// Whether Consul has yet to hear that a session is let go of.
+    pub(super) fn is_letting_go(&self) -> bool {
+        self.former.are_ending()
+    }
+
     /// Takes in what happened by `now`, and says what to do.
     pub(super) fn handle(&mut self, now: BootTime, event: Event) -> Vec<Command> {
         match event {
@@ -189,14 +211,8 @@ impl Election {
             Event::Looked(looked) => self.looked(now, looked),
             Event::Took { sent, taken } => self.took(now, sent, taken),
             Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
-            Event::Released => self.released(now),
-            Event::Destroyed => {
-                if matches!(self.session, Session::Destroying) {
-                    self.session = Session::None {
-                        retry: now + self.retry(),
-                    };
-                }
-            }
+            Event::Released { session } => self.released(now, &session),
+            Event::Destroyed { session } => self.former.ended(&session),
             Event::EpochSeen(epoch) => {
                 self.epoch = self.epoch.max(epoch);
                 if let Role::Leader(tenure) = &self.role
@@ -222,8 +238,7 @@ impl Election {
                 if let Role::Leader(tenure) = &self.role
                     && tenure.epoch == epoch
                 {
-                    self.handed_over = until_taken.then_some(tenure.modify_index);
-                    self.not_before = self.not_before.max(now + stay_out);
+                    self.leave_to_others(now, stay_out, until_taken);
                     self.step_down(now, Loss::Ordered, to);
                 }
             }
@@ -267,7 +282,9 @@ impl Election {
     }
 
     fn session_created(&mut self, now: BootTime, created: Option<String>) {
-        if !matches!(self.session, Session::Creating) {
+        // An answer that comes again may name one that was let go of.
+        let is_former = created.as_ref().is_some_and(|id| self.former.contains(id));
+        if !matches!(self.session, Session::Creating) || is_former {
             return;
         }
         self.session = match created {
@@ -295,16 +312,37 @@ impl Election {
             return;
         }
         *renewing = false;
-        match exists {
-            Some(true) => *renew = now + RENEWAL,
-            None => *renew = now + RETRY,
-            Some(false) => self.session_is_gone(now),
+        match (exists, &mut self.role) {
+            (None, role) => {
+                *renew = now + RETRY;
+                if let Role::Leader(tenure) = role {
+                    tenure.only_renewed = None;
+                }
+            }
+            (Some(true), Role::Leader(tenure)) if now >= tenure.until => {
+                *renew = now + UNPROVEN_RENEWAL;
+                let since = *tenure.only_renewed.get_or_insert(now);
+                if now >= since + RENEWED && now >= tenure.until + UNPROVEN {
+                    self.leave_to_others(now, STAY_OUT, true);
+                    self.step_down(now, Loss::Unproven, None);
+                }
+            }
+            (Some(true), _) => *renew = now + RENEWAL,
+            // It may be told from the past, so the lock itself is looked at.
+            (Some(false), Role::Leader(tenure)) => {
+                *renew = now + RETRY;
+                tenure.next_proof = now;
+            }
+            (Some(false), Role::Follower(_)) => self.end_session(now),
         }
     }
 
-    fn session_is_gone(&mut self, now: BootTime) {
-        self.session = Session::None { retry: now };
-        self.lose(now, Loss::SessionGone);
+    /// Stays out for so long, or until another has taken the lock.
+    fn leave_to_others(&mut self, now: BootTime, stay_out: Duration, until_taken: bool) {
+        if let Role::Leader(tenure) = &self.role {
+            self.handed_over = until_taken.then_some(tenure.modify_index);
+            self.not_before = self.not_before.max(now + stay_out);
+        }
     }
 
     fn watched(&mut self, now: BootTime, lock: Option<Lock>) {
@@ -335,6 +373,9 @@ impl Election {
     }
 
     fn see(&mut self, lock: Lock) {
+        if let Some(holder) = lock.holder() {
+            self.commands.extend(self.former.seen_holding(holder));
+        }
         if self.watching.lock.key != lock.key {
             self.commands.push(Command::Show(lock.clone()));
         }
@@ -359,7 +400,8 @@ impl Election {
             self.commands.push(behind);
         }
         self.epoch = self.epoch.max(epoch.value);
-        let next_epoch = self.epoch + if is_behind { self.settings.leap } else { 1 };
+        let step = if is_behind { self.settings.leap } else { 1 };
+        let next_epoch = self.epoch.saturating_add(step);
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
             self.not_before = self.not_before.max(now + SOON);
@@ -435,7 +477,7 @@ impl Election {
         };
         let is_ours = matches!(&self.session, Session::Held { id, .. } if *id == session);
         match taken {
-            // The session ended meanwhile, and the lock with it.
+            // The session was let go of meanwhile, and is being ended.
             Taken::Won { .. } if !is_ours => self.epoch = self.epoch.max(epoch),
             Taken::Won { modify_index } => {
                 self.epoch = self.epoch.max(epoch);
@@ -449,6 +491,7 @@ impl Election {
                 let open_proofs = 0;
                 self.role = Role::Leader(Tenure {
                     epoch,
+                    session,
                     modify_index,
                     flags: self.flags_after(found),
                     found,
@@ -456,6 +499,7 @@ impl Election {
                     until,
                     next_proof,
                     open_proofs,
+                    only_renewed: None,
                 });
                 self.commands.push(Command::Lead { epoch, from, until });
                 if self.stopping || !self.able {
@@ -463,7 +507,8 @@ impl Election {
                 }
             }
             Taken::Lost => self.not_before = self.not_before.max(now + SOON),
-            Taken::InvalidSession => self.session_is_gone(now),
+            Taken::InvalidSession if is_ours => self.end_session(now),
+            Taken::InvalidSession => {}
             Taken::Denied => self.not_before = self.not_before.max(now + DENIED),
             Taken::Unknown => self.not_before = self.not_before.max(now + self.retry()),
         }
@@ -492,54 +537,60 @@ impl Election {
             return;
         }
         let until = sent + self.settings.lease;
-        if let Role::Leader(tenure) = &mut self.role
-            && until > tenure.until
-        {
+        let Role::Leader(tenure) = &mut self.role else {
+            return;
+        };
+        tenure.only_renewed = None;
+        if until > tenure.until {
             tenure.until = until;
             self.commands.push(Command::Extend { until });
         }
     }
 
-    fn released(&mut self, now: BootTime) {
-        if !matches!(self.role, Role::Follower(Campaign::Releasing)) {
-            return;
+    fn released(&mut self, now: BootTime, of: &str) {
+        match &self.role {
+            Role::Follower(Campaign::Releasing { session }) if session == of => {}
+            _ => return,
         }
         self.role = Role::Follower(Campaign::Idle);
         self.not_before = self.not_before.max(now + SOON);
         // The release may still be on its way, or come again, and it names
         // only the session: under the same one it could free a lock that is
         // won later.
-        self.end_session();
+        if self.session() == Some(of) {
+            self.end_session(now + self.retry());
+        }
     }
 
-    fn end_session(&mut self) {
-        if let Session::Held { id, .. } = &self.session {
-            let session = id.clone();
-            self.commands.push(Command::Destroy { session });
-            self.session = Session::Destroying;
+    /// Lets go of the session, for another one from then on.
+    fn end_session(&mut self, retry: BootTime) {
+        if let Session::Held { id, .. } = &mut self.session {
+            let id = std::mem::take(id);
+            self.commands.push(self.former.end(id));
+            self.session = Session::None { retry };
         }
     }
 
     /// Whether the read shows the very acquisition of this tenure.
     fn shows_tenure(&self, lock: &Lock) -> bool {
-        let (Role::Leader(tenure), Session::Held { id, .. }) = (&self.role, &self.session) else {
+        let Role::Leader(tenure) = &self.role else {
             return false;
         };
         lock.key.as_ref().is_some_and(|key| {
-            key.modify_index == tenure.modify_index && key.session.as_deref() == Some(id)
+            key.modify_index == tenure.modify_index && key.session.as_ref() == Some(&tenure.session)
         })
     }
 
     /// Ends the tenure for what a read shows.
     fn lose_to(&mut self, now: BootTime, lock: &Lock) {
-        let loss = match (&self.role, &mut self.session) {
-            (Role::Leader(tenure), Session::Held { id, renew, .. }) => {
-                // It may be for the session: ask at once.
-                *renew = now;
-                Loss::shown_by(lock, id, tenure.flags)
-            }
-            _ => Loss::SessionGone,
+        let Role::Leader(tenure) = &self.role else {
+            return;
         };
+        let loss = Loss::shown_by(lock, &tenure.session, tenure.flags);
+        if let Session::Held { renew, .. } = &mut self.session {
+            // It may be for the session: ask at once.
+            *renew = now;
+        }
         self.lose(now, loss);
     }
 
@@ -570,13 +621,14 @@ impl Election {
 
     fn release(&mut self, wish: Option<String>) {
         if let Session::Held { id, .. } = &self.session {
+            let session = id.clone();
             let release = Command::Release {
-                session: id.clone(),
+                session: session.clone(),
                 flags: self.unclaimed_flags,
                 wish,
             };
             self.commands.push(release);
-            self.role = Role::Follower(Campaign::Releasing);
+            self.role = Role::Follower(Campaign::Releasing { session });
         }
     }
 
@@ -635,13 +687,14 @@ impl Election {
 
     fn advance_campaign(&mut self, now: BootTime) {
         let Session::Held { id, .. } = &self.session else {
-            if self.stopping && matches!(self.session, Session::None { .. }) {
+            let has_none = matches!(self.session, Session::None { .. });
+            if self.stopping && has_none && !self.former.are_ending() {
                 self.commands.push(Command::Finished);
             }
             return;
         };
         if self.stopping {
-            self.end_session();
+            self.end_session(now);
             return;
         }
         if self.watching.lock.is_held_by(id) {

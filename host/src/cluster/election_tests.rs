@@ -247,18 +247,146 @@ fn no_more_than_three_proofs_are_open() {
     assert_eq!(proofs, 3);
 }
 
-#[test]
-fn a_session_that_is_gone_ends_the_tenure_and_makes_another() {
-    let (mut election, _) = winner(lock(7, None, CLEAN));
-    let gone = Event::Renewed {
+fn renewed(exists: Option<bool>) -> Event {
+    Event::Renewed {
         session: "s".to_owned(),
-        exists: Some(false),
-    };
-    let commands = election.handle(at(200), gone);
-    let lost = Command::Lose {
-        loss: Loss::SessionGone,
-    };
-    assert_eq!(commands, [lost, Command::CreateSession]);
+        exists,
+    }
+}
+
+fn released(session: &str) -> Event {
+    let session = session.to_owned();
+    Event::Released { session }
+}
+
+fn destroyed(session: &str) -> Event {
+    let session = session.to_owned();
+    Event::Destroyed { session }
+}
+
+fn destroy(session: &str) -> Command {
+    let session = session.to_owned();
+    Command::Destroy { session }
+}
+
+fn proved(sent: u64, lock: Option<Lock>) -> Event {
+    Event::Proved {
+        epoch: 1,
+        sent: at(sent),
+        lock,
+    }
+}
+
+#[test]
+fn a_renewal_that_says_no_ends_a_tenure_only_if_the_lock_says_so_too() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    assert_eq!(
+        election.handle(at(200), renewed(Some(false))),
+        [prove(200)],
+        "at once"
+    );
+    let own = proved(200, Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(210), own);
+    assert_eq!(commands, [Command::Extend { until: at(1200) }]);
+    assert_eq!(election.session(), Some("s"));
+
+    election.handle(at(460), Event::Tick);
+    election.handle(at(500), renewed(Some(false)));
+    let commands = election.handle(at(510), proved(500, Some(lock(12, None, 1000))));
+    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
+    // Nobody's tenure hangs on it any more: another session, and no trace of
+    // the old one.
+    let commands = election.handle(at(520), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+}
+
+#[test]
+fn a_former_session_that_holds_the_lock_is_ended_again_and_never_used() {
+    let mut election = candidate(lock(7, None, CLEAN));
+    election.handle(at(1), looked(lock(7, None, CLEAN)));
+    let commands = election.handle(at(2), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
+    assert_eq!(commands, [], "the session is being ended");
+    // An answer that comes again is none.
+    election.handle(at(4), Event::Session(Some("s".to_owned())));
+    assert_eq!(election.session(), None);
+    election.handle(at(5), Event::Session(Some("t".to_owned())));
+    assert_eq!(election.session(), Some("t"));
+    let held = || Event::Watched(Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(6), held());
+    assert!(!commands.contains(&destroy("s")), "it is under way");
+    assert_eq!(election.handle(at(7), destroyed("s")), []);
+    let commands = election.handle(at(8), held());
+    assert!(commands.contains(&destroy("s")), "{commands:?}");
+    assert!(
+        !commands
+            .iter()
+            .any(|c| matches!(c, Command::Release { .. }))
+    );
+}
+
+#[test]
+fn a_release_that_is_answered_late_does_not_cost_the_next_session() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(200), step_down(Duration::ZERO));
+    let commands = election.handle(at(210), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+    election.handle(at(220), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(230), released("s"));
+    assert!(!commands.contains(&destroy("t")), "{commands:?}");
+    assert_eq!(election.session(), Some("t"));
+}
+
+/// What becomes of a leader whose proofs get no answer from 1 s on, if its
+/// renewals get these, one each second.
+fn unproven(renewals: &[Option<bool>]) -> (Election, Vec<Command>) {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let mut all = Vec::new();
+    for (second, exists) in (1..).zip(renewals) {
+        let now = at(second * 1000 + 100);
+        election.handle(now, Event::Tick);
+        all.extend(election.handle(now, proved(now.as_nanos() / 1_000_000, None)));
+        all.extend(election.handle(now, renewed(*exists)));
+    }
+    (election, all)
+}
+
+#[test]
+fn a_leader_that_is_renewed_and_proves_nothing_leaves_the_lock_to_others() {
+    // Its lease ended at 1.1 s.
+    let (_, commands) = unproven(&[Some(true); 5]);
+    assert_eq!(release_of(&commands), None);
+    let (mut election, commands) = unproven(&[Some(true); 6]);
+    let loss = Loss::Unproven;
+    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
+    assert_eq!(release_of(&commands), Some(CLEAN));
+    election.handle(at(6200), released("s"));
+    election.handle(at(6200), destroyed("s"));
+    election.handle(at(6600), Event::Tick);
+    election.handle(at(6700), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(6800), Event::Watched(Some(lock(12, None, CLEAN))));
+    assert!(!commands.contains(&Command::Look), "others come first");
+    let commands = election.handle(at(16_100), Event::Tick);
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin() {
+    let (no, yes) = (None, Some(true));
+    for renewals in [
+        &[no; 100][..],
+        &[no, no, no, no, no, no, no, no, yes, yes],
+        &[yes, yes, no, no, no, no, no, no, no, yes, yes],
+        &[yes, yes, no, yes, yes, no, yes, yes, no, yes, yes, no],
+        // A session that is gone frees the lock by itself.
+        &[Some(false); 10],
+    ] {
+        let (_, commands) = unproven(renewals);
+        let lost = commands.iter().any(|c| matches!(c, Command::Lose { .. }));
+        assert!(!lost, "{renewals:?}: {commands:?}");
+    }
 }
 
 #[test]
@@ -357,8 +485,8 @@ fn a_win_under_a_session_that_ended_is_none() {
 fn who_stepped_down_stays_out_for_a_while() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     election.handle(at(200), step_down(Duration::from_secs(30)));
-    election.handle(at(201), Event::Released);
-    election.handle(at(202), Event::Destroyed);
+    election.handle(at(201), released("s"));
+    election.handle(at(202), destroyed("s"));
     election.handle(at(500), Event::Tick);
     election.handle(at(501), Event::Session(Some("t".to_owned())));
     let commands = election.handle(at(502), Event::Watched(Some(lock(12, None, CLEAN))));
@@ -372,15 +500,17 @@ fn shutdown_releases_then_ends_the_session_then_is_finished() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let commands = election.handle(at(200), Event::Shutdown);
     assert_eq!(release_of(&commands), Some(CLEAN));
-    let commands = election.handle(at(201), Event::Released);
+    let commands = election.handle(at(201), released("s"));
     assert_eq!(
         commands,
         [Command::Destroy {
             session: "s".to_owned()
         }]
     );
+    // What another session's end says is not waited for.
+    assert_eq!(election.handle(at(202), destroyed("other")), []);
     assert_eq!(
-        election.handle(at(202), Event::Destroyed),
+        election.handle(at(203), destroyed("s")),
         [Command::Finished]
     );
 }
@@ -412,7 +542,7 @@ fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
 fn after_a_release_the_session_is_not_used_again() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     election.handle(at(200), step_down(Duration::ZERO));
-    let commands = election.handle(at(2200), Event::Released);
+    let commands = election.handle(at(2200), released("s"));
     assert_eq!(
         commands.first(),
         Some(&Command::Destroy {
@@ -513,8 +643,8 @@ fn who_handed_over_stays_out_until_another_has_taken_the_lock() {
         to: None,
     };
     election.handle(at(200), order);
-    election.handle(at(201), Event::Released);
-    election.handle(at(202), Event::Destroyed);
+    election.handle(at(201), released("s"));
+    election.handle(at(202), destroyed("s"));
     election.handle(at(500), Event::Tick);
     election.handle(at(501), Event::Session(Some("t".to_owned())));
     // Its own acquisition, seen late, and its own release are not the next.

@@ -1,4 +1,5 @@
-//! What Consul's check asks: does the control loop turn?
+//! What Consul's check asks: does the control loop turn, and does a leader
+//! reach its agent?
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,13 +14,20 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::control::{Role, View};
 use crate::clock::BootTime;
+use crate::consul::Client;
 
 /// A loop that has not turned for so long stands still. It turns four times a
 /// second when it has nothing to do.
 const STILL: Duration = Duration::from_secs(2);
+/// A leader that its agent has not answered for so long can neither prove that
+/// it holds the lock nor release it. The agent can, if it sees that: the session
+/// is bound to the check.
+const UNANSWERED: Duration = Duration::from_secs(5);
 /// The time for the head of a request.
 const HEAD: Duration = Duration::from_secs(1);
 /// Connections that are served at once; an agent needs one.
@@ -41,8 +49,30 @@ impl Heartbeat {
     }
 }
 
+/// What health depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Health {
+    pub(super) heartbeat: Arc<Heartbeat>,
+    pub(super) client: Client,
+    pub(super) role: watch::Receiver<Role>,
+    pub(super) view: watch::Receiver<View>,
+}
+
+impl Health {
+    /// What is wrong, if anything is.
+    fn complaint(&self) -> Option<&'static str> {
+        if !self.heartbeat.is_alive() {
+            return Some("the control loop stands still");
+        }
+        // Any answer counts: a Consul without a leader takes no node's lock.
+        let holds = matches!(*self.role.borrow(), Role::Leader(_)) || self.view.borrow().letting_go;
+        let is_lost = holds && self.client.unanswered_for() >= UNANSWERED;
+        is_lost.then_some("this node may hold the lock, and its Consul agent does not answer it")
+    }
+}
+
 /// Answers `GET /healthz` until it is dropped.
-pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
+pub(super) async fn serve(listener: TcpListener, health: Health) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -58,9 +88,9 @@ pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
                 continue;
             }
         };
-        let heartbeat = Arc::clone(&heartbeat);
+        let health = health.clone();
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(request, Arc::clone(&heartbeat)));
+            let service = service_fn(move |request| answer(request, health.complaint()));
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
@@ -75,14 +105,11 @@ pub(super) async fn serve(listener: TcpListener, heartbeat: Arc<Heartbeat>) {
 
 async fn answer(
     request: Request<Incoming>,
-    heartbeat: Arc<Heartbeat>,
+    complaint: Option<&'static str>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, text) = match (request.uri().path(), heartbeat.is_alive()) {
-        ("/healthz", true) => (StatusCode::OK, "OK"),
-        ("/healthz", false) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the control loop stands still",
-        ),
+    let (status, text) = match (request.uri().path(), complaint) {
+        ("/healthz", None) => (StatusCode::OK, "OK"),
+        ("/healthz", Some(complaint)) => (StatusCode::SERVICE_UNAVAILABLE, complaint),
         _ => (StatusCode::NOT_FOUND, "only /healthz is here"),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));

@@ -7,8 +7,9 @@ use super::question::Lock;
 /// Why a node leads no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// Consul does not know the session.
-    SessionGone,
+    /// Consul renews the session, and what proves that the lock is held does
+    /// not come.
+    Unproven,
     /// There is no key.
     Deleted,
     /// The key is free, and says what the holder wrote.
@@ -56,9 +57,9 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         match self {
-            Self::SessionGone => f.write_str(
-                "the session is gone: its health check failed, it was destroyed, or Consul lost \
-                 its state",
+            Self::Unproven => f.write_str(
+                "nothing: Consul renews the session, but has not shown the lock in time for \
+                 seconds, so it is left to a node that can prove to hold it",
             ),
             Self::Deleted => f.write_str(
                 "the lock's key is gone: it was deleted by hand, or Consul lost its state",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::campaign::{Place, SESSION_TTL};
@@ -101,6 +102,10 @@ pub(super) struct Membership {
     /// it has seen.
     state: watch::Receiver<serde_json::Value>,
     session: Option<Session>,
+    /// The one before it, which may still hold the key.
+    former: Option<Session>,
+    /// Sessions that Consul is told to end.
+    ending: JoinSet<()>,
     /// What was written under that session.
     written: Option<String>,
     renewed: Instant,
@@ -112,6 +117,8 @@ impl Membership {
             place,
             state,
             session: None,
+            former: None,
+            ending: JoinSet::new(),
             written: None,
             renewed: Instant::now(),
         }
@@ -137,10 +144,13 @@ impl Membership {
     /// Lets go of the key and of the registration.
     pub(super) async fn leave(mut self) {
         let client = &self.place.client;
-        if let Some(session) = self.session.take()
-            && let Err(error) = client.destroy_session(&session).await
-        {
-            tracing::debug!(error = chain(&error), "could not end the node's session");
+        if let Some(session) = self.session.take() {
+            match client.destroy_session(&session).await {
+                Ok(()) => self.place.forget(&session).await,
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "could not end the node's session");
+                }
+            }
         }
         if let Err(error) = client.deregister(&self.place.service.id()).await {
             tracing::warn!(
@@ -174,8 +184,11 @@ impl Membership {
             Some(session) if self.renewed.elapsed() < ROUND => session,
             Some(session) => match place.client.renew_session(&session).await {
                 Ok(true) => session,
+                // It may be told from the past: then it lives, with the key.
                 Ok(false) => {
                     self.written = None;
+                    self.end(session.clone());
+                    self.former = Some(session);
                     return Ok(());
                 }
                 Err(error) => {
@@ -203,15 +216,27 @@ impl Membership {
                 .client
                 .acquire(&key, &session.0, state.clone().into())
                 .await;
-            if !matches!(&written, Err(error) if error.is_invalid_session()) {
-                self.session = Some(session);
+            match &written {
+                Err(error) if error.is_invalid_session() => self.end(session),
+                _ => self.session = Some(session),
             }
             // A namesake's or an earlier session may still hold it; it ends.
-            self.written = written?.then_some(state);
+            let is_written = written?;
+            self.written = is_written.then_some(state);
+            if let (false, Some(former)) = (is_written, self.former.clone()) {
+                self.end(former);
+            }
         } else {
             self.session = Some(session);
         }
         Ok(())
+    }
+
+    /// Tells Consul to end a session, however long that takes.
+    fn end(&mut self, session: Session) {
+        while self.ending.try_join_next().is_some() {}
+        let place = Arc::clone(&self.place);
+        self.ending.spawn(async move { place.end(&session).await });
     }
 }
 

@@ -7,11 +7,13 @@ mod campaign;
 mod control;
 mod election;
 mod epoch_file;
+mod former;
 mod health;
 mod loss;
 mod membership;
 mod nodes;
 mod question;
+mod session_file;
 #[cfg(test)]
 mod simulation;
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::campaign::Place;
+use super::question::NO_EPOCH;
 use crate::consul::Wait;
 use crate::error_chain::chain;
 
@@ -73,7 +74,9 @@ impl Rivals {
     pub(super) fn highest_epoch(&self) -> u64 {
         let all = self.all.borrow();
         let states = all.iter().flat_map(|all| all.iter());
-        states.map(|state| state.epoch).max().unwrap_or_default()
+        let epochs = states.map(|state| state.epoch);
+        let possible = epochs.filter(|epoch| *epoch < NO_EPOCH);
+        possible.max().unwrap_or_default()
     }
 
     /// Whether the lock is to be left to another node: it has its sink

@@ -10,6 +10,8 @@ use crate::clock::BootTime;
 pub const CLEAN: u64 = 1;
 /// No lease is longer; flags that say so were not written by a node.
 pub(super) const LONGEST_LEASE: Duration = Duration::from_secs(60);
+/// Nobody counts that far: such an epoch was written by hand.
+pub(super) const NO_EPOCH: u64 = u64::MAX / 2;
 
 /// The lock as a read showed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +60,8 @@ pub(super) enum Taken {
 pub(super) enum Event {
     /// A session was made, or could not be.
     Session(Option<String>),
-    /// The session was renewed (`Some(true)`), is gone (`Some(false)`), or
-    /// there was no answer.
+    /// The session was renewed (`Some(true)`), is not known (`Some(false)`), or
+    /// there was no answer. None of it is as certain as a consistent read.
     Renewed {
         session: String,
         exists: Option<bool>,
@@ -77,9 +79,9 @@ pub(super) enum Event {
         lock: Option<Lock>,
     },
     /// The lock was given back, or there was no answer.
-    Released,
-    /// The session was ended, or there was no answer.
-    Destroyed,
+    Released { session: String },
+    /// Consul has heard that the session is to end.
+    Destroyed { session: String },
     /// Another epoch became known.
     EpochSeen(u64),
     /// This node can or can not lead.
@@ -132,6 +134,7 @@ pub(super) enum Command {
     Renew {
         session: String,
     },
+    /// End the session; until Consul has heard it.
     Destroy {
         session: String,
     },

@@ -1,6 +1,8 @@
 //! One HTTP client for all calls.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::config::Config;
 use super::error::Error;
+use crate::clock::BootTime;
 
 /// The time for a call that does not wait for a change.
 pub(super) const CALL: Duration = Duration::from_secs(2);
@@ -25,6 +28,8 @@ const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
 pub struct Client {
     http: reqwest::Client,
     config: Config,
+    /// When the agent last answered, whatever it said.
+    answered: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -75,13 +80,26 @@ impl Client {
             builder = builder.identity(identity.map_err(|cause| pem_error(certificate, cause))?);
         }
         let http = builder.build().map_err(Error::Setup)?;
-        Ok(Self { http, config })
+        let answered = Arc::new(AtomicU64::new(BootTime::now().as_nanos()));
+        Ok(Self {
+            http,
+            config,
+            answered,
+        })
     }
 
     /// How this client reaches its agent.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// For how long the agent has given no answer at all, not even an error;
+    /// or this client was not used.
+    #[must_use]
+    pub fn unanswered_for(&self) -> Duration {
+        let answered = BootTime::from_nanos(self.answered.load(Ordering::Relaxed));
+        BootTime::now().since(answered)
     }
 
     pub(super) fn call(&self, method: Method, path: &str, timeout: Duration) -> Call {
@@ -98,6 +116,7 @@ impl Client {
         Call {
             what: format!("{method} {path}"),
             request,
+            answered: Arc::clone(&self.answered),
         }
     }
 }
@@ -139,6 +158,7 @@ fn pem_error(file: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sy
 pub(super) struct Call {
     what: String,
     request: RequestBuilder,
+    answered: Arc<AtomicU64>,
 }
 
 impl Call {
@@ -161,6 +181,8 @@ impl Call {
             call: what.clone(),
             cause,
         })?;
+        let now = BootTime::now().as_nanos();
+        self.answered.store(now, Ordering::Relaxed);
         let status = response.status();
         if status.is_success() || also.contains(&status) {
             return Ok(Answer { what, response });

@@ -79,6 +79,12 @@ impl Error {
         self.says("Unknown service")
     }
 
+    /// Whether a session that was to end is none; said where there are ACLs.
+    #[must_use]
+    pub fn is_unknown_session(&self) -> bool {
+        self.says("Unknown session")
+    }
+
     fn says(&self, words: &str) -> bool {
         matches!(self, Self::Status { text, .. } if text.contains(words))
     }

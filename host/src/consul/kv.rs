@@ -61,7 +61,7 @@ impl Wait {
             return (String::new(), CALL);
         };
         let query = format!("?index={index}&wait={}ms", most.as_millis());
-        (query, most * 17 / 16 + Duration::from_secs(3))
+        (query, most * 17 / 16 + Duration::from_secs(2))
     }
 }
 

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::client::{CALL, Client};
 use super::error::Error;
 
+/// Longer than for other calls: an agent that answers slowly answers, and only
+/// a node that hears it knows that its session is kept alive.
+const RENEWAL: Duration = Duration::from_secs(6);
+
 /// What becomes of a session's locks when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
@@ -90,7 +94,7 @@ impl Client {
     pub async fn renew_session(&self, session: &Session) -> Result<bool, Error> {
         let path = format!("/v1/session/renew/{}", session.0);
         let answer = self
-            .call(Method::PUT, &path, CALL)
+            .call(Method::PUT, &path, RENEWAL)
             .send(&[StatusCode::NOT_FOUND])
             .await?;
         Ok(answer.status() != StatusCode::NOT_FOUND)

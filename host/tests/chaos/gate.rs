@@ -33,6 +33,9 @@ pub(crate) enum Mode {
     Shut,
     /// Each request is answered with 429.
     Busy,
+    /// Each renewal of a session is answered as if there were none, as a
+    /// server does that has not caught up.
+    Forgetful,
 }
 
 /// A gate in front of one agent.
@@ -110,6 +113,12 @@ impl Passage {
         if *self.now.borrow() == Mode::Busy {
             let mut answer = Response::new(Full::from("Your IP is issuing too many requests\n"));
             *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return Ok(answer);
+        }
+        let is_renewal = head.uri.path().starts_with("/v1/session/renew/");
+        if *self.now.borrow() == Mode::Forgetful && is_renewal {
+            let mut answer = Response::new(Full::from("Session id not found\n"));
+            *answer.status_mut() = StatusCode::NOT_FOUND;
             return Ok(answer);
         }
         let url = format!("http://{}{}", self.agent, head.uri);

@@ -13,6 +13,9 @@ const RESUMED: Duration = Duration::from_secs(5);
 /// How soon another node acknowledges if only the leader has lost Consul: its
 /// session ends after twice its TTL of 10 s at the latest.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
+/// The same if it lets go by itself, or its agent hears of it and ends its
+/// session.
+const LET_GO: Duration = Duration::from_secs(15);
 
 /// An outage under way.
 struct Outage {
@@ -34,6 +37,8 @@ impl Outage {
         tokio::time::sleep(Duration::from_secs(10)).await;
         cluster.acknowledges(100, RESUMED).await;
         cluster.all_are_ready().await;
+        // Nodes may have been waited for for long, and messages acknowledged.
+        cluster.traces.read();
         let silence = cluster.traces.silence(self.began, now());
         let verdict = cluster.judge().await;
         say(&format!(
@@ -143,11 +148,37 @@ async fn consul_loses_its_quorum() {
     outage.ends(&mut cluster).await;
 }
 
-/// Waits until another node acknowledges, and says how long that took.
-async fn another_takes_over(cluster: &mut Cluster, leader: &str, outage: &Outage) {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader is killed while Consul has no quorum");
+    cluster.kill("s1");
+    cluster.kill("s2");
+    lasts(3).await;
+    cluster.kill(&leader);
+    // Its health check passes again before any server hears that it failed.
+    cluster.restart(&leader);
+    lasts(5).await;
+    cluster.restart("s1");
+    cluster.consul_answers("s3").await;
+    outage.ends(&mut cluster).await;
+}
+
+/// Waits until another node acknowledges, and says how long that took. No
+/// session ends within the first seconds, so nothing is acknowledged then.
+async fn another_takes_over(
+    cluster: &mut Cluster,
+    leader: &str,
+    outage: &Outage,
+    within: Duration,
+) {
+    let cut = now();
+    lasts(4).await;
+    is_silent(cluster, cut, now());
     // The leader's own lease is over before the next one's begins.
     let expired = outage.began + 2 * u64::try_from(LEASE.as_nanos()).unwrap();
-    let took = cluster.acknowledges_after(expired, TAKEN_OVER).await + 2 * LEASE;
+    let took = cluster.acknowledges_after(expired, within).await + 2 * LEASE;
     let next = cluster.leader().await;
     assert_ne!(next, leader, "it still leads");
     say(&format!(
@@ -163,9 +194,50 @@ async fn the_leaders_agent_is_out_of_its_reach() {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader's agent is out of its reach");
     cluster.gate(&leader, Mode::Shut);
-    another_takes_over(&mut cluster, &leader, &outage).await;
+    another_takes_over(&mut cluster, &leader, &outage, LET_GO).await;
     cluster.gate(&leader, Mode::Open);
     outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_agent_is_slow() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader's agent answers after 1.5 s");
+    // Longer than its lease, so that no proof is worth anything.
+    cluster.slow(&leader, Duration::from_millis(1500));
+    another_takes_over(&mut cluster, &leader, &outage, LET_GO).await;
+    cluster.gate(&leader, Mode::Open);
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_agent_is_very_slow() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let leader = cluster.leader().await;
+    let outage = Outage::begins("the leader's agent answers after 5 s");
+    cluster.slow(&leader, Duration::from_secs(5));
+    another_takes_over(&mut cluster, &leader, &outage, TAKEN_OVER).await;
+    cluster.gate(&leader, Mode::Open);
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consul_says_of_living_sessions_that_there_are_none() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let outage = Outage::begins("Consul says of living sessions that there are none");
+    for node in NODES {
+        cluster.gate(node, Mode::Forgetful);
+    }
+    // Less than a TTL: who leads goes on, and nobody leaves a session behind.
+    lasts(8).await;
+    for node in NODES {
+        cluster.gate(node, Mode::Open);
+    }
+    outage.ends(&mut cluster).await;
+    let epochs = cluster.traces.oracle.epochs();
+    assert_eq!(epochs, 1, "it led on under the same epoch");
+    cluster.holds_sessions(2 * NODES.len()).await;
 }
 
 /// The leader's host and these others do not hear each other.
@@ -177,7 +249,7 @@ async fn cut_off(name: &'static str, others: impl Fn(&str) -> Vec<&'static str>)
     for other in &others {
         cluster.partition(&leader, other);
     }
-    another_takes_over(&mut cluster, &leader, &outage).await;
+    another_takes_over(&mut cluster, &leader, &outage, TAKEN_OVER).await;
     for other in &others {
         cluster.heal(&leader, other);
     }

@@ -1,5 +1,6 @@
 //! Who leads: election, take-over, and what Consul's troubles do to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::{Bench, Cluster, Consul, Options, Producer, SOON, eventually};
@@ -346,6 +347,14 @@ async fn a_node_that_ends_leaves_nothing_in_consul() {
 #[tokio::test]
 async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     let cluster = Cluster::start(2, &["--trace-acks", "acks"]).await;
+    // Something is under way on both sides of the freeze.
+    let mut producers = [
+        Producer::start(&cluster, "p1", 1_000_000, "2ms"),
+        Producer::start(&cluster, "p2", 2_000_000, "2ms"),
+    ];
+    for producer in &producers {
+        producer.progresses(&cluster, 50).await;
+    }
     let leader = cluster.leader().await;
     let node = cluster.node(leader);
     assert_eq!(node.log("Message: 1").await.0, 200);
@@ -371,6 +380,28 @@ async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
         },
     )
     .await;
+    for producer in &mut producers {
+        producer.progresses(&cluster, 50).await;
+        producer.process.terminate().await;
+    }
+    let spans = acknowledged(&cluster);
+    assert!(spans.len() >= 2, "{spans:?}");
+    for ((epoch, (_, last)), (next, (first, _))) in spans.iter().zip(spans.iter().skip(1)) {
+        assert!(last < first, "{epoch} and {next} overlap: {spans:?}");
+    }
+}
+
+/// The first and the last acknowledgement that was traced under each epoch.
+fn acknowledged(cluster: &Cluster) -> BTreeMap<u64, (u64, u64)> {
+    let trace = std::fs::read_to_string(cluster.folder.path().join("acks")).unwrap();
+    let mut spans = BTreeMap::new();
+    for line in trace.lines() {
+        let mut numbers = line.split(' ').map(|number| number.parse::<u64>().unwrap());
+        let (at, epoch) = (numbers.next().unwrap(), numbers.next().unwrap());
+        let span = spans.entry(epoch).or_insert((at, at));
+        *span = (span.0.min(at), span.1.max(at));
+    }
+    spans
 }
 
 #[tokio::test]

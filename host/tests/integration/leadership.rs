@@ -56,11 +56,20 @@ fn session(lock: &Value) -> &str {
 async fn is_noticed(cluster: &Cluster, what: &str, interfere: impl AsyncFnOnce(&Value)) {
     let epoch = cluster.epoch().await;
     let leader = cluster.node(cluster.leader().await);
-    interfere(&cluster.lock().await).await;
+    let lock = cluster.lock().await;
+    let began = Instant::now();
+    interfere(&lock).await;
+    serves_after(cluster, epoch, began, what).await;
     leader.logged(what).await;
+}
+
+/// Waits until a node acknowledges under a later epoch, and prints how long that
+/// took.
+async fn serves_after(cluster: &Cluster, epoch: u64, began: Instant, what: &str) {
     let next = cluster.leads_after(epoch).await;
     let (status, body) = cluster.node(next).log("after").await;
     assert_eq!(status, 200, "{what}: {body}");
+    println!("{what}: acknowledged again after {:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -102,7 +111,15 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
         {"KV": {"Verb": "delete", "Key": "sluice/leader"}},
         {"KV": {"Verb": "lock", "Key": "sluice/leader", "Value": "eA==", "Session": other}},
     ]);
+    let began = Instant::now();
     consul.put("txn", &steps.to_string()).await;
+    leader
+        .until("it follows", |status| status["role"] == "follower")
+        .await;
+    println!(
+        "taken by hand: the leader stops after {:?}",
+        began.elapsed()
+    );
     leader
         .logged(&format!("the session {other} holds the lock"))
         .await;
@@ -113,8 +130,28 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
         assert!([307, 503].contains(&status), "{status} {body}");
     }
     assert_eq!(session(&cluster.lock().await), other);
+    let began = Instant::now();
     consul.put(&format!("session/destroy/{other}"), "").await;
-    cluster.leads_after(epoch).await;
+    serves_after(&cluster, epoch, began, "taken by hand, then free").await;
+}
+
+#[tokio::test]
+async fn a_leader_that_its_sink_calls_fenced_is_succeeded_by_another() {
+    let file = guest("misbehave");
+    let (plugin, folder) = (
+        format!("file://{}", file.display()),
+        file.parent().unwrap().display().to_string(),
+    );
+    let cluster = Cluster::start(2, &["--plugin", &plugin, "--plugin-dir", &folder]).await;
+    cluster.able(&[("a", true), ("b", true)]).await;
+    let leader = cluster.node(cluster.leader().await).name.clone();
+    let epoch = cluster.epoch().await;
+    let began = Instant::now();
+    let fenced = cluster.node(cluster.leader().await).log("fence");
+    let served = serves_after(&cluster, epoch, began, "the sink calls the node fenced");
+    let ((status, body), ()) = tokio::join!(fenced, served);
+    assert_eq!(status, 504, "{body}");
+    assert_ne!(cluster.node(cluster.leader().await).name, leader);
 }
 
 #[tokio::test]

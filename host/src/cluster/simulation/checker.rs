@@ -1,4 +1,5 @@
-//! Judges the decisions to acknowledge, in the order in which they were made.
+//! Judges the decisions to write and to acknowledge, in the order in which they
+//! were made.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +25,6 @@ pub(super) struct Checker {
     /// Whether Consul still knows the highest epoch, or every node did when
     /// Consul forgot it. Otherwise epochs may be given twice.
     pub(super) epochs_are_known: bool,
-    pub(super) decisions: u64,
 }
 
 impl Checker {
@@ -34,18 +34,16 @@ impl Checker {
             over: BTreeSet::new(),
             highest: 0,
             epochs_are_known: true,
-            decisions: 0,
         }
     }
 
-    /// A node decided to acknowledge.
-    pub(super) fn decided(&mut self, now: Time, tenure: Tenure) -> Result<(), String> {
-        self.decisions += 1;
+    /// A node decided to write or to acknowledge.
+    pub(super) fn decided(&mut self, now: Time, tenure: Tenure, what: &str) -> Result<(), String> {
         if let Some((latest, before)) = self.latest.replace((tenure, now))
             && latest != tenure
         {
             let what = format!(
-                "node {} acknowledged under epoch {} after node {} had under epoch {}, {} ms ago",
+                "node {} {what} under epoch {} after node {} decided under epoch {}, {} ms ago",
                 tenure.node,
                 tenure.epoch,
                 latest.node,
@@ -54,7 +52,7 @@ impl Checker {
             );
             self.over.insert(latest.number);
             if self.over.contains(&tenure.number) {
-                return Err(format!("two nodes acknowledged at once: {what}"));
+                return Err(format!("two nodes decide at once: {what}"));
             }
             if self.epochs_are_known && tenure.epoch <= latest.epoch {
                 return Err(format!("the epoch went back or came twice: {what}"));
@@ -90,7 +88,7 @@ mod tests {
     fn judge(tenures: &[Tenure]) -> Result<(), String> {
         let mut checker = Checker::new();
         let mut decisions = tenures.iter().zip(1..);
-        decisions.try_for_each(|(tenure, now)| checker.decided(now, *tenure))
+        decisions.try_for_each(|(tenure, now)| checker.decided(now, *tenure, "writes"))
     }
 
     #[test]

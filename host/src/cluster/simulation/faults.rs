@@ -25,9 +25,11 @@ impl World {
             45..52 => self.shut_down(node),
             52..60 => self.cut(node),
             60..64 => self.consul_away(),
-            64..74 => self.end_session(),
-            74..80 => self.change_ability(node),
-            80..82 => {
+            64..71 => self.end_session(),
+            71..76 => self.change_ability(node),
+            76..80 => self.consul_lags(),
+            80..81 => self.prove_nothing(node),
+            81..82 => {
                 let writes = self.random.random_range(1..50);
                 self.consul.pass_by(writes);
             }
@@ -120,6 +122,20 @@ impl World {
         self.drop_watches();
     }
 
+    /// Consul has a new leader that has not caught up with its log.
+    fn consul_lags(&mut self) {
+        let time = self.random.random_range(1..3000) * MILLI;
+        self.note(|| format!("Consul knows no session for {} ms", time / MILLI));
+        self.consul_lags_until = self.now + time;
+    }
+
+    /// What the node reads comes too late to prove anything.
+    fn prove_nothing(&mut self, node: usize) {
+        let time = self.some_time();
+        self.note(|| format!("n{node} gets no proof for {} ms", time / MILLI));
+        self.nodes[node].unproven_until = self.now + time;
+    }
+
     /// The node asks a Consul leader that was replaced, and does not know it.
     fn fall_behind(&mut self, node: usize) {
         self.note(|| format!("n{node} is shown the past"));
@@ -192,10 +208,16 @@ impl World {
     }
 
     fn mend(&mut self) {
-        self.note(|| "nothing goes wrong any more".to_owned());
+        let never = self.never_proves;
+        self.note(|| format!("nothing goes wrong any more; {never:?} gets no proof for good"));
         self.consul_away_until = 0;
+        self.consul_lags_until = 0;
         for node in 0..self.nodes.len() {
             self.nodes[node].cut_until = 0;
+            self.nodes[node].unproven_until = match never == Some(node) {
+                true => Time::MAX,
+                false => 0,
+            };
             self.nodes[node].stale = None;
             self.schedule(self.now, Happening::Resume { node });
             self.schedule(self.now, Happening::Restart { node });

@@ -27,6 +27,8 @@ const ENOUGH: u64 = 10_000;
 /// assumption that does not hold there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Without {
+    /// The lease is asked before a write.
+    AskingFirst,
     /// The lease is asked before a write, and not again before the
     /// acknowledgement.
     AskingAgain,
@@ -48,6 +50,12 @@ enum Without {
     Consistency,
     /// Nodes are woken when they asked to be.
     Timers,
+    /// A renewal that says no is no proof, and its session is ended.
+    Doubt,
+    /// Who can renew and not prove lets go.
+    LettingGo,
+    /// The sessions of an earlier life are ended.
+    EndingEarlier,
 }
 
 #[test]
@@ -71,10 +79,11 @@ fn in_any_order_of_events_one_node_at_most_acknowledges_and_one_does_in_the_end(
     }
     println!(
         "{worlds} worlds from seed {first} on: {} events told to elections, {} tenures, {} \
-         acknowledgements, {:.1} s",
+         acknowledgements, a leader in the end after {:.1} s at most; {:.1} s",
         sum.told,
         sum.tenures,
         sum.decisions,
+        sum.recovery as f64 / clock::SECOND as f64,
         started.elapsed().as_secs_f64()
     );
     assert!(sum.tenures > worlds, "the worlds are too quiet: {sum:?}");
@@ -117,6 +126,13 @@ fn is_missed(without: Without, what: &str) {
 
 /// Of both ways to find it: by what was done, and by what could have been.
 const AT_ONCE: &str = "at once";
+/// The lock is held in vain.
+const NOBODY: &str = "no node leads";
+
+#[test]
+fn writing_without_asking_is_found() {
+    is_missed(Without::AskingFirst, AT_ONCE);
+}
 
 #[test]
 fn acknowledging_without_asking_again_is_found() {
@@ -165,5 +181,20 @@ fn proofs_that_may_be_stale_are_found() {
 
 #[test]
 fn a_cluster_that_never_gets_a_leader_again_is_found() {
-    is_missed(Without::Timers, "no node leads");
+    is_missed(Without::Timers, NOBODY);
+}
+
+#[test]
+fn a_renewal_that_says_no_and_is_believed_is_found() {
+    is_missed(Without::Doubt, NOBODY);
+}
+
+#[test]
+fn a_leader_that_proves_nothing_and_keeps_the_lock_is_found() {
+    is_missed(Without::LettingGo, NOBODY);
+}
+
+#[test]
+fn sessions_of_an_earlier_life_that_are_left_are_found() {
+    is_missed(Without::EndingEarlier, NOBODY);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::checker::Tenure;
 use super::clock::{Clock, Time};
+use super::world::Question;
 use crate::cluster::election::Election;
 use crate::cluster::question::{Event, Lock, Settings};
 use crate::lease::{Lease, Standing};
@@ -13,6 +14,7 @@ use crate::lease::{Lease, Standing};
 #[derive(Clone, Debug)]
 pub(super) enum Waiting {
     Event(Event),
+    Again(Question),
     Written(Option<Tenure>),
     Idle,
 }
@@ -31,12 +33,16 @@ pub(super) struct Node {
     pub(super) waiting: Vec<Waiting>,
     /// Nothing gets from here to Consul before.
     pub(super) cut_until: Time,
+    /// Nor do proofs get an answer before.
+    pub(super) unproven_until: Time,
     /// What a Consul leader that was replaced shows it, and until when.
     pub(super) stale: Option<(Lock, Time)>,
     /// The latest timer; earlier ones are void.
     pub(super) timer: (Option<Time>, u64),
-    /// Whether this life has made a session before.
-    pub(super) has_begun: bool,
+    /// Its sessions, as they are on its disk.
+    pub(super) sessions: Vec<String>,
+    /// Sessions that were thought to be gone: a broken rule.
+    pub(super) believed_gone: Vec<String>,
     /// Whether the lease is revoked only once the release was answered: a
     /// broken rule.
     pub(super) revokes_late: bool,
@@ -56,14 +62,16 @@ impl Node {
             is_paused: false,
             waiting: Vec::new(),
             cut_until: 0,
+            unproven_until: 0,
             stale: None,
             timer: (None, 0),
-            has_begun: false,
+            sessions: Vec::new(),
+            believed_gone: Vec::new(),
             revokes_late: false,
         }
     }
 
-    /// The process is gone; the epoch is on disk.
+    /// The process is gone; the epoch and the sessions are on disk.
     pub(super) fn crash(&mut self) {
         self.life += 1;
         self.is_up = false;
@@ -71,7 +79,6 @@ impl Node {
         self.waiting.clear();
         self.lease = None;
         self.revokes_late = false;
-        self.has_begun = false;
         self.timer.0 = None;
         let settings = settings(&self.name, self.lease_length);
         self.election = Election::new(settings, self.election.epoch());

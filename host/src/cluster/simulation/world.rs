@@ -16,25 +16,25 @@ use crate::clock::BootTime;
 use crate::cluster::question::{CLEAN, Command, Event, Lock, Looked, Taken};
 use crate::lease::{Lease, Standing};
 
-/// How long a node may take to lead once nothing goes wrong any more: twice a
-/// TTL for a lock that is held in vain, or the time that a node stays out,
-/// and the longest wait of a winner.
-const IN_THE_END: Time = 60 * SECOND;
+/// How long a node may take to lead once nothing goes wrong any more: calls
+/// that are under way, a node that is wished for and does not come, the longest
+/// wait of a winner, and another winner before that which proves nothing. A lock
+/// that is held in vain until a TTL is over takes longer.
+const IN_THE_END: Time = 20 * SECOND;
 /// A world with more events turns without getting anywhere.
 const MOST_EVENTS: u64 = 200_000;
 /// How long a watch waits for a change, and its client for the answer.
-const WATCH: Time = 15 * SECOND;
-const WATCH_TIMEOUT: Time = 19 * SECOND;
+const WATCH: Time = 2 * SECOND;
+const WATCH_TIMEOUT: Time = 4 * SECOND;
 /// The client's timeout for everything else, but for a proof, whose is the
 /// lease.
 const TIMEOUT: Time = 2 * SECOND;
+const RENEWAL_TIMEOUT: Time = 6 * SECOND;
 
 /// What a node asks of Consul.
 #[derive(Clone, Debug)]
 pub(super) enum Question {
-    CreateSession {
-        is_first: bool,
-    },
+    CreateSession,
     Renew(String),
     Destroy(String),
     Watch(u64),
@@ -56,15 +56,16 @@ pub(super) enum Question {
 }
 
 impl Question {
-    /// What the node hears if there is no answer.
-    fn unanswered(&self) -> Event {
-        match self {
-            Self::CreateSession { .. } => Event::Session(None),
+    /// What the node does if there is no answer.
+    fn unanswered(&self) -> Waiting {
+        Waiting::Event(match self {
+            // Until it was heard.
+            Self::Destroy(_) => return Waiting::Again(self.clone()),
+            Self::CreateSession => Event::Session(None),
             Self::Renew(session) => Event::Renewed {
                 session: session.clone(),
                 exists: None,
             },
-            Self::Destroy(_) => Event::Destroyed,
             Self::Watch(_) => Event::Watched(None),
             Self::Look => Event::Looked(None),
             Self::Take { sent, .. } => Event::Took {
@@ -76,9 +77,11 @@ impl Question {
                 sent: *sent,
                 lock: None,
             },
-            Self::Release { .. } => Event::Released,
+            Self::Release { session, .. } => Event::Released {
+                session: session.clone(),
+            },
             Self::SeeEpoch => Event::Tick,
-        }
+        })
     }
 }
 
@@ -99,6 +102,11 @@ pub(super) enum Happening {
         node: usize,
         life: u64,
         event: Event,
+    },
+    Unanswered {
+        node: usize,
+        life: u64,
+        question: Question,
     },
     Timer {
         node: usize,
@@ -158,6 +166,8 @@ pub(super) struct Ended {
     pub(super) told: u64,
     pub(super) tenures: u64,
     pub(super) decisions: u64,
+    /// How long it took in the end.
+    pub(super) recovery: Time,
     pub(super) trace: Vec<String>,
 }
 
@@ -166,6 +176,7 @@ impl Ended {
         self.told += other.told;
         self.tenures += other.tenures;
         self.decisions += other.decisions;
+        self.recovery = self.recovery.max(other.recovery);
     }
 }
 
@@ -179,9 +190,14 @@ pub(super) struct World {
     pub(super) consul: Consul,
     /// Nothing gets to Consul before.
     pub(super) consul_away_until: Time,
+    /// Renewals are told of no session before.
+    pub(super) consul_lags_until: Time,
+    /// A node whose proofs get no answer in the end: another has to lead.
+    pub(super) never_proves: Option<usize>,
     watches: Vec<(u64, Request)>,
     pub(super) checker: Checker,
     tenures: u64,
+    decisions: u64,
     /// From then on nothing goes wrong.
     pub(super) quiet_from: Time,
     /// How often, in thousandths, a message is lost, late or repeated.
@@ -214,7 +230,9 @@ impl World {
             let clock = Clock::new(random.random_range(0..1000 * SECOND), rate);
             Node::new(format!("n{number}"), Duration::from_millis(lease), clock)
         });
-        let nodes = nodes.collect();
+        let nodes: Vec<_> = nodes.collect();
+        let never_proves = random.random_range(0..nodes.len() * 3);
+        let never_proves = Some(never_proves).filter(|node| *node < nodes.len());
         let quiet_from = random.random_range(20..90) * SECOND;
         let trouble = random.random_range(0..150);
         Self {
@@ -226,9 +244,12 @@ impl World {
             nodes,
             consul: Consul::default(),
             consul_away_until: 0,
+            consul_lags_until: 0,
+            never_proves,
             watches: Vec::new(),
             checker: Checker::new(),
             tenures: 0,
+            decisions: 0,
             quiet_from,
             trouble,
             by_hand,
@@ -255,7 +276,8 @@ impl World {
             violation,
             told: self.told,
             tenures: self.tenures,
-            decisions: self.checker.decisions,
+            decisions: self.decisions,
+            recovery: self.now.saturating_sub(self.quiet_from),
             trace: self.trace.unwrap_or_default(),
         }
     }
@@ -269,7 +291,8 @@ impl World {
             self.happens(happening)?;
             let may: Vec<_> = self.nodes.iter().filter_map(|n| n.valid(time)).collect();
             Checker::may(&may)?;
-            if time > self.quiet_from && !may.is_empty() {
+            let lasts = |tenure: &Tenure| Some(tenure.node) != self.never_proves;
+            if time > self.quiet_from && may.iter().any(lasts) {
                 return Ok(());
             }
             if time > self.quiet_from + IN_THE_END {
@@ -288,6 +311,15 @@ impl World {
             Happening::Answered { node, life, event } => {
                 if self.nodes[node].life == life {
                     self.hears(node, Waiting::Event(event))?;
+                }
+            }
+            Happening::Unanswered {
+                node,
+                life,
+                question,
+            } => {
+                if self.nodes[node].life == life {
+                    self.hears(node, question.unanswered())?;
                 }
             }
             Happening::Timer { node, number } => {
@@ -351,6 +383,11 @@ impl World {
         let event = Event::Able(true);
         self.schedule(self.now, Happening::Answered { node, life, event });
         self.schedule(self.now, Happening::Idle { node, life });
+        if self.without != Some(Without::EndingEarlier) {
+            for session in self.nodes[node].sessions.clone() {
+                self.ask(node, Question::Destroy(session));
+            }
+        }
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -391,7 +428,8 @@ impl World {
         }
         match what {
             Waiting::Event(event) => self.tell(node, event),
-            Waiting::Idle => self.look_for_work(node),
+            Waiting::Again(question) => self.ask(node, question),
+            Waiting::Idle => return self.look_for_work(node),
             Waiting::Written(tenure) => return self.written(node, tenure),
         }
         Ok(())
@@ -415,9 +453,12 @@ impl World {
         if event != Event::Tick {
             self.note(|| format!("n{node} hears {event:?}"));
         }
+        let event = self.misheard(node, event);
         let reading = self.nodes[node].clock.at(self.now);
         let place = &mut self.nodes[node];
         match &event {
+            Event::Session(Some(session)) => place.sessions.push(session.clone()),
+            Event::Destroyed { session } => place.sessions.retain(|known| known != session),
             Event::Renewed {
                 exists: Some(true), ..
             } if self.without == Some(Without::ReadsOnly) => {
@@ -425,7 +466,7 @@ impl World {
                     lease.extend(reading + place.lease_length);
                 }
             }
-            Event::Released if std::mem::take(&mut place.revokes_late) => {
+            Event::Released { .. } if std::mem::take(&mut place.revokes_late) => {
                 if let Some((lease, _)) = &place.lease {
                     lease.revoke();
                 }
@@ -442,6 +483,33 @@ impl World {
             self.carry_out(node, command, releases);
         }
         self.set_timer(node);
+    }
+
+    /// What a node makes of a renewal's answer where a rule is left out.
+    fn misheard(&mut self, node: usize, event: Event) -> Event {
+        let Event::Renewed { session, exists } = event else {
+            return event;
+        };
+        let place = &mut self.nodes[node];
+        match (self.without, exists) {
+            (Some(Without::Doubt), Some(false)) => {
+                place.believed_gone.push(session.clone());
+                if let Some((_, tenure)) = place.lease {
+                    let seen = Event::Proved {
+                        epoch: tenure.epoch,
+                        sent: place.clock.at(self.now),
+                        lock: Some(Lock::default()),
+                    };
+                    self.tell(node, seen);
+                }
+                Event::Renewed { session, exists }
+            }
+            (Some(Without::LettingGo), Some(true)) => Event::Renewed {
+                session,
+                exists: None,
+            },
+            _ => Event::Renewed { session, exists },
+        }
     }
 
     /// As `Campaign::carry_out` does, but for a rule that is left out.
@@ -485,11 +553,16 @@ impl World {
             }
             Command::EpochWasBehind { .. } => return,
             Command::Show(_) => Question::SeeEpoch,
-            Command::CreateSession => Question::CreateSession {
-                is_first: !std::mem::replace(&mut self.nodes[node].has_begun, true),
-            },
+            Command::CreateSession => Question::CreateSession,
             Command::Renew { session } => Question::Renew(session),
-            Command::Destroy { session } => Question::Destroy(session),
+            Command::Destroy { session } => {
+                if self.nodes[node].believed_gone.contains(&session) {
+                    let (life, event) = (self.nodes[node].life, Event::Destroyed { session });
+                    self.schedule(self.now, Happening::Answered { node, life, event });
+                    return;
+                }
+                Question::Destroy(session)
+            }
             Command::Watch { index } => Question::Watch(index),
             Command::Look => Question::Look,
             Command::Take {
@@ -552,13 +625,19 @@ impl World {
 
     // The data side.
 
-    fn look_for_work(&mut self, node: usize) {
+    /// The lease is asked; then a write begins.
+    fn look_for_work(&mut self, node: usize) -> Result<(), String> {
         let life = self.nodes[node].life;
-        let Some(tenure) = self.nodes[node].valid(self.now) else {
+        let allowed = match self.without {
+            Some(Without::AskingFirst) => self.nodes[node].lease.as_ref().map(|(_, it)| *it),
+            _ => self.nodes[node].valid(self.now),
+        };
+        let Some(tenure) = allowed else {
             let pause = self.random.random_range(1..500) * MILLI;
             self.schedule(self.now + pause, Happening::Idle { node, life });
-            return;
+            return Ok(());
         };
+        self.checker.decided(self.now, tenure, "writes")?;
         let most = if self.random.random_bool(0.1) {
             3000
         } else {
@@ -567,6 +646,7 @@ impl World {
         let took = self.random.random_range(0..most) * MILLI;
         let tenure = Some(tenure);
         self.schedule(self.now + took, Happening::Written { node, life, tenure });
+        Ok(())
     }
 
     /// The lease is asked again; then it is acknowledged, or waits.
@@ -591,7 +671,8 @@ impl World {
             Standing::Revoked if asks => {}
             _ => {
                 self.note(|| format!("n{node} acknowledges under epoch {}", written.epoch));
-                self.checker.decided(self.now, written)?;
+                self.decisions += 1;
+                self.checker.decided(self.now, written, "acknowledges")?;
             }
         }
         self.schedule(self.now + pause, Happening::Idle { node, life });
@@ -606,11 +687,15 @@ impl World {
             Question::Prove { .. } => {
                 u64::try_from(self.nodes[node].lease_length.as_nanos()).unwrap_or(TIMEOUT)
             }
-            Question::CreateSession { .. } => 3 * TIMEOUT,
+            Question::CreateSession => 3 * TIMEOUT,
+            Question::Renew(_) => RENEWAL_TIMEOUT,
             _ => TIMEOUT,
         };
         let life = self.nodes[node].life;
-        let is_cut = self.now < self.nodes[node].cut_until || self.now < self.consul_away_until;
+        let is_proof = matches!(question, Question::Prove { .. });
+        let is_cut = self.now < self.nodes[node].cut_until
+            || self.now < self.consul_away_until
+            || is_proof && self.now < self.nodes[node].unproven_until;
         let mut request = Request {
             node,
             life,
@@ -619,9 +704,14 @@ impl World {
         };
         if is_cut || self.goes_wrong(0.5) {
             // Lost, or so late that nobody waits any more.
-            let event = request.question.unanswered();
+            let question = request.question.clone();
             let heard = self.now + self.random.random_range(MILLI..timeout);
-            self.schedule(heard, Happening::Answered { node, life, event });
+            let unanswered = Happening::Unanswered {
+                node,
+                life,
+                question,
+            };
+            self.schedule(heard, unanswered);
             request.deadline = None;
             if !is_cut && self.random.random_bool(0.5) {
                 let late = self.now + self.random.random_range(0..20 * SECOND);
@@ -647,22 +737,20 @@ impl World {
         self.note(|| format!("Consul gets {:?} of n{node}", request.question));
         let is_stale = self.goes_wrong(2.0);
         let event = match &request.question {
-            Question::CreateSession { is_first } => {
-                if *is_first {
-                    // A life before this one may have left some.
-                    for session in self.consul.sessions_of(node) {
-                        self.consul.end(&session);
-                    }
-                }
-                Event::Session(Some(self.consul.create_session(node)))
-            }
+            Question::CreateSession => Event::Session(Some(self.consul.create_session(node))),
+            Question::Renew(session) if now < self.consul_lags_until => Event::Renewed {
+                session: session.clone(),
+                exists: Some(false),
+            },
             Question::Renew(session) => Event::Renewed {
                 session: session.clone(),
                 exists: Some(self.consul.renew(session, is_stale)),
             },
             Question::Destroy(session) => {
                 self.consul.end(session);
-                Event::Destroyed
+                Event::Destroyed {
+                    session: session.clone(),
+                }
             }
             Question::Watch(index) => {
                 let lock = self.shown(node);
@@ -704,7 +792,9 @@ impl World {
                     self.consul.wish_for(wish.clone());
                 }
                 self.consul.release(session, *flags);
-                Event::Released
+                Event::Released {
+                    session: session.clone(),
+                }
             }
             Question::SeeEpoch => Event::EpochSeen(self.consul.epoch().value),
         };
@@ -729,8 +819,13 @@ impl World {
         let arrival = self.now + self.delay();
         let is_cut = self.now < self.nodes[node].cut_until;
         let heard = if is_cut || arrival > deadline || self.goes_wrong(0.5) {
-            let event = request.question.unanswered();
-            self.schedule(deadline, Happening::Answered { node, life, event });
+            let question = request.question.clone();
+            let unanswered = Happening::Unanswered {
+                node,
+                life,
+                question,
+            };
+            self.schedule(deadline, unanswered);
             return;
         } else {
             arrival

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cluster, Kind, NODES, PATIENCE, REJOINED};
+use super::{Cluster, Kind, NODES, PATIENCE, REJOINED, SERVERS};
 use crate::support::{SOON, eventually};
 
 impl Cluster {
@@ -102,6 +102,20 @@ impl Cluster {
                 }
             }
             Ok(())
+        })
+        .await;
+    }
+
+    /// Waits until Consul has so many sessions, and no more.
+    pub(crate) async fn holds_sessions(&self, count: usize) {
+        let address = self.lan.named(SERVERS[0]).address;
+        eventually("there are as many sessions as expected", SOON, || async {
+            let url = format!("http://{address}:8500/v1/session/list");
+            let sessions = self.get(url).await?;
+            match sessions.as_array().map(Vec::len) {
+                Some(found) if found == count => Ok(()),
+                _ => Err(sessions.to_string()),
+            }
         })
         .await;
     }
