@@ -34,9 +34,11 @@ const PROOFS: u32 = 3;
 const RENEWAL: Duration = Duration::from_millis(2500);
 /// How often while nothing proves that the lock is held.
 const UNPROVEN_RENEWAL: Duration = Duration::from_secs(1);
-/// A lease that is over for so long, while the session was renewed for the
-/// last while of it, is given up: others may be able to prove it.
-const UNPROVEN: Duration = Duration::from_secs(5);
+/// Once a lease is over for so long, renewals say whether Consul is there: one
+/// that lost its quorum answers none any more.
+const UNPROVEN: Duration = Duration::from_secs(3);
+/// If all are answered for so long from then on, the lock is let go of. One that
+/// has just come back is given time to prove it.
 const RENEWED: Duration = Duration::from_secs(2);
 /// How long the lock is left to the others then, if none takes it.
 const STAY_OUT: Duration = Duration::from_secs(10);
@@ -117,7 +119,7 @@ struct Tenure {
     until: BootTime,
     next_proof: BootTime,
     open_proofs: u32,
-    /// From when on each renewal was answered with yes, while no proof came.
+    /// From when on each renewal was answered with yes, long after the lease.
     only_renewed: Option<BootTime>,
 }
 
@@ -321,8 +323,11 @@ impl Election {
             }
             (Some(true), Role::Leader(tenure)) if now >= tenure.until => {
                 *renew = now + UNPROVEN_RENEWAL;
+                if now < tenure.until + UNPROVEN {
+                    return;
+                }
                 let since = *tenure.only_renewed.get_or_insert(now);
-                if now >= since + RENEWED && now >= tenure.until + UNPROVEN {
+                if now >= since + RENEWED {
                     self.leave_to_others(now, STAY_OUT, true);
                     self.step_down(now, Loss::Unproven, None);
                 }

@@ -373,6 +373,17 @@ fn a_leader_that_is_renewed_and_proves_nothing_leaves_the_lock_to_others() {
 }
 
 #[test]
+fn a_yes_that_was_held_up_until_consul_was_back_is_no_reason_to_let_go() {
+    let (mut election, commands) = unproven(&[Some(true); 3]);
+    assert_eq!(release_of(&commands), None);
+    let commands = election.handle(at(9000), renewed(Some(true)));
+    assert_eq!(release_of(&commands), None);
+    let own = proved(9200, Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(9300), own);
+    assert!(commands.contains(&Command::Extend { until: at(10_200) }));
+}
+
+#[test]
 fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin() {
     let (no, yes) = (None, Some(true));
     for renewals in [
@@ -380,6 +391,8 @@ fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin
         &[no, no, no, no, no, no, no, no, yes, yes],
         &[yes, yes, no, no, no, no, no, no, no, yes, yes],
         &[yes, yes, no, yes, yes, no, yes, yes, no, yes, yes, no],
+        // The last yes was under way until Consul was back.
+        &[yes, yes, yes, no, no, no, no, yes],
         // A session that is gone frees the lock by itself.
         &[Some(false); 10],
     ] {

@@ -20,7 +20,7 @@ use crate::lease::{Lease, Standing};
 /// that are under way, a node that is wished for and does not come, the longest
 /// wait of a winner, and another winner before that which proves nothing. A lock
 /// that is held in vain until a TTL is over takes longer.
-const IN_THE_END: Time = 20 * SECOND;
+const IN_THE_END: Time = 21 * SECOND;
 /// A world with more events turns without getting anywhere.
 const MOST_EVENTS: u64 = 200_000;
 /// How long a watch waits for a change, and its client for the answer.
@@ -547,7 +547,7 @@ impl World {
             }
             Command::Finished => {
                 self.nodes[node].crash();
-                let restart = self.now + self.random.random_range(0..5 * SECOND);
+                let restart = self.now + self.random.random_range(0..2 * SECOND);
                 self.schedule(restart, Happening::Restart { node });
                 return;
             }
