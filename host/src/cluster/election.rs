@@ -41,7 +41,7 @@ const UNPROVEN: Duration = Duration::from_secs(3);
 /// has just come back is given time to prove it.
 const RENEWED: Duration = Duration::from_secs(2);
 /// How long the lock is left to the others then, if none takes it.
-const STAY_OUT: Duration = Duration::from_secs(10);
+const STAY_OUT: Duration = Duration::from_secs(3);
 /// Waits after something went wrong.
 const SOON: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(250);
