@@ -31,6 +31,9 @@ pub(super) const SESSION_TTL: Duration = Duration::from_secs(10);
 /// Short, so that a wake-up that was lost on its way hides a free lock no longer.
 const WATCH: Duration = Duration::from_secs(2);
 const TRANSACTION: Duration = Duration::from_secs(2);
+/// An agent that answers slowly answers, and only a node that hears it knows
+/// that its session is kept alive.
+const RENEWAL: Duration = Duration::from_secs(6);
 /// From these it is drawn by how much the epoch goes on where Consul has
 /// forgotten it.
 const LEAPS: std::ops::Range<u64> = 1_000..1_000_000;
@@ -409,7 +412,7 @@ impl Place {
 
     async fn renew(&self, session: String) -> Event {
         let session = Session(session);
-        let exists = self.client.renew_session(&session).await;
+        let exists = self.client.renew_session(&session, RENEWAL).await;
         let exists = exists
             .inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"));
         Event::Renewed {

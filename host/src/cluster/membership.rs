@@ -15,6 +15,9 @@ use crate::error_chain::chain;
 
 /// How often the registration is looked after.
 const ROUND: Duration = Duration::from_secs(2);
+/// Short: a round asks the agent for what it knows by itself, and an agent that
+/// is there must be heard more often than health allows it to be silent.
+const RENEWAL: Duration = Duration::from_secs(2);
 /// How long the watch for the other nodes waits.
 const WATCH: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
@@ -182,7 +185,7 @@ impl Membership {
         let place = Arc::clone(&self.place);
         let session = match self.session.take() {
             Some(session) if self.renewed.elapsed() < ROUND => session,
-            Some(session) => match place.client.renew_session(&session).await {
+            Some(session) => match place.client.renew_session(&session, RENEWAL).await {
                 Ok(true) => session,
                 // It may be told from the past: then it lives, with the key.
                 Ok(false) => {

@@ -8,10 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::client::{CALL, Client};
 use super::error::Error;
 
-/// Longer than for other calls: an agent that answers slowly answers, and only
-/// a node that hears it knows that its session is kept alive.
-const RENEWAL: Duration = Duration::from_secs(6);
-
 /// What becomes of a session's locks when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
@@ -91,10 +87,10 @@ impl Client {
     ///
     /// # Errors
     /// No usable answer.
-    pub async fn renew_session(&self, session: &Session) -> Result<bool, Error> {
+    pub async fn renew_session(&self, session: &Session, timeout: Duration) -> Result<bool, Error> {
         let path = format!("/v1/session/renew/{}", session.0);
         let answer = self
-            .call(Method::PUT, &path, RENEWAL)
+            .call(Method::PUT, &path, timeout)
             .send(&[StatusCode::NOT_FOUND])
             .await?;
         Ok(answer.status() != StatusCode::NOT_FOUND)

@@ -149,6 +149,22 @@ async fn consul_loses_its_quorum() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn most_servers_stand_still() {
+    let mut cluster = Cluster::start(Consul::Three).await;
+    let outage = Outage::begins("most of Consul's servers stand still");
+    cluster.freeze("s1");
+    cluster.freeze("s2");
+    let still = now();
+    lasts(12).await;
+    is_silent(&mut cluster, still, now());
+    cluster.nobody_exited();
+    cluster.thaw("s1");
+    cluster.thaw("s2");
+    cluster.consul_answers("s3").await;
+    outage.ends(&mut cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum() {
     let mut cluster = Cluster::start(Consul::Three).await;
     let leader = cluster.leader().await;
