@@ -33,7 +33,7 @@ const ALONE: Duration = Duration::from_secs(1);
 const CLOSING: Duration = Duration::from_secs(1);
 /// A sink that confirms nothing from the journal for so long holds up no
 /// hand-over.
-const STALLED: Duration = Duration::from_secs(1);
+const STALLED: Duration = Duration::from_secs(2);
 /// How long a journal may fail before another node is to lead.
 const FAILING: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -285,14 +285,14 @@ impl Tenures {
     /// destination that is down: the sink gets on, or the drain is over.
     async fn drain_is_over(&self) {
         let end = Instant::now() + self.drain;
-        let Some(journal) = self.journal.as_ref().filter(|_| self.ack == Ack::Journal) else {
+        if self.ack == Ack::Sink {
             return tokio::time::sleep_until(end).await;
-        };
-        let mut backlog = journal.status().backlog;
-        while Instant::now() < end {
-            tokio::time::sleep(STALLED.min(end - Instant::now())).await;
-            let before = std::mem::replace(&mut backlog, journal.status().backlog);
-            if backlog >= before {
+        }
+        let mut delivered = self.metrics.delivered.get();
+        loop {
+            tokio::time::sleep_until((Instant::now() + STALLED).min(end)).await;
+            let before = std::mem::replace(&mut delivered, self.metrics.delivered.get());
+            if delivered == before || Instant::now() >= end {
                 return;
             }
         }

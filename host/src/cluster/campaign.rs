@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, mpsc, watch};
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::active_key::Tenure;
@@ -59,6 +60,8 @@ pub(super) struct Place {
     pub(super) lease: Duration,
     pub(super) epoch_file: EpochFile,
     pub(super) sessions: SessionFile,
+    /// Held by who writes to the disk.
+    pub(super) disk: Arc<Mutex<()>>,
     /// Whether what an earlier life of this node left was cleared away.
     pub(super) begun: OnceCell<()>,
 }
@@ -445,9 +448,12 @@ impl Place {
 
     /// Ends the sessions of earlier lives.
     pub(super) async fn end_earlier(self: Arc<Self>) {
-        for id in self.sessions.earlier() {
-            self.end(&Session(id.clone())).await;
-        }
+        let earlier = self.sessions.earlier().iter().cloned().map(Session);
+        let ends = earlier.map(|session| {
+            let place = Arc::clone(&self);
+            async move { place.end(&session).await }
+        });
+        join_all(ends).await;
     }
 
     async fn watch(&self, index: u64) -> Event {
@@ -614,7 +620,16 @@ impl Place {
         E: std::error::Error + Send + 'static,
     {
         let place = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || write(&place));
+        let disk = Arc::clone(&self.disk);
+        let written = async move {
+            // A disk that hangs takes one thread, not all that there are.
+            let turn = disk.lock_owned().await;
+            let writing = move || {
+                let _turn = turn;
+                write(&place)
+            };
+            tokio::task::spawn_blocking(writing).await
+        };
         let error = match tokio::time::timeout(DISK, written).await {
             Ok(Ok(Ok(()))) => return,
             Ok(Ok(Err(error))) => chain(&error),

@@ -298,6 +298,7 @@ impl Side {
             client: self.client.clone(),
             role: self.role.subscribe(),
             view: self.view.subscribe(),
+            asked: Arc::default(),
         };
         let health = tokio::spawn(health::serve(listener, health));
 
@@ -339,6 +340,7 @@ impl Side {
             lease: config.lease,
             epoch_file: self.epoch_file,
             sessions: SessionFile::open(&config.data_dir),
+            disk: Arc::default(),
             begun: OnceCell::new(),
         });
 

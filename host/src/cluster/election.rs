@@ -336,6 +336,7 @@ impl Election {
             // It may be told from the past, so the lock itself is looked at.
             (Some(false), Role::Leader(tenure)) => {
                 *renew = now + RETRY;
+                tenure.only_renewed = None;
                 tenure.next_proof = now;
             }
             (Some(false), Role::Follower(_)) => self.end_session(now),

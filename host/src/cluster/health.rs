@@ -2,8 +2,8 @@
 //! reach its agent?
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,10 @@ const STILL: Duration = Duration::from_secs(2);
 /// it holds the lock nor release it. The agent can, if it sees that: the session
 /// is bound to the check.
 const UNANSWERED: Duration = Duration::from_secs(5);
+/// An agent that comes back asks before it answers: its first checks are not told of its silence.
+/// They belong together if no more than this lies between them.
+const FIRST: Duration = Duration::from_secs(2);
+const APART: Duration = Duration::from_secs(3);
 /// The time for the head of a request.
 const HEAD: Duration = Duration::from_secs(1);
 /// Connections that are served at once; an agent needs one.
@@ -56,17 +60,39 @@ pub(super) struct Health {
     pub(super) client: Client,
     pub(super) role: watch::Receiver<Role>,
     pub(super) view: watch::Receiver<View>,
+    pub(super) asked: Arc<Mutex<Asked>>,
+}
+
+/// Since when, and when last, it was asked without a long pause.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    since: BootTime,
+    last: BootTime,
+}
+
+impl Asked {
+    /// For how long the agent has been asking.
+    fn again(&mut self, now: BootTime) -> Duration {
+        if now.since(self.last) > APART {
+            self.since = now;
+        }
+        self.last = now;
+        now.since(self.since)
+    }
 }
 
 impl Health {
     /// What is wrong, if anything is.
     fn complaint(&self) -> Option<&'static str> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked_for = asked.again(BootTime::now());
+        drop(asked);
         if !self.heartbeat.is_alive() {
             return Some("the control loop stands still");
         }
         // Any answer counts: a Consul without a leader takes no node's lock.
         let holds = matches!(*self.role.borrow(), Role::Leader(_)) || self.view.borrow().letting_go;
-        let is_lost = holds && self.client.unanswered_for() >= UNANSWERED;
+        let is_lost = holds && asked_for >= FIRST && self.client.unanswered_for() >= UNANSWERED;
         is_lost.then_some("this node may hold the lock, and its Consul agent does not answer it")
     }
 }
@@ -115,4 +141,18 @@ async fn answer(
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_begins_the_asking_anew() {
+        let mut asked = Asked::default();
+        let mut again = |second: u64| asked.again(BootTime::from_nanos(second * 1_000_000_000));
+        for (second, seconds) in [(10, 0), (11, 1), (13, 3), (16, 6), (20, 0), (21, 1)] {
+            assert_eq!(again(second), Duration::from_secs(seconds), "at {second}");
+        }
+    }
 }

@@ -65,35 +65,40 @@ impl SessionFile {
     }
 }
 
-/// It becomes a part of a path.
+/// A UUID: it becomes a part of a path, and Consul has errors for others.
 fn is_id(line: &str) -> bool {
     let is_of_one = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
-    !line.is_empty() && line.bytes().all(is_of_one)
+    line.len() == 36 && line.bytes().all(is_of_one)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id(number: u8) -> String {
+        format!("8f246b77-f3e1-ff88-5b48-8ec93abf3e{number:02}")
+    }
+
     #[test]
     fn the_next_life_finds_what_has_not_ended() {
         let folder = tempfile::tempdir().unwrap();
         let file = SessionFile::open(folder.path());
         assert!(file.earlier().is_empty());
-        for id in ["1a-1", "1a-2", "1a-3"] {
-            file.add(id.to_owned()).unwrap();
+        for number in 1..=3 {
+            file.add(id(number)).unwrap();
         }
-        file.remove("1a-2").unwrap();
+        file.remove(&id(2)).unwrap();
         let next = SessionFile::open(folder.path());
-        assert_eq!(next.earlier(), ["1a-1", "1a-3"]);
-        next.remove("1a-1").unwrap();
-        assert_eq!(SessionFile::open(folder.path()).earlier(), ["1a-3"]);
+        assert_eq!(next.earlier(), [id(1), id(3)]);
+        next.remove(&id(1)).unwrap();
+        assert_eq!(SessionFile::open(folder.path()).earlier(), [id(3)]);
     }
 
     #[test]
     fn what_is_no_id_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("sessions"), "../kv/x\n\n1a-1\nhalf a").unwrap();
-        assert_eq!(SessionFile::open(folder.path()).earlier(), ["1a-1"]);
+        let text = format!("../kv/x\n\n{}\nabc\n{}/x", id(1), &id(2)[2..]);
+        std::fs::write(folder.path().join("sessions"), text).unwrap();
+        assert_eq!(SessionFile::open(folder.path()).earlier(), [id(1)]);
     }
 }

@@ -23,12 +23,15 @@ impl ActiveSink {
         }
     }
 
-    /// Opens a fresh instance if the last one broke.
+    /// Whether it has an instance.
+    pub(super) const fn is_open(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Opens a fresh instance, after the last one broke.
     pub(super) async fn reopen(&mut self) -> Result<(), Failure> {
-        if self.instance.is_none() {
-            let opened = self.prepared.open().await.map_err(not_the_records_fault)?;
-            self.instance = Some(opened);
-        }
+        let opened = self.prepared.open().await.map_err(not_the_records_fault)?;
+        self.instance = Some(opened);
         Ok(())
     }
 

@@ -232,17 +232,23 @@ impl Dispatcher {
     /// Sees to an instance that can be written to; false if another sink is to
     /// take over instead.
     async fn reopen(&mut self) -> Result<bool, Failure> {
+        if self.next_sink.is_some() {
+            return Ok(false);
+        }
         let Delivery {
             sink,
             lease,
             handovers,
             ..
         } = &mut self.delivery;
+        if sink.is_open() {
+            return Ok(true);
+        }
         self.next_sink = tokio::select! {
+            // A sink that fails at once must not hide it from what comes next.
             biased;
-            opened = sink.reopen() => return opened.map(|()| true),
-            // What comes next finds that out.
             () = lease.revoked() => return Ok(true),
+            opened = sink.reopen() => return opened.map(|()| true),
             Some(next) = handovers.recv() => Some(next),
         };
         Ok(false)

@@ -178,7 +178,7 @@ async fn a_sink_that_was_long_to_open_is_not_written_to_without_a_lease() {
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
     let source = format!("file://{}", file.display());
-    let manifest = json!({"source": source, "config": "slow to open"}).to_string();
+    let manifest = json!({"source": source, "config": "very slow to open"}).to_string();
     let arguments = ["--plugin", &manifest, "--plugin-dir", &folder];
     let cluster = Cluster::start(1, &[&arguments[..], &["--lease", "300ms"]].concat()).await;
     let node = cluster.node(0);
@@ -189,7 +189,7 @@ async fn a_sink_that_was_long_to_open_is_not_written_to_without_a_lease() {
         node.until("the lease runs out", |status| status["role"] == "suspended")
             .await;
         // It is open by then.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::sleep(Duration::from_millis(3500)).await;
         let broken = node.process.stderr().matches(BROKEN).count();
         cluster.consul.signal(Signal::CONT);
         assert_eq!(broken, 1, "the trap was offered again meanwhile");

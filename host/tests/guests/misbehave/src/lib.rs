@@ -39,6 +39,10 @@ impl Guest for Misbehave {
                 std::thread::sleep(Duration::from_millis(700));
                 CONFIG.set(config);
             }
+            "very slow to open" => {
+                std::thread::sleep(Duration::from_millis(2500));
+                CONFIG.set(config);
+            }
             "slow to refuse" => {
                 std::thread::sleep(Duration::from_millis(700));
                 return Err(Failure::Permanent("told not to open".to_owned()));
