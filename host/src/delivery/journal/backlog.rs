@@ -170,13 +170,20 @@ impl Backlog {
 
     /// Goes on behind what was read of the segment: there may be more of it by
     /// now, or another after it. False: there is nothing.
-    fn go_on(&mut self) -> bool {
+    pub(super) fn go_on(&mut self) -> bool {
         let Some(place) = &self.place else {
             return false;
         };
         let state = self.journal.shared.lock();
         let current = state.segments.iter().find(|segment| place.is_in(segment));
-        if current.is_some_and(|segment| segment.bytes > place.scanner.position()) {
+        let Some(current) = current else {
+            // Settled and gone, or replaced while it held no records: what holds the wanted entry
+            // is looked up anew.
+            drop(state);
+            self.place = None;
+            return true;
+        };
+        if current.bytes > place.scanner.position() {
             return true;
         }
         let after = |segment: &&Segment| segment.first > place.first;

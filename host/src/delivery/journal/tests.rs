@@ -381,6 +381,34 @@ fn who_reads_along_misses_nothing_where_segments_end() {
     reading.join().unwrap();
 }
 
+#[test]
+fn who_reads_along_misses_nothing_where_a_segment_without_records_is_replaced() {
+    let folder = in_memory();
+    let limits = JournalLimits {
+        bytes: 1 << 20,
+        ..LIMITS
+    };
+    let journal = open(folder.path(), limits);
+    let tenure = Tenure::begin(&journal, 1);
+    let mut backlog = Backlog::new(journal.clone());
+    // It stands in the first segment, which is empty.
+    assert!(backlog.read(1).unwrap().is_empty());
+    let mut read = Vec::new();
+    for request in 0..3 {
+        // More than a segment, so each begins one.
+        let records = (request * 2000..(request + 1) * 2000).map(record);
+        assert!(is_acknowledged(tenure.submit(records.collect()).unwrap()));
+    }
+    // All of that can happen while it reads.
+    assert!(backlog.go_on());
+    while read.len() < 6000 {
+        let chunk = backlog.read(10_000).unwrap();
+        assert!(!chunk.is_empty(), "only {} records were read", read.len());
+        read.extend(chunk.records.iter().map(|record| record.timestamp));
+    }
+    assert!(read.into_iter().eq(0..6000));
+}
+
 /// Random requests, deliveries, crashes and restarts; whatever was acknowledged
 /// and not settled is there, once and in order.
 #[test]
