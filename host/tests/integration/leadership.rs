@@ -135,8 +135,8 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
     serves_after(&cluster, epoch, began, "taken by hand, then free").await;
 }
 
-#[tokio::test]
-async fn a_leader_that_its_sink_calls_fenced_is_succeeded_by_another() {
+/// Two nodes with the sink that does as messages say, ready to lead.
+async fn misbehaving() -> Cluster {
     let file = guest("misbehave");
     let (plugin, folder) = (
         format!("file://{}", file.display()),
@@ -144,6 +144,12 @@ async fn a_leader_that_its_sink_calls_fenced_is_succeeded_by_another() {
     );
     let cluster = Cluster::start(2, &["--plugin", &plugin, "--plugin-dir", &folder]).await;
     cluster.able(&[("a", true), ("b", true)]).await;
+    cluster
+}
+
+#[tokio::test]
+async fn a_leader_that_its_sink_calls_fenced_is_succeeded_by_another() {
+    let cluster = misbehaving().await;
     let leader = cluster.node(cluster.leader().await).name.clone();
     let epoch = cluster.epoch().await;
     let began = Instant::now();
@@ -230,13 +236,7 @@ async fn a_node_that_does_not_take_what_it_is_given_holds_nobody_up_for_long() {
 
 #[tokio::test]
 async fn what_is_under_way_is_finished_before_a_hand_over() {
-    let file = guest("misbehave");
-    let (plugin, folder) = (
-        format!("file://{}", file.display()),
-        file.parent().unwrap().display().to_string(),
-    );
-    let cluster = Cluster::start(2, &["--plugin", &plugin, "--plugin-dir", &folder]).await;
-    cluster.able(&[("a", true), ("b", true)]).await;
+    let cluster = misbehaving().await;
     let leader = cluster.node(cluster.leader().await);
     let slow = leader.log("slow");
     let hand_over = async {
