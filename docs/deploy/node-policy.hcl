@@ -1,21 +1,20 @@
-# What the token of a node needs in Consul's ACL, and no more, for a cluster
-# named sluice:
+# The least that a node's token needs in Consul's ACL, for a cluster named sluice:
 #   consul acl policy create -name sluice-node -rules @node-policy.hcl
 #   consul acl token create -policy-name sluice-node
 
-# The lock, the epoch, the wish for the next leader, what runs, and the nodes'
+# The lock, the epoch, the requested next leader, the running sink, and the nodes'
 # own keys.
 key_prefix "sluice/" {
   policy = "write"
 }
 
-# Which sink runs is not for nodes to decide: who can write this key runs code
-# on all of them.
+# Nodes do not decide which sink runs: write access to this key is permission to
+# run code on all of them.
 key "sluice/plugin" {
   policy = "read"
 }
 
-# With --leader-key elsewhere, that key too:
+# If --leader-key is elsewhere, that key too:
 #key "service/distributed-logger/leader" {
 #  policy = "write"
 #}
@@ -24,8 +23,8 @@ service "sluice" {
   policy = "write"
 }
 
-# The name of the Consul agent that the node talks to, as `consul members` shows
-# it. One policy for nodes on several agents needs session_prefix "".
+# The name of the Consul agent that the node uses, as `consul members` shows it.
+# One policy for nodes on several agents needs session_prefix "" instead.
 session "agent" {
   policy = "write"
 }
@@ -35,8 +34,8 @@ node_prefix "" {
   policy = "read"
 }
 
-# Only for a node that reaches its agent over loopback and has no --advertise:
-# it asks the agent for its address.
+# Only for a node that reaches its agent over loopback and has no --advertise: it
+# asks the agent for its address.
 #agent "agent" {
 #  policy = "read"
 #}

@@ -1,10 +1,10 @@
-# Three nodes under Nomad, one a machine. The program is expected in
+# Three nodes under Nomad, one per machine. The program is expected in
 # /usr/local/bin of each client, beside a Consul agent on 127.0.0.1:8500.
 job "sluice" {
   datacenters = ["dc1"]
   type        = "service"
 
-  # One after the other: a leader that is stopped hands over first.
+  # One at a time: a leader that is stopped releases the lock first.
   update {
     max_parallel     = 1
     health_check     = "task_states"
@@ -19,7 +19,7 @@ job "sluice" {
       value    = "true"
     }
 
-    # The epoch and the compiled sinks go along where they can.
+    # Keeps the epoch and the compiled sinks where possible.
     ephemeral_disk {
       size    = 1000
       sticky  = true
@@ -48,8 +48,8 @@ job "sluice" {
 
       config {
         command = "/usr/local/bin/sluice"
-        # The index is unique in the job, and stays with the allocation that
-        # takes another's place.
+        # The index is unique in the job, and an allocation that replaces another
+        # one has the same index.
         args = ["node", "--name", "node-${NOMAD_ALLOC_INDEX}"]
       }
 
@@ -68,7 +68,7 @@ job "sluice" {
       }
 
       # The node registers itself in Consul, so there is no service here.
-      # SIGTERM, then time to drain and to hand over (drain-timeout and 6 s).
+      # SIGTERM, then time to drain and to leave Consul (drain-timeout and 6 s).
       kill_signal  = "SIGTERM"
       kill_timeout = "15s"
     }
