@@ -20,7 +20,7 @@ help:
 	@echo "make bench-sandbox    measure what the sandbox costs a record"
 	@echo "make bench-failover   measure the silence when the leader ends, or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
-	@echo "make compose-test     run the README's walkthrough with Docker Compose, and check it"
+	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
 	@echo "make lint    check format and lints"
 	@echo "make consul  print the path of the Consul that the tests use"
 
