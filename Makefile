@@ -7,7 +7,7 @@ CARGO ?= cargo
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 
-.PHONY: help demo build sinks guests test soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint consul tools wasm-target
+.PHONY: help demo build sinks guests test soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint structure consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
 	@echo "make lint    check format and lints"
+	@echo "make structure        check for circles of imports, forbidden dependencies and sizes"
 	@echo "make consul  print the path of the Consul that the tests use"
 
 # The compiler shows how far it is; the demo then says what it does.
@@ -101,6 +102,9 @@ lint: wasm-target
 	$(CARGO) clippy --locked --target $(TARGET) \
 		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+structure:
+	$(CARGO) run -q --locked -p sluice-structure
 
 consul:
 	@.ci/find-consul
