@@ -63,8 +63,10 @@ use std::time::{Duration, Instant};
 use bindings::sluice::sink::types;
 use common::{Fallible, is_wanted, setting, spread};
 use sluice::plugin::Manifest;
-use sluice::record::{LogRecord, RecordId, Text};
-use sluice::sink::{Attempt, Engine, Identity, Instance, NodeStdout, Prepared, Setup};
+use sluice_sandbox::{Engine, NodeStdout, Prepared, Setup};
+use sluice_types::plugin::Identity;
+use sluice_types::record::{LogRecord, RecordId, Text};
+use sluice_types::sink::{Attempt, Sink, SinkInstance};
 
 const BODY: usize = 100;
 
@@ -115,7 +117,7 @@ fn per_record(started: Instant, calls: usize, batch: usize) -> f64 {
     started.elapsed().as_nanos() as f64 / (calls * batch) as f64
 }
 
-struct Sandboxed(Instance);
+struct Sandboxed(Box<dyn SinkInstance>);
 
 impl Sandboxed {
     async fn open() -> Fallible<Self> {

@@ -14,31 +14,36 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::cluster::{Control, ControlConfig, ControlError, Order};
-use crate::consul;
 use crate::data_dir::DataDir;
-use crate::delivery::{
-    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueLimits,
+use crate::http::admin::Observer;
+use crate::http::ingest::{
+    Authorization, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Room,
 };
-use crate::handover::Handovers;
-use crate::ingest::{
-    Authorization, Door, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Room, Server,
-    ServerError, ServerLimits, Tls, router,
-};
-use crate::internal::{self, Internal, Takeover};
-use crate::leader::LeaderValue;
-use crate::metrics::Metrics;
-use crate::observe::Observer;
+use crate::http::peer as peer_routes;
+use crate::http::peer::Internal;
+use crate::http::{Server, ServerError, ServerLimits, Tls, router};
+use crate::peer;
 use crate::plugin::{
     Ceiling, Manifest, PluginError, Preparer, Report, Rollout, RolloutConfig, RolloutView, Store,
     StoreError,
 };
-use crate::sink::{self, Compiled, CompiledError, Engine, EngineError, NodeStdout};
-use crate::tenure::Tenures;
+use crate::stream::Door;
+use crate::stream::Handovers;
+use crate::stream::Takeover;
+use crate::stream::Tenures;
+use sluice_consul as consul;
+use sluice_delivery::metrics::Metrics;
+use sluice_delivery::{
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueLimits,
+};
+use sluice_leadership::{Control, ControlConfig, ControlError, Order};
+use sluice_sandbox as sandbox;
+use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+use sluice_types::leader::LeaderValue;
 
 /// Descriptors that are kept for everything but client connections: the three
 /// instances that a sink may have at a time, and the rest of the node.
-const SPARE_DESCRIPTORS: u64 = 3 * sink::HANDLES as u64 + 256;
+const SPARE_DESCRIPTORS: u64 = 3 * sandbox::HANDLES as u64 + 256;
 /// The time for idle connections to end, and for stdout to take the rest.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -291,7 +296,7 @@ impl Node {
         });
         let (secret_in, secret) = watch::channel(None);
         let client = consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?;
-        let secret_kept = tokio::spawn(internal::keep(client, config.cluster, secret_in));
+        let secret_kept = tokio::spawn(peer::keep(client, config.cluster, secret_in));
         // Ended with the node.
         let mut handing_over = JoinSet::new();
         if let Some(journal) = &journal {
@@ -314,8 +319,8 @@ impl Node {
             journal: journal.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let internal = internal::router(Arc::new(Internal {
-            largest: internal::largest(config.request.body),
+        let internal = peer_routes::router(Arc::new(Internal {
+            largest: peer_routes::largest(config.request.body),
             secret,
             letters,
             ingest: Arc::clone(&ingest),

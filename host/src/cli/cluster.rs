@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::consul::{Client, Error};
-use crate::leader::LeaderAddress;
+use sluice_consul::{Client, Error};
+use sluice_types::leader::LeaderAddress;
 
 /// How to find a cluster's nodes.
 #[derive(Debug, Default, Args)]

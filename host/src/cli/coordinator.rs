@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::Failure;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
-use crate::embedded::{Coordinator, CoordinatorConfig};
+use sluice_coordinator::{Coordinator, CoordinatorConfig};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

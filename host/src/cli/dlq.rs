@@ -13,11 +13,12 @@ use thiserror::Error;
 use super::cluster::ClusterArgs;
 use super::secret::{NoSecret, signing};
 use super::{Failure, units};
-use crate::consul::{self, Client};
-use crate::delivery::{DeadLetters, Letter};
-use crate::error_chain::chain;
-use crate::internal::InternalClient;
-use crate::leader::LeaderAddress;
+use crate::peer::InternalClient;
+use sluice_consul as consul;
+use sluice_consul::Client;
+use sluice_delivery::{DeadLetters, Letter};
+use sluice_types::error_chain::chain;
+use sluice_types::leader::LeaderAddress;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::Failure;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::delivery::{Inventory, Journal};
+use sluice_delivery::{Inventory, Journal};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use thiserror::Error;
 
-use crate::error_chain::chain;
+use sluice_types::error_chain::chain;
 
 /// A highly available log sink whose last mile is a WebAssembly plugin.
 #[derive(Debug, Parser)]

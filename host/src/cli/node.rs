@@ -15,14 +15,15 @@ use super::coordinator::reached_at;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;
-use crate::consul;
 use crate::data_dir::DataDir;
-use crate::delivery::{Ack, QueueLimits};
-use crate::embedded::{Coordinator, CoordinatorConfig};
-use crate::ingest::{Authorization, Follower, IngestLimits, ServerLimits};
-use crate::leader::LeaderValue;
+use crate::http::ServerLimits;
+use crate::http::ingest::{Authorization, Follower, IngestLimits};
 use crate::node::{Node, NodeConfig};
 use crate::plugin::Manifest;
+use sluice_consul as consul;
+use sluice_coordinator::{Coordinator, CoordinatorConfig};
+use sluice_delivery::{Ack, QueueLimits};
+use sluice_types::leader::LeaderValue;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -14,9 +14,10 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{Failure, units};
-use crate::consul::{self, Client};
-use crate::observe::{PluginName, PluginState, WantedPlugin};
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
+use sluice_consul as consul;
+use sluice_consul::Client;
+use sluice_types::plugin::{Identity, PluginState, WantedPlugin};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -330,7 +331,7 @@ struct Look {
 #[derive(Deserialize)]
 struct NodeKey {
     node: String,
-    plugin: PluginName,
+    plugin: Identity,
     state: PluginState,
     desired: WantedPlugin,
     /// What the node has seen of the key.

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::Failure;
 use super::cluster::ClusterArgs;
-use crate::consul::Client;
-use crate::internal::{InternalClient, Secret};
+use crate::peer::{InternalClient, Secret};
+use sluice_consul::Client;
 
 #[derive(Debug, Error)]
 #[error(

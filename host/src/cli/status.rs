@@ -10,9 +10,10 @@ use thiserror::Error;
 
 use super::Failure;
 use super::cluster::ClusterArgs;
-use crate::consul::{self, Client, Instance};
-use crate::leader::LeaderAddress;
-use crate::observe::Status;
+use crate::http::admin::Status;
+use sluice_consul as consul;
+use sluice_consul::{Client, Instance};
+use sluice_types::leader::LeaderAddress;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use super::Failure;
 use super::cluster::ClusterArgs;
 use super::secret::signing;
-use crate::cluster::NodeState;
-use crate::consul::{self, Client};
-use crate::internal::InternalError;
-use crate::observe::Status;
+use crate::http::admin::Status;
+use crate::peer::InternalError;
+use sluice_consul as consul;
+use sluice_consul::Client;
+use sluice_leadership::NodeState;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

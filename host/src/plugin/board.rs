@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::Manifest;
 use super::prepare::Candidate;
-use crate::observe::{ActivePlugin, PluginState, PluginStatus, WantedPlugin};
+use sluice_types::plugin::{ActivePlugin, PluginState, PluginStatus, WantedPlugin};
 
 /// The sinks that could run: the wanted one first, then the last one that is
 /// known to work, if that is another.
@@ -349,7 +349,7 @@ fn desired(manifest: &Manifest) -> WantedPlugin {
 
 fn shown(candidate: &Candidate, state: PluginState, since: String) -> ActivePlugin {
     ActivePlugin {
-        name: candidate.identity().into(),
+        name: candidate.identity().clone(),
         state,
         since,
     }
@@ -359,7 +359,8 @@ fn shown(candidate: &Candidate, state: PluginState, since: String) -> ActivePlug
 mod tests {
     use super::*;
     use crate::plugin::source::sha256;
-    use crate::sink::{Engine, Identity, NodeStdout, Prepared, Setup};
+    use sluice_sandbox::{Engine, NodeStdout, Prepared, Setup};
+    use sluice_types::plugin::Identity;
 
     /// Makes candidates of the default sink.
     struct Candidates(Engine, NodeStdout);
@@ -384,7 +385,7 @@ mod tests {
             let stdout = self.1.clone();
             let prepared =
                 Prepared::compile(&self.0, &bytes, identity, Setup::default(), stdout).unwrap();
-            Candidate::new(manifest, prepared)
+            Candidate::new(manifest, Arc::new(prepared))
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::manifest::{DirectoryWanted, LimitsWanted, Manifest};
-use crate::sink::{Directory, Grants, Limits, Setup};
+use sluice_sandbox::{Directory, Grants, Limits, Setup};
 
 /// The bounds that the node's owner set.
 #[derive(Clone, Debug)]

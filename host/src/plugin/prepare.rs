@@ -12,8 +12,10 @@ use super::ceiling::{Beyond, Ceiling};
 use super::manifest::Manifest;
 use super::source::{Source, SourceError, Stamp, sha256};
 use super::store::{Kept, Store};
-use crate::error_chain::chain;
-use crate::sink::{Engine, Identity, NodeStdout, PrepareError, Prepared};
+use sluice_sandbox::{Engine, NodeStdout, PrepareError, Prepared};
+use sluice_types::error_chain::chain;
+use sluice_types::plugin::Identity;
+use sluice_types::sink::Sink;
 
 /// Why a manifest gives no sink.
 #[derive(Debug, Error)]
@@ -54,16 +56,16 @@ pub struct Candidate {
     /// What asked for it.
     pub manifest: Manifest,
     /// Ready to be opened.
-    pub prepared: Arc<Prepared>,
+    pub sink: Arc<dyn Sink>,
     /// The index of the key when it was last asked for.
     asked: AtomicU64,
 }
 
 impl Candidate {
-    pub(super) fn new(manifest: Manifest, prepared: Prepared) -> Self {
+    pub(super) fn new(manifest: Manifest, sink: Arc<dyn Sink>) -> Self {
         Self {
             manifest,
-            prepared: Arc::new(prepared),
+            sink,
             asked: AtomicU64::new(0),
         }
     }
@@ -86,7 +88,7 @@ impl Candidate {
     /// Which component it is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        self.prepared.identity()
+        self.sink.identity()
     }
 
     /// Whether the other would do just the same.
@@ -145,7 +147,7 @@ impl Preparer {
             (stamp, compiled)
         });
         match done.await {
-            Ok((stamp, Ok(candidate))) => (stamp, try_out(candidate).await),
+            Ok((stamp, Ok(compiled))) => (stamp, try_out(compiled).await),
             Ok((stamp, Err(error))) => (stamp, Err(error)),
             Err(error) => (None, Err(error)),
         }
@@ -155,7 +157,7 @@ impl Preparer {
     pub async fn revive(self: Arc<Self>, kept: Kept) -> Option<Candidate> {
         let compiled = self.in_turn(move |preparer| preparer.compile_kept(&kept));
         let revived = match compiled.await {
-            Ok(Ok(Some(candidate))) => try_out(candidate).await,
+            Ok(Ok(Some(compiled))) => try_out(compiled).await,
             Ok(Ok(None)) => return None,
             Ok(Err(error)) | Err(error) => Err(error),
         };
@@ -186,7 +188,7 @@ impl Preparer {
         done.ok_or(PluginError::Superseded)
     }
 
-    fn compile_kept(&self, kept: &Kept) -> Result<Option<Candidate>, PluginError> {
+    fn compile_kept(&self, kept: &Kept) -> Result<Option<(Manifest, Prepared)>, PluginError> {
         let Ok(manifest) = kept.manifest.parse::<Manifest>() else {
             return Ok(None);
         };
@@ -200,7 +202,11 @@ impl Preparer {
         self.compile(&component, manifest).map(Some)
     }
 
-    fn compile(&self, component: &[u8], manifest: Manifest) -> Result<Candidate, PluginError> {
+    fn compile(
+        &self,
+        component: &[u8],
+        manifest: Manifest,
+    ) -> Result<(Manifest, Prepared), PluginError> {
         let identity = Identity {
             source: manifest.source.to_string(),
             sha256: sha256(component),
@@ -232,11 +238,11 @@ impl Preparer {
                 "the sink can not be kept for a restart"
             );
         }
-        Ok(Candidate::new(manifest, prepared))
+        Ok((manifest, prepared))
     }
 }
 
-async fn try_out(candidate: Candidate) -> Result<Candidate, PluginError> {
-    candidate.prepared.try_out().await?;
-    Ok(candidate)
+async fn try_out((manifest, prepared): (Manifest, Prepared)) -> Result<Candidate, PluginError> {
+    prepared.try_out().await?;
+    Ok(Candidate::new(manifest, Arc::new(prepared)))
 }

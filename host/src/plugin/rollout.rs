@@ -16,11 +16,11 @@ use super::manifest::Manifest;
 use super::prepare::{Candidate, PluginError, Preparer};
 use super::source::{Source, Stamp};
 use super::store::Kept;
-use crate::backoff::Backoff;
-use crate::clock::timestamp;
-use crate::consul::{Client, Seen, follow};
-use crate::error_chain::chain;
-use crate::observe::{PluginState, PluginStatus};
+use sluice_consul::{Client, Seen, follow};
+use sluice_types::backoff::Backoff;
+use sluice_types::clock::timestamp;
+use sluice_types::error_chain::chain;
+use sluice_types::plugin::{PluginState, PluginStatus};
 
 /// How long a node that starts waits for Consul's word on the sink.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);

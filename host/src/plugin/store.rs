@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::source::sha256;
-use crate::files;
+use sluice_types::files;
 
 /// The most components that lie here beside the last good one.
 const STAGED: usize = 8;

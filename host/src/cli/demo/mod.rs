@@ -32,9 +32,10 @@ use self::screen::{Label, Screen, Writer};
 use super::coordinator::reached_at;
 use super::signals::Signals;
 use super::{Failure, units};
-use crate::cluster::CLEAN;
-use crate::consul::{self, Client};
-use crate::embedded::{Coordinator, CoordinatorConfig};
+use sluice_consul as consul;
+use sluice_consul::Client;
+use sluice_coordinator::{Coordinator, CoordinatorConfig};
+use sluice_leadership::CLEAN;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -12,11 +12,11 @@ use super::Event;
 use super::phase::{LAST_MESSAGE, Phase, reached};
 use super::screen::{Label, Screen};
 use super::tally::{MESSAGE, in_words};
-use crate::backoff::Backoff;
 use crate::cli::cluster::leader;
-use crate::consul::Client;
-use crate::error_chain::chain;
-use crate::leader::LeaderAddress;
+use sluice_consul::Client;
+use sluice_types::backoff::Backoff;
+use sluice_types::error_chain::chain;
+use sluice_types::leader::LeaderAddress;
 
 /// Waits between attempts at the same message.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);

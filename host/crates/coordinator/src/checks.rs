@@ -1,0 +1,187 @@
+//! Makes the HTTP checks of registered services, one task each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use tokio::task::JoinHandle;
+
+use super::hub::Hub;
+use super::store::CheckStatus;
+
+/// Consul asks no more often, and forgets no earlier.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const SHORTEST_DEREGISTER: Duration = Duration::from_secs(60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The part of an answer that is shown.
+const OUTPUT: usize = 4096;
+
+/// What to ask, and what follows.
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    pub(super) url: String,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+    pub(super) interval: Duration,
+    pub(super) timeout: Option<Duration>,
+    /// A service that is critical for so long is forgotten.
+    pub(super) deregister_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Checks {
+    hub: Arc<Hub>,
+    http: reqwest::Client,
+    running: Mutex<HashMap<String, JoinHandle<()>>>,
+}
+
+impl Checks {
+    pub(super) fn new(hub: Arc<Hub>) -> Result<Arc<Self>, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .user_agent("Consul Health Check")
+            .build()?;
+        Ok(Arc::new(Self {
+            hub,
+            http,
+            running: Mutex::default(),
+        }))
+    }
+
+    /// Makes this check from now on, instead of an earlier one of this id.
+    pub(super) fn start(self: &Arc<Self>, id: String, service: String, definition: Definition) {
+        let checks = Arc::clone(self);
+        let check = Check {
+            id: id.clone(),
+            service,
+            definition,
+        };
+        let task = tokio::spawn(async move { checks.run(check).await });
+        self.replace(&id, Some(task));
+    }
+
+    pub(super) fn stop(&self, id: &str) {
+        self.replace(id, None);
+    }
+
+    /// Ends all of them.
+    pub(super) fn stop_all(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, task) in running.drain() {
+            task.abort();
+        }
+    }
+
+    fn replace(&self, id: &str, task: Option<JoinHandle<()>>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match task {
+            Some(task) => running.insert(id.to_owned(), task),
+            None => running.remove(id),
+        };
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
+    async fn run(&self, check: Check) {
+        let interval = check.definition.interval.max(SHORTEST_INTERVAL);
+        // Not all at once where many services are registered together.
+        tokio::time::sleep(interval.mul_f64(rand::random_range(0.0..1.0))).await;
+        let mut critical_since = None;
+        loop {
+            let (status, output) = self.ask(&check.definition).await;
+            let reported = self
+                .hub
+                .write(|store, now| store.report(now, &check.id, status, output));
+            if reported.await.is_err() {
+                return;
+            }
+            if status == CheckStatus::Critical {
+                let since = *critical_since.get_or_insert_with(Instant::now);
+                let after = check.definition.deregister_after;
+                if after.is_some_and(|after| since.elapsed() >= after.max(SHORTEST_DEREGISTER)) {
+                    return self.give_up(&check).await;
+                }
+            } else {
+                critical_since = None;
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn give_up(&self, check: &Check) {
+        let Check { id, service, .. } = check;
+        tracing::info!(service, check = id, "a service was critical for too long");
+        let gone = self.hub.write(|store, now| store.deregister(now, service));
+        let others = gone.await.unwrap_or_default();
+        for other in others.iter().filter(|other| *other != id) {
+            self.stop(other);
+        }
+        // Last, as it ends this task.
+        self.stop(id);
+    }
+
+    async fn ask(&self, definition: &Definition) -> (CheckStatus, String) {
+        let Definition {
+            url,
+            method,
+            headers,
+            body,
+            ..
+        } = definition;
+        let request = self
+            .http
+            .request(method.clone(), url)
+            .header("accept", "text/plain, text/*, */*")
+            .headers(headers.clone())
+            .body(body.clone());
+        let answer = async {
+            let mut answer = request.send().await?;
+            let status = answer.status();
+            let mut text = Vec::new();
+            while text.len() < OUTPUT
+                && let Some(part) = answer.chunk().await?
+            {
+                text.extend_from_slice(&part);
+            }
+            text.truncate(OUTPUT);
+            Ok::<_, reqwest::Error>((status, text))
+        };
+        let timeout = definition.timeout.filter(|timeout| !timeout.is_zero());
+        let why_not = match tokio::time::timeout(timeout.unwrap_or(DEFAULT_TIMEOUT), answer).await {
+            Ok(Ok((status, text))) => {
+                let text = String::from_utf8_lossy(&text);
+                let output = format!("HTTP {method} {url}: {status} Output: {text}");
+                return (judge(status), output);
+            }
+            Ok(Err(error)) => sluice_types::error_chain::chain(&error.without_url()),
+            Err(_) => "the time for an answer is over".to_owned(),
+        };
+        let verb = capitalised(method);
+        (CheckStatus::Critical, format!("{verb} {url:?}: {why_not}"))
+    }
+}
+
+#[derive(Debug)]
+struct Check {
+    id: String,
+    service: String,
+    definition: Definition,
+}
+
+fn judge(status: StatusCode) -> CheckStatus {
+    match status {
+        status if status.is_success() => CheckStatus::Passing,
+        StatusCode::TOO_MANY_REQUESTS => CheckStatus::Warning,
+        _ => CheckStatus::Critical,
+    }
+}
+
+fn capitalised(method: &Method) -> String {
+    let (first, rest) = method.as_str().split_at(1);
+    format!("{first}{}", rest.to_lowercase())
+}

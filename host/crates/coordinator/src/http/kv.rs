@@ -1,0 +1,161 @@
+//! `/v1/kv/`.
+
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, StatusCode};
+
+use super::Context;
+use super::answer::{Answer, Problem};
+use super::call::Call;
+use super::query::Query;
+use super::shape::KeyShape;
+use crate::store::{Draft, Entry, Put, Seen};
+
+pub(super) async fn answer(context: &Context, key: &str, call: Call) -> Result<Answer, Problem> {
+    let query = &call.query;
+    let is_list = query.has("recurse") || query.has("keys");
+    let needs_key = match call.method {
+        Method::GET => !is_list,
+        Method::DELETE => !query.has("recurse"),
+        _ => true,
+    };
+    if key.is_empty() && needs_key {
+        return Err(Problem::bad_request("Missing key name"));
+    }
+    match call.method {
+        Method::PUT => put(context, key, call).await,
+        Method::DELETE => delete(context, key, query).await,
+        _ if query.has("keys") => keys(context, key, query).await,
+        _ if query.has("recurse") => list(context, key, query).await,
+        _ => get(context, key, query).await,
+    }
+}
+
+async fn get(context: &Context, key: &str, query: &Query) -> Result<Answer, Problem> {
+    let patience = query.patience()?;
+    let seen = context.hub.watch(patience, |store| store.key(key)).await?;
+    let Some(entry) = &seen.value else {
+        return Ok(absent(seen.index));
+    };
+    if query.has("raw") {
+        let sandbox = HeaderValue::from_static("sandbox");
+        let no_sniff = HeaderValue::from_static("nosniff");
+        return Ok(Answer::of(entry.value.clone(), "text/plain")
+            .header(CONTENT_SECURITY_POLICY, sandbox)
+            .header(X_CONTENT_TYPE_OPTIONS, no_sniff)
+            .index(seen.index));
+    }
+    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(seen.index))
+}
+
+async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
+    let seen = watch_under(context, prefix, query).await?;
+    if seen.value.is_empty() {
+        return Ok(absent(seen.index));
+    }
+    let keys = seen.value.iter();
+    let shapes: Vec<_> = keys.map(|(key, entry)| KeyShape::new(key, entry)).collect();
+    Ok(Answer::json(query, &shapes).index(seen.index))
+}
+
+async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
+    let seen = watch_under(context, prefix, query).await?;
+    // Of everything there is always a list.
+    if seen.value.is_empty() && !prefix.is_empty() {
+        return Ok(absent(seen.index));
+    }
+    let separator = query.get("separator").filter(|text| !text.is_empty());
+    let mut keys: Vec<&str> = seen
+        .value
+        .iter()
+        .map(|(key, _)| up_to(key, prefix.len(), separator))
+        .collect();
+    keys.dedup();
+    Ok(Answer::json(query, &keys).index(seen.index))
+}
+
+/// The key up to and with the first separator after the prefix.
+fn up_to<'a>(key: &'a str, prefix: usize, separator: Option<&str>) -> &'a str {
+    let end = separator.and_then(|separator| {
+        let place = key.get(prefix..)?.find(separator)?;
+        key.get(..prefix + place + separator.len())
+    });
+    end.unwrap_or(key)
+}
+
+async fn watch_under(
+    context: &Context,
+    prefix: &str,
+    query: &Query,
+) -> Result<Seen<Vec<(String, Entry)>>, Problem> {
+    let patience = query.patience()?;
+    let watched = context
+        .hub
+        .watch(patience, |store| store.keys_under(prefix));
+    Ok(watched.await?)
+}
+
+fn absent(index: u64) -> Answer {
+    Answer::empty().status(StatusCode::NOT_FOUND).index(index)
+}
+
+async fn put(context: &Context, key: &str, mut call: Call) -> Result<Answer, Problem> {
+    let query = &call.query;
+    refuse_conflicts(query, &["cas", "acquire", "release"])?;
+    let flags = query.number("flags")?.unwrap_or_default();
+    let how = match (query.get("acquire"), query.get("release")) {
+        (Some(session), _) => Put::Acquire(session.to_owned()),
+        (None, Some(session)) => Put::Release(session.to_owned()),
+        (None, None) => query.number("cas")?.map_or(Put::Always, Put::Cas),
+    };
+    let value = call.body("kv_max_value_size").await?;
+    let draft = Draft { value, flags };
+    let written = context
+        .hub
+        .write(|store, now| store.put(now, key, draft, &how))
+        .await??;
+    Ok(Answer::json(&call.query, &written))
+}
+
+async fn delete(context: &Context, key: &str, query: &Query) -> Result<Answer, Problem> {
+    refuse_conflicts(query, &["recurse", "cas"])?;
+    let cas = query.number("cas")?;
+    let is_tree = query.has("recurse");
+    let gone = context
+        .hub
+        .write(|store, _| match is_tree {
+            true => {
+                store.delete_under(key);
+                true
+            }
+            false => store.delete(key, cas),
+        })
+        .await?;
+    Ok(Answer::json(query, &gone))
+}
+
+/// Only one of these parameters may be there.
+fn refuse_conflicts(query: &Query, names: &[&str]) -> Result<(), Problem> {
+    let mut found: Vec<String> = names
+        .iter()
+        .filter_map(|name| Some(format!("{name}={}", query.get(name)?)))
+        .collect();
+    if found.len() < 2 {
+        return Ok(());
+    }
+    found.sort();
+    let text = format!("Conflicting flags: {}", found.join("&"));
+    Err(Problem::bad_request(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_end_at_the_separator_after_the_prefix() {
+        assert_eq!(up_to("s/b/c", 2, Some("/")), "s/b/");
+        assert_eq!(up_to("s/b/c", 1, Some("/")), "s/");
+        assert_eq!(up_to("s/a", 2, Some("/")), "s/a");
+        assert_eq!(up_to("s/a", 0, None), "s/a");
+    }
+}

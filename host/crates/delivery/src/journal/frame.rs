@@ -1,0 +1,179 @@
+//! What a segment consists of: frames, each with a checksum.
+//!
+//! A frame is the byte 0xFE, which no UTF-8 text holds, its kind (u8), the
+//! length of its payload (u32), the CRC-32 of everything else in it (u32), the
+//! number of an entry (u64), and the payload. Numbers are little-endian.
+
+use std::collections::BTreeMap;
+
+use bytes::{Buf, Bytes};
+
+use super::codec;
+use sluice_types::record::LogRecord;
+
+/// What every frame begins with.
+pub(super) const MARK: u8 = 0xFE;
+/// The bytes before the payload.
+pub(super) const HEADER: usize = 18;
+/// The form of segments that this version writes and reads.
+const VERSION: u8 = 1;
+
+/// Names a journal for good: a journal that is made anew is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JournalId(pub [u8; 16]);
+
+/// What is known beside the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Entries below this one need no delivery any more.
+    pub(super) settled: u64,
+    /// Of the journals of other nodes: the entry below which all was taken
+    /// over from it.
+    pub(super) taken: BTreeMap<JournalId, u64>,
+}
+
+/// What a frame says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    /// The first frame of a segment.
+    Start(JournalId, Progress),
+    /// The frame's entry.
+    Record(LogRecord),
+    /// The latest such frame counts.
+    Progress(Progress),
+}
+
+/// A frame that is whole.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Frame {
+    /// The number of the record, or of the next one.
+    pub(super) entry: u64,
+    pub(super) content: Content,
+}
+
+/// What stands in the first bytes of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    kind: u8,
+    /// Of the payload.
+    pub(super) length: usize,
+    checksum: u32,
+    entry: u64,
+}
+
+const START: u8 = 1;
+const RECORD: u8 = 2;
+const PROGRESS: u8 = 3;
+
+impl Head {
+    /// Reads the first bytes; `None` if no frame begins so.
+    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
+        if bytes.try_get_u8().ok()? != MARK {
+            return None;
+        }
+        let kind = bytes.try_get_u8().ok()?;
+        let head = Self {
+            kind,
+            length: usize::try_from(bytes.try_get_u32_le().ok()?).ok()?,
+            checksum: bytes.try_get_u32_le().ok()?,
+            entry: bytes.try_get_u64_le().ok()?,
+        };
+        (START..=PROGRESS).contains(&kind).then_some(head)
+    }
+
+    /// The frame, if the payload is the one that belongs to it.
+    pub(super) fn frame(self, mut payload: Bytes) -> Option<Frame> {
+        if checksum(self.kind, self.entry, &payload) != self.checksum {
+            return None;
+        }
+        let content = match self.kind {
+            START => {
+                if payload.try_get_u8().ok()? != VERSION {
+                    return None;
+                }
+                let mut id = [0; 16];
+                payload.try_copy_to_slice(&mut id).ok()?;
+                Content::Start(JournalId(id), progress(payload)?)
+            }
+            RECORD => Content::Record(codec::decode(payload)?),
+            _ => Content::Progress(progress(payload)?),
+        };
+        Some(Frame {
+            entry: self.entry,
+            content,
+        })
+    }
+}
+
+/// Appends the first frame of a segment.
+pub(super) fn start(entry: u64, id: JournalId, progress: &Progress, out: &mut Vec<u8>) {
+    put(START, entry, out, |out| {
+        out.push(VERSION);
+        out.extend_from_slice(&id.0);
+        put_progress(progress, out);
+    });
+}
+
+/// Appends a record's frame.
+pub(super) fn record(entry: u64, record: &LogRecord, out: &mut Vec<u8>) {
+    put(RECORD, entry, out, |out| codec::encode(record, out));
+}
+
+/// Appends a frame that says how far things are.
+pub(super) fn progressed(entry: u64, progress: &Progress, out: &mut Vec<u8>) {
+    put(PROGRESS, entry, out, |out| put_progress(progress, out));
+}
+
+fn put(kind: u8, entry: u64, out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.resize(start + HEADER, 0);
+    payload(out);
+    let Some((head, payload)) = out
+        .get_mut(start..)
+        .and_then(|frame| frame.split_first_chunk_mut::<HEADER>())
+    else {
+        return;
+    };
+    // Bodies are bounded far below 4 GiB.
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let sum = checksum(kind, entry, payload);
+    let fields = [MARK, kind]
+        .into_iter()
+        .chain(length.to_le_bytes())
+        .chain(sum.to_le_bytes())
+        .chain(entry.to_le_bytes());
+    for (place, byte) in head.iter_mut().zip(fields) {
+        *place = byte;
+    }
+}
+
+fn checksum(kind: u8, entry: u64, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(payload);
+    hasher.update(&[kind]);
+    hasher.update(&entry.to_le_bytes());
+    hasher.finalize()
+}
+
+fn put_progress(progress: &Progress, out: &mut Vec<u8>) {
+    out.extend_from_slice(&progress.settled.to_le_bytes());
+    for (journal, entry) in &progress.taken {
+        out.extend_from_slice(&journal.0);
+        out.extend_from_slice(&entry.to_le_bytes());
+    }
+}
+
+fn progress(mut payload: Bytes) -> Option<Progress> {
+    let mut progress = Progress {
+        settled: payload.try_get_u64_le().ok()?,
+        ..Progress::default()
+    };
+    while payload.has_remaining() {
+        let mut id = [0; 16];
+        payload.try_copy_to_slice(&mut id).ok()?;
+        progress
+            .taken
+            .insert(JournalId(id), payload.try_get_u64_le().ok()?);
+    }
+    Some(progress)
+}

@@ -1,0 +1,32 @@
+//! From an accepted request to a confirmed one.
+//!
+//! A request's records go into the [`Queue`] of the tenure; the
+//! [`Dispatcher`] takes what has gathered as one batch, offers it to the sink,
+//! and settles every request with its own [`Outcome`]. The lease is asked
+//! before every write and before every acknowledgement.
+//!
+//! With a [`Journal`], requests are acknowledged once they are in it, and the
+//! [`Feeder`] brings them to the queue as a request of its own.
+
+mod ack;
+mod active_sink;
+mod batch;
+mod dead_letters;
+mod dispatcher;
+mod guard;
+mod isolation;
+mod journal;
+pub mod metrics;
+mod queue;
+mod trace;
+
+pub use ack::{Outcome, Receipt, Rejection};
+pub use active_sink::ActiveSink;
+pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
+pub use dispatcher::{Delivery, Dispatcher, Ended, Handover};
+pub use journal::{
+    Ack, Backlog, Chunk, Damage, Feeder, Intake, Inventory, Journal, JournalError, JournalId,
+    JournalLimits, JournalStatus,
+};
+pub use queue::{Queue, QueueLimits, Refused};
+pub use trace::AckTrace;

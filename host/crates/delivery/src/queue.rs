@@ -1,0 +1,554 @@
+//! Where accepted requests wait for the sink: one queue a tenure, bounded in
+//! records and bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::ack::{Receipt, Share, Withdraw, slot};
+use super::batch::Batch;
+use sluice_types::record::{LogRecord, RecordId};
+
+/// Once a batch holds so many records, nothing more joins it. What is done with
+/// so many on the way to the sink stays within a core's cache.
+const BATCH_RECORDS: usize = 1024;
+/// The size of a batch after which nothing more joins it.
+const BATCH_BYTES: usize = 4 << 20;
+/// Requests of so many records begin a batch as they are.
+const LARGE: usize = 64;
+/// The most turns that are waited for more requests to join a batch.
+const GATHER: usize = 16;
+
+/// How much may wait, what is being offered included.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Records.
+    pub records: usize,
+    /// Bytes, as [`LogRecord::size`] counts them.
+    pub bytes: usize,
+}
+
+/// Why a request was not taken in. Nothing of it was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Too much is waiting already.
+    Full,
+    /// It alone is more than may ever wait.
+    TooLarge,
+    /// The tenure is over, or about to be.
+    Closed(&'static str),
+    /// The journal can not be written.
+    Failing,
+}
+
+/// The queue of one tenure.
+#[derive(Debug)]
+pub struct Queue {
+    epoch: u64,
+    limits: QueueLimits,
+    state: Mutex<State>,
+    filled: Notify,
+    closed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Withdrawn entries leave a hole, so that tickets stay places.
+    entries: VecDeque<Option<Entry>>,
+    /// The ticket of the first entry.
+    first_ticket: u64,
+    records: usize,
+    bytes: usize,
+    last_sequence: u64,
+    closed: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    records: std::vec::IntoIter<LogRecord>,
+    next_sequence: u64,
+    bytes: usize,
+    share: Share,
+}
+
+impl Queue {
+    /// An empty queue of the tenure with this epoch.
+    #[must_use]
+    pub fn new(epoch: u64, limits: QueueLimits) -> Arc<Self> {
+        Arc::new(Self {
+            epoch,
+            limits,
+            state: Mutex::default(),
+            filled: Notify::new(),
+            closed: Notify::new(),
+        })
+    }
+
+    /// The tenure's epoch.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Takes a request in, in the order of the calls.
+    ///
+    /// # Errors
+    /// Why it was not taken; nothing of it was delivered.
+    pub fn submit(self: &Arc<Self>, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+        self.take_in(records, self.limits, false)
+    }
+
+    /// The same for records of which a producer was told already that they are
+    /// safe. Whoever submits them bounds them.
+    pub(super) fn submit_promised(
+        self: &Arc<Self>,
+        records: Vec<LogRecord>,
+    ) -> Result<Receipt, Refused> {
+        let limits = QueueLimits {
+            records: usize::MAX,
+            bytes: usize::MAX,
+        };
+        self.take_in(records, limits, true)
+    }
+
+    fn take_in(
+        self: &Arc<Self>,
+        records: Vec<LogRecord>,
+        limits: QueueLimits,
+        is_promised: bool,
+    ) -> Result<Receipt, Refused> {
+        let count = records.len();
+        let bytes = records.iter().map(LogRecord::size).sum();
+        let (share, waiting) = slot(count, self.epoch, is_promised);
+        let ticket = {
+            let mut state = self.lock();
+            if let Err(refused) = state.admits(count, bytes, limits) {
+                drop(state);
+                // Nobody waits for this slot, so its outcome does not matter.
+                share.not_delivered("refused");
+                return Err(refused);
+            }
+            state.push(records, bytes, share)
+        };
+        self.filled.notify_one();
+        Ok(Receipt::new(
+            waiting,
+            ticket,
+            Arc::clone(self) as Arc<dyn Withdraw>,
+        ))
+    }
+
+    /// Waits until something can be taken. False: nothing is left and nothing
+    /// will come.
+    pub(super) async fn filled(&self) -> bool {
+        loop {
+            let filled = self.filled.notified();
+            {
+                let mut state = self.lock();
+                state.drop_holes();
+                if !state.entries.is_empty() {
+                    return true;
+                }
+                if state.closed.is_some() {
+                    return false;
+                }
+            }
+            filled.await;
+        }
+    }
+
+    /// Lets whoever is ready to submit join the batch, for as long as more
+    /// come: without these turns of the scheduler, most batches would hold a
+    /// single request. With one request at a time it is one turn.
+    pub(super) async fn gather(&self) {
+        let mut waiting = self.depth().0;
+        for _ in 0..GATHER {
+            tokio::task::yield_now().await;
+            let now = self.depth().0;
+            if now == waiting {
+                return;
+            }
+            waiting = now;
+        }
+    }
+
+    /// Takes what has gathered, within the bounds of a batch.
+    pub(super) fn take(self: &Arc<Self>) -> Batch {
+        let mut batch = Batch::new(Arc::clone(self));
+        let mut state = self.lock();
+        while batch.records.len() < BATCH_RECORDS && batch.bytes < BATCH_BYTES {
+            state.drop_holes();
+            let Some(Some(entry)) = state.entries.front_mut() else {
+                break;
+            };
+            let whole = entry.move_into(&mut batch, self.epoch);
+            if whole {
+                state.entries.pop_front();
+                state.first_ticket += 1;
+            }
+        }
+        batch
+    }
+
+    /// Gives back the room of records that have their outcome.
+    pub(super) fn release(&self, records: usize, bytes: usize) {
+        let mut state = self.lock();
+        state.records -= records;
+        state.bytes -= bytes;
+    }
+
+    /// Takes nothing more in; what waits can still be taken.
+    pub fn close(&self, reason: &'static str) {
+        self.lock().closed.get_or_insert(reason);
+        self.filled.notify_one();
+        self.closed.notify_waiters();
+    }
+
+    /// Closes, and tells everyone who still waits that nothing was delivered.
+    pub fn fail(&self, reason: &'static str) {
+        self.close(reason);
+        let entries = {
+            let mut state = self.lock();
+            let entries = std::mem::take(&mut state.entries);
+            state.first_ticket += u64::try_from(entries.len()).unwrap_or_default();
+            for entry in entries.iter().flatten() {
+                state.records -= entry.records.len();
+                state.bytes -= entry.bytes;
+            }
+            entries
+        };
+        for entry in entries.into_iter().flatten() {
+            entry.share.not_delivered(reason);
+        }
+    }
+
+    /// Waits until nothing more is taken in.
+    pub(super) async fn closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.lock().closed.is_some() {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    /// Records and bytes that wait or are being offered.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.records, state.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn admits(&self, records: usize, bytes: usize, limits: QueueLimits) -> Result<(), Refused> {
+        if let Some(reason) = self.closed {
+            Err(Refused::Closed(reason))
+        } else if records > limits.records || bytes > limits.bytes {
+            Err(Refused::TooLarge)
+        } else if self.records + records > limits.records || self.bytes + bytes > limits.bytes {
+            Err(Refused::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn push(&mut self, records: Vec<LogRecord>, bytes: usize, share: Share) -> u64 {
+        let count = records.len();
+        let next_sequence = self.last_sequence + 1;
+        self.last_sequence += u64::try_from(count).unwrap_or_default();
+        self.records += count;
+        self.bytes += bytes;
+        let entry = Entry {
+            records: records.into_iter(),
+            next_sequence,
+            bytes,
+            share,
+        };
+        self.entries.push_back(Some(entry));
+        self.first_ticket + u64::try_from(self.entries.len() - 1).unwrap_or_default()
+    }
+
+    fn drop_holes(&mut self) {
+        while let Some(None) = self.entries.front() {
+            self.entries.pop_front();
+            self.first_ticket += 1;
+        }
+    }
+}
+
+impl Entry {
+    /// Moves records into the batch as far as there is room; true if all.
+    fn move_into(&mut self, batch: &mut Batch, epoch: u64) -> bool {
+        let is_batch = (LARGE..=BATCH_RECORDS).contains(&self.records.len());
+        if batch.records.is_empty() && is_batch && self.bytes < BATCH_BYTES {
+            return self.become_batch(batch, epoch);
+        }
+        let (mut count, mut bytes) = (0, 0);
+        while batch.records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
+            let Some(mut record) = self.records.next() else {
+                break;
+            };
+            self.name(&mut record, epoch);
+            count += 1;
+            bytes += record.size();
+            batch.records.push(record);
+        }
+        self.bytes -= bytes;
+        batch.bytes += bytes;
+        batch.shares.push(self.share.split_off_front(count));
+        self.records.len() == 0
+    }
+
+    /// Gives all its records to a batch that is empty, without moving them.
+    fn become_batch(&mut self, batch: &mut Batch, epoch: u64) -> bool {
+        let mut records: Vec<_> = std::mem::take(&mut self.records).collect();
+        for record in &mut records {
+            self.name(record, epoch);
+        }
+        batch.bytes += std::mem::take(&mut self.bytes);
+        batch.shares.push(self.share.split_off_front(records.len()));
+        batch.records = records;
+        true
+    }
+
+    /// Gives the record its id. One that comes from another node or from the
+    /// dead letters keeps the id that it has.
+    fn name(&mut self, record: &mut LogRecord, epoch: u64) {
+        if record.id == RecordId::default() {
+            record.id = RecordId {
+                epoch,
+                sequence: self.next_sequence,
+            };
+        }
+        self.next_sequence += 1;
+    }
+}
+
+impl Withdraw for Queue {
+    fn withdraw(&self, ticket: u64) -> bool {
+        let withdrawn = {
+            let mut state = self.lock();
+            let place = ticket
+                .checked_sub(state.first_ticket)
+                .and_then(|at| usize::try_from(at).ok());
+            let entry = place
+                .and_then(|at| state.entries.get_mut(at))
+                .and_then(Option::take);
+            if let Some(entry) = &entry {
+                state.records -= entry.records.len();
+                state.bytes -= entry.bytes;
+            }
+            state.drop_holes();
+            entry
+        };
+        let Some(entry) = withdrawn else { return false };
+        let untouched = entry.share.is_whole();
+        entry.share.not_delivered("withdrawn");
+        untouched
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Outcome;
+    use sluice_types::record::Text;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        records: 10_000,
+        bytes: 64 << 20,
+    };
+
+    fn records(bodies: &[&'static str]) -> Vec<LogRecord> {
+        bodies
+            .iter()
+            .map(|body| LogRecord::with_body(Text::from_static(body), 0))
+            .collect()
+    }
+
+    fn many(count: usize) -> Vec<LogRecord> {
+        (0..count)
+            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_gathers_is_taken_at_once_and_numbered_in_order() {
+        let queue = Queue::new(5, LIMITS);
+        let one = queue.submit(records(&["a"])).unwrap();
+        let two = queue.submit(records(&["b", "c"])).unwrap();
+        let batch = queue.take();
+        let ids: Vec<_> = batch
+            .records
+            .iter()
+            .map(|r| (r.id.epoch, r.id.sequence))
+            .collect();
+        assert_eq!(ids, [(5, 1), (5, 2), (5, 3)]);
+        batch.acknowledge();
+        let acknowledged = Outcome::Acknowledged {
+            epoch: 5,
+            rejected: Vec::new(),
+        };
+        assert_eq!(one.await, acknowledged);
+        assert_eq!(two.await, acknowledged);
+        assert_eq!(queue.depth(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_large_request_is_offered_in_pieces() {
+        let queue = Queue::new(1, LIMITS);
+        let receipt = queue.submit(many(BATCH_RECORDS + 10)).unwrap();
+        let first = queue.take();
+        assert_eq!(first.records.len(), BATCH_RECORDS);
+        first.acknowledge();
+        assert_eq!(queue.depth().0, 10);
+        let second = queue.take();
+        let sequence = u64::try_from(BATCH_RECORDS).unwrap() + 1;
+        assert_eq!(second.records[0].id.sequence, sequence);
+        second.acknowledge();
+        assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
+    }
+
+    /// Random requests, takes, outcomes and withdrawals against plain lists.
+    #[test]
+    fn it_is_a_queue_whatever_happens() {
+        use rand::rngs::StdRng;
+        use rand::{RngExt, SeedableRng};
+        for seed in 0..300 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let limits = QueueLimits {
+                records: rng.random_range(50..3000),
+                bytes: 64 << 20,
+            };
+            let queue = Queue::new(1, limits);
+            // What waits, a list of sequences a request, and what was taken.
+            let mut waiting: VecDeque<(Receipt, Vec<u64>)> = VecDeque::new();
+            let (mut taken, mut offered) = (Vec::new(), Vec::new());
+            let mut last = 0;
+            for _ in 0..200 {
+                let held =
+                    |offered: &[Batch]| offered.iter().map(|b| b.records.len()).sum::<usize>();
+                match rng.random_range(0..10) {
+                    0..5 => {
+                        let count = rng.random_range(1..200);
+                        let waits: usize = waiting.iter().map(|(_, rest)| rest.len()).sum();
+                        let fits = waits + held(&offered) + count <= limits.records;
+                        match queue.submit(many(count)) {
+                            Ok(receipt) => {
+                                assert!(fits, "seed {seed}");
+                                let end = last + u64::try_from(count).unwrap();
+                                waiting.push_back((receipt, (last + 1..=end).collect()));
+                                last = end;
+                            }
+                            Err(Refused::TooLarge) => assert!(count > limits.records),
+                            Err(refused) => assert!(!fits, "seed {seed}: {refused:?}"),
+                        }
+                    }
+                    5..8 => {
+                        let batch = queue.take();
+                        let given: Vec<u64> = batch.records.iter().map(|r| r.id.sequence).collect();
+                        let mut expected = Vec::new();
+                        while expected.len() < given.len() {
+                            let (_, rest) = waiting.front_mut().unwrap();
+                            let count = rest.len().min(given.len() - expected.len());
+                            expected.extend(rest.drain(..count));
+                            if rest.is_empty() {
+                                taken.extend(waiting.pop_front());
+                            }
+                        }
+                        assert_eq!(given, expected, "seed {seed}");
+                        offered.push(batch);
+                    }
+                    8 if !offered.is_empty() => {
+                        let batch = offered.swap_remove(rng.random_range(0..offered.len()));
+                        match rng.random() {
+                            true => batch.acknowledge(),
+                            false => batch.reject("no", false),
+                        }
+                    }
+                    _ if !waiting.is_empty() => {
+                        // Whoever gives up takes along what was not offered yet.
+                        let place = rng.random_range(0..waiting.len());
+                        drop(waiting.remove(place));
+                    }
+                    _ => {}
+                }
+                let waits: usize = waiting.iter().map(|(_, rest)| rest.len()).sum();
+                assert_eq!(queue.depth().0, waits + held(&offered), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limits_count_what_is_being_offered() {
+        let queue = Queue::new(
+            1,
+            QueueLimits {
+                records: 2,
+                bytes: 1 << 20,
+            },
+        );
+        assert_eq!(queue.submit(many(3)).unwrap_err(), Refused::TooLarge);
+        let _kept = queue.submit(many(2)).unwrap();
+        assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Full);
+        let batch = queue.take();
+        assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Full);
+        drop(batch);
+        assert!(queue.submit(many(1)).is_ok());
+    }
+
+    #[test]
+    fn giving_up_before_the_sink_got_it_is_certain() {
+        let queue = Queue::new(1, LIMITS);
+        let receipt = queue.submit(many(3)).unwrap();
+        let other = queue.submit(many(1)).unwrap();
+        assert!(matches!(receipt.give_up(), Outcome::NotDelivered(_)));
+        assert_eq!(queue.depth().0, 1);
+        let batch = queue.take();
+        assert_eq!(batch.records.len(), 1);
+        assert!(matches!(other.give_up(), Outcome::Unknown(_)));
+        assert!(batch.is_abandoned());
+    }
+
+    #[test]
+    fn giving_up_midway_is_unknown() {
+        let queue = Queue::new(1, LIMITS);
+        let receipt = queue.submit(many(BATCH_RECORDS + 1)).unwrap();
+        let batch = queue.take();
+        assert!(matches!(receipt.give_up(), Outcome::Unknown(_)));
+        assert_eq!(queue.depth().0, BATCH_RECORDS);
+        drop(batch);
+        assert_eq!(queue.depth(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_can_be_emptied() {
+        let queue = Queue::new(1, LIMITS);
+        let receipt = queue.submit(many(1)).unwrap();
+        queue.close("stopping");
+        assert_eq!(
+            queue.submit(many(1)).unwrap_err(),
+            Refused::Closed("stopping")
+        );
+        assert!(queue.filled().await);
+        queue.take().acknowledge();
+        assert!(!queue.filled().await);
+        assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_tenure_ends_is_told() {
+        let queue = Queue::new(1, LIMITS);
+        let receipt = queue.submit(many(1)).unwrap();
+        queue.fail("stepped down");
+        assert_eq!(receipt.await, Outcome::NotDelivered("stepped down"));
+        assert_eq!(queue.depth(), (0, 0));
+    }
+}

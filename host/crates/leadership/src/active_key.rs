@@ -1,0 +1,90 @@
+//! `<c>/active`: what the leader says of the sink that really runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::campaign::Place;
+use sluice_consul::{Error, Operation, TxnOutcome};
+use sluice_types::error_chain::chain;
+
+const TRANSACTION: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The tenure of this node, as Consul knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tenure {
+    pub(super) epoch: u64,
+    /// Holds the lock.
+    pub(super) session: String,
+}
+
+/// Keeps the key as `active` says while this node holds the lock; what the
+/// leader before it wrote stands until there is something to say.
+pub(super) async fn keep(
+    place: Arc<Place>,
+    mut tenure: watch::Receiver<Option<Tenure>>,
+    mut active: watch::Receiver<Option<Value>>,
+) {
+    let mut written = None;
+    loop {
+        let holding = tenure.borrow_and_update().clone();
+        let said = active.borrow_and_update().clone();
+        let mut retry = None;
+        if let (Some(tenure), Some(said)) = (holding, said)
+            && written.as_ref() != Some(&(tenure.clone(), said.clone()))
+        {
+            match write(&place, &tenure, said.clone()).await {
+                Ok(outcome) => {
+                    // Otherwise the lock is gone, and so is the right to speak.
+                    if let TxnOutcome::RolledBack(errors) = outcome
+                        && errors
+                            .iter()
+                            .any(|error| error.contains("Permission denied"))
+                    {
+                        tracing::error!(
+                            ?errors,
+                            "Consul's ACL does not let the leader write the active sink's key"
+                        );
+                    }
+                    written = Some((tenure, said));
+                }
+                Err(error) => {
+                    tracing::debug!(
+                        error = chain(&error),
+                        "could not write the active sink's key"
+                    );
+                    retry = Some(RETRY);
+                }
+            }
+        }
+        tokio::select! {
+            changed = tenure.changed() => if changed.is_err() { return },
+            changed = active.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(retry.unwrap_or_default()), if retry.is_some() => {}
+        }
+    }
+}
+
+async fn write(place: &Place, tenure: &Tenure, mut said: Value) -> Result<TxnOutcome, Error> {
+    if let Some(fields) = said.as_object_mut() {
+        fields.insert("epoch".to_owned(), tenure.epoch.into());
+    }
+    let (key, value) = (
+        format!("{}/active", place.service.cluster),
+        said.to_string(),
+    );
+    let operations = [
+        Operation::CheckSession {
+            key: &place.leader_key,
+            session: &tenure.session,
+        },
+        Operation::Set {
+            key: &key,
+            value: value.as_bytes(),
+        },
+    ];
+    place.client.transact(&operations, TRANSACTION).await
+}

@@ -1,0 +1,671 @@
+use super::*;
+use crate::question::{Epoch, Key};
+
+const LEAP: u64 = 1000;
+const LEASE: Duration = Duration::from_secs(1);
+
+fn settings() -> Settings {
+    Settings {
+        node: "a".to_owned(),
+        lease: LEASE,
+        jitter: Duration::ZERO,
+        leap: LEAP,
+    }
+}
+
+fn looked(lock: Lock) -> Event {
+    Event::Looked(Some(Looked {
+        lock,
+        ..Looked::default()
+    }))
+}
+
+fn at(millis: u64) -> BootTime {
+    BootTime::from_nanos(millis * 1_000_000)
+}
+
+fn lock(modify_index: u64, session: Option<&str>, flags: u64) -> Lock {
+    let key = Key {
+        modify_index,
+        session: session.map(str::to_owned),
+        flags,
+        value: b"{}".to_vec(),
+    };
+    Lock {
+        index: modify_index,
+        key: Some(key),
+    }
+}
+
+const ABSENT: Lock = Lock {
+    index: 5,
+    key: None,
+};
+
+/// A node that has a session and knows that the lock is free at 0 ms.
+fn candidate(lock: Lock) -> Election {
+    let mut election = Election::new(settings(), 0);
+    let first = election.handle(at(0), Event::Able(true));
+    assert_eq!(first, [Command::CreateSession, Command::Watch { index: 0 }]);
+    election.handle(at(0), Event::Session(Some("s".to_owned())));
+    let commands = election.handle(at(0), Event::Watched(Some(lock)));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+    election
+}
+
+/// The same, after it took the lock at index 9 between 100 and 110 ms.
+fn winner(found: Lock) -> (Election, Vec<Command>) {
+    let mut election = candidate(found.clone());
+    let commands = election.handle(at(100), looked(found));
+    assert!(
+        matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]),
+        "{commands:?}"
+    );
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(
+        at(110),
+        Event::Took {
+            sent: at(100),
+            taken,
+        },
+    );
+    (election, commands)
+}
+
+fn prove(sent: u64) -> Command {
+    Command::Prove {
+        epoch: 1,
+        sent: at(sent),
+    }
+}
+
+fn lead(from: u64, until: u64) -> Command {
+    Command::Lead {
+        epoch: 1,
+        from: at(from),
+        until: at(until),
+    }
+}
+
+#[test]
+fn a_clean_lock_is_served_at_once() {
+    let (_, commands) = winner(lock(7, None, CLEAN));
+    assert_eq!(commands, [lead(110, 1100)]);
+}
+
+#[test]
+fn otherwise_the_winner_waits_out_the_longest_lease_it_knows_of() {
+    assert_eq!(winner(ABSENT).1, [lead(110 + 1250, 1100)]);
+    assert_eq!(winner(lock(7, None, 0)).1, [lead(110 + 1250, 1100)]);
+    assert_eq!(winner(lock(7, None, 4000)).1, [lead(110 + 5000, 1100)]);
+    let absurd = winner(lock(7, None, u64::MAX)).1;
+    assert_eq!(absurd, [lead(110 + 75_000, 1100)]);
+}
+
+#[test]
+fn the_lock_says_the_longest_lease_that_may_still_run() {
+    let mut election = candidate(lock(7, None, 4000));
+    let looked = Event::Looked(Some(Looked {
+        lock: lock(7, None, 4000),
+        epoch: Epoch {
+            value: 3,
+            modify_index: 2,
+        },
+        wish: None,
+    }));
+    let take = Command::Take {
+        sent: at(1),
+        session: "s".to_owned(),
+        expected: Some(7),
+        epoch: 4,
+        epoch_index: 2,
+        wish_index: None,
+        flags: 4000,
+    };
+    assert_eq!(election.handle(at(1), looked), [take]);
+}
+
+#[test]
+fn an_epoch_that_consul_lost_is_continued() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(0), Event::EpochSeen(41));
+    let commands = election.handle(at(1), looked(ABSENT));
+    assert!(commands.contains(&Command::EpochWasBehind {
+        consul: 0,
+        known: 41
+    }));
+    assert!(
+        commands
+            .iter()
+            .any(|c| matches!(c, Command::Take { epoch, .. } if *epoch == 41 + LEAP))
+    );
+}
+
+#[test]
+fn a_leader_that_others_have_outrun_steps_down_and_leads_again_beyond_them() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    // What the others know of this tenure is no later than it.
+    assert_eq!(election.handle(at(120), Event::EpochSeen(1)), []);
+    let commands = election.handle(at(130), Event::EpochSeen(5));
+    let loss = Loss::Outrun { epoch: 5 };
+    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
+    assert!(
+        commands
+            .iter()
+            .any(|c| matches!(c, Command::Release { .. })),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_proof_extends_the_lease_from_when_it_was_sent() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(450), Event::Tick);
+    assert_eq!(commands, [prove(450)]);
+    let proof = Event::Proved {
+        epoch: 1,
+        sent: at(450),
+        lock: Some(lock(9, Some("s"), 1000)),
+    };
+    assert_eq!(
+        election.handle(at(900), proof),
+        [Command::Extend { until: at(1450) }, prove(900),]
+    );
+}
+
+#[test]
+fn a_proof_that_shows_anything_else_ends_the_tenure() {
+    for other in [
+        lock(10, Some("s"), 1000),
+        lock(10, None, 1000),
+        lock(10, Some("other"), 1000),
+        Lock {
+            index: 10,
+            key: None,
+        },
+    ] {
+        let (mut election, _) = winner(lock(7, None, CLEAN));
+        let proof = Event::Proved {
+            epoch: 1,
+            sent: at(200),
+            lock: Some(other.clone()),
+        };
+        let commands = election.handle(at(210), proof);
+        assert!(
+            matches!(commands.first(), Some(Command::Lose { .. })),
+            "{other:?}"
+        );
+    }
+}
+
+#[test]
+fn silence_only_suspends_and_asks_again() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(450), Event::Tick);
+    let mut now = at(600);
+    for _ in 0..1000 {
+        let commands = election.handle(
+            now,
+            Event::Proved {
+                epoch: 1,
+                sent: now,
+                lock: None,
+            },
+        );
+        assert!(!commands.iter().any(|c| matches!(c, Command::Lose { .. })));
+        now = election.wake().unwrap().max(now);
+        let renewed = Event::Renewed {
+            session: "s".to_owned(),
+            exists: None,
+        };
+        election.handle(now, renewed);
+    }
+    election.handle(now, Event::Tick);
+    let proof = Event::Proved {
+        epoch: 1,
+        sent: now,
+        lock: Some(lock(9, Some("s"), 1000)),
+    };
+    assert!(
+        election
+            .handle(now, proof)
+            .contains(&Command::Extend { until: now + LEASE })
+    );
+}
+
+#[test]
+fn no_more_than_three_proofs_are_open() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let mut proofs = 0;
+    for millis in (111..10_000).step_by(10) {
+        let commands = election.handle(at(millis), Event::Tick);
+        proofs += commands
+            .iter()
+            .filter(|c| matches!(c, Command::Prove { .. }))
+            .count();
+    }
+    assert_eq!(proofs, 3);
+}
+
+fn renewed(exists: Option<bool>) -> Event {
+    Event::Renewed {
+        session: "s".to_owned(),
+        exists,
+    }
+}
+
+fn released(session: &str) -> Event {
+    let session = session.to_owned();
+    Event::Released { session }
+}
+
+fn destroyed(session: &str) -> Event {
+    let session = session.to_owned();
+    Event::Destroyed { session }
+}
+
+fn destroy(session: &str) -> Command {
+    let session = session.to_owned();
+    Command::Destroy { session }
+}
+
+fn proved(sent: u64, lock: Option<Lock>) -> Event {
+    Event::Proved {
+        epoch: 1,
+        sent: at(sent),
+        lock,
+    }
+}
+
+#[test]
+fn a_renewal_that_says_no_ends_a_tenure_only_if_the_lock_says_so_too() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    assert_eq!(
+        election.handle(at(200), renewed(Some(false))),
+        [prove(200)],
+        "at once"
+    );
+    let own = proved(200, Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(210), own);
+    assert_eq!(commands, [Command::Extend { until: at(1200) }]);
+    assert_eq!(election.session(), Some("s"));
+
+    election.handle(at(460), Event::Tick);
+    election.handle(at(500), renewed(Some(false)));
+    let commands = election.handle(at(510), proved(500, Some(lock(12, None, 1000))));
+    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
+    // Nobody's tenure hangs on it any more: another session, and no trace of
+    // the old one.
+    let commands = election.handle(at(520), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+}
+
+#[test]
+fn a_former_session_that_holds_the_lock_is_ended_again_and_never_used() {
+    let mut election = candidate(lock(7, None, CLEAN));
+    election.handle(at(1), looked(lock(7, None, CLEAN)));
+    let commands = election.handle(at(2), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
+    assert_eq!(commands, [], "the session is being ended");
+    // An answer that comes again is none.
+    election.handle(at(4), Event::Session(Some("s".to_owned())));
+    assert_eq!(election.session(), None);
+    election.handle(at(5), Event::Session(Some("t".to_owned())));
+    assert_eq!(election.session(), Some("t"));
+    let held = || Event::Watched(Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(6), held());
+    assert!(!commands.contains(&destroy("s")), "it is under way");
+    assert_eq!(election.handle(at(7), destroyed("s")), []);
+    let commands = election.handle(at(8), held());
+    assert!(commands.contains(&destroy("s")), "{commands:?}");
+    assert!(
+        !commands
+            .iter()
+            .any(|c| matches!(c, Command::Release { .. }))
+    );
+}
+
+#[test]
+fn a_release_that_is_answered_late_does_not_cost_the_next_session() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(200), step_down(Duration::ZERO));
+    let commands = election.handle(at(210), renewed(Some(false)));
+    assert_eq!(commands, [destroy("s"), Command::CreateSession]);
+    election.handle(at(220), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(230), released("s"));
+    assert!(!commands.contains(&destroy("t")), "{commands:?}");
+    assert_eq!(election.session(), Some("t"));
+}
+
+/// What becomes of a leader whose proofs get no answer from 1 s on, if its
+/// renewals get these, one each second.
+fn unproven(renewals: &[Option<bool>]) -> (Election, Vec<Command>) {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let mut all = Vec::new();
+    for (second, exists) in (1..).zip(renewals) {
+        let now = at(second * 1000 + 100);
+        election.handle(now, Event::Tick);
+        all.extend(election.handle(now, proved(now.as_nanos() / 1_000_000, None)));
+        all.extend(election.handle(now, renewed(*exists)));
+    }
+    (election, all)
+}
+
+#[test]
+fn a_leader_that_is_renewed_and_proves_nothing_leaves_the_lock_to_others() {
+    // Its lease ended at 1.1 s.
+    let (_, commands) = unproven(&[Some(true); 5]);
+    assert_eq!(release_of(&commands), None);
+    let (mut election, commands) = unproven(&[Some(true); 6]);
+    let loss = Loss::Unproven;
+    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
+    assert_eq!(release_of(&commands), Some(CLEAN));
+    election.handle(at(6200), released("s"));
+    election.handle(at(6200), destroyed("s"));
+    election.handle(at(6600), Event::Tick);
+    election.handle(at(6700), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(6800), Event::Watched(Some(lock(12, None, CLEAN))));
+    assert!(!commands.contains(&Command::Look), "others come first");
+    let commands = election.handle(at(16_100), Event::Tick);
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn a_yes_that_was_held_up_until_consul_was_back_is_no_reason_to_let_go() {
+    let (mut election, commands) = unproven(&[Some(true); 3]);
+    assert_eq!(release_of(&commands), None);
+    let commands = election.handle(at(9000), renewed(Some(true)));
+    assert_eq!(release_of(&commands), None);
+    let own = proved(9200, Some(lock(9, Some("s"), 1000)));
+    let commands = election.handle(at(9300), own);
+    assert!(commands.contains(&Command::Extend { until: at(10_200) }));
+}
+
+#[test]
+fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin() {
+    let (no, yes) = (None, Some(true));
+    for renewals in [
+        &[no; 100][..],
+        &[no, no, no, no, no, no, no, no, yes, yes],
+        &[yes, yes, no, no, no, no, no, no, no, yes, yes],
+        &[yes, yes, no, yes, yes, no, yes, yes, no, yes, yes, no],
+        // The last yes was under way until Consul was back.
+        &[yes, yes, yes, no, no, no, no, yes],
+        // A session that is gone frees the lock by itself.
+        &[Some(false); 10],
+    ] {
+        let (_, commands) = unproven(renewals);
+        let lost = commands.iter().any(|c| matches!(c, Command::Lose { .. }));
+        assert!(!lost, "{renewals:?}: {commands:?}");
+    }
+}
+
+#[test]
+fn the_watch_ends_a_tenure_but_not_with_news_from_before_it() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let old = election.handle(at(120), Event::Watched(Some(lock(8, None, CLEAN))));
+    assert!(
+        !old.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{old:?}"
+    );
+    let own = election.handle(at(130), Event::Watched(Some(lock(9, Some("s"), 1000))));
+    assert!(
+        !own.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{own:?}"
+    );
+    let lost = election.handle(at(140), Event::Watched(Some(lock(12, None, 0))));
+    assert!(
+        lost.iter().any(|c| matches!(c, Command::Lose { .. })),
+        "{lost:?}"
+    );
+}
+
+fn step_down(stay_out: Duration) -> Event {
+    Event::StepDown {
+        epoch: 1,
+        stay_out,
+        until_taken: false,
+        to: None,
+    }
+}
+
+fn release_of(commands: &[Command]) -> Option<u64> {
+    let lose = commands
+        .iter()
+        .position(|c| matches!(c, Command::Lose { .. }));
+    let release = commands
+        .iter()
+        .position(|c| matches!(c, Command::Release { .. }));
+    assert!(lose < release || release.is_none(), "{commands:?}");
+    commands.iter().find_map(|c| match c {
+        Command::Release { flags, .. } => Some(*flags),
+        _ => None,
+    })
+}
+
+#[test]
+fn who_served_releases_clean_and_who_still_waits_as_found() {
+    let (mut served, _) = winner(lock(7, None, CLEAN));
+    let commands = served.handle(at(200), step_down(Duration::ZERO));
+    assert_eq!(release_of(&commands), Some(CLEAN));
+
+    let (mut waiting, _) = winner(lock(7, None, 4000));
+    let commands = waiting.handle(at(5109), step_down(Duration::ZERO));
+    assert_eq!(release_of(&commands), Some(4000));
+
+    let (mut waited, _) = winner(lock(7, None, 4000));
+    let commands = waited.handle(at(5110), step_down(Duration::ZERO));
+    assert_eq!(release_of(&commands), Some(CLEAN));
+}
+
+#[test]
+fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
+    let mut election = candidate(lock(7, None, 4000));
+    election.handle(at(1), looked(lock(7, None, 4000)));
+    election.handle(
+        at(500),
+        Event::Took {
+            sent: at(1),
+            taken: Taken::Unknown,
+        },
+    );
+    let commands = election.handle(at(501), Event::Watched(Some(lock(9, Some("s"), 4000))));
+    assert_eq!(release_of(&commands), Some(4000));
+}
+
+#[test]
+fn a_win_under_a_session_that_ended_is_none() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), looked(ABSENT));
+    election.handle(
+        at(2),
+        Event::Renewed {
+            session: "s".to_owned(),
+            exists: Some(false),
+        },
+    );
+    let taken = Taken::Won { modify_index: 9 };
+    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
+    assert!(
+        !commands.iter().any(|c| matches!(c, Command::Lead { .. })),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn who_stepped_down_stays_out_for_a_while() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(200), step_down(Duration::from_secs(30)));
+    election.handle(at(201), released("s"));
+    election.handle(at(202), destroyed("s"));
+    election.handle(at(500), Event::Tick);
+    election.handle(at(501), Event::Session(Some("t".to_owned())));
+    let commands = election.handle(at(502), Event::Watched(Some(lock(12, None, CLEAN))));
+    assert!(!commands.contains(&Command::Look));
+    let commands = election.handle(at(30_200), Event::Tick);
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn shutdown_releases_then_ends_the_session_then_is_finished() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(200), Event::Shutdown);
+    assert_eq!(release_of(&commands), Some(CLEAN));
+    let commands = election.handle(at(201), released("s"));
+    assert_eq!(
+        commands,
+        [Command::Destroy {
+            session: "s".to_owned()
+        }]
+    );
+    // What another session's end says is not waited for.
+    assert_eq!(election.handle(at(202), destroyed("other")), []);
+    assert_eq!(
+        election.handle(at(203), destroyed("s")),
+        [Command::Finished]
+    );
+}
+
+#[test]
+fn an_idle_follower_is_not_woken_for_nothing() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), Event::Looked(None));
+    election.handle(at(2), Event::Watched(Some(lock(20, Some("other"), 1000))));
+    for millis in (1000..2000).step_by(10) {
+        assert_eq!(election.handle(at(millis), Event::Tick), []);
+    }
+    assert!(election.wake().unwrap() > at(2000));
+}
+
+#[test]
+fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 0,
+        stay_out: Duration::from_secs(30),
+        until_taken: false,
+        to: None,
+    };
+    assert_eq!(election.handle(at(200), order), []);
+}
+
+#[test]
+fn after_a_release_the_session_is_not_used_again() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    election.handle(at(200), step_down(Duration::ZERO));
+    let commands = election.handle(at(2200), released("s"));
+    assert_eq!(
+        commands.first(),
+        Some(&Command::Destroy {
+            session: "s".to_owned()
+        })
+    );
+    assert!(election.session().is_none());
+}
+
+#[test]
+fn after_a_watch_without_an_answer_nothing_is_waited_for() {
+    let mut election = candidate(ABSENT);
+    election.handle(at(1), Event::Looked(None));
+    election.handle(at(2), Event::Watched(None));
+    let commands = election.handle(at(1000), Event::Tick);
+    assert!(
+        commands.contains(&Command::Watch { index: 0 }),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn what_the_lock_shows_is_told_and_the_session_asked_for_at_once() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(140), Event::Watched(Some(lock(12, None, 1000))));
+    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
+    let renew = Command::Renew {
+        session: "s".to_owned(),
+    };
+    assert!(commands.contains(&renew), "{commands:?}");
+}
+
+fn wished_for(node: &str) -> Event {
+    Event::Looked(Some(Looked {
+        lock: lock(7, None, CLEAN),
+        epoch: Epoch::default(),
+        wish: Some(Wish {
+            node: node.to_owned(),
+            modify_index: 6,
+        }),
+    }))
+}
+
+#[test]
+fn a_wish_is_released_with_and_its_node_takes_the_lock_at_once() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::ZERO,
+        until_taken: true,
+        to: Some("b".to_owned()),
+    };
+    let commands = election.handle(at(200), order);
+    let wish = commands.iter().find_map(|command| match command {
+        Command::Release { wish, .. } => wish.clone(),
+        _ => None,
+    });
+    assert_eq!(wish.as_deref(), Some("b"));
+
+    let mut wished = candidate(lock(7, None, CLEAN));
+    let commands = wished.handle(at(1), wished_for("a"));
+    let [Command::Take { wish_index, .. }] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(*wish_index, Some(6));
+}
+
+#[test]
+fn a_wish_for_another_holds_back_for_three_seconds_and_no_more() {
+    let mut election = candidate(lock(7, None, CLEAN));
+    assert_eq!(election.handle(at(1), wished_for("b")), []);
+    assert_eq!(election.handle(at(3000), Event::Tick).len(), 1, "renewal");
+    assert_eq!(election.wake(), Some(at(3001)));
+    assert_eq!(election.handle(at(3001), Event::Tick), [Command::Look]);
+    let commands = election.handle(at(3002), wished_for("b"));
+    assert!(matches!(commands.as_slice(), [Command::Take { .. }]));
+}
+
+#[test]
+fn who_is_outdone_does_not_campaign() {
+    let mut election = Election::new(settings(), 0);
+    election.handle(at(0), Event::Able(true));
+    election.handle(at(0), Event::Outdone(true));
+    election.handle(at(0), Event::Session(Some("s".to_owned())));
+    let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));
+    assert!(!commands.contains(&Command::Look), "{commands:?}");
+    let commands = election.handle(at(1), Event::Outdone(false));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}
+
+#[test]
+fn who_handed_over_stays_out_until_another_has_taken_the_lock() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let order = Event::StepDown {
+        epoch: 1,
+        stay_out: Duration::from_secs(10),
+        until_taken: true,
+        to: None,
+    };
+    election.handle(at(200), order);
+    election.handle(at(201), released("s"));
+    election.handle(at(202), destroyed("s"));
+    election.handle(at(500), Event::Tick);
+    election.handle(at(501), Event::Session(Some("t".to_owned())));
+    // Its own acquisition, seen late, and its own release are not the next.
+    for seen in [lock(9, Some("s"), 1000), lock(12, None, CLEAN)] {
+        let commands = election.handle(at(502), Event::Watched(Some(seen)));
+        assert!(!commands.contains(&Command::Look), "{commands:?}");
+    }
+    election.handle(at(503), Event::Watched(Some(lock(14, Some("b"), 1000))));
+    let commands = election.handle(at(900), Event::Watched(Some(lock(16, None, 1000))));
+    assert!(commands.contains(&Command::Look), "{commands:?}");
+}

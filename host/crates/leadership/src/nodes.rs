@@ -1,0 +1,173 @@
+//! The nodes that live, as their keys `<c>/nodes/<name>` say: a key is deleted
+//! when its node's session ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::campaign::Place;
+use super::question::NO_EPOCH;
+use sluice_consul::Wait;
+use sluice_types::error_chain::chain;
+
+/// How long the watch waits for a change.
+const WATCH: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct NodeState {
+    /// Its name.
+    pub node: String,
+    /// Where clients reach it, `host:port`.
+    #[serde(default)]
+    pub address: String,
+    /// Whether the sink that is asked for is prepared, and opened when it was
+    /// last tried.
+    #[serde(default = "yes")]
+    pub able: bool,
+    /// Why not.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// The highest epoch that it has seen.
+    #[serde(default)]
+    pub epoch: u64,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How this node compares with the others that live.
+#[derive(Clone, Debug)]
+pub struct Rivals {
+    node: String,
+    /// What this node's key says, or is about to.
+    own: watch::Receiver<Value>,
+    /// `None` until Consul has answered.
+    all: watch::Receiver<Option<Arc<Vec<NodeState>>>>,
+}
+
+impl Rivals {
+    pub(super) const fn new(
+        node: String,
+        own: watch::Receiver<Value>,
+        all: watch::Receiver<Option<Arc<Vec<NodeState>>>>,
+    ) -> Self {
+        Self { node, own, all }
+    }
+
+    /// Whether a node lives, other than this one, that has its sink prepared;
+    /// `None` if that is not known yet.
+    #[must_use]
+    pub fn is_any_able(&self) -> Option<bool> {
+        let all = self.all.borrow();
+        let others = |state: &&NodeState| state.node != self.node;
+        all.as_ref()
+            .map(|all| all.iter().filter(others).any(|state| state.able))
+    }
+
+    /// The highest epoch that any node has seen.
+    pub(super) fn highest_epoch(&self) -> u64 {
+        let all = self.all.borrow();
+        let states = all.iter().flat_map(|all| all.iter());
+        let epochs = states.map(|state| state.epoch);
+        let possible = epochs.filter(|epoch| *epoch < NO_EPOCH);
+        possible.max().unwrap_or_default()
+    }
+
+    /// Whether the lock is to be left to another node: it has its sink
+    /// prepared and this one has not.
+    pub(super) fn is_outdone(&self) -> bool {
+        let is_able = self.own.borrow().get("able") != Some(&Value::Bool(false));
+        // Before anything is known, others come first.
+        !is_able && self.is_any_able().unwrap_or(true)
+    }
+
+    /// Waits until that is otherwise than before, and says how it is.
+    pub(super) async fn changed(&mut self, before: bool) -> bool {
+        while self.is_outdone() == before {
+            let changed = tokio::select! {
+                changed = self.own.changed() => changed,
+                changed = self.all.changed() => changed,
+            };
+            if changed.is_err() {
+                // Nothing changes any more.
+                std::future::pending::<()>().await;
+            }
+        }
+        !before
+    }
+}
+
+/// Keeps the list of the nodes that live.
+pub(super) async fn watch_nodes(
+    place: Arc<Place>,
+    nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
+) {
+    let prefix = format!("{}/nodes/", place.service.cluster);
+    let mut index = 0;
+    while !nodes.is_closed() {
+        let wait = Wait { index, most: WATCH };
+        match place.client.list(&prefix, Some(wait)).await {
+            Ok(read) => {
+                // An index that went back belongs to another life of Consul.
+                index = if read.index < index { 0 } else { read.index };
+                let states = read.value.iter();
+                let found: Vec<_> = states
+                    .filter_map(|entry| serde_json::from_slice(&entry.value).ok())
+                    .collect();
+                nodes.send_if_modified(|known| {
+                    let changed = known.as_ref().is_none_or(|known| **known != found);
+                    *known = Some(Arc::new(found));
+                    changed
+                });
+            }
+            Err(error) => {
+                index = 0;
+                tracing::debug!(error = chain(&error), "could not list the nodes' keys");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rivals(own: bool, others: Option<&[(&str, bool)]>) -> Rivals {
+        let all = others.map(|others| {
+            let state = |(node, able): &(&str, bool)| NodeState {
+                epoch: 0,
+                node: (*node).to_owned(),
+                address: String::new(),
+                able: *able,
+                error: None,
+            };
+            Arc::new(others.iter().map(state).collect())
+        });
+        let own = watch::channel(json!({ "able": own })).1;
+        Rivals::new("a".to_owned(), own, watch::channel(all).1)
+    }
+
+    #[test]
+    fn who_is_not_prepared_is_outdone_by_who_is_and_by_nobody_else() {
+        assert!(!rivals(true, Some(&[("b", true)])).is_outdone());
+        assert!(rivals(false, Some(&[("a", true), ("b", true)])).is_outdone());
+        assert!(!rivals(false, Some(&[("a", true), ("b", false)])).is_outdone());
+        assert!(!rivals(false, Some(&[])).is_outdone());
+        assert!(rivals(false, None).is_outdone(), "others come first");
+        assert!(!rivals(true, None).is_outdone());
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_version_counts_as_able() {
+        let state: NodeState = serde_json::from_value(json!({ "node": "b" })).unwrap();
+        assert!(state.able);
+    }
+}

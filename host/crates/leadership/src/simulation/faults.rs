@@ -1,0 +1,231 @@
+//! What goes wrong in a world, and what people do to it.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::Without;
+use super::clock::{MILLI, SECOND, Time};
+use super::consul::STALE;
+use super::world::{Happening, World};
+use crate::question::Event;
+
+impl World {
+    /// Lets something go wrong, and plans the next; in the end, mends it all.
+    pub(super) fn fault(&mut self) {
+        if self.is_quiet() {
+            self.mend();
+            return;
+        }
+        let node = self.random.random_range(0..self.nodes.len());
+        match self.random.random_range(0..100) {
+            0..25 => self.pause(node),
+            25..35 => self.crash(node),
+            35..45 => self.step_down(),
+            45..52 => self.shut_down(node),
+            52..60 => self.cut(node),
+            60..64 => self.consul_away(),
+            64..71 => self.end_session(),
+            71..76 => self.change_ability(node),
+            76..80 => self.consul_lags(),
+            80..81 => self.prove_nothing(node),
+            81..82 => {
+                let writes = self.random.random_range(1..50);
+                self.consul.pass_by(writes);
+            }
+            82..88 => self.fall_behind(node),
+            88..97 if self.by_hand => self.change_by_hand(),
+            97..100 if self.by_hand => self.lose_state(),
+            _ => {}
+        }
+        if self.without == Some(Without::SteadyClock) {
+            let by = self.random.random_range(0..5 * SECOND);
+            self.note(|| format!("the clock of n{node} is put back by {} ms", by / MILLI));
+            self.nodes[node].clock.step_back(by);
+        }
+        // Often one comes on top of the other.
+        let most = if self.random.random_bool(0.5) {
+            500 * MILLI
+        } else {
+            4 * SECOND
+        };
+        let next = self.random.random_range(0..most);
+        self.schedule(self.now + next, Happening::Fault);
+    }
+
+    /// The process is stopped, or its machine suspended; its clock goes on.
+    fn pause(&mut self, node: usize) {
+        if self.nodes[node].is_paused || !self.nodes[node].is_up {
+            return;
+        }
+        let time = self.some_time();
+        self.note(|| format!("n{node} stands still for {} ms", time / MILLI));
+        self.nodes[node].is_paused = true;
+        if self.without == Some(Without::SuspendCounted) {
+            self.nodes[node].clock.step_back(time);
+        }
+        self.schedule(self.now + time, Happening::Resume { node });
+    }
+
+    fn crash(&mut self, node: usize) {
+        if !self.nodes[node].is_up {
+            return;
+        }
+        self.note(|| format!("n{node} is killed"));
+        self.nodes[node].crash();
+        let time = self.some_time();
+        self.schedule(self.now + time, Happening::Restart { node });
+    }
+
+    /// Whoever leads is told to step down, as the data side does it.
+    fn step_down(&mut self) {
+        let to = self.random.random_range(0..self.nodes.len() * 2);
+        let to = self.nodes.get(to).map(|node| node.name.clone());
+        for node in 0..self.nodes.len() {
+            let Some((lease, tenure)) = &self.nodes[node].lease else {
+                continue;
+            };
+            if self.nodes[node].is_paused {
+                continue;
+            }
+            if self.without != Some(Without::StoppingFirst) {
+                lease.revoke();
+            }
+            let epoch = tenure.epoch;
+            let stay_out = Duration::from_millis(self.random.random_range(0..10_000));
+            let event = Event::StepDown {
+                epoch,
+                stay_out,
+                until_taken: self.random.random_bool(0.5),
+                to: to.clone(),
+            };
+            self.tell(node, event);
+        }
+    }
+
+    fn shut_down(&mut self, node: usize) {
+        if self.nodes[node].is_up && !self.nodes[node].is_paused {
+            self.tell(node, Event::Shutdown);
+        }
+    }
+
+    fn cut(&mut self, node: usize) {
+        let time = self.some_time();
+        self.note(|| format!("n{node} is cut off for {} ms", time / MILLI));
+        self.nodes[node].cut_until = self.now + time;
+    }
+
+    fn consul_away(&mut self) {
+        let time = self.some_time();
+        self.note(|| format!("Consul is away for {} ms", time / MILLI));
+        self.consul_away_until = self.now + time;
+        self.drop_watches();
+    }
+
+    /// Consul has a new leader that has not caught up with its log.
+    fn consul_lags(&mut self) {
+        let time = self.random.random_range(1..3000) * MILLI;
+        self.note(|| format!("Consul knows no session for {} ms", time / MILLI));
+        self.consul_lags_until = self.now + time;
+    }
+
+    /// What the node reads comes too late to prove anything.
+    fn prove_nothing(&mut self, node: usize) {
+        let time = self.some_time();
+        self.note(|| format!("n{node} gets no proof for {} ms", time / MILLI));
+        self.nodes[node].unproven_until = self.now + time;
+    }
+
+    /// The node asks a Consul leader that was replaced, and does not know it.
+    fn fall_behind(&mut self, node: usize) {
+        self.note(|| format!("n{node} is shown the past"));
+        self.nodes[node].stale = Some((self.consul.lock(), self.now + STALE));
+    }
+
+    fn end_session(&mut self) {
+        if let Some(session) = self.consul.holder() {
+            self.schedule(self.now, Happening::EndSession(session));
+        }
+    }
+
+    fn change_ability(&mut self, node: usize) {
+        if !self.nodes[node].is_up || self.nodes[node].is_paused {
+            return;
+        }
+        let yes = self.random.random_bool(0.7);
+        let event = match self.random.random_bool(0.5) {
+            true => Event::Able(yes),
+            false => Event::Outdone(!yes),
+        };
+        self.tell(node, event);
+    }
+
+    fn change_by_hand(&mut self) {
+        let what = self.random.random_range(0..6);
+        self.note(|| format!("a hand changes keys ({what})"));
+        match what {
+            0 => self.consul.delete_key(),
+            1 => self
+                .consul
+                .overwrite_key([0, 700, 5000][self.random.random_range(0..3)]),
+            2 => self.consul.release_key(),
+            3 => {
+                self.forget_epochs();
+                self.consul.delete_epoch();
+            }
+            4 => {
+                self.forget_epochs();
+                let value = self.consul.epoch().value;
+                let by_hand = self.random.random_range(0..value + 10);
+                self.consul.set_epoch(by_hand);
+            }
+            _ => self.consul.wish_for("nobody".to_owned()),
+        }
+        self.changed();
+    }
+
+    fn lose_state(&mut self) {
+        self.note(|| "Consul loses its state".to_owned());
+        self.forget_epochs();
+        self.consul.lose_state();
+        self.drop_watches();
+    }
+
+    /// Consul does not know the highest epoch any more; do all nodes?
+    fn forget_epochs(&mut self) {
+        let highest = self.checker.highest.max(self.consul.epoch().value);
+        let know = self
+            .nodes
+            .iter()
+            .all(|node| node.election.epoch() >= highest);
+        self.checker.epochs_are_known &= know;
+    }
+
+    /// From a moment to half a minute.
+    fn some_time(&mut self) -> Time {
+        let most = [20, 300, 2000, 10_000, 30_000][self.random.random_range(0..5)];
+        self.random.random_range(1..most) * MILLI
+    }
+
+    fn mend(&mut self) {
+        let never = self.never_proves;
+        self.note(|| format!("nothing goes wrong any more; {never:?} gets no proof for good"));
+        self.consul_away_until = 0;
+        self.consul_lags_until = 0;
+        for node in 0..self.nodes.len() {
+            self.nodes[node].cut_until = 0;
+            self.nodes[node].unproven_until = match never == Some(node) {
+                true => Time::MAX,
+                false => 0,
+            };
+            self.nodes[node].stale = None;
+            self.schedule(self.now, Happening::Resume { node });
+            self.schedule(self.now, Happening::Restart { node });
+            let life = self.nodes[node].life;
+            for event in [Event::Able(true), Event::Outdone(false)] {
+                self.schedule(self.now, Happening::Answered { node, life, event });
+            }
+        }
+        self.changed();
+    }
+}

@@ -1,0 +1,227 @@
+//! Compiled components, kept on disk so that a restart or a take-over
+//! compiles nothing.
+//!
+//! Loading machine code from a file is as good as running it. So every file
+//! begins with an HMAC over what it is and all that follows, made with a key
+//! that only this node has; a file without a valid one is compiled anew.
+
+use std::fs::{self, File, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rand::Rng;
+use ring::hmac;
+use thiserror::Error;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use sluice_types::files;
+
+/// HMAC-SHA256's length.
+const TAG: usize = 32;
+/// The most files that are kept; the one unused for longest goes first.
+const KEPT: usize = 16;
+
+/// The folder can not be used.
+#[derive(Debug, Error)]
+#[error("{act} {}", .path.display())]
+pub struct CompiledError {
+    act: &'static str,
+    path: PathBuf,
+    #[source]
+    cause: io::Error,
+}
+
+/// The folder of compiled components.
+#[derive(Debug)]
+pub struct Compiled {
+    folder: PathBuf,
+    key: hmac::Key,
+}
+
+impl Compiled {
+    /// Makes the folder and its key, if they are not there yet.
+    ///
+    /// # Errors
+    /// They can not be read or written.
+    pub fn open(folder: PathBuf) -> Result<Self, CompiledError> {
+        let error = |act, path: &Path| {
+            let path = path.to_owned();
+            move |cause| CompiledError { act, path, cause }
+        };
+        fs::create_dir_all(&folder).map_err(error("create", &folder))?;
+        fs::set_permissions(&folder, Permissions::from_mode(0o700))
+            .map_err(error("restrict", &folder))?;
+        let file = folder.join("key");
+        let key = match fs::read(&file) {
+            Ok(key) if key.len() == TAG => key,
+            Ok(_) => make_key(&file).map_err(error("replace", &file))?,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                make_key(&file).map_err(error("create", &file))?
+            }
+            Err(cause) => return Err(error("read", &file)(cause)),
+        };
+        Ok(Self {
+            folder,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+        })
+    }
+
+    /// The component with this digest, if it was compiled here before.
+    pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+        let name = name(engine, sha256);
+        let file = self.folder.join(&name);
+        let bytes = fs::read(&file).ok()?;
+        let (tag, code) = bytes.split_at_checked(TAG)?;
+        if hmac::verify(&self.key, &signed(&name, code), tag).is_err() {
+            tracing::warn!(file = %file.display(), "a compiled component is damaged; compiling it again");
+            return None;
+        }
+        match deserialize(engine, code) {
+            Ok(component) => {
+                // So that what is in use is not the first to go.
+                let touched =
+                    File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
+                if let Err(error) = touched {
+                    tracing::debug!(%error, "could not mark a compiled component as used");
+                }
+                Some(component)
+            }
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "a compiled component does not load; compiling it again");
+                None
+            }
+        }
+    }
+
+    /// Keeps a component; a failure costs only the time to compile it again.
+    pub(super) fn save(&self, engine: &Engine, sha256: &str, component: &Component) {
+        let name = name(engine, sha256);
+        let saved = component
+            .serialize()
+            .map_err(|error| error.to_string())
+            .and_then(|code| self.write(&name, &code).map_err(|error| error.to_string()));
+        if let Err(error) = saved {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, error, "could not keep a compiled component");
+        }
+        files::remove_oldest(&self.folder, "cwasm", KEPT, None);
+    }
+
+    fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        let tag = hmac::sign(&self.key, &signed(name, code));
+        files::replace(&self.folder.join(name), &[tag.as_ref(), code])
+    }
+}
+
+fn make_key(file: &Path) -> io::Result<Vec<u8>> {
+    let mut key = vec![0; TAG];
+    rand::rng().fill_bytes(&mut key);
+    files::replace(file, &[&key])?;
+    Ok(key)
+}
+
+/// Names the component and what wasmtime's build, its settings and this
+/// processor make of it.
+fn name(engine: &Engine, sha256: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{sha256}-{:016x}.cwasm", hasher.finish())
+}
+
+/// The name is signed too: a file can not stand in for another.
+fn signed(name: &str, code: &[u8]) -> Vec<u8> {
+    [name.as_bytes(), b"\n", code].concat()
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the HMAC shows that this node serialised the code itself"
+)]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: only bytes whose tag was verified get here, and those were
+    // written by `save` from `Component::serialize`.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(engine: &Engine) -> Component {
+        Component::new(engine, b"\0asm\x0d\0\x01\0").unwrap()
+    }
+
+    fn only_file(folder: &Path) -> PathBuf {
+        let files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some())
+            .collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
+    }
+
+    #[test]
+    fn what_was_kept_is_loaded_by_the_next_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let compiled = Compiled::open(folder.path().join("c")).unwrap();
+        assert!(compiled.load(&engine, "aa").is_none());
+        compiled.save(&engine, "aa", &component(&engine));
+        let next = Compiled::open(folder.path().join("c")).unwrap();
+        assert!(next.load(&engine, "aa").is_some());
+        assert!(next.load(&engine, "bb").is_none());
+    }
+
+    #[test]
+    fn what_another_wrote_or_changed_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let compiled = Compiled::open(folder.path().to_owned()).unwrap();
+        compiled.save(&engine, "aa", &component(&engine));
+        let file = only_file(folder.path());
+        let good = fs::read(&file).unwrap();
+
+        // Under another name.
+        let other = folder.path().join(name(&engine, "bb"));
+        fs::write(&other, &good).unwrap();
+        assert!(compiled.load(&engine, "bb").is_none());
+        fs::remove_file(other).unwrap();
+
+        // With one bit changed, cut short, or empty.
+        let mut bad = good.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        for bytes in [&bad[..], &good[..good.len() - 1], &good[..10], &[]] {
+            fs::write(&file, bytes).unwrap();
+            assert!(compiled.load(&engine, "aa").is_none());
+        }
+
+        // With another node's key.
+        fs::write(&file, &good).unwrap();
+        fs::remove_file(folder.path().join("key")).unwrap();
+        let stranger = Compiled::open(folder.path().to_owned()).unwrap();
+        assert!(stranger.load(&engine, "aa").is_none());
+    }
+
+    #[test]
+    fn the_folder_does_not_grow_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let compiled = Compiled::open(folder.path().to_owned()).unwrap();
+        let component = component(&engine);
+        for number in 0..KEPT + 3 {
+            compiled.save(&engine, &format!("{number:02}"), &component);
+        }
+        let count = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(count, KEPT + 1, "the key and what is kept");
+        assert!(
+            compiled
+                .load(&engine, &format!("{:02}", KEPT + 2))
+                .is_some()
+        );
+    }
+}

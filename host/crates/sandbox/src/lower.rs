@@ -1,0 +1,158 @@
+//! Views of records as the bindings want them, without copying any text.
+
+use super::bindings as wit;
+use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::record::{LogRecord, Severity, Value};
+
+/// The most characters of a guest's reason that are passed on.
+const LONGEST_REASON: usize = 2000;
+
+/// All attributes of a batch, one after the other.
+pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
+    let all = batch.iter().flat_map(|record| &record.attributes);
+    all.map(|(name, value)| (&**name, lower_value(value)))
+        .collect()
+}
+
+/// The batch, with `attributes` as [`attributes`] made them for it.
+pub(super) fn records<'a>(
+    batch: &'a [LogRecord],
+    attributes: &'a [(&'a str, wit::Value<'a>)],
+) -> Vec<wit::LogRecord<'a>> {
+    let mut rest = attributes;
+    let views = batch.iter().map(|record| {
+        let own = rest
+            .split_off(..record.attributes.len())
+            .unwrap_or_default();
+        wit::LogRecord {
+            id: wit::RecordId {
+                epoch: record.id.epoch,
+                sequence: record.id.sequence,
+            },
+            key: record.key.as_deref(),
+            timestamp: record.timestamp,
+            observed: record.observed,
+            severity: lower_severity(record.severity),
+            body: &record.body,
+            attributes: own,
+        }
+    });
+    views.collect()
+}
+
+fn lower_value(value: &Value) -> wit::Value<'_> {
+    match value {
+        Value::Text(text) => wit::Value::Text(text),
+        Value::Integer(integer) => wit::Value::Integer(*integer),
+        Value::Float(float) => wit::Value::Float(*float),
+        Value::Boolean(boolean) => wit::Value::Boolean(*boolean),
+        Value::Bytes(bytes) => wit::Value::Bytes(bytes),
+        Value::Json(json) => wit::Value::Json(json),
+    }
+}
+
+const fn lower_severity(severity: Severity) -> wit::Severity {
+    match severity {
+        Severity::Unspecified => wit::Severity::Unspecified,
+        Severity::Trace => wit::Severity::Trace,
+        Severity::Debug => wit::Severity::Debug,
+        Severity::Info => wit::Severity::Info,
+        Severity::Warn => wit::Severity::Warn,
+        Severity::Error => wit::Severity::Error,
+        Severity::Fatal => wit::Severity::Fatal,
+    }
+}
+
+/// What a sink answered, in the host's words.
+pub(super) fn failure(failure: wit::Failure) -> Failure {
+    match failure {
+        wit::Failure::Retryable(retry) => Failure::Retryable {
+            reason: readable(&retry.reason),
+            after: retry.after_ms.map(std::time::Duration::from_millis),
+        },
+        wit::Failure::Permanent(reason) => Failure::Permanent(readable(&reason)),
+        wit::Failure::Fenced(reason) => Failure::Fenced(readable(&reason)),
+    }
+}
+
+/// What a guest says ends up in logs, terminals and Consul: not without
+/// bounds, and without control characters.
+fn readable(reason: &str) -> String {
+    let is_control = |c: char| c.is_control() && c != '\t';
+    let plain = |c| if is_control(c) { ' ' } else { c };
+    reason.chars().take(LONGEST_REASON).map(plain).collect()
+}
+
+/// The refusals of a batch of `len` records, in growing order of index.
+///
+/// # Errors
+/// An index that is out of range or named twice breaks the contract.
+pub(super) fn refusals(answer: Vec<wit::Refusal>, len: usize) -> Result<Vec<Refusal>, WriteError> {
+    let mut refusals: Vec<Refusal> = answer
+        .into_iter()
+        .map(|refusal| Refusal {
+            index: usize::try_from(refusal.index).unwrap_or(usize::MAX),
+            failure: failure(refusal.failure),
+        })
+        .collect();
+    refusals.sort_by_key(|refusal| refusal.index);
+    let twice = refusals.windows(2).find_map(|pair| match pair {
+        [one, other] if one.index == other.index => Some(one.index),
+        _ => None,
+    });
+    if let Some(index) = twice {
+        let what = format!("record {index} of the batch is refused twice");
+        return Err(Broken::Contract(what).into());
+    }
+    match refusals.last() {
+        Some(last) if last.index >= len => {
+            let what = format!("record {} is refused, of a batch of {len}", last.index);
+            Err(Broken::Contract(what).into())
+        }
+        _ => Ok(refusals),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_types::record::Text;
+
+    fn refusal(index: u32) -> wit::Refusal {
+        wit::Refusal {
+            index,
+            failure: wit::Failure::Permanent("no".to_owned()),
+        }
+    }
+
+    #[test]
+    fn refusals_are_sorted() {
+        let sorted = refusals(vec![refusal(2), refusal(0)], 3).unwrap();
+        assert_eq!(sorted.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[test]
+    fn an_index_out_of_range_or_named_twice_is_a_failed_write() {
+        assert!(refusals(vec![refusal(3)], 3).is_err());
+        assert!(refusals(vec![refusal(1), refusal(0), refusal(1)], 3).is_err());
+    }
+
+    #[test]
+    fn every_record_gets_its_own_attributes() {
+        let with = |names: &[&'static str]| LogRecord {
+            attributes: names
+                .iter()
+                .map(|n| (Text::from_static(n), Value::Integer(1)))
+                .collect(),
+            ..LogRecord::default()
+        };
+        let batch = [with(&["a", "b"]), with(&[]), with(&["c"])];
+        let attributes = attributes(&batch);
+        let views = records(&batch, &attributes);
+        let names: Vec<Vec<&str>> = views
+            .iter()
+            .map(|v| v.attributes.iter().map(|(name, _)| *name).collect())
+            .collect();
+        assert_eq!(names, [vec!["a", "b"], vec![], vec!["c"]]);
+    }
+}

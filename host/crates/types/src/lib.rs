@@ -1,0 +1,14 @@
+//! What the crates of Sluice share: records, leases, the trait that every sink
+//! implements, and the documents that nodes keep in Consul.
+
+pub mod backoff;
+pub mod clock;
+pub mod error_chain;
+pub mod files;
+pub mod leader;
+pub mod lease;
+pub mod outcome;
+pub mod plugin;
+pub mod record;
+pub mod record_form;
+pub mod sink;

@@ -1,0 +1,316 @@
+//! One JSON object as a record.
+//!
+//! The text is the first present of `body`, `message`, `log`, `msg`; the time
+//! of `timestamp`, `time`, `@timestamp`; then `severity` or `level`, and `id`.
+//! Everything else is an attribute; null counts as absent for the fields named
+//! here. Texts share the memory of the request where no escape stands in the
+//! way.
+
+use bytestring::ByteString;
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+use sluice_types::record::{LogRecord, Severity, Text, Value, keep_last_of_repeated};
+
+const TEXT: [&str; 4] = ["body", "message", "log", "msg"];
+const TIME: [&str; 3] = ["timestamp", "time", "@timestamp"];
+const SEVERITY: [&str; 2] = ["severity", "level"];
+const KEY: [&str; 1] = ["id"];
+
+/// Reads an object that stands somewhere in `whole`.
+///
+/// # Errors
+/// What is wrong, in words for the producer.
+pub(super) fn record(whole: &Text, json: &str, observed: u64) -> Result<LogRecord, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let fields = deserializer
+        .deserialize_map(Fields { whole })
+        .and_then(|fields| deserializer.end().map(|()| fields))
+        .map_err(|error| format!("not a JSON object: {error}"))?;
+    assemble(fields, observed)
+}
+
+type Field = (Text, Value);
+
+/// Collects the fields in their order.
+struct Fields<'a> {
+    whole: &'a Text,
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = Vec<Field>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
+        while let Some(Name(name)) = map.next_key()? {
+            let raw: &RawValue = map.next_value()?;
+            fields.push((share(self.whole, name), value(self.whole, raw)?));
+        }
+        Ok(fields)
+    }
+}
+
+/// A field's name, borrowed where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// The value as the record keeps it; `whole` is what `raw` stands in.
+fn value<E: serde::de::Error>(whole: &Text, raw: &RawValue) -> Result<Value, E> {
+    let json = raw.get();
+    Ok(match json.as_bytes().first() {
+        Some(b'"') => Value::Text(text(whole, json).map_err(E::custom)?),
+        Some(b't') => Value::Boolean(true),
+        Some(b'f') => Value::Boolean(false),
+        Some(b'-' | b'0'..=b'9') => {
+            number(json).unwrap_or_else(|| Value::Json(share(whole, Cow::Borrowed(json))))
+        }
+        _ => Value::Json(share(whole, Cow::Borrowed(json))),
+    })
+}
+
+fn text(whole: &Text, json: &str) -> serde_json::Result<Text> {
+    if json.contains('\\') {
+        return serde_json::from_str::<String>(json).map(Text::from);
+    }
+    let inner = json
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    Ok(share(whole, Cow::Borrowed(inner.unwrap_or_default())))
+}
+
+/// A number without loss, or `None`.
+fn number(json: &str) -> Option<Value> {
+    if let Ok(integer) = json.parse() {
+        return Some(Value::Integer(integer));
+    }
+    let is_fraction = json.contains(['.', 'e', 'E']);
+    let float: f64 = json.parse().ok()?;
+    (is_fraction && float.is_finite()).then_some(Value::Float(float))
+}
+
+fn share(whole: &Text, text: Cow<'_, str>) -> Text {
+    match text {
+        Cow::Borrowed(text) if is_within(whole, text) => whole.slice_ref(text),
+        Cow::Borrowed(text) => ByteString::from(text),
+        Cow::Owned(text) => ByteString::from(text),
+    }
+}
+
+fn is_within(whole: &str, part: &str) -> bool {
+    let (whole, part) = (
+        whole.as_bytes().as_ptr_range(),
+        part.as_bytes().as_ptr_range(),
+    );
+    whole.start <= part.start && part.end <= whole.end
+}
+
+/// Takes the first present of `names` out of the fields.
+fn take(fields: &mut Vec<Field>, names: &[&str]) -> Option<Field> {
+    let find = |name: &&str| fields.iter().position(|(n, _)| n == name);
+    names.iter().find_map(find).map(|at| fields.remove(at))
+}
+
+/// Takes out the fields named in this file that are null.
+fn drop_absent(fields: &mut Vec<Field>) {
+    let named = [&TEXT[..], &TIME, &SEVERITY, &KEY];
+    let is_null = |value: &Value| matches!(value, Value::Json(json) if &**json == "null");
+    fields.retain(|(name, value)| {
+        !(is_null(value) && named.iter().any(|names| names.contains(&&**name)))
+    });
+}
+
+fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> {
+    let mut record = LogRecord::with_body(Text::new(), observed);
+    merge_repeated(&mut fields);
+    drop_absent(&mut fields);
+    if let Some((_, text)) = take(&mut fields, &TEXT) {
+        record.body = as_text(text);
+    }
+    if let Some((_, time)) = take(&mut fields, &TIME) {
+        record.timestamp = super::time::nanoseconds(&time)?;
+    }
+    if let Some((_, key)) = take(&mut fields, &KEY) {
+        record.key = Some(as_text(key));
+    }
+    if let Some((name, severity)) = take(&mut fields, &SEVERITY) {
+        match parse_severity(&severity) {
+            Some(severity) => record.severity = severity,
+            // A scale that we do not know: kept as it was said.
+            None => fields.push((name, severity)),
+        }
+    }
+    record.attributes = fields;
+    Ok(record)
+}
+
+/// Of a repeated name, the last value counts, as in most JSON readers.
+fn merge_repeated(fields: &mut Vec<Field>) {
+    const FEW: usize = 16;
+    let repeats = fields.len() > FEW
+        || fields
+            .iter()
+            .enumerate()
+            .any(|(at, (name, _))| fields.iter().skip(at + 1).any(|(other, _)| other == name));
+    if repeats {
+        keep_last_of_repeated(fields);
+    }
+}
+
+fn as_text(value: Value) -> Text {
+    match value {
+        Value::Text(text) | Value::Json(text) => text,
+        Value::Integer(integer) => Text::from(integer.to_string()),
+        Value::Float(float) => Text::from(float.to_string()),
+        Value::Boolean(boolean) => Text::from(boolean.to_string()),
+        Value::Bytes(_) => Text::new(),
+    }
+}
+
+/// OpenTelemetry's severity numbers (1 to 24, four a range), and the names in
+/// common use, whatever their case.
+fn parse_severity(value: &Value) -> Option<Severity> {
+    const RANGES: [Severity; 6] = [
+        Severity::Trace,
+        Severity::Debug,
+        Severity::Info,
+        Severity::Warn,
+        Severity::Error,
+        Severity::Fatal,
+    ];
+    match value {
+        Value::Integer(number @ 1..=24) => usize::try_from((number - 1) / 4)
+            .ok()
+            .and_then(|range| RANGES.get(range))
+            .copied(),
+        Value::Text(name) => match name.to_ascii_lowercase().as_str() {
+            "trace" => Some(Severity::Trace),
+            "debug" => Some(Severity::Debug),
+            "info" | "information" | "informational" | "notice" => Some(Severity::Info),
+            "warn" | "warning" => Some(Severity::Warn),
+            "error" | "err" => Some(Severity::Error),
+            "fatal" | "critical" | "crit" | "alert" | "emerg" | "emergency" | "panic" => {
+                Some(Severity::Fatal)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<LogRecord, String> {
+        let whole = Text::from(json);
+        record(&whole, &whole.clone(), 5)
+    }
+
+    fn attributes(record: &LogRecord) -> Vec<(&str, &Value)> {
+        record
+            .attributes
+            .iter()
+            .map(|(name, value)| (&**name, value))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_present_text_is_the_body_and_the_rest_stays() {
+        let record = read(r#"{"msg":"c","message":"b","x":1}"#).unwrap();
+        assert_eq!(&*record.body, "b");
+        let expected = [("msg", &Value::Text("c".into())), ("x", &Value::Integer(1))];
+        assert_eq!(attributes(&record), expected);
+    }
+
+    #[test]
+    fn null_is_absent() {
+        let record = read(r#"{"body":null,"log":"l","time":null}"#).unwrap();
+        assert_eq!((&*record.body, record.timestamp), ("l", 5));
+        assert!(record.attributes.is_empty());
+    }
+
+    #[test]
+    fn values_keep_their_types_without_loss() {
+        let record = read(
+            r#"{"i":-7,"big":18446744073709551615,"f":1.5e3,"t":true,"s":"a\nb","o":{"k": [1, 2]},"n":null}"#,
+        )
+        .unwrap();
+        let expected = [
+            ("i", &Value::Integer(-7)),
+            ("big", &Value::Json("18446744073709551615".into())),
+            ("f", &Value::Float(1500.0)),
+            ("t", &Value::Boolean(true)),
+            ("s", &Value::Text("a\nb".into())),
+            ("o", &Value::Json(r#"{"k": [1, 2]}"#.into())),
+            ("n", &Value::Json("null".into())),
+        ];
+        assert_eq!(attributes(&record), expected);
+    }
+
+    #[test]
+    fn id_time_and_severity_are_understood() {
+        let record =
+            read(r#"{"body":"x","id":17,"time":"1970-01-01T00:00:01Z","level":"WARNING"}"#)
+                .unwrap();
+        assert_eq!(record.key.as_deref(), Some("17"));
+        assert_eq!((record.timestamp, record.observed), (1_000_000_000, 5));
+        assert_eq!(record.severity, Severity::Warn);
+        assert_eq!(
+            read(r#"{"severity":21}"#).unwrap().severity,
+            Severity::Fatal
+        );
+    }
+
+    #[test]
+    fn a_foreign_severity_is_kept_as_it_was_said() {
+        let record = read(r#"{"level":30}"#).unwrap();
+        assert_eq!(record.severity, Severity::Unspecified);
+        assert_eq!(attributes(&record), [("level", &Value::Integer(30))]);
+    }
+
+    #[test]
+    fn repeated_names_keep_the_last_value() {
+        let record = read(r#"{"body":"a","k":1,"body":"b","k":2}"#).unwrap();
+        assert_eq!(&*record.body, "b");
+        assert_eq!(attributes(&record), [("k", &Value::Integer(2))]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_named() {
+        for json in ["[1]", "\"text\"", "7", "{", "{} {}", "{\"a\":}", ""] {
+            assert!(
+                read(json).unwrap_err().contains("not a JSON object"),
+                "{json}"
+            );
+        }
+        assert!(read(r#"{"time":"noon"}"#).unwrap_err().contains("noon"));
+    }
+}

@@ -1,0 +1,10 @@
+//! HTTP: what clients, operators, monitors and the other nodes ask of a node.
+
+pub mod admin;
+pub mod ingest;
+pub mod peer;
+mod router;
+mod server;
+
+pub use router::router;
+pub use server::{Server, ServerError, ServerLimits, Tls};

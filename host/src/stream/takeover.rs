@@ -1,0 +1,180 @@
+//! Taking over what other nodes have in their journals.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+
+use super::door::Door;
+use crate::peer::wire::Handed;
+use sluice_delivery::{Chunk, Journal, JournalId, Outcome, Refused};
+
+/// Takes over the journals of other nodes, each entry once, one request after
+/// the other.
+#[derive(Debug)]
+pub struct Takeover {
+    door: watch::Receiver<Door>,
+    journal: Option<Journal>,
+    /// Of each journal, the entry below which all was taken.
+    taken: Arc<Mutex<BTreeMap<JournalId, u64>>>,
+}
+
+/// Why nothing could be taken over now.
+#[derive(Debug)]
+pub struct NotNow(pub &'static str);
+
+impl Takeover {
+    /// `journal` is this node's own, if it has one: it remembers what was
+    /// taken.
+    #[must_use]
+    pub fn new(door: watch::Receiver<Door>, journal: Option<Journal>) -> Self {
+        Self {
+            door,
+            journal,
+            taken: Arc::default(),
+        }
+    }
+
+    /// Takes what was not taken yet, and answers when it is safe here.
+    pub async fn take(&self, from: JournalId, chunk: Chunk) -> Result<Handed, NotNow> {
+        let taken = Arc::clone(&self.taken).lock_owned().await;
+        let (door, journal) = (self.door.clone(), self.journal.clone());
+        // In a task of its own: what has begun is brought to its end, also when
+        // the other node no longer waits, so that nothing is taken twice.
+        let taking = tokio::spawn(take(door, journal, taken, from, chunk));
+        taking
+            .await
+            .unwrap_or(Err(NotNow("taking over ended unexpectedly")))
+    }
+}
+
+async fn take(
+    door: watch::Receiver<Door>,
+    journal: Option<Journal>,
+    mut marks: OwnedMutexGuard<BTreeMap<JournalId, u64>>,
+    from: JournalId,
+    chunk: Chunk,
+) -> Result<Handed, NotNow> {
+    let kept = journal.as_ref().map_or(0, |own| own.taken_from(from));
+    let mark = marks.get(&from).copied().unwrap_or_default().max(kept);
+    let end = chunk.end.max(mark);
+    let fresh = chunk.entries.into_iter().zip(chunk.records);
+    let (entries, records): (Vec<u64>, Vec<_>) = fresh.filter(|(entry, _)| *entry >= mark).unzip();
+    let mut handed = Handed {
+        taken: end,
+        error: None,
+    };
+    if !records.is_empty() {
+        let intake = match &*door.borrow() {
+            Door::Open(intake) => Arc::clone(intake),
+            _ => return Err(NotNow("this node is not the leader")),
+        };
+        let receipt = intake.take_over(records).map_err(|refused| {
+            NotNow(match refused {
+                Refused::Full => "this node's journal is full",
+                Refused::TooLarge => "these are more records than this node takes",
+                Refused::Closed(reason) => reason,
+                Refused::Failing => "this node's journal can not be written",
+            })
+        })?;
+        let Outcome::Acknowledged { rejected, .. } = receipt.await else {
+            return Err(NotNow("this node is no longer the leader"));
+        };
+        if let Some(lost) = rejected.iter().find(|rejection| !rejection.is_kept) {
+            handed.taken = entries.get(lost.index).copied().unwrap_or(mark);
+            handed.error = Some(lost.reason.clone());
+        }
+    }
+    marks.insert(from, handed.taken);
+    if let Some(own) = journal {
+        own.took(from, handed.taken);
+    }
+    Ok(handed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_delivery::metrics::Metrics;
+    use sluice_delivery::{Backlog, Intake, JournalLimits, Queue, QueueLimits};
+    use sluice_types::clock::BootTime;
+    use sluice_types::lease::Lease;
+    use sluice_types::record::{LogRecord, RecordId, Text};
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn open(folder: &Path) -> Journal {
+        let limits = JournalLimits {
+            bytes: 8 << 20,
+            pending: 1 << 20,
+        };
+        Journal::open(folder.to_owned(), limits, Arc::new(Metrics::new()), None).unwrap()
+    }
+
+    /// A leader that acknowledges from this journal.
+    fn leader(journal: &Journal) -> watch::Receiver<Door> {
+        let limits = QueueLimits {
+            records: 1000,
+            bytes: 1 << 20,
+        };
+        let end = BootTime::now() + Duration::from_secs(3600);
+        let lease = Arc::new(Lease::new(9, BootTime::default(), end));
+        let queue = Queue::new(9, limits);
+        let intake = Intake::journaled(journal.clone(), queue, lease);
+        watch::channel(Door::Open(Arc::new(intake))).1
+    }
+
+    fn chunk(entries: std::ops::Range<u64>) -> Chunk {
+        let record = |sequence| LogRecord {
+            id: RecordId { epoch: 3, sequence },
+            ..LogRecord::with_body(Text::from_static("x"), 0)
+        };
+        Chunk {
+            records: entries.clone().map(record).collect(),
+            end: entries.end,
+            entries: entries.collect(),
+        }
+    }
+
+    fn sequences(journal: &Journal) -> Vec<u64> {
+        let chunk = Backlog::new(journal.clone()).read(1 << 20).unwrap();
+        chunk
+            .records
+            .iter()
+            .map(|record| record.id.sequence)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_comes_again_is_taken_once_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path());
+        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let (one, other) = (JournalId([1; 16]), JournalId([2; 16]));
+        for (from, entries) in [(one, 1..5), (one, 1..5), (one, 3..8), (other, 1..3)] {
+            let end = entries.end;
+            let handed = takeover.take(from, chunk(entries)).await.ok().unwrap();
+            assert_eq!(
+                handed,
+                Handed {
+                    taken: end,
+                    error: None
+                }
+            );
+        }
+        assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2]);
+        drop((takeover, journal));
+        let journal = open(folder.path());
+        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let handed = takeover.take(one, chunk(1..9)).await.ok().unwrap();
+        assert_eq!(handed.taken, 9);
+        assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2, 8]);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_takes_nothing() {
+        let takeover = Takeover::new(watch::channel(Door::Nowhere).1, None);
+        let refused = takeover.take(JournalId([1; 16]), chunk(1..2)).await;
+        assert!(matches!(refused, Err(NotNow(reason)) if reason.contains("not the leader")));
+    }
+}
