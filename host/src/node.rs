@@ -15,22 +15,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::data_dir::DataDir;
-use crate::http::admin::Observer;
-use crate::http::ingest::{
-    Authorization, Follower, ForwardError, Forwarder, Ingest, IngestLimits, Room,
-};
+use crate::http::admin::AdminContext;
+use crate::http::ingest::{Authorization, Follower, ForwardError, Forwarder, Ingest, IngestLimits};
 use crate::http::peer as peer_routes;
-use crate::http::peer::Internal;
-use crate::http::{Server, ServerError, ServerLimits, Tls, router};
+use crate::http::peer::PeerContext;
+use crate::http::{MemoryBudget, Server, ServerError, ServerLimits, Tls, router};
 use crate::peer;
 use crate::plugin::{
-    Ceiling, Manifest, PluginError, Preparer, Report, Rollout, RolloutConfig, RolloutView, Store,
-    StoreError,
+    Ceiling, ControllerConfig, ControllerView, Manifest, PluginController, PluginError, Preparer,
+    Report, Store, StoreError,
 };
-use crate::stream::Door;
-use crate::stream::Handovers;
-use crate::stream::Takeover;
-use crate::stream::Tenures;
+use crate::stream::JournalReceiver;
+use crate::stream::JournalSender;
+use crate::stream::Route;
+use crate::stream::StreamTask;
 use sluice_consul as consul;
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
@@ -179,8 +177,8 @@ pub struct Node {
     listener: TcpListener,
     tls: Option<Tls>,
     stdout: NodeStdout,
-    rollout: Rollout,
-    plugins: RolloutView,
+    rollout: PluginController,
+    plugins: ControllerView,
     reports: mpsc::UnboundedSender<Report>,
     letters: DeadLetters,
     journal: Option<Journal>,
@@ -212,7 +210,7 @@ impl Node {
         let journal = open_journal(&config, &metrics, trace.as_ref())?;
         let (reports, reported) = mpsc::unbounded_channel();
         let rollout = rollout_config(&config, stdout.clone())?;
-        let (rollout, plugins) = Rollout::start(rollout, reported).await?;
+        let (rollout, plugins) = PluginController::start(rollout, reported).await?;
         Ok(Self {
             config,
             listener,
@@ -261,16 +259,16 @@ impl Node {
         let (node_state, active) = (plugins.node_state, plugins.active);
         let control = Control::start(control_config(&config, listen), node_state, active)?;
         let controls = control.controls.clone();
-        let forwarder = Forwarder::new(controls.peers.clone(), tls.is_some())?;
-        let (door_in, door) = watch::channel(Door::Nowhere);
+        let forwarder = Forwarder::new(controls.addresses.clone(), tls.is_some())?;
+        let (route_in, route) = watch::channel(Route::Unknown);
         let (stop_in, stopping) = watch::channel(false);
         let (step_down_in, step_down) = watch::channel(None);
         let known = plugins.choice.borrow().clone();
-        let tenures = Tenures {
+        let tenures = StreamTask {
             role: controls.role.clone(),
             stop: stopping,
             drain: config.drain,
-            door: door_in,
+            route: route_in,
             known,
             has_failed: false,
             choice: plugins.choice,
@@ -282,13 +280,13 @@ impl Node {
             journal: journal.clone(),
             letters: letters.clone(),
             trace,
-            rivals: controls.rivals.clone(),
+            peers: controls.peers.clone(),
             step_down,
         };
         let ingest = Arc::new(Ingest {
-            door: door.clone(),
+            route: route.clone(),
             limits: config.request,
-            room: Room::new(config.queue.bytes.max(config.request.body)),
+            memory: MemoryBudget::new(config.queue.bytes.max(config.request.body)),
             follower: config.follower,
             forwarder,
             metrics: Arc::clone(&metrics),
@@ -300,31 +298,31 @@ impl Node {
         // Ended with the node.
         let mut handing_over = JoinSet::new();
         if let Some(journal) = &journal {
-            let handovers = Handovers {
+            let swaps = JournalSender {
                 node: config.name.clone(),
                 journal: journal.clone(),
                 role: controls.role.clone(),
                 secret: secret.clone(),
-                peers: controls.peers.clone(),
+                addresses: controls.addresses.clone(),
                 tls: tls.is_some(),
                 metrics: Arc::clone(&metrics),
             };
-            handing_over.spawn(handovers.run());
+            handing_over.spawn(swaps.run());
         }
-        let observer = Observer {
+        let observer = AdminContext {
             node: config.name,
             controls,
-            door,
+            route,
             plugin: plugins.status,
             journal: journal.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let internal = peer_routes::router(Arc::new(Internal {
+        let internal = peer_routes::router(Arc::new(PeerContext {
             largest: peer_routes::largest(config.request.body),
             secret,
             letters,
             ingest: Arc::clone(&ingest),
-            takeover: Arc::new(Takeover::new(ingest.door.clone(), journal.clone())),
+            takeover: Arc::new(JournalReceiver::new(ingest.route.clone(), journal.clone())),
             step_down: step_down_in,
             drain: config.drain,
         }));
@@ -362,7 +360,7 @@ struct Running {
 
 impl Running {
     async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
-        self.control.order(Order::Able(true)).await;
+        self.control.order(Order::Eligible(true)).await;
         let ended = tokio::select! {
             () = stop => None,
             _ = &mut self.tenures => Some("the delivery of messages"),
@@ -404,7 +402,7 @@ impl Running {
 
 /// What keeps the sinks needs: what is kept below the data directory, and
 /// what manifests may ask for.
-fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConfig, NodeError> {
+fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<ControllerConfig, NodeError> {
     let in_data_dir = |name: &str| {
         std::path::absolute(config.data_dir.path().join(name)).map_err(|cause| NodeError::DataDir {
             act: "find the data directory",
@@ -435,7 +433,7 @@ fn rollout_config(config: &NodeConfig, stdout: NodeStdout) -> Result<RolloutConf
         store: Store::open(in_data_dir("plugin")?)?,
         turn: Mutex::default(),
     };
-    Ok(RolloutConfig {
+    Ok(ControllerConfig {
         client: consul::Client::new(config.consul.clone()).map_err(NodeError::Consul)?,
         cluster: config.cluster.clone(),
         node: config.name.clone(),

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::cluster::ClusterArgs;
 use super::secret::{NoSecret, signing};
 use super::{Failure, units};
-use crate::peer::InternalClient;
+use crate::peer::PeerClient;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_delivery::{DeadLetters, Letter};
@@ -180,7 +180,7 @@ impl Filter {
 /// Where the letters are.
 enum Post {
     /// On the nodes.
-    Nodes(InternalClient),
+    Nodes(PeerClient),
     /// In this directory.
     Here(DeadLetters),
 }

@@ -17,7 +17,7 @@ use super::{Failure, units};
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul as consul;
 use sluice_consul::Client;
-use sluice_types::plugin::{Identity, PluginState, WantedPlugin};
+use sluice_types::plugin::{Identity, PluginPhase, WantedPlugin};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -332,7 +332,7 @@ struct Look {
 struct NodeKey {
     node: String,
     plugin: Identity,
-    state: PluginState,
+    state: PluginPhase,
     desired: WantedPlugin,
     /// What the node has seen of the key.
     index: u64,
@@ -348,7 +348,7 @@ struct NodeKey {
 struct ActiveKey {
     source: String,
     sha256: String,
-    state: PluginState,
+    state: PluginPhase,
     since: String,
     why: String,
     node: String,
@@ -407,11 +407,11 @@ impl Look {
             return Verdict::Failed;
         }
         let is_ready = |node: &NodeKey| {
-            let is_up = matches!(node.state, PluginState::Prepared | PluginState::Running);
+            let is_up = matches!(node.state, PluginPhase::Prepared | PluginPhase::Running);
             is_up && node.error.is_none() && (node.index, node.plugin_index) == (index, index)
         };
         let runs = |(active, _): &(ActiveKey, Value)| {
-            active.index == index && active.state == PluginState::Running
+            active.index == index && active.state == PluginPhase::Running
         };
         match self.active.as_ref().is_some_and(runs) && nodes.all(is_ready) {
             true => Verdict::Done,
@@ -426,7 +426,7 @@ impl Look {
             let source = node.desired.source.as_deref().unwrap_or("the sink");
             match &node.error {
                 Some(error) => format!("{name}: {}", red(error)),
-                None if node.state == PluginState::Preparing => {
+                None if node.state == PluginPhase::Preparing => {
                     format!("{name}: preparing {source}")
                 }
                 // The one before, so far.
@@ -499,13 +499,13 @@ impl Look {
     }
 }
 
-const fn word(state: PluginState) -> &'static str {
+const fn word(state: PluginPhase) -> &'static str {
     match state {
-        PluginState::Preparing => "preparing",
-        PluginState::Prepared => "prepared",
-        PluginState::Opening => "opening",
-        PluginState::Running => "running",
-        PluginState::Failed => "failed",
+        PluginPhase::Preparing => "preparing",
+        PluginPhase::Prepared => "prepared",
+        PluginPhase::Opening => "opening",
+        PluginPhase::Running => "running",
+        PluginPhase::Failed => "failed",
     }
 }
 

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::Failure;
 use super::cluster::ClusterArgs;
-use crate::peer::{InternalClient, Secret};
+use crate::peer::{PeerClient, Secret};
 use sluice_consul::Client;
 
 #[derive(Debug, Error)]
@@ -18,15 +18,9 @@ pub(super) struct NoSecret(pub(super) String);
 ///
 /// # Errors
 /// No usable answer from Consul, or there is no secret.
-pub(super) async fn signing(
-    consul: &Client,
-    cluster: &ClusterArgs,
-) -> Result<InternalClient, Failure> {
+pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<PeerClient, Failure> {
     let name = &cluster.name;
     let secret = consul.read(&format!("{name}/secret"), None).await?.value;
     let secret = secret.ok_or_else(|| NoSecret(name.clone()))?;
-    Ok(InternalClient::new(
-        Secret::new(&secret.value),
-        cluster.tls,
-    )?)
+    Ok(PeerClient::new(Secret::new(&secret.value), cluster.tls)?)
 }

@@ -11,7 +11,7 @@ use super::Failure;
 use super::cluster::ClusterArgs;
 use super::secret::signing;
 use crate::http::admin::Status;
-use crate::peer::InternalError;
+use crate::peer::PeerError;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_leadership::NodeState;
@@ -70,7 +70,7 @@ enum StepDownError {
         node: String,
         address: String,
         #[source]
-        cause: InternalError,
+        cause: PeerError,
     },
     #[error(
         "see another node lead within {} s of the leader's end, at last: {seen}; sluice status \
@@ -100,7 +100,7 @@ async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let asked = client.step_down(&found.address, args.to.clone()).await;
     let asked = asked.map_err(|error| match error {
-        cause @ InternalError::Transport { .. } => StepDownError::Unreachable {
+        cause @ PeerError::Transport { .. } => StepDownError::Unreachable {
             node: name.clone(),
             address: found.address.clone(),
             cause,

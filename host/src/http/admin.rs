@@ -10,23 +10,23 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::stream::Door;
+use crate::stream::Route;
 use sluice_delivery::metrics::{Metrics, OPENMETRICS, PLAIN, Readings};
 use sluice_delivery::{Journal, JournalStatus};
 use sluice_leadership::{Controls, Role};
 use sluice_types::leader::LeaderAddress;
 use sluice_types::lease::Standing;
-use sluice_types::plugin::{PluginState, PluginStatus};
+use sluice_types::plugin::{PluginPhase, PluginStatus};
 
 /// Where a node's answers about itself come from.
 #[derive(Clone, Debug)]
-pub struct Observer {
+pub struct AdminContext {
     /// The node's name.
     pub node: String,
     /// The control side's view.
     pub controls: Controls,
     /// Where requests go.
-    pub door: watch::Receiver<Door>,
+    pub route: watch::Receiver<Route>,
     /// Which sink runs.
     pub plugin: watch::Receiver<PluginStatus>,
     /// The journal, if there is one.
@@ -95,7 +95,7 @@ impl From<JournalStatus> for JournalView {
 /// Records, since the process started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Counters {
-    /// Taken into the queue.
+    /// Reservation into the queue.
     pub accepted: u64,
     /// Acknowledged.
     pub acknowledged: u64,
@@ -107,7 +107,7 @@ pub struct Counters {
     pub retried: u64,
 }
 
-impl Observer {
+impl AdminContext {
     /// The whole status.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -154,19 +154,19 @@ impl Observer {
     }
 
     fn depth(&self) -> (usize, usize) {
-        match &*self.door.borrow() {
-            Door::Open(intake) => intake.depth(),
+        match &*self.route.borrow() {
+            Route::Local(intake) => intake.depth(),
             _ => (0, 0),
         }
     }
 
     /// What keeps the node from serving its role, if anything.
     fn unready(&self) -> Option<&'static str> {
-        if matches!(*self.door.borrow(), Door::Stopping) {
+        if matches!(*self.route.borrow(), Route::Stopping) {
             Some("the node is stopping")
         } else if !self.controls.view.borrow().session {
             Some("no session with Consul")
-        } else if self.plugin.borrow().active.state == PluginState::Failed {
+        } else if self.plugin.borrow().active.state == PluginPhase::Failed {
             Some("the sink could not be opened")
         } else if self.journal_view().is_some_and(|view| view.error.is_some()) {
             Some("the journal can not be written")
@@ -177,7 +177,7 @@ impl Observer {
 }
 
 /// `GET /healthz`: the process lives and its control loop turns.
-pub async fn healthz(State(observer): State<Arc<Observer>>) -> Response {
+pub async fn healthz(State(observer): State<Arc<AdminContext>>) -> Response {
     match observer.controls.heartbeat.is_alive() {
         true => plain(StatusCode::OK, "OK"),
         false => plain(
@@ -188,7 +188,7 @@ pub async fn healthz(State(observer): State<Arc<Observer>>) -> Response {
 }
 
 /// `GET /readyz`: ready to serve its role.
-pub async fn readyz(State(observer): State<Arc<Observer>>) -> Response {
+pub async fn readyz(State(observer): State<Arc<AdminContext>>) -> Response {
     match observer.unready() {
         None => plain(StatusCode::OK, "OK"),
         Some(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
@@ -196,14 +196,14 @@ pub async fn readyz(State(observer): State<Arc<Observer>>) -> Response {
 }
 
 /// `GET /api/v1/status`.
-pub async fn status(State(observer): State<Arc<Observer>>) -> Response {
+pub async fn status(State(observer): State<Arc<AdminContext>>) -> Response {
     // Texts and numbers always have a JSON form.
     let body = serde_json::to_vec(&observer.status()).unwrap_or_default();
     typed(StatusCode::OK, "application/json", body.into())
 }
 
 /// `GET /metrics`.
-pub async fn metrics(State(observer): State<Arc<Observer>>, asked: HeaderMap) -> Response {
+pub async fn metrics(State(observer): State<Arc<AdminContext>>, asked: HeaderMap) -> Response {
     let (leader, lease) = match &*observer.controls.role.borrow() {
         Role::Leader(lease) => (matches!(lease.ask(), Standing::Valid(_)), lease.remaining()),
         Role::Follower { .. } => (false, std::time::Duration::ZERO),

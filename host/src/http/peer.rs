@@ -16,15 +16,15 @@ use tokio::sync::watch;
 
 use crate::hex::unhex;
 use crate::http::ingest::Ingest;
-use crate::peer::wire::{Removed, SteppingDown, Wished};
+use crate::peer::wire::{Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{SIGNATURE, Secret, is_recent};
-use crate::stream::Door;
-use crate::stream::{NotNow, Takeover};
+use crate::stream::Route;
+use crate::stream::{JournalReceiver, ReceiveError};
 use sluice_delivery::{Chunk, DeadLetters, JournalId};
 use sluice_leadership::StepDown;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
-use sluice_types::record_form::RecordForm;
+use sluice_types::record_document::RecordDocument;
 
 /// How long a leader that hands over leaves the lock to the others, if none
 /// takes it.
@@ -40,7 +40,7 @@ pub fn largest(body: usize) -> usize {
 
 /// What the internal routes need.
 #[derive(Clone, Debug)]
-pub struct Internal {
+pub struct PeerContext {
     /// The largest body of a request, in bytes.
     pub largest: usize,
     /// What requests must be signed with.
@@ -50,7 +50,7 @@ pub struct Internal {
     /// Takes records in.
     pub ingest: Arc<Ingest>,
     /// Takes journals over.
-    pub takeover: Arc<Takeover>,
+    pub takeover: Arc<JournalReceiver>,
     /// Asks this node's tenure to hand over.
     pub step_down: watch::Sender<Option<StepDown>>,
     /// How long it may take to finish then.
@@ -58,7 +58,7 @@ pub struct Internal {
 }
 
 /// The internal routes.
-pub fn router(internal: Arc<Internal>) -> Router {
+pub fn router(internal: Arc<PeerContext>) -> Router {
     Router::new()
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
@@ -69,7 +69,7 @@ pub fn router(internal: Arc<Internal>) -> Router {
 }
 
 /// The body of a request that is signed as it should be.
-async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, Response> {
+async fn admitted(internal: &PeerContext, request: Request<Body>) -> Result<Bytes, Response> {
     let (head, body) = request.into_parts();
     let secret = internal.secret.borrow().clone();
     let Some(secret) = secret else {
@@ -94,7 +94,7 @@ async fn admitted(internal: &Internal, request: Request<Body>) -> Result<Bytes, 
     }
 }
 
-async fn list(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+async fn list(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
     if let Err(response) = admitted(&internal, request).await {
         return response;
     }
@@ -106,7 +106,7 @@ async fn list(State(internal): State<Arc<Internal>>, request: Request<Body>) -> 
     }
 }
 
-async fn remove(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+async fn remove(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
     let body = match admitted(&internal, request).await {
         Ok(body) => body,
         Err(response) => return response,
@@ -122,13 +122,13 @@ async fn remove(State(internal): State<Arc<Internal>>, request: Request<Body>) -
 }
 
 /// Records in the form that loses nothing, with the ids that they have.
-async fn records(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+async fn records(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
     let headers = request.headers().clone();
     let body = match admitted(&internal, request).await {
         Ok(body) => body,
         Err(response) => return response,
     };
-    match serde_json::from_slice::<Vec<RecordForm>>(&body) {
+    match serde_json::from_slice::<Vec<RecordDocument>>(&body) {
         Ok(forms) => {
             let records = forms.into_iter().map(LogRecord::from).collect();
             internal.ingest.take(records, &headers).await
@@ -139,7 +139,7 @@ async fn records(State(internal): State<Arc<Internal>>, request: Request<Body>) 
 
 /// Frames of the journal that is named in the path.
 async fn handover(
-    State(internal): State<Arc<Internal>>,
+    State(internal): State<Arc<PeerContext>>,
     Path(journal): Path<String>,
     request: Request<Body>,
 ) -> Response {
@@ -153,22 +153,22 @@ async fn handover(
     };
     match internal.takeover.take(JournalId(id), chunk).await {
         Ok(handed) => json(&handed),
-        Err(NotNow(reason)) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
+        Err(ReceiveError(reason)) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
     }
 }
 
 /// Begins a hand-over; the answer does not wait for its end.
-async fn step_down(State(internal): State<Arc<Internal>>, request: Request<Body>) -> Response {
+async fn step_down(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
     let body = match admitted(&internal, request).await {
         Ok(body) => body,
         Err(response) => return response,
     };
-    let Wished { to } = match serde_json::from_slice(&body) {
+    let StepDownRequest { to } = match serde_json::from_slice(&body) {
         Ok(wished) => wished,
         Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    let door = internal.ingest.door.borrow().clone();
-    let Door::Open(queue) = door else {
+    let route = internal.ingest.route.borrow().clone();
+    let Route::Local(queue) = route else {
         return plain(StatusCode::CONFLICT, "this node does not lead");
     };
     let epoch = queue.epoch();
@@ -180,7 +180,7 @@ async fn step_down(State(internal): State<Arc<Internal>>, request: Request<Body>
         to,
     }));
     let drain_ms = u64::try_from(internal.drain.as_millis()).unwrap_or(u64::MAX);
-    json(&SteppingDown { epoch, drain_ms })
+    json(&StepDownAnswer { epoch, drain_ms })
 }
 
 fn json(value: &impl Serialize) -> Response {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 
-use super::admin::{self, Observer};
+use super::admin::{self, AdminContext};
 use super::ingest::Ingest;
 use super::ingest::handlers;
 
@@ -16,7 +16,7 @@ use super::ingest::handlers;
 /// benchmarks to compare with.
 pub fn router(
     ingest: Arc<Ingest>,
-    observer: Arc<Observer>,
+    observer: Arc<AdminContext>,
     peer: Router,
     baseline: bool,
 ) -> Router {

@@ -32,7 +32,7 @@ const BUFFER: usize = 64 << 10;
 /// and a client tries again only after a second. Linux takes `net.core.somaxconn` if that is less
 /// (its default since 5.4: 4096).
 const WAITING: u32 = 4096;
-/// The wait after the system has no descriptor or memory for a connection.
+/// The wait after the system has no descriptor or room for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
 /// What keeps the server from starting.

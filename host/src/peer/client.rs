@@ -7,17 +7,17 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::secret::{SIGNATURE, Secret};
-use super::wire::{Handed, Removed, SteppingDown, Wished};
+use super::wire::{Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
 use crate::hex::hex;
 use sluice_delivery::{JournalId, Letter};
-use sluice_types::record_form::RecordForm;
+use sluice_types::record_document::RecordDocument;
 
 /// The time for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A node did not do as it was asked.
 #[derive(Debug, Error)]
-pub enum InternalError {
+pub enum PeerError {
     /// The client could not be set up.
     #[error("set up an HTTP client")]
     Setup(#[source] reqwest::Error),
@@ -71,23 +71,23 @@ pub struct Rejected {
 
 /// Signs what it asks.
 #[derive(Debug)]
-pub struct InternalClient {
+pub struct PeerClient {
     http: reqwest::Client,
     scheme: &'static str,
     secret: Secret,
 }
 
-impl InternalClient {
+impl PeerClient {
     /// A client for nodes that speak HTTPS or HTTP.
     ///
     /// # Errors
     /// It could not be set up.
-    pub fn new(secret: Secret, tls: bool) -> Result<Self, InternalError> {
+    pub fn new(secret: Secret, tls: bool) -> Result<Self, PeerError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(ANSWER)
             .build()
-            .map_err(InternalError::Setup)?;
+            .map_err(PeerError::Setup)?;
         let scheme = if tls { "https" } else { "http" };
         Ok(Self {
             http,
@@ -100,7 +100,7 @@ impl InternalClient {
     ///
     /// # Errors
     /// No usable answer.
-    pub async fn dead_letters(&self, address: &str) -> Result<Vec<Letter>, InternalError> {
+    pub async fn dead_letters(&self, address: &str) -> Result<Vec<Letter>, PeerError> {
         self.ask(
             Method::GET,
             address,
@@ -114,7 +114,7 @@ impl InternalClient {
     ///
     /// # Errors
     /// No usable answer.
-    pub async fn remove(&self, address: &str, ids: &[String]) -> Result<u64, InternalError> {
+    pub async fn remove(&self, address: &str, ids: &[String]) -> Result<u64, PeerError> {
         let body = serde_json::to_vec(ids).unwrap_or_default();
         let path = "/internal/v1/dead-letters/remove";
         let removed: Removed = self.ask(Method::POST, address, path, body).await?;
@@ -128,8 +128,8 @@ impl InternalClient {
     pub async fn records(
         &self,
         address: &str,
-        records: &[&RecordForm],
-    ) -> Result<Taken, InternalError> {
+        records: &[&RecordDocument],
+    ) -> Result<Taken, PeerError> {
         let body = serde_json::to_vec(records).unwrap_or_default();
         self.ask(Method::POST, address, "/internal/v1/records", body)
             .await
@@ -144,7 +144,7 @@ impl InternalClient {
         address: &str,
         journal: JournalId,
         frames: Vec<u8>,
-    ) -> Result<Handed, InternalError> {
+    ) -> Result<TransferAnswer, PeerError> {
         let path = format!("/internal/v1/handover/{}", hex(&journal.0));
         self.ask(Method::POST, address, &path, frames).await
     }
@@ -157,8 +157,8 @@ impl InternalClient {
         &self,
         address: &str,
         to: Option<String>,
-    ) -> Result<SteppingDown, InternalError> {
-        let body = serde_json::to_vec(&Wished { to }).unwrap_or_default();
+    ) -> Result<StepDownAnswer, PeerError> {
+        let body = serde_json::to_vec(&StepDownRequest { to }).unwrap_or_default();
         let path = "/internal/v1/step-down";
         self.ask(Method::POST, address, path, body).await
     }
@@ -169,8 +169,8 @@ impl InternalClient {
         address: &str,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<T, InternalError> {
-        let transport = |cause| InternalError::Transport {
+    ) -> Result<T, PeerError> {
+        let transport = |cause| PeerError::Transport {
             address: address.to_owned(),
             cause,
         };
@@ -182,13 +182,13 @@ impl InternalClient {
         let status = answer.status();
         let body = answer.bytes().await.map_err(transport)?;
         if !status.is_success() {
-            return Err(InternalError::Status {
+            return Err(PeerError::Status {
                 address: address.to_owned(),
                 status: status.as_u16(),
                 text: String::from_utf8_lossy(&body).into_owned(),
             });
         }
-        serde_json::from_slice(&body).map_err(|cause| InternalError::Shape {
+        serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
             address: address.to_owned(),
             cause,
         })

@@ -5,5 +5,5 @@ mod client;
 mod secret;
 pub mod wire;
 
-pub use client::{InternalClient, InternalError, Rejected, Taken};
+pub use client::{PeerClient, PeerError, Rejected, Taken};
 pub use secret::{SIGNATURE, Secret, is_recent, keep};

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 /// What a leader is asked to hand over with.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Wished {
+pub struct StepDownRequest {
     /// Who comes next, if it matters.
     pub to: Option<String>,
 }
 
 /// What a leader that hands over says.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct SteppingDown {
+pub struct StepDownAnswer {
     /// Of the tenure that ends.
     pub epoch: u64,
     /// How long what was accepted may take to finish, in milliseconds.
@@ -27,7 +27,7 @@ pub struct Removed {
 
 /// What the leader took over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Handed {
+pub struct TransferAnswer {
     /// Every entry of the other journal below this one.
     pub taken: u64,
     /// Why not all, if so.

@@ -126,13 +126,13 @@ struct Wire {
     #[serde(default, skip_serializing_if = "is_default")]
     limits: LimitsWanted,
     #[serde(default, skip_serializing_if = "is_default")]
-    rollout: Rollout,
+    rollout: PluginController,
 }
 
 /// How a new sink is brought to the nodes.
 #[derive(Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Rollout {
+struct PluginController {
     wait: Option<WaitFor>,
     probation_s: Option<u64>,
 }
@@ -218,7 +218,7 @@ impl fmt::Display for Manifest {
             config,
             permissions: self.permissions.clone(),
             limits: self.limits,
-            rollout: Rollout::default(),
+            rollout: PluginController::default(),
         };
         let text = serde_json::to_string(&wire).map_err(|_| fmt::Error)?;
         f.write_str(&text)

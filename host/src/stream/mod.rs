@@ -1,13 +1,13 @@
 //! A stream: who takes its requests, which sink runs, and what becomes of the
 //! journal when another node leads.
 
-mod door;
-mod handover;
+mod journal_receiver;
+mod journal_sender;
+mod route;
 mod swap;
-mod takeover;
 mod tenure;
 
-pub use door::Door;
-pub use handover::Handovers;
-pub use takeover::{NotNow, Takeover};
-pub use tenure::Tenures;
+pub use journal_receiver::{JournalReceiver, ReceiveError};
+pub use journal_sender::JournalSender;
+pub use route::Route;
+pub use tenure::StreamTask;

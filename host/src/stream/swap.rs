@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::plugin::{Candidate, Choice, Report};
 use sluice_delivery::metrics::Metrics;
-use sluice_delivery::{ActiveSink, Handover};
+use sluice_delivery::{ActiveSink, SinkSwap};
 use sluice_types::backoff::Backoff;
 use sluice_types::error_chain::chain;
 use sluice_types::outcome::{Failure, WriteError};
@@ -27,7 +27,7 @@ pub(crate) struct Swaps<'a> {
     /// The sinks that could.
     pub(crate) choice: watch::Receiver<Choice>,
     /// To the dispatcher.
-    pub(crate) handovers: mpsc::Sender<Handover>,
+    pub(crate) swaps: mpsc::Sender<SinkSwap>,
     /// What becomes of them.
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     /// Counts the swaps.
@@ -105,12 +105,12 @@ impl Swaps<'_> {
         instance: Box<dyn SinkInstance>,
     ) -> Option<ActiveSink> {
         let (old_in, old) = oneshot::channel();
-        let handover = Handover {
+        let handover = SinkSwap {
             sink: ActiveSink::new(Arc::clone(&wanted.sink), instance),
             old: old_in,
         };
         // The tenure is over if nobody takes it.
-        self.handovers.send(handover).await.ok()?;
+        self.swaps.send(handover).await.ok()?;
         let old = old.await.ok()?;
         self.running = Arc::clone(wanted);
         self.metrics.sink_swaps.inc();

@@ -1,5 +1,5 @@
-//! What the data side does as the node's role changes: it opens the door to
-//! requests and runs the sink while this node leads, and shuts the door when
+//! What the data side does as the node's role changes: it opens the route to
+//! requests and runs the sink while this node leads, and shuts the route when
 //! it does not.
 
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::plugin::{Candidate, Choice, Report};
-use crate::stream::Door;
+use crate::stream::Route;
 use crate::stream::swap::{Swaps, is_for_good, is_other, wait_of};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Feeder, Intake, Journal,
     Queue, QueueLimits,
 };
-use sluice_leadership::{Order, Rivals, Role, StepDown};
+use sluice_leadership::{Order, Peers, Role, StepDown};
 use sluice_types::backoff::Backoff;
 use sluice_types::lease::Lease;
 
@@ -50,7 +50,7 @@ enum Over {
 
 /// Runs the sink whenever this node leads.
 #[derive(Debug)]
-pub struct Tenures {
+pub struct StreamTask {
     /// What this node is to the cluster.
     pub role: watch::Receiver<Role>,
     /// Becomes true when the node is to end.
@@ -58,7 +58,7 @@ pub struct Tenures {
     /// How long requests may take to finish then.
     pub drain: Duration,
     /// Where requests go.
-    pub door: watch::Sender<Door>,
+    pub route: watch::Sender<Route>,
     /// The sinks that could run.
     pub choice: watch::Receiver<Choice>,
     /// What there was when this node last led.
@@ -82,12 +82,12 @@ pub struct Tenures {
     /// Audits acknowledgements.
     pub trace: Option<Arc<AckTrace>>,
     /// The other nodes.
-    pub rivals: Rivals,
+    pub peers: Peers,
     /// Asks a tenure to hand over; of another one it is void.
     pub step_down: watch::Receiver<Option<StepDown>>,
 }
 
-impl Tenures {
+impl StreamTask {
     /// Runs until the node is to end and what was accepted is settled.
     pub async fn run(mut self) {
         while !*self.stop.borrow() {
@@ -95,13 +95,13 @@ impl Tenures {
             match role {
                 Role::Leader(lease) => self.lead(lease).await,
                 Role::Follower { leader } => {
-                    self.door
-                        .send_replace(leader.map_or(Door::Nowhere, Door::Elsewhere));
+                    self.route
+                        .send_replace(leader.map_or(Route::Unknown, Route::Leader));
                     self.wait_for_change().await;
                 }
             }
         }
-        self.door.send_replace(Door::Stopping);
+        self.route.send_replace(Route::Stopping);
     }
 
     async fn wait_for_change(&mut self) {
@@ -115,13 +115,13 @@ impl Tenures {
             // A node that stays out for its sink may do better with this one.
             () = news(&mut choice, &known, has_failed) => {
                 self.known = self.choice.borrow().clone();
-                self.order(Order::Able(true)).await;
+                self.order(Order::Eligible(true)).await;
             }
             () = stopped(&mut self.stop) => {}
         }
     }
 
-    /// One tenure, from the door's opening to the last outcome.
+    /// One tenure, from the route's opening to the last outcome.
     async fn lead(&mut self, lease: Arc<Lease>) {
         let queue = Queue::new(lease.epoch(), self.limits);
         let intake = Arc::new(match (&self.journal, self.ack) {
@@ -130,7 +130,7 @@ impl Tenures {
             }
             _ => Intake::Sink(Arc::clone(&queue)),
         });
-        self.door.send_replace(Door::Open(Arc::clone(&intake)));
+        self.route.send_replace(Route::Local(Arc::clone(&intake)));
         let mut stop = self.stop.clone();
         let opened = tokio::select! {
             sink = self.open() => Some(sink),
@@ -150,7 +150,7 @@ impl Tenures {
             None => {}
         }
         if *stop.borrow() {
-            self.door.send_replace(Door::Stopping);
+            self.route.send_replace(Route::Stopping);
         }
         intake.close("the node is no longer the leader");
         queue.fail("the node is no longer the leader");
@@ -187,12 +187,12 @@ impl Tenures {
         (candidate, sink): (Arc<Candidate>, ActiveSink),
     ) {
         self.report(Report::Running(Arc::clone(&candidate)));
-        let (handovers_in, handovers) = mpsc::channel(1);
+        let (swaps_in, swaps) = mpsc::channel(1);
         let mut dispatcher = Dispatcher::new(Delivery {
             queue: Arc::clone(queue),
             lease: Arc::clone(lease),
             sink,
-            handovers,
+            swaps,
             letters: self.letters.clone(),
             metrics: Arc::clone(&self.metrics),
             trace: self.trace.clone(),
@@ -207,7 +207,7 @@ impl Tenures {
         let swaps = Swaps {
             running: candidate,
             choice: self.choice.clone(),
-            handovers: handovers_in,
+            swaps: swaps_in,
             reports: self.reports.clone(),
             metrics: Arc::clone(&self.metrics),
             closing: &mut closing,
@@ -227,11 +227,11 @@ impl Tenures {
             match asked {
                 Err(over) => (over, None),
                 Ok(step_down) => {
-                    let (door, reason) = match &step_down {
-                        None => (Door::Stopping, "this node is stopping"),
-                        Some(_) => (Door::Nowhere, "this node hands over to another"),
+                    let (route, reason) = match &step_down {
+                        None => (Route::Stopping, "this node is stopping"),
+                        Some(_) => (Route::Unknown, "this node hands over to another"),
                     };
-                    self.door.send_replace(door);
+                    self.route.send_replace(route);
                     intake.close(reason);
                     finish.send_replace(true);
                     let drained = tokio::select! {
@@ -307,7 +307,7 @@ impl Tenures {
         loop {
             journal.failed().await;
             tokio::time::sleep(FAILING).await;
-            if journal.status().failure.is_some() && self.rivals.is_any_able() == Some(true) {
+            if journal.status().failure.is_some() && self.peers.is_any_eligible() == Some(true) {
                 return;
             }
         }
@@ -378,7 +378,7 @@ impl Tenures {
 
     async fn step_down(&self, lease: &Lease) {
         lease.revoke();
-        let stay_out = match self.rivals.is_any_able() {
+        let stay_out = match self.peers.is_any_eligible() {
             Some(true) => STAY_OUT,
             Some(false) | None => ALONE,
         };

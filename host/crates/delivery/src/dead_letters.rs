@@ -12,7 +12,7 @@ use thiserror::Error;
 use sluice_types::clock::timestamp;
 use sluice_types::plugin::Identity;
 use sluice_types::record::LogRecord;
-use sluice_types::record_form::RecordForm;
+use sluice_types::record_document::RecordDocument;
 
 /// The letters by id, as JSON.
 const LETTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("letters");
@@ -43,7 +43,7 @@ pub struct Letter {
     /// Which sink that was.
     pub plugin: Identity,
     /// The record.
-    pub record: RecordForm,
+    pub record: RecordDocument,
 }
 
 impl Letter {

@@ -40,7 +40,7 @@ pub enum Ended {
 
 /// A sink that is to take over, opened.
 #[derive(Debug)]
-pub struct Handover {
+pub struct SinkSwap {
     /// The new one.
     pub sink: ActiveSink,
     /// Gets the old one as soon as nothing more is written to it.
@@ -66,7 +66,7 @@ pub struct Delivery {
     /// What takes the records.
     pub sink: ActiveSink,
     /// Brings the sinks that are to take over.
-    pub handovers: mpsc::Receiver<Handover>,
+    pub swaps: mpsc::Receiver<SinkSwap>,
     /// Keeps what no sink takes.
     pub letters: DeadLetters,
     /// Counts what happens.
@@ -84,7 +84,7 @@ pub struct Dispatcher {
     guard: Guard,
     backoff: Backoff,
     /// A sink that waits for the write under way.
-    next_sink: Option<Handover>,
+    next_sink: Option<SinkSwap>,
 }
 
 impl Dispatcher {
@@ -124,13 +124,13 @@ impl Dispatcher {
         let Delivery {
             queue,
             lease,
-            handovers,
+            swaps,
             ..
         } = &mut self.delivery;
         let is_suspicious = self.isolation.has_suspects();
         let more = tokio::select! {
             biased;
-            Some(next) = handovers.recv() => {
+            Some(next) = swaps.recv() => {
                 self.next_sink = Some(next);
                 return None;
             }
@@ -237,10 +237,7 @@ impl Dispatcher {
             return Ok(false);
         }
         let Delivery {
-            sink,
-            lease,
-            handovers,
-            ..
+            sink, lease, swaps, ..
         } = &mut self.delivery;
         if sink.is_open() {
             return Ok(true);
@@ -250,7 +247,7 @@ impl Dispatcher {
             biased;
             () = lease.revoked() => return Ok(true),
             opened = sink.reopen() => return opened.map(|()| true),
-            Some(next) = handovers.recv() => Some(next),
+            Some(next) = swaps.recv() => Some(next),
         };
         Ok(false)
     }
@@ -260,10 +257,7 @@ impl Dispatcher {
     async fn write(&mut self, batch: &Batch) -> Written {
         let compute = self.guard.compute();
         let Delivery {
-            sink,
-            lease,
-            handovers,
-            ..
+            sink, lease, swaps, ..
         } = &mut self.delivery;
         let attempt = Attempt {
             epoch: lease.epoch(),
@@ -274,7 +268,7 @@ impl Dispatcher {
             biased;
             written = writing.as_mut() => return Written::Done(written),
             () = lease.revoked() => return Written::Revoked,
-            Some(next) = handovers.recv() => Some(next),
+            Some(next) = swaps.recv() => Some(next),
         };
         tokio::select! {
             biased;
@@ -287,7 +281,7 @@ impl Dispatcher {
     /// Lets the sink that waits take what comes next.
     fn switch(&mut self) {
         let next = self.next_sink.take();
-        let Some(Handover { sink, old }) = next.or_else(|| self.delivery.handovers.try_recv().ok())
+        let Some(SinkSwap { sink, old }) = next.or_else(|| self.delivery.swaps.try_recv().ok())
         else {
             return;
         };
@@ -314,7 +308,7 @@ impl Dispatcher {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.delivery.lease.revoked() => return,
-                Some(next) = self.delivery.handovers.recv() => {
+                Some(next) = self.delivery.swaps.recv() => {
                     self.next_sink = Some(next);
                     return;
                 }

@@ -23,7 +23,7 @@ mod trace;
 pub use ack::{Outcome, Receipt, Rejection};
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
-pub use dispatcher::{Delivery, Dispatcher, Ended, Handover};
+pub use dispatcher::{Delivery, Dispatcher, Ended, SinkSwap};
 pub use journal::{
     Ack, Backlog, Chunk, Damage, Feeder, Intake, Inventory, Journal, JournalError, JournalId,
     JournalLimits, JournalStatus,

@@ -14,7 +14,7 @@ use super::epoch_file::EpochFile;
 use super::health::Heartbeat;
 use super::loss::Loss;
 use super::membership::Service;
-use super::nodes::Rivals;
+use super::peers::Peers;
 use super::question::{Command, Epoch, Event, Key, Lock, Looked, NO_EPOCH, Settings, Taken, Wish};
 use super::session_file::SessionFile;
 use sluice_consul::{
@@ -78,7 +78,7 @@ pub(super) struct Campaign {
     /// Who leads by the key.
     leader: Option<LeaderAddress>,
     heartbeat: Arc<Heartbeat>,
-    rivals: Rivals,
+    peers: Peers,
     /// Whether another node is better prepared.
     outdone: bool,
     consul_answers: bool,
@@ -91,7 +91,7 @@ impl Campaign {
         view: watch::Sender<View>,
         tenure: watch::Sender<Option<Tenure>>,
         heartbeat: Arc<Heartbeat>,
-        rivals: Rivals,
+        peers: Peers,
     ) -> Self {
         let jitter = Duration::from_millis(rand::random_range(0..100));
         let settings = Settings {
@@ -112,7 +112,7 @@ impl Campaign {
             lease: None,
             leader: None,
             heartbeat,
-            rivals,
+            peers,
             outdone: false,
             consul_answers: true,
         }
@@ -121,7 +121,10 @@ impl Campaign {
     /// Says, before it runs, whether this node could lead, and whether another
     /// could better.
     pub(super) fn able(&mut self, able: bool) {
-        for event in [Event::Outdone(self.rivals.is_outdone()), Event::Able(able)] {
+        for event in [
+            Event::Outdone(self.peers.is_outdone()),
+            Event::Eligible(able),
+        ] {
             self.note(&event);
             for command in self.election.handle(BootTime::now(), event) {
                 self.carry_out(command);
@@ -144,7 +147,7 @@ impl Campaign {
             let event = tokio::select! {
                 biased;
                 order = orders.recv(), if orders_open => match order {
-                    Some(Order::Able(able)) => Event::Able(able),
+                    Some(Order::Eligible(able)) => Event::Eligible(able),
                     Some(Order::StepDown(order)) => step_down(order),
                     Some(Order::Shutdown) => Event::Shutdown,
                     None => {
@@ -159,7 +162,7 @@ impl Campaign {
                         Event::Tick
                     }
                 },
-                outdone = self.rivals.changed(self.outdone) => Event::Outdone(outdone),
+                outdone = self.peers.changed(self.outdone) => Event::Outdone(outdone),
                 () = tokio::time::sleep(wait) => Event::Tick,
             };
             self.note(&event);
@@ -167,7 +170,7 @@ impl Campaign {
                 leave_by.get_or_insert(BootTime::now() + LEAVING);
             }
             // Others may have led in a life of Consul that it has forgotten.
-            let seen = self.rivals.highest_epoch();
+            let seen = self.peers.highest_epoch();
             let is_news = seen > self.election.epoch();
             let seen = is_news.then_some(Event::EpochSeen(seen));
             for event in seen.into_iter().chain([event]) {
@@ -218,7 +221,7 @@ impl Campaign {
         let view = View {
             session: self.election.session().is_some(),
             epoch: self.election.epoch(),
-            letting_go: self.election.is_letting_go(),
+            releasing: self.election.is_letting_go(),
         };
         self.view
             .send_if_modified(|current| std::mem::replace(current, view) != view);

@@ -15,8 +15,8 @@ use super::active_key;
 use super::campaign::{Campaign, Place};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::health::{self, Health, Heartbeat};
-use super::membership::{Membership, Service, watch_peers};
-use super::nodes::{NodeState, Rivals, watch_nodes};
+use super::membership::{Membership, Service, watch_addresses};
+use super::peers::{NodeState, Peers, watch_nodes};
 use super::session_file::SessionFile;
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -49,7 +49,7 @@ pub struct View {
     pub epoch: u64,
     /// Whether a session was let go of, which may hold the lock, and Consul
     /// has not heard it yet.
-    pub letting_go: bool,
+    pub releasing: bool,
 }
 
 /// Letting go of the lock.
@@ -71,7 +71,7 @@ pub struct StepDown {
 pub enum Order {
     /// Whether this node could lead: its sink is prepared. If so, whatever
     /// kept it out before is forgotten.
-    Able(bool),
+    Eligible(bool),
     /// Let go of the lock. Nothing is acknowledged any more.
     StepDown(StepDown),
     /// Let go of everything.
@@ -145,9 +145,9 @@ pub struct Controls {
     /// What the control side knows.
     pub view: watch::Receiver<View>,
     /// The client addresses of all registered nodes.
-    pub peers: watch::Receiver<Arc<HashSet<String>>>,
+    pub addresses: watch::Receiver<Arc<HashSet<String>>>,
     /// The other nodes that live.
-    pub rivals: Rivals,
+    pub peers: Peers,
     /// Where clients reach this node, once it is known.
     pub address: watch::Receiver<Option<String>>,
     /// Whether the control loop turns.
@@ -178,9 +178,9 @@ impl Control {
             .map_err(ControlError::Thread)?;
         let (role_in, role) = watch::channel(Role::Follower { leader: None });
         let (view_in, view) = watch::channel(View::default());
-        let (peers_in, peers) = watch::channel(Arc::default());
+        let (addresses_in, addresses) = watch::channel(Arc::default());
         let (nodes_in, nodes) = watch::channel(None);
-        let rivals = Rivals::new(config.node.clone(), state.clone(), nodes);
+        let peers = Peers::new(config.node.clone(), state.clone(), nodes);
         let (address_in, address) = watch::channel(None);
         let (orders, orders_out) = mpsc::channel(16);
         let (alive, ended) = oneshot::channel();
@@ -189,8 +189,8 @@ impl Control {
         let controls = Controls {
             role,
             view,
-            peers,
-            rivals: rivals.clone(),
+            addresses,
+            peers: peers.clone(),
             address,
             heartbeat: Arc::clone(&heartbeat),
         };
@@ -202,9 +202,9 @@ impl Control {
             heartbeat,
             role: role_in,
             view: view_in,
-            peers: peers_in,
+            addresses: addresses_in,
             nodes: nodes_in,
-            rivals,
+            peers,
             address: address_in,
             state,
             active,
@@ -273,9 +273,9 @@ struct Side {
     heartbeat: Arc<Heartbeat>,
     role: watch::Sender<Role>,
     view: watch::Sender<View>,
-    peers: watch::Sender<Arc<HashSet<String>>>,
+    addresses: watch::Sender<Arc<HashSet<String>>>,
     nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
-    rivals: Rivals,
+    peers: Peers,
     address: watch::Sender<Option<String>>,
     state: watch::Receiver<serde_json::Value>,
     active: watch::Receiver<Option<serde_json::Value>>,
@@ -352,16 +352,16 @@ impl Side {
             membership.run(leaving).await;
             membership
         });
-        let peers = tokio::spawn(watch_peers(Arc::clone(&place), self.peers));
+        let addresses = tokio::spawn(watch_addresses(Arc::clone(&place), self.addresses));
         let nodes = tokio::spawn(watch_nodes(Arc::clone(&place), self.nodes));
         let (tenure_in, tenure) = watch::channel(None);
         let active = tokio::spawn(active_key::keep(Arc::clone(&place), tenure, self.active));
         let (role, view) = (self.role, self.view);
-        let mut campaign = Campaign::new(place, role, view, tenure_in, self.heartbeat, self.rivals);
+        let mut campaign = Campaign::new(place, role, view, tenure_in, self.heartbeat, self.peers);
         campaign.able(able);
         campaign.run(orders).await;
         earlier.abort();
-        peers.abort();
+        addresses.abort();
         nodes.abort();
         active.abort();
         leave.send_replace(true);
@@ -384,7 +384,7 @@ impl Side {
 async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, able: &mut bool) {
     loop {
         match orders.recv().await {
-            Some(Order::Able(now)) => *able = now,
+            Some(Order::Eligible(now)) => *able = now,
             Some(Order::StepDown(_)) => {}
             Some(Order::Shutdown) | None => return,
         }

@@ -223,7 +223,7 @@ impl Election {
                     self.step_down(now, Loss::Outrun { epoch }, None);
                 }
             }
-            Event::Able(able) => {
+            Event::Eligible(able) => {
                 // There is no reason any more to leave the lock to others.
                 if able {
                     self.not_before = now;

@@ -45,7 +45,7 @@ const ABSENT: Lock = Lock {
 /// A node that has a session and knows that the lock is free at 0 ms.
 fn candidate(lock: Lock) -> Election {
     let mut election = Election::new(settings(), 0);
-    let first = election.handle(at(0), Event::Able(true));
+    let first = election.handle(at(0), Event::Eligible(true));
     assert_eq!(first, [Command::CreateSession, Command::Watch { index: 0 }]);
     election.handle(at(0), Event::Session(Some("s".to_owned())));
     let commands = election.handle(at(0), Event::Watched(Some(lock)));
@@ -637,7 +637,7 @@ fn a_wish_for_another_holds_back_for_three_seconds_and_no_more() {
 #[test]
 fn who_is_outdone_does_not_campaign() {
     let mut election = Election::new(settings(), 0);
-    election.handle(at(0), Event::Able(true));
+    election.handle(at(0), Event::Eligible(true));
     election.handle(at(0), Event::Outdone(true));
     election.handle(at(0), Event::Session(Some("s".to_owned())));
     let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));

@@ -91,7 +91,7 @@ impl Health {
             return Some("the control loop stands still");
         }
         // Any answer counts: a Consul without a leader takes no node's lock.
-        let holds = matches!(*self.role.borrow(), Role::Leader(_)) || self.view.borrow().letting_go;
+        let holds = matches!(*self.role.borrow(), Role::Leader(_)) || self.view.borrow().releasing;
         let is_lost = holds && asked_for >= FIRST && self.client.unanswered_for() >= UNANSWERED;
         is_lost.then_some("this node may hold the lock, and its Consul agent does not answer it")
     }

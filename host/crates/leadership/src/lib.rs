@@ -11,7 +11,7 @@ mod former;
 mod health;
 mod loss;
 mod membership;
-mod nodes;
+mod peers;
 mod question;
 mod session_file;
 #[cfg(test)]
@@ -24,5 +24,5 @@ pub use health::Heartbeat;
 pub type NodeAddresses =
     tokio::sync::watch::Receiver<std::sync::Arc<std::collections::HashSet<String>>>;
 
-pub use nodes::{NodeState, Rivals};
+pub use peers::{NodeState, Peers};
 pub use question::CLEAN;

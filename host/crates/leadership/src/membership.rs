@@ -249,7 +249,7 @@ async fn told(leave: &mut watch::Receiver<bool>) {
 }
 
 /// Keeps the list of the registered nodes' addresses.
-pub(super) async fn watch_peers(place: Arc<Place>, peers: watch::Sender<Arc<HashSet<String>>>) {
+pub(super) async fn watch_addresses(place: Arc<Place>, peers: watch::Sender<Arc<HashSet<String>>>) {
     let mut index = 0;
     while !peers.is_closed() {
         let wait = Wait { index, most: WATCH };

@@ -85,7 +85,7 @@ pub(super) enum Event {
     /// Another epoch became known.
     EpochSeen(u64),
     /// This node can or can not lead.
-    Able(bool),
+    Eligible(bool),
     /// Another node is better prepared to lead, or none is.
     Outdone(bool),
     /// Let go of the lock, if it was taken under this epoch, and leave it to

@@ -10,5 +10,5 @@ pub mod lease;
 pub mod outcome;
 pub mod plugin;
 pub mod record;
-pub mod record_form;
+pub mod record_document;
 pub mod sink;

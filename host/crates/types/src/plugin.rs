@@ -39,7 +39,7 @@ pub struct ActivePlugin {
     #[serde(flatten)]
     pub name: Identity,
     /// How far it is.
-    pub state: PluginState,
+    pub state: PluginPhase,
     /// Since when, in RFC 3339.
     pub since: String,
 }
@@ -47,7 +47,7 @@ pub struct ActivePlugin {
 /// How far a sink is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PluginState {
+pub enum PluginPhase {
     /// Being read and compiled.
     Preparing,
     /// Compiled, ready to be opened.

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
 use super::answer::Problem;
-use super::room::Taken;
+use crate::http::memory_budget::Reservation;
 
 /// Bodies up to this size are copied, so that a short message does not keep
 /// the connection's read buffer alive while it waits.
@@ -30,7 +30,7 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    taken: &mut Taken,
+    taken: &mut Reservation,
     deadline: Pin<&mut Sleep>,
 ) -> Result<Bytes, Problem> {
     let too_large = || {
@@ -99,7 +99,7 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sle
 async fn collect(
     mut body: Body,
     limit: usize,
-    taken: &mut Taken,
+    taken: &mut Reservation,
 ) -> Result<Option<Bytes>, Problem> {
     // Joined at the end: a buffer that grows would leave its smaller selves
     // behind.

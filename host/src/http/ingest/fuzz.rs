@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use super::decode::{self, Decoded};
 use super::time;
 use sluice_types::record::{Text, Value};
-use sluice_types::record_form::RecordForm;
+use sluice_types::record_document::RecordDocument;
 
 /// Pieces that decoders care about.
 const PIECES: &[&str] = &[
@@ -114,9 +114,12 @@ fn accounts_for(decoded: &Decoded, body: &[u8]) {
 /// What was decoded can be kept and handed on.
 fn can_be_kept(decoded: &Decoded) {
     for record in &decoded.records {
-        let form = RecordForm::from(record);
+        let form = RecordDocument::from(record);
         let json = serde_json::to_vec(&form).unwrap();
-        assert_eq!(serde_json::from_slice::<RecordForm>(&json).unwrap(), form);
+        assert_eq!(
+            serde_json::from_slice::<RecordDocument>(&json).unwrap(),
+            form
+        );
         assert!(record.size() > 0);
     }
 }

@@ -19,8 +19,8 @@ use super::answer::{self, Problem};
 use super::body;
 use super::decode::{self, Decoded};
 use super::forward::{FORWARDED, Follower, Forwarder, MESSAGE_ID};
-use super::room::{Room, Taken};
-use crate::stream::Door;
+use crate::http::memory_budget::{MemoryBudget, Reservation};
+use crate::stream::Route;
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{Intake, Outcome, Refused};
 use sluice_types::clock::unix_nanos;
@@ -44,11 +44,11 @@ pub struct IngestLimits {
 #[derive(Clone, Debug)]
 pub struct Ingest {
     /// Where requests go.
-    pub door: watch::Receiver<Door>,
+    pub route: watch::Receiver<Route>,
     /// The limits on one request.
     pub limits: IngestLimits,
     /// The memory for bodies.
-    pub room: Arc<Room>,
+    pub memory: Arc<MemoryBudget>,
     /// What to do when another node leads.
     pub follower: Follower,
     /// Hands requests on.
@@ -95,8 +95,8 @@ pub(crate) async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Bod
 
 /// Either where to submit to, or the whole answer.
 enum Admitted {
-    /// The body, and the room that it takes until its records are submitted.
-    Here(Arc<Intake>, Bytes, Taken),
+    /// The body, and the memory that it takes until its records are submitted.
+    Here(Arc<Intake>, Bytes, Reservation),
     Answered(Response),
 }
 
@@ -153,11 +153,11 @@ impl Ingest {
     /// if they had come in a request for many.
     pub(crate) async fn take(&self, records: Vec<LogRecord>, asked: &HeaderMap) -> Response {
         let taken = async {
-            let door = self.door.borrow().clone();
-            let intake = match door {
-                Door::Open(intake) => intake,
-                Door::Stopping => return Err(Problem::Stopping),
-                Door::Elsewhere(_) | Door::Nowhere => {
+            let route = self.route.borrow().clone();
+            let intake = match route {
+                Route::Local(intake) => intake,
+                Route::Stopping => return Err(Problem::Stopping),
+                Route::Leader(_) | Route::Unknown => {
                     return Err(Problem::Unavailable(
                         "this node is not the leader".to_owned(),
                     ));
@@ -169,7 +169,7 @@ impl Ingest {
             }
             let deadline = pin!(sleep(self.limits.request));
             let outcome = self
-                .deliver(&intake, records, self.room.enter(), deadline)
+                .deliver(&intake, records, self.memory.reserve(), deadline)
                 .await?;
             let (epoch, rejected) = answer::settled(outcome)?;
             Ok(answer::many(epoch, total, &rejected))
@@ -186,7 +186,7 @@ impl Ingest {
     pub(crate) async fn read_bounded(&self, body: Body, limit: usize) -> Result<Bytes, Response> {
         let deadline = pin!(sleep(self.limits.request));
         let headers = HeaderMap::new();
-        let mut taken = self.room.enter();
+        let mut taken = self.memory.reserve();
         let read = body::read(&headers, body, limit, &mut taken, deadline).await;
         read.map_err(|problem| problem.response(&headers))
     }
@@ -207,33 +207,33 @@ impl Ingest {
             body::discard(body, limit, deadline).await;
             return Err(Problem::Unauthorized);
         }
-        let door = self.door.borrow().clone();
+        let route = self.route.borrow().clone();
         let was_forwarded = head.headers.contains_key(FORWARDED);
-        let problem = match door {
-            Door::Open(intake) => {
-                let mut taken = self.room.enter();
+        let problem = match route {
+            Route::Local(intake) => {
+                let mut taken = self.memory.reserve();
                 let body = body::read(&head.headers, body, limit, &mut taken, deadline).await?;
                 return Ok(Admitted::Here(intake, body, taken));
             }
-            Door::Stopping => Problem::Stopping,
+            Route::Stopping => Problem::Stopping,
             _ if was_forwarded => Problem::Unavailable(
                 "this node is not the leader, and the request was forwarded already".to_owned(),
             ),
-            Door::Elsewhere(leader) => match self.follower {
+            Route::Leader(leader) => match self.follower {
                 Follower::Redirect => {
                     Problem::Elsewhere(self.forwarder.location(&leader, &head.uri))
                 }
                 Follower::Reject => Problem::NotLeader,
                 Follower::Forward => {
                     let end = deadline.deadline();
-                    let mut taken = self.room.enter();
+                    let mut taken = self.memory.reserve();
                     let body = self.read_raw(head, body, &mut taken, deadline).await?;
                     let response = self.forwarder.forward(&leader, head, body, end).await?;
                     return Ok(Admitted::Answered(response));
                 }
             },
-            Door::Nowhere if self.follower == Follower::Reject => Problem::NotLeader,
-            Door::Nowhere => Problem::Unavailable("no leader is known at the moment".to_owned()),
+            Route::Unknown if self.follower == Follower::Reject => Problem::NotLeader,
+            Route::Unknown => Problem::Unavailable("no leader is known at the moment".to_owned()),
         };
         if !body::expects_continue(&head.headers) {
             body::discard(body, limit, deadline).await;
@@ -246,7 +246,7 @@ impl Ingest {
         &self,
         head: &Parts,
         body: Body,
-        taken: &mut Taken,
+        taken: &mut Reservation,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Bytes, Problem> {
         let mut headers = head.headers.clone();
@@ -258,7 +258,7 @@ impl Ingest {
         &self,
         intake: &Intake,
         records: Vec<LogRecord>,
-        taken: Taken,
+        taken: Reservation,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Outcome, Problem> {
         let count = u64::try_from(records.len()).unwrap_or_default();
@@ -283,7 +283,7 @@ impl Ingest {
             problem.response(asked)
         });
         // Once the node is stopping, every answer is the last of its connection.
-        if matches!(*self.door.borrow(), Door::Stopping) {
+        if matches!(*self.route.borrow(), Route::Stopping) {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -361,7 +361,7 @@ pub(crate) async fn baseline(
 ) -> Response {
     let (head, body) = request.into_parts();
     let mut deadline = pin!(sleep(ingest.limits.request));
-    let mut taken = ingest.room.enter();
+    let mut taken = ingest.memory.reserve();
     let limit = ingest.limits.body;
     let answer = body::read(&head.headers, body, limit, &mut taken, deadline.as_mut())
         .await

@@ -11,9 +11,7 @@ mod forward;
 mod fuzz;
 pub(super) mod handlers;
 mod record_json;
-mod room;
 mod time;
 
 pub use forward::{Follower, ForwardError, Forwarder};
 pub use handlers::{Authorization, Ingest, IngestLimits};
-pub use room::Room;

@@ -154,7 +154,7 @@ impl World {
         }
         let yes = self.random.random_bool(0.7);
         let event = match self.random.random_bool(0.5) {
-            true => Event::Able(yes),
+            true => Event::Eligible(yes),
             false => Event::Outdone(!yes),
         };
         self.tell(node, event);
@@ -222,7 +222,7 @@ impl World {
             self.schedule(self.now, Happening::Resume { node });
             self.schedule(self.now, Happening::Restart { node });
             let life = self.nodes[node].life;
-            for event in [Event::Able(true), Event::Outdone(false)] {
+            for event in [Event::Eligible(true), Event::Outdone(false)] {
                 self.schedule(self.now, Happening::Answered { node, life, event });
             }
         }

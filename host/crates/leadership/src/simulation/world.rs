@@ -311,7 +311,7 @@ impl World {
         self.note(|| format!("n{node} starts"));
         self.nodes[node].is_up = true;
         let life = self.nodes[node].life;
-        let event = Event::Able(true);
+        let event = Event::Eligible(true);
         self.schedule(self.now, Happening::Answered { node, life, event });
         self.schedule(self.now, Happening::Idle { node, life });
         if self.without != Some(Without::EndingEarlier) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::Manifest;
 use super::prepare::Candidate;
-use sluice_types::plugin::{ActivePlugin, PluginState, PluginStatus, WantedPlugin};
+use sluice_types::plugin::{ActivePlugin, PluginPhase, PluginStatus, WantedPlugin};
 
 /// The sinks that could run: the wanted one first, then the last one that is
 /// known to work, if that is another.
@@ -76,7 +76,7 @@ struct Refused {
 }
 
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct PluginState {
     /// The name of the plugin's key.
     key: String,
     desired: WantedPlugin,
@@ -93,7 +93,7 @@ pub(super) struct Board {
     shown: (Arc<Candidate>, ActivePlugin),
 }
 
-impl Board {
+impl PluginState {
     pub(super) fn new(
         key: String,
         manifest: &Manifest,
@@ -102,7 +102,7 @@ impl Board {
         good: Option<Arc<Candidate>>,
         now: String,
     ) -> Self {
-        let active = shown(&wanted, PluginState::Prepared, now);
+        let active = shown(&wanted, PluginPhase::Prepared, now);
         Self {
             key,
             desired: desired(manifest),
@@ -266,10 +266,10 @@ impl Board {
     /// Brings what is shown up to date; `now` is used if it has changed.
     pub(super) fn status(&mut self, now: impl FnOnce() -> String) -> PluginStatus {
         let (candidate, state) = match &self.phase {
-            Phase::Running(running) => (running, PluginState::Running),
-            _ if self.has_failed() => (&self.wanted, PluginState::Failed),
-            Phase::Opening => (&self.wanted, PluginState::Opening),
-            Phase::Standby => (&self.wanted, PluginState::Prepared),
+            Phase::Running(running) => (running, PluginPhase::Running),
+            _ if self.has_failed() => (&self.wanted, PluginPhase::Failed),
+            Phase::Opening => (&self.wanted, PluginPhase::Opening),
+            Phase::Standby => (&self.wanted, PluginPhase::Prepared),
         };
         let (of, active) = &self.shown;
         if !Arc::ptr_eq(of, candidate) || active.state != state {
@@ -285,12 +285,12 @@ impl Board {
     /// What this node's own key in Consul says of it.
     pub(super) fn node_state(&self, node: &str, status: &PluginStatus) -> Value {
         let state = if self.preparing {
-            PluginState::Preparing
+            PluginPhase::Preparing
         } else {
             status.active.state
         };
         let refusal = self.refusal_of(&self.wanted);
-        let is_ready = !self.preparing && status.active.state != PluginState::Failed;
+        let is_ready = !self.preparing && status.active.state != PluginPhase::Failed;
         json!({
             "node": node,
             // Others leave the lock to this node, if they are not.
@@ -311,8 +311,8 @@ impl Board {
     /// does and none has failed.
     pub(super) fn active(&self, node: &str, status: &PluginStatus) -> Option<Value> {
         let (candidate, state) = match &self.phase {
-            Phase::Running(running) => (running, PluginState::Running),
-            Phase::Opening if self.has_failed() => (&self.wanted, PluginState::Failed),
+            Phase::Running(running) => (running, PluginPhase::Running),
+            Phase::Opening if self.has_failed() => (&self.wanted, PluginPhase::Failed),
             _ => return None,
         };
         let key = &self.key;
@@ -347,7 +347,7 @@ fn desired(manifest: &Manifest) -> WantedPlugin {
     }
 }
 
-fn shown(candidate: &Candidate, state: PluginState, since: String) -> ActivePlugin {
+fn shown(candidate: &Candidate, state: PluginPhase, since: String) -> ActivePlugin {
     ActivePlugin {
         name: candidate.identity().clone(),
         state,
@@ -389,8 +389,8 @@ mod tests {
         }
     }
 
-    fn board(wanted: &Arc<Candidate>) -> Board {
-        Board::new(
+    fn board(wanted: &Arc<Candidate>) -> PluginState {
+        PluginState::new(
             "c/plugin".to_owned(),
             &wanted.manifest,
             Origin::Flag,
@@ -400,7 +400,7 @@ mod tests {
         )
     }
 
-    fn status(board: &mut Board) -> (PluginStatus, Value, Option<Value>) {
+    fn status(board: &mut PluginState) -> (PluginStatus, Value, Option<Value>) {
         let status = board.status(|| "now".to_owned());
         let node = board.node_state("a", &status);
         let active = board.active("a", &status);
@@ -484,7 +484,7 @@ mod tests {
                 .unwrap()
                 .contains("failed to open builtin:stdout: no")
         );
-        assert_eq!(shown.active.state, PluginState::Running);
+        assert_eq!(shown.active.state, PluginPhase::Running);
         assert!(
             active.unwrap()["why"]
                 .as_str()
@@ -509,12 +509,12 @@ mod tests {
         board.report(Report::Opening);
         board.report(failed(&first));
         let (shown, _, active) = status(&mut board);
-        assert_eq!(shown.active.state, PluginState::Failed);
+        assert_eq!(shown.active.state, PluginPhase::Failed);
         assert_eq!(active.unwrap()["state"], "failed");
         board.ask(&first.manifest, Origin::Key(5));
         board.prepared(candidates.of("1"));
         assert!(!Arc::ptr_eq(board.wanted(), &first));
         let (shown, ..) = status(&mut board);
-        assert_eq!(shown.active.state, PluginState::Opening);
+        assert_eq!(shown.active.state, PluginPhase::Opening);
     }
 }

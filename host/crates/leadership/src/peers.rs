@@ -43,7 +43,7 @@ const fn yes() -> bool {
 
 /// How this node compares with the others that live.
 #[derive(Clone, Debug)]
-pub struct Rivals {
+pub struct Peers {
     node: String,
     /// What this node's key says, or is about to.
     own: watch::Receiver<Value>,
@@ -51,7 +51,7 @@ pub struct Rivals {
     all: watch::Receiver<Option<Arc<Vec<NodeState>>>>,
 }
 
-impl Rivals {
+impl Peers {
     pub(super) const fn new(
         node: String,
         own: watch::Receiver<Value>,
@@ -63,7 +63,7 @@ impl Rivals {
     /// Whether a node lives, other than this one, that has its sink prepared;
     /// `None` if that is not known yet.
     #[must_use]
-    pub fn is_any_able(&self) -> Option<bool> {
+    pub fn is_any_eligible(&self) -> Option<bool> {
         let all = self.all.borrow();
         let others = |state: &&NodeState| state.node != self.node;
         all.as_ref()
@@ -84,7 +84,7 @@ impl Rivals {
     pub(super) fn is_outdone(&self) -> bool {
         let is_able = self.own.borrow().get("able") != Some(&Value::Bool(false));
         // Before anything is known, others come first.
-        !is_able && self.is_any_able().unwrap_or(true)
+        !is_able && self.is_any_eligible().unwrap_or(true)
     }
 
     /// Waits until that is otherwise than before, and says how it is.
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn rivals(own: bool, others: Option<&[(&str, bool)]>) -> Rivals {
+    fn peers(own: bool, others: Option<&[(&str, bool)]>) -> Peers {
         let all = others.map(|others| {
             let state = |(node, able): &(&str, bool)| NodeState {
                 epoch: 0,
@@ -152,17 +152,17 @@ mod tests {
             Arc::new(others.iter().map(state).collect())
         });
         let own = watch::channel(json!({ "able": own })).1;
-        Rivals::new("a".to_owned(), own, watch::channel(all).1)
+        Peers::new("a".to_owned(), own, watch::channel(all).1)
     }
 
     #[test]
     fn who_is_not_prepared_is_outdone_by_who_is_and_by_nobody_else() {
-        assert!(!rivals(true, Some(&[("b", true)])).is_outdone());
-        assert!(rivals(false, Some(&[("a", true), ("b", true)])).is_outdone());
-        assert!(!rivals(false, Some(&[("a", true), ("b", false)])).is_outdone());
-        assert!(!rivals(false, Some(&[])).is_outdone());
-        assert!(rivals(false, None).is_outdone(), "others come first");
-        assert!(!rivals(true, None).is_outdone());
+        assert!(!peers(true, Some(&[("b", true)])).is_outdone());
+        assert!(peers(false, Some(&[("a", true), ("b", true)])).is_outdone());
+        assert!(!peers(false, Some(&[("a", true), ("b", false)])).is_outdone());
+        assert!(!peers(false, Some(&[])).is_outdone());
+        assert!(peers(false, None).is_outdone(), "others come first");
+        assert!(!peers(true, None).is_outdone());
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use super::door::Door;
-use crate::peer::wire::Handed;
+use super::route::Route;
+use crate::peer::wire::TransferAnswer;
 use sluice_delivery::{Chunk, Journal, JournalId, Outcome, Refused};
 
 /// Takes over the journals of other nodes, each entry once, one request after
 /// the other.
 #[derive(Debug)]
-pub struct Takeover {
-    door: watch::Receiver<Door>,
+pub struct JournalReceiver {
+    route: watch::Receiver<Route>,
     journal: Option<Journal>,
     /// Of each journal, the entry below which all was taken.
     taken: Arc<Mutex<BTreeMap<JournalId, u64>>>,
@@ -21,56 +21,60 @@ pub struct Takeover {
 
 /// Why nothing could be taken over now.
 #[derive(Debug)]
-pub struct NotNow(pub &'static str);
+pub struct ReceiveError(pub &'static str);
 
-impl Takeover {
+impl JournalReceiver {
     /// `journal` is this node's own, if it has one: it remembers what was
     /// taken.
     #[must_use]
-    pub fn new(door: watch::Receiver<Door>, journal: Option<Journal>) -> Self {
+    pub fn new(route: watch::Receiver<Route>, journal: Option<Journal>) -> Self {
         Self {
-            door,
+            route,
             journal,
             taken: Arc::default(),
         }
     }
 
     /// Takes what was not taken yet, and answers when it is safe here.
-    pub async fn take(&self, from: JournalId, chunk: Chunk) -> Result<Handed, NotNow> {
+    pub async fn take(
+        &self,
+        from: JournalId,
+        chunk: Chunk,
+    ) -> Result<TransferAnswer, ReceiveError> {
         let taken = Arc::clone(&self.taken).lock_owned().await;
-        let (door, journal) = (self.door.clone(), self.journal.clone());
+        let (route, journal) = (self.route.clone(), self.journal.clone());
         // In a task of its own: what has begun is brought to its end, also when
         // the other node no longer waits, so that nothing is taken twice.
-        let taking = tokio::spawn(take(door, journal, taken, from, chunk));
+        let taking = tokio::spawn(take(route, journal, taken, from, chunk));
         taking
             .await
-            .unwrap_or(Err(NotNow("taking over ended unexpectedly")))
+            .unwrap_or(Err(ReceiveError("taking over ended unexpectedly")))
     }
 }
 
 async fn take(
-    door: watch::Receiver<Door>,
+    route: watch::Receiver<Route>,
     journal: Option<Journal>,
     mut marks: OwnedMutexGuard<BTreeMap<JournalId, u64>>,
     from: JournalId,
     chunk: Chunk,
-) -> Result<Handed, NotNow> {
+) -> Result<TransferAnswer, ReceiveError> {
     let kept = journal.as_ref().map_or(0, |own| own.taken_from(from));
     let mark = marks.get(&from).copied().unwrap_or_default().max(kept);
     let end = chunk.end.max(mark);
     let fresh = chunk.entries.into_iter().zip(chunk.records);
     let (entries, records): (Vec<u64>, Vec<_>) = fresh.filter(|(entry, _)| *entry >= mark).unzip();
-    let mut handed = Handed {
+    let mut handed = TransferAnswer {
         taken: end,
         error: None,
     };
     if !records.is_empty() {
-        let intake = match &*door.borrow() {
-            Door::Open(intake) => Arc::clone(intake),
-            _ => return Err(NotNow("this node is not the leader")),
+        let intake = match &*route.borrow() {
+            Route::Local(intake) => Arc::clone(intake),
+            _ => return Err(ReceiveError("this node is not the leader")),
         };
         let receipt = intake.take_over(records).map_err(|refused| {
-            NotNow(match refused {
+            ReceiveError(match refused {
                 Refused::Full => "this node's journal is full",
                 Refused::TooLarge => "these are more records than this node takes",
                 Refused::Closed(reason) => reason,
@@ -78,7 +82,7 @@ async fn take(
             })
         })?;
         let Outcome::Acknowledged { rejected, .. } = receipt.await else {
-            return Err(NotNow("this node is no longer the leader"));
+            return Err(ReceiveError("this node is no longer the leader"));
         };
         if let Some(lost) = rejected.iter().find(|rejection| !rejection.is_kept) {
             handed.taken = entries.get(lost.index).copied().unwrap_or(mark);
@@ -112,7 +116,7 @@ mod tests {
     }
 
     /// A leader that acknowledges from this journal.
-    fn leader(journal: &Journal) -> watch::Receiver<Door> {
+    fn leader(journal: &Journal) -> watch::Receiver<Route> {
         let limits = QueueLimits {
             records: 1000,
             bytes: 1 << 20,
@@ -121,7 +125,7 @@ mod tests {
         let lease = Arc::new(Lease::new(9, BootTime::default(), end));
         let queue = Queue::new(9, limits);
         let intake = Intake::journaled(journal.clone(), queue, lease);
-        watch::channel(Door::Open(Arc::new(intake))).1
+        watch::channel(Route::Local(Arc::new(intake))).1
     }
 
     fn chunk(entries: std::ops::Range<u64>) -> Chunk {
@@ -149,14 +153,14 @@ mod tests {
     async fn what_comes_again_is_taken_once_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let journal = open(folder.path());
-        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let takeover = JournalReceiver::new(leader(&journal), Some(journal.clone()));
         let (one, other) = (JournalId([1; 16]), JournalId([2; 16]));
         for (from, entries) in [(one, 1..5), (one, 1..5), (one, 3..8), (other, 1..3)] {
             let end = entries.end;
             let handed = takeover.take(from, chunk(entries)).await.ok().unwrap();
             assert_eq!(
                 handed,
-                Handed {
+                TransferAnswer {
                     taken: end,
                     error: None
                 }
@@ -165,7 +169,7 @@ mod tests {
         assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2]);
         drop((takeover, journal));
         let journal = open(folder.path());
-        let takeover = Takeover::new(leader(&journal), Some(journal.clone()));
+        let takeover = JournalReceiver::new(leader(&journal), Some(journal.clone()));
         let handed = takeover.take(one, chunk(1..9)).await.ok().unwrap();
         assert_eq!(handed.taken, 9);
         assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2, 8]);
@@ -173,8 +177,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_lead_takes_nothing() {
-        let takeover = Takeover::new(watch::channel(Door::Nowhere).1, None);
+        let takeover = JournalReceiver::new(watch::channel(Route::Unknown).1, None);
         let refused = takeover.take(JournalId([1; 16]), chunk(1..2)).await;
-        assert!(matches!(refused, Err(NotNow(reason)) if reason.contains("not the leader")));
+        assert!(matches!(refused, Err(ReceiveError(reason)) if reason.contains("not the leader")));
     }
 }

@@ -11,16 +11,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
-use super::board::{Board, Choice, Origin, Report};
 use super::manifest::Manifest;
 use super::prepare::{Candidate, PluginError, Preparer};
 use super::source::{Source, Stamp};
+use super::state::{Choice, Origin, PluginState, Report};
 use super::store::Kept;
 use sluice_consul::{Client, Seen, follow};
 use sluice_types::backoff::Backoff;
 use sluice_types::clock::timestamp;
 use sluice_types::error_chain::chain;
-use sluice_types::plugin::{PluginState, PluginStatus};
+use sluice_types::plugin::{PluginPhase, PluginStatus};
 
 /// How long a node that starts waits for Consul's word on the sink.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ const LAST_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the rollout needs to know.
 #[derive(Debug)]
-pub struct RolloutConfig {
+pub struct ControllerConfig {
     /// For the keys.
     pub client: Client,
     /// The cluster's name.
@@ -50,7 +50,7 @@ pub struct RolloutConfig {
 
 /// What others read of it.
 #[derive(Clone, Debug)]
-pub struct RolloutView {
+pub struct ControllerView {
     /// The sinks that could run.
     pub choice: watch::Receiver<Choice>,
     /// What is shown of them.
@@ -65,15 +65,15 @@ pub struct RolloutView {
 #[derive(Deserialize)]
 struct Active {
     sha256: String,
-    state: PluginState,
+    state: PluginPhase,
     manifest: String,
 }
 
 /// Prepares sinks as they are asked for.
 #[derive(Debug)]
-pub struct Rollout {
-    config: RolloutConfig,
-    board: Board,
+pub struct PluginController {
+    config: ControllerConfig,
+    board: PluginState,
     /// What is asked for, unless it can not be read.
     desired: Option<Manifest>,
     key: watch::Receiver<Seen>,
@@ -100,16 +100,16 @@ pub struct Rollout {
     kept: Option<Kept>,
 }
 
-impl Rollout {
+impl PluginController {
     /// Prepares the first sink: the one that the key asks for, else the last
     /// good one on disk, else that of the flag.
     ///
     /// # Errors
     /// None of them can run.
     pub async fn start(
-        config: RolloutConfig,
+        config: ControllerConfig,
         reports: mpsc::UnboundedReceiver<Report>,
-    ) -> Result<(Self, RolloutView), PluginError> {
+    ) -> Result<(Self, ControllerView), PluginError> {
         let mut following = JoinSet::new();
         let mut watched = |name: &str| {
             let (seen_in, seen) = watch::channel(Seen::Unknown);
@@ -155,7 +155,7 @@ impl Rollout {
         };
         let key_name = format!("{}/plugin", config.cluster);
         let manifest = asked.as_ref().unwrap_or(&config.flag);
-        let mut board = Board::new(key_name, manifest, origin, wanted, good, timestamp());
+        let mut board = PluginState::new(key_name, manifest, origin, wanted, good, timestamp());
         let mut again = None;
         match (problem, &asked) {
             (None, _) => board.found(),
@@ -201,7 +201,7 @@ impl Rollout {
             kept,
         };
         rollout.poll(stamp);
-        let view = RolloutView {
+        let view = ControllerView {
             choice,
             status,
             node_state,
@@ -382,7 +382,7 @@ impl Rollout {
             return;
         };
         // Our own word comes back late, and may be of the sink before.
-        if active.state != PluginState::Running || self.board.is_running() {
+        if active.state != PluginPhase::Running || self.board.is_running() {
             return;
         }
         let is_it = |c: &&Arc<Candidate>| c.is_of(&manifest, &active.sha256);

@@ -9,7 +9,7 @@ use crate::record::{LogRecord, RecordId, Severity, Text, Value};
 
 /// A record in its JSON form.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct RecordForm {
+pub struct RecordDocument {
     /// With `sequence`, the record's id.
     pub epoch: u64,
     /// See `epoch`.
@@ -23,19 +23,19 @@ pub struct RecordForm {
     pub observed: u64,
     /// Nothing if the producer named none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub severity: Option<SeverityForm>,
+    pub severity: Option<SeverityDocument>,
     /// The text.
     pub body: String,
     /// Names and values, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<(String, ValueForm)>,
+    pub attributes: Vec<(String, ValueDocument)>,
 }
 
 /// A severity by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "as in `record::Severity`")]
-pub enum SeverityForm {
+pub enum SeverityDocument {
     Trace,
     Debug,
     Info,
@@ -47,7 +47,7 @@ pub enum SeverityForm {
 /// A value with its type.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ValueForm {
+pub enum ValueDocument {
     /// Text.
     Text(String),
     /// A whole number.
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Base64 {
     }
 }
 
-impl From<&LogRecord> for RecordForm {
+impl From<&LogRecord> for RecordDocument {
     fn from(record: &LogRecord) -> Self {
         let attributes = record.attributes.iter();
         Self {
@@ -100,8 +100,8 @@ impl From<&LogRecord> for RecordForm {
     }
 }
 
-impl From<RecordForm> for LogRecord {
-    fn from(form: RecordForm) -> Self {
+impl From<RecordDocument> for LogRecord {
+    fn from(form: RecordDocument) -> Self {
         let attributes = form.attributes.into_iter();
         Self {
             id: RecordId {
@@ -120,7 +120,7 @@ impl From<RecordForm> for LogRecord {
     }
 }
 
-impl From<&Value> for ValueForm {
+impl From<&Value> for ValueDocument {
     fn from(value: &Value) -> Self {
         match value {
             Value::Text(text) => Self::Text(text.to_string()),
@@ -133,40 +133,40 @@ impl From<&Value> for ValueForm {
     }
 }
 
-impl From<ValueForm> for Value {
-    fn from(form: ValueForm) -> Self {
+impl From<ValueDocument> for Value {
+    fn from(form: ValueDocument) -> Self {
         match form {
-            ValueForm::Text(text) => Self::Text(text.into()),
-            ValueForm::Integer(integer) => Self::Integer(integer),
-            ValueForm::Float(bits) => Self::Float(f64::from_bits(bits)),
-            ValueForm::Boolean(boolean) => Self::Boolean(boolean),
-            ValueForm::Bytes(Base64(bytes)) => Self::Bytes(bytes.into()),
-            ValueForm::Json(json) => Self::Json(json.into()),
+            ValueDocument::Text(text) => Self::Text(text.into()),
+            ValueDocument::Integer(integer) => Self::Integer(integer),
+            ValueDocument::Float(bits) => Self::Float(f64::from_bits(bits)),
+            ValueDocument::Boolean(boolean) => Self::Boolean(boolean),
+            ValueDocument::Bytes(Base64(bytes)) => Self::Bytes(bytes.into()),
+            ValueDocument::Json(json) => Self::Json(json.into()),
         }
     }
 }
 
-const fn severity_form(severity: Severity) -> Option<SeverityForm> {
+const fn severity_form(severity: Severity) -> Option<SeverityDocument> {
     Some(match severity {
         Severity::Unspecified => return None,
-        Severity::Trace => SeverityForm::Trace,
-        Severity::Debug => SeverityForm::Debug,
-        Severity::Info => SeverityForm::Info,
-        Severity::Warn => SeverityForm::Warn,
-        Severity::Error => SeverityForm::Error,
-        Severity::Fatal => SeverityForm::Fatal,
+        Severity::Trace => SeverityDocument::Trace,
+        Severity::Debug => SeverityDocument::Debug,
+        Severity::Info => SeverityDocument::Info,
+        Severity::Warn => SeverityDocument::Warn,
+        Severity::Error => SeverityDocument::Error,
+        Severity::Fatal => SeverityDocument::Fatal,
     })
 }
 
-const fn severity(form: Option<SeverityForm>) -> Severity {
+const fn severity(form: Option<SeverityDocument>) -> Severity {
     match form {
         None => Severity::Unspecified,
-        Some(SeverityForm::Trace) => Severity::Trace,
-        Some(SeverityForm::Debug) => Severity::Debug,
-        Some(SeverityForm::Info) => Severity::Info,
-        Some(SeverityForm::Warn) => Severity::Warn,
-        Some(SeverityForm::Error) => Severity::Error,
-        Some(SeverityForm::Fatal) => Severity::Fatal,
+        Some(SeverityDocument::Trace) => Severity::Trace,
+        Some(SeverityDocument::Debug) => Severity::Debug,
+        Some(SeverityDocument::Info) => Severity::Info,
+        Some(SeverityDocument::Warn) => Severity::Warn,
+        Some(SeverityDocument::Error) => Severity::Error,
+        Some(SeverityDocument::Fatal) => Severity::Fatal,
     }
 }
 
@@ -196,12 +196,12 @@ mod tests {
                 (text("j"), Value::Json(text("[1]"))),
             ],
         };
-        let json = serde_json::to_string(&RecordForm::from(&record)).unwrap();
-        let form: RecordForm = serde_json::from_str(&json).unwrap();
+        let json = serde_json::to_string(&RecordDocument::from(&record)).unwrap();
+        let form: RecordDocument = serde_json::from_str(&json).unwrap();
         assert_eq!(LogRecord::from(form), record);
         let plain = LogRecord::with_body(text("x"), 5);
-        let json = serde_json::to_string(&RecordForm::from(&plain)).unwrap();
-        let form: RecordForm = serde_json::from_str(&json).unwrap();
+        let json = serde_json::to_string(&RecordDocument::from(&plain)).unwrap();
+        let form: RecordDocument = serde_json::from_str(&json).unwrap();
         assert_eq!(LogRecord::from(form), plain);
     }
 }

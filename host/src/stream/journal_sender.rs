@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::peer::{InternalClient, InternalError, Secret};
+use crate::peer::{PeerClient, PeerError, Secret};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{Backlog, Journal};
 use sluice_leadership::NodeAddresses;
@@ -22,7 +22,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Hands the journal over whenever another node leads.
 #[derive(Debug)]
-pub struct Handovers {
+pub struct JournalSender {
     /// This node's name.
     pub node: String,
     /// What is to be handed over.
@@ -32,14 +32,14 @@ pub struct Handovers {
     /// What the leader wants requests to be signed with.
     pub secret: watch::Receiver<Option<Secret>>,
     /// The nodes of the cluster; nobody else is handed anything.
-    pub peers: NodeAddresses,
+    pub addresses: NodeAddresses,
     /// Whether the nodes speak HTTPS.
     pub tls: bool,
     /// Counts what is handed over.
     pub metrics: Arc<Metrics>,
 }
 
-impl Handovers {
+impl JournalSender {
     /// Never ends.
     pub async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
@@ -87,7 +87,7 @@ impl Handovers {
         leader: &LeaderAddress,
         most: &mut usize,
         backoff: &mut Backoff,
-    ) -> Result<(), InternalError> {
+    ) -> Result<(), PeerError> {
         let mut secret = self.secret.clone();
         let secret = match secret.wait_for(Option::is_some).await {
             Ok(secret) => secret.clone(),
@@ -98,13 +98,13 @@ impl Handovers {
         };
         // One for all: it keeps its connection. Another secret shows as an error,
         // after which this begins anew.
-        let client = InternalClient::new(secret, self.tls)?;
+        let client = PeerClient::new(secret, self.tls)?;
         let mut backlog = Backlog::new(self.journal.clone());
         loop {
             backlog.more().await;
             let address = &leader.address;
             let is_peer = |peers: &Arc<std::collections::HashSet<String>>| peers.contains(address);
-            drop(self.peers.clone().wait_for(is_peer).await);
+            drop(self.addresses.clone().wait_for(is_peer).await);
             let bytes = *most;
             let reading = tokio::task::spawn_blocking(move || {
                 let chunk = backlog.read(bytes);
