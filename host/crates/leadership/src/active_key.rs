@@ -6,25 +6,18 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::campaign::Place;
+use super::lock_client::LockClient;
+use super::tenure::Tenure;
 use sluice_consul::{Error, Operation, TxnOutcome};
 use sluice_types::error_chain::chain;
 
 const TRANSACTION: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The tenure of this node, as Consul knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tenure {
-    pub(super) epoch: u64,
-    /// Holds the lock.
-    pub(super) session: String,
-}
-
 /// Keeps the key as `active` says while this node holds the lock; what the
 /// leader before it wrote stands until there is something to say.
 pub(super) async fn keep(
-    place: Arc<Place>,
+    lock_client: Arc<LockClient>,
     mut tenure: watch::Receiver<Option<Tenure>>,
     mut active: watch::Receiver<Option<Value>>,
 ) {
@@ -36,7 +29,7 @@ pub(super) async fn keep(
         if let (Some(tenure), Some(said)) = (holding, said)
             && written.as_ref() != Some(&(tenure.clone(), said.clone()))
         {
-            match write(&place, &tenure, said.clone()).await {
+            match write(&lock_client, &tenure, said.clone()).await {
                 Ok(outcome) => {
                     // Otherwise the lock is gone, and so is the right to speak.
                     if let TxnOutcome::RolledBack(errors) = outcome
@@ -68,17 +61,21 @@ pub(super) async fn keep(
     }
 }
 
-async fn write(place: &Place, tenure: &Tenure, mut said: Value) -> Result<TxnOutcome, Error> {
+async fn write(
+    lock_client: &LockClient,
+    tenure: &Tenure,
+    mut said: Value,
+) -> Result<TxnOutcome, Error> {
     if let Some(fields) = said.as_object_mut() {
         fields.insert("epoch".to_owned(), tenure.epoch.into());
     }
     let (key, value) = (
-        format!("{}/active", place.service.cluster),
+        format!("{}/active", lock_client.service.cluster),
         said.to_string(),
     );
     let operations = [
         Operation::CheckSession {
-            key: &place.leader_key,
+            key: &lock_client.leader_key,
             session: &tenure.session,
         },
         Operation::Set {
@@ -86,5 +83,5 @@ async fn write(place: &Place, tenure: &Tenure, mut said: Value) -> Result<TxnOut
             value: value.as_bytes(),
         },
     ];
-    place.client.transact(&operations, TRANSACTION).await
+    lock_client.client.transact(&operations, TRANSACTION).await
 }

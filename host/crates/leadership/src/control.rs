@@ -12,71 +12,27 @@ use tokio::net::UdpSocket;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use super::active_key;
-use super::campaign::{Campaign, Place};
+use super::campaign::Campaign;
 use super::epoch_file::{EpochFile, EpochFileError};
-use super::health::{self, Health, Heartbeat};
-use super::membership::{Membership, Service, watch_addresses};
-use super::peers::{NodeState, Peers, watch_nodes};
+use super::health::{self, Health};
+use super::heartbeat::Heartbeat;
+use super::lock_client::LockClient;
+use super::membership::{Membership, watch_addresses};
+use super::node_state::NodeState;
+use super::order::Order;
+use super::peers::{Peers, watch_nodes};
+use super::role::Role;
+use super::service::Service;
 use super::session_file::SessionFile;
+use super::view::View;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::error_chain::chain;
 use sluice_types::leader::{LeaderAddress, LeaderValue};
-use sluice_types::lease::Lease;
 
 /// How long leaving may take when Consul is slow.
 const LEAVING: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(500);
-
-/// What this node is to the cluster.
-#[derive(Clone, Debug)]
-pub enum Role {
-    /// Another node leads, or none.
-    Follower {
-        /// Who, if it is known.
-        leader: Option<LeaderAddress>,
-    },
-    /// This node leads, as far as the lease allows.
-    Leader(Arc<Lease>),
-}
-
-/// What the control side knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct View {
-    /// Whether a session is held.
-    pub session: bool,
-    /// The highest epoch that was seen.
-    pub epoch: u64,
-    /// Whether a session was let go of, which may hold the lock, and Consul
-    /// has not heard it yet.
-    pub releasing: bool,
-}
-
-/// Letting go of the lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepDown {
-    /// Of the tenure that is meant; another is left alone.
-    pub epoch: u64,
-    /// How long the lock is left to the others.
-    pub stay_out: Duration,
-    /// Whether that ends once one of them has taken it.
-    pub until_taken: bool,
-    /// The node that is to take it; any, if none is named, or if it does not
-    /// within some seconds.
-    pub to: Option<String>,
-}
-
-/// What the control side can be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Whether this node could lead: its sink is prepared. If so, whatever
-    /// kept it out before is forgotten.
-    Eligible(bool),
-    /// Let go of the lock. Nothing is acknowledged any more.
-    StepDown(StepDown),
-    /// Let go of everything.
-    Shutdown,
-}
 
 /// Why the control thread could not be started.
 #[derive(Debug, Error)]
@@ -331,7 +287,7 @@ impl Side {
             format!("http://{health_host}:{health_port}/healthz"),
             self.role.subscribe(),
         );
-        let place = Arc::new(Place {
+        let lock_client = Arc::new(LockClient {
             client: self.client,
             service,
             leader_key: config.leader_key,
@@ -345,19 +301,30 @@ impl Side {
             begun: OnceCell::new(),
         });
 
-        let earlier = tokio::spawn(Arc::clone(&place).end_earlier());
+        let earlier = tokio::spawn(Arc::clone(&lock_client).end_earlier());
         let (leave, leaving) = watch::channel(false);
-        let mut membership = Membership::new(Arc::clone(&place), self.state);
+        let mut membership = Membership::new(Arc::clone(&lock_client), self.state);
         let member = tokio::spawn(async move {
             membership.run(leaving).await;
             membership
         });
-        let addresses = tokio::spawn(watch_addresses(Arc::clone(&place), self.addresses));
-        let nodes = tokio::spawn(watch_nodes(Arc::clone(&place), self.nodes));
+        let addresses = tokio::spawn(watch_addresses(Arc::clone(&lock_client), self.addresses));
+        let nodes = tokio::spawn(watch_nodes(Arc::clone(&lock_client), self.nodes));
         let (tenure_in, tenure) = watch::channel(None);
-        let active = tokio::spawn(active_key::keep(Arc::clone(&place), tenure, self.active));
+        let active = tokio::spawn(active_key::keep(
+            Arc::clone(&lock_client),
+            tenure,
+            self.active,
+        ));
         let (role, view) = (self.role, self.view);
-        let mut campaign = Campaign::new(place, role, view, tenure_in, self.heartbeat, self.peers);
+        let mut campaign = Campaign::new(
+            lock_client,
+            role,
+            view,
+            tenure_in,
+            self.heartbeat,
+            self.peers,
+        );
         campaign.able(able);
         campaign.run(orders).await;
         earlier.abort();

@@ -24,8 +24,9 @@
 use std::time::Duration;
 
 use super::former::Former;
+use super::lock::{CLEAN, Lock};
 use super::loss::Loss;
-use super::question::{CLEAN, Command, Event, LONGEST_LEASE, Lock, Looked, Settings, Taken, Wish};
+use super::question::{Command, Event, LONGEST_LEASE, Looked, Settings, Taken, Wish};
 use sluice_types::clock::BootTime;
 
 /// Proofs that may be open at once.

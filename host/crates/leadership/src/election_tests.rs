@@ -1,5 +1,5 @@
 use super::*;
-use crate::question::{Epoch, Key};
+use crate::lock::{Epoch, Key};
 
 const LEAP: u64 = 1000;
 const LEASE: Duration = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 //! reach its agent?
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +16,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::control::{Role, View};
+use super::heartbeat::Heartbeat;
+use super::role::Role;
+use super::view::View;
 use sluice_consul::Client;
 use sluice_types::clock::BootTime;
 
-/// A loop that has not turned for so long stands still. It turns four times a
-/// second when it has nothing to do.
-const STILL: Duration = Duration::from_secs(2);
 /// A leader that its agent has not answered for so long can neither prove that
 /// it holds the lock nor release it. The agent can, if it sees that: the session
 /// is bound to the check.
@@ -36,22 +34,6 @@ const APART: Duration = Duration::from_secs(3);
 const HEAD: Duration = Duration::from_secs(1);
 /// Connections that are served at once; an agent needs one.
 const CONNECTIONS: usize = 32;
-
-/// When the control loop last turned.
-#[derive(Debug, Default)]
-pub struct Heartbeat(AtomicU64);
-
-impl Heartbeat {
-    pub(super) fn beat(&self) {
-        self.0.store(BootTime::now().as_nanos(), Ordering::Relaxed);
-    }
-
-    /// Whether it turned lately.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        BootTime::now().since(BootTime::from_nanos(self.0.load(Ordering::Relaxed))) < STILL
-    }
-}
 
 /// What health depends on.
 #[derive(Clone, Debug)]

@@ -9,20 +9,33 @@ mod election;
 mod epoch_file;
 mod former;
 mod health;
+mod heartbeat;
+mod lock;
+mod lock_client;
 mod loss;
 mod membership;
+mod node_state;
+mod order;
 mod peers;
 mod question;
+mod role;
+mod service;
 mod session_file;
 #[cfg(test)]
 mod simulation;
+mod tenure;
+mod view;
 
-pub use control::{Control, ControlConfig, ControlError, Controls, Order, Role, StepDown, View};
+pub use control::{Control, ControlConfig, ControlError, Controls};
 pub use epoch_file::{EpochFile, EpochFileError};
-pub use health::Heartbeat;
+pub use heartbeat::Heartbeat;
+pub use lock::CLEAN;
+pub use node_state::NodeState;
+pub use order::{Order, StepDown};
+pub use peers::Peers;
+pub use role::Role;
+pub use view::View;
+
 /// The client addresses of the cluster's registered nodes.
 pub type NodeAddresses =
     tokio::sync::watch::Receiver<std::sync::Arc<std::collections::HashSet<String>>>;
-
-pub use peers::{NodeState, Peers};
-pub use question::CLEAN;

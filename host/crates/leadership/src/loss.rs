@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::question::Lock;
+use super::lock::Lock;
 
 /// Why a node leads no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl fmt::Display for Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::question::Key;
+    use crate::lock::Key;
 
     #[test]
     fn what_the_key_shows_is_told_apart() {

@@ -8,9 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::campaign::{Place, SESSION_TTL};
-use super::control::Role;
-use sluice_consul::{Behavior, Check, NewSession, Registration, Session, Wait};
+use super::lock_client::LockClient;
+use sluice_consul::{Behavior, Session, Wait};
 use sluice_types::error_chain::chain;
 
 /// How often the registration is looked after.
@@ -22,85 +21,9 @@ const RENEWAL: Duration = Duration::from_secs(2);
 const WATCH: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How this node is registered.
-#[derive(Clone, Debug)]
-pub(super) struct Service {
-    pub(super) cluster: String,
-    pub(super) node: String,
-    /// The host and port for clients.
-    pub(super) address: (String, u16),
-    /// What Consul's check asks.
-    pub(super) health_url: String,
-    pub(super) role: watch::Receiver<Role>,
-    session_name: String,
-    check: String,
-}
-
-impl Service {
-    pub(super) fn new(
-        cluster: String,
-        node: String,
-        address: (String, u16),
-        health_url: String,
-        role: watch::Receiver<Role>,
-    ) -> Self {
-        let session_name = format!("{cluster} {node}");
-        let check = format!("service:{cluster}-{node}");
-        Self {
-            cluster,
-            node,
-            address,
-            health_url,
-            role,
-            session_name,
-            check,
-        }
-    }
-
-    /// Unique on an agent that serves several nodes.
-    pub(super) fn id(&self) -> String {
-        format!("{}-{}", self.cluster, self.node)
-    }
-
-    fn tags(&self) -> Vec<String> {
-        match &*self.role.borrow() {
-            Role::Leader(_) => vec!["leader".to_owned()],
-            Role::Follower { .. } => Vec::new(),
-        }
-    }
-
-    pub(super) fn registration(&self) -> Registration {
-        Registration {
-            id: self.id(),
-            name: self.cluster.clone(),
-            address: self.address.0.clone(),
-            port: self.address.1,
-            tags: self.tags(),
-            check: Check {
-                id: self.check.clone(),
-                http: self.health_url.clone(),
-                interval: Duration::from_secs(1),
-                timeout: Duration::from_millis(500),
-                // The listener is bound before: no need to wait for the agent.
-                status: "passing",
-                deregister_critical_service_after: Duration::from_secs(60),
-            },
-        }
-    }
-
-    pub(super) fn session(&self, behavior: Behavior) -> NewSession<'_> {
-        NewSession {
-            name: &self.session_name,
-            ttl: SESSION_TTL,
-            behavior,
-            check: &self.check,
-        }
-    }
-}
-
 /// Keeps this node registered and its key current until it is told to leave.
 pub(super) struct Membership {
-    place: Arc<Place>,
+    lock_client: Arc<LockClient>,
     /// What the node's key holds, beside its address and the highest epoch that
     /// it has seen.
     state: watch::Receiver<serde_json::Value>,
@@ -115,9 +38,12 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(place: Arc<Place>, state: watch::Receiver<serde_json::Value>) -> Self {
+    pub(super) fn new(
+        lock_client: Arc<LockClient>,
+        state: watch::Receiver<serde_json::Value>,
+    ) -> Self {
         Self {
-            place,
+            lock_client,
             state,
             session: None,
             former: None,
@@ -128,7 +54,7 @@ impl Membership {
     }
 
     pub(super) async fn run(&mut self, mut leave: watch::Receiver<bool>) {
-        let mut role = self.place.service.role.clone();
+        let mut role = self.lock_client.service.role.clone();
         let mut state = self.state.clone();
         loop {
             // Never cut short: a registration that is on its way to Consul must
@@ -146,16 +72,16 @@ impl Membership {
 
     /// Lets go of the key and of the registration.
     pub(super) async fn leave(mut self) {
-        let client = &self.place.client;
+        let client = &self.lock_client.client;
         if let Some(session) = self.session.take() {
             match client.destroy_session(&session).await {
-                Ok(()) => self.place.forget(&session).await,
+                Ok(()) => self.lock_client.forget(&session).await,
                 Err(error) => {
                     tracing::debug!(error = chain(&error), "could not end the node's session");
                 }
             }
         }
-        if let Err(error) = client.deregister(&self.place.service.id()).await {
+        if let Err(error) = client.deregister(&self.lock_client.service.id()).await {
             tracing::warn!(
                 error = chain(&error),
                 "could not deregister; Consul will forget this node in a minute"
@@ -164,10 +90,15 @@ impl Membership {
     }
 
     async fn keep_registered(&self) {
-        let service = &self.place.service;
-        let kept = match self.place.client.own_tags(&service.id()).await {
+        let service = &self.lock_client.service;
+        let kept = match self.lock_client.client.own_tags(&service.id()).await {
             Ok(Some(tags)) if tags == service.tags() => Ok(()),
-            Ok(_) => self.place.client.register(&service.registration()).await,
+            Ok(_) => {
+                self.lock_client
+                    .client
+                    .register(&service.registration())
+                    .await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
@@ -182,10 +113,10 @@ impl Membership {
     }
 
     async fn try_keep_key(&mut self) -> Result<(), sluice_consul::Error> {
-        let place = Arc::clone(&self.place);
+        let lock_client = Arc::clone(&self.lock_client);
         let session = match self.session.take() {
             Some(session) if self.renewed.elapsed() < ROUND => session,
-            Some(session) => match place.client.renew_session(&session, RENEWAL).await {
+            Some(session) => match lock_client.client.renew_session(&session, RENEWAL).await {
                 Ok(true) => session,
                 // It may be told from the past: then it lives, with the key.
                 Ok(false) => {
@@ -201,21 +132,24 @@ impl Membership {
             },
             None => {
                 self.written = None;
-                let new = place.service.session(Behavior::Delete);
-                place.try_create_session(&new).await?
+                let new = lock_client.service.session(Behavior::Delete);
+                lock_client.try_create_session(&new).await?
             }
         };
         self.renewed = Instant::now();
         let mut state = self.state.borrow().clone();
-        let (host, port) = &place.service.address;
+        let (host, port) = &lock_client.service.address;
         if let Some(fields) = state.as_object_mut() {
             fields.insert("address".to_owned(), format!("{host}:{port}").into());
-            fields.insert("epoch".to_owned(), place.epoch_file.highest().into());
+            fields.insert("epoch".to_owned(), lock_client.epoch_file.highest().into());
         }
         let state = state.to_string();
         if self.written.as_ref() != Some(&state) {
-            let key = format!("{}/nodes/{}", place.service.cluster, place.service.node);
-            let written = place
+            let key = format!(
+                "{}/nodes/{}",
+                lock_client.service.cluster, lock_client.service.node
+            );
+            let written = lock_client
                 .client
                 .acquire(&key, &session.0, state.clone().into())
                 .await;
@@ -238,8 +172,9 @@ impl Membership {
     /// Tells Consul to end a session, however long that takes.
     fn end(&mut self, session: Session) {
         while self.ending.try_join_next().is_some() {}
-        let place = Arc::clone(&self.place);
-        self.ending.spawn(async move { place.end(&session).await });
+        let lock_client = Arc::clone(&self.lock_client);
+        self.ending
+            .spawn(async move { lock_client.end(&session).await });
     }
 }
 
@@ -249,13 +184,16 @@ async fn told(leave: &mut watch::Receiver<bool>) {
 }
 
 /// Keeps the list of the registered nodes' addresses.
-pub(super) async fn watch_addresses(place: Arc<Place>, peers: watch::Sender<Arc<HashSet<String>>>) {
+pub(super) async fn watch_addresses(
+    lock_client: Arc<LockClient>,
+    peers: watch::Sender<Arc<HashSet<String>>>,
+) {
     let mut index = 0;
     while !peers.is_closed() {
         let wait = Wait { index, most: WATCH };
-        match place
+        match lock_client
             .client
-            .instances(&place.service.cluster, Some(wait))
+            .instances(&lock_client.service.cluster, Some(wait))
             .await
         {
             Ok(read) => {

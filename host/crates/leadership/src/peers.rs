@@ -4,42 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::campaign::Place;
-use super::question::NO_EPOCH;
+use super::lock::NO_EPOCH;
+use super::lock_client::LockClient;
+use super::node_state::NodeState;
 use sluice_consul::Wait;
 use sluice_types::error_chain::chain;
 
 /// How long the watch waits for a change.
 const WATCH: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What a node says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct NodeState {
-    /// Its name.
-    pub node: String,
-    /// Where clients reach it, `host:port`.
-    #[serde(default)]
-    pub address: String,
-    /// Whether the sink that is asked for is prepared, and opened when it was
-    /// last tried.
-    #[serde(default = "yes")]
-    pub able: bool,
-    /// Why not.
-    #[serde(default)]
-    pub error: Option<String>,
-    /// The highest epoch that it has seen.
-    #[serde(default)]
-    pub epoch: u64,
-}
-
-const fn yes() -> bool {
-    true
-}
 
 /// How this node compares with the others that live.
 #[derive(Clone, Debug)]
@@ -105,14 +81,14 @@ impl Peers {
 
 /// Keeps the list of the nodes that live.
 pub(super) async fn watch_nodes(
-    place: Arc<Place>,
+    lock_client: Arc<LockClient>,
     nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
 ) {
-    let prefix = format!("{}/nodes/", place.service.cluster);
+    let prefix = format!("{}/nodes/", lock_client.service.cluster);
     let mut index = 0;
     while !nodes.is_closed() {
         let wait = Wait { index, most: WATCH };
-        match place.client.list(&prefix, Some(wait)).await {
+        match lock_client.client.list(&prefix, Some(wait)).await {
             Ok(read) => {
                 // An index that went back belongs to another life of Consul.
                 index = if read.index < index { 0 } else { read.index };

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::clock::{SECOND, Time};
-use crate::question::{Epoch, Key, Lock, Taken, Wish};
+use crate::lock::{Epoch, Key, Lock};
+use crate::question::{Taken, Wish};
 
 /// How long a Consul leader that was replaced may still answer.
 pub(super) const STALE: Time = 3 * SECOND;

@@ -7,7 +7,8 @@ use super::checker::Tenure;
 use super::clock::{Clock, Time};
 use super::world::Question;
 use crate::election::Election;
-use crate::question::{Event, Lock, Settings};
+use crate::lock::Lock;
+use crate::question::{Event, Settings};
 use sluice_types::lease::{Lease, Standing};
 
 /// Something that waits for a node that stands still.

@@ -16,7 +16,8 @@ use super::checker::{Checker, Tenure};
 use super::clock::{Clock, MILLI, SECOND, Time};
 use super::consul::{Consul, Take};
 use super::node::{Node, Waiting};
-use crate::question::{CLEAN, Command, Event, Lock};
+use crate::lock::{CLEAN, Lock};
+use crate::question::{Command, Event};
 use sluice_types::lease::{Lease, Standing};
 
 /// How long a node may take to lead once nothing goes wrong any more: calls

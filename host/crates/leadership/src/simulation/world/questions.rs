@@ -4,7 +4,8 @@
 use rand::RngExt;
 
 use super::{Happening, World};
-use crate::question::{Event, Lock, Looked, Taken};
+use crate::lock::Lock;
+use crate::question::{Event, Looked, Taken};
 use crate::simulation::Without;
 use crate::simulation::clock::{MILLI, SECOND, Time};
 use crate::simulation::consul::Take;

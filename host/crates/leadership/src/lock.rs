@@ -1,0 +1,42 @@
+//! The keys of the election, as a read of Consul showed them.
+
+/// `Flags` of a lock that was released after its holder had stopped.
+pub const CLEAN: u64 = 1;
+/// Nobody counts that far: such an epoch was written by hand.
+pub(super) const NO_EPOCH: u64 = u64::MAX / 2;
+
+/// The lock as a read showed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lock {
+    /// The index of the read, to wait beyond.
+    pub(super) index: u64,
+    pub(super) key: Option<Key>,
+}
+
+/// The lock's key, if it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) modify_index: u64,
+    pub(super) session: Option<String>,
+    pub(super) flags: u64,
+    pub(super) value: Vec<u8>,
+}
+
+impl Lock {
+    pub(super) fn holder(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| key.session.as_deref())
+    }
+
+    pub(super) fn is_held_by(&self, session: &str) -> bool {
+        self.holder() == Some(session)
+    }
+}
+
+/// The epoch's key as a read showed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch {
+    /// 0 if there is none.
+    pub(super) value: u64,
+    /// 0 if there is none.
+    pub(super) modify_index: u64,
+}
