@@ -18,22 +18,32 @@ pub(crate) struct Service {
 
 /// A service as it is registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NewService {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) tags: Vec<String>,
-    pub(crate) meta: BTreeMap<String, String>,
-    pub(crate) address: String,
-    pub(crate) port: i64,
-    pub(crate) weights: Weights,
-    pub(crate) enable_tag_override: bool,
+pub struct NewService {
+    /// Unique on the node.
+    pub id: String,
+    /// Shared by the instances of a service.
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its metadata.
+    pub meta: BTreeMap<String, String>,
+    /// The host that clients reach it by.
+    pub address: String,
+    /// The port that clients reach it by.
+    pub port: i64,
+    /// How much of the load it should get.
+    pub weights: Weights,
+    /// As it was given; it has no effect.
+    pub enable_tag_override: bool,
 }
 
 /// How much of the load an instance should get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Weights {
-    pub(crate) passing: i64,
-    pub(crate) warning: i64,
+pub struct Weights {
+    /// While its checks pass.
+    pub passing: i64,
+    /// While one of them warns.
+    pub warning: i64,
 }
 
 impl Default for Weights {
@@ -47,18 +57,25 @@ impl Default for Weights {
 
 /// A check as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NewCheck {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) notes: String,
-    pub(crate) status: CheckStatus,
+pub struct NewCheck {
+    /// Unique on the node.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub notes: String,
+    /// Its status until it is first reported.
+    pub status: CheckStatus,
 }
 
 /// What a check says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckStatus {
+pub enum CheckStatus {
+    /// All is well.
     Passing,
+    /// Something may be wrong.
     Warning,
+    /// Sessions that are bound to the check end.
     Critical,
 }
 
@@ -143,7 +160,7 @@ impl Catalog {
 impl Store {
     /// Registers a service with these checks, or registers it anew. Checks
     /// that exist keep their state.
-    pub(crate) fn register(&mut self, service: NewService, checks: Vec<NewCheck>) {
+    pub fn register(&mut self, service: NewService, checks: Vec<NewCheck>) {
         let index = self.step();
         let (id, name) = (service.id.clone(), service.name.clone());
         let existing = self.catalog.services.get(&id);
@@ -241,7 +258,7 @@ impl Store {
 
     /// What a check has found. Critical ends the sessions that are bound to
     /// it.
-    pub(crate) fn report(&mut self, now: Moment, id: &str, status: CheckStatus, output: String) {
+    pub fn report(&mut self, now: Moment, id: &str, status: CheckStatus, output: String) {
         let index = self.step();
         let Some(check) = self.catalog.checks.get_mut(id) else {
             return;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// Everything that was changed.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
+pub struct Changes {
     keys: BTreeSet<String>,
     /// Deletions that need not be remembered any longer: only the disk has to
     /// know.
@@ -57,7 +57,8 @@ impl Changes {
     }
 
     /// Whether somebody with this interest has to look again.
-    pub(crate) fn concern(&self, interest: &Interest) -> bool {
+    #[must_use]
+    pub fn concern(&self, interest: &Interest) -> bool {
         match interest {
             Interest::Key(key) => self.keys.contains(key),
             Interest::Prefix(prefix) => self
@@ -74,7 +75,7 @@ impl Changes {
 
 /// What a read depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
+pub enum Interest {
     /// One key.
     Key(String),
     /// All keys that begin so.

@@ -12,15 +12,19 @@ const DELETIONS: usize = 4096;
 
 /// What a key holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) value: Bytes,
-    pub(crate) flags: u64,
+pub struct Entry {
+    /// The value.
+    pub value: Bytes,
+    /// The number beside it.
+    pub flags: u64,
     /// The session that holds the key.
-    pub(crate) session: Option<String>,
+    pub session: Option<String>,
     /// How often it was taken.
-    pub(crate) lock_index: u64,
-    pub(crate) create_index: u64,
-    pub(crate) modify_index: u64,
+    pub lock_index: u64,
+    /// The index at which it came to be.
+    pub create_index: u64,
+    /// The index of the latest write to it.
+    pub modify_index: u64,
 }
 
 /// What is kept of the session that holds a key: what becomes of the key.
@@ -228,7 +232,9 @@ fn starting_with<'a, T>(
 
 /// Reads.
 impl Store {
-    pub(crate) fn key(&self, key: &str) -> Seen<Option<Entry>> {
+    /// One key.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Seen<Option<Entry>> {
         match self.kv.get(key) {
             Some(entry) => Seen {
                 index: entry.modify_index,

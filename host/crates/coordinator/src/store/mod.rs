@@ -16,13 +16,15 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(super) use catalog::{Check, CheckStatus, NewCheck, NewService, Service, Weights};
-pub(super) use change::{Changes, Interest};
-pub(super) use kv::{Entry, Held, Saved, SavedKey};
-pub(super) use refusal::Refusal;
-pub(super) use session::{Behavior, NewSession, ServiceCheck, Session};
-pub(super) use txn::{Operation, StepError, StepResult, Verb};
-pub(super) use write::{Draft, Put};
+pub(super) use catalog::{Check, Service};
+pub use catalog::{CheckStatus, NewCheck, NewService, Weights};
+pub use change::{Changes, Interest};
+pub use kv::Entry;
+pub(super) use kv::{Held, Saved, SavedKey};
+pub use refusal::Refusal;
+pub use session::{Behavior, NewSession, ServiceCheck, Session};
+pub use txn::{Operation, StepError, StepResult, Verb};
+pub use write::{Draft, Put};
 
 use std::time::Duration;
 
@@ -31,14 +33,14 @@ use kv::Kv;
 use session::Sessions;
 
 /// A reading of some clock that never goes back.
-pub(super) type Moment = Duration;
+pub type Moment = Duration;
 
 /// The index of a store that nothing was ever written to.
 const FIRST: u64 = 10;
 
 /// The whole state.
 #[derive(Debug)]
-pub(super) struct Store {
+pub struct Store {
     /// Of the latest change.
     index: u64,
     kv: Kv,
@@ -49,15 +51,22 @@ pub(super) struct Store {
 
 /// What a read showed, and what would show something else.
 #[derive(Debug)]
-pub(super) struct Seen<T> {
+pub struct Seen<T> {
     /// Of the latest change to it.
-    pub(super) index: u64,
-    pub(super) value: T,
+    pub index: u64,
+    /// What was there.
+    pub value: T,
     /// The changes that may concern it.
-    pub(super) interest: Interest,
+    pub interest: Interest,
 }
 
 impl Store {
+    /// A store that nothing was ever written to, on the node of this name.
+    #[must_use]
+    pub fn new(node: &str) -> Self {
+        Self::restore(node, Saved::default())
+    }
+
     /// The state that was saved, without its sessions: their locks are let go
     /// of, each as its session would have.
     pub(super) fn restore(node: &str, saved: Saved) -> Self {
@@ -84,8 +93,9 @@ impl Store {
         self.index
     }
 
-    /// What changed since this was last asked.
-    pub(super) fn changes(&mut self) -> Changes {
+    /// What changed since this was last called.
+    #[must_use]
+    pub fn changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
     }
 

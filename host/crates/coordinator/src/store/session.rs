@@ -7,7 +7,7 @@ use super::{CheckStatus, Interest, Moment, Refusal, Seen, Store};
 
 /// What becomes of a session's locks when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behavior {
+pub enum Behavior {
     /// The keys stay, free.
     Release,
     /// The keys go.
@@ -16,30 +16,41 @@ pub(crate) enum Behavior {
 
 /// A session.
 #[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) lock_delay: Duration,
-    pub(crate) behavior: Behavior,
-    /// As it was given; empty if there is none.
-    pub(crate) ttl_text: String,
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) node_checks: Option<Vec<String>>,
-    pub(crate) service_checks: Option<Vec<ServiceCheck>>,
+pub struct Session {
+    /// Of 36 characters.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// How long nobody can take the locks that the session held when it ended
+    /// without releasing them.
+    pub lock_delay: Duration,
+    /// What becomes of its locks when it ends.
+    pub behavior: Behavior,
+    /// The TTL as it was given; empty if there is none.
+    pub ttl_text: String,
+    /// The TTL. The store does not measure it: its caller destroys the session.
+    pub ttl: Option<Duration>,
+    /// The checks of the node that it is bound to.
+    pub node_checks: Option<Vec<String>>,
+    /// The checks of services that it is bound to.
+    pub service_checks: Option<Vec<ServiceCheck>>,
     /// The old form of the two before.
-    pub(crate) checks: Option<Vec<String>>,
-    pub(crate) create_index: u64,
+    pub checks: Option<Vec<String>>,
+    /// The index at which it came to be; the store sets it.
+    pub create_index: u64,
 }
 
 /// A check of a service that a session is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ServiceCheck {
-    pub(crate) id: String,
-    pub(crate) namespace: String,
+pub struct ServiceCheck {
+    /// The check.
+    pub id: String,
+    /// As it was given; it has no effect.
+    pub namespace: String,
 }
 
 /// A session to be made, but for its index.
-pub(crate) type NewSession = Session;
+pub type NewSession = Session;
 
 impl Session {
     fn bound_to(&self) -> impl Iterator<Item = &str> {
@@ -82,8 +93,11 @@ impl Sessions {
 }
 
 impl Store {
-    /// Makes a session, if its checks are there and not critical.
-    pub(crate) fn create_session(&mut self, mut session: NewSession) -> Result<(), Refusal> {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// One of its checks is not there, or critical.
+    pub fn create_session(&mut self, mut session: NewSession) -> Result<(), Refusal> {
         for check in session.bound_to() {
             match self.catalog.check(check).map(|check| check.status) {
                 None => return Err(Refusal::UnknownCheck(check.to_owned())),
@@ -101,7 +115,11 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn session(&self, id: &str) -> Result<Seen<Option<Session>>, Refusal> {
+    /// One session.
+    ///
+    /// # Errors
+    /// That is no session's id.
+    pub fn session(&self, id: &str) -> Result<Seen<Option<Session>>, Refusal> {
         let session = self.sessions.find(id)?.cloned();
         Ok(self.seen_sessions(session))
     }
@@ -121,7 +139,10 @@ impl Store {
     }
 
     /// Ends a session; one that is not there has ended.
-    pub(crate) fn destroy_session(&mut self, now: Moment, id: &str) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// That is no session's id.
+    pub fn destroy_session(&mut self, now: Moment, id: &str) -> Result<(), Refusal> {
         self.sessions.find(id)?;
         self.end_session(now, id);
         self.settle();

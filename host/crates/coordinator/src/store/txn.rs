@@ -5,28 +5,47 @@ use super::{Draft, Moment, Store};
 
 /// A step.
 #[derive(Clone, Debug)]
-pub(crate) struct Operation {
-    pub(crate) verb: Verb,
-    pub(crate) key: String,
-    pub(crate) draft: Draft,
-    pub(crate) index: u64,
-    pub(crate) session: String,
+pub struct Operation {
+    /// What to do.
+    pub verb: Verb,
+    /// The key, or the prefix of keys.
+    pub key: String,
+    /// What to write, if it writes.
+    pub draft: Draft,
+    /// The index to compare with, if it compares one.
+    pub index: u64,
+    /// The session, if it is about one.
+    pub session: String,
 }
 
+/// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// Writes.
     Set,
+    /// Writes if the key was last written at the index; 0: if it is absent.
     Cas,
+    /// Takes the lock and writes.
     Lock,
+    /// Releases the lock and writes.
     Unlock,
+    /// Shows the key.
     Get,
+    /// Shows all keys that begin so.
     GetTree,
+    /// Fails unless the key was last written at the index.
     CheckIndex,
+    /// Fails unless the session holds the key.
     CheckSession,
+    /// Fails if the key exists.
     CheckNotExists,
+    /// Deletes the key.
     Delete,
+    /// Deletes all keys that begin so.
     DeleteTree,
+    /// Deletes the key if it was last written at the index.
     DeleteCas,
+    /// A word that is no verb; the step fails.
     Unknown(String),
 }
 
@@ -66,23 +85,30 @@ impl Verb {
 
 /// What a step shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StepResult {
-    pub(crate) key: String,
-    pub(crate) entry: Entry,
+pub struct StepResult {
+    /// The key.
+    pub key: String,
+    /// What it holds afterwards.
+    pub entry: Entry,
     /// Whether the value is shown: only to who asked for it.
-    pub(crate) with_value: bool,
+    pub with_value: bool,
 }
 
 /// A step that could not be taken, and why, in Consul's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StepError {
-    pub(crate) step: usize,
-    pub(crate) what: String,
+pub struct StepError {
+    /// Its number, from 0.
+    pub step: usize,
+    /// Why it could not be taken.
+    pub what: String,
 }
 
 impl Store {
-    /// Takes all steps, or none and says which could not be taken.
-    pub(crate) fn transact(
+    /// Takes all steps, or none.
+    ///
+    /// # Errors
+    /// The steps that could not be taken.
+    pub fn transact(
         &mut self,
         now: Moment,
         operations: &[Operation],

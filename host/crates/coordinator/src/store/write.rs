@@ -7,14 +7,17 @@ use super::{Behavior, Moment, Refusal, Store};
 
 /// What is to be written.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Draft {
-    pub(crate) value: Bytes,
-    pub(crate) flags: u64,
+pub struct Draft {
+    /// The value.
+    pub value: Bytes,
+    /// The number beside it, whose meaning is up to its writer.
+    pub flags: u64,
 }
 
 /// Under what condition.
 #[derive(Clone, Debug)]
-pub(crate) enum Put {
+pub enum Put {
+    /// Without a condition.
     Always,
     /// If it was last written at this index; 0: if it is absent.
     Cas(u64),
@@ -27,7 +30,10 @@ pub(crate) enum Put {
 /// Each is one change of its own.
 impl Store {
     /// Whether it was written.
-    pub(crate) fn put(
+    ///
+    /// # Errors
+    /// The session does not exist.
+    pub fn put(
         &mut self,
         now: Moment,
         key: &str,
@@ -49,7 +55,7 @@ impl Store {
     }
 
     /// Whether the key is gone; `cas`: only if it was last written then.
-    pub(crate) fn delete(&mut self, key: &str, cas: Option<u64>) -> bool {
+    pub fn delete(&mut self, key: &str, cas: Option<u64>) -> bool {
         let gone = match cas {
             Some(index) => self.remove_cas(key, index),
             None => {
