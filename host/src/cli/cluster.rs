@@ -1,11 +1,11 @@
-//! Which cluster a command is about, and who leads it, as Consul says.
+//! The cluster that a command is about, and its leader according to Consul.
 
 use clap::Args;
 
 use sluice_consul::{Client, Error};
 use sluice_types::leader::LeaderAddress;
 
-/// How to find a cluster's nodes.
+/// Flags that tell how to find a cluster's nodes.
 #[derive(Debug, Default, Args)]
 pub(super) struct ClusterArgs {
     /// The cluster's name
@@ -16,36 +16,36 @@ pub(super) struct ClusterArgs {
     #[arg(long, env = "SLUICE_LEADER_KEY")]
     leader_key: Option<String>,
 
-    /// The nodes speak HTTPS
+    /// The nodes serve HTTPS
     #[arg(long, env = "SLUICE_NODE_TLS")]
     pub(super) tls: bool,
 }
 
 impl ClusterArgs {
-    /// How URLs of its nodes begin.
+    /// The scheme of the nodes' URLs.
     pub(super) const fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
     }
 
-    /// Who leads.
+    /// The leader; `None` while nobody holds the lock.
     ///
     /// # Errors
-    /// No usable answer from Consul.
+    /// Consul gives no usable answer.
     pub(super) async fn leader(&self, consul: &Client) -> Result<Option<LeaderAddress>, Error> {
         let key = self.leader_key.clone();
         leader(consul, &key.unwrap_or_else(|| leader_key(&self.name))).await
     }
 }
 
-/// The key of a cluster's lock, unless another is given.
+/// The default key of a cluster's lock.
 pub(super) fn leader_key(cluster: &str) -> String {
     format!("{cluster}/leader")
 }
 
-/// Who leads, by this key: only while it is held.
+/// The leader according to the lock's key; `None` while nobody holds it.
 ///
 /// # Errors
-/// No usable answer from Consul.
+/// Consul gives no usable answer.
 pub(super) async fn leader(consul: &Client, key: &str) -> Result<Option<LeaderAddress>, Error> {
     let entry = consul.read(key, None).await?.value;
     let held = entry.filter(|entry| entry.session.is_some());

@@ -1,5 +1,5 @@
-//! `--config FILE`: a TOML file whose values stand in for the flags' defaults,
-//! so that flags and `SLUICE_*` variables go before it.
+//! `--config FILE`: a TOML file whose values replace the flags' defaults, so
+//! that flags and `SLUICE_*` variables take precedence.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::Command;
 use thiserror::Error;
 use toml::{Table, Value};
 
-/// Why the file can not be used.
+/// Why the file cannot be used.
 #[derive(Debug, Error)]
 pub(super) enum ConfigFileError {
     #[error("read the configuration file {}", .file.display())]
@@ -24,8 +24,8 @@ pub(super) enum ConfigFileError {
         cause: Box<toml::de::Error>,
     },
     #[error(
-        "use the configuration file {}: there is no setting {key:?}; they are named like the \
-         flags of sluice {subcommand}, without the dashes in front", .file.display()
+        "use the configuration file {}: there is no setting {key:?}; use the \
+         flags of sluice {subcommand} without the leading dashes", .file.display()
     )]
     Unknown {
         file: PathBuf,
@@ -34,12 +34,15 @@ pub(super) enum ConfigFileError {
     },
     #[error(
         "use the configuration file {}: {key} must be text, a number, true, false, or a list of \
-         texts", .file.display()
+         strings", .file.display()
     )]
     Shape { file: PathBuf, key: String },
 }
 
-/// The command with the file's values as defaults, if a file is named.
+/// Makes the values of the file, if one is given, the defaults of the command.
+///
+/// # Errors
+/// The file cannot be read or has a setting that the subcommand lacks.
 pub(super) fn apply(
     command: Command,
     arguments: impl Iterator<Item = OsString>,
@@ -92,7 +95,7 @@ pub(super) fn apply(
     }))
 }
 
-/// The subcommand and the file, from `--config` or `SLUICE_CONFIG`.
+/// The subcommand, and the file from `--config` or `SLUICE_CONFIG`.
 fn named(arguments: impl Iterator<Item = OsString>) -> Option<(String, PathBuf)> {
     let mut arguments = arguments
         .skip(1)

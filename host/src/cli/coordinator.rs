@@ -7,21 +7,22 @@ use std::process::ExitCode;
 use clap::Args;
 use thiserror::Error;
 
-use super::Failure;
+use super::failure::Failure;
 use super::log::{self, LogFormat};
+use super::runtime;
 use super::signals::until_signal;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sluice coordinator                            where the nodes look for a Consul
-  sluice coordinator --listen 127.0.0.1:8600    somewhere else; then for everything that uses it:
+  sluice coordinator                            on the port where nodes expect Consul
+  sluice coordinator --listen 127.0.0.1:8600    on another port; nodes then need its address:
   CONSUL_HTTP_ADDR=127.0.0.1:8600 sluice node
   consul kv put greeting hello                  the consul command works with it
   curl http://127.0.0.1:8500/v1/kv/greeting?raw
 
-It stands in for a Consul on one machine: for development, tests and demonstrations. It knows no
-tokens, no TLS and no second server. For more than one machine, run a Consul cluster.";
+It replaces Consul on one machine, for development, tests and demonstrations. It supports no tokens,
+no TLS and no second server. For more than one machine, run a Consul cluster.";
 
 #[derive(Debug, Args)]
 pub(super) struct CoordinatorArgs {
@@ -33,7 +34,7 @@ pub(super) struct CoordinatorArgs {
     )]
     listen: SocketAddr,
 
-    /// Where keys are kept; sessions and services are not
+    /// Where keys are kept; sessions and services are not kept
     #[arg(
         long,
         env = "SLUICE_COORDINATOR_DATA_DIR",
@@ -41,26 +42,19 @@ pub(super) struct CoordinatorArgs {
     )]
     data_dir: PathBuf,
 
-    /// The form of the log on stderr [default: text on a terminal, else json]
+    /// The format of the log on stderr [default: text on a terminal, else json]
     #[arg(long, env = "SLUICE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Error)]
-enum SetupError {
-    #[error("start the log")]
-    Log(#[source] std::io::Error),
-    #[error("start the runtime")]
-    Runtime(#[source] std::io::Error),
-}
+#[error("start the log")]
+struct LogError(#[source] std::io::Error);
 
 /// Runs a coordinator until a signal ends it.
 pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
-    let _log = log::start(args.log_format).map_err(SetupError::Log)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(SetupError::Runtime)?;
+    let _log = log::start(args.log_format).map_err(LogError)?;
+    let runtime = runtime::single_threaded()?;
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen: args.listen,
         data_dir: args.data_dir,
@@ -72,7 +66,7 @@ pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The address for those on this machine.
+/// The address at which processes on this machine reach the coordinator.
 pub(super) fn reached_at(coordinator: &Coordinator) -> SocketAddr {
     let mut address = coordinator.address();
     if address.ip().is_unspecified() {

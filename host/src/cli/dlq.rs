@@ -11,8 +11,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::cluster::ClusterArgs;
+use super::failure::Failure;
 use super::secret::{NoSecret, signing};
-use super::{Failure, units};
+use super::{runtime, units};
 use crate::peer::PeerClient;
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -194,7 +195,7 @@ struct Office {
 }
 
 pub(super) fn run(command: DlqCommand) -> Result<ExitCode, Failure> {
-    super::on_runtime(async {
+    runtime::block_on(async {
         match command {
             DlqCommand::List(args) => list(args).await,
             DlqCommand::Show(args) => show(args).await,

@@ -1,5 +1,5 @@
-//! `sluice health`: for health checks where there is no HTTP client at hand,
-//! as in the image.
+//! `sluice health`: for health checks where no HTTP client is available, as in
+//! the container image.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -8,21 +8,22 @@ use std::time::Duration;
 use clap::Args;
 use thiserror::Error;
 
-use super::Failure;
+use super::failure::Failure;
+use super::runtime;
 
 pub(super) const EXAMPLES: &str = "\
 Example:
   sluice health --health-listen 127.0.0.1:3001
 
-The exit code is 0 if the node lives and its control loop turns, else 1. It says nothing of Consul:
-a node waits for a Consul that is away, and restarting it would not help.";
+The exit code is 0 if the node is alive and its control loop runs, else 1. It does not depend on
+Consul: a node waits for Consul to come back, and a restart would not help.";
 
-/// Longer than an idle node ever needs, shorter than a health check waits.
-const ANSWER: Duration = Duration::from_secs(2);
+/// Longer than a healthy node needs, shorter than most health checks wait.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
-    /// The address that the node was given as its --health-listen
+    /// The --health-listen address of the node
     #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
     health_listen: SocketAddr,
 }
@@ -31,14 +32,14 @@ pub(super) struct HealthArgs {
 enum HealthError {
     #[error("set up an HTTP client")]
     Http(#[source] reqwest::Error),
-    #[error("hear from the node on {address}")]
-    Silent {
+    #[error("get an answer from the node on {address}")]
+    NoAnswer {
         address: SocketAddr,
         #[source]
         cause: reqwest::Error,
     },
-    #[error("find the node on {address} well: it answers {status}")]
-    Ill {
+    #[error("find the node on {address} healthy: it answers {status}")]
+    Unhealthy {
         address: SocketAddr,
         status: reqwest::StatusCode,
     },
@@ -46,19 +47,21 @@ enum HealthError {
 
 pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, Failure> {
     let address = reachable(args.health_listen);
-    super::on_runtime(async {
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER);
+    runtime::block_on(async {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_TIMEOUT);
         let http = http.build().map_err(HealthError::Http)?;
         let asked = http.get(format!("http://{address}/healthz")).send().await;
-        let answer = asked.map_err(|cause| HealthError::Silent { address, cause })?;
+        let answer = asked.map_err(|cause| HealthError::NoAnswer { address, cause })?;
         match answer.status() {
             status if status.is_success() => Ok(ExitCode::SUCCESS),
-            status => Err(HealthError::Ill { address, status }.into()),
+            status => Err(HealthError::Unhealthy { address, status }.into()),
         }
     })
 }
 
-/// Who listens everywhere is asked here.
+/// An unspecified address becomes the loopback address.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen {
         SocketAddr::V4(listen) if listen.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),

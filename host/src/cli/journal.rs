@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use thiserror::Error;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::data_dir::{DataDir, DataDirError};
 use sluice_delivery::{Inventory, Journal};
 
@@ -14,9 +14,9 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice journal verify --data-dir data/a
 
-With --ack journal a node writes records to its disk before it acknowledges them. A journal that a
-crash cut short is mended when its node starts; this only looks. The exit code is 1 if anything in it
-can not be read.";
+With --ack journal a node writes records to its disk before it acknowledges them. A node repairs a
+journal that a crash cut short when it starts; this command changes nothing. The exit code is 1 if
+anything in the journal cannot be read.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
@@ -44,7 +44,7 @@ pub(super) fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
     if !folder.is_dir() {
         return Err(NoJournal(args.data_dir.clone()).into());
     }
-    // Let go of at once: a node may want to start.
+    // Released at once, because a node may want to start.
     let locked = DataDir::lock(args.data_dir.clone());
     let is_in_use = matches!(locked, Err(DataDirError::InUse(_)));
     drop(locked);
@@ -64,8 +64,8 @@ fn print(folder: &Path, inventory: &Inventory, is_in_use: bool) {
     for damage in &inventory.damage {
         let what = match (damage.is_tail, is_in_use) {
             (true, true) => "being written, or cut short",
-            (true, false) => "a write that did not end; cut when the node starts",
-            (false, _) => "can not be read",
+            (true, false) => "a write that did not end; removed when the node starts",
+            (false, _) => "cannot be read",
         };
         let (file, bytes) = (damage.file.display(), &damage.bytes);
         println!(

@@ -1,5 +1,5 @@
-//! The node's own log: lines to stderr, by a thread of their own, so that a
-//! reader who does not read holds up nobody. What does not fit is dropped and
+//! The log on stderr. A separate thread writes the lines, so that a stderr that
+//! nobody reads does not block the node. Lines that do not fit are dropped and
 //! counted.
 
 use std::io::{self, IsTerminal, Write};
@@ -12,11 +12,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for stderr.
-const WAITING: usize = 4096;
-/// How long the end of the process waits for the last lines.
-const LAST: Duration = Duration::from_millis(500);
+const LINE_CAPACITY: usize = 4096;
+/// How long the last lines may take to be written when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Lines that were dropped since the last one that was written.
+/// Lines dropped since the last line was written.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -27,19 +27,22 @@ pub(super) enum LogFormat {
 
 enum Message {
     Line(Vec<u8>),
-    /// Answer once everything before it is written.
+    /// Answered once all earlier lines are written.
     Flush(SyncSender<()>),
 }
 
-/// Writes what is left when it is dropped.
+/// Writes the remaining lines when it is dropped.
 pub(super) struct Log(SyncSender<Message>);
 
-/// Starts the log.
+/// Installs the log for this process.
+///
+/// # Errors
+/// The thread cannot be started.
 pub(super) fn start(format: Option<LogFormat>) -> io::Result<Log> {
-    let (sender, receiver) = sync_channel(WAITING);
+    let (sender, receiver) = sync_channel(LINE_CAPACITY);
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || carry(&receiver))?;
+        .spawn(move || write(&receiver))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
     let default = if is_terminal {
@@ -59,11 +62,11 @@ pub(super) fn start(format: Option<LogFormat>) -> io::Result<Log> {
     Ok(Log(sender))
 }
 
-fn carry(receiver: &Receiver<Message>) {
+fn write(receiver: &Receiver<Message>) {
     let mut stderr = io::stderr();
     while let Ok(message) = receiver.recv() {
-        // There is nobody to tell that stderr does not work.
-        let _unheard =
+        // An error of stderr cannot be reported anywhere.
+        let _unreported =
             match message {
                 Message::Line(line) => stderr.write_all(&line).and_then(|()| {
                     match DROPPED.swap(0, Ordering::Relaxed) {
@@ -83,13 +86,13 @@ impl Drop for Log {
     fn drop(&mut self) {
         let (done, written) = sync_channel(1);
         if self.0.try_send(Message::Flush(done)).is_ok() {
-            // If stderr is stuck, so be it.
-            let _in_time = written.recv_timeout(LAST);
+            // If stderr is blocked, the lines are lost.
+            let _in_time = written.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }
 
-/// Makes the writer of one line.
+/// Makes a writer per line.
 struct Lines(SyncSender<Message>);
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -100,7 +103,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Hands each write, which is a whole line, to the thread.
+/// Sends each write, which is a whole line, to the thread.
 struct Line(SyncSender<Message>);
 
 impl Write for Line {

@@ -9,9 +9,9 @@ use clap::Args;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
-use super::Failure;
 use super::cluster::leader_key;
 use super::coordinator::reached_at;
+use super::failure::Failure;
 use super::log::{self, LogFormat};
 use super::signals::until_signal;
 use super::units;

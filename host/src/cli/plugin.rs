@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::{Failure, units};
+use super::failure::Failure;
+use super::{runtime, units};
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -168,7 +169,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
-    super::on_runtime(async {
+    runtime::block_on(async {
         let client = Client::new(consul::Config::from_env()?)?;
         match command {
             PluginCommand::Use(args) => args.run(&client).await,

@@ -1,23 +1,23 @@
-//! Signing with the cluster's secret.
+//! A client whose requests are signed with the cluster's secret.
 
 use thiserror::Error;
 
-use super::Failure;
 use super::cluster::ClusterArgs;
+use super::failure::Failure;
 use crate::peer::{PeerClient, Secret};
 use sluice_consul::Client;
 
 #[derive(Debug, Error)]
 #[error(
-    "ask the nodes: there is no key {0}/secret in Consul; is the cluster's name right, and did a \
-     node ever run?"
+    "ask the nodes: there is no key {0}/secret in Consul; is the cluster's name right, and has \
+     a node ever run?"
 )]
 pub(super) struct NoSecret(pub(super) String);
 
-/// A client for the internal routes of the cluster's nodes.
+/// A client for the peer routes of the cluster's nodes.
 ///
 /// # Errors
-/// No usable answer from Consul, or there is no secret.
+/// Consul gives no usable answer, or there is no secret.
 pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<PeerClient, Failure> {
     let name = &cluster.name;
     let secret = consul.read(&format!("{name}/secret"), None).await?.value;

@@ -1,10 +1,10 @@
-//! SIGTERM and SIGINT, and the terminal's SIGHUP.
+//! Waits for SIGTERM, SIGINT, and the terminal's SIGHUP.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask to end.
+/// The signals that ask this process to stop.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -20,7 +20,7 @@ impl Signals {
         })
     }
 
-    /// Hears also that the terminal is closed, unless nohup has it ignored.
+    /// Also waits for SIGHUP, unless it is ignored, as under nohup.
     pub(super) fn with_hangup(mut self) -> io::Result<Self> {
         if !is_hangup_ignored() {
             self.hangup = Some(signal(SignalKind::hangup())?);
@@ -43,7 +43,8 @@ impl Signals {
     }
 }
 
-/// Waits for the first signal; from then on a second one ends the process.
+/// Waits for the first signal. A second one then ends the process at once,
+/// with exit code 130.
 pub(super) async fn until_signal() {
     let Ok(mut signals) = Signals::listen() else {
         tracing::error!("could not listen for signals");
@@ -52,12 +53,12 @@ pub(super) async fn until_signal() {
     signals.next().await;
     tokio::spawn(async move {
         signals.next().await;
-        tracing::error!("a second signal: ending at once");
+        tracing::error!("stopping at once after a second signal");
         std::process::exit(130);
     });
 }
 
-/// By the mask of ignored signals that the kernel shows; SIGHUP is the first.
+/// Reads the kernel's mask of ignored signals, in which SIGHUP is the first bit.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::Failure;
 use super::cluster::ClusterArgs;
+use super::failure::Failure;
+use super::runtime;
 use crate::http::admin::Status;
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
@@ -18,13 +19,13 @@ use sluice_types::leader::LeaderAddress;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice status                      a table of the nodes
-  sluice status --json | jq .leader  the same for programs
-  sluice status --watch              again every second
+  sluice status --json | jq .leader  the same as JSON
+  sluice status --watch              repeat every second
 
 The exit code is 0 if there is a leader that may acknowledge, else 1.";
 
 /// How long a node may take to answer.
-const ANSWER: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -35,7 +36,7 @@ pub(super) struct StatusArgs {
     #[arg(long)]
     json: bool,
 
-    /// Print again every second until interrupted
+    /// Repeat every second until interrupted
     #[arg(long)]
     watch: bool,
 }
@@ -46,7 +47,6 @@ enum StatusError {
     Http(#[source] reqwest::Error),
 }
 
-/// What is shown.
 #[derive(Debug, Serialize)]
 struct Overview {
     cluster: String,
@@ -66,15 +66,15 @@ struct NodeRow {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    super::on_runtime(async {
+    runtime::block_on(async {
         let consul = Client::new(consul::Config::from_env()?)?;
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(ANSWER)
+            .timeout(ANSWER_TIMEOUT)
             .build()
             .map_err(StatusError::Http)?;
         loop {
-            let overview = look(args, &consul, &http).await?;
+            let overview = overview(args, &consul, &http).await?;
             if args.json {
                 println!("{}", serde_json::to_string(&overview)?);
             } else {
@@ -94,7 +94,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn look(
+async fn overview(
     args: &StatusArgs,
     consul: &Client,
     http: &reqwest::Client,
@@ -141,7 +141,7 @@ async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance)
         Ok(Ok(status)) => (Some(Box::new(status)), None),
         Ok(Err(error)) => (None, Some(format!("not a status: {error}"))),
         Err(error) if error.is_timeout() => (None, Some("no answer in time".to_owned())),
-        Err(error) if error.is_connect() => (None, Some("can not be reached".to_owned())),
+        Err(error) if error.is_connect() => (None, Some("cannot be reached".to_owned())),
         Err(error) => (None, Some(error.to_string())),
     };
     NodeRow {

@@ -7,8 +7,9 @@ use clap::Args;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::Failure;
 use super::cluster::ClusterArgs;
+use super::failure::Failure;
+use super::runtime;
 use super::secret::signing;
 use crate::http::admin::Status;
 use crate::peer::PeerError;
@@ -18,23 +19,23 @@ use sluice_leadership::NodeState;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sluice step-down             the leader finishes what it has, and another node takes over
-  sluice step-down --to b      b takes over; any other only if b does not within 3 s
+  sluice step-down             the leader finishes its work, and another node takes over
+  sluice step-down --to b      b takes over; another node only if b does not within 3 s
 
-The leader takes nothing new in, finishes what it has for at most its --drain-timeout, and then
-lets go of the lock. Nothing that was acknowledged is lost. It leads again only if no other node
-takes the lock within 10 s, or once that one ends.
-The exit code is 0 once the next leader serves, 1 if there is none in time or another than --to.";
+The leader accepts nothing new, finishes what it has within its --drain-timeout, and then releases
+the lock. Nothing that was acknowledged is lost. It leads again only if no other node takes the lock
+within 10 s, or if the next leader stops.
+The exit code is 0 once the next leader serves, 1 if none does in time or it is not the one of --to.";
 
-const LOOK: Duration = Duration::from_millis(10);
-/// How long the next leader may take, beyond the drain timeout.
-const TAKE_OVER: Duration = Duration::from_secs(15);
-/// How long a node may take to say how it is.
-const ANSWER: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long the next leader may take to serve, beyond the drain timeout.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a node may take to answer a request for its status.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct StepDownArgs {
-    /// The node that is to lead next
+    /// The node that should lead next
     #[arg(long, value_name = "NODE")]
     to: Option<String>,
 
@@ -51,20 +52,22 @@ enum StepDownError {
          nodes"
     )]
     NoLeader(String),
-    #[error("hand over to {wanted}: there is no such node; there are {there_are}")]
-    NoSuchNode { wanted: String, there_are: String },
-    #[error("hand over to {0}: it leads already")]
+    #[error("make {wanted} the leader: there is no such node; there are {names}")]
+    NoSuchNode { wanted: String, names: String },
+    #[error("make {0} the leader: it already leads")]
     LeadsAlready(String),
-    #[error("hand over to {node}: it is not ready to lead: {why}; sluice plugin status shows more")]
+    #[error(
+        "make {node} the leader: it is not ready to lead: {why}; sluice plugin status shows more"
+    )]
     NotReady { node: String, why: String },
     #[error(
-        "hand over: no other node is ready to lead; start one, or see with sluice plugin status \
-         what keeps those that there are"
+        "step down: no other node is ready to lead; start one, or find the reason with sluice \
+         plugin status"
     )]
-    NobodyReady,
+    NoneReady,
     #[error(
-        "ask the leader {node} to step down: it can not be reached at {address} from here; run this \
-         where it can be, or end its process with SIGTERM, which hands over too"
+        "ask the leader {node} to step down: it cannot be reached at {address} from here; run this \
+         where it can be reached, or stop its process with SIGTERM, which also changes the leader"
     )]
     Unreachable {
         node: String,
@@ -73,29 +76,29 @@ enum StepDownError {
         cause: PeerError,
     },
     #[error(
-        "see another node lead within {} s of the leader's end, at last: {seen}; sluice status \
-         shows the nodes", .waited.as_secs()
+        "see another node lead within {} s: {seen}; sluice status shows the nodes",
+        .waited.as_secs()
     )]
-    NobodyTook { waited: Duration, seen: String },
-    #[error("hand over to {wanted}: it did not take the lock in time, and {took} leads now")]
-    AnotherTook { wanted: String, took: String },
+    NoLeaderInTime { waited: Duration, seen: String },
+    #[error("make {wanted} the leader: it did not take the lock in time, and {took} leads now")]
+    AnotherLeads { wanted: String, took: String },
 }
 
 pub(super) fn run(args: &StepDownArgs) -> Result<ExitCode, Failure> {
-    super::on_runtime(hand_over(args))
+    runtime::block_on(step_down(args))
 }
 
-async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
+async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let consul = Client::new(consul::Config::from_env()?)?;
-    let onlooker = Onlooker::new(&args.cluster, &consul)?;
+    let observer = Observer::new(&args.cluster, &consul)?;
     let found = args.cluster.leader(&consul).await?;
     let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.name.clone()))?;
     let nodes = nodes(&consul, &args.cluster.name).await?;
-    // The key may hold a bare host.
+    // The lock's key may hold a bare host, without the node's name.
     let is_it = |node: &&NodeState| node.address == found.address;
     let name = nodes.iter().find(is_it).map_or(&found.node, |n| &n.node);
     let name = name.clone();
-    choose(args.to.as_deref(), &name, &nodes)?;
+    check_successor(args.to.as_deref(), &name, &nodes)?;
     let client = signing(&consul, &args.cluster).await?;
     let started = Instant::now();
     let asked = client.step_down(&found.address, args.to.clone()).await;
@@ -108,13 +111,13 @@ async fn hand_over(args: &StepDownArgs) -> Result<ExitCode, Failure> {
         .into(),
         error => Failure::from(error),
     })?;
-    let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER;
-    let next = onlooker.next_leader(asked.epoch, started + waited).await;
-    let next = next.map_err(|seen| StepDownError::NobodyTook { waited, seen })?;
+    let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER_TIMEOUT;
+    let next = observer.next_leader(asked.epoch, started + waited).await;
+    let next = next.map_err(|seen| StepDownError::NoLeaderInTime { waited, seen })?;
     let took = started.elapsed().as_millis();
     let (node, epoch) = (&next.node, next.epoch);
     match &args.to {
-        Some(wanted) if wanted != node => Err(StepDownError::AnotherTook {
+        Some(wanted) if wanted != node => Err(StepDownError::AnotherLeads {
             wanted: wanted.clone(),
             took: node.clone(),
         }
@@ -134,13 +137,17 @@ async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeState>, consul:
         .collect())
 }
 
-/// Whether there is a node to hand over to.
-fn choose(to: Option<&str>, leader: &str, nodes: &[NodeState]) -> Result<(), StepDownError> {
+/// Checks that there is a node that can take over.
+fn check_successor(
+    to: Option<&str>,
+    leader: &str,
+    nodes: &[NodeState],
+) -> Result<(), StepDownError> {
     let Some(wanted) = to else {
         let is_ready = |node: &NodeState| node.node != leader && node.able;
         return match nodes.iter().any(is_ready) {
             true => Ok(()),
-            false => Err(StepDownError::NobodyReady),
+            false => Err(StepDownError::NoneReady),
         };
     };
     if wanted == leader {
@@ -150,7 +157,7 @@ fn choose(to: Option<&str>, leader: &str, nodes: &[NodeState]) -> Result<(), Ste
         let names: Vec<_> = nodes.iter().map(|node| node.node.as_str()).collect();
         return Err(StepDownError::NoSuchNode {
             wanted: wanted.to_owned(),
-            there_are: names.join(", "),
+            names: names.join(", "),
         });
     };
     if !found.able {
@@ -163,18 +170,18 @@ fn choose(to: Option<&str>, leader: &str, nodes: &[NodeState]) -> Result<(), Ste
     Ok(())
 }
 
-/// Looks who leads, and whether it serves.
-struct Onlooker<'a> {
+/// Observes which node leads, and whether it serves.
+struct Observer<'a> {
     cluster: &'a ClusterArgs,
     consul: &'a Client,
     http: reqwest::Client,
 }
 
-impl<'a> Onlooker<'a> {
+impl<'a> Observer<'a> {
     fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, StepDownError> {
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(ANSWER)
+            .timeout(STATUS_TIMEOUT)
             .build()
             .map_err(StepDownError::Http)?;
         Ok(Self {
@@ -184,10 +191,10 @@ impl<'a> Onlooker<'a> {
         })
     }
 
-    /// The node that serves under a later epoch, or what there was instead.
+    /// Waits for a leader with a later epoch. The error says what was seen last.
     async fn next_leader(&self, epoch: u64, deadline: Instant) -> Result<Status, String> {
         loop {
-            let seen = match self.look().await {
+            let seen = match self.leader_status().await {
                 Ok(status) if status.role == "leader" && status.epoch > epoch => {
                     return Ok(status);
                 }
@@ -200,12 +207,12 @@ impl<'a> Onlooker<'a> {
             if Instant::now() > deadline {
                 return Err(seen);
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// What the node says of itself that leads by the key.
-    async fn look(&self) -> Result<Status, String> {
+    /// The status of the node that holds the lock, as the node gives it.
+    async fn leader_status(&self) -> Result<Status, String> {
         let found = self.cluster.leader(self.consul).await;
         let found = found.map_err(|error| error.to_string())?;
         let found = found.ok_or_else(|| "no node holds the lock".to_owned())?;
@@ -220,7 +227,7 @@ impl<'a> Onlooker<'a> {
         };
         let body = asked
             .await
-            .map_err(|_| format!("{} holds the lock and does not answer", found.node))?;
+            .map_err(|_| format!("{} holds the lock, but does not answer", found.node))?;
         serde_json::from_slice(&body).map_err(|error| format!("not a status: {error}"))
     }
 }
@@ -241,16 +248,17 @@ mod tests {
 
     fn chosen(to: Option<&str>, others: &[NodeState]) -> String {
         let nodes = [&[node("a", None)], others].concat();
-        choose(to, "a", &nodes).map_or_else(|error| error.to_string(), |()| "ready".to_owned())
+        check_successor(to, "a", &nodes)
+            .map_or_else(|error| error.to_string(), |()| "ready".to_owned())
     }
 
     #[test]
-    fn a_hand_over_wants_a_node_that_is_ready() {
+    fn stepping_down_needs_a_node_that_is_ready() {
         let others = [node("b", None), node("c", Some("no file"))];
         assert_eq!(chosen(None, &others), "ready");
         assert_eq!(chosen(Some("b"), &others), "ready");
         assert!(chosen(None, &others[1..]).contains("no other node is ready"));
-        assert!(chosen(Some("a"), &others).contains("leads already"));
+        assert!(chosen(Some("a"), &others).contains("already leads"));
         assert!(chosen(Some("c"), &others).contains("not ready to lead: no file"));
         assert!(chosen(Some("d"), &others).contains("there are a, b, c"));
     }

@@ -1,6 +1,7 @@
-//! Tables for people.
+//! Tables as aligned text.
 
-/// Columns as wide as their widest cell; a cell before empty ones may run on.
+/// Makes each column as wide as its widest cell. A cell in the second column may
+/// extend over the following ones if they are all empty.
 pub(super) fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
     for row in rows {

@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-/// Reads a duration.
+use jiff::fmt::friendly::SpanParser;
+
+/// The longest duration of a flag, about 31 years: sums of durations and times
+/// then never overflow.
+const MAX_DURATION: Duration = Duration::from_secs(1_000_000_000);
+
+/// Parses a duration with a unit, such as `1.5s` or `2h`.
+///
+/// # Errors
+/// The text is no duration, is negative, or exceeds [`MAX_DURATION`].
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (number, unit) = split(text);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, factor)| *factor);
-    let value = factor
-        .zip(number.parse::<f64>().ok())
-        .map(|(factor, number)| factor * number);
-    match value {
-        Some(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("expected a duration like 200ms, 5s or 2m".to_owned()),
-    }
+    SpanParser::new()
+        .parse_unsigned_duration(text.trim())
+        .ok()
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| "expected a duration like 200ms, 5s or 2m".to_owned())
 }
 
-/// Reads a size in bytes.
+/// Parses a size in bytes, with or without a unit, such as `1000` or `64KiB`.
+///
+/// # Errors
+/// The text is no size, or does not fit in a `usize`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     const UNITS: [(&str, usize); 5] = [
         ("", 1),
@@ -28,25 +32,19 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         ("MiB", 1 << 20),
         ("GiB", 1 << 30),
     ];
-    let (number, unit) = split(text);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, factor)| *factor);
-    factor
-        .zip(number.parse::<usize>().ok())
-        .and_then(|(factor, number)| factor.checked_mul(number))
-        .ok_or_else(|| "expected a size like 64KiB, 16MiB or 1GiB".to_owned())
-}
-
-/// The number and the unit that follows it.
-fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text
         .find(|c: char| c.is_ascii_alphabetic())
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    (number.trim(), unit)
+    let factor = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .map(|(_, factor)| *factor);
+    factor
+        .zip(number.trim().parse::<usize>().ok())
+        .and_then(|(factor, number)| factor.checked_mul(number))
+        .ok_or_else(|| "expected a size like 64KiB, 16MiB or 1GiB".to_owned())
 }
 
 #[cfg(test)]
@@ -55,10 +53,20 @@ mod tests {
 
     #[test]
     fn durations() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "5", "5 days", "-1s", "NaNs", "1e99h"] {
+        for (text, millis) in [
+            ("200ms", 200),
+            ("1.5s", 1500),
+            (" 0.25 s ", 250),
+            ("0s", 0),
+            ("2m", 120_000),
+            ("1.5h", 5_400_000),
+            ("1h30m", 5_400_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for wrong in [
+            "", "5", "5 days", "5d", "-1s", "NaNs", "1e99h", "300000h", "5s ago", "PT5S",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

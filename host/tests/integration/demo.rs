@@ -130,7 +130,7 @@ async fn a_killed_leader_costs_no_message() {
     let code = demo.end().await;
     let said = demo.process.stdout();
     assert_eq!(code, Some(0), "{said}");
-    demo.says("every one was acknowledged and stands in an output")
+    demo.says("every one was acknowledged and is in an output")
         .await;
     assert!(demo.is_folder_removed());
     // Nobody needs to look at colours in a file.
@@ -149,7 +149,7 @@ async fn ctrl_c_leaves_nothing_behind() {
     demo.says(" sink     | {").await;
     demo.process.signal(Signal::INT);
     assert_eq!(demo.end().await, Some(0), "{}", demo.process.stdout());
-    demo.says("every one was acknowledged and stands in an output")
+    demo.says("every one was acknowledged and is in an output")
         .await;
     are_gone(&nodes).await;
     assert!(demo.is_folder_removed());
@@ -163,7 +163,7 @@ async fn a_second_ctrl_c_ends_at_once() {
     // The message under way is not answered, and this node does not end.
     kill_process(leader, Signal::STOP).unwrap();
     demo.process.signal(Signal::INT);
-    demo.says("once more ends at once").await;
+    demo.says("a second signal stops at once").await;
     demo.process.signal(Signal::INT);
     let code = demo.process.wait(Duration::from_secs(5)).await.code();
     assert_eq!(code, Some(130));

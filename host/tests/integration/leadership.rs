@@ -264,7 +264,7 @@ async fn a_hand_over_that_can_not_be_says_why() {
     cluster.leader().await;
     cluster.able(&[("a", true)]).await;
     fails(&cluster, &[], "no other node is ready to lead").await;
-    fails(&cluster, &["--to", "a"], "it leads already").await;
+    fails(&cluster, &["--to", "a"], "it already leads").await;
     fails(&cluster, &["--to", "z"], "no such node; there are a").await;
     // A leader that is nowhere.
     let made = cluster.consul.put("session/create", "{}").await;
@@ -278,7 +278,7 @@ async fn a_hand_over_that_can_not_be_says_why() {
     ] {
         cluster.consul.put(&format!("kv/other/{key}"), value).await;
     }
-    let expected = "the leader x to step down: it can not be reached at 127.0.0.1:1";
+    let expected = "the leader x to step down: it cannot be reached at 127.0.0.1:1";
     fails(&cluster, &["--cluster", "other"], expected).await;
 }
 
@@ -308,7 +308,7 @@ async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that
     }
     let (code, _, stderr) = sluice(&cluster, &["step-down", "--to", "b"]).await;
     assert_eq!(code, Some(1));
-    let expected = "hand over to b: it is not ready to lead: failed to";
+    let expected = "make b the leader: it is not ready to lead: failed to";
     assert!(stderr.contains(expected), "{stderr}");
     while cluster.nodes.len() > 1 {
         let leader = cluster.leader().await;

@@ -1,23 +1,21 @@
-//! What there is to try, as commands to copy.
+//! What to try, as commands to copy.
 
 use std::time::Duration;
 
-use super::DemoArgs;
-use super::{COORDINATOR, INTERVAL, NODES, PORT};
+use super::args::{DEFAULT_COORDINATOR, DEFAULT_INTERVAL, DEFAULT_NODES, DEFAULT_PORT, DemoArgs};
 use crate::cli::units;
 
-/// What the commands name.
+/// What the commands refer to.
 #[derive(Debug)]
 pub(super) struct Guide {
-    /// How this program is called.
+    /// This program, as a shell finds it.
     pub(super) program: String,
     /// The coordinator, `host:port`.
     pub(super) consul: String,
 }
 
-/// Who leads at the moment.
 #[derive(Debug)]
-pub(super) struct Leading<'a> {
+pub(super) struct Leader<'a> {
     pub(super) node: &'a str,
     /// `host:port`.
     pub(super) address: &'a str,
@@ -25,38 +23,38 @@ pub(super) struct Leading<'a> {
 }
 
 impl Guide {
-    /// What is shown once it all works.
-    pub(super) fn text(&self, leading: &Leading<'_>, within: &str) -> String {
+    /// Printed after the first message is acknowledged.
+    pub(super) fn text(&self, leader: &Leader<'_>, within: &str) -> String {
         let Self { program, consul } = self;
-        let Leading { node, address, pid } = leading;
+        let Leader { node, address, pid } = leader;
         let json = r#"{"source":"builtin:stdout","config":{"format":"json"}}"#;
         format!(
             r#"
   The first message was acknowledged {within} after the start. {node} leads. In another terminal:
 
-  Kill the leader, and see another node take over and no message get lost:
+  Kill the leader: another node takes over, and no message is lost:
     kill -9 {pid}
   Swap the sink for one that prints JSON, and swap it back:
     CONSUL_HTTP_ADDR={consul} {program} plugin use builtin:stdout --config '{{"format":"json"}}'
     CONSUL_HTTP_ADDR={consul} {program} plugin use builtin:stdout
-  The same by Consul's own means, with the consul command or without:
+  The same through Consul, with the consul command or without:
     CONSUL_HTTP_ADDR={consul} consul kv put sluice/plugin '{json}'
     curl -X PUT -d '{json}' http://{consul}/v1/kv/sluice/plugin
     curl -X DELETE http://{consul}/v1/kv/sluice/plugin
-  Look at it:
+  See the state of the cluster:
     CONSUL_HTTP_ADDR={consul} {program} status
     http://{address}/api/v1/status
   Send a message of your own:
     curl -L -d hello http://{address}/api/v1/log
 
-  Ctrl-C ends it all.
+  Ctrl-C ends the demo.
 
 "#
         )
     }
 }
 
-/// How this program can be called from anywhere.
+/// This program, quoted for a shell in any directory.
 pub(super) fn program() -> String {
     let called = std::env::args().next().unwrap_or_default();
     let path = match called.contains('/') {
@@ -70,7 +68,7 @@ pub(super) fn program() -> String {
     }
 }
 
-/// The command that starts this demo.
+/// The command that starts a demo with these flags.
 pub(super) fn command(args: &DemoArgs) -> String {
     let mut command = format!("{} demo", program());
     let mut flag = |name: &str, value: String, default: &str| {
@@ -78,12 +76,16 @@ pub(super) fn command(args: &DemoArgs) -> String {
             command.push_str(&format!(" --{name} {value}"));
         }
     };
-    flag("nodes", args.nodes.to_string(), NODES);
-    if units::duration(INTERVAL) != Ok(args.interval) {
+    flag("nodes", args.nodes.to_string(), DEFAULT_NODES);
+    if units::duration(DEFAULT_INTERVAL) != Ok(args.interval) {
         flag("interval", millis(args.interval), "");
     }
-    flag("port", args.port.to_string(), PORT);
-    flag("coordinator", args.coordinator.to_string(), COORDINATOR);
+    flag("port", args.port.to_string(), DEFAULT_PORT);
+    flag(
+        "coordinator",
+        args.coordinator.to_string(),
+        DEFAULT_COORDINATOR,
+    );
     if let Some(time) = args.time {
         flag("for", millis(time), "");
     }
@@ -107,7 +109,7 @@ mod tests {
             nodes: 3,
             interval: Duration::from_secs(1),
             port: 3000,
-            coordinator: COORDINATOR.parse().unwrap(),
+            coordinator: DEFAULT_COORDINATOR.parse().unwrap(),
             time: None,
         };
         assert!(command(&args).ends_with(" demo"));

@@ -1,4 +1,4 @@
-//! How the demo ends, step by step.
+//! The steps in which the demo ends.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use tokio::sync::watch;
 use super::screen::{Label, Screen};
 use crate::cli::signals::Signals;
 
-/// How long the message under way may take when the demo ends.
-pub(super) const LAST_MESSAGE: Duration = Duration::from_secs(10);
-/// How long a node may take to end.
-pub(super) const LAST_BREATH: Duration = Duration::from_secs(10);
-/// How long nodes take to be gone once they are killed.
-const KILLED: Duration = Duration::from_secs(1);
+/// How long the last message may take to be acknowledged.
+pub(super) const LAST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a node may take to stop before it is killed.
+pub(super) const NODE_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long killed nodes may take to disappear.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What everybody does. It never goes back.
+/// What all parts do at the moment. It only moves forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// They play.
-    Play,
-    /// The producer ends with the message that is under way.
+    /// Nodes run, the producer sends.
+    Running,
+    /// The producer stops after the message that it is sending.
     LastMessage,
-    /// The nodes end.
+    /// The nodes stop.
     Stop,
     /// The nodes are killed.
     Kill,
 }
 
-/// Moves on to a phase, if it is a later one.
+/// Moves to a phase, unless the demo is beyond it already.
 pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) {
     phase.send_if_modified(|now| {
         let is_later = *now < to;
@@ -36,16 +36,15 @@ pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) {
     });
 }
 
-/// Waits for a phase or a later one.
+/// Waits until a phase or a later one is reached.
 pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    // Without a director the play is over.
+    // Without its sender the demo is over.
     let _over = phase.wait_for(|now| *now >= wanted).await;
 }
 
-/// Ends the demo when its time is over, at a signal, or when nobody reads what
-/// it prints; kills it at a signal after that. Returns when the killed should
-/// be gone.
-pub(super) async fn direct(
+/// Ends the demo when its time is over, at a signal, or when stdout is closed.
+/// Kills it at a further signal, and returns when the nodes should be gone.
+pub(super) async fn end(
     phase: &watch::Sender<Phase>,
     mut signals: Signals,
     time: Option<Duration>,
@@ -59,13 +58,13 @@ pub(super) async fn direct(
     };
     tokio::select! {
         () = signals.next() => {
-            screen.try_say(&Label::demo(), "ending; once more ends at once");
+            screen.try_say(&Label::demo(), "stopping; a second signal stops at once");
         }
-        () = time_is_over => screen.try_say(&Label::demo(), "the time is over: ending"),
+        () = time_is_over => screen.try_say(&Label::demo(), "the time is over: stopping"),
         () = screen.closed() => {}
     }
     advance(phase, Phase::LastMessage);
     signals.next().await;
     advance(phase, Phase::Kill);
-    tokio::time::sleep(KILLED).await;
+    tokio::time::sleep(KILL_TIMEOUT).await;
 }

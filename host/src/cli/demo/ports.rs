@@ -1,15 +1,15 @@
-//! The ports that the demo needs, looked at before anything starts.
+//! Checks the ports that the demo needs before anything starts.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use thiserror::Error;
 
-use super::DemoArgs;
+use super::args::DemoArgs;
 use super::guide;
 
-/// How far beside the wanted ports others are looked for.
-const NEARBY: u16 = 50;
+/// How many alternatives are tried for ports that are in use.
+const ALTERNATIVES: u16 = 50;
 
 #[derive(Debug, Error)]
 pub(super) enum PortsError {
@@ -28,22 +28,22 @@ pub(super) enum PortsError {
     Beyond { nodes: u16, port: u16 },
 }
 
-/// Where the nodes listen; `None` if there are not so many ports.
+/// The addresses of the nodes; `None` if they do not fit below the last port.
 pub(super) fn nodes(first: u16, count: u16) -> Option<Vec<SocketAddr>> {
     let last = first.checked_add(count.checked_sub(1)?)?;
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Some((first..=last).map(address).collect())
 }
 
-/// Fails, with a way out, if a port is in use.
+/// Fails if a port is in use, and suggests a command that works.
 pub(super) fn check(args: &DemoArgs) -> Result<(), PortsError> {
     let wanted = nodes(args.port, args.nodes).ok_or(PortsError::Beyond {
         nodes: args.nodes,
         port: args.port,
     })?;
     let mut held = Vec::new();
-    // The nodes may also be in the coordinator's way: each port is held until
-    // all were looked at.
+    // Each port stays bound until all are checked: the port of a node may also
+    // be the coordinator's.
     let mut is_taken = |address: SocketAddr| match TcpListener::bind(address) {
         Ok(listener) => {
             held.push(listener);
@@ -66,8 +66,8 @@ pub(super) fn check(args: &DemoArgs) -> Result<(), PortsError> {
     Err(PortsError::InUse {
         taken: in_words(coordinator.then_some(args.coordinator.port()), &taken),
         alternative: alternative(args, coordinator, !taken.is_empty()).map_or_else(
-            || "; choose others with --coordinator and --port".to_owned(),
-            |other| format!(". With others:\n  {}", guide::command(&other)),
+            || "; choose other ports with --coordinator and --port".to_owned(),
+            |other| format!(". On other ports:\n  {}", guide::command(&other)),
         ),
     })
 }
@@ -91,12 +91,12 @@ fn in_words(coordinator: Option<u16>, nodes: &[u16]) -> String {
     parts.join("; ")
 }
 
-/// The same demo on ports that are free at the moment.
+/// The same demo on ports that are free now.
 fn alternative(args: &DemoArgs, coordinator: bool, nodes_too: bool) -> Option<DemoArgs> {
     let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
     let mut other = args.clone();
     if nodes_too {
-        other.port = (1..NEARBY).find_map(|step| {
+        other.port = (1..ALTERNATIVES).find_map(|step| {
             let port = args.port.checked_add(step.checked_mul(10)?)?;
             let addresses = nodes(port, args.nodes)?;
             let is_good = |address: &SocketAddr| {
@@ -107,7 +107,7 @@ fn alternative(args: &DemoArgs, coordinator: bool, nodes_too: bool) -> Option<De
     }
     if coordinator {
         let nodes = nodes(other.port, other.nodes)?;
-        let port = (1..NEARBY).find_map(|step| {
+        let port = (1..ALTERNATIVES).find_map(|step| {
             let port = args.coordinator.port().checked_add(step)?;
             let address = SocketAddr::new(args.coordinator.ip(), port);
             let is_nodes = nodes.iter().any(|node| node.port() == port);
@@ -123,13 +123,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_last_port() {
+    fn no_port_is_beyond_the_last() {
         assert_eq!(nodes(65_534, 3), None);
         assert_eq!(nodes(65_534, 2).unwrap().len(), 2);
     }
 
     #[test]
-    fn what_is_in_use_is_said_in_words() {
+    fn ports_in_use_are_named() {
         assert_eq!(
             in_words(None, &[3000]),
             "port 3000 of a node is in use, perhaps by another node"

@@ -1,5 +1,5 @@
-//! `Message: 1`, `Message: 2`, …, each sent until it is acknowledged: what
-//! `sluice-producer` does, without that program.
+//! Sends `Message: 1`, `Message: 2`, …, each until it is acknowledged, as
+//! `sluice-producer` does.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use reqwest::header::HeaderMap;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, sleep};
 
-use super::Event;
-use super::phase::{LAST_MESSAGE, Phase, reached};
+use super::event::{Acknowledgement, Event};
+use super::phase::{LAST_MESSAGE_TIMEOUT, Phase, reached};
 use super::screen::{Label, Screen};
 use super::tally::{MESSAGE, in_words};
 use crate::cli::cluster::leader;
@@ -18,27 +18,17 @@ use sluice_types::backoff::Backoff;
 use sluice_types::error_chain::chain;
 use sluice_types::leader::LeaderAddress;
 
-/// Waits between attempts at the same message.
+/// Bounds on the pause between attempts to send a message.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(200);
-/// The most that one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(5);
-
-/// A message is safe.
-#[derive(Debug)]
-pub(super) struct Acknowledgement {
-    pub(super) number: u64,
-    pub(super) node: String,
-    pub(super) epoch: String,
-    pub(super) took: Duration,
-}
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Producer {
     pub(super) http: reqwest::Client,
     pub(super) consul: Client,
     pub(super) leader_key: String,
     pub(super) interval: Duration,
-    /// Of this run: message ids are unique to it.
+    /// The prefix of message ids, unique to this demo.
     pub(super) run: String,
     pub(super) screen: Screen,
     pub(super) events: mpsc::Sender<Event>,
@@ -46,29 +36,29 @@ pub(super) struct Producer {
 }
 
 /// Why an attempt failed.
-enum Failed {
-    /// Try again.
-    ForNow(String),
-    /// It will never be taken.
-    ForGood(String),
+enum AttemptError {
+    /// Another attempt may succeed.
+    Temporary(String),
+    /// The message will never be accepted.
+    Permanent(String),
 }
 
 impl Producer {
-    /// An HTTP client for it.
+    /// The HTTP client of a producer.
     pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
         reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(ATTEMPT)
+            .timeout(ATTEMPT_TIMEOUT)
             .build()
     }
 
-    /// Sends one message after the other until the demo ends.
+    /// Sends one message after another until the demo ends.
     pub(super) async fn run(self) {
         let mut ticks = tokio::time::interval(self.interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = self.phase.clone();
-        // Where the last attempt went well.
+        // The node that acknowledged the last message.
         let mut leader = None;
         for number in 1.. {
             tokio::select! {
@@ -87,23 +77,23 @@ impl Producer {
                 Some(acknowledgement) => Event::Acknowledged(acknowledgement),
                 None => Event::Unacknowledged(number),
             };
-            self.tell(event).await;
+            self.emit(event).await;
         }
-        self.tell(Event::LastMessage).await;
+        self.emit(Event::ProducerStopped).await;
     }
 
-    /// The demo ends, and has waited long enough for the message under way.
+    /// Returns when the demo ends and the last message has had its time.
     async fn out_of_time(&self) {
         let mut phase = self.phase.clone();
         reached(&mut phase, Phase::LastMessage).await;
         tokio::select! {
-            () = sleep(LAST_MESSAGE) => {}
+            () = sleep(LAST_MESSAGE_TIMEOUT) => {}
             () = reached(&mut phase, Phase::Stop) => {}
         }
     }
 
-    /// Tries until the message is acknowledged; `None` if it is refused for
-    /// good.
+    /// Tries until the message is acknowledged; `None` if it is refused
+    /// permanently.
     async fn send(
         &self,
         number: u64,
@@ -111,7 +101,7 @@ impl Producer {
     ) -> Option<Acknowledgement> {
         let started = Instant::now();
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        let mut said = String::new();
+        let mut last_reason = String::new();
         loop {
             match self.attempt(number, leader).await {
                 Ok(epoch) => {
@@ -129,18 +119,18 @@ impl Producer {
                         took,
                     });
                 }
-                Err(Failed::ForGood(reason)) => {
-                    self.say(&format!("{MESSAGE}{number} refused for good: {reason}"))
+                Err(AttemptError::Permanent(reason)) => {
+                    self.say(&format!("{MESSAGE}{number} refused permanently: {reason}"))
                         .await;
                     return None;
                 }
-                Err(Failed::ForNow(reason)) => {
-                    // The leader may be another by now.
+                Err(AttemptError::Temporary(reason)) => {
+                    // Another node may lead by now.
                     *leader = None;
-                    if said != reason {
+                    if last_reason != reason {
                         self.say(&format!("{MESSAGE}{number}: {reason}; trying again"))
                             .await;
-                        said = reason;
+                        last_reason = reason;
                     }
                     sleep(backoff.next(None)).await;
                 }
@@ -148,38 +138,38 @@ impl Producer {
         }
     }
 
-    /// Posts once; gives the epoch of the acknowledgement.
+    /// Sends the message once, and returns the epoch of the acknowledgement.
     async fn attempt(
         &self,
         number: u64,
         leader: &mut Option<LeaderAddress>,
-    ) -> Result<String, Failed> {
+    ) -> Result<String, AttemptError> {
         let leader = match leader {
             Some(leader) => leader,
-            None => leader.insert(self.find().await.map_err(Failed::ForNow)?),
+            None => leader.insert(self.find().await.map_err(AttemptError::Temporary)?),
         };
         let LeaderAddress { node, address } = leader;
         let posted = self.post(address, number).await;
         let (status, headers, body) = posted.map_err(|error| {
-            Failed::ForNow(match error.is_connect() {
-                true => format!("{node} can not be reached"),
+            AttemptError::Temporary(match error.is_connect() {
+                true => format!("{node} cannot be reached"),
                 false => format!("{node} gave no answer"),
             })
         })?;
-        let said = format!("{node} answered {status}: {}", body.trim());
+        let answer = format!("{node} answered {status}: {}", body.trim());
         match status {
             StatusCode::OK => {
                 let epoch = headers.get("sluice-epoch").and_then(|e| e.to_str().ok());
                 Ok(epoch.unwrap_or("?").to_owned())
             }
             StatusCode::TEMPORARY_REDIRECT => {
-                Err(Failed::ForNow(format!("{node} does not lead any more")))
+                Err(AttemptError::Temporary(format!("{node} no longer leads")))
             }
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Err(Failed::ForNow(said))
+                Err(AttemptError::Temporary(answer))
             }
-            status if status.is_server_error() => Err(Failed::ForNow(said)),
-            _ => Err(Failed::ForGood(said)),
+            status if status.is_server_error() => Err(AttemptError::Temporary(answer)),
+            _ => Err(AttemptError::Permanent(answer)),
         }
     }
 
@@ -199,7 +189,7 @@ impl Producer {
         Ok((status, headers, answer.text().await?))
     }
 
-    /// Who leads, by the key: only while it is held.
+    /// The leader by the lock's key.
     async fn find(&self) -> Result<LeaderAddress, String> {
         leader(&self.consul, &self.leader_key)
             .await
@@ -207,12 +197,12 @@ impl Producer {
             .ok_or_else(|| "no node leads".to_owned())
     }
 
-    async fn say(&self, said: &str) {
-        self.screen.say(&Label::producer(), said).await;
+    async fn say(&self, text: &str) {
+        self.screen.say(&Label::producer(), text).await;
     }
 
-    async fn tell(&self, event: Event) {
-        // Who does not listen any more ends the demo at once.
+    async fn emit(&self, event: Event) {
+        // Without its supervisor the demo is over.
         let _ended = self.events.send(event).await;
     }
 }

@@ -1,7 +1,7 @@
-//! What everybody says, line by line on stdout, with who says it in front.
+//! Prints the lines of all parts on stdout, each with its source in front.
 //!
-//! A thread of its own writes: a terminal that is held must not keep the demo
-//! from hearing signals. Who says more than fits waits.
+//! A separate thread writes, so that a paused terminal does not keep the demo
+//! from handling signals. A part that prints more than fits waits.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -10,32 +10,32 @@ use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tracing_subscriber::EnvFilter;
 
 /// Lines that may wait for stdout.
-const WAITING: usize = 1024;
-/// How long the end waits for the last lines.
-const LAST: Duration = Duration::from_secs(1);
-/// The longest label.
-const WIDTH: usize = "coordinator".len();
-/// The colours of the nodes, in turn.
+const LINE_CAPACITY: usize = 1024;
+/// How long the last lines may take to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// The width of the longest label.
+const LABEL_WIDTH: usize = "coordinator".len();
+/// The terminal colours of the nodes; they repeat.
 const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
 
-/// Who says something.
+/// The source of a line.
 #[derive(Clone, Debug)]
 pub(super) struct Label {
     text: String,
-    /// As terminals count colours; 0 is none.
+    /// An ANSI code; 0 is no colour.
     colour: u8,
-    /// What is said is of less interest.
+    /// Whether its lines are less important.
     is_faint: bool,
 }
 
-/// A way to say something; lines are dropped once nobody reads stdout.
+/// Prints lines, and drops them once stdout is closed.
 #[derive(Clone, Debug)]
 pub(super) struct Screen {
     lines: Sender<String>,
     is_coloured: bool,
 }
 
-/// The thread behind it.
+/// The thread that writes.
 pub(super) struct Writer(std::sync::mpsc::Receiver<()>);
 
 impl Label {
@@ -52,13 +52,13 @@ impl Label {
     }
 
     /// A node's own log.
-    pub(super) fn log(node: &str, place: usize) -> Self {
-        Self::of(node, colour(place), true)
+    pub(super) fn log(node: &str, index: usize) -> Self {
+        Self::of(node, colour(index), true)
     }
 
-    /// What the sink in a node prints.
-    pub(super) fn sink(node: &str, place: usize) -> Self {
-        Self::of(&format!("{node} sink"), colour(place), false)
+    /// The output of a node's sink.
+    pub(super) fn sink(node: &str, index: usize) -> Self {
+        Self::of(&format!("{node} sink"), colour(index), false)
     }
 
     fn of(text: &str, colour: u8, is_faint: bool) -> Self {
@@ -69,20 +69,20 @@ impl Label {
         }
     }
 
-    fn line(&self, said: &str, is_coloured: bool) -> String {
-        let label = format!("{:<WIDTH$}", self.text);
+    fn line(&self, text: &str, is_coloured: bool) -> String {
+        let label = format!("{:<LABEL_WIDTH$}", self.text);
         if !is_coloured {
-            return format!("{label} | {said}\n");
+            return format!("{label} | {text}\n");
         }
         let colour = self.colour;
         let faint = if self.is_faint { 2 } else { 0 };
-        format!("\u{1b}[{colour}m{label} |\u{1b}[0m \u{1b}[{faint}m{said}\u{1b}[0m\n")
+        format!("\u{1b}[{colour}m{label} |\u{1b}[0m \u{1b}[{faint}m{text}\u{1b}[0m\n")
     }
 }
 
-fn colour(place: usize) -> u8 {
+fn colour(index: usize) -> u8 {
     COLOURS
-        .get(place % COLOURS.len())
+        .get(index % COLOURS.len())
         .copied()
         .unwrap_or_default()
 }
@@ -90,7 +90,7 @@ fn colour(place: usize) -> u8 {
 impl Screen {
     /// Starts the thread that writes.
     pub(super) fn start() -> io::Result<(Self, Writer)> {
-        let (lines, receiver) = mpsc::channel(WAITING);
+        let (lines, receiver) = mpsc::channel(LINE_CAPACITY);
         let (done, written) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("screen".to_owned())
@@ -105,7 +105,7 @@ impl Screen {
         Ok((screen, Writer(written)))
     }
 
-    /// Sends what this process logs, which is the coordinator's, here.
+    /// Prints what this process logs, which is the coordinator's log.
     pub(super) fn take_log(&self) {
         let lines = self.lines.downgrade();
         let is_coloured = self.is_coloured;
@@ -118,22 +118,22 @@ impl Screen {
             .init();
     }
 
-    pub(super) async fn say(&self, label: &Label, said: &str) {
-        self.print(label.line(said, self.is_coloured)).await;
+    pub(super) async fn say(&self, label: &Label, text: &str) {
+        self.print(label.line(text, self.is_coloured)).await;
     }
 
-    /// Without a label, for what is to be copied from the screen.
+    /// Prints text that people copy from the screen, without a label.
     pub(super) async fn print(&self, text: String) {
-        // Nobody reads stdout any more: `closed` tells the demo.
+        // If stdout is closed, `closed` tells the demo.
         let _unread = self.lines.send(text).await;
     }
 
-    /// Says it if that goes without waiting.
-    pub(super) fn try_say(&self, label: &Label, said: &str) {
-        let _too_much = self.lines.try_send(label.line(said, self.is_coloured));
+    /// Prints the line unless it would have to wait.
+    pub(super) fn try_say(&self, label: &Label, text: &str) {
+        let _too_much = self.lines.try_send(label.line(text, self.is_coloured));
     }
 
-    /// Waits until stdout can not be written any more.
+    /// Waits until writing to stdout fails.
     pub(super) async fn closed(&self) {
         self.lines.closed().await;
     }
@@ -143,7 +143,7 @@ impl Writer {
     /// Waits until everything is written, unless stdout is stuck. All
     /// [`Screen`]s must be gone.
     pub(super) fn finish(self) {
-        let _stuck = self.0.recv_timeout(LAST);
+        let _stuck = self.0.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -173,7 +173,7 @@ impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(lines) = self.0.upgrade() {
             let text = String::from_utf8_lossy(bytes);
-            // Whoever logs must not wait.
+            // Logging must not block.
             let _too_much = lines.try_send(Label::coordinator().line(text.trim_end(), self.1));
         }
         Ok(bytes.len())
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_speaks_stands_in_front() {
+    fn each_line_begins_with_its_source() {
         let (log, sink) = (Label::log("n1", 0), Label::sink("n1", 0));
         assert_eq!(log.line("listening", false), "n1          | listening\n");
         assert_eq!(sink.line("hi", false), "n1 sink     | hi\n");

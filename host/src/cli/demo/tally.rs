@@ -1,4 +1,4 @@
-//! What became of the numbered messages.
+//! Counts which messages were acknowledged and which appeared in an output.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,26 +7,26 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-/// How a message begins; its number follows.
+/// The text of a message up to its number.
 pub(super) const MESSAGE: &str = "Message: ";
-/// The most numbers that are listed.
-const LISTED: usize = 20;
+/// The most numbers that a summary lists.
+const MAX_LISTED: usize = 20;
 
 /// What was sent, acknowledged and seen.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     sent: u64,
     unacknowledged: BTreeSet<u64>,
-    /// Acknowledged, and not seen in an output so far.
+    /// Acknowledged, but not yet seen in an output.
     unseen: BTreeSet<u64>,
-    /// Seen before the acknowledgement was heard of.
+    /// Seen in an output before the acknowledgement arrived.
     early: BTreeSet<u64>,
     slowest: Duration,
 }
 
 impl Tally {
-    /// Whether anything was acknowledged.
-    pub(super) fn has_begun(&self) -> bool {
+    /// Whether any message was acknowledged.
+    pub(super) fn has_acknowledged(&self) -> bool {
         self.sent > self.count_unacknowledged()
     }
 
@@ -36,7 +36,7 @@ impl Tally {
         if !self.early.remove(&number) {
             self.unseen.insert(number);
         }
-        // They are sent in turn: what is below was seen for a second time.
+        // Messages are sent in order, so a lower number was seen a second time.
         self.early.retain(|early| *early > number);
     }
 
@@ -45,7 +45,7 @@ impl Tally {
         self.unacknowledged.insert(number);
     }
 
-    /// A line in an output of a sink, in whatever form.
+    /// Takes note of the messages in a line of a sink's output, in any format.
     pub(super) fn seen(&mut self, line: &str) {
         for (at, _) in line.match_indices(MESSAGE) {
             let rest = line.get(at + MESSAGE.len()..).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Tally {
         }
     }
 
-    /// The files that sinks wrote below this directory.
+    /// Takes note of the messages in all files below this directory.
     pub(super) fn seen_in_files(&mut self, directory: &Path) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             match entry.file_type() {
@@ -74,7 +74,7 @@ impl Tally {
     }
 
     fn seen_in_file(&mut self, path: &Path) {
-        // What can not be read counts as missing.
+        // Messages in a file that cannot be read count as missing.
         let Ok(file) = File::open(path) else { return };
         for line in BufReader::new(file).split(b'\n') {
             let Ok(line) = line else { return };
@@ -82,13 +82,12 @@ impl Tally {
         }
     }
 
-    /// Whether every message was acknowledged, and every acknowledged one
-    /// stands in an output.
+    /// Whether every message was acknowledged and seen in an output.
     pub(super) fn is_complete(&self) -> bool {
-        self.has_begun() && self.unacknowledged.is_empty() && self.unseen.is_empty()
+        self.has_acknowledged() && self.unacknowledged.is_empty() && self.unseen.is_empty()
     }
 
-    /// The same in words, a line each.
+    /// The result as lines of text.
     pub(super) fn summary(&self) -> Vec<String> {
         if self.sent == 0 {
             return vec!["no message was sent".to_owned()];
@@ -96,7 +95,7 @@ impl Tally {
         let sent = self.sent;
         if self.is_complete() {
             return vec![format!(
-                "messages: {sent} sent, every one was acknowledged and stands in an output; the slowest \
+                "messages: {sent} sent, every one was acknowledged and is in an output; the slowest \
                  took {}",
                 in_words(self.slowest)
             )];
@@ -124,11 +123,15 @@ impl Tally {
 }
 
 fn list(numbers: &BTreeSet<u64>) -> String {
-    let texts: Vec<_> = numbers.iter().take(LISTED).map(u64::to_string).collect();
+    let texts: Vec<_> = numbers
+        .iter()
+        .take(MAX_LISTED)
+        .map(u64::to_string)
+        .collect();
     let mut text = texts.join(", ");
-    if numbers.len() > LISTED {
-        // Writing to a string can not fail.
-        let _never = write!(text, " and {} more", numbers.len() - LISTED);
+    if numbers.len() > MAX_LISTED {
+        // Writing to a string never fails.
+        let _never = write!(text, " and {} more", numbers.len() - MAX_LISTED);
     }
     text
 }

@@ -1,4 +1,4 @@
-//! Listens to everybody, and says what it comes to.
+//! Runs the nodes and the producer, and counts what becomes of the messages.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -6,67 +6,67 @@ use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::Event;
-use super::guide::{Guide, Leading};
+use super::event::{Acknowledgement, Event};
+use super::guide::{Guide, Leader};
 use super::node::NodeProcess;
 use super::phase::{Phase, advance};
-use super::producer::{Acknowledgement, Producer};
+use super::producer::Producer;
 use super::screen::{Label, Screen};
 use super::tally::{Tally, in_words};
 
-/// How it ended.
+/// How the demo ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// Every message was acknowledged and stands in an output.
+pub(super) enum Outcome {
+    /// Every message was acknowledged and is in an output.
     Complete,
-    /// Not every one.
+    /// A message is missing, or a part of the demo failed.
     Incomplete,
-    /// Nothing was looked at.
+    /// It was killed, and nothing was checked.
     Killed,
 }
 
-pub(super) struct Play<'a> {
+pub(super) struct Supervisor<'a> {
     guide: Guide,
     started: Instant,
-    cast: Vec<Actor>,
-    happened: mpsc::Receiver<Event>,
+    nodes: Vec<NodeRow>,
+    events: mpsc::Receiver<Event>,
     screen: Screen,
     phase: &'a watch::Sender<Phase>,
     tally: Tally,
-    /// Who acknowledged last, and in which epoch.
+    /// The node that acknowledged last, and its epoch.
     leader: Option<(String, String)>,
-    /// Nodes and producer.
+    /// The nodes and the producer.
     tasks: JoinSet<()>,
 }
 
-/// A node, as the play knows it.
-struct Actor {
+/// What the supervisor knows of a node.
+struct NodeRow {
     name: String,
     address: String,
-    /// Where its sinks may write.
+    /// The folder in which its sinks may write.
     files: PathBuf,
-    /// Of its latest life.
+    /// Its current or last process.
     pid: u32,
 }
 
-impl<'a> Play<'a> {
+impl<'a> Supervisor<'a> {
     /// Starts the nodes and the producer.
     pub(super) fn start(
         guide: Guide,
         started: Instant,
         nodes: Vec<NodeProcess>,
         producer: Producer,
-        happened: mpsc::Receiver<Event>,
+        events: mpsc::Receiver<Event>,
         screen: Screen,
         phase: &'a watch::Sender<Phase>,
     ) -> Self {
-        let actor = |node: &NodeProcess| Actor {
+        let row = |node: &NodeProcess| NodeRow {
             name: node.name.clone(),
             address: node.address.clone(),
             files: node.data_dir.join("files"),
             pid: 0,
         };
-        let cast = nodes.iter().map(actor).collect();
+        let rows = nodes.iter().map(row).collect();
         let mut tasks = JoinSet::new();
         for node in nodes {
             tasks.spawn(node.run());
@@ -75,8 +75,8 @@ impl<'a> Play<'a> {
         Self {
             guide,
             started,
-            cast,
-            happened,
+            nodes: rows,
+            events,
             screen,
             phase,
             tally: Tally::default(),
@@ -85,14 +85,13 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Listens until everybody has ended, then sums up.
-    pub(super) async fn run(mut self) -> Ended {
+    /// Handles events until all parts have ended, then prints the result.
+    pub(super) async fn run(mut self) -> Outcome {
         let mut has_failed = false;
         loop {
             tokio::select! {
-                event = self.happened.recv() => match event {
-                    Some(event) => self.take(event).await,
-                    // Nobody is left.
+                event = self.events.recv() => match event {
+                    Some(event) => self.handle(event).await,
                     None => break,
                 },
                 Some(Err(error)) = self.tasks.join_next() => {
@@ -103,33 +102,32 @@ impl<'a> Play<'a> {
             }
         }
         if *self.phase.borrow() == Phase::Kill {
-            return Ended::Killed;
+            return Outcome::Killed;
         }
-        for actor in &self.cast {
-            self.tally.seen_in_files(&actor.files);
+        for node in &self.nodes {
+            self.tally.seen_in_files(&node.files);
         }
         for line in self.tally.summary() {
             self.say(&line).await;
         }
         if self.tally.is_complete() && !has_failed {
-            Ended::Complete
+            Outcome::Complete
         } else {
-            Ended::Incomplete
+            Outcome::Incomplete
         }
     }
 
-    async fn take(&mut self, event: Event) {
+    async fn handle(&mut self, event: Event) {
         match event {
-            Event::Started(place, pid) => {
-                if let Some(actor) = self.cast.get_mut(place) {
-                    actor.pid = pid;
+            Event::NodeStarted { node, pid } => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.pid = pid;
                 }
             }
-            Event::Printed(line) => self.tally.seen(&line),
+            Event::SinkPrinted(line) => self.tally.seen(&line),
             Event::Acknowledged(acknowledgement) => self.acknowledged(acknowledgement).await,
             Event::Unacknowledged(number) => self.tally.unacknowledged(number),
-            // Nothing is under way any more.
-            Event::LastMessage => advance(self.phase, Phase::Stop),
+            Event::ProducerStopped => advance(self.phase, Phase::Stop),
         }
     }
 
@@ -140,7 +138,7 @@ impl<'a> Play<'a> {
             epoch,
             took,
         } = acknowledgement;
-        let is_first = !self.tally.has_begun();
+        let is_first = !self.tally.has_acknowledged();
         self.tally.acknowledged(number, took);
         let leader = Some((node, epoch));
         if self.leader == leader {
@@ -150,19 +148,19 @@ impl<'a> Play<'a> {
         let Some((node, epoch)) = &self.leader else {
             return;
         };
-        let Some(actor) = self.cast.iter().find(|actor| actor.name == *node) else {
+        let Some(row) = self.nodes.iter().find(|row| row.name == *node) else {
             return;
         };
         if is_first {
-            let leading = Leading {
+            let leader = Leader {
                 node,
-                address: &actor.address,
-                pid: actor.pid,
+                address: &row.address,
+                pid: row.pid,
             };
             let within = in_words(self.started.elapsed());
-            self.screen.print(self.guide.text(&leading, &within)).await;
+            self.screen.print(self.guide.text(&leader, &within)).await;
         } else {
-            let pid = actor.pid;
+            let pid = row.pid;
             self.say(&format!(
                 "{node} leads now (epoch {epoch}); to kill it: kill -9 {pid}"
             ))
@@ -170,7 +168,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    async fn say(&self, said: &str) {
-        self.screen.say(&Label::demo(), said).await;
+    async fn say(&self, text: &str) {
+        self.screen.say(&Label::demo(), text).await;
     }
 }
