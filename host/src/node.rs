@@ -37,7 +37,7 @@ use sluice_delivery::{
 use sluice_leadership::{Control, ControlConfig, ControlError, Order};
 use sluice_sandbox as sandbox;
 use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
-use sluice_types::leader::LeaderValue;
+use sluice_types::documents::LeaderValue;
 
 /// Descriptors that are kept for everything but client connections: the three
 /// instances that a sink may have at a time, and the rest of the node.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use sluice_consul::{Client, Error};
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 
 /// Flags that tell how to find a cluster's nodes.
 #[derive(Debug, Default, Args)]

@@ -18,8 +18,8 @@ use crate::peer::PeerClient;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_delivery::{DeadLetters, Letter};
+use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
-use sluice_types::leader::LeaderAddress;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ use crate::plugin::Manifest;
 use sluice_consul as consul;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
 use sluice_delivery::{Ack, QueueLimits};
-use sluice_types::leader::LeaderValue;
+use sluice_types::documents::LeaderValue;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -141,7 +142,7 @@ pub(super) struct NodeArgs {
     leader_key: Option<String>,
 
     /// What that key holds: JSON, or the bare host for first-generation producers
-    #[arg(long, env = "SLUICE_LEADER_VALUE", default_value = "json")]
+    #[arg(long, env = "SLUICE_LEADER_VALUE", default_value = "json", value_parser = leader_value())]
     leader_value: LeaderValue,
 
     /// How long a proof of leadership is good for (200ms to 60s, the same on all nodes)
@@ -275,6 +276,17 @@ fn name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("expected letters, digits, '.', '_' or '-'".to_owned()),
     }
+}
+
+fn leader_value() -> impl TypedValueParser<Value = LeaderValue> {
+    let help = |form: LeaderValue| match form {
+        LeaderValue::Json => r#"`{"node":…,"address":"host:port"}`"#,
+        LeaderValue::Host => {
+            "The bare host name, for first-generation producers, who post to port 3000 there"
+        }
+    };
+    let forms = LeaderValue::ALL.map(|form| PossibleValue::new(form.name()).help(help(form)));
+    PossibleValuesParser::new(forms).try_map(|name| name.parse::<LeaderValue>())
 }
 
 fn key(text: &str) -> Result<String, String> {

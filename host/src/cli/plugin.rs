@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -18,7 +17,8 @@ use super::{runtime, units};
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul as consul;
 use sluice_consul::Client;
-use sluice_types::plugin::{Identity, PluginPhase, WantedPlugin};
+use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
+use sluice_types::plugin::PluginPhase;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -324,36 +324,32 @@ impl StatusArgs {
 struct Look {
     /// The key's index and text.
     asked: Option<(u64, String)>,
-    active: Option<(ActiveKey, Value)>,
-    nodes: Vec<(NodeKey, Value)>,
+    active: Option<(ActiveDocument, Value)>,
+    nodes: Vec<Node>,
 }
 
-/// What a node says in `<c>/nodes/<name>`.
-#[derive(Deserialize)]
-struct NodeKey {
-    node: String,
-    plugin: Identity,
-    state: PluginPhase,
-    desired: WantedPlugin,
-    /// What the node has seen of the key.
-    index: u64,
-    /// What its sink is of.
-    plugin_index: u64,
+/// A node that says how far its sink is.
+struct Node {
+    name: String,
+    sink: NodeSink,
     error: Option<String>,
-    /// Whether it tries again by itself.
-    retrying: bool,
+    /// The document as it is in Consul.
+    value: Value,
 }
 
-/// What the leader says in `<c>/active`.
-#[derive(Deserialize)]
-struct ActiveKey {
-    source: String,
-    sha256: String,
-    state: PluginPhase,
-    since: String,
-    why: String,
-    node: String,
-    index: u64,
+impl Node {
+    fn read(document: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(document).ok()?;
+        let NodeDocument {
+            node, error, sink, ..
+        } = serde_json::from_value(value.clone()).ok()?;
+        Some(Self {
+            name: node,
+            sink: sink?,
+            error,
+            value,
+        })
+    }
 }
 
 /// How far the nodes are with what is asked for.
@@ -384,10 +380,8 @@ impl Look {
             let value: Value = serde_json::from_slice(&entry.value).ok()?;
             Some((serde_json::from_value(value.clone()).ok()?, value))
         });
-        let nodes = nodes.value.iter().filter_map(|entry| {
-            let value: Value = serde_json::from_slice(&entry.value).ok()?;
-            Some((serde_json::from_value(value.clone()).ok()?, value))
-        });
+        let nodes = nodes.value.iter();
+        let nodes = nodes.filter_map(|entry| Node::read(&entry.value));
         Ok(Self {
             asked,
             active,
@@ -401,17 +395,18 @@ impl Look {
     }
 
     fn verdict(&self, index: u64) -> Verdict {
-        let mut nodes = self.nodes.iter().map(|(node, _)| node);
+        let mut nodes = self.nodes.iter();
         let has_failed =
-            |node: &NodeKey| node.index == index && node.error.is_some() && !node.retrying;
+            |node: &Node| node.sink.index == index && node.error.is_some() && !node.sink.retrying;
         if nodes.clone().any(has_failed) {
             return Verdict::Failed;
         }
-        let is_ready = |node: &NodeKey| {
-            let is_up = matches!(node.state, PluginPhase::Prepared | PluginPhase::Running);
-            is_up && node.error.is_none() && (node.index, node.plugin_index) == (index, index)
+        let is_ready = |node: &Node| {
+            let sink = &node.sink;
+            let is_up = matches!(sink.state, PluginPhase::Prepared | PluginPhase::Running);
+            is_up && node.error.is_none() && (sink.index, sink.plugin_index) == (index, index)
         };
-        let runs = |(active, _): &(ActiveKey, Value)| {
+        let runs = |(active, _): &(ActiveDocument, Value)| {
             active.index == index && active.state == PluginPhase::Running
         };
         match self.active.as_ref().is_some_and(runs) && nodes.all(is_ready) {
@@ -422,26 +417,25 @@ impl Look {
 
     /// A line for each node that has seen the key.
     fn lines(&self, index: u64) -> Vec<(String, String)> {
-        let line = |node: &NodeKey| {
-            let name = &node.node;
-            let source = node.desired.source.as_deref().unwrap_or("the sink");
+        let line = |node: &Node| {
+            let Node { name, sink, .. } = node;
+            let source = sink.desired.source.as_deref().unwrap_or("the sink");
             match &node.error {
                 Some(error) => format!("{name}: {}", red(error)),
-                None if node.state == PluginPhase::Preparing => {
+                None if sink.state == PluginPhase::Preparing => {
                     format!("{name}: preparing {source}")
                 }
                 // The one before, so far.
-                None if node.plugin_index != index => format!("{name}: opening {source}"),
+                None if sink.plugin_index != index => format!("{name}: opening {source}"),
                 None => {
-                    let NodeKey { plugin, state, .. } = node;
+                    let NodeSink { plugin, state, .. } = sink;
                     let digest = short(&plugin.sha256);
                     format!("{name}: {} {} {digest}", word(*state), plugin.source)
                 }
             }
         };
-        let seen = self.nodes.iter().filter(|(node, _)| node.index == index);
-        seen.map(|(node, _)| (node.node.clone(), line(node)))
-            .collect()
+        let seen = self.nodes.iter().filter(|node| node.sink.index == index);
+        seen.map(|node| (node.name.clone(), line(node))).collect()
     }
 
     fn json(&self) -> Value {
@@ -452,7 +446,7 @@ impl Look {
         serde_json::json!({
             "asked": asked,
             "active": self.active.as_ref().map(|(_, value)| value),
-            "nodes": self.nodes.iter().map(|(_, value)| value).collect::<Vec<_>>(),
+            "nodes": self.nodes.iter().map(|node| &node.value).collect::<Vec<_>>(),
         })
     }
 
@@ -466,8 +460,8 @@ impl Look {
         match &self.active {
             Some((active, _)) => text.push_str(&format!(
                 "active:    {} {} {} on {} since {}\n           {}\n\n",
-                active.source,
-                short(&active.sha256),
+                active.plugin.source,
+                short(&active.plugin.sha256),
                 word(active.state),
                 active.node,
                 active.since,
@@ -476,17 +470,18 @@ impl Look {
             None => text.push_str("active:    no leader has run a sink yet\n\n"),
         }
         let mut rows = vec![["NODE", "STATE", "PLUGIN", "SHA-256"].map(str::to_owned)];
-        for (node, _) in &self.nodes {
-            let state = if node.index == self.index() {
-                word(node.state).to_owned()
+        for node in &self.nodes {
+            let sink = &node.sink;
+            let state = if sink.index == self.index() {
+                word(sink.state).to_owned()
             } else {
                 "not seen yet".to_owned()
             };
             rows.push([
-                node.node.clone(),
+                node.name.clone(),
                 state,
-                node.plugin.source.clone(),
-                short(&node.plugin.sha256).to_owned(),
+                sink.plugin.source.clone(),
+                short(&sink.plugin.sha256).to_owned(),
             ]);
             if let Some(error) = &node.error {
                 rows.push(["", error, "", ""].map(str::to_owned));

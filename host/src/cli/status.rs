@@ -14,7 +14,7 @@ use super::runtime;
 use crate::http::admin::Status;
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -15,7 +15,7 @@ use crate::http::admin::Status;
 use crate::peer::PeerError;
 use sluice_consul as consul;
 use sluice_consul::Client;
-use sluice_leadership::NodeState;
+use sluice_types::documents::NodeDocument;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -95,7 +95,7 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.name.clone()))?;
     let nodes = nodes(&consul, &args.cluster.name).await?;
     // The lock's key may hold a bare host, without the node's name.
-    let is_it = |node: &&NodeState| node.address == found.address;
+    let is_it = |node: &&NodeDocument| node.address == found.address;
     let name = nodes.iter().find(is_it).map_or(&found.node, |n| &n.node);
     let name = name.clone();
     check_successor(args.to.as_deref(), &name, &nodes)?;
@@ -129,7 +129,7 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeState>, consul::Error> {
+async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, consul::Error> {
     let entries = consul.list(&format!("{cluster}/nodes/"), None).await?.value;
     let states = entries.iter();
     Ok(states
@@ -141,10 +141,10 @@ async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeState>, consul:
 fn check_successor(
     to: Option<&str>,
     leader: &str,
-    nodes: &[NodeState],
+    nodes: &[NodeDocument],
 ) -> Result<(), StepDownError> {
     let Some(wanted) = to else {
-        let is_ready = |node: &NodeState| node.node != leader && node.able;
+        let is_ready = |node: &NodeDocument| node.node != leader && node.eligible;
         return match nodes.iter().any(is_ready) {
             true => Ok(()),
             false => Err(StepDownError::NoneReady),
@@ -160,7 +160,7 @@ fn check_successor(
             names: names.join(", "),
         });
     };
-    if !found.able {
+    if !found.eligible {
         let why = found.error.clone();
         return Err(StepDownError::NotReady {
             node: wanted.to_owned(),
@@ -236,17 +236,18 @@ impl<'a> Observer<'a> {
 mod tests {
     use super::*;
 
-    fn node(name: &str, error: Option<&str>) -> NodeState {
-        NodeState {
+    fn node(name: &str, error: Option<&str>) -> NodeDocument {
+        NodeDocument {
             epoch: 0,
             node: name.to_owned(),
             address: String::new(),
-            able: error.is_none(),
+            eligible: error.is_none(),
             error: error.map(str::to_owned),
+            sink: None,
         }
     }
 
-    fn chosen(to: Option<&str>, others: &[NodeState]) -> String {
+    fn chosen(to: Option<&str>, others: &[NodeDocument]) -> String {
         let nodes = [&[node("a", None)], others].concat();
         check_successor(to, "a", &nodes)
             .map_or_else(|error| error.to_string(), |()| "ready".to_owned())

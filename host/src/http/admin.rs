@@ -14,7 +14,7 @@ use crate::stream::Route;
 use sluice_delivery::metrics::{Metrics, OPENMETRICS, PLAIN, Readings};
 use sluice_delivery::{Journal, JournalStatus};
 use sluice_leadership::{Controls, Role};
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Standing;
 use sluice_types::plugin::{PluginPhase, PluginStatus};
 

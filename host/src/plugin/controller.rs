@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
@@ -19,6 +17,7 @@ use super::store::Kept;
 use sluice_consul::{Client, Seen, follow};
 use sluice_types::backoff::Backoff;
 use sluice_types::clock::timestamp;
+use sluice_types::documents::{ActiveDocument, NodeDocument};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::{PluginPhase, PluginStatus};
 
@@ -56,17 +55,9 @@ pub struct ControllerView {
     /// What is shown of them.
     pub status: watch::Receiver<PluginStatus>,
     /// What this node's own key in Consul says.
-    pub node_state: watch::Receiver<Value>,
+    pub node_state: watch::Receiver<NodeDocument>,
     /// What `<c>/active` says while this node leads.
-    pub active: watch::Receiver<Option<Value>>,
-}
-
-/// What the leader wrote into `<c>/active`.
-#[derive(Deserialize)]
-struct Active {
-    sha256: String,
-    state: PluginPhase,
-    manifest: String,
+    pub active: watch::Receiver<Option<ActiveDocument>>,
 }
 
 /// Prepares sinks as they are asked for.
@@ -94,8 +85,8 @@ pub struct PluginController {
     file_changed: (watch::Sender<()>, watch::Receiver<()>),
     choice: watch::Sender<Choice>,
     status: watch::Sender<PluginStatus>,
-    node_state: watch::Sender<Value>,
-    active: watch::Sender<Option<Value>>,
+    node_state: watch::Sender<NodeDocument>,
+    active: watch::Sender<Option<ActiveDocument>>,
     /// What stands on disk as the last good sink.
     kept: Option<Kept>,
 }
@@ -375,7 +366,7 @@ impl PluginController {
         let Seen::Present { value, .. } = self.cluster_active.borrow_and_update().clone() else {
             return;
         };
-        let Ok(active) = serde_json::from_slice::<Active>(&value) else {
+        let Ok(active) = serde_json::from_slice::<ActiveDocument>(&value) else {
             return;
         };
         let Ok(manifest) = active.manifest.parse::<Manifest>() else {
@@ -385,12 +376,12 @@ impl PluginController {
         if active.state != PluginPhase::Running || self.board.is_running() {
             return;
         }
-        let is_it = |c: &&Arc<Candidate>| c.is_of(&manifest, &active.sha256);
+        let is_it = |c: &&Arc<Candidate>| c.is_of(&manifest, &active.plugin.sha256);
         let known = [Some(self.board.wanted()), self.board.good()];
         let known = known.into_iter().flatten().find(is_it).cloned();
         match known {
             Some(known) => self.is_good(&known).await,
-            None => self.revive(manifest, active.sha256),
+            None => self.revive(manifest, active.plugin.sha256),
         }
     }
 

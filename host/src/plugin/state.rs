@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::manifest::Manifest;
 use super::prepare::Candidate;
+use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
 use sluice_types::plugin::{ActivePlugin, PluginPhase, PluginStatus, WantedPlugin};
 
 /// The sinks that could run: the wanted one first, then the last one that is
@@ -283,7 +282,7 @@ impl PluginState {
     }
 
     /// What this node's own key in Consul says of it.
-    pub(super) fn node_state(&self, node: &str, status: &PluginStatus) -> Value {
+    pub(super) fn node_state(&self, node: &str, status: &PluginStatus) -> NodeDocument {
         let state = if self.preparing {
             PluginPhase::Preparing
         } else {
@@ -291,25 +290,27 @@ impl PluginState {
         };
         let refusal = self.refusal_of(&self.wanted);
         let is_ready = !self.preparing && status.active.state != PluginPhase::Failed;
-        json!({
-            "node": node,
-            // Others leave the lock to this node, if they are not.
-            "able": is_ready && status.error.is_none(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "plugin": status.active.name,
-            "state": state,
-            "desired": status.desired,
-            // What this node has seen of the key, and what its sink is of.
-            "index": self.origin.index(),
-            "plugin_index": self.shown.0.asked(),
-            "error": status.error,
-            "retrying": self.problem.is_none() && refusal.is_some_and(|r| r.retrying),
-        })
+        NodeDocument {
+            node: node.to_owned(),
+            address: String::new(),
+            epoch: 0,
+            eligible: is_ready && status.error.is_none(),
+            error: status.error.clone(),
+            sink: Some(NodeSink {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                plugin: status.active.name.clone(),
+                state,
+                desired: status.desired.clone(),
+                index: self.origin.index(),
+                plugin_index: self.shown.0.asked(),
+                retrying: self.problem.is_none() && refusal.is_some_and(|r| r.retrying),
+            }),
+        }
     }
 
     /// What the leader says of the sink that really runs; `None` while none
     /// does and none has failed.
-    pub(super) fn active(&self, node: &str, status: &PluginStatus) -> Option<Value> {
+    pub(super) fn active(&self, node: &str, status: &PluginStatus) -> Option<ActiveDocument> {
         let (candidate, state) = match &self.phase {
             Phase::Running(running) => (running, PluginPhase::Running),
             Phase::Opening if self.has_failed() => (&self.wanted, PluginPhase::Failed),
@@ -327,16 +328,16 @@ impl PluginState {
             (None, Origin::Disk) => "it ran last, and Consul has not answered yet".to_owned(),
             (None, _) => format!("{key} asks for another sink, which is being prepared"),
         };
-        Some(json!({
-            "source": candidate.identity().source,
-            "sha256": candidate.identity().sha256,
-            "state": state,
-            "since": status.active.since,
-            "why": why,
-            "node": node,
-            "index": candidate.asked(),
-            "manifest": candidate.manifest.to_string(),
-        }))
+        Some(ActiveDocument {
+            plugin: candidate.identity().clone(),
+            state,
+            since: status.active.since.clone(),
+            why,
+            node: node.to_owned(),
+            index: candidate.asked(),
+            manifest: candidate.manifest.to_string(),
+            epoch: 0,
+        })
     }
 }
 
@@ -358,6 +359,8 @@ fn shown(candidate: &Candidate, state: PluginPhase, since: String) -> ActivePlug
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+
     use crate::plugin::source::sha256;
     use sluice_sandbox::{Engine, NodeStdout, Prepared, Setup};
     use sluice_types::plugin::Identity;
@@ -402,8 +405,9 @@ mod tests {
 
     fn status(board: &mut PluginState) -> (PluginStatus, Value, Option<Value>) {
         let status = board.status(|| "now".to_owned());
-        let node = board.node_state("a", &status);
+        let node = serde_json::to_value(board.node_state("a", &status)).unwrap();
         let active = board.active("a", &status);
+        let active = active.map(|active| serde_json::to_value(active).unwrap());
         (status, node, active)
     }
 

@@ -12,8 +12,8 @@ use sluice_delivery::{Backlog, Journal};
 use sluice_leadership::NodeAddresses;
 use sluice_leadership::Role;
 use sluice_types::backoff::Backoff;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
-use sluice_types::leader::LeaderAddress;
 
 /// About how much is handed over at once, as records count in memory.
 const CHUNK: usize = 1 << 20;

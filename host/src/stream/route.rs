@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_delivery::Intake;
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 
 /// Where a request for a stream goes.
 #[derive(Clone, Debug)]

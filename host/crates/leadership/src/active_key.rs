@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::lock_client::LockClient;
 use super::tenure::Tenure;
 use sluice_consul::{Error, Operation, TxnOutcome};
+use sluice_types::documents::ActiveDocument;
 use sluice_types::error_chain::chain;
 
 const TRANSACTION: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) async fn keep(
     lock_client: Arc<LockClient>,
     mut tenure: watch::Receiver<Option<Tenure>>,
-    mut active: watch::Receiver<Option<Value>>,
+    mut active: watch::Receiver<Option<ActiveDocument>>,
 ) {
     let mut written = None;
     loop {
@@ -64,15 +64,15 @@ pub(super) async fn keep(
 async fn write(
     lock_client: &LockClient,
     tenure: &Tenure,
-    mut said: Value,
+    said: ActiveDocument,
 ) -> Result<TxnOutcome, Error> {
-    if let Some(fields) = said.as_object_mut() {
-        fields.insert("epoch".to_owned(), tenure.epoch.into());
-    }
-    let (key, value) = (
-        format!("{}/active", lock_client.service.cluster),
-        said.to_string(),
-    );
+    let document = ActiveDocument {
+        epoch: tenure.epoch,
+        ..said
+    };
+    // Strings and numbers always have a JSON form.
+    let value = serde_json::to_vec(&document).unwrap_or_default();
+    let key = format!("{}/active", lock_client.service.cluster);
     let operations = [
         Operation::CheckSession {
             key: &lock_client.leader_key,
@@ -80,7 +80,7 @@ async fn write(
         },
         Operation::Set {
             key: &key,
-            value: value.as_bytes(),
+            value: &value,
         },
     ];
     lock_client.client.transact(&operations, TRANSACTION).await

@@ -19,7 +19,7 @@ use super::tenure::Tenure;
 use super::view::View;
 use sluice_consul::Session;
 use sluice_types::clock::BootTime;
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Lease;
 
 /// From these it is drawn by how much the epoch goes on where Consul has

@@ -18,7 +18,6 @@ use super::health::{self, Health};
 use super::heartbeat::Heartbeat;
 use super::lock_client::LockClient;
 use super::membership::{Membership, watch_addresses};
-use super::node_state::NodeState;
 use super::order::Order;
 use super::peers::{Peers, watch_nodes};
 use super::role::Role;
@@ -27,8 +26,8 @@ use super::session_file::SessionFile;
 use super::view::View;
 use sluice_consul as consul;
 use sluice_consul::Client;
+use sluice_types::documents::{ActiveDocument, LeaderAddress, LeaderValue, NodeDocument};
 use sluice_types::error_chain::chain;
-use sluice_types::leader::{LeaderAddress, LeaderValue};
 
 /// How long leaving may take when Consul is slow.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -119,8 +118,8 @@ impl Control {
     /// What is wrong with the configuration or the machine.
     pub fn start(
         config: ControlConfig,
-        state: watch::Receiver<serde_json::Value>,
-        active: watch::Receiver<Option<serde_json::Value>>,
+        state: watch::Receiver<NodeDocument>,
+        active: watch::Receiver<Option<ActiveDocument>>,
     ) -> Result<Self, ControlError> {
         let client = Client::new(config.consul.clone()).map_err(ControlError::Consul)?;
         let epoch_file = EpochFile::open(&config.data_dir).map_err(ControlError::Epoch)?;
@@ -230,11 +229,11 @@ struct Side {
     role: watch::Sender<Role>,
     view: watch::Sender<View>,
     addresses: watch::Sender<Arc<HashSet<String>>>,
-    nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
+    nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
     peers: Peers,
     address: watch::Sender<Option<String>>,
-    state: watch::Receiver<serde_json::Value>,
-    active: watch::Receiver<Option<serde_json::Value>>,
+    state: watch::Receiver<NodeDocument>,
+    active: watch::Receiver<Option<ActiveDocument>>,
 }
 
 impl Side {

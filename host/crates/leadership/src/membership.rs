@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::lock_client::LockClient;
 use sluice_consul::{Behavior, Session, Wait};
+use sluice_types::documents::NodeDocument;
 use sluice_types::error_chain::chain;
 
 /// How often the registration is looked after.
@@ -26,7 +27,7 @@ pub(super) struct Membership {
     lock_client: Arc<LockClient>,
     /// What the node's key holds, beside its address and the highest epoch that
     /// it has seen.
-    state: watch::Receiver<serde_json::Value>,
+    state: watch::Receiver<NodeDocument>,
     session: Option<Session>,
     /// The one before it, which may still hold the key.
     former: Option<Session>,
@@ -38,10 +39,7 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(
-        lock_client: Arc<LockClient>,
-        state: watch::Receiver<serde_json::Value>,
-    ) -> Self {
+    pub(super) fn new(lock_client: Arc<LockClient>, state: watch::Receiver<NodeDocument>) -> Self {
         Self {
             lock_client,
             state,
@@ -137,13 +135,14 @@ impl Membership {
             }
         };
         self.renewed = Instant::now();
-        let mut state = self.state.borrow().clone();
         let (host, port) = &lock_client.service.address;
-        if let Some(fields) = state.as_object_mut() {
-            fields.insert("address".to_owned(), format!("{host}:{port}").into());
-            fields.insert("epoch".to_owned(), lock_client.epoch_file.highest().into());
-        }
-        let state = state.to_string();
+        let document = NodeDocument {
+            address: format!("{host}:{port}"),
+            epoch: lock_client.epoch_file.highest(),
+            ..self.state.borrow().clone()
+        };
+        // Strings and numbers always have a JSON form.
+        let state = serde_json::to_string(&document).unwrap_or_default();
         if self.written.as_ref() != Some(&state) {
             let key = format!(
                 "{}/nodes/{}",

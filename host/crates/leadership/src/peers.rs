@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::lock::NO_EPOCH;
 use super::lock_client::LockClient;
-use super::node_state::NodeState;
 use sluice_consul::Wait;
+use sluice_types::documents::NodeDocument;
 use sluice_types::error_chain::chain;
 
 /// How long the watch waits for a change.
@@ -22,16 +21,16 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Peers {
     node: String,
     /// What this node's key says, or is about to.
-    own: watch::Receiver<Value>,
+    own: watch::Receiver<NodeDocument>,
     /// `None` until Consul has answered.
-    all: watch::Receiver<Option<Arc<Vec<NodeState>>>>,
+    all: watch::Receiver<Option<Arc<Vec<NodeDocument>>>>,
 }
 
 impl Peers {
     pub(super) const fn new(
         node: String,
-        own: watch::Receiver<Value>,
-        all: watch::Receiver<Option<Arc<Vec<NodeState>>>>,
+        own: watch::Receiver<NodeDocument>,
+        all: watch::Receiver<Option<Arc<Vec<NodeDocument>>>>,
     ) -> Self {
         Self { node, own, all }
     }
@@ -41,9 +40,9 @@ impl Peers {
     #[must_use]
     pub fn is_any_eligible(&self) -> Option<bool> {
         let all = self.all.borrow();
-        let others = |state: &&NodeState| state.node != self.node;
+        let others = |state: &&NodeDocument| state.node != self.node;
         all.as_ref()
-            .map(|all| all.iter().filter(others).any(|state| state.able))
+            .map(|all| all.iter().filter(others).any(|state| state.eligible))
     }
 
     /// The highest epoch that any node has seen.
@@ -58,9 +57,8 @@ impl Peers {
     /// Whether the lock is to be left to another node: it has its sink
     /// prepared and this one has not.
     pub(super) fn is_outdone(&self) -> bool {
-        let is_able = self.own.borrow().get("able") != Some(&Value::Bool(false));
         // Before anything is known, others come first.
-        !is_able && self.is_any_eligible().unwrap_or(true)
+        !self.own.borrow().eligible && self.is_any_eligible().unwrap_or(true)
     }
 
     /// Waits until that is otherwise than before, and says how it is.
@@ -82,7 +80,7 @@ impl Peers {
 /// Keeps the list of the nodes that live.
 pub(super) async fn watch_nodes(
     lock_client: Arc<LockClient>,
-    nodes: watch::Sender<Option<Arc<Vec<NodeState>>>>,
+    nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
 ) {
     let prefix = format!("{}/nodes/", lock_client.service.cluster);
     let mut index = 0;
@@ -114,20 +112,24 @@ pub(super) async fn watch_nodes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    fn document(node: &str, eligible: bool) -> NodeDocument {
+        NodeDocument {
+            node: node.to_owned(),
+            address: String::new(),
+            epoch: 0,
+            eligible,
+            error: None,
+            sink: None,
+        }
+    }
 
     fn peers(own: bool, others: Option<&[(&str, bool)]>) -> Peers {
         let all = others.map(|others| {
-            let state = |(node, able): &(&str, bool)| NodeState {
-                epoch: 0,
-                node: (*node).to_owned(),
-                address: String::new(),
-                able: *able,
-                error: None,
-            };
-            Arc::new(others.iter().map(state).collect())
+            let others = others.iter();
+            Arc::new(others.map(|(node, able)| document(node, *able)).collect())
         });
-        let own = watch::channel(json!({ "able": own })).1;
+        let own = watch::channel(document("a", own)).1;
         Peers::new("a".to_owned(), own, watch::channel(all).1)
     }
 
@@ -139,11 +141,5 @@ mod tests {
         assert!(!peers(false, Some(&[])).is_outdone());
         assert!(peers(false, None).is_outdone(), "others come first");
         assert!(!peers(true, None).is_outdone());
-    }
-
-    #[test]
-    fn a_key_of_an_earlier_version_counts_as_able() {
-        let state: NodeState = serde_json::from_value(json!({ "node": "b" })).unwrap();
-        assert!(state.able);
     }
 }

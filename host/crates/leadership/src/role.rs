@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Lease;
 
 /// What this node is to the cluster.

@@ -3,9 +3,9 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod documents;
 pub mod error_chain;
 pub mod files;
-pub mod leader;
 pub mod lease;
 pub mod outcome;
 pub mod plugin;

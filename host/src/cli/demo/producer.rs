@@ -15,8 +15,8 @@ use super::tally::{MESSAGE, in_words};
 use crate::cli::cluster::leader;
 use sluice_consul::Client;
 use sluice_types::backoff::Backoff;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
-use sluice_types::leader::LeaderAddress;
 
 /// Bounds on the pause between attempts to send a message.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);

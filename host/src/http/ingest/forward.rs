@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::answer::{EPOCH, Problem};
 use sluice_leadership::NodeAddresses;
-use sluice_types::leader::LeaderAddress;
+use sluice_types::documents::LeaderAddress;
 
 /// Marks a request that has made its one hop.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forwarded");

@@ -1,6 +1,10 @@
-//! Who leads, as it stands in the leader's key.
+//! The value of the leader's key, the lock.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// The port of a leader whose key holds a bare host name.
 const FIRST_GENERATION_PORT: u16 = 3000;
@@ -15,14 +19,48 @@ pub struct LeaderAddress {
 }
 
 /// The form of the key's value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeaderValue {
     /// `{"node":…,"address":"host:port"}`.
     #[default]
     Json,
-    /// The bare host name, for first-generation producers, who post to port
-    /// 3000 there.
+    /// The bare host name. First-generation producers read it, and post to
+    /// port 3000 there.
     Host,
+}
+
+impl LeaderValue {
+    /// All forms.
+    pub const ALL: [Self; 2] = [Self::Json, Self::Host];
+
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for LeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No form of the leader's value has this name.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0:?} is neither json nor host")]
+pub struct UnknownLeaderValue(String);
+
+impl FromStr for LeaderValue {
+    type Err = UnknownLeaderValue;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|form| form.name() == name);
+        found.ok_or_else(|| UnknownLeaderValue(name.to_owned()))
+    }
 }
 
 impl LeaderAddress {
@@ -80,6 +118,15 @@ mod tests {
             LeaderAddress::from_value(&host).unwrap().address,
             "10.0.0.1:3000"
         );
+    }
+
+    #[test]
+    fn forms_are_read_by_their_names() {
+        for form in LeaderValue::ALL {
+            assert_eq!(form.to_string().parse(), Ok(form));
+        }
+        let error = "JSON".parse::<LeaderValue>().unwrap_err();
+        assert_eq!(error.to_string(), "\"JSON\" is neither json nor host");
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! The document of `<c>/nodes/<name>`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::{Identity, PluginPhase, WantedPlugin};
+
+/// What a node says of itself. The key is deleted when the node's session ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDocument {
+    /// The node's name.
+    pub node: String,
+    /// Where clients reach it, `host:port`, filled in by what writes the key.
+    #[serde(default)]
+    pub address: String,
+    /// The highest epoch that it has seen, filled in by what writes the key.
+    #[serde(default)]
+    pub epoch: u64,
+    /// Whether the sink that is asked for is prepared, and opened when it was
+    /// last tried. A node that is not eligible leaves the lock to those that
+    /// are. Earlier versions do not say, and count as eligible.
+    #[serde(rename = "able", default = "yes")]
+    pub eligible: bool,
+    /// Why it is not.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// `None` for a document that does not say, as those of earlier versions.
+    #[serde(flatten)]
+    pub sink: Option<NodeSink>,
+}
+
+/// How far a node is with the sink that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSink {
+    /// The version of the node's program.
+    #[serde(default)]
+    pub version: String,
+    /// The sink that the node has.
+    pub plugin: Identity,
+    /// How far that is.
+    pub state: PluginPhase,
+    /// What is asked for.
+    pub desired: WantedPlugin,
+    /// The `ModifyIndex` of the manifest's key that the node has seen; 0 if it
+    /// is not the key that asks.
+    pub index: u64,
+    /// The `ModifyIndex` that the node's sink was asked for at.
+    pub plugin_index: u64,
+    /// Whether the node tries again by itself.
+    pub retrying: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn document() -> NodeDocument {
+        NodeDocument {
+            node: "a".to_owned(),
+            address: "10.0.0.1:3000".to_owned(),
+            epoch: 3,
+            eligible: false,
+            error: None,
+            sink: Some(NodeSink {
+                version: "0.1.0".to_owned(),
+                plugin: Identity {
+                    source: "builtin:stdout".to_owned(),
+                    sha256: "ab".to_owned(),
+                },
+                state: PluginPhase::Preparing,
+                desired: WantedPlugin::default(),
+                index: 7,
+                plugin_index: 5,
+                retrying: false,
+            }),
+        }
+    }
+
+    #[test]
+    fn the_fields_have_their_names_on_the_wire() {
+        let wire = json!({
+            "node": "a",
+            "address": "10.0.0.1:3000",
+            "epoch": 3,
+            "able": false,
+            "error": null,
+            "version": "0.1.0",
+            "plugin": { "source": "builtin:stdout", "sha256": "ab" },
+            "state": "preparing",
+            "desired": { "source": null, "sha256": null },
+            "index": 7,
+            "plugin_index": 5,
+            "retrying": false,
+        });
+        assert_eq!(serde_json::to_value(document()).unwrap(), wire);
+        let mut later = wire;
+        later["of a later version"] = json!({ "x": 1 });
+        let read: NodeDocument = serde_json::from_value(later).unwrap();
+        assert_eq!(read, document());
+    }
+
+    #[test]
+    fn a_document_of_an_earlier_version_counts_as_eligible() {
+        let read: NodeDocument = serde_json::from_value(json!({ "node": "b" })).unwrap();
+        assert!(read.eligible);
+        assert_eq!((read.address.as_str(), read.epoch), ("", 0));
+        assert_eq!((read.error, read.sink), (None, None));
+    }
+
+    #[test]
+    fn what_it_says_of_its_sink_may_be_of_another_shape() {
+        let mut wire = serde_json::to_value(document()).unwrap();
+        wire["state"] = json!("hibernating");
+        let read: NodeDocument = serde_json::from_value(wire).unwrap();
+        assert!(!read.eligible);
+        assert_eq!(read.sink, None);
+    }
+}
