@@ -97,7 +97,7 @@ impl Coordinator {
         let checks = Checks::new(Arc::clone(&hub)).map_err(CoordinatorError::Client)?;
         let context = Arc::new(Context {
             hub,
-            ttls: Arc::new(Ttls::default()),
+            ttls: Arc::new(Ttls::new()),
             checks,
             node: NodeIdentity::new(NODE, host(address.ip()).to_string(), address),
         });

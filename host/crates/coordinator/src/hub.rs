@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::disk::{Batch, Disk, DiskError};
-use super::store::{Moment, Saved, Seen, Store};
+use super::store::{Moment, Saved, Snapshot, Store};
 use super::waiters::Waiters;
 use sluice_types::error_chain::chain;
 
@@ -132,8 +132,8 @@ impl Hub {
     pub(super) async fn watch<T>(
         &self,
         patience: Option<Patience>,
-        look: impl Fn(&Store) -> Seen<T>,
-    ) -> Result<Seen<T>, Unavailable> {
+        look: impl Fn(&Store) -> Snapshot<T>,
+    ) -> Result<Snapshot<T>, Unavailable> {
         let Some(Patience { index, most }) = patience else {
             return self.read(look).await;
         };
@@ -212,7 +212,7 @@ impl State {
         let changes = self.store.changes();
         self.waiters.wake(&changes);
         let mut is_new = false;
-        for key in changes.to_save() {
+        for key in changes.keys_to_save() {
             let saved = self.store.saved(key);
             self.batch.keys.insert(key.clone(), saved);
             is_new = true;

@@ -1,47 +1,56 @@
-//! Ends sessions that were not renewed: as Consul does, after twice their TTL.
+//! Ends sessions that nobody renews.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::hub::Hub;
+use super::store::SessionTtls;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ttls {
-    ends: Mutex<HashMap<String, Instant>>,
-    sooner: Notify,
+    ttls: Mutex<SessionTtls>,
+    /// Moments of `ttls` count from here.
+    start: Instant,
+    renewed: Notify,
 }
 
 impl Ttls {
-    /// Puts off the session's end.
+    pub(super) fn new() -> Self {
+        Self {
+            ttls: Mutex::default(),
+            start: Instant::now(),
+            renewed: Notify::new(),
+        }
+    }
+
     pub(super) fn renew(&self, session: &str, ttl: Duration) {
-        let end = Instant::now() + ttl * 2;
-        self.lock().insert(session.to_owned(), end);
-        self.sooner.notify_one();
+        self.lock().renew(self.start.elapsed(), session, ttl);
+        self.renewed.notify_one();
     }
 
     pub(super) fn forget(&self, session: &str) {
-        self.lock().remove(session);
+        self.lock().forget(session);
     }
 
-    /// Ends sessions when their time has come, for ever.
+    /// Ends sessions when their time is over. Never returns.
     pub(super) async fn run(&self, hub: &Hub) {
         loop {
-            let next = self.lock().values().min().copied();
+            let next = self.lock().next();
             let sleep = async {
                 match next {
-                    Some(next) => tokio::time::sleep_until(next).await,
+                    Some(next) => tokio::time::sleep_until(self.start + next).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = sleep => {}
-                () = self.sooner.notified() => {}
+                () = self.renewed.notified() => {}
             }
-            for session in self.take_due() {
+            let due = self.lock().take_due(self.start.elapsed());
+            for session in due {
                 let ended = hub.write(|store, now| store.destroy_session(now, &session));
                 match ended.await {
                     Ok(Ok(())) => tracing::debug!(session, "a session was not renewed in time"),
@@ -52,14 +61,7 @@ impl Ttls {
         }
     }
 
-    fn take_due(&self) -> Vec<String> {
-        let now = Instant::now();
-        let mut ends = self.lock();
-        let due = ends.extract_if(|_, end| *end <= now);
-        due.map(|(session, _)| session).collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, SessionTtls> {
+        self.ttls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -35,7 +35,7 @@ impl Waiters {
     /// Wakes those whom the changes concern. A few hundred wait at most, so
     /// that asking each is quicker than an index that has to be kept.
     pub(super) fn wake(&mut self, changes: &Changes) {
-        let concerned = |_: &u64, (interest, _): &mut (Interest, _)| changes.concern(interest);
+        let concerned = |_: &u64, (interest, _): &mut (Interest, _)| changes.concerns(interest);
         for (_, (_, wake)) in self.waiting.extract_if(concerned) {
             // Who has gone need not be woken.
             _ = wake.send(());

@@ -8,7 +8,7 @@ use super::answer::{Answer, Problem};
 use super::call::Call;
 use super::catalog_shape::{CatalogServiceShape, NodeServiceShape, NodeShape};
 use super::{Context, health};
-use crate::store::{Interest, Seen, Service};
+use crate::store::{Interest, Service, Snapshot};
 
 pub(super) async fn nodes(context: &Context, call: &Call) -> Result<Answer, Problem> {
     let patience = call.query.patience()?;
@@ -66,7 +66,7 @@ pub(super) async fn node(context: &Context, name: &str, call: &Call) -> Result<A
     let patience = call.query.patience()?;
     let watched = context.hub.watch(patience, |store| {
         let services = store.services(None);
-        Seen {
+        Snapshot {
             index: services.index,
             value: (store.node().value, services.value),
             interest: Interest::Catalog,

@@ -7,7 +7,7 @@ use super::answer::{Answer, Problem};
 use super::call::Call;
 use super::catalog_shape::{CheckShape, NodeServiceShape, NodeShape, status_name};
 use super::query::Query;
-use crate::store::{Check, CheckStatus, Seen, Service};
+use crate::store::{Check, CheckStatus, Service, Snapshot};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -29,7 +29,7 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
     let patience = call.query.patience()?;
     let watched = context.hub.watch(patience, |store| {
         let instances = store.instances(name);
-        Seen {
+        Snapshot {
             index: instances.index,
             value: (instances.value, store.node().value),
             interest: instances.interest,

@@ -8,7 +8,7 @@ use super::answer::{Answer, Problem};
 use super::call::Call;
 use super::query::Query;
 use super::shape::KeyShape;
-use crate::store::{Draft, Entry, Put, Seen};
+use crate::store::{Draft, Entry, Put, Snapshot};
 
 pub(super) async fn answer(context: &Context, key: &str, call: Call) -> Result<Answer, Problem> {
     let query = &call.query;
@@ -86,7 +86,7 @@ async fn watch_under(
     context: &Context,
     prefix: &str,
     query: &Query,
-) -> Result<Seen<Vec<(String, Entry)>>, Problem> {
+) -> Result<Snapshot<Vec<(String, Entry)>>, Problem> {
     let patience = query.patience()?;
     let watched = context
         .hub

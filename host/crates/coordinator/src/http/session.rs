@@ -11,7 +11,7 @@ use super::call::Call;
 use super::shape::SessionShape;
 use crate::duration;
 use crate::fields::{self, DecodeError, Fields};
-use crate::store::{Behavior, NewSession, Refusal, Seen, ServiceCheck, Session};
+use crate::store::{Behavior, NewSession, Refusal, ServiceCheck, Session, Snapshot};
 
 const TTL: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
@@ -205,7 +205,7 @@ pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Ans
     let watched = context.hub.watch(patience, |store| {
         let sessions = store.sessions();
         let found = sessions.value.into_iter().find(|session| session.id == id);
-        Seen {
+        Snapshot {
             index: sessions.index,
             value: found,
             interest: sessions.interest,

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::query::Query;
 use super::shape::KeyShape;
 use crate::fields::{self, DecodeError, Fields};
-use crate::store::{Draft, Operation, StepError, StepResult, Verb};
+use crate::store::{Draft, Operation, OperationError, OperationResult, Verb};
 
 /// The most steps of one transaction.
 const STEPS: usize = 64;
@@ -76,7 +76,7 @@ pub(super) async fn run(context: &Context, mut call: Call) -> Result<Answer, Pro
 
 fn answer(
     query: &Query,
-    outcome: &Result<Vec<StepResult>, Vec<StepError>>,
+    outcome: &Result<Vec<OperationResult>, Vec<OperationError>>,
     reads_only: bool,
 ) -> Answer {
     let read = reads_only.then_some(ReadShape {
@@ -102,7 +102,7 @@ fn answer(
         }
         Err(errors) => {
             let failed = errors.iter().map(|error| Failed {
-                op_index: error.step,
+                op_index: error.position,
                 what: &error.what,
             });
             let outcome = Outcome {

@@ -1,18 +1,20 @@
-//! What a change concerned, and who wants to know.
+//! What a change affected, and which reads it concerns.
 
 use std::collections::BTreeSet;
 
-/// Everything that was changed.
+/// Everything that changed since [`Store::changes`] was last called.
+///
+/// [`Store::changes`]: super::Store::changes
 #[derive(Debug, Default)]
 pub struct Changes {
     keys: BTreeSet<String>,
-    /// Deletions that need not be remembered any longer: only the disk has to
-    /// know.
+    /// Keys whose deletion no longer has to be remembered. Nobody waits for
+    /// that; only the disk has to be told.
     forgotten: BTreeSet<String>,
     services: BTreeSet<String>,
     catalog: bool,
     sessions: bool,
-    /// Whether the change that is being made has changed anything.
+    /// Whether the change in progress has changed anything yet.
     open: bool,
 }
 
@@ -41,24 +43,26 @@ impl Changes {
         self.open = true;
     }
 
-    /// Ends a change; whether there was one.
+    /// Ends the change in progress. Returns whether it changed anything.
     pub(super) fn settle(&mut self) -> bool {
         std::mem::take(&mut self.open)
     }
 
-    /// Takes back what the change has noted so far.
-    pub(super) fn take_back(&mut self) {
+    /// Drops everything that a failed change has noted.
+    pub(super) fn discard(&mut self) {
         *self = Self::default();
     }
 
-    /// The keys whose saved form is no longer right.
-    pub(crate) fn to_save(&self) -> impl Iterator<Item = &String> {
+    /// The keys to save again, each as [`Store::saved`] returns it.
+    ///
+    /// [`Store::saved`]: super::Store::saved
+    pub fn keys_to_save(&self) -> impl Iterator<Item = &String> {
         self.keys.union(&self.forgotten)
     }
 
-    /// Whether somebody with this interest has to look again.
+    /// Whether a read with this interest has to be repeated.
     #[must_use]
-    pub fn concern(&self, interest: &Interest) -> bool {
+    pub fn concerns(&self, interest: &Interest) -> bool {
         match interest {
             Interest::Key(key) => self.keys.contains(key),
             Interest::Prefix(prefix) => self
@@ -78,9 +82,9 @@ impl Changes {
 pub enum Interest {
     /// One key.
     Key(String),
-    /// All keys that begin so.
+    /// All keys with this prefix.
     Prefix(String),
-    /// The instances and checks of one service.
+    /// The instances and checks of the service with this name.
     Service(String),
     /// All services and checks.
     Catalog,

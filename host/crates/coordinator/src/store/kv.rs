@@ -1,70 +1,28 @@
-//! The table of keys, and which index belongs to what.
+//! The table of keys, and the indexes that reads of it return.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use bytes::Bytes;
+use super::change::Interest;
+use super::entry::Entry;
+use super::saved::{Held, Saved, SavedKey};
+use super::session::Behavior;
+use super::snapshot::Snapshot;
 
-use super::{Behavior, Interest, Seen, Store};
-
-/// Deletions that are remembered at least; twice as many at most.
+/// How many deletions are remembered at least; at most twice as many.
 const DELETIONS: usize = 4096;
-
-/// What a key holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The value.
-    pub value: Bytes,
-    /// The number beside it.
-    pub flags: u64,
-    /// The session that holds the key.
-    pub session: Option<String>,
-    /// How often it was taken.
-    pub lock_index: u64,
-    /// The index at which it came to be.
-    pub create_index: u64,
-    /// The index of the latest write to it.
-    pub modify_index: u64,
-}
-
-/// What is kept of the session that holds a key: what becomes of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    ByNobody,
-    By(Behavior),
-}
-
-/// A key as it is saved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SavedKey {
-    Present(Entry, Held),
-    /// Deleted at this index.
-    Deleted(u64),
-    /// Neither there nor remembered.
-    Unknown,
-}
-
-/// Everything that survives a restart.
-#[derive(Debug, Default)]
-pub(crate) struct Saved {
-    /// No lower one was ever given out.
-    pub(crate) index: u64,
-    /// The highest of the deletions that are no longer remembered.
-    pub(crate) forgotten: u64,
-    pub(crate) keys: Vec<(String, SavedKey)>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Kv {
     entries: BTreeMap<String, Entry>,
-    /// When keys that are gone were deleted, so that a list without them has
+    /// The indexes at which keys were deleted, so that a list without them has
     /// a later index than one with them.
     deleted: BTreeMap<String, u64>,
-    /// The highest index that was forgotten of those.
+    /// The highest index among the deletions that are no longer remembered.
     forgotten: u64,
-    /// Of the latest change to any key.
+    /// The index of the latest change to any key.
     latest: u64,
-    /// How to take back what a transaction has done so far.
+    /// How to undo what a transaction has done so far.
     undo: Option<Undo>,
 }
 
@@ -75,7 +33,7 @@ struct Undo {
 }
 
 impl Kv {
-    /// The table, and the keys whose holders are gone.
+    /// Returns the table, and the keys whose holders are gone.
     pub(super) fn restore(saved: Saved) -> (Self, Vec<(String, Behavior)>) {
         let mut table = Self {
             forgotten: saved.forgotten,
@@ -102,8 +60,17 @@ impl Kv {
         (table, held)
     }
 
+    pub(super) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.get(key)
+    }
+
+    /// The index of the key's latest write; 0 if the key does not exist.
+    pub(super) fn modify_index(&self, key: &str) -> u64 {
+        self.get(key).map_or(0, |entry| entry.modify_index)
     }
 
     pub(super) fn under(&self, prefix: &str) -> impl Iterator<Item = (&String, &Entry)> {
@@ -123,7 +90,7 @@ impl Kv {
         self.entries.insert(key.to_owned(), entry);
     }
 
-    /// Whether it was there.
+    /// Returns whether the key existed.
     pub(super) fn remove(&mut self, key: &str, index: u64) -> bool {
         if !self.entries.contains_key(key) {
             return false;
@@ -135,7 +102,7 @@ impl Kv {
         true
     }
 
-    /// From here on everything can be taken back.
+    /// Starts to note what [`Kv::roll_back`] has to undo.
     pub(super) fn begin(&mut self) {
         self.undo = Some(Undo {
             latest: self.latest,
@@ -170,7 +137,8 @@ impl Kv {
         }
     }
 
-    /// Forgets the oldest deletions if there are too many: their keys.
+    /// Forgets the oldest deletions if there are too many, and returns their
+    /// keys.
     pub(super) fn forget_old_deletions(&mut self) -> Vec<String> {
         if self.deleted.len() < 2 * DELETIONS {
             return Vec::new();
@@ -184,8 +152,56 @@ impl Kv {
         old.map(|(key, _)| key).collect()
     }
 
-    /// A list's index: of the latest change to a key that begins so, also of
-    /// its deletion.
+    pub(super) fn snapshot_key(&self, key: &str) -> Snapshot<Option<Entry>> {
+        match self.get(key) {
+            Some(entry) => Snapshot {
+                index: entry.modify_index,
+                value: Some(entry.clone()),
+                interest: Interest::Key(key.to_owned()),
+            },
+            None => Snapshot {
+                index: self.latest,
+                value: None,
+                interest: self.nearest_branch(key),
+            },
+        }
+    }
+
+    pub(super) fn snapshot_under(&self, prefix: &str) -> Snapshot<Vec<(String, Entry)>> {
+        let under = self.under(prefix);
+        let found: Vec<_> = under
+            .map(|(key, entry)| (key.clone(), entry.clone()))
+            .collect();
+        Snapshot {
+            index: self.index_under(prefix),
+            interest: if found.is_empty() {
+                self.nearest_branch(prefix)
+            } else {
+                Interest::Prefix(prefix.to_owned())
+            },
+            value: found,
+        }
+    }
+
+    /// The key as it has to be saved. `behavior_of` returns a session's
+    /// behavior by its id.
+    pub(super) fn saved(
+        &self,
+        key: &str,
+        behavior_of: impl FnOnce(&str) -> Option<Behavior>,
+    ) -> SavedKey {
+        match (self.entries.get(key), self.deleted.get(key)) {
+            (Some(entry), _) => {
+                let behavior = entry.session.as_deref().and_then(behavior_of);
+                SavedKey::Present(entry.clone(), behavior.map_or(Held::ByNobody, Held::By))
+            }
+            (None, Some(index)) => SavedKey::Deleted(*index),
+            (None, None) => SavedKey::Unknown,
+        }
+    }
+
+    /// The index of a list: that of the latest change to a key with this
+    /// prefix, deletions included.
     fn index_under(&self, prefix: &str) -> u64 {
         if prefix.is_empty() {
             return self.latest;
@@ -198,10 +214,12 @@ impl Kv {
         }
     }
 
-    /// Consul keeps its keys in a tree, and who waits for what is not there
-    /// waits at the nearest branch: wakes when a key changes that begins with
-    /// the longest part that it shares with any key.
-    fn near(&self, absent: &str) -> Interest {
+    /// What a read of an absent key or an empty prefix waits for.
+    ///
+    /// Consul keeps its keys in a tree, and such a read waits at the nearest
+    /// branch: for a change to any key that starts with the longest part that
+    /// the absent key shares with an existing one.
+    fn nearest_branch(&self, absent: &str) -> Interest {
         let after = (Bound::Included(absent), Bound::Unbounded);
         let before = (Bound::Unbounded, Bound::Excluded(absent));
         let neighbours = [
@@ -228,61 +246,4 @@ fn starting_with<'a, T>(
 ) -> impl Iterator<Item = (&'a String, &'a T)> {
     map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
         .take_while(move |(key, _)| key.starts_with(prefix))
-}
-
-/// Reads.
-impl Store {
-    /// One key.
-    #[must_use]
-    pub fn key(&self, key: &str) -> Seen<Option<Entry>> {
-        match self.kv.get(key) {
-            Some(entry) => Seen {
-                index: entry.modify_index,
-                value: Some(entry.clone()),
-                interest: Interest::Key(key.to_owned()),
-            },
-            None => Seen {
-                index: self.kv.latest,
-                value: None,
-                interest: self.kv.near(key),
-            },
-        }
-    }
-
-    /// All keys that begin so, in their order.
-    pub(crate) fn keys_under(&self, prefix: &str) -> Seen<Vec<(String, Entry)>> {
-        let found: Vec<_> = self
-            .kv
-            .under(prefix)
-            .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect();
-        Seen {
-            index: self.kv.index_under(prefix),
-            interest: if found.is_empty() {
-                self.kv.near(prefix)
-            } else {
-                Interest::Prefix(prefix.to_owned())
-            },
-            value: found,
-        }
-    }
-
-    /// The key as it has to be saved.
-    pub(crate) fn saved(&self, key: &str) -> SavedKey {
-        match (self.kv.entries.get(key), self.kv.deleted.get(key)) {
-            (Some(entry), _) => {
-                let holder = entry.session.as_deref();
-                let holder = holder.and_then(|session| self.sessions.get(session));
-                let held = holder.map_or(Held::ByNobody, |session| Held::By(session.behavior));
-                SavedKey::Present(entry.clone(), held)
-            }
-            (None, Some(index)) => SavedKey::Deleted(*index),
-            (None, None) => SavedKey::Unknown,
-        }
-    }
-
-    /// The highest index of the deletions that are no longer remembered.
-    pub(crate) const fn forgotten(&self) -> u64 {
-        self.kv.forgotten
-    }
 }

@@ -1,47 +1,66 @@
 //! What the coordinator knows, and every rule of how it changes: plain data,
-//! without I/O, clock or chance. Whoever calls says what time it is.
+//! without I/O, clock or random numbers. Callers say what time it is.
 //!
-//! Every change takes the next index, as an entry of Consul's log would.
-//! [`Store::changes`] then says what it was, for the disk and for those who
-//! wait.
+//! Public so that a simulation can run on the rules that the coordinator
+//! serves. One step of a simulated Consul is:
+//!
+//! 1. call a method of [`Store`] that reads or writes, with the current
+//!    [`Moment`];
+//! 2. take [`Store::changes`], and repeat each waiting read whose
+//!    [`Snapshot::interest`] they concern ([`Changes::concerns`]);
+//! 3. end the sessions that [`SessionTtls::take_due`] returns with
+//!    [`Store::destroy_session`].
+//!
+//! A restart is [`Store::restore`] with what [`Store::saved`] returned for each
+//! key of [`Changes::keys_to_save`].
+//!
+//! Each change takes the next index, as an entry of Consul's log would. Each
+//! table has a file of its own; [`Store`] owns them and gives a change its
+//! index.
 
 mod catalog;
 mod change;
+mod check;
+mod entry;
 mod kv;
+mod moment;
 mod refusal;
+mod saved;
+mod service;
 mod session;
+mod session_ttls;
+mod sessions;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
-pub(super) use catalog::{Check, Service};
-pub use catalog::{CheckStatus, NewCheck, NewService, Weights};
 pub use change::{Changes, Interest};
-pub use kv::Entry;
-pub(super) use kv::{Held, Saved, SavedKey};
+pub use check::{Check, CheckStatus, NewCheck};
+pub use entry::{Draft, Entry};
+pub use moment::Moment;
 pub use refusal::Refusal;
+pub use saved::{Held, Saved, SavedKey};
+pub use service::{NewService, Service, Weights};
 pub use session::{Behavior, NewSession, ServiceCheck, Session};
-pub use txn::{Operation, StepError, StepResult, Verb};
-pub use write::{Draft, Put};
-
-use std::time::Duration;
+pub use session_ttls::SessionTtls;
+pub use snapshot::Snapshot;
+pub use txn::{Operation, OperationError, OperationResult, Verb};
+pub use write::Put;
 
 use catalog::Catalog;
 use kv::Kv;
-use session::Sessions;
-
-/// A reading of some clock that never goes back.
-pub type Moment = Duration;
+use sessions::Sessions;
+use write::Write;
 
 /// The index of a store that nothing was ever written to.
-const FIRST: u64 = 10;
+const FIRST_INDEX: u64 = 10;
 
 /// The whole state.
 #[derive(Debug)]
 pub struct Store {
-    /// Of the latest change.
+    /// The index of the latest change.
     index: u64,
     kv: Kv,
     sessions: Sessions,
@@ -49,30 +68,21 @@ pub struct Store {
     changes: Changes,
 }
 
-/// What a read showed, and what would show something else.
-#[derive(Debug)]
-pub struct Seen<T> {
-    /// Of the latest change to it.
-    pub index: u64,
-    /// What was there.
-    pub value: T,
-    /// The changes that may concern it.
-    pub interest: Interest,
-}
-
 impl Store {
-    /// A store that nothing was ever written to, on the node of this name.
+    /// An empty store, on the node with this name.
     #[must_use]
     pub fn new(node: &str) -> Self {
         Self::restore(node, Saved::default())
     }
 
-    /// The state that was saved, without its sessions: their locks are let go
-    /// of, each as its session would have.
-    pub(super) fn restore(node: &str, saved: Saved) -> Self {
-        // Sessions were there before, for all that is known.
+    /// Restores what was saved, on the node with this name. Sessions are not
+    /// saved: their locks are released or deleted, as each session's
+    /// [`Behavior`] says.
+    #[must_use]
+    pub fn restore(node: &str, saved: Saved) -> Self {
+        // There may have been sessions until the restart.
         let sessions = Sessions::starting_at(saved.index);
-        let index = saved.index.max(FIRST);
+        let index = saved.index.max(FIRST_INDEX);
         let (kv, held) = Kv::restore(saved);
         let mut store = Self {
             index,
@@ -81,30 +91,37 @@ impl Store {
             catalog: Catalog::new(node, index),
             changes: Changes::default(),
         };
+        let mut write = store.write();
         for (key, behavior) in held {
-            store.let_go(&key, behavior);
+            write.release(&key, behavior);
         }
         store.settle();
         store
     }
 
-    /// Of the latest change.
-    pub(super) const fn index(&self) -> u64 {
+    /// The index of the latest change.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
         self.index
     }
 
-    /// What changed since this was last called.
+    /// Returns what changed since the last call.
     #[must_use]
     pub fn changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
     }
 
-    /// The index of the change that is being made.
-    const fn step(&self) -> u64 {
-        self.index + 1
+    /// Starts a change of keys and sessions.
+    const fn write(&mut self) -> Write<'_> {
+        Write {
+            index: self.index + 1,
+            kv: &mut self.kv,
+            sessions: &mut self.sessions,
+            changes: &mut self.changes,
+        }
     }
 
-    /// Ends a change. One that changed nothing leaves the index as it was.
+    /// Ends a change. The index stays if nothing has changed.
     fn settle(&mut self) {
         if self.changes.settle() {
             self.index += 1;
@@ -112,5 +129,212 @@ impl Store {
         for key in self.kv.forget_old_deletions() {
             self.changes.forgotten(key);
         }
+    }
+}
+
+/// Keys.
+impl Store {
+    /// Reads a key.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Snapshot<Option<Entry>> {
+        self.kv.snapshot_key(key)
+    }
+
+    /// Reads all keys with this prefix, in order.
+    #[must_use]
+    pub fn keys_under(&self, prefix: &str) -> Snapshot<Vec<(String, Entry)>> {
+        self.kv.snapshot_under(prefix)
+    }
+
+    /// The key as it has to be saved.
+    #[must_use]
+    pub fn saved(&self, key: &str) -> SavedKey {
+        let behavior_of = |id: &str| self.sessions.get(id).map(|session| session.behavior);
+        self.kv.saved(key, behavior_of)
+    }
+
+    /// The highest index among the deletions that are no longer remembered.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.kv.forgotten()
+    }
+
+    /// Writes a key if the condition holds, and returns whether it did.
+    ///
+    /// # Errors
+    /// The condition names no session, or one that does not exist.
+    pub fn put(
+        &mut self,
+        now: Moment,
+        key: &str,
+        draft: Draft,
+        how: &Put,
+    ) -> Result<bool, Refusal> {
+        let written = self.write().put(now, key, draft, how);
+        self.settle();
+        written
+    }
+
+    /// Deletes a key; with `cas`, only if that is the index of its latest
+    /// write. Returns whether the key does not exist afterwards.
+    pub fn delete(&mut self, key: &str, cas: Option<u64>) -> bool {
+        let mut write = self.write();
+        let is_gone = match cas {
+            Some(index) => write.remove_cas(key, index),
+            None => {
+                write.remove(key);
+                true
+            }
+        };
+        self.settle();
+        is_gone
+    }
+
+    /// Deletes all keys with this prefix.
+    pub fn delete_under(&mut self, prefix: &str) {
+        self.write().remove_under(prefix);
+        self.settle();
+    }
+
+    /// Carries out all operations as one change, or none.
+    ///
+    /// # Errors
+    /// Names each operation that failed.
+    pub fn transact(
+        &mut self,
+        now: Moment,
+        operations: &[Operation],
+    ) -> Result<Vec<OperationResult>, Vec<OperationError>> {
+        let results = txn::transact(&mut self.write(), now, operations)?;
+        self.settle();
+        Ok(results)
+    }
+}
+
+/// Sessions.
+impl Store {
+    /// Creates a session.
+    ///
+    /// # Errors
+    /// A check that the session names does not exist or is critical.
+    pub fn create_session(&mut self, session: NewSession) -> Result<(), Refusal> {
+        for check in session.check_ids() {
+            match self.catalog.check(check).map(|check| check.status) {
+                None => return Err(Refusal::UnknownCheck(check.to_owned())),
+                Some(CheckStatus::Critical) => {
+                    return Err(Refusal::CriticalCheck(check.to_owned()));
+                }
+                Some(CheckStatus::Passing | CheckStatus::Warning) => {}
+            }
+        }
+        self.sessions.insert(session, self.index + 1);
+        self.changes.sessions();
+        self.settle();
+        Ok(())
+    }
+
+    /// Reads a session.
+    ///
+    /// # Errors
+    /// The id does not have the length of a UUID.
+    pub fn session(&self, id: &str) -> Result<Snapshot<Option<Session>>, Refusal> {
+        let session = self.sessions.find(id)?.cloned();
+        Ok(self.sessions.snapshot(session))
+    }
+
+    /// Reads all sessions, in the order of their ids.
+    #[must_use]
+    pub fn sessions(&self) -> Snapshot<Vec<Session>> {
+        self.sessions.snapshot(self.sessions.all())
+    }
+
+    /// Ends a session and releases or deletes its keys. Does nothing if there
+    /// is no such session.
+    ///
+    /// # Errors
+    /// The id does not have the length of a UUID.
+    pub fn destroy_session(&mut self, now: Moment, id: &str) -> Result<(), Refusal> {
+        self.sessions.find(id)?;
+        self.write().end_session(now, id);
+        self.settle();
+        Ok(())
+    }
+}
+
+/// Services and checks.
+impl Store {
+    /// Registers a service with these checks, or replaces its registration.
+    /// Checks that exist keep their status.
+    pub fn register(&mut self, service: NewService, checks: Vec<NewCheck>) {
+        let (index, changes) = (self.index + 1, &mut self.changes);
+        self.catalog.register_service(index, changes, &service);
+        for check in checks {
+            self.catalog.register_check(index, changes, &service, check);
+        }
+        self.settle();
+    }
+
+    /// Removes a service and its checks, ends the sessions that are bound to
+    /// the checks, and returns the checks' ids.
+    pub fn deregister(&mut self, now: Moment, id: &str) -> Vec<String> {
+        let (index, changes) = (self.index + 1, &mut self.changes);
+        let removed = self.catalog.deregister_service(index, changes, id);
+        let removed = removed.unwrap_or_default();
+        for check in &removed {
+            self.write().end_sessions_bound_to(now, check);
+        }
+        self.settle();
+        removed
+    }
+
+    /// Removes a check of a service, and ends the sessions that are bound to
+    /// it.
+    pub fn deregister_check(&mut self, now: Moment, id: &str) {
+        let (index, changes) = (self.index + 1, &mut self.changes);
+        if self.catalog.deregister_check(index, changes, id) {
+            self.write().end_sessions_bound_to(now, id);
+        }
+        self.settle();
+    }
+
+    /// Notes the result of a check. A critical one ends the sessions that are
+    /// bound to the check.
+    pub fn report(&mut self, now: Moment, id: &str, status: CheckStatus, output: String) {
+        let (index, changes) = (self.index + 1, &mut self.changes);
+        let is_new = self.catalog.report(index, changes, id, (status, output));
+        if is_new && status == CheckStatus::Critical {
+            self.write().end_sessions_bound_to(now, id);
+        }
+        self.settle();
+    }
+
+    /// Reads a service by its id.
+    #[must_use]
+    pub fn service(&self, id: &str) -> Option<Service> {
+        self.catalog.service(id).cloned()
+    }
+
+    /// Reads the services with this name, or all.
+    #[must_use]
+    pub fn services(&self, name: Option<&str>) -> Snapshot<Vec<Service>> {
+        self.catalog.services(name)
+    }
+
+    /// Reads the instances of a service, each with its checks and those of the
+    /// node.
+    #[must_use]
+    pub fn instances(&self, name: &str) -> Snapshot<Vec<(Service, Vec<Check>)>> {
+        self.catalog.instances(name)
+    }
+
+    /// Reads the checks for which `are` returns true.
+    pub fn checks(&self, are: impl Fn(&Check) -> bool) -> Snapshot<Vec<Check>> {
+        self.catalog.checks(are)
+    }
+
+    /// Reads the index at which the node was registered.
+    #[must_use]
+    pub fn node(&self) -> Snapshot<u64> {
+        self.catalog.node()
     }
 }

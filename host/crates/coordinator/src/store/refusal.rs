@@ -1,27 +1,27 @@
-//! Why the store did not do something, in Consul's words: clients look for
+//! Why the store refused a change, in Consul's words, because clients match on
 //! them.
 
 use thiserror::Error;
 
-/// Why the store did not do something, in Consul's words.
+/// Why the store refused a change. The texts are Consul's.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    /// No session was named.
+    /// A lock operation names no session.
     #[error("missing session")]
     NoSession,
-    /// That is no session's id: an id has 36 characters.
+    /// A session's id does not have the length of a UUID.
     #[error("failed session lookup: index error: UUID must be 36 characters")]
     SessionId,
-    /// There is no such session.
+    /// A lock operation names a session that does not exist.
     #[error("invalid session {0:?}")]
     InvalidSession(String),
-    /// There is no such node.
+    /// A session names a node that does not exist.
     #[error("Missing node registration")]
     UnknownNode,
-    /// There is no such check.
+    /// A session names a check that does not exist.
     #[error("Missing check '{0}' registration")]
     UnknownCheck(String),
-    /// The check is critical, so no session can be bound to it.
+    /// A session names a check that is critical.
     #[error("Check '{0}' is in critical state")]
     CriticalCheck(String),
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 
 fn store() -> Store {
-    Store::restore("n", Saved::default())
+    Store::new("n")
 }
 
 fn draft(value: &'static str) -> Draft {
@@ -51,7 +51,7 @@ impl Store {
 /// What would be saved of all keys that these changes concern.
 fn saved(store: &mut Store) -> Vec<(String, SavedKey)> {
     let changes = store.changes();
-    let keys = changes.to_save();
+    let keys = changes.keys_to_save();
     keys.map(|key| (key.clone(), store.saved(key))).collect()
 }
 
@@ -71,7 +71,7 @@ fn a_change_takes_an_index_and_nothing_takes_none() {
             operation(Verb::CheckNotExists, "k"),
         ],
     );
-    assert_eq!(failed.unwrap_err()[0].step, 1);
+    assert_eq!(failed.unwrap_err()[0].position, 1);
     assert_eq!(store.index(), begun + 1);
     assert_eq!(store.key("k2").value, None);
     assert_eq!(store.key("k").index, begun + 1);
@@ -128,11 +128,11 @@ fn who_waits_is_woken_by_what_concerns_him() {
     drop(store.changes());
     store.set_key("nest", "2");
     let changes = store.changes();
-    assert!(!changes.concern(&absent.interest));
-    assert!(changes.concern(&Interest::Key("nest".to_owned())));
-    assert!(changes.concern(&Interest::Prefix("n".to_owned())));
-    assert!(changes.concern(&Interest::Prefix(String::new())));
-    assert!(!changes.concern(&Interest::Sessions) && !changes.concern(&Interest::Catalog));
+    assert!(!changes.concerns(&absent.interest));
+    assert!(changes.concerns(&Interest::Key("nest".to_owned())));
+    assert!(changes.concerns(&Interest::Prefix("n".to_owned())));
+    assert!(changes.concerns(&Interest::Prefix(String::new())));
+    assert!(!changes.concerns(&Interest::Sessions) && !changes.concerns(&Interest::Catalog));
 }
 
 #[test]

@@ -1,39 +1,41 @@
-//! Transactions: all steps or none.
+//! Transactions: all operations or none.
 
-use super::kv::Entry;
-use super::{Draft, Moment, Store};
+use super::entry::{Draft, Entry};
+use super::kv::Kv;
+use super::moment::Moment;
+use super::write::Write;
 
-/// A step.
+/// One operation of a transaction.
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// What to do.
     pub verb: Verb,
-    /// The key, or the prefix of keys.
+    /// The key, or the prefix for the verbs that take one.
     pub key: String,
-    /// What to write, if it writes.
+    /// What to write, for the verbs that write.
     pub draft: Draft,
-    /// The index to compare with, if it compares one.
+    /// The expected index, for the verbs that compare one.
     pub index: u64,
-    /// The session, if it is about one.
+    /// The id of the session, for the verbs that need one.
     pub session: String,
 }
 
-/// What a step does.
+/// What an operation does, by Consul's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Writes.
+    /// Writes the key.
     Set,
-    /// Writes if the key was last written at the index; 0: if it is absent.
+    /// Writes the key if its index matches.
     Cas,
-    /// Takes the lock and writes.
+    /// Writes the key and acquires its lock.
     Lock,
-    /// Releases the lock and writes.
+    /// Writes the key and releases its lock.
     Unlock,
-    /// Shows the key.
+    /// Returns the key; fails if it does not exist.
     Get,
-    /// Shows all keys that begin so.
+    /// Returns all keys with the prefix.
     GetTree,
-    /// Fails unless the key was last written at the index.
+    /// Fails unless the key's index matches.
     CheckIndex,
     /// Fails unless the session holds the key.
     CheckSession,
@@ -41,16 +43,18 @@ pub enum Verb {
     CheckNotExists,
     /// Deletes the key.
     Delete,
-    /// Deletes all keys that begin so.
+    /// Deletes all keys with the prefix.
     DeleteTree,
-    /// Deletes the key if it was last written at the index.
+    /// Deletes the key if its index matches.
     DeleteCas,
-    /// A word that is no verb; the step fails.
+    /// A name that is none of these; the operation fails.
     Unknown(String),
 }
 
 impl Verb {
-    pub(crate) fn from_name(name: &str) -> Self {
+    /// Reads Consul's name of a verb.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
         match name {
             "set" => Self::Set,
             "cas" => Self::Cas,
@@ -68,8 +72,9 @@ impl Verb {
         }
     }
 
-    /// Whether it may change anything.
-    pub(crate) const fn writes(&self) -> bool {
+    /// Whether an operation with this verb can change anything.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
         matches!(
             self,
             Self::Set
@@ -83,162 +88,165 @@ impl Verb {
     }
 }
 
-/// What a step shows.
+/// A key that an operation returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepResult {
+pub struct OperationResult {
     /// The key.
     pub key: String,
-    /// What it holds afterwards.
+    /// The key's state after the operation.
     pub entry: Entry,
-    /// Whether the value is shown: only to who asked for it.
+    /// Whether the answer shows the value: only for the verbs that read it.
     pub with_value: bool,
 }
 
-/// A step that could not be taken, and why, in Consul's words.
+/// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepError {
-    /// Its number, from 0.
-    pub step: usize,
-    /// Why it could not be taken.
+pub struct OperationError {
+    /// The operation's position in the transaction, from 0.
+    pub position: usize,
+    /// The reason, in Consul's words.
     pub what: String,
 }
 
-impl Store {
-    /// Takes all steps, or none.
-    ///
-    /// # Errors
-    /// The steps that could not be taken.
-    pub fn transact(
-        &mut self,
-        now: Moment,
-        operations: &[Operation],
-    ) -> Result<Vec<StepResult>, Vec<StepError>> {
-        let error = |step, what| StepError { step, what };
-        // What Consul looks at before the rest is judged at all.
-        let mut errors = Vec::new();
-        for (step, operation) in operations.iter().enumerate() {
-            if let Err(what) = self.admit(now, operation) {
-                errors.push(error(step, what));
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        self.kv.begin();
-        let mut results = Vec::new();
-        for (step, operation) in operations.iter().enumerate() {
-            match self.take_step(operation) {
-                Ok(shown) => results.extend(shown),
-                Err(what) => errors.push(error(step, what)),
-            }
-        }
-        if errors.is_empty() {
-            self.kv.commit();
-            self.settle();
-            Ok(results)
-        } else {
-            self.kv.roll_back();
-            self.changes.take_back();
-            Err(errors)
+/// Carries out all operations, or none and returns those that failed.
+pub(super) fn transact(
+    write: &mut Write<'_>,
+    now: Moment,
+    operations: &[Operation],
+) -> Result<Vec<OperationResult>, Vec<OperationError>> {
+    let error = |position, what| OperationError { position, what };
+    // Consul checks this much of all operations before it tries the first.
+    let mut errors = Vec::new();
+    for (position, operation) in operations.iter().enumerate() {
+        if let Err(what) = admit(write, now, operation) {
+            errors.push(error(position, what));
         }
     }
-
-    fn admit(&mut self, now: Moment, operation: &Operation) -> Result<(), String> {
-        let key = &operation.key;
-        if key.is_empty() && operation.verb.writes() && operation.verb != Verb::DeleteTree {
-            return Err("Must provide key".to_owned());
-        }
-        if operation.verb == Verb::Lock && self.is_delayed(now, key) {
-            return Err(format!("failed to lock key {key:?} due to lock delay"));
-        }
-        Ok(())
+    if !errors.is_empty() {
+        return Err(errors);
     }
-
-    fn take_step(&mut self, operation: &Operation) -> Result<Vec<StepResult>, String> {
-        let Operation {
-            verb,
-            key,
-            draft,
-            index,
-            session,
-        } = operation;
-        let draft = draft.clone();
-        match verb {
-            Verb::Set => self.set(key, draft),
-            Verb::Cas => match self.cas(key, draft, *index) {
-                true => {}
-                false => return Err(format!("failed to set key {key:?}, index is stale")),
-            },
-            Verb::Lock => match self.lock(key, draft, session) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Err(format!("failed to lock key {key:?}, lock is already held"));
-                }
-                Err(refusal) => return Err(refusal.to_string()),
-            },
-            Verb::Unlock => match self.unlock(key, draft, session) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Err(format!(
-                        "failed to unlock key {key:?}, lock isn't held, or is held by another \
-                         session"
-                    ));
-                }
-                Err(refusal) => return Err(refusal.to_string()),
-            },
-            Verb::Get => return self.show(key, true, "").map(|shown| vec![shown]),
-            Verb::GetTree => {
-                let under = self.kv.under(key);
-                return Ok(under.map(|(key, entry)| result(key, entry, true)).collect());
-            }
-            Verb::CheckIndex => {
-                let shown = self.show(key, false, "failed to check index, ")?;
-                let current = shown.entry.modify_index;
-                if current != *index {
-                    return Err(format!(
-                        "failed index check for key {key:?}, current modify index {current} != \
-                         {index}"
-                    ));
-                }
-            }
-            Verb::CheckSession => {
-                let shown = self.show(key, false, "failed to check session, ")?;
-                let current = shown.entry.session.unwrap_or_default();
-                if current != *session {
-                    return Err(format!(
-                        "failed session check for key {key:?}, current session {current:?} != \
-                         {session:?}"
-                    ));
-                }
-            }
-            Verb::CheckNotExists => match self.kv.get(key) {
-                None => return Ok(Vec::new()),
-                Some(_) => return Err(format!("key {key:?} exists")),
-            },
-            Verb::Delete => self.remove(key),
-            Verb::DeleteTree => self.remove_under(key),
-            Verb::DeleteCas => match self.remove_cas(key, *index) {
-                true => {}
-                false => return Err(format!("failed to delete key {key:?}, index is stale")),
-            },
-            Verb::Unknown(verb) => return Err(format!("unknown KV verb {verb:?}")),
+    write.kv.begin();
+    let mut results = Vec::new();
+    for (position, operation) in operations.iter().enumerate() {
+        match apply(write, operation) {
+            Ok(shown) => results.extend(shown),
+            Err(what) => errors.push(error(position, what)),
         }
-        let shown = self.kv.get(key).filter(|_| *verb != Verb::DeleteTree);
-        Ok(shown
-            .map(|entry| result(key, entry, false))
-            .into_iter()
-            .collect())
     }
-
-    fn show(&self, key: &str, with_value: bool, act: &str) -> Result<StepResult, String> {
-        let entry = self.kv.get(key);
-        let entry = entry.ok_or_else(|| format!("{act}key {key:?} doesn't exist"))?;
-        Ok(result(key, entry, with_value))
+    if errors.is_empty() {
+        write.kv.commit();
+        Ok(results)
+    } else {
+        write.kv.roll_back();
+        write.changes.discard();
+        Err(errors)
     }
 }
 
-fn result(key: &str, entry: &Entry, with_value: bool) -> StepResult {
-    StepResult {
+fn admit(write: &mut Write<'_>, now: Moment, operation: &Operation) -> Result<(), String> {
+    let key = &operation.key;
+    if key.is_empty() && operation.verb.writes() && operation.verb != Verb::DeleteTree {
+        return Err("Must provide key".to_owned());
+    }
+    if operation.verb == Verb::Lock && write.sessions.is_delayed(now, key) {
+        return Err(format!("failed to lock key {key:?} due to lock delay"));
+    }
+    Ok(())
+}
+
+/// Carries out one operation and returns the keys that it shows.
+fn apply(write: &mut Write<'_>, operation: &Operation) -> Result<Vec<OperationResult>, String> {
+    let Operation {
+        verb,
+        key,
+        draft,
+        index,
+        session,
+    } = operation;
+    let draft = draft.clone();
+    match verb {
+        Verb::Set => write.set(key, draft),
+        Verb::Cas => {
+            let is_written = write.cas(key, draft, *index);
+            ensure(is_written, || {
+                format!("failed to set key {key:?}, index is stale")
+            })?;
+        }
+        Verb::Lock => {
+            let locked = write.lock(key, draft, session);
+            let is_locked = locked.map_err(|refusal| refusal.to_string())?;
+            ensure(is_locked, || {
+                format!("failed to lock key {key:?}, lock is already held")
+            })?;
+        }
+        Verb::Unlock => {
+            let unlocked = write.unlock(key, draft, session);
+            let is_unlocked = unlocked.map_err(|refusal| refusal.to_string())?;
+            ensure(is_unlocked, || {
+                format!(
+                    "failed to unlock key {key:?}, lock isn't held, or is held by another session"
+                )
+            })?;
+        }
+        Verb::Get => return Ok(vec![show(write.kv, key, true, "")?]),
+        Verb::GetTree => {
+            let under = write.kv.under(key);
+            return Ok(under.map(|(key, entry)| result(key, entry, true)).collect());
+        }
+        Verb::CheckIndex => return check_index(write.kv, key, *index),
+        Verb::CheckSession => return check_session(write.kv, key, session),
+        Verb::CheckNotExists => {
+            ensure(write.kv.get(key).is_none(), || {
+                format!("key {key:?} exists")
+            })?;
+        }
+        Verb::Delete => write.remove(key),
+        Verb::DeleteTree => {
+            write.remove_under(key);
+            return Ok(Vec::new());
+        }
+        Verb::DeleteCas => {
+            let is_gone = write.remove_cas(key, *index);
+            ensure(is_gone, || {
+                format!("failed to delete key {key:?}, index is stale")
+            })?;
+        }
+        Verb::Unknown(verb) => return Err(format!("unknown KV verb {verb:?}")),
+    }
+    let shown = write.kv.get(key).map(|entry| result(key, entry, false));
+    Ok(shown.into_iter().collect())
+}
+
+fn ensure(holds: bool, failure: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(failure()) }
+}
+
+fn check_index(kv: &Kv, key: &str, expected: u64) -> Result<Vec<OperationResult>, String> {
+    let shown = show(kv, key, false, "failed to check index, ")?;
+    let current = shown.entry.modify_index;
+    ensure(current == expected, || {
+        format!("failed index check for key {key:?}, current modify index {current} != {expected}")
+    })?;
+    Ok(vec![shown])
+}
+
+fn check_session(kv: &Kv, key: &str, expected: &str) -> Result<Vec<OperationResult>, String> {
+    let shown = show(kv, key, false, "failed to check session, ")?;
+    let current = shown.entry.session.as_deref().unwrap_or_default();
+    ensure(current == expected, || {
+        format!("failed session check for key {key:?}, current session {current:?} != {expected:?}")
+    })?;
+    Ok(vec![shown])
+}
+
+fn show(kv: &Kv, key: &str, with_value: bool, act: &str) -> Result<OperationResult, String> {
+    let entry = kv.get(key);
+    let entry = entry.ok_or_else(|| format!("{act}key {key:?} doesn't exist"))?;
+    Ok(result(key, entry, with_value))
+}
+
+fn result(key: &str, entry: &Entry, with_value: bool) -> OperationResult {
+    OperationResult {
         key: key.to_owned(),
         entry: entry.clone(),
         with_value,

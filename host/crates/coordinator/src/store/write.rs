@@ -1,89 +1,65 @@
-//! Writing and deleting keys, taking and giving back their locks.
+//! One change to keys and sessions, while it is being made.
 
-use bytes::Bytes;
+use super::change::Changes;
+use super::entry::{Draft, Entry};
+use super::kv::Kv;
+use super::moment::Moment;
+use super::refusal::Refusal;
+use super::session::Behavior;
+use super::sessions::Sessions;
 
-use super::kv::Entry;
-use super::{Behavior, Moment, Refusal, Store};
-
-/// What is to be written.
-#[derive(Clone, Debug, Default)]
-pub struct Draft {
-    /// The value.
-    pub value: Bytes,
-    /// The number beside it, whose meaning is up to its writer.
-    pub flags: u64,
-}
-
-/// Under what condition.
+/// The condition under which a key is written.
 #[derive(Clone, Debug)]
 pub enum Put {
-    /// Without a condition.
+    /// Always.
     Always,
-    /// If it was last written at this index; 0: if it is absent.
+    /// If this is the index of the key's latest write; 0: if the key does not
+    /// exist.
     Cas(u64),
-    /// If this session has the lock, or can take it.
+    /// If this session holds the key's lock, or can acquire it.
     Acquire(String),
-    /// If this session has the lock, which it gives back.
+    /// If this session holds the key's lock, which it releases.
     Release(String),
 }
 
-/// Each is one change of its own.
-impl Store {
-    /// Whether it was written.
-    ///
-    /// # Errors
-    /// The session does not exist.
-    pub fn put(
+/// A change in progress. Everything that it writes gets the same index.
+#[derive(Debug)]
+pub(super) struct Write<'a> {
+    pub(super) index: u64,
+    pub(super) kv: &'a mut Kv,
+    pub(super) sessions: &'a mut Sessions,
+    pub(super) changes: &'a mut Changes,
+}
+
+impl Write<'_> {
+    /// Returns whether the key was written.
+    pub(super) fn put(
         &mut self,
         now: Moment,
         key: &str,
         draft: Draft,
         how: &Put,
     ) -> Result<bool, Refusal> {
-        let written = match how {
+        match how {
             Put::Always => {
                 self.set(key, draft);
                 Ok(true)
             }
             Put::Cas(index) => Ok(self.cas(key, draft, *index)),
-            Put::Acquire(_) if self.is_delayed(now, key) => Ok(false),
+            Put::Acquire(_) if self.sessions.is_delayed(now, key) => Ok(false),
             Put::Acquire(session) => self.lock(key, draft, session),
             Put::Release(session) => self.unlock(key, draft, session),
-        };
-        self.settle();
-        written
+        }
     }
 
-    /// Whether the key is gone; `cas`: only if it was last written then.
-    pub fn delete(&mut self, key: &str, cas: Option<u64>) -> bool {
-        let gone = match cas {
-            Some(index) => self.remove_cas(key, index),
-            None => {
-                self.remove(key);
-                true
-            }
-        };
-        self.settle();
-        gone
-    }
-
-    /// Deletes all keys that begin so.
-    pub(crate) fn delete_under(&mut self, prefix: &str) {
-        self.remove_under(prefix);
-        self.settle();
-    }
-}
-
-/// Parts of a change.
-impl Store {
-    /// A plain write keeps the holder and starts the count of its locks anew.
+    /// A plain write keeps the holder and resets the count of acquisitions.
     pub(super) fn set(&mut self, key: &str, draft: Draft) {
         let holder = self.kv.get(key).and_then(|entry| entry.session.clone());
         self.write(key, draft, holder, 0);
     }
 
     pub(super) fn cas(&mut self, key: &str, draft: Draft, index: u64) -> bool {
-        let is_current = self.modified(key) == index;
+        let is_current = self.kv.modify_index(key) == index;
         if is_current {
             self.set(key, draft);
         }
@@ -128,14 +104,14 @@ impl Store {
     }
 
     pub(super) fn remove(&mut self, key: &str) {
-        let index = self.step();
-        if self.kv.remove(key, index) {
+        if self.kv.remove(key, self.index) {
             self.changes.key(key);
         }
     }
 
+    /// Returns whether the key does not exist afterwards.
     pub(super) fn remove_cas(&mut self, key: &str, index: u64) -> bool {
-        match self.modified(key) {
+        match self.kv.modify_index(key) {
             0 => true,
             current if current == index => {
                 self.remove(key);
@@ -152,15 +128,15 @@ impl Store {
         }
     }
 
-    /// Frees a key whose holder is gone.
-    pub(super) fn let_go(&mut self, key: &str, behavior: Behavior) {
+    /// Frees or deletes a key whose holder is gone.
+    pub(super) fn release(&mut self, key: &str, behavior: Behavior) {
         match (behavior, self.kv.get(key).cloned()) {
             (_, None) => {}
             (Behavior::Delete, Some(_)) => self.remove(key),
             (Behavior::Release, Some(entry)) => {
                 let freed = Entry {
                     session: None,
-                    modify_index: self.step(),
+                    modify_index: self.index,
                     ..entry
                 };
                 self.kv.insert(key, freed);
@@ -169,15 +145,29 @@ impl Store {
         }
     }
 
-    /// The index at which it was last written; 0 if it is absent.
-    fn modified(&self, key: &str) -> u64 {
-        self.kv.get(key).map_or(0, |entry| entry.modify_index)
+    /// Ends a session, if it exists, and releases its locks.
+    pub(super) fn end_session(&mut self, now: Moment, id: &str) {
+        let Some(session) = self.sessions.remove(id, self.index) else {
+            return;
+        };
+        self.changes.sessions();
+        for key in self.kv.held_by(id) {
+            self.release(&key, session.behavior);
+            if !session.lock_delay.is_zero() {
+                self.sessions.delay_key(key, now + session.lock_delay);
+            }
+        }
     }
 
-    /// Writing what is there already changes nothing.
+    pub(super) fn end_sessions_bound_to(&mut self, now: Moment, check: &str) {
+        for id in self.sessions.bound_to(check) {
+            self.end_session(now, &id);
+        }
+    }
+
+    /// Writing what the key already holds changes nothing.
     fn write(&mut self, key: &str, draft: Draft, session: Option<String>, lock_index: u64) {
         let Draft { value, flags } = draft;
-        let index = self.step();
         let existing = self.kv.get(key);
         let is_same = existing.is_some_and(|entry| {
             (&entry.value, entry.flags, &entry.session, entry.lock_index)
@@ -186,14 +176,14 @@ impl Store {
         if is_same {
             return;
         }
-        let create_index = existing.map_or(index, |entry| entry.create_index);
+        let create_index = existing.map_or(self.index, |entry| entry.create_index);
         let entry = Entry {
             value,
             flags,
             session,
             lock_index,
             create_index,
-            modify_index: index,
+            modify_index: self.index,
         };
         self.kv.insert(key, entry);
         self.changes.key(key);
