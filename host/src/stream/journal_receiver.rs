@@ -73,7 +73,7 @@ async fn take(
             Route::Local(intake) => Arc::clone(intake),
             _ => return Err(ReceiveError("this node is not the leader")),
         };
-        let receipt = intake.take_over(records).map_err(|refused| {
+        let receipt = intake.submit_transferred(records).map_err(|refused| {
             ReceiveError(match refused {
                 Refused::Full => "this node's journal is full",
                 Refused::TooLarge => "these are more records than this node takes",

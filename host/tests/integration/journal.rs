@@ -256,7 +256,10 @@ async fn what_a_crash_cuts_short_is_cut_counted_and_told() {
 
     cluster.nodes.clear();
     cluster.add("a").await;
-    cluster.node(0).logged("cut a write off the journal").await;
+    cluster
+        .node(0)
+        .logged("cut an unfinished write off the journal")
+        .await;
     let damaged = metric(&cluster, 0, "sluice_journal_damaged_bytes_total").await;
     assert_eq!(damaged, remains.len() as u64);
     fs::remove_file(&down).unwrap();
@@ -361,7 +364,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
             .is_some_and(|error| error.contains("space"))
     })
     .await;
-    node.logged("the journal can not be written").await;
+    node.logged("the journal cannot be written").await;
     let (status, body) = node.log("while it is full").await;
     assert!(status == 503 && body.contains("journal"), "{status} {body}");
     let ready = cluster.http.get(node.url("/readyz")).send().await.unwrap();

@@ -1,177 +1,177 @@
-//! Records that are offered together, and who waits for each of them.
+//! Records that are offered to the sink together, with the completions of the
+//! requests that they belong to.
 
 use std::sync::Arc;
 
-use super::ack::Share;
-use super::queue::Queue;
+use crate::completion::Completion;
+use crate::occupancy::Occupancy;
 use sluice_types::outcome::{Failure, Refusal};
 use sluice_types::record::LogRecord;
 
-/// Records in the order in which they were accepted. Its room in the queue is
-/// given back when it is dropped.
+/// Records in the order in which they were accepted. Dropping a batch gives
+/// back what it holds of the queue's limits.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) records: Vec<LogRecord>,
-    /// Consecutive runs of the records, each of one request.
-    pub(super) shares: Vec<Share>,
+pub(crate) struct Batch {
+    pub(crate) records: Vec<LogRecord>,
+    /// They cover the records in the same order, one run per request.
+    pub(crate) completions: Vec<Completion>,
     /// The sum of the records' sizes.
-    pub(super) bytes: usize,
-    /// How often it was offered to a sink.
-    pub(super) offers: u32,
-    queue: Arc<Queue>,
+    pub(crate) bytes: usize,
+    /// How often the batch was offered to a sink.
+    pub(crate) offers: u32,
+    occupancy: Arc<Occupancy>,
 }
 
-/// What is left of a batch after the sink took or refused single records.
-pub(super) struct Settled {
+/// What is left of a batch after the sink accepted or refused single records.
+pub(crate) struct Settled {
     /// To be offered again, and what the sink asked for.
-    pub(super) again: Option<(Batch, Failure)>,
-    /// Refused for good: a record each, with the sink's reason.
-    pub(super) refused: Vec<(Batch, String)>,
+    pub(crate) retry: Option<(Batch, Failure)>,
+    /// Refused for good: one record each, with the sink's reason.
+    pub(crate) refused: Vec<(Batch, String)>,
 }
 
 impl Batch {
-    pub(super) const fn new(queue: Arc<Queue>) -> Self {
+    /// A batch without records, whose records will count in this occupancy.
+    pub(crate) const fn new(occupancy: Arc<Occupancy>) -> Self {
         Self {
             records: Vec::new(),
-            shares: Vec::new(),
+            completions: Vec::new(),
             bytes: 0,
             offers: 0,
-            queue,
+            occupancy,
         }
     }
 
-    /// Says to all who wait what keeps it from being confirmed for now.
-    pub(super) fn trouble(&self, what: &str) {
-        let what = what.into();
-        self.shares.iter().for_each(|share| share.trouble(&what));
+    /// Remembers for every request what keeps it from being confirmed for now.
+    pub(crate) fn set_last_error(&self, error: &str) {
+        let error = error.into();
+        for completion in &self.completions {
+            completion.set_last_error(&error);
+        }
     }
 
-    /// Whether nobody waits for any of it any more.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.shares.iter().all(Share::is_abandoned)
+    /// Whether no producer waits for any of it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.completions.iter().all(Completion::is_abandoned)
     }
 
-    /// How many of its records nobody was told yet that they are safe, besides
-    /// those at the indices in `refused`, which grow.
-    pub(super) fn unpromised<'a>(
+    /// Whether some producer was told already that its records are safe.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.completions.iter().any(Completion::is_acknowledged)
+    }
+
+    /// The records that are acknowledged with this confirmation: all but those
+    /// whose producer was told already and those that the sink refused.
+    /// `refused` is sorted by index.
+    pub(crate) fn newly_acknowledged<'a>(
         &'a self,
         refused: &'a [Refusal],
     ) -> impl Iterator<Item = &'a LogRecord> {
         let mut refused = refused.iter().map(|refusal| refusal.index).peekable();
-        let shares = self.shares.iter();
-        let promised =
-            shares.flat_map(|share| std::iter::repeat_n(share.is_promised(), share.len()));
-        let records = self.records.iter().zip(promised).enumerate();
-        records.filter_map(move |(index, (record, is_promised))| {
+        let acknowledged = self.completions.iter().flat_map(|completion| {
+            std::iter::repeat_n(completion.is_acknowledged(), completion.len())
+        });
+        let records = self.records.iter().zip(acknowledged).enumerate();
+        records.filter_map(move |(index, (record, is_acknowledged))| {
             let is_refused = refused.next_if_eq(&index).is_some();
-            (!is_promised && !is_refused).then_some(record)
+            (!is_acknowledged && !is_refused).then_some(record)
         })
     }
 
-    /// Whether a producer was told of any of it that it is safe.
-    pub(super) fn is_promised(&self) -> bool {
-        self.shares.iter().any(Share::is_promised)
+    /// All records are safe.
+    pub(crate) fn acknowledge(mut self) {
+        self.completions.drain(..).for_each(Completion::acknowledge);
     }
 
-    /// Everything is safe.
-    pub(super) fn acknowledge(mut self) {
-        self.shares.drain(..).for_each(Share::acknowledge);
-    }
-
-    /// The sink will take none of it, ever; `is_kept` if it is a dead letter
+    /// The sink will never accept any of it; `is_kept` if it is a dead letter
     /// now.
-    pub(super) fn reject(mut self, reason: &str, is_kept: bool) {
-        let shares = self.shares.drain(..);
-        shares.for_each(|share| share.reject(reason, is_kept));
+    pub(crate) fn reject(mut self, reason: &str, is_kept: bool) {
+        for completion in self.completions.drain(..) {
+            completion.reject(reason, is_kept);
+        }
     }
 
-    /// None of it was offered.
-    pub(super) fn not_delivered(mut self, reason: &'static str) {
-        self.shares
-            .drain(..)
-            .for_each(|share| share.not_delivered(reason));
+    /// No record was offered.
+    pub(crate) fn not_delivered(mut self, reason: &'static str) {
+        for completion in self.completions.drain(..) {
+            completion.not_delivered(reason);
+        }
     }
 
-    /// It was offered and not confirmed.
-    pub(super) fn unknown(mut self, reason: &str) {
-        self.shares
-            .drain(..)
-            .for_each(|share| share.unknown(reason));
+    /// The records were offered and not confirmed.
+    pub(crate) fn unknown(mut self, reason: &str) {
+        for completion in self.completions.drain(..) {
+            completion.unknown(reason);
+        }
     }
 
-    /// The first `count` records apart from the rest, in their order; a
-    /// request that reaches further waits for both.
-    pub(super) fn split(mut self, count: usize) -> (Self, Self) {
+    /// Separates the first `count` records from the rest. A request that has
+    /// records in both parts waits for both.
+    pub(crate) fn split(mut self, count: usize) -> (Self, Self) {
         let mut rest = self.empty();
         rest.records = self.records.split_off(count.min(self.records.len()));
         rest.bytes = rest.records.iter().map(LogRecord::size).sum();
         self.bytes -= rest.bytes;
-        let mut shares = Shares {
-            rest: std::mem::take(&mut self.shares).into_iter(),
-            open: None,
-        };
-        shares.each(self.records.len(), |share| self.shares.push(share));
-        shares.each(rest.records.len(), |share| rest.shares.push(share));
+        let mut runs = Runs::of(std::mem::take(&mut self.completions));
+        runs.next_records(self.records.len(), |run| self.completions.push(run));
+        runs.next_records(rest.records.len(), |run| rest.completions.push(run));
         (self, rest)
     }
 
-    /// Acknowledges every record but the refused, and gives those back by
-    /// what the sink said of each. `refusals` is in growing order of index.
-    pub(super) fn settle(mut self, refusals: Vec<Refusal>) -> Settled {
-        let mut again = self.empty();
+    /// Acknowledges every record but the refused ones, and returns those by
+    /// what the sink said of each. `refusals` is sorted by index.
+    pub(crate) fn settle(mut self, refusals: Vec<Refusal>) -> Settled {
+        let mut retry = self.empty();
         let mut refused = Vec::new();
-        let mut why_again = None;
+        let mut why_retry = None;
         let mut records = std::mem::take(&mut self.records).into_iter();
-        let mut shares = Shares {
-            rest: std::mem::take(&mut self.shares).into_iter(),
-            open: None,
-        };
-        let (mut at, mut kept) = (0, 0);
+        let mut runs = Runs::of(std::mem::take(&mut self.completions));
+        let (mut at, mut moved) = (0, 0);
         for Refusal { index, failure } in refusals {
-            shares.each(index - at, Share::acknowledge);
+            runs.next_records(index - at, Completion::acknowledge);
             let record = records.nth(index - at).unwrap_or_default();
             at = index + 1;
-            kept += 1;
+            moved += 1;
             self.bytes -= record.size();
             match failure {
                 Failure::Permanent(reason) => {
                     let mut one = self.empty();
-                    one.push(record, &mut shares);
+                    one.push(record, &mut runs);
                     refused.push((one, reason));
                 }
                 failure => {
-                    again.push(record, &mut shares);
-                    why_again = graver(why_again, failure);
+                    retry.push(record, &mut runs);
+                    why_retry = graver(why_retry, failure);
                 }
             }
         }
-        shares.each(usize::MAX, Share::acknowledge);
-        // What is left here is settled; what goes on took its room along.
-        self.queue
-            .release(at + records.len() - kept, std::mem::take(&mut self.bytes));
+        runs.next_records(usize::MAX, Completion::acknowledge);
+        // The records that moved to other batches are given back by those.
+        self.occupancy
+            .release(at + records.len() - moved, std::mem::take(&mut self.bytes));
         Settled {
-            again: why_again.map(|failure| (again, failure)),
+            retry: why_retry.map(|failure| (retry, failure)),
             refused,
         }
     }
 
-    /// One without records, as often offered.
+    /// A batch without records that was offered as often.
     fn empty(&self) -> Self {
-        let mut empty = Self::new(Arc::clone(&self.queue));
+        let mut empty = Self::new(Arc::clone(&self.occupancy));
         empty.offers = self.offers;
         empty
     }
 
-    fn push(&mut self, record: LogRecord, shares: &mut Shares) {
+    fn push(&mut self, record: LogRecord, runs: &mut Runs) {
         self.bytes += record.size();
         self.records.push(record);
-        shares.each(1, |share| self.shares.push(share));
+        runs.next_records(1, |run| self.completions.push(run));
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.queue.release(self.records.len(), self.bytes);
+        self.occupancy.release(self.records.len(), self.bytes);
     }
 }
 
@@ -189,28 +189,35 @@ fn graver(one: Option<Failure>, other: Failure) -> Option<Failure> {
     }
 }
 
-/// Walks over shares record by record.
-struct Shares {
-    rest: std::vec::IntoIter<Share>,
-    open: Option<Share>,
+/// Walks over completions record by record.
+struct Runs {
+    rest: std::vec::IntoIter<Completion>,
+    open: Option<Completion>,
 }
 
-impl Shares {
-    /// Hands the shares of the next `records` records to `act`, split where
-    /// they reach further.
-    fn each(&mut self, mut records: usize, mut act: impl FnMut(Share)) {
+impl Runs {
+    fn of(completions: Vec<Completion>) -> Self {
+        Self {
+            rest: completions.into_iter(),
+            open: None,
+        }
+    }
+
+    /// Passes the completions of the next `records` records to `act`, split
+    /// where they cover more.
+    fn next_records(&mut self, mut records: usize, mut act: impl FnMut(Completion)) {
         while records > 0 {
-            let Some(mut share) = self.open.take().or_else(|| self.rest.next()) else {
+            let Some(mut run) = self.open.take().or_else(|| self.rest.next()) else {
                 return;
             };
-            if share.len() > records {
-                let front = share.split_off_front(records);
-                self.open = Some(share);
+            if run.len() > records {
+                let front = run.split_off_front(records);
+                self.open = Some(run);
                 act(front);
                 return;
             }
-            records -= share.len();
-            act(share);
+            records -= run.len();
+            act(run);
         }
     }
 }
@@ -218,7 +225,7 @@ impl Shares {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Outcome, QueueLimits};
+    use crate::{Outcome, Queue, QueueLimits};
     use sluice_types::record::Text;
 
     const LIMITS: QueueLimits = QueueLimits {
@@ -266,7 +273,7 @@ mod tests {
         let settled = queue
             .take()
             .settle(vec![permanent(1), permanent(2), permanent(4)]);
-        assert!(settled.again.is_none());
+        assert!(settled.retry.is_none());
         assert_eq!(queue.depth().0, 3);
         for (batch, reason) in settled.refused {
             batch.reject(&reason, false);
@@ -278,19 +285,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_refused_for_now_is_kept_in_order_and_keeps_its_room() {
+    async fn records_to_be_retried_keep_their_order_and_still_count_in_the_limits() {
         let queue = Queue::new(1, LIMITS);
         let one = queue.submit(records(4)).unwrap();
         let two = queue.submit(records(1)).unwrap();
         let refusals = vec![retryable(0, 5), permanent(1), retryable(3, 9)];
-        let Settled { again, refused } = queue.take().settle(refusals);
-        let (again, failure) = again.unwrap();
+        let Settled { retry, refused } = queue.take().settle(refusals);
+        let (retry, failure) = retry.unwrap();
         for (batch, reason) in refused {
             batch.reject(&reason, false);
         }
         assert_eq!(rejected(two.await), [0_usize; 0]);
         assert_eq!(
-            again
+            retry
                 .records
                 .iter()
                 .map(|r| r.id.sequence)
@@ -299,7 +306,7 @@ mod tests {
         );
         assert!(matches!(failure, Failure::Retryable { after: Some(a), .. } if a.as_millis() == 9));
         assert_eq!(queue.depth().0, 2);
-        again.acknowledge();
+        retry.acknowledge();
         assert_eq!(rejected(one.await), [1]);
         assert_eq!(queue.depth(), (0, 0));
     }

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::active_sink::ActiveSink;
-use super::batch::{Batch, Settled};
-use super::dead_letters::{Cause, DeadLetters, Letter};
-use super::guard::Guard;
-use super::isolation::{Isolation, Piece};
-use super::queue::Queue;
-use super::trace::AckTrace;
+use crate::active_sink::ActiveSink;
+use crate::batch::{Batch, Settled};
+use crate::dead_letters::{Cause, DeadLetters, Letter};
+use crate::guard::Guard;
+use crate::isolation::{Isolation, Piece};
 use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::trace::AckTrace;
 use sluice_types::backoff::Backoff;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
@@ -23,9 +23,9 @@ use sluice_types::sink::Attempt;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 /// The time for a write to end when another sink is to take over.
-const HANDOVER: Duration = Duration::from_secs(1);
-/// How often a wait looks whether anybody still waits for the outcome.
-const LOOK: Duration = Duration::from_millis(100);
+const SWAP_GRACE: Duration = Duration::from_secs(1);
+/// How often a wait checks whether any producer still waits for the outcome.
+const ABANDONED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the loop ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,7 +274,7 @@ impl Dispatcher {
             biased;
             written = writing => Written::Done(written),
             () = lease.revoked() => Written::Revoked,
-            () = tokio::time::sleep(HANDOVER) => Written::Cancelled,
+            () = tokio::time::sleep(SWAP_GRACE) => Written::Cancelled,
         }
     }
 
@@ -304,7 +304,7 @@ impl Dispatcher {
         let end = tokio::time::Instant::now() + self.backoff.next(least);
         let is_in_vain = || batch.is_some_and(Batch::is_abandoned);
         while !is_in_vain() && tokio::time::Instant::now() < end {
-            let next = (tokio::time::Instant::now() + LOOK).min(end);
+            let next = (tokio::time::Instant::now() + ABANDONED_POLL_INTERVAL).min(end);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.delivery.lease.revoked() => return,
@@ -332,8 +332,8 @@ impl Dispatcher {
         }
         self.backoff.reset();
         let confirmed = batch.records.len() - refusals.len();
-        let acknowledged = if batch.is_promised() {
-            batch.unpromised(&refusals).count()
+        let acknowledged = if batch.is_acknowledged() {
+            batch.newly_acknowledged(&refusals).count()
         } else {
             confirmed
         };
@@ -349,11 +349,11 @@ impl Dispatcher {
             batch.acknowledge();
             return None;
         }
-        let Settled { again, refused } = batch.settle(refusals);
+        let Settled { retry, refused } = batch.settle(refusals);
         for (batch, reason) in refused {
             self.refuse(batch, reason);
         }
-        let (batch, failure) = again?;
+        let (batch, failure) = retry?;
         self.failed(Piece::of(batch), failure).await
     }
 
@@ -366,7 +366,7 @@ impl Dispatcher {
         let Some(trace) = &self.delivery.trace else {
             return Ok(());
         };
-        let records = batch.unpromised(refusals).map(|record| record.id);
+        let records = batch.newly_acknowledged(refusals).map(|record| record.id);
         trace.decided(now, self.delivery.lease.epoch(), records)
     }
 
@@ -380,7 +380,7 @@ impl Dispatcher {
                     records = piece.batch.records.len(),
                     "the sink asks to try again"
                 );
-                piece.batch.trouble(&reason);
+                piece.batch.set_last_error(&reason);
                 self.wait(Some(&piece.batch), after).await;
                 self.isolation.again(piece);
                 None
@@ -408,7 +408,7 @@ impl Dispatcher {
             "replacing a broken sink instance"
         );
         self.delivery.metrics.sink_restarts.inc();
-        piece.batch.trouble(&broken.to_string());
+        piece.batch.set_last_error(&broken.to_string());
         if let Broken::Spinning(_) = broken {
             self.guard.alarm();
         }
@@ -423,11 +423,11 @@ impl Dispatcher {
     /// The sink will never take this record: its producer is told, or if it no
     /// longer waits, the record is kept.
     fn refuse(&self, batch: Batch, reason: String) {
-        // What is promised is refused again and again, until it can be kept.
-        if !batch.is_promised() {
+        // What was acknowledged is refused again and again, until it can be kept.
+        if !batch.is_acknowledged() {
             self.delivery.metrics.rejected.inc();
         }
-        if batch.is_abandoned() || batch.is_promised() {
+        if batch.is_abandoned() || batch.is_acknowledged() {
             self.set_aside(batch, Cause::Refused, reason);
         } else {
             batch.reject(&reason, false);
@@ -451,7 +451,7 @@ impl Dispatcher {
         let tell = move |kept: Result<String, String>| match kept {
             Ok(id) => {
                 metrics.dead_lettered.inc();
-                if matches!(cause, Cause::Refused) && batch.is_promised() {
+                if matches!(cause, Cause::Refused) && batch.is_acknowledged() {
                     metrics.rejected.inc();
                 }
                 batch.reject(

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::batch::Batch;
+use crate::batch::Batch;
 use sluice_types::outcome::Broken;
 
 /// How often a record must break the sink alone.

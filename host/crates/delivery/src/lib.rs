@@ -8,25 +8,32 @@
 //! With a [`Journal`], requests are acknowledged once they are in it, and the
 //! [`Feeder`] brings them to the queue as a request of its own.
 
-mod ack;
 mod active_sink;
 mod batch;
+mod completion;
 mod dead_letters;
 mod dispatcher;
 mod guard;
+mod intake;
 mod isolation;
 mod journal;
 pub mod metrics;
+mod occupancy;
+mod outcome;
 mod queue;
+mod receipt;
 mod trace;
 
-pub use ack::{Outcome, Receipt, Rejection};
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use dispatcher::{Delivery, Dispatcher, Ended, SinkSwap};
+pub use intake::{Ack, Intake, JournalIntake};
 pub use journal::{
-    Ack, Backlog, Chunk, Damage, Feeder, Intake, Inventory, Journal, JournalError, JournalId,
-    JournalLimits, JournalStatus,
+    Backlog, Chunk, Damage, Feeder, Inventory, Journal, JournalError, JournalId, JournalLimits,
+    JournalStatus,
 };
-pub use queue::{Queue, QueueLimits, Refused};
+pub use occupancy::QueueLimits;
+pub use outcome::{Outcome, Refused, Rejection};
+pub use queue::Queue;
+pub use receipt::Receipt;
 pub use trace::AckTrace;

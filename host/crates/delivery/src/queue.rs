@@ -1,4 +1,4 @@
-//! Where accepted requests wait for the sink: one queue a tenure, bounded in
+//! Where accepted requests wait for the sink: one queue per tenure, bounded in
 //! records and bytes.
 
 use std::collections::VecDeque;
@@ -6,47 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::ack::{Receipt, Share, Withdraw, slot};
-use super::batch::Batch;
+use crate::batch::Batch;
+use crate::completion::Completion;
+use crate::occupancy::{Occupancy, QueueLimits};
+use crate::outcome::Refused;
+use crate::receipt::{Receipt, Withdraw};
 use sluice_types::record::{LogRecord, RecordId};
 
-/// Once a batch holds so many records, nothing more joins it. What is done with
-/// so many on the way to the sink stays within a core's cache.
+/// Once a batch holds this many records, nothing more joins it. What is done
+/// with this many on the way to the sink stays within a core's cache.
 const BATCH_RECORDS: usize = 1024;
 /// The size of a batch after which nothing more joins it.
 const BATCH_BYTES: usize = 4 << 20;
-/// Requests of so many records begin a batch as they are.
-const LARGE: usize = 64;
-/// The most turns that are waited for more requests to join a batch.
-const GATHER: usize = 16;
-
-/// How much may wait, what is being offered included.
-#[derive(Clone, Copy, Debug)]
-pub struct QueueLimits {
-    /// Records.
-    pub records: usize,
-    /// Bytes, as [`LogRecord::size`] counts them.
-    pub bytes: usize,
-}
-
-/// Why a request was not taken in. Nothing of it was delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Too much is waiting already.
-    Full,
-    /// It alone is more than may ever wait.
-    TooLarge,
-    /// The tenure is over, or about to be.
-    Closed(&'static str),
-    /// The journal can not be written.
-    Failing,
-}
+/// A request with at least this many records becomes a batch without moving
+/// its records.
+const ADOPTED_RECORDS_MIN: usize = 64;
+/// The most scheduler turns that a batch waits for more requests to join.
+const GATHER_TURNS_MAX: usize = 16;
 
 /// The queue of one tenure.
 #[derive(Debug)]
 pub struct Queue {
     epoch: u64,
     limits: QueueLimits,
+    occupancy: Arc<Occupancy>,
     state: Mutex<State>,
     filled: Notify,
     closed: Notify,
@@ -54,12 +37,10 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Withdrawn entries leave a hole, so that tickets stay places.
+    /// Withdrawn entries leave a hole, so that a ticket stays a position.
     entries: VecDeque<Option<Entry>>,
     /// The ticket of the first entry.
     first_ticket: u64,
-    records: usize,
-    bytes: usize,
     last_sequence: u64,
     closed: Option<&'static str>,
 }
@@ -69,7 +50,7 @@ struct Entry {
     records: std::vec::IntoIter<LogRecord>,
     next_sequence: u64,
     bytes: usize,
-    share: Share,
+    completion: Completion,
 }
 
 impl Queue {
@@ -79,6 +60,7 @@ impl Queue {
         Arc::new(Self {
             epoch,
             limits,
+            occupancy: Arc::default(),
             state: Mutex::default(),
             filled: Notify::new(),
             closed: Notify::new(),
@@ -94,14 +76,14 @@ impl Queue {
     /// Takes a request in, in the order of the calls.
     ///
     /// # Errors
-    /// Why it was not taken; nothing of it was delivered.
+    /// The reason why it was refused; none of it was delivered.
     pub fn submit(self: &Arc<Self>, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
         self.take_in(records, self.limits, false)
     }
 
-    /// The same for records of which a producer was told already that they are
-    /// safe. Whoever submits them bounds them.
-    pub(super) fn submit_promised(
+    /// Takes in records whose producers were told already that they are safe,
+    /// regardless of the limits: the caller bounds them.
+    pub(crate) fn submit_acknowledged(
         self: &Arc<Self>,
         records: Vec<LogRecord>,
     ) -> Result<Receipt, Refused> {
@@ -116,32 +98,37 @@ impl Queue {
         self: &Arc<Self>,
         records: Vec<LogRecord>,
         limits: QueueLimits,
-        is_promised: bool,
+        is_acknowledged: bool,
     ) -> Result<Receipt, Refused> {
         let count = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
-        let (share, waiting) = slot(count, self.epoch, is_promised);
+        let (completion, waiter) = Completion::of_request(count, self.epoch, is_acknowledged);
         let ticket = {
             let mut state = self.lock();
-            if let Err(refused) = state.admits(count, bytes, limits) {
+            let admitted = match state.closed {
+                Some(reason) => Err(Refused::Closed(reason)),
+                None => self.occupancy.admits(count, bytes, limits),
+            };
+            if let Err(refused) = admitted {
                 drop(state);
-                // Nobody waits for this slot, so its outcome does not matter.
-                share.not_delivered("refused");
+                // Nobody waits for this outcome.
+                completion.not_delivered("refused");
                 return Err(refused);
             }
-            state.push(records, bytes, share)
+            self.occupancy.add(count, bytes);
+            state.push(records, bytes, completion)
         };
         self.filled.notify_one();
         Ok(Receipt::new(
-            waiting,
+            waiter,
             ticket,
             Arc::clone(self) as Arc<dyn Withdraw>,
         ))
     }
 
-    /// Waits until something can be taken. False: nothing is left and nothing
-    /// will come.
-    pub(super) async fn filled(&self) -> bool {
+    /// Waits until something can be taken. False if nothing is left and the
+    /// queue is closed.
+    pub(crate) async fn filled(&self) -> bool {
         loop {
             let filled = self.filled.notified();
             {
@@ -158,12 +145,12 @@ impl Queue {
         }
     }
 
-    /// Lets whoever is ready to submit join the batch, for as long as more
-    /// come: without these turns of the scheduler, most batches would hold a
-    /// single request. With one request at a time it is one turn.
-    pub(super) async fn gather(&self) {
+    /// Lets tasks that are ready to submit join the batch, for as long as more
+    /// requests arrive: without these turns of the scheduler, most batches
+    /// would hold a single request. If nothing arrives, it is one turn.
+    pub(crate) async fn gather(&self) {
         let mut waiting = self.depth().0;
-        for _ in 0..GATHER {
+        for _ in 0..GATHER_TURNS_MAX {
             tokio::task::yield_now().await;
             let now = self.depth().0;
             if now == waiting {
@@ -174,16 +161,15 @@ impl Queue {
     }
 
     /// Takes what has gathered, within the bounds of a batch.
-    pub(super) fn take(self: &Arc<Self>) -> Batch {
-        let mut batch = Batch::new(Arc::clone(self));
+    pub(crate) fn take(&self) -> Batch {
+        let mut batch = Batch::new(Arc::clone(&self.occupancy));
         let mut state = self.lock();
         while batch.records.len() < BATCH_RECORDS && batch.bytes < BATCH_BYTES {
             state.drop_holes();
             let Some(Some(entry)) = state.entries.front_mut() else {
                 break;
             };
-            let whole = entry.move_into(&mut batch, self.epoch);
-            if whole {
+            if entry.move_into(&mut batch, self.epoch) {
                 state.entries.pop_front();
                 state.first_ticket += 1;
             }
@@ -191,40 +177,31 @@ impl Queue {
         batch
     }
 
-    /// Gives back the room of records that have their outcome.
-    pub(super) fn release(&self, records: usize, bytes: usize) {
-        let mut state = self.lock();
-        state.records -= records;
-        state.bytes -= bytes;
-    }
-
-    /// Takes nothing more in; what waits can still be taken.
+    /// Takes in nothing more. What waits can still be taken.
     pub fn close(&self, reason: &'static str) {
         self.lock().closed.get_or_insert(reason);
         self.filled.notify_one();
         self.closed.notify_waiters();
     }
 
-    /// Closes, and tells everyone who still waits that nothing was delivered.
+    /// Closes the queue, and tells every request that waits in it that nothing
+    /// was delivered.
     pub fn fail(&self, reason: &'static str) {
         self.close(reason);
         let entries = {
             let mut state = self.lock();
             let entries = std::mem::take(&mut state.entries);
             state.first_ticket += u64::try_from(entries.len()).unwrap_or_default();
-            for entry in entries.iter().flatten() {
-                state.records -= entry.records.len();
-                state.bytes -= entry.bytes;
-            }
             entries
         };
         for entry in entries.into_iter().flatten() {
-            entry.share.not_delivered(reason);
+            self.occupancy.release(entry.records.len(), entry.bytes);
+            entry.completion.not_delivered(reason);
         }
     }
 
     /// Waits until nothing more is taken in.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         loop {
             let closed = self.closed.notified();
             if self.lock().closed.is_some() {
@@ -237,8 +214,7 @@ impl Queue {
     /// Records and bytes that wait or are being offered.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.records, state.bytes)
+        self.occupancy.used()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -247,32 +223,26 @@ impl Queue {
 }
 
 impl State {
-    fn admits(&self, records: usize, bytes: usize, limits: QueueLimits) -> Result<(), Refused> {
-        if let Some(reason) = self.closed {
-            Err(Refused::Closed(reason))
-        } else if records > limits.records || bytes > limits.bytes {
-            Err(Refused::TooLarge)
-        } else if self.records + records > limits.records || self.bytes + bytes > limits.bytes {
-            Err(Refused::Full)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn push(&mut self, records: Vec<LogRecord>, bytes: usize, share: Share) -> u64 {
-        let count = records.len();
+    /// Adds a request at the end, and returns its ticket.
+    fn push(&mut self, records: Vec<LogRecord>, bytes: usize, completion: Completion) -> u64 {
         let next_sequence = self.last_sequence + 1;
-        self.last_sequence += u64::try_from(count).unwrap_or_default();
-        self.records += count;
-        self.bytes += bytes;
+        self.last_sequence += u64::try_from(records.len()).unwrap_or_default();
         let entry = Entry {
             records: records.into_iter(),
             next_sequence,
             bytes,
-            share,
+            completion,
         };
         self.entries.push_back(Some(entry));
         self.first_ticket + u64::try_from(self.entries.len() - 1).unwrap_or_default()
+    }
+
+    /// Removes the entry with this ticket, unless all of it was taken.
+    fn remove(&mut self, ticket: u64) -> Option<Entry> {
+        let position = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
+        let entry = self.entries.get_mut(position)?.take();
+        self.drop_holes();
+        entry
     }
 
     fn drop_holes(&mut self) {
@@ -284,43 +254,47 @@ impl State {
 }
 
 impl Entry {
-    /// Moves records into the batch as far as there is room; true if all.
+    /// Moves records into the batch within its bounds; true if that were all.
     fn move_into(&mut self, batch: &mut Batch, epoch: u64) -> bool {
-        let is_batch = (LARGE..=BATCH_RECORDS).contains(&self.records.len());
+        let is_batch = (ADOPTED_RECORDS_MIN..=BATCH_RECORDS).contains(&self.records.len());
         if batch.records.is_empty() && is_batch && self.bytes < BATCH_BYTES {
-            return self.become_batch(batch, epoch);
+            self.become_batch(batch, epoch);
+            return true;
         }
         let (mut count, mut bytes) = (0, 0);
         while batch.records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
             let Some(mut record) = self.records.next() else {
                 break;
             };
-            self.name(&mut record, epoch);
+            self.assign_id(&mut record, epoch);
             count += 1;
             bytes += record.size();
             batch.records.push(record);
         }
         self.bytes -= bytes;
         batch.bytes += bytes;
-        batch.shares.push(self.share.split_off_front(count));
+        batch
+            .completions
+            .push(self.completion.split_off_front(count));
         self.records.len() == 0
     }
 
-    /// Gives all its records to a batch that is empty, without moving them.
-    fn become_batch(&mut self, batch: &mut Batch, epoch: u64) -> bool {
+    /// Gives all records to an empty batch without moving them.
+    fn become_batch(&mut self, batch: &mut Batch, epoch: u64) {
         let mut records: Vec<_> = std::mem::take(&mut self.records).collect();
         for record in &mut records {
-            self.name(record, epoch);
+            self.assign_id(record, epoch);
         }
         batch.bytes += std::mem::take(&mut self.bytes);
-        batch.shares.push(self.share.split_off_front(records.len()));
+        batch
+            .completions
+            .push(self.completion.split_off_front(records.len()));
         batch.records = records;
-        true
     }
 
-    /// Gives the record its id. One that comes from another node or from the
-    /// dead letters keeps the id that it has.
-    fn name(&mut self, record: &mut LogRecord, epoch: u64) {
+    /// Gives the record its id. A record from another node's journal or from
+    /// the dead letters keeps the id that it has.
+    fn assign_id(&mut self, record: &mut LogRecord, epoch: u64) {
         if record.id == RecordId::default() {
             record.id = RecordId {
                 epoch,
@@ -333,25 +307,12 @@ impl Entry {
 
 impl Withdraw for Queue {
     fn withdraw(&self, ticket: u64) -> bool {
-        let withdrawn = {
-            let mut state = self.lock();
-            let place = ticket
-                .checked_sub(state.first_ticket)
-                .and_then(|at| usize::try_from(at).ok());
-            let entry = place
-                .and_then(|at| state.entries.get_mut(at))
-                .and_then(Option::take);
-            if let Some(entry) = &entry {
-                state.records -= entry.records.len();
-                state.bytes -= entry.bytes;
-            }
-            state.drop_holes();
-            entry
-        };
-        let Some(entry) = withdrawn else { return false };
-        let untouched = entry.share.is_whole();
-        entry.share.not_delivered("withdrawn");
-        untouched
+        let removed = self.lock().remove(ticket);
+        let Some(entry) = removed else { return false };
+        self.occupancy.release(entry.records.len(), entry.bytes);
+        let is_untouched = entry.completion.is_whole();
+        entry.completion.not_delivered("withdrawn");
+        is_untouched
     }
 }
 
@@ -474,7 +435,7 @@ mod tests {
                         }
                     }
                     _ if !waiting.is_empty() => {
-                        // Whoever gives up takes along what was not offered yet.
+                        // Giving up withdraws what was not offered yet.
                         let place = rng.random_range(0..waiting.len());
                         drop(waiting.remove(place));
                     }
@@ -544,7 +505,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_when_the_tenure_ends_is_told() {
+    async fn requests_that_wait_when_the_tenure_ends_are_told() {
         let queue = Queue::new(1, LIMITS);
         let receipt = queue.submit(many(1)).unwrap();
         queue.fail("stepped down");

@@ -1,5 +1,5 @@
-//! Takes what is in the journal to the sink's queue, and settles what the sink
-//! has confirmed.
+//! Feeds the sink's queue from the journal, and settles what the sink has
+//! confirmed.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -9,29 +9,33 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::backlog::{Backlog, Chunk};
-use super::state::Journal;
-use crate::ack::{Outcome, Receipt};
-use crate::queue::{Queue, Refused};
+use super::backlog::Backlog;
+use super::chunk::Chunk;
+use super::handle::Journal;
+use crate::outcome::{Outcome, Refused, Rejection};
+use crate::queue::Queue;
+use crate::receipt::Receipt;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 
-/// About how much is read at once, as records count in memory.
-const CHUNK: usize = 1 << 20;
-/// How much may wait in the queue, so that memory stays bounded however much
-/// the journal holds.
-const WINDOW: usize = 4 << 20;
-/// How many chunks may wait for their outcome.
-const CHUNKS: usize = 4096;
-/// With more unread than this, the file may have to come from the disk.
-const LONG: u64 = 16_384;
-/// The time until records are offered again which the sink refused and for
-/// which the dead letters had no room.
-const PARKED: Duration = Duration::from_secs(5);
-/// The time after which what failed is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-/// How often the queue is looked at while it is full.
-const LOOK: Duration = Duration::from_millis(10);
+/// About how many bytes are read at once, as records count in memory.
+const CHUNK_BYTES: usize = 1 << 20;
+/// The bytes that may wait in the queue, so that memory stays bounded however
+/// much the journal holds.
+const QUEUED_BYTES_MAX: usize = 4 << 20;
+/// The number of chunks that may wait for their outcome.
+const CHUNKS_MAX: usize = 4096;
+/// With more unread entries than this, the file may have to come from the disk
+/// rather than from the page cache.
+const CACHED_ENTRIES: u64 = 16_384;
+/// The time until records are offered again that the sink refused and that did
+/// not fit into the dead letters.
+const PARK_TIME: Duration = Duration::from_secs(5);
+/// The delay before reading, or delivering from the first unsettled record, is
+/// tried again after a failure.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How often the queue's depth is checked while it is full.
+const FULL_QUEUE_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Feeds the queue of a tenure from the journal.
 #[derive(Debug)]
@@ -39,18 +43,18 @@ pub struct Feeder {
     journal: Journal,
     queue: Arc<Queue>,
     backlog: Backlog,
-    /// What was fed, in order.
+    /// The chunks in the queue, in order.
     fed: VecDeque<Fed>,
 }
 
-/// A chunk that was fed.
+/// A chunk that was fed to the queue.
 #[derive(Debug)]
 struct Fed {
     from: u64,
     end: u64,
-    /// What of it is under way.
+    /// The entries without an outcome.
     entries: Vec<u64>,
-    /// As they count in memory.
+    /// The size of its records in memory.
     bytes: usize,
     state: State,
 }
@@ -58,7 +62,8 @@ struct Fed {
 #[derive(Debug)]
 enum State {
     Offered(Receipt),
-    /// Refused, and not kept as dead letters either.
+    /// Refused by the sink, and the dead letters are full. Offered again at
+    /// this time.
     Parked(Instant),
 }
 
@@ -77,8 +82,8 @@ impl Feeder {
         }
     }
 
-    /// Runs until the queue is closed; or, once `finish` is true, until all is
-    /// settled, and closes the queue then.
+    /// Runs until the queue is closed. Once `finish` is true, runs until
+    /// everything is settled, and closes the queue then.
     pub async fn run(mut self, mut finish: watch::Receiver<bool>) {
         while let Ok(()) = self.step(&mut finish).await {}
     }
@@ -90,44 +95,45 @@ impl Feeder {
             return Err(Over);
         }
         let waits = self.fed.iter().map(|fed| fed.bytes).sum::<usize>();
-        let has_room = self.fed.len() < CHUNKS && waits.min(self.queue.depth().1) < WINDOW;
+        let has_room =
+            self.fed.len() < CHUNKS_MAX && waits.min(self.queue.depth().1) < QUEUED_BYTES_MAX;
         tokio::select! {
             biased;
             outcome = outcome_of(self.fed.front_mut()) => self.settle(outcome).await,
             () = self.queue.closed() => Err(Over),
             () = self.backlog.more(), if has_room => self.feed().await,
-            () = tokio::time::sleep(LOOK), if !has_room => Ok(()),
+            () = tokio::time::sleep(FULL_QUEUE_POLL_INTERVAL), if !has_room => Ok(()),
             changed = finish.changed() => changed.map_err(|_| Over),
         }
     }
 
-    /// Reads on, and hands it to the queue.
+    /// Reads the next chunk, and submits it to the queue.
     async fn feed(&mut self) -> Result<(), Over> {
         let from = self.backlog.position();
-        let read = if self.backlog.unread() > LONG {
-            self.read_aside().await
+        let read = if self.backlog.unread() > CACHED_ENTRIES {
+            self.read_blocking().await
         } else {
-            self.backlog.read(CHUNK)
+            self.backlog.read(CHUNK_BYTES)
         };
         match read {
             Ok(chunk) => self.offer(from, chunk),
             Err(error) => {
                 tracing::error!(
                     error = chain(&error),
-                    "the journal can not be read; trying again"
+                    "the journal cannot be read; trying again"
                 );
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(RETRY_DELAY).await;
                 Ok(())
             }
         }
     }
 
-    /// Reads where waiting for a disk holds up nobody.
-    async fn read_aside(&mut self) -> io::Result<Chunk> {
+    /// Reads on a blocking thread, because the disk may be slow.
+    async fn read_blocking(&mut self) -> io::Result<Chunk> {
         let again = Backlog::from(self.journal.clone(), self.backlog.position());
         let mut backlog = std::mem::replace(&mut self.backlog, again);
         let reading = tokio::task::spawn_blocking(move || {
-            let read = backlog.read(CHUNK);
+            let read = backlog.read(CHUNK_BYTES);
             (backlog, read)
         });
         let (backlog, read) = reading.await.map_err(io::Error::other)?;
@@ -142,7 +148,7 @@ impl Feeder {
             end,
         } = chunk;
         if records.is_empty() {
-            // Only damage was read past.
+            // The journal holds only damage there.
             if self.fed.is_empty() {
                 self.journal.settle(end);
             }
@@ -161,7 +167,7 @@ impl Feeder {
     }
 
     fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Over> {
-        self.queue.submit_promised(records).map_err(|refused| {
+        self.queue.submit_acknowledged(records).map_err(|refused| {
             if !matches!(refused, Refused::Closed(_)) {
                 tracing::error!(?refused, "the queue did not take what the journal holds");
             }
@@ -169,70 +175,88 @@ impl Feeder {
         })
     }
 
-    /// Deals with the outcome of the oldest chunk; `None` if it was parked long
-    /// enough.
+    /// Handles the outcome of the oldest chunk; `None` if it was parked and
+    /// that time is over.
     async fn settle(&mut self, outcome: Option<Outcome>) -> Result<(), Over> {
-        let Some(oldest) = self.fed.front_mut() else {
-            return Ok(());
-        };
         match outcome {
-            None => return self.offer_again(),
+            None => self.offer_again(),
             Some(Outcome::Acknowledged { rejected, .. }) => {
-                let lost: Vec<u64> = rejected
-                    .iter()
-                    .filter(|rejection| !rejection.is_kept)
-                    .filter_map(|rejection| oldest.entries.get(rejection.index).copied())
-                    .collect();
-                if lost.is_empty() {
-                    let end = oldest.end;
-                    self.fed.pop_front();
-                    self.journal.settle(end);
-                } else {
-                    tracing::error!(
-                        records = lost.len(),
-                        "the sink refuses acknowledged records and the dead letters are full: \
-                         they stay in the journal; make room with sluice dlq purge"
-                    );
-                    oldest.entries = lost;
-                    oldest.state = State::Parked(Instant::now() + PARKED);
-                }
+                self.acknowledged(&rejected);
+                Ok(())
             }
-            // The tenure is over, or this was not its fault: all that is not
-            // settled is offered again, in order.
+            // The tenure is over, or something else failed. Everything that is
+            // not settled is offered again, in order.
             Some(Outcome::NotDelivered(_) | Outcome::Unknown(_)) => {
                 self.fed.clear();
                 self.backlog = Backlog::new(self.journal.clone());
                 tokio::select! {
-                    () = self.queue.closed() => return Err(Over),
-                    () = tokio::time::sleep(RETRY) => {}
+                    () = self.queue.closed() => Err(Over),
+                    () = tokio::time::sleep(RETRY_DELAY) => Ok(()),
                 }
             }
         }
-        Ok(())
     }
 
-    /// Offers what is left of the oldest chunk once more.
+    /// Settles the oldest chunk, or parks what was lost of it: refused by the
+    /// sink and not kept as a dead letter.
+    fn acknowledged(&mut self, rejected: &[Rejection]) {
+        let Some(oldest) = self.fed.front_mut() else {
+            return;
+        };
+        let lost: Vec<u64> = rejected
+            .iter()
+            .filter(|rejection| !rejection.is_kept)
+            .filter_map(|rejection| oldest.entries.get(rejection.index).copied())
+            .collect();
+        if lost.is_empty() {
+            let end = oldest.end;
+            self.fed.pop_front();
+            self.journal.settle(end);
+            return;
+        }
+        tracing::error!(
+            records = lost.len(),
+            "the sink refuses acknowledged records and the dead letters are full: they stay in \
+             the journal; make room with sluice dlq purge"
+        );
+        oldest.entries = lost;
+        oldest.state = State::Parked(Instant::now() + PARK_TIME);
+    }
+
+    /// Offers the rest of the oldest chunk again.
     fn offer_again(&mut self) -> Result<(), Over> {
-        let Some(oldest) = self.fed.front() else {
+        let Some(oldest) = self.fed.front_mut() else {
             return Ok(());
         };
-        let wanted: BTreeSet<u64> = oldest.entries.iter().copied().collect();
-        let end = oldest.end;
-        let mut backlog = Backlog::from(self.journal.clone(), oldest.from);
-        let mut records = Vec::with_capacity(wanted.len());
+        let (entries, records) = match oldest.read_again(&self.journal) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the journal cannot be read");
+                oldest.state = State::Parked(Instant::now() + PARK_TIME);
+                return Ok(());
+            }
+        };
+        oldest.entries = entries;
+        let receipt = self.submit(records)?;
+        if let Some(oldest) = self.fed.front_mut() {
+            oldest.state = State::Offered(receipt);
+        }
+        Ok(())
+    }
+}
+
+impl Fed {
+    /// Its entries without an outcome, with their records.
+    fn read_again(&self, journal: &Journal) -> io::Result<(Vec<u64>, Vec<LogRecord>)> {
+        let wanted: BTreeSet<u64> = self.entries.iter().copied().collect();
+        let mut backlog = Backlog::from(journal.clone(), self.from);
         let mut entries = Vec::with_capacity(wanted.len());
-        while backlog.position() < end {
-            let chunk = match backlog.read(CHUNK) {
-                Ok(chunk) if chunk.is_empty() => break,
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "the journal can not be read");
-                    if let Some(oldest) = self.fed.front_mut() {
-                        oldest.state = State::Parked(Instant::now() + PARKED);
-                    }
-                    return Ok(());
-                }
-            };
+        let mut records = Vec::with_capacity(wanted.len());
+        while backlog.position() < self.end {
+            let chunk = backlog.read(CHUNK_BYTES)?;
+            if chunk.is_empty() {
+                break;
+            }
             for (entry, record) in chunk.entries.into_iter().zip(chunk.records) {
                 if wanted.contains(&entry) {
                     entries.push(entry);
@@ -240,17 +264,12 @@ impl Feeder {
                 }
             }
         }
-        let receipt = self.submit(records)?;
-        if let Some(oldest) = self.fed.front_mut() {
-            oldest.entries = entries;
-            oldest.state = State::Offered(receipt);
-        }
-        Ok(())
+        Ok((entries, records))
     }
 }
 
-/// What became of a chunk; `None` once it was parked long enough. Never ends
-/// without a chunk.
+/// The outcome of a chunk; `None` if it was parked and that time is over. Never
+/// ends without a chunk.
 async fn outcome_of(fed: Option<&mut Fed>) -> Option<Outcome> {
     match fed.map(|fed| &mut fed.state) {
         Some(State::Offered(receipt)) => Some(receipt.await),

@@ -1,4 +1,5 @@
-//! What a journal's folder holds: read at the start, and by who verifies it.
+//! What a journal's folder holds: read when the journal is opened, and by
+//! `sluice journal verify`.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -7,58 +8,47 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{Content, JournalId, Progress};
+use super::frame::{Content, Frame, JournalId, Progress};
 use super::scan::{Found, Scanner};
+use super::segment::Segment;
 
-/// What segments are called: the number of their first entry, and this.
-const EXTENSION: &str = "journal";
-
-/// A file of the journal.
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    /// Its first entry.
-    pub(super) first: u64,
-    pub(super) path: PathBuf,
-    pub(super) file: Arc<File>,
-    /// Where its frames end.
-    pub(super) bytes: u64,
-}
-
-impl Segment {
-    pub(super) fn path(folder: &Path, first: u64) -> PathBuf {
-        folder.join(format!("{first:020}.{EXTENSION}"))
-    }
-}
-
-/// Bytes of a file that are no frames.
+/// Bytes of a file that are not frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where.
+    /// The file.
     pub file: PathBuf,
-    /// Which of its bytes.
+    /// The positions of the bytes.
     pub bytes: Range<u64>,
-    /// Whether nothing stands after them: a write that did not end.
+    /// Whether no frame follows: an unfinished write.
     pub is_tail: bool,
 }
 
 /// What was found in a journal.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// Its files.
+    /// The number of files.
     pub segments: usize,
-    /// The bytes of all frames and what lies between them.
+    /// The bytes of all frames and of what lies between them.
     pub bytes: u64,
-    /// Records in the files, the settled ones that still lie there included.
+    /// Records in the files, including those that are settled already.
     pub records: u64,
     /// Records that are still to be delivered.
     pub backlog: u64,
-    /// Records that must have been there and are not.
+    /// Records whose numbers are missing.
     pub missing: u64,
     /// What could not be read.
     pub damage: Vec<Damage>,
 }
 
-/// A journal as it is found.
+impl Inventory {
+    /// The number of bytes that could not be read.
+    pub(super) fn damaged_bytes(&self) -> u64 {
+        let bytes = |damage: &Damage| damage.bytes.end - damage.bytes.start;
+        self.damage.iter().map(bytes).sum()
+    }
+}
+
+/// A journal as it was found.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
     pub(super) id: Option<JournalId>,
@@ -66,9 +56,11 @@ pub(super) struct Recovered {
     pub(super) next_entry: u64,
     pub(super) progress: Progress,
     pub(super) inventory: Inventory,
+    /// The runs of entries in the files.
+    runs: Vec<Range<u64>>,
 }
 
-/// Reads all there is, and changes nothing.
+/// Reads everything that is there, and changes nothing.
 pub(super) fn read(folder: &Path) -> io::Result<Recovered> {
     let mut recovered = Recovered {
         next_entry: 1,
@@ -77,106 +69,105 @@ pub(super) fn read(folder: &Path) -> io::Result<Recovered> {
     recovered.progress.settled = 1;
     let mut files = segment_files(folder)?;
     files.sort();
-    let mut unsettled = Vec::new();
     for (first, path) in files {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = match File::open(&path) {
-            Ok(file) => Arc::new(file),
-            // A node that runs removes what is settled.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(named(error)),
-        };
-        let end = file.metadata().map_err(named)?.len();
-        let segment = Segment {
-            first,
-            path: path.clone(),
-            file,
-            bytes: 0,
-        };
-        recovered
-            .segment(segment, end, &mut unsettled)
-            .map_err(named)?;
+        let read = recovered.read_file(first, &path);
+        read.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     }
-    let settled = recovered.progress.settled;
-    // What lies before the first file was settled, or is lost.
-    let first = recovered.segments.front().map_or(settled, |s| s.first);
-    recovered.progress.settled = settled.max(first).min(recovered.next_entry);
-    let inventory = &mut recovered.inventory;
-    inventory.backlog = unsettled
-        .iter()
-        .map(|run| {
-            run.end
-                .saturating_sub(run.start.max(recovered.progress.settled))
-        })
-        .sum();
-    inventory.segments = recovered.segments.len();
-    inventory.bytes = recovered.segments.iter().map(|s| s.bytes).sum();
+    recovered.finish();
     Ok(recovered)
 }
 
 impl Recovered {
-    fn segment(
-        &mut self,
-        mut segment: Segment,
-        end: u64,
-        runs: &mut Vec<Range<u64>>,
-    ) -> io::Result<()> {
+    fn read_file(&mut self, first: u64, path: &Path) -> io::Result<()> {
+        let file = match File::open(path) {
+            Ok(file) => Arc::new(file),
+            // A running node removes segments that are settled.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let end = file.metadata()?.len();
+        let segment = Segment {
+            first,
+            path: path.to_owned(),
+            file,
+            bytes: 0,
+        };
+        self.read_segment(segment, end)
+    }
+
+    fn read_segment(&mut self, mut segment: Segment, end: u64) -> io::Result<()> {
         let mut scanner = Scanner::new(Arc::clone(&segment.file), end);
         let mut damage: Vec<Range<u64>> = Vec::new();
         while let Some(found) = scanner.next()? {
-            let frame = match found {
-                Found::Frame(frame) => frame,
-                Found::Damage(bytes) => {
-                    damage.push(bytes);
-                    continue;
+            match found {
+                Found::Frame(frame) => {
+                    segment.bytes = scanner.position();
+                    self.frame(frame, segment.first);
                 }
-            };
-            segment.bytes = scanner.position();
-            match frame.content {
-                Content::Start(id, progress) => {
-                    self.id = Some(id);
-                    self.progress.merge(progress);
-                    self.arrive(frame.entry, segment.first);
-                }
-                Content::Progress(progress) => {
-                    self.progress.merge(progress);
-                    self.arrive(frame.entry, segment.first);
-                }
-                Content::Record(_) => {
-                    self.arrive(frame.entry, segment.first);
-                    self.inventory.records += 1;
-                    self.next_entry = frame.entry + 1;
-                    match runs.last_mut().filter(|run| run.end == frame.entry) {
-                        Some(run) => run.end += 1,
-                        None => runs.push(frame.entry..frame.entry + 1),
-                    }
-                }
+                Found::Damage(bytes) => damage.push(bytes),
             }
         }
-        let found = damage.into_iter().map(|bytes| Damage {
+        let damage = damage.into_iter().map(|bytes| Damage {
             file: segment.path.clone(),
             is_tail: bytes.start >= segment.bytes,
             bytes,
         });
-        self.inventory.damage.extend(found);
+        self.inventory.damage.extend(damage);
         self.segments.push_back(segment);
         Ok(())
     }
 
-    /// A frame has the number of the next entry: all before it were written.
-    fn arrive(&mut self, entry: u64, first_of_segment: u64) {
-        // At the very first there may have been others before, settled.
+    fn frame(&mut self, frame: Frame, first_of_segment: u64) {
+        let Frame { entry, content } = frame;
+        match content {
+            Content::Start(id, progress) => {
+                self.id = Some(id);
+                self.progress.merge(progress);
+                self.reach(entry, first_of_segment);
+            }
+            Content::Progress(progress) => {
+                self.progress.merge(progress);
+                self.reach(entry, first_of_segment);
+            }
+            Content::Record(_) => {
+                self.reach(entry, first_of_segment);
+                self.inventory.records += 1;
+                self.next_entry = entry + 1;
+                match self.runs.last_mut().filter(|run| run.end == entry) {
+                    Some(run) => run.end += 1,
+                    None => self.runs.push(entry..entry + 1),
+                }
+            }
+        }
+    }
+
+    /// A frame carries this number as that of the next entry: every entry
+    /// before it was written once.
+    fn reach(&mut self, entry: u64, first_of_segment: u64) {
+        // Before the very first segment there may have been others, settled.
         if self.segments.is_empty() && self.next_entry < first_of_segment {
             self.next_entry = first_of_segment;
         }
         self.inventory.missing += entry.saturating_sub(self.next_entry);
         self.next_entry = self.next_entry.max(entry);
     }
+
+    /// Sums up after the last file.
+    fn finish(&mut self) {
+        let settled = self.progress.settled;
+        // What is missing before the first file was settled, or is lost.
+        let first = self.segments.front().map_or(settled, |first| first.first);
+        let settled = settled.max(first).min(self.next_entry);
+        self.progress.settled = settled;
+        let unsettled = |run: &Range<u64>| run.end.saturating_sub(run.start.max(settled));
+        self.inventory.backlog = self.runs.iter().map(unsettled).sum();
+        self.inventory.segments = self.segments.len();
+        self.inventory.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
+    }
 }
 
 impl Progress {
-    /// What is known from both.
+    /// Keeps the further of both.
     fn merge(&mut self, other: Self) {
         self.settled = self.settled.max(other.settled);
         for (journal, entry) in other.taken {
@@ -190,12 +181,7 @@ fn segment_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let first = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.parse().ok());
-        if let Some(first) = first
-            && path.extension().is_some_and(|found| found == EXTENSION)
-        {
+        if let Some(first) = Segment::first_of(&path) {
             files.push((first, path));
         }
     }

@@ -11,10 +11,12 @@ use futures_util::FutureExt;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Backlog, Chunk, Feeder, Intake, Journal, JournalId, JournalLimits};
-use crate::ack::{Outcome, Receipt};
+use super::{Backlog, Chunk, Feeder, Journal, JournalId, JournalLimits};
+use crate::Intake;
 use crate::metrics::Metrics;
-use crate::queue::{Queue, QueueLimits, Refused};
+use crate::outcome::{Outcome, Refused};
+use crate::receipt::Receipt;
+use crate::{Queue, QueueLimits};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
 use sluice_types::record::{LogRecord, Text, Value};
@@ -400,7 +402,7 @@ fn who_reads_along_misses_nothing_where_a_segment_without_records_is_replaced() 
         assert!(is_acknowledged(tenure.submit(records.collect()).unwrap()));
     }
     // All of that can happen while it reads.
-    assert!(backlog.go_on());
+    assert!(backlog.advance());
     while read.len() < 6000 {
         let chunk = backlog.read(10_000).unwrap();
         assert!(!chunk.is_empty(), "only {} records were read", read.len());

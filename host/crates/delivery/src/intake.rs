@@ -1,0 +1,130 @@
+//! The entrance to the delivery: requests go to the sink's queue, or to the
+//! journal first.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::journal::Journal;
+use crate::outcome::Refused;
+use crate::queue::Queue;
+use crate::receipt::Receipt;
+use sluice_types::lease::Lease;
+use sluice_types::record::LogRecord;
+
+/// What an acknowledgement means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ack {
+    /// The sink has confirmed it.
+    #[default]
+    Sink,
+    /// It is on this node's disk.
+    Journal,
+}
+
+/// Takes in the requests of one tenure.
+#[derive(Debug)]
+pub enum Intake {
+    /// Requests are acknowledged when the sink has confirmed them:
+    /// `--ack sink`.
+    Sink(Arc<Queue>),
+    /// Requests are acknowledged when they are on disk: `--ack journal`.
+    Journal(JournalIntake),
+}
+
+/// Writes requests to the journal, from which the sink's queue is fed.
+#[derive(Debug)]
+pub struct JournalIntake {
+    journal: Journal,
+    queue: Arc<Queue>,
+    lease: Arc<Lease>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_sequence: u64,
+    closed: Option<&'static str>,
+}
+
+impl Intake {
+    /// Acknowledges from this journal, under this lease. `queue` is the
+    /// tenure's queue, which a [`Feeder`](crate::Feeder) fills.
+    #[must_use]
+    pub fn journaled(journal: Journal, queue: Arc<Queue>, lease: Arc<Lease>) -> Self {
+        Self::Journal(JournalIntake {
+            journal,
+            queue,
+            lease,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Takes a request in, in the order of the calls.
+    ///
+    /// # Errors
+    /// The reason why it was refused; none of it was delivered.
+    pub fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+        match self {
+            Self::Sink(queue) => queue.submit(records),
+            Self::Journal(intake) => intake.submit(records, false),
+        }
+    }
+
+    /// Takes in records from another node's journal, whose producers were told
+    /// already that they are safe. The caller bounds them: the limits on a
+    /// request do not apply.
+    ///
+    /// # Errors
+    /// The reason why they were refused.
+    pub fn submit_transferred(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+        match self {
+            Self::Sink(queue) => queue.submit_acknowledged(records),
+            Self::Journal(intake) => intake.submit(records, true),
+        }
+    }
+
+    /// The tenure's epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.queue().epoch()
+    }
+
+    /// Records and bytes that wait for the sink or are being offered to it.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        self.queue().depth()
+    }
+
+    /// Takes in nothing more. What was taken in before is still delivered.
+    pub fn close(&self, reason: &'static str) {
+        match self {
+            Self::Sink(queue) => queue.close(reason),
+            Self::Journal(intake) => _ = intake.lock().closed.get_or_insert(reason),
+        }
+    }
+
+    fn queue(&self) -> &Queue {
+        match self {
+            Self::Sink(queue) => queue,
+            Self::Journal(intake) => &intake.queue,
+        }
+    }
+}
+
+impl JournalIntake {
+    fn submit(&self, records: Vec<LogRecord>, is_transferred: bool) -> Result<Receipt, Refused> {
+        let mut state = self.lock();
+        if let Some(reason) = state.closed {
+            return Err(Refused::Closed(reason));
+        }
+        self.journal.append(
+            &self.lease,
+            &mut state.last_sequence,
+            records,
+            is_transferred,
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

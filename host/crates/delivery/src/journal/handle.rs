@@ -1,0 +1,208 @@
+//! A journal that is open.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::acknowledger::PendingAcknowledgement;
+use super::frame::{self, JournalId};
+use super::limits::JournalLimits;
+use super::scan::to_u64;
+use super::shared::{Shared, State};
+use crate::completion::Completion;
+use crate::outcome::Refused;
+use crate::receipt::Receipt;
+use sluice_types::lease::Lease;
+use sluice_types::record::{LogRecord, RecordId};
+
+/// What a journal holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalStatus {
+    /// Records that are still to be delivered.
+    pub backlog: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// The reason why the journal cannot be written, if so.
+    pub failure: Option<String>,
+}
+
+/// An open journal. It is closed when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pub(super) shared: Arc<Shared>,
+    thread: Arc<WriterThread>,
+}
+
+/// The thread that writes. Dropping this waits for its end.
+#[derive(Debug)]
+pub(super) struct WriterThread {
+    shared: Arc<Shared>,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl WriterThread {
+    pub(super) fn new(shared: Arc<Shared>, handle: JoinHandle<()>) -> Self {
+        Self {
+            shared,
+            handle: Mutex::new(Some(handle)),
+        }
+    }
+
+    fn end(&self) {
+        self.shared.lock().is_closing = true;
+        self.shared.work.notify_one();
+        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(_)) = handle.take().map(JoinHandle::join) {
+            tracing::error!("the thread that writes the journal has panicked");
+        }
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Journal {
+    pub(super) fn new(shared: Arc<Shared>, thread: WriterThread) -> Self {
+        Self {
+            shared,
+            thread: Arc::new(thread),
+        }
+    }
+
+    /// Writes what was taken in and the progress, and takes in nothing more.
+    /// Blocks until that is on disk.
+    pub fn close(&self) {
+        self.thread.end();
+    }
+
+    /// Identifies this journal across restarts.
+    #[must_use]
+    pub fn id(&self) -> JournalId {
+        self.shared.id
+    }
+
+    /// What the journal holds now.
+    #[must_use]
+    pub fn status(&self) -> JournalStatus {
+        let synced = *self.shared.synced.borrow();
+        let state = self.shared.lock();
+        JournalStatus {
+            backlog: synced.saturating_sub(state.settled),
+            bytes: state.used,
+            failure: state.failure.clone(),
+        }
+    }
+
+    /// Waits until the journal cannot be written.
+    pub async fn failed(&self) {
+        let mut failing = self.shared.failing.subscribe();
+        // The sender lives as long as this.
+        drop(failing.wait_for(|failing| *failing).await);
+    }
+
+    /// Entries below this one need no delivery any more.
+    pub fn settle(&self, entry: u64) {
+        let mut state = self.shared.lock();
+        if entry > state.settled {
+            state.settled = entry;
+            self.shared.progressed(state);
+        }
+    }
+
+    /// The entry of another journal below which every entry was taken over
+    /// into this one.
+    #[must_use]
+    pub fn taken_from(&self, journal: JournalId) -> u64 {
+        self.shared.lock().taken.get(&journal).copied().unwrap_or(1)
+    }
+
+    /// Every entry of another journal below this one was taken over.
+    pub fn took(&self, journal: JournalId, entry: u64) {
+        let mut state = self.shared.lock();
+        let known = state.taken.entry(journal).or_default();
+        if entry > *known {
+            *known = entry;
+            self.shared.progressed(state);
+        }
+    }
+
+    /// Takes records in, to be acknowledged under this lease once they are on
+    /// disk. `last_sequence` is the tenure's. Records that are transferred from
+    /// another node's journal are taken if there is any space.
+    pub(crate) fn append(
+        &self,
+        lease: &Arc<Lease>,
+        last_sequence: &mut u64,
+        mut records: Vec<LogRecord>,
+        is_transferred: bool,
+    ) -> Result<Receipt, Refused> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        state.has_space(shared.limits)?;
+        let before = state.pending.len();
+        let mut next_entry = state.next_entry;
+        for record in &mut records {
+            assign_id(record, lease.epoch(), last_sequence);
+            frame::record(next_entry, record, &mut state.pending);
+            next_entry += 1;
+        }
+        if !is_transferred && let Err(refused) = state.fits(before, shared.limits) {
+            state.pending.truncate(before);
+            return Err(refused);
+        }
+        state.next_entry = next_entry;
+        let (completion, waiter) = Completion::of_request(records.len(), lease.epoch(), false);
+        let ids = match &shared.trace {
+            Some(_) => records.iter().map(|record| record.id).collect(),
+            None => Vec::new(),
+        };
+        state.acknowledgements.push(PendingAcknowledgement {
+            completion,
+            lease: Arc::clone(lease),
+            ids,
+        });
+        shared.wake(state);
+        Ok(Receipt::not_withdrawable(waiter))
+    }
+}
+
+impl State {
+    /// Whether anything can be taken in now.
+    fn has_space(&self, limits: JournalLimits) -> Result<(), Refused> {
+        let waits = self.pending.len();
+        if self.failure.is_some() || self.is_closing {
+            Err(Refused::Failing)
+        } else if waits >= limits.pending || to_u64(waits) + self.used >= limits.bytes {
+            Err(Refused::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the frames from `before` on fit.
+    fn fits(&self, before: usize, limits: JournalLimits) -> Result<(), Refused> {
+        let added = self.pending.len() - before;
+        let on_disk = to_u64(self.pending.len()) + self.used;
+        if added > limits.pending || to_u64(added) > limits.bytes / 2 {
+            Err(Refused::TooLarge)
+        } else if self.pending.len() > limits.pending || on_disk > limits.bytes {
+            Err(Refused::Full)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Gives the record its id. A record from another node's journal or from the
+/// dead letters keeps the id that it has.
+fn assign_id(record: &mut LogRecord, epoch: u64, last_sequence: &mut u64) {
+    if record.id == RecordId::default() {
+        *last_sequence += 1;
+        record.id = RecordId {
+            epoch,
+            sequence: *last_sequence,
+        };
+    }
+}

@@ -1,0 +1,65 @@
+//! How much of a queue's limits is in use.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::outcome::Refused;
+
+/// The bounds of a queue. Records that are being offered to the sink count.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Records.
+    pub records: usize,
+    /// Bytes, as [`LogRecord::size`](sluice_types::record::LogRecord::size)
+    /// counts them.
+    pub bytes: usize,
+}
+
+/// The records and bytes of a queue that have no outcome yet. The queue and
+/// its batches share it, so that a batch gives back what it held.
+///
+/// Only the queue adds to it, and only under its lock; a concurrent release
+/// can therefore never make it exceed the limits.
+#[derive(Debug, Default)]
+pub(crate) struct Occupancy {
+    records: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Occupancy {
+    /// Whether a request of this size may be added now.
+    pub(crate) fn admits(
+        &self,
+        records: usize,
+        bytes: usize,
+        limits: QueueLimits,
+    ) -> Result<(), Refused> {
+        let (used_records, used_bytes) = self.used();
+        if records > limits.records || bytes > limits.bytes {
+            Err(Refused::TooLarge)
+        } else if used_records + records > limits.records || used_bytes + bytes > limits.bytes {
+            Err(Refused::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counts a request that was taken in.
+    pub(crate) fn add(&self, records: usize, bytes: usize) {
+        self.records.fetch_add(records, Ordering::AcqRel);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Gives back what records held that have their outcome.
+    pub(crate) fn release(&self, records: usize, bytes: usize) {
+        self.records.fetch_sub(records, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Records and bytes.
+    pub(crate) fn used(&self) -> (usize, usize) {
+        (
+            self.records.load(Ordering::Acquire),
+            self.bytes.load(Ordering::Acquire),
+        )
+    }
+}

@@ -1,0 +1,95 @@
+//! A request's claim to its outcome.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::completion::Waiter;
+use crate::outcome::Outcome;
+
+/// What a request can be withdrawn from, for as long as it waits there.
+pub(crate) trait Withdraw: Send + Sync {
+    /// Removes the request's records; true if none of them was taken yet.
+    fn withdraw(&self, ticket: u64) -> bool;
+}
+
+/// A request's claim to an outcome: a future. Dropping it withdraws the records
+/// that were not offered to the sink yet.
+pub struct Receipt {
+    waiter: Waiter,
+    ticket: u64,
+    queue: Option<Arc<dyn Withdraw>>,
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("ticket", &self.ticket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receipt {
+    /// For a request that waits in `queue` under this ticket.
+    pub(crate) fn new(waiter: Waiter, ticket: u64, queue: Arc<dyn Withdraw>) -> Self {
+        Self {
+            waiter,
+            ticket,
+            queue: Some(queue),
+        }
+    }
+
+    /// For a request that cannot be withdrawn: it is written to the journal.
+    pub(crate) const fn not_withdrawable(waiter: Waiter) -> Self {
+        Self {
+            waiter,
+            ticket: 0,
+            queue: None,
+        }
+    }
+
+    /// Stops waiting because the producer's deadline has passed.
+    #[must_use]
+    pub fn give_up(mut self) -> Outcome {
+        let is_queued = self.queue.is_some();
+        if self.withdraw() {
+            return Outcome::NotDelivered("the sink did not get to it in time");
+        }
+        let late = match is_queued {
+            true => "the sink did not confirm it in time",
+            false => "this node did not acknowledge it in time",
+        };
+        Outcome::Unknown(match self.waiter.take_last_error() {
+            Some(error) => format!("{late} ({error})"),
+            None => late.to_owned(),
+        })
+    }
+
+    fn withdraw(&mut self) -> bool {
+        self.waiter.abandon();
+        let Some(queue) = self.queue.take() else {
+            return false;
+        };
+        queue.withdraw(self.ticket)
+    }
+}
+
+impl Future for Receipt {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let polled = self.waiter.poll(cx);
+        if polled.is_ready() {
+            self.queue = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
