@@ -1,4 +1,4 @@
-//! Makes the HTTP checks of registered services, one task each.
+//! Runs the HTTP checks of registered services, one task per check.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +11,15 @@ use tokio::task::JoinHandle;
 use super::hub::Hub;
 use super::store::CheckStatus;
 
-/// Consul asks no more often, and forgets no earlier.
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-const SHORTEST_DEREGISTER: Duration = Duration::from_secs(60);
+/// Consul's lower bound for the interval of a check.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Consul's lower bound for the time after which a critical service is removed.
+const MIN_DEREGISTER_AFTER: Duration = Duration::from_secs(60);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The part of an answer that is shown.
-const OUTPUT: usize = 4096;
+/// The most bytes of an answer's body that are kept as output.
+const MAX_OUTPUT: usize = 4096;
 
-/// What to ask, and what follows.
+/// The request of a check, and what follows from its result.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     pub(super) url: String,
@@ -27,7 +28,7 @@ pub(super) struct Definition {
     pub(super) body: String,
     pub(super) interval: Duration,
     pub(super) timeout: Option<Duration>,
-    /// A service that is critical for so long is forgotten.
+    /// How long a service can be critical before it is deregistered.
     pub(super) deregister_after: Option<Duration>,
 }
 
@@ -52,7 +53,7 @@ impl Checks {
         }))
     }
 
-    /// Makes this check from now on, instead of an earlier one of this id.
+    /// Starts a check, and stops an earlier one with the same id.
     pub(super) fn start(self: &Arc<Self>, id: String, service: String, definition: Definition) {
         let checks = Arc::clone(self);
         let check = Check {
@@ -68,7 +69,6 @@ impl Checks {
         self.replace(id, None);
     }
 
-    /// Ends all of them.
     pub(super) fn stop_all(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, task) in running.drain() {
@@ -88,8 +88,8 @@ impl Checks {
     }
 
     async fn run(&self, check: Check) {
-        let interval = check.definition.interval.max(SHORTEST_INTERVAL);
-        // Not all at once where many services are registered together.
+        let interval = check.definition.interval.max(MIN_INTERVAL);
+        // Spreads checks that were registered together.
         tokio::time::sleep(interval.mul_f64(rand::random_range(0.0..1.0))).await;
         let mut critical_since = None;
         loop {
@@ -103,8 +103,8 @@ impl Checks {
             if status == CheckStatus::Critical {
                 let since = *critical_since.get_or_insert_with(Instant::now);
                 let after = check.definition.deregister_after;
-                if after.is_some_and(|after| since.elapsed() >= after.max(SHORTEST_DEREGISTER)) {
-                    return self.give_up(&check).await;
+                if after.is_some_and(|after| since.elapsed() >= after.max(MIN_DEREGISTER_AFTER)) {
+                    return self.deregister(&check).await;
                 }
             } else {
                 critical_since = None;
@@ -113,15 +113,19 @@ impl Checks {
         }
     }
 
-    async fn give_up(&self, check: &Check) {
+    async fn deregister(&self, check: &Check) {
         let Check { id, service, .. } = check;
-        tracing::info!(service, check = id, "a service was critical for too long");
-        let gone = self.hub.write(|store, now| store.deregister(now, service));
-        let others = gone.await.unwrap_or_default();
+        tracing::info!(
+            service,
+            check = id,
+            "deregistering a service that was critical for too long"
+        );
+        let removed = self.hub.write(|store, now| store.deregister(now, service));
+        let others = removed.await.unwrap_or_default();
         for other in others.iter().filter(|other| *other != id) {
             self.stop(other);
         }
-        // Last, as it ends this task.
+        // Last, because it ends this task.
         self.stop(id);
     }
 
@@ -143,26 +147,26 @@ impl Checks {
             let mut answer = request.send().await?;
             let status = answer.status();
             let mut text = Vec::new();
-            while text.len() < OUTPUT
+            while text.len() < MAX_OUTPUT
                 && let Some(part) = answer.chunk().await?
             {
                 text.extend_from_slice(&part);
             }
-            text.truncate(OUTPUT);
+            text.truncate(MAX_OUTPUT);
             Ok::<_, reqwest::Error>((status, text))
         };
         let timeout = definition.timeout.filter(|timeout| !timeout.is_zero());
-        let why_not = match tokio::time::timeout(timeout.unwrap_or(DEFAULT_TIMEOUT), answer).await {
+        let failure = match tokio::time::timeout(timeout.unwrap_or(DEFAULT_TIMEOUT), answer).await {
             Ok(Ok((status, text))) => {
                 let text = String::from_utf8_lossy(&text);
                 let output = format!("HTTP {method} {url}: {status} Output: {text}");
                 return (judge(status), output);
             }
             Ok(Err(error)) => sluice_types::error_chain::chain(&error.without_url()),
-            Err(_) => "the time for an answer is over".to_owned(),
+            Err(_) => "timed out waiting for an answer".to_owned(),
         };
         let verb = capitalised(method);
-        (CheckStatus::Critical, format!("{verb} {url:?}: {why_not}"))
+        (CheckStatus::Critical, format!("{verb} {url:?}: {failure}"))
     }
 }
 

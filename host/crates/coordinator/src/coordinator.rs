@@ -1,4 +1,4 @@
-//! The whole coordinator: its thread, its runtime, and their end.
+//! Starts the coordinator on a thread of its own, and stops it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -15,71 +15,70 @@ use super::hub::{DiskThread, Hub};
 use super::ttl::Ttls;
 
 /// The node's name in the catalog.
-const NODE: &str = "coordinator";
+const NODE_NAME: &str = "coordinator";
 
-/// What can be set.
+/// The coordinator's settings.
 #[derive(Clone, Debug)]
 pub struct CoordinatorConfig {
-    /// Where Consul's API is served.
+    /// The address that Consul's API is served on.
     pub listen: SocketAddr,
-    /// Where keys are kept.
+    /// The directory of the file that keeps the keys.
     pub data_dir: PathBuf,
 }
 
-/// Why there is no coordinator.
+/// Why the coordinator could not be started.
 #[derive(Debug, Error)]
 pub enum CoordinatorError {
-    /// Another program has the port.
+    /// Another program uses the port.
     #[error(
         "serve the coordinator on {address}: port {port} is in use, perhaps by a Consul or by \
          another coordinator; choose another port, such as {alternative}, and set \
-         CONSUL_HTTP_ADDR={alternative} for all that shall use it"
+         CONSUL_HTTP_ADDR={alternative} for every program that uses it"
     )]
     PortInUse {
-        /// As it was given.
+        /// The configured address.
         address: SocketAddr,
         /// Its port.
         port: u16,
-        /// One that is free.
+        /// An address that is free.
         alternative: SocketAddr,
     },
-    /// The address can not be used.
+    /// The address cannot be used.
     #[error("serve the coordinator on {address}")]
     Listen {
-        /// As it was given.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the socket.
         #[source]
         cause: io::Error,
     },
-    /// The data directory can not be used.
+    /// The data directory cannot be used.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// No client for health checks.
+    /// The HTTP client for health checks cannot be created.
     #[error("set up the client for health checks")]
     Client(#[source] reqwest::Error),
-    /// No thread or no runtime.
+    /// The thread or its runtime cannot be started.
     #[error("start the coordinator's thread")]
     Thread(#[source] io::Error),
 }
 
-/// A coordinator that serves. It ends, with everything written, when it is
-/// dropped.
+/// A running coordinator. Dropping it writes everything to disk and stops it.
 #[derive(Debug)]
 pub struct Coordinator {
     address: SocketAddr,
-    /// Dropped to end the thread.
+    /// Dropping it stops the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
-    /// Ends after the thread that serves.
+    /// Dropped last, after the thread that serves has ended.
     _disk: DiskThread,
 }
 
 impl Coordinator {
-    /// Binds, reads what is on disk, and serves on a thread of its own.
+    /// Binds the address, reads the file, and serves on a thread of its own.
     ///
     /// # Errors
-    /// Says what can not be had, and names it.
+    /// The address is in use or the file cannot be opened.
     pub fn start(config: &CoordinatorConfig) -> Result<Self, CoordinatorError> {
         let listener = bind(config.listen)?;
         let address = listener
@@ -88,18 +87,18 @@ impl Coordinator {
         if !address.ip().is_loopback() {
             tracing::warn!(
                 %address,
-                "the coordinator can be reached from other machines: it asks nobody for a token, \
-                 and who can write to it decides what runs here"
+                "other machines can reach the coordinator: it requires no token, and everybody who \
+                 can write to it decides which sink runs here"
             );
         }
         let (disk, saved) = Disk::open(&config.data_dir)?;
-        let (hub, disk) = Hub::start(NODE, disk, saved)?;
+        let (hub, disk) = Hub::start(NODE_NAME, disk, saved)?;
         let checks = Checks::new(Arc::clone(&hub)).map_err(CoordinatorError::Client)?;
         let context = Arc::new(Context {
             hub,
             ttls: Arc::new(Ttls::new()),
             checks,
-            node: NodeIdentity::new(NODE, host(address.ip()).to_string(), address),
+            node: NodeIdentity::new(NODE_NAME, advertised(address.ip()).to_string(), address),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -118,7 +117,7 @@ impl Coordinator {
         })
     }
 
-    /// Where it serves.
+    /// The address that it listens on, with the actual port.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -131,7 +130,7 @@ impl Drop for Coordinator {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the coordinator's thread had panicked");
+            tracing::error!("the coordinator's thread panicked");
         }
     }
 }
@@ -175,7 +174,7 @@ fn listen(address: SocketAddr, cause: io::Error) -> CoordinatorError {
     CoordinatorError::Listen { address, cause }
 }
 
-/// An address with a port nearby that is free at the moment.
+/// An address with a nearby port that is free at the moment.
 fn free_beside(address: SocketAddr) -> Option<SocketAddr> {
     let from = address.port().saturating_add(1);
     let mut others = (from..=from.saturating_add(100)).chain([0]);
@@ -185,18 +184,18 @@ fn free_beside(address: SocketAddr) -> Option<SocketAddr> {
     })
 }
 
-/// The address by which this machine is known: the one that is listened on; if
-/// that is any, the one that it has towards others.
-fn host(listen: IpAddr) -> IpAddr {
+/// The address of this machine for others: the one that is listened on, or, if
+/// that is unspecified, the one that outgoing packets have.
+fn advertised(listen: IpAddr) -> IpAddr {
     if !listen.is_unspecified() {
         return listen;
     }
-    let towards_others = || {
+    let outgoing = || {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        // Nothing is sent: connecting finds the route. The address is one that
-        // is kept for documentation.
+        // Connecting a UDP socket only looks up the route and sends nothing. The
+        // address is reserved for documentation.
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         Ok::<_, io::Error>(socket.local_addr()?.ip())
     };
-    towards_others().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    outgoing().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }

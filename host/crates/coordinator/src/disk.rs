@@ -1,4 +1,4 @@
-//! What survives a restart: keys, deletions and the index, in one file.
+//! The file that keeps keys, deletions and the index.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,62 +10,64 @@ use thiserror::Error;
 
 use super::store::{Behavior, Entry, Held, Saved, SavedKey};
 
-/// Everything is in memory already: the file's pages need not be, too.
-const CACHE: usize = 4 * 1024 * 1024;
+/// The bytes of the file's pages that are cached. Few, because the store holds
+/// everything in memory.
+const PAGE_CACHE: usize = 4 * 1024 * 1024;
 
-/// Indexes of creation and change, locks, flags, holder, value.
+/// `create_index`, `modify_index`, `lock_index`, flags, [`Held`], value.
 type Row<'a> = (u64, u64, u64, u64, u8, &'a [u8]);
 
 const KEYS: TableDefinition<'_, &str, Row<'static>> = TableDefinition::new("keys");
 const DELETED: TableDefinition<'_, &str, u64> = TableDefinition::new("deleted");
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 
-/// The counter of the highest index that may have been given out.
+/// Names the counter of [`Saved::index`].
 const INDEX: &str = "index";
-/// The counter of the highest deletion that was forgotten.
+/// Names the counter of [`Saved::forgotten`].
 const FORGOTTEN: &str = "forgotten";
 
-/// Why the file can not be used.
+/// Why the coordinator's file cannot be used.
 #[derive(Debug, Error)]
 pub enum DiskError {
-    /// No directory.
+    /// The directory cannot be created.
     #[error("create the coordinator's data directory {}", .path.display())]
     Folder {
-        /// Which.
+        /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         #[source]
         cause: io::Error,
     },
-    /// Another process has it open.
+    /// Another process has the file open.
     #[error(
         "open {}: another coordinator is using it; give this one its own --data-dir",
         .0.display()
     )]
     InUse(PathBuf),
-    /// It can not be read.
+    /// The file cannot be opened or read.
     #[error("read the coordinator's file {}", .path.display())]
     Open {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the database.
         #[source]
         cause: Box<redb::Error>,
     },
-    /// It can not be written.
+    /// The file cannot be written.
     #[error("write the coordinator's file")]
     Write(#[source] Box<redb::Error>),
-    /// No thread that could.
+    /// The thread that writes cannot be started.
     #[error("start the coordinator's disk thread")]
     Thread(#[source] io::Error),
 }
 
-/// Changes that are not on disk yet; a later one of a key replaces an earlier.
+/// Changes to write. A later change to a key replaces an earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) keys: BTreeMap<String, SavedKey>,
-    /// The highest index that may be given out from now on.
+    /// The new value of [`Saved::index`], if it changes.
     pub(super) index: Option<u64>,
+    /// The new value of [`Saved::forgotten`], if it changes.
     pub(super) forgotten: Option<u64>,
 }
 
@@ -79,14 +81,14 @@ impl Batch {
 pub(super) struct Disk(Database);
 
 impl Disk {
-    /// Opens the file in this directory, or makes it: with what it holds.
+    /// Opens or creates the file in this directory, and returns what it holds.
     pub(super) fn open(folder: &Path) -> Result<(Self, Saved), DiskError> {
         std::fs::create_dir_all(folder).map_err(|cause| DiskError::Folder {
             path: folder.to_owned(),
             cause,
         })?;
         let path = folder.join("coordinator.redb");
-        let opened = Database::builder().set_cache_size(CACHE).create(&path);
+        let opened = Database::builder().set_cache_size(PAGE_CACHE).create(&path);
         let database = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => DiskError::InUse(path.clone()),
             cause => DiskError::Open {
@@ -101,14 +103,14 @@ impl Disk {
         Ok((Self(database), saved))
     }
 
-    /// Writes all of it, and returns once it is on disk.
+    /// Returns when everything is on disk.
     pub(super) fn commit(&self, batch: &Batch) -> Result<(), DiskError> {
         store(&self.0, batch).map_err(|cause| DiskError::Write(Box::new(cause)))
     }
 }
 
 fn load(database: &Database) -> Result<Saved, redb::Error> {
-    // Tables are there once they were opened for writing.
+    // Opening a table for writing creates it.
     let begun = database.begin_write()?;
     begun.open_table(KEYS)?;
     begun.open_table(DELETED)?;
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_committed_is_there_again() {
+    fn committed_changes_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let present = SavedKey::Present(entry("v", 5), Held::By(Behavior::Delete));
         {

@@ -1,8 +1,14 @@
 //! Durations as Go writes them: `10s`, `1h30m`, `1.5s`, `500ms`.
+//!
+//! Not read with `jiff`, whose format is another one: it accepts words
+//! (`10 seconds`) and ISO 8601 (`PT10S`), which Consul refuses, and refuses `0`
+//! without a unit and fractions before a smaller unit (`1.5h30m`), which Consul
+//! accepts.
 
 use std::time::Duration;
 
-/// The units, longer names before those that they begin with.
+/// Each unit in nanoseconds; longer names come before those that they start
+/// with.
 const UNITS: [(&str, f64); 8] = [
     ("ns", 1.0),
     ("us", 1e3),
@@ -14,7 +20,7 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3600e9),
 ];
 
-/// Reads a duration; `None` if it is none, or below zero.
+/// Reads a duration. Returns `None` if the text is not one, or is negative.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
@@ -31,7 +37,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         let number: f64 = number.parse().ok()?;
         let found = UNITS.iter().find_map(|(name, size)| {
             let after = unit.strip_prefix(name)?;
-            // "m" must not be taken from "ms".
+            // `m` must not match the start of `ms`.
             let whole = after.is_empty() || after.starts_with(|c: char| c.is_ascii_digit());
             whole.then_some((after, size))
         });
@@ -39,7 +45,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         nanos += number * size;
         rest = after;
     }
-    // Far beyond everything that is meant.
+    // Go's limit is about 292 years, which is 9.2e18 ns.
     (nanos < 9e18).then(|| Duration::from_nanos(nanos as u64))
 }
 

@@ -1,5 +1,5 @@
-//! JSON bodies as Go reads them: names of fields whatever their case, and
-//! errors in its words.
+//! JSON bodies as Go reads them: the case of field names does not matter, and
+//! errors are in Go's words.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::duration;
 
-/// Why a body can not be used.
+/// Why a body cannot be decoded.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
 pub(super) struct DecodeError(String);
@@ -38,7 +38,6 @@ impl DecodeError {
     }
 }
 
-/// Reads the whole body.
 pub(super) fn json(body: &[u8]) -> Result<Value, DecodeError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(DecodeError::new("EOF"));
@@ -46,7 +45,8 @@ pub(super) fn json(body: &[u8]) -> Result<Value, DecodeError> {
     serde_json::from_slice(body).map_err(|error| DecodeError(error.to_string()))
 }
 
-/// An array of anything; `wanted` is Go's type.
+/// A list of any values; null is an empty one. `wanted` is Go's type, for the
+/// error.
 pub(super) fn array(value: Value, field: &str, wanted: &str) -> Result<Vec<Value>, DecodeError> {
     match value {
         Value::Array(values) => Ok(values),
@@ -55,7 +55,17 @@ pub(super) fn array(value: Value, field: &str, wanted: &str) -> Result<Vec<Value
     }
 }
 
-/// An object's fields; each is taken once.
+/// A list of texts; null is an empty one.
+pub(super) fn texts(value: Value, field: &str) -> Result<Vec<String>, DecodeError> {
+    let values = array(value, field, "[]string")?.into_iter();
+    let texts = values.map(|value| match value {
+        Value::String(text) => Ok(text),
+        other => Err(DecodeError::kind(&other, field, "string")),
+    });
+    texts.collect()
+}
+
+/// The fields of an object. Taking a field removes it.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Vec<(String, Value)>);
 
@@ -68,7 +78,7 @@ impl Fields {
         }
     }
 
-    /// The field, which may be null.
+    /// Takes a field, which may be null.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         let place = self
             .0
@@ -115,21 +125,15 @@ impl Fields {
         }
     }
 
-    /// A list of texts; `None` if it is absent or null.
+    /// Takes a list of texts; `None` if it is absent or null.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, DecodeError> {
         let Some(value) = self.take_some(name) else {
             return Ok(None);
         };
-        let texts = array(value, name, "[]string")?
-            .into_iter()
-            .map(|value| match value {
-                Value::String(text) => Ok(text),
-                other => Err(DecodeError::kind(&other, name, "string")),
-            });
-        texts.collect::<Result<_, _>>().map(Some)
+        texts(value, name).map(Some)
     }
 
-    /// Texts by their names.
+    /// Takes a map of texts; empty if it is absent or null.
     pub(super) fn map(&mut self, name: &str) -> Result<BTreeMap<String, String>, DecodeError> {
         let value = self.take(name).unwrap_or_default();
         let fields = Self::of(value, name, "map[string]string")?;
@@ -140,7 +144,8 @@ impl Fields {
         texts.collect()
     }
 
-    /// A duration: text, or nanoseconds; `None` if it is absent or empty.
+    /// Takes a duration, which is text or a number of nanoseconds; `None` if it
+    /// is absent, null or empty.
     pub(super) fn duration(&mut self, name: &str) -> Result<Option<Duration>, DecodeError> {
         match self.take_some(name) {
             None => Ok(None),
@@ -155,12 +160,12 @@ impl Fields {
         }
     }
 
-    /// All that are left.
+    /// The fields that were not taken.
     pub(super) fn into_pairs(self) -> Vec<(String, Value)> {
         self.0
     }
 
-    /// All fields must have been taken.
+    /// Refuses fields that were not taken.
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         match self.0.into_iter().next() {
             None => Ok(()),

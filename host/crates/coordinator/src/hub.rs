@@ -1,8 +1,8 @@
-//! The store between those who ask, those who wait, and the disk.
+//! Connects the store with clients, blocking queries and the disk.
 //!
-//! Changes are made in memory at once, in order. A thread writes them to disk,
-//! as many as have gathered in one commit, and nothing is answered before what
-//! the answer shows is on disk: neither a write nor a read that saw it.
+//! A change is made in memory at once. A thread writes changes to disk, as many
+//! per commit as have gathered. No answer is given before everything that it
+//! shows is on disk; that holds for writes and for reads.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use super::store::{Moment, Saved, Snapshot, Store};
 use super::waiters::Waiters;
 use sluice_types::error_chain::chain;
 
-/// Indexes that are reserved on disk at a time, so that those of what is not
-/// saved, like sessions, never go back either.
-const RESERVE: u64 = 1024;
+/// How many indexes are reserved on disk at a time. Without it the index could
+/// go back after a restart, because not every change is saved (sessions are not).
+const RESERVED_INDEXES: u64 = 1024;
 
-/// A change could not be written to disk: nothing is certain any more.
+/// A change could not be written to disk, so that no answer is certain.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("No cluster leader")]
 pub(super) struct Unavailable;
 
-/// How far the disk is: all changes up to this one, or broken.
+/// The number of the latest change that is on disk.
 type Durable = Result<u64, Unavailable>;
 
 #[derive(Debug)]
@@ -32,40 +32,43 @@ pub(super) struct Hub {
     state: Mutex<State>,
     work: Condvar,
     durable: watch::Sender<Durable>,
-    begun: Instant,
+    start: Instant,
 }
 
 #[derive(Debug)]
 struct State {
     store: Store,
     waiters: Waiters,
-    /// What the disk does not have yet.
+    /// What is not on disk yet.
     batch: Batch,
-    /// Counts the changes for the disk.
+    /// The number of the latest change that the disk has to have.
     sequence: u64,
     /// The highest index that may be given out.
     reserved: u64,
+    /// The value of [`Store::forgotten`] that was last put in the batch.
     forgotten: u64,
     closed: bool,
 }
 
-/// The thread that writes to disk. It ends, with everything written, when
-/// this is dropped.
+/// The thread that writes to disk. Dropping this writes everything and ends the
+/// thread.
 #[derive(Debug)]
 pub(super) struct DiskThread {
     hub: Arc<Hub>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// How long to wait for a change, and beyond which index.
+/// What a blocking query waits for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Blocking {
+    /// The query returns once the index of its result is above this one.
     pub(super) index: u64,
-    pub(super) most: Duration,
+    /// After this time the query returns what there is.
+    pub(super) max_wait: Duration,
 }
 
 impl Hub {
-    /// The state that was saved, with the locks of lost sessions let go of.
+    /// Restores the saved state and starts the disk thread.
     pub(super) fn start(
         node: &str,
         disk: Disk,
@@ -88,12 +91,12 @@ impl Hub {
             state: Mutex::new(state),
             work: Condvar::new(),
             durable,
-            begun: Instant::now(),
+            start: Instant::now(),
         });
         let for_thread = Arc::clone(&hub);
         let thread = std::thread::Builder::new()
             .name("coordinator-disk".to_owned())
-            .spawn(move || for_thread.keep(&disk))
+            .spawn(move || for_thread.run_disk(&disk))
             .map_err(DiskError::Thread)?;
         let thread = DiskThread {
             hub: Arc::clone(&hub),
@@ -102,14 +105,14 @@ impl Hub {
         Ok((hub, thread))
     }
 
-    /// Makes a change, and returns once it is on disk.
+    /// Makes a change and returns when it is on disk.
     pub(super) async fn write<T>(
         &self,
         change: impl FnOnce(&mut Store, Moment) -> T,
     ) -> Result<T, Unavailable> {
         let (outcome, sequence) = {
             let mut state = self.lock();
-            let outcome = change(&mut state.store, self.begun.elapsed());
+            let outcome = change(&mut state.store, self.start.elapsed());
             state.absorb();
             (outcome, state.sequence)
         };
@@ -118,42 +121,43 @@ impl Hub {
         Ok(outcome)
     }
 
-    /// Looks, and waits for the disk to have what was seen.
-    pub(super) async fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> Result<T, Unavailable> {
-        let (seen, sequence) = {
+    /// Reads, and returns when what was read is on disk.
+    pub(super) async fn read<T>(&self, read: impl FnOnce(&Store) -> T) -> Result<T, Unavailable> {
+        let (snapshot, sequence) = {
             let state = self.lock();
-            (look(&state.store), state.sequence)
+            (read(&state.store), state.sequence)
         };
         self.until_durable(sequence).await?;
-        Ok(seen)
+        Ok(snapshot)
     }
 
-    /// Looks until there is something beyond the index or patience is over.
+    /// Reads again on each change that concerns the read, until the result is
+    /// new or the time is over. Without `blocking` it reads once.
     pub(super) async fn watch<T>(
         &self,
-        patience: Option<Patience>,
-        look: impl Fn(&Store) -> Snapshot<T>,
+        blocking: Option<Blocking>,
+        read: impl Fn(&Store) -> Snapshot<T>,
     ) -> Result<Snapshot<T>, Unavailable> {
-        let Some(Patience { index, most }) = patience else {
-            return self.read(look).await;
+        let Some(Blocking { index, max_wait }) = blocking else {
+            return self.read(read).await;
         };
-        let over = tokio::time::sleep(most);
+        let over = tokio::time::sleep(max_wait);
         tokio::pin!(over);
         let mut is_over = false;
         loop {
-            let (seen, sequence, woken) = {
+            let (snapshot, sequence, woken) = {
                 let mut state = self.lock();
-                let seen = look(&state.store);
-                let is_new = seen.index > index;
+                let snapshot = read(&state.store);
+                let is_new = snapshot.index > index;
                 let woken = (!is_new && !is_over).then(|| {
-                    let (number, woken) = state.waiters.enter(seen.interest.clone());
+                    let (number, woken) = state.waiters.add(snapshot.interest.clone());
                     (Waiting { hub: self, number }, woken)
                 });
-                (seen, state.sequence, woken)
+                (snapshot, state.sequence, woken)
             };
             let Some((waiting, woken)) = woken else {
                 self.until_durable(sequence).await?;
-                return Ok(seen);
+                return Ok(snapshot);
             };
             tokio::select! {
                 _ = woken => {}
@@ -176,8 +180,8 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what gathers to disk until the hub is closed.
-    fn keep(&self, disk: &Disk) {
+    /// Runs the disk thread until the hub is closed.
+    fn run_disk(&self, disk: &Disk) {
         loop {
             let (batch, sequence) = {
                 let state = self.lock();
@@ -193,8 +197,8 @@ impl Hub {
             if let Err(error) = &committed {
                 tracing::error!(
                     error = chain(error),
-                    "the coordinator could not write to disk and answers no more; \
-                     make room or mend the disk, and start it again"
+                    "the coordinator could not write to disk and answers no further requests; \
+                     free disk space or repair the disk, then restart the coordinator"
                 );
             }
             let done = committed.map(|()| sequence).map_err(|_| Unavailable);
@@ -207,7 +211,7 @@ impl Hub {
 }
 
 impl State {
-    /// Passes on what the store has changed.
+    /// Wakes the queries that a change concerns, and puts it in the batch.
     fn absorb(&mut self) {
         let changes = self.store.changes();
         self.waiters.wake(&changes);
@@ -218,7 +222,7 @@ impl State {
             is_new = true;
         }
         if self.store.index() >= self.reserved {
-            self.reserved = self.store.index() + RESERVE;
+            self.reserved = self.store.index() + RESERVED_INDEXES;
             self.batch.index = Some(self.reserved);
             is_new = true;
         }
@@ -238,12 +242,12 @@ impl Drop for DiskThread {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the coordinator's disk thread had panicked");
+            tracing::error!("the coordinator's disk thread panicked");
         }
     }
 }
 
-/// Leaves the waiters when its owner, perhaps a client, has gone.
+/// Removes the waiter when dropped, also if the client has disconnected.
 struct Waiting<'a> {
     hub: &'a Hub,
     number: u64,
@@ -251,7 +255,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.hub.lock().waiters.leave(self.number);
+        self.hub.lock().waiters.remove(self.number);
     }
 }
 
@@ -272,15 +276,15 @@ mod tests {
         }
     }
 
-    fn patience(index: u64, millis: u64) -> Option<Patience> {
-        Some(Patience {
+    fn blocking(index: u64, millis: u64) -> Option<Blocking> {
+        Some(Blocking {
             index,
-            most: Duration::from_millis(millis),
+            max_wait: Duration::from_millis(millis),
         })
     }
 
     #[tokio::test]
-    async fn what_was_answered_is_on_disk() {
+    async fn an_answered_write_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let open = || {
             let (disk, saved) = Disk::open(folder.path()).unwrap();
@@ -295,29 +299,29 @@ mod tests {
         assert_eq!(after.value, before.value);
         hub.write(set("2")).await.unwrap();
         let index = hub.read(Store::index).await.unwrap();
-        // Far beyond everything that may have been given out before.
-        assert!(index > before.index + RESERVE / 2, "{index}");
+        // Above every index that can have been given out before.
+        assert!(index > before.index + RESERVED_INDEXES / 2, "{index}");
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_or_leaves() {
+    async fn a_blocking_query_is_woken_or_removed() {
         let folder = tempfile::tempdir().unwrap();
         let (disk, saved) = Disk::open(folder.path()).unwrap();
         let (hub, _thread) = Hub::start("n", disk, saved).unwrap();
         hub.write(set("1")).await.unwrap();
-        let look = |store: &Store| store.key("k");
-        let first = hub.read(look).await.unwrap();
+        let read = |store: &Store| store.key("k");
+        let first = hub.read(read).await.unwrap();
 
-        let seen = hub.watch(patience(first.index, 20), look).await.unwrap();
-        assert_eq!(seen.index, first.index);
+        let snapshot = hub.watch(blocking(first.index, 20), read).await.unwrap();
+        assert_eq!(snapshot.index, first.index);
         assert!(hub.lock().waiters.is_empty());
 
-        let watch = hub.watch(patience(first.index, 60_000), look);
-        let (seen, written) = tokio::join!(watch, hub.write(set("2")));
+        let watch = hub.watch(blocking(first.index, 60_000), read);
+        let (snapshot, written) = tokio::join!(watch, hub.write(set("2")));
         written.unwrap();
-        assert_eq!(seen.unwrap().value.unwrap().value, "2");
+        assert_eq!(snapshot.unwrap().value.unwrap().value, "2");
 
-        let gone = hub.watch(patience(first.index + 9, 60_000), look);
+        let gone = hub.watch(blocking(first.index + 9, 60_000), read);
         let gone = tokio::time::timeout(Duration::from_millis(20), gone);
         assert!(gone.await.is_err());
         assert!(hub.lock().waiters.is_empty());

@@ -1,4 +1,4 @@
-//! Who waits for a change, and for which.
+//! Blocking queries that wait for a change.
 
 use std::collections::HashMap;
 
@@ -13,9 +13,9 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    /// Waits from now on: the number to leave by, and what ends when it is
-    /// time to look again.
-    pub(super) fn enter(&mut self, interest: Interest) -> (u64, oneshot::Receiver<()>) {
+    /// Adds a waiter. Returns its number, and a receiver that resolves when the
+    /// query has to read again.
+    pub(super) fn add(&mut self, interest: Interest) -> (u64, oneshot::Receiver<()>) {
         let (wake, woken) = oneshot::channel();
         let number = self.next;
         self.next += 1;
@@ -28,16 +28,16 @@ impl Waiters {
         self.waiting.is_empty()
     }
 
-    pub(super) fn leave(&mut self, number: u64) {
+    pub(super) fn remove(&mut self, number: u64) {
         self.waiting.remove(&number);
     }
 
-    /// Wakes those whom the changes concern. A few hundred wait at most, so
-    /// that asking each is quicker than an index that has to be kept.
+    /// Wakes the waiters that the changes concern. There are a few hundred at
+    /// most, so checking each is faster than keeping an index of them.
     pub(super) fn wake(&mut self, changes: &Changes) {
         let concerned = |_: &u64, (interest, _): &mut (Interest, _)| changes.concerns(interest);
         for (_, (_, wake)) in self.waiting.extract_if(concerned) {
-            // Who has gone need not be woken.
+            // The query may have ended.
             _ = wake.send(());
         }
     }

@@ -7,35 +7,34 @@ use hyper::StatusCode;
 use hyper::header::HeaderName;
 use serde_json::json;
 
-use super::Context;
-use super::answer::{Answer, Problem};
+use super::answer::Answer;
 use super::call::Call;
 use super::catalog_shape::{AgentServiceShape, CheckShape};
+use super::context::{Context, DATACENTER};
+use super::problem::Problem;
 use super::registration::Registration;
 use crate::fields;
-use crate::hub::Unavailable;
 use crate::store::{Check, Service};
 
 const CONTENT_HASH: HeaderName = HeaderName::from_static("x-consul-contenthash");
 
-/// Who this is.
 pub(super) fn own(context: &Context, call: &Call) -> Answer {
     let node = &context.node;
     let own = json!({
         "Config": {
-            "Datacenter": super::DATACENTER,
+            "Datacenter": DATACENTER,
             "NodeName": node.name,
             "NodeID": node.id,
             "Revision": concat!("sluice-", env!("CARGO_PKG_VERSION")),
             "Server": true,
-            // Whose ways this has.
+            // The version of Consul whose behavior this follows.
             "Version": "1.8.7",
         },
         "Member": {
             "Name": node.name,
             "Addr": node.address,
             "Port": node.port,
-            "Tags": { "dc": super::DATACENTER, "role": "consul" },
+            "Tags": { "dc": DATACENTER, "role": "consul" },
             "Status": 1,
         },
         "Meta": { "consul-network-segment": "" },
@@ -52,7 +51,7 @@ pub(super) async fn services(context: &Context, call: &Call) -> Result<Answer, P
     Ok(Answer::json(&call.query, &shapes))
 }
 
-/// The coordinator itself stands in the catalog, but nobody registered it.
+/// The coordinator itself is in the catalog, but is not a registered service.
 fn is_own(service: &Service) -> bool {
     service.service.id != "consul"
 }
@@ -82,7 +81,7 @@ pub(super) async fn service(context: &Context, id: &str, call: &Call) -> Result<
     Ok(Answer::json(&call.query, &shape).header(CONTENT_HASH, hash))
 }
 
-/// The same for the same service, whenever it is asked for.
+/// Changes when the service's registration does.
 fn content_hash(service: &Service) -> String {
     let mut hasher = DefaultHasher::new();
     format!("{:?}", service.service).hash(&mut hasher);
@@ -112,8 +111,8 @@ pub(super) async fn deregister(context: &Context, id: &str) -> Result<Answer, Pr
         return Err(Problem::internal("ServiceID missing"));
     }
     if id != "consul" {
-        let gone = context.hub.write(|store, now| store.deregister(now, id));
-        for check in gone.await? {
+        let removed = context.hub.write(|store, now| store.deregister(now, id));
+        for check in removed.await? {
             context.checks.stop(&check);
         }
     }
@@ -121,11 +120,10 @@ pub(super) async fn deregister(context: &Context, id: &str) -> Result<Answer, Pr
 }
 
 pub(super) async fn deregister_check(context: &Context, id: &str) -> Result<Answer, Problem> {
-    let gone: Result<(), Unavailable> = context
+    context
         .hub
         .write(|store, now| store.deregister_check(now, id))
-        .await;
-    gone?;
+        .await?;
     context.checks.stop(id);
     Ok(Answer::empty())
 }

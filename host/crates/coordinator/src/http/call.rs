@@ -1,4 +1,4 @@
-//! One request.
+//! One request, its body still to be read.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Limited};
@@ -6,21 +6,20 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Method, Request, StatusCode};
 
-use super::answer::Problem;
+use super::problem::Problem;
 use super::query::Query;
 
-/// The most bytes of a value, and of a transaction.
-const LARGEST: usize = 512 * 1024;
+/// The most bytes in the body of a request.
+const MAX_BODY: usize = 512 * 1024;
 
-/// The most bytes of a body that are read, if only to be dropped.
-const READ: usize = 64 * LARGEST;
+/// The most bytes that are read of a body that is too large.
+const MAX_READ: usize = 64 * MAX_BODY;
 
-/// What is asked.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) query: Query,
-    /// The body's length, where it is said before.
+    /// The body's length, if the request says it.
     pub(super) length: Option<u64>,
     body: Incoming,
 }
@@ -38,25 +37,26 @@ impl Call {
         }
     }
 
-    /// The body; `setting` is Consul's that bounds it.
+    /// Reads the body. `setting` is the name of Consul's setting for the limit,
+    /// for the error.
     pub(super) async fn body(&mut self, setting: &str) -> Result<Bytes, Problem> {
         let too_large = |length: u64| {
             let text = format!(
-                "Request body({length} bytes) too large, max size: {LARGEST} bytes. See \
+                "Request body({length} bytes) too large, max size: {MAX_BODY} bytes. See \
                  https://www.consul.io/docs/agent/options.html#{setting}."
             );
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
-        let most = LARGEST as u64;
-        let mut body = Limited::new(&mut self.body, READ);
+        let most = MAX_BODY as u64;
+        let mut body = Limited::new(&mut self.body, MAX_READ);
         let mut bytes = BytesMut::new();
-        // What is too large is read too: a client that still sends when the
-        // answer comes may not see it.
+        // A body that is too large is read too, because a client that is still
+        // sending may not see the answer.
         while let Some(frame) = body.frame().await {
-            // More than is read, or the client has gone.
+            // Either the body is longer than MAX_READ, or the client has disconnected.
             let frame = frame.map_err(|_| too_large(self.length.unwrap_or(most + 1)))?;
             match frame.into_data() {
-                Ok(data) if bytes.len() <= LARGEST => bytes.extend_from_slice(&data),
+                Ok(data) if bytes.len() <= MAX_BODY => bytes.extend_from_slice(&data),
                 _ => {}
             }
         }

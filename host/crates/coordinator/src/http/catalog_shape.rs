@@ -1,11 +1,11 @@
-//! The forms in which nodes, services and checks are shown.
+//! The JSON of nodes, services and checks, with Consul's fields.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::NodeIdentity;
+use super::context::{DATACENTER, NodeIdentity};
 use crate::store::{Check, CheckStatus, Service};
 
 #[derive(Debug, Serialize)]
@@ -28,7 +28,7 @@ impl<'a> NodeShape<'a> {
             id: &node.id,
             node: &node.name,
             address: &node.address,
-            datacenter: super::DATACENTER,
+            datacenter: DATACENTER,
             tagged_addresses: node_addresses(node),
             meta: node_meta(),
             create_index: index,
@@ -89,7 +89,7 @@ fn is_v6(address: &str) -> bool {
     address.parse().is_ok_and(|ip: IpAddr| ip.is_ipv6())
 }
 
-/// A service as its agent shows it.
+/// A service as the agent's routes show it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct AgentServiceShape<'a> {
@@ -161,7 +161,7 @@ pub(super) struct CatalogServiceShape<'a> {
     modify_index: u64,
 }
 
-/// Parts of Consul that are not here.
+/// Stands for parts of Consul that the coordinator does not have.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct EmptyShape {}
 
@@ -178,7 +178,7 @@ impl<'a> CatalogServiceShape<'a> {
             id: &node.id,
             node: &node.name,
             address: &node.address,
-            datacenter: super::DATACENTER,
+            datacenter: DATACENTER,
             tagged_addresses: node_addresses(node),
             node_meta: node_meta(),
             service_kind: "",
@@ -210,7 +210,7 @@ pub(super) struct NodeServiceShape<'a> {
     address: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tagged_addresses: Addresses<'a>,
-    /// Null if there is none.
+    /// Null if it is empty.
     meta: Option<&'a BTreeMap<String, String>>,
     port: i64,
     weights: WeightsShape,
@@ -285,7 +285,8 @@ impl<'a> CheckShape<'a> {
         }
     }
 
-    /// As the agent has it, which knows the latest output and no indexes.
+    /// The check as the agent's routes show it: with its latest output and
+    /// without indexes.
     pub(super) fn of_agent(node: &'a str, check: &'a Check) -> Self {
         Self {
             output: &check.latest_output,

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::Context;
-use super::answer::{Answer, Problem};
+use super::answer::Answer;
 use super::call::Call;
 use super::catalog_shape::{CheckShape, NodeServiceShape, NodeShape, status_name};
+use super::context::Context;
+use super::problem::Problem;
 use super::query::Query;
 use crate::store::{Check, CheckStatus, Service, Snapshot};
 
@@ -26,8 +27,8 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
         Some("" | "1" | "t" | "T" | "true" | "True" | "TRUE") => true,
         Some(_) => return Err(Problem::bad_request("Invalid value for ?passing")),
     };
-    let patience = call.query.patience()?;
-    let watched = context.hub.watch(patience, |store| {
+    let blocking = call.query.blocking()?;
+    let watched = context.hub.watch(blocking, |store| {
         let instances = store.instances(name);
         Snapshot {
             index: instances.index,
@@ -35,8 +36,8 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
             interest: instances.interest,
         }
     });
-    let seen = watched.await?;
-    let (instances, node_index) = &seen.value;
+    let snapshot = watched.await?;
+    let (instances, node_index) = &snapshot.value;
     let shown = instances.iter().filter(|(service, checks)| {
         let passes = checks
             .iter()
@@ -50,7 +51,7 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
             checks: shapes(context, checks),
         })
         .collect();
-    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, seen.index))
+    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
 }
 
 pub(super) async fn checks(context: &Context, name: &str, call: &Call) -> Result<Answer, Problem> {
@@ -82,11 +83,11 @@ async fn watch(
     call: &Call,
     are: impl Fn(&Check) -> bool,
 ) -> Result<Answer, Problem> {
-    let patience = call.query.patience()?;
-    let watched = context.hub.watch(patience, |store| store.checks(&are));
-    let seen = watched.await?;
-    let shapes = shapes(context, &seen.value);
-    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, seen.index))
+    let blocking = call.query.blocking()?;
+    let watched = context.hub.watch(blocking, |store| store.checks(&are));
+    let snapshot = watched.await?;
+    let shapes = shapes(context, &snapshot.value);
+    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
 }
 
 fn shapes<'a>(context: &'a Context, checks: &'a [Check]) -> Vec<CheckShape<'a>> {
@@ -94,7 +95,7 @@ fn shapes<'a>(context: &'a Context, checks: &'a [Check]) -> Vec<CheckShape<'a>> 
     checks.iter().map(shape).collect()
 }
 
-/// Whether it has all tags that are asked for.
+/// Whether the service has all tags that the query names.
 pub(super) fn is_tagged(service: &Service, query: &Query) -> bool {
     let mut wanted = query.all("tag").filter(|tag| !tag.is_empty());
     wanted.all(|wanted| {

@@ -3,9 +3,10 @@
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, StatusCode};
 
-use super::Context;
-use super::answer::{Answer, Problem};
+use super::answer::Answer;
 use super::call::Call;
+use super::context::Context;
+use super::problem::Problem;
 use super::query::Query;
 use super::shape::KeyShape;
 use crate::store::{Draft, Entry, Put, Snapshot};
@@ -31,10 +32,10 @@ pub(super) async fn answer(context: &Context, key: &str, call: Call) -> Result<A
 }
 
 async fn get(context: &Context, key: &str, query: &Query) -> Result<Answer, Problem> {
-    let patience = query.patience()?;
-    let seen = context.hub.watch(patience, |store| store.key(key)).await?;
-    let Some(entry) = &seen.value else {
-        return Ok(absent(seen.index));
+    let blocking = query.blocking()?;
+    let snapshot = context.hub.watch(blocking, |store| store.key(key)).await?;
+    let Some(entry) = &snapshot.value else {
+        return Ok(absent(snapshot.index));
     };
     if query.has("raw") {
         let sandbox = HeaderValue::from_static("sandbox");
@@ -42,42 +43,42 @@ async fn get(context: &Context, key: &str, query: &Query) -> Result<Answer, Prob
         return Ok(Answer::of(entry.value.clone(), "text/plain")
             .header(CONTENT_SECURITY_POLICY, sandbox)
             .header(X_CONTENT_TYPE_OPTIONS, no_sniff)
-            .index(seen.index));
+            .index(snapshot.index));
     }
-    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(seen.index))
+    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(snapshot.index))
 }
 
 async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
-    let seen = watch_under(context, prefix, query).await?;
-    if seen.value.is_empty() {
-        return Ok(absent(seen.index));
+    let snapshot = watch_under(context, prefix, query).await?;
+    if snapshot.value.is_empty() {
+        return Ok(absent(snapshot.index));
     }
-    let keys = seen.value.iter();
+    let keys = snapshot.value.iter();
     let shapes: Vec<_> = keys.map(|(key, entry)| KeyShape::new(key, entry)).collect();
-    Ok(Answer::json(query, &shapes).index(seen.index))
+    Ok(Answer::json(query, &shapes).index(snapshot.index))
 }
 
 async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
-    let seen = watch_under(context, prefix, query).await?;
-    // Of everything there is always a list.
-    if seen.value.is_empty() && !prefix.is_empty() {
-        return Ok(absent(seen.index));
+    let snapshot = watch_under(context, prefix, query).await?;
+    // The empty prefix always has a list, even an empty one.
+    if snapshot.value.is_empty() && !prefix.is_empty() {
+        return Ok(absent(snapshot.index));
     }
     let separator = query.get("separator").filter(|text| !text.is_empty());
-    let mut keys: Vec<&str> = seen
+    let mut keys: Vec<&str> = snapshot
         .value
         .iter()
         .map(|(key, _)| up_to(key, prefix.len(), separator))
         .collect();
     keys.dedup();
-    Ok(Answer::json(query, &keys).index(seen.index))
+    Ok(Answer::json(query, &keys).index(snapshot.index))
 }
 
-/// The key up to and with the first separator after the prefix.
+/// The key up to and including the first separator after the prefix.
 fn up_to<'a>(key: &'a str, prefix: usize, separator: Option<&str>) -> &'a str {
     let end = separator.and_then(|separator| {
-        let place = key.get(prefix..)?.find(separator)?;
-        key.get(..prefix + place + separator.len())
+        let position = key.get(prefix..)?.find(separator)?;
+        key.get(..prefix + position + separator.len())
     });
     end.unwrap_or(key)
 }
@@ -87,10 +88,10 @@ async fn watch_under(
     prefix: &str,
     query: &Query,
 ) -> Result<Snapshot<Vec<(String, Entry)>>, Problem> {
-    let patience = query.patience()?;
+    let blocking = query.blocking()?;
     let watched = context
         .hub
-        .watch(patience, |store| store.keys_under(prefix));
+        .watch(blocking, |store| store.keys_under(prefix));
     Ok(watched.await?)
 }
 
@@ -120,7 +121,7 @@ async fn delete(context: &Context, key: &str, query: &Query) -> Result<Answer, P
     refuse_conflicts(query, &["recurse", "cas"])?;
     let cas = query.number("cas")?;
     let is_tree = query.has("recurse");
-    let gone = context
+    let is_gone = context
         .hub
         .write(|store, _| match is_tree {
             true => {
@@ -130,10 +131,10 @@ async fn delete(context: &Context, key: &str, query: &Query) -> Result<Answer, P
             false => store.delete(key, cas),
         })
         .await?;
-    Ok(Answer::json(query, &gone))
+    Ok(Answer::json(query, &is_gone))
 }
 
-/// Only one of these parameters may be there.
+/// Refuses more than one of these parameters.
 fn refuse_conflicts(query: &Query, names: &[&str]) -> Result<(), Problem> {
     let mut found: Vec<String> = names
         .iter()

@@ -1,19 +1,21 @@
-//! What stands in a URL: decoded paths, parameters, and how to wait.
+//! The parts of a URL: decoded paths, parameters, and what a blocking query
+//! waits for.
 
 use std::time::Duration;
 
-use super::answer::Problem;
+use super::problem::Problem;
 use crate::duration;
-use crate::hub::Patience;
+use crate::hub::Blocking;
 
-/// How long a wait is if nothing is said, and at most.
+/// How long a blocking query waits if it does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// Up to one part in so many is added at random, so that not all who began
-/// to wait together come back together.
-const JITTER: u32 = 16;
+/// The longest wait that a query can ask for.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// Up to this fraction (1/16) of the wait is added at random, so that queries
+/// that start together do not all end together.
+const JITTER_FRACTION: u32 = 16;
 
-/// The parameters, decoded, in their order.
+/// The decoded parameters, in order.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
@@ -41,7 +43,7 @@ impl Query {
         named.map(|(_, value)| value.as_str())
     }
 
-    /// A number, if the parameter is there.
+    /// The parameter as a number, if it is there.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name) else {
             return Ok(None);
@@ -58,8 +60,8 @@ impl Query {
         }
     }
 
-    /// What every read understands: how long to wait beyond which index.
-    pub(super) fn patience(&self) -> Result<Option<Patience>, Problem> {
+    /// What a read blocks on; `None` if it returns at once.
+    pub(super) fn blocking(&self) -> Result<Option<Blocking>, Problem> {
         if self.has("stale") && self.has("consistent") {
             return Err(Problem::bad_request(
                 "Cannot specify ?stale with ?consistent, conflicting semantics.",
@@ -77,16 +79,16 @@ impl Query {
         let index = index.filter(|index| *index > 0);
         let wait = match wait {
             Duration::ZERO => DEFAULT_WAIT,
-            wait => wait.min(LONGEST_WAIT),
+            wait => wait.min(MAX_WAIT),
         };
-        let jitter = (wait / JITTER).mul_f64(rand::random_range(0.0..1.0));
-        Ok(index.map(|index| Patience {
+        let jitter = (wait / JITTER_FRACTION).mul_f64(rand::random_range(0.0..1.0));
+        Ok(index.map(|index| Blocking {
             index,
-            most: wait + jitter,
+            max_wait: wait + jitter,
         }))
     }
 
-    /// There is one datacenter.
+    /// Refuses any datacenter but the coordinator's own.
     pub(super) fn check_datacenter(&self, own: &str) -> Result<(), Problem> {
         match self.get("dc") {
             None | Some("") => Ok(()),
@@ -96,7 +98,8 @@ impl Query {
     }
 }
 
-/// Undoes percent-encoding; `None` if that gives no text.
+/// Decodes percent-encoding. Returns `None` if a sequence is invalid or the
+/// result is not UTF-8.
 pub(super) fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
@@ -115,8 +118,7 @@ fn hex(digit: u8) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// The path as it should have been asked for, if that is another: without
-/// empty parts, `.` and `..`.
+/// The path without empty parts, `.` and `..`; `None` if it has none of them.
 pub(super) fn cleaned(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

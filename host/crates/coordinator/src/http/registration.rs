@@ -1,15 +1,15 @@
-//! A service with its checks, as it is registered.
+//! The body that registers a service and its checks.
 
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::answer::Problem;
+use super::problem::Problem;
 use crate::checks::Definition;
 use crate::fields::{self, DecodeError, Fields};
 use crate::store::{CheckStatus, NewCheck, NewService, Weights};
 
-/// Kinds of checks, and more of them, that only Consul has.
+/// Fields of checks that only Consul supports.
 const ONLY_IN_CONSUL: [&str; 12] = [
     "AliasNode",
     "AliasService",
@@ -67,13 +67,13 @@ impl Registration {
             weights: weights(&mut fields)?,
             enable_tag_override: fields.boolean("EnableTagOverride")?,
         };
-        for without_meaning_here in ["Token", "Namespace", "TaggedAddresses"] {
-            fields.take(without_meaning_here);
+        for ignored in ["Token", "Namespace", "TaggedAddresses"] {
+            fields.take(ignored);
         }
         for only_in_consul in ["Kind", "Proxy", "Connect"] {
             if fields.take(only_in_consul).is_some_and(is_something) {
                 return Err(DecodeError::new(format!(
-                    "the embedded coordinator has no {only_in_consul}"
+                    "the embedded coordinator does not support {only_in_consul}"
                 )));
             }
         }
@@ -84,7 +84,7 @@ impl Registration {
         })
     }
 
-    /// What is to be done, if it makes sense.
+    /// Validates the registration and fills in the defaults.
     pub(super) fn judge(self) -> Result<(NewService, Vec<(NewCheck, Definition)>), Problem> {
         let Self { service, checks } = self;
         if service.name.is_empty() {
@@ -111,12 +111,12 @@ impl CheckFields {
         let invalid = |text| Err(Problem::bad_request(format!("Invalid check: {text}")));
         if let Some(field) = self.only_in_consul {
             return Err(Problem::bad_request(format!(
-                "Invalid check: the embedded coordinator makes HTTP checks only, without {field}"
+                "Invalid check: the embedded coordinator runs HTTP checks only, without {field}"
             )));
         }
         if self.ttl {
             return Err(Problem::bad_request(
-                "Invalid check: the embedded coordinator makes HTTP checks only, without TTL",
+                "Invalid check: the embedded coordinator runs HTTP checks only, without TTL",
             ));
         }
         if self.definition.url.is_empty() {
@@ -152,7 +152,7 @@ fn check(value: Value) -> Result<CheckFields, DecodeError> {
         method if method.is_empty() => Method::GET,
         method => method
             .parse()
-            .map_err(|_| DecodeError::new(format!("{method:?} is no method")))?,
+            .map_err(|_| DecodeError::new(format!("{method:?} is not a method")))?,
     };
     let definition = Definition {
         url: fields.text("HTTP")?,
@@ -212,7 +212,7 @@ fn headers(fields: &mut Fields) -> Result<HeaderMap, DecodeError> {
                 HeaderValue::from_str(value),
             );
             let (Ok(name), Ok(value)) = parsed else {
-                return Err(DecodeError::new(format!("{name:?} is no header")));
+                return Err(DecodeError::new(format!("{name:?} is not a valid header")));
             };
             headers.append(name, value);
         }
@@ -220,7 +220,7 @@ fn headers(fields: &mut Fields) -> Result<HeaderMap, DecodeError> {
     Ok(headers)
 }
 
-/// Whether it asks for anything.
+/// Whether a field's value asks for anything.
 fn is_something(value: Value) -> bool {
     match value {
         Value::Null => false,

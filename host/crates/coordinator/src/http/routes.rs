@@ -1,4 +1,4 @@
-//! Every route, and who answers it.
+//! Every route, and the function that answers it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::answer::{Answer, Problem, allow};
+use super::answer::Answer;
 use super::call::Call;
+use super::context::{Context, DATACENTER};
+use super::problem::{Problem, allow};
 use super::query::{Query, cleaned, decode};
-use super::{Context, agent, catalog, health, kv, session, txn};
+use super::{agent, catalog, health, kv, session, txn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
@@ -44,8 +46,8 @@ enum Route {
     StatusPeers,
 }
 
-/// The routes; where the path ends with a slash, a name follows. Longer ones
-/// stand before those that they begin with.
+/// All routes. A name follows where the path ends with a slash. Longer paths
+/// come before those that they start with.
 const ROUTES: [(&str, Route); 26] = [
     ("kv/", Route::Kv),
     ("txn", Route::Txn),
@@ -76,7 +78,7 @@ const ROUTES: [(&str, Route); 26] = [
 ];
 
 impl Route {
-    /// The route of a path, and the name that follows it.
+    /// Finds the route of a path, and returns the name that follows it.
     fn find(path: &str) -> Option<(Self, &str)> {
         let path = path.strip_prefix("/v1/")?;
         ROUTES.iter().find_map(|(pattern, route)| {
@@ -100,7 +102,6 @@ impl Route {
     }
 }
 
-/// Answers a request.
 pub(super) async fn answer(
     context: Arc<Context>,
     request: Request<Incoming>,
@@ -133,11 +134,11 @@ async fn dispatch(context: &Context, request: Request<Incoming>) -> Result<Answe
         return Err(Problem::method(request.method(), methods));
     }
     let query = Query::parse(uri.query().unwrap_or_default());
-    query.check_datacenter(super::DATACENTER)?;
+    query.check_datacenter(DATACENTER)?;
     if query.get("filter").is_some_and(|filter| !filter.is_empty()) {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
-            "the embedded coordinator understands no ?filter",
+            "the embedded coordinator does not support ?filter",
         ));
     }
     let call = Call::new(request, query);
@@ -157,7 +158,7 @@ async fn dispatch(context: &Context, request: Request<Incoming>) -> Result<Answe
         Route::AgentRegister => agent::register(context, call).await,
         Route::AgentDeregister => agent::deregister(context, name).await,
         Route::AgentCheckDeregister => agent::deregister_check(context, name).await,
-        Route::CatalogDatacenters => Ok(Answer::json(&call.query, &[super::DATACENTER])),
+        Route::CatalogDatacenters => Ok(Answer::json(&call.query, &[DATACENTER])),
         Route::CatalogNodes => catalog::nodes(context, &call).await,
         Route::CatalogServices => catalog::services(context, &call).await,
         Route::CatalogService => catalog::service(context, name, &call).await,

@@ -9,27 +9,31 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::{Context, routes};
+use super::context::Context;
+use super::routes;
 
-/// Connections at once; more wait. Consul's own limit is 200 from one address,
-/// but here everybody has the same.
-const CONNECTIONS: usize = 4096;
-/// The time for the head of a request, and between two of them.
-const HEAD: Duration = Duration::from_secs(120);
+/// How many connections are served at once; further ones wait. Consul allows 200
+/// per address, but here all clients have the same address.
+const MAX_CONNECTIONS: usize = 4096;
+/// The limit for receiving the head of a request, idle time included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// The pause after a failed accept, which fails again until a file descriptor
+/// is free.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Serves until it is dropped, and its connections with it.
+/// Serves until the future is dropped, which also closes the connections.
 pub(crate) async fn serve(listener: TcpListener, context: Arc<Context>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        if connections.len() >= CONNECTIONS {
+        if connections.len() >= MAX_CONNECTIONS {
             connections.join_next().await;
         }
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "the coordinator could not accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
@@ -41,8 +45,8 @@ pub(crate) async fn serve(listener: TcpListener, context: Arc<Context>) {
             let service = service_fn(move |request| routes::answer(Arc::clone(&context), request));
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                // Scripts look for X-Consul-Index, not for x-consul-index.
+                .header_read_timeout(HEAD_TIMEOUT)
+                // Scripts match on X-Consul-Index, not on x-consul-index.
                 .title_case_headers(true)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = served.await {

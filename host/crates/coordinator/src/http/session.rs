@@ -1,22 +1,26 @@
 //! `/v1/session/`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::Context;
-use super::answer::{Answer, Problem};
+use super::answer::Answer;
 use super::call::Call;
+use super::context::Context;
+use super::problem::Problem;
 use super::shape::SessionShape;
+use super::uuid;
 use crate::duration;
 use crate::fields::{self, DecodeError, Fields};
 use crate::store::{Behavior, NewSession, Refusal, ServiceCheck, Session, Snapshot};
 
-const TTL: std::ops::RangeInclusive<Duration> =
+const TTL_RANGE: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
 const DEFAULT_LOCK_DELAY: Duration = Duration::from_secs(15);
-/// Numbers below this are seconds, others nanoseconds.
+/// A lock delay that is a number below this means seconds, otherwise
+/// nanoseconds.
 const SECONDS_BELOW: u64 = 1000;
 
 #[derive(Debug, Serialize)]
@@ -26,7 +30,7 @@ struct Created<'a> {
 }
 
 pub(super) async fn create(context: &Context, mut call: Call) -> Result<Answer, Problem> {
-    // Consul looks at a body only if its length was said before.
+    // Like Consul, reads a body only if the request says its length.
     let body = match call.length {
         Some(1..) => Some(call.body("http_max_body").await?),
         _ => None,
@@ -49,7 +53,7 @@ pub(super) async fn create(context: &Context, mut call: Call) -> Result<Answer, 
     Ok(Answer::json(&call.query, &Created { id: &id }))
 }
 
-/// A session as it was asked for.
+/// A session as the client asked for it.
 #[derive(Debug)]
 struct Request {
     node: String,
@@ -64,45 +68,14 @@ struct Request {
 
 impl Request {
     fn parse(mut fields: Fields) -> Result<Self, DecodeError> {
-        let node_checks = match fields.take("NodeChecks") {
-            // Nothing said is another thing than nothing wanted.
-            None => Some(vec!["serfHealth".to_owned()]),
-            Some(value) if value.is_null() => None,
-            Some(value) => {
-                let checks = fields::array(value, "NodeChecks", "[]string")?;
-                let texts = checks.into_iter().map(|check| match check {
-                    serde_json::Value::String(text) => Ok(text),
-                    other => Err(DecodeError::kind(&other, "NodeChecks", "string")),
-                });
-                Some(texts.collect::<Result<_, _>>()?)
-            }
-        };
-        let service_checks = match fields
-            .take("ServiceChecks")
-            .filter(|value| !value.is_null())
-        {
-            None => None,
-            Some(value) => {
-                let wanted = "structs.ServiceCheck";
-                let checks = fields::array(value, "ServiceChecks", wanted)?;
-                let checks = checks.into_iter().map(|check| {
-                    let mut fields = Fields::of(check, "ServiceChecks", wanted)?;
-                    Ok(ServiceCheck {
-                        id: fields.text("ID")?,
-                        namespace: fields.text("Namespace")?,
-                    })
-                });
-                Some(checks.collect::<Result<_, DecodeError>>()?)
-            }
-        };
         Ok(Self {
+            node_checks: node_checks(&mut fields)?,
+            service_checks: service_checks(&mut fields)?,
             node: fields.text("Node")?,
             name: fields.text("Name")?,
             lock_delay: lock_delay(&mut fields)?,
             behavior: fields.text("Behavior")?,
             ttl: fields.text("TTL")?,
-            node_checks,
-            service_checks,
             checks: fields.texts("Checks")?,
         })
     }
@@ -121,7 +94,7 @@ impl Request {
             return Err(Refusal::UnknownNode.into());
         }
         Ok(NewSession {
-            id: random_id(),
+            id: uuid::random(),
             name: self.name,
             lock_delay: self.lock_delay,
             behavior,
@@ -133,6 +106,32 @@ impl Request {
             create_index: 0,
         })
     }
+}
+
+fn node_checks(fields: &mut Fields) -> Result<Option<Vec<String>>, DecodeError> {
+    match fields.take("NodeChecks") {
+        // Absent means the default; null means none.
+        None => Ok(Some(vec!["serfHealth".to_owned()])),
+        Some(value) if value.is_null() => Ok(None),
+        Some(value) => fields::texts(value, "NodeChecks").map(Some),
+    }
+}
+
+fn service_checks(fields: &mut Fields) -> Result<Option<Vec<ServiceCheck>>, DecodeError> {
+    let given = fields.take("ServiceChecks");
+    let Some(value) = given.filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let wanted = "structs.ServiceCheck";
+    let checks = fields::array(value, "ServiceChecks", wanted)?;
+    let checks = checks.into_iter().map(|check| {
+        let mut fields = Fields::of(check, "ServiceChecks", wanted)?;
+        Ok(ServiceCheck {
+            id: fields.text("ID")?,
+            namespace: fields.text("Namespace")?,
+        })
+    });
+    checks.collect::<Result<_, DecodeError>>().map(Some)
 }
 
 fn lock_delay(fields: &mut Fields) -> Result<Duration, DecodeError> {
@@ -156,21 +155,12 @@ fn ttl(text: &str) -> Result<Option<Duration>, Problem> {
     })?;
     match ttl {
         Duration::ZERO => Ok(None),
-        ttl if TTL.contains(&ttl) => Ok(Some(ttl)),
+        ttl if TTL_RANGE.contains(&ttl) => Ok(Some(ttl)),
         ttl => Err(Problem::internal(format!(
             "Invalid Session TTL '{}', must be between [10s=24h0m0s]",
             ttl.as_nanos()
         ))),
     }
-}
-
-/// Sixteen random bytes in the form of a UUID.
-pub(super) fn random_id() -> String {
-    let mut hex = format!("{:032x}", rand::random::<u128>());
-    for place in [20, 16, 12, 8] {
-        hex.insert(place, '-');
-    }
-    hex
 }
 
 pub(super) async fn destroy(context: &Context, id: &str, call: &Call) -> Result<Answer, Problem> {
@@ -199,10 +189,10 @@ pub(super) async fn renew(context: &Context, id: &str, call: &Call) -> Result<An
 
 pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Answer, Problem> {
     named(id)?;
-    let patience = call.query.patience()?;
-    // An id that is none is refused before anybody waits.
+    let blocking = call.query.blocking()?;
+    // Refuses an id that is no UUID without waiting.
     context.hub.read(|store| store.session(id)).await??;
-    let watched = context.hub.watch(patience, |store| {
+    let watched = context.hub.watch(blocking, |store| {
         let sessions = store.sessions();
         let found = sessions.value.into_iter().find(|session| session.id == id);
         Snapshot {
@@ -211,16 +201,16 @@ pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Ans
             interest: sessions.interest,
         }
     });
-    let seen = watched.await?;
+    let snapshot = watched.await?;
     Ok(list_answer(
         context,
         call,
-        seen.value.as_slice(),
-        seen.index,
+        snapshot.value.as_slice(),
+        snapshot.index,
     ))
 }
 
-/// All sessions; those of a node, if one is named.
+/// All sessions, or those of a node.
 pub(super) async fn list(
     context: &Context,
     node: Option<&str>,
@@ -229,15 +219,15 @@ pub(super) async fn list(
     if node == Some("") {
         return Err(Problem::bad_request("Missing node name"));
     }
-    let patience = call.query.patience()?;
-    let mut seen = context
+    let blocking = call.query.blocking()?;
+    let mut snapshot = context
         .hub
-        .watch(patience, |store| store.sessions())
+        .watch(blocking, |store| store.sessions())
         .await?;
     if node.is_some_and(|node| node != context.node.name) {
-        seen.value.clear();
+        snapshot.value.clear();
     }
-    Ok(list_answer(context, call, &seen.value, seen.index))
+    Ok(list_answer(context, call, &snapshot.value, snapshot.index))
 }
 
 fn list_answer(context: &Context, call: &Call, sessions: &[Session], index: u64) -> Answer {
@@ -256,13 +246,6 @@ fn named(id: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_have_the_form_of_a_uuid() {
-        let id = random_id();
-        let parts: Vec<_> = id.split('-').map(str::len).collect();
-        assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
-    }
 
     #[test]
     fn small_numbers_are_seconds() {

@@ -1,5 +1,4 @@
-//! The forms in which keys and sessions are shown, field by field as Consul
-//! has them.
+//! The JSON of keys and sessions, with Consul's fields.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +12,7 @@ pub(super) struct KeyShape<'a> {
     lock_index: u64,
     key: &'a str,
     flags: u64,
-    /// Base64; null if it is empty or not asked for.
+    /// In base64; null if it is empty or not requested.
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,

@@ -7,16 +7,17 @@ use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Context;
-use super::answer::{Answer, Problem};
+use super::answer::Answer;
 use super::call::Call;
+use super::context::Context;
+use super::problem::Problem;
 use super::query::Query;
 use super::shape::KeyShape;
 use crate::fields::{self, DecodeError, Fields};
 use crate::store::{Draft, Operation, OperationError, OperationResult, Verb};
 
-/// The most steps of one transaction.
-const STEPS: usize = 64;
+/// The most operations in one transaction.
+const MAX_OPERATIONS: usize = 64;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -40,7 +41,7 @@ struct Failed<'a> {
     what: &'a str,
 }
 
-/// What Consul adds where nothing was to be written.
+/// What Consul adds to a transaction that only reads.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ReadShape {
@@ -51,15 +52,15 @@ struct ReadShape {
 }
 
 pub(super) async fn run(context: &Context, mut call: Call) -> Result<Answer, Problem> {
-    call.query.patience()?;
+    call.query.blocking()?;
     let body = call.body("txn_max_req_len").await?;
     let operations = parse(&body)
         .map_err(|error| Problem::bad_request(format!("Failed to parse body: {error}")))?;
-    if operations.len() > STEPS {
+    if operations.len() > MAX_OPERATIONS {
         let count = operations.len();
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("Transaction contains too many operations ({count} > {STEPS})"),
+            format!("Transaction contains too many operations ({count} > {MAX_OPERATIONS})"),
         ));
     }
     let reads_only = !operations.iter().any(|operation| operation.verb.writes());
@@ -123,7 +124,7 @@ fn parse(body: &[u8]) -> Result<Vec<Operation>, DecodeError> {
         for other in ["Node", "Service", "Check"] {
             if wrapped.take(other).is_some_and(|value| !value.is_null()) {
                 return Err(DecodeError::new(format!(
-                    "the embedded coordinator has no {other} in transactions"
+                    "the embedded coordinator does not support {other} in transactions"
                 )));
             }
         }
@@ -145,7 +146,7 @@ fn operation(value: Value) -> Result<Operation, DecodeError> {
         index: fields.unsigned("Index")?,
         session: fields.text("Session")?,
     };
-    // Known to Consul, and without meaning here.
+    // Accepted and ignored: there is one namespace.
     fields.take("Namespace");
     fields.finish()?;
     Ok(operation)
@@ -154,11 +155,11 @@ fn operation(value: Value) -> Result<Operation, DecodeError> {
 fn decoded(value: &str) -> Result<Bytes, DecodeError> {
     let decoded = STANDARD.decode(value).map(Bytes::from);
     decoded.map_err(|error| {
-        let place = match error {
-            base64::DecodeError::InvalidByte(place, _)
-            | base64::DecodeError::InvalidLastSymbol(place, _) => place,
+        let position = match error {
+            base64::DecodeError::InvalidByte(position, _)
+            | base64::DecodeError::InvalidLastSymbol(position, _) => position,
             _ => value.len(),
         };
-        DecodeError::new(format!("illegal base64 data at input byte {place}"))
+        DecodeError::new(format!("illegal base64 data at input byte {position}"))
     })
 }

@@ -1,5 +1,3 @@
-//! The rules, one by one.
-
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,7 +46,7 @@ impl Store {
     }
 }
 
-/// What would be saved of all keys that these changes concern.
+/// The saved form of all keys that have changed.
 fn saved(store: &mut Store) -> Vec<(String, SavedKey)> {
     let changes = store.changes();
     let keys = changes.keys_to_save();
@@ -56,7 +54,7 @@ fn saved(store: &mut Store) -> Vec<(String, SavedKey)> {
 }
 
 #[test]
-fn a_change_takes_an_index_and_nothing_takes_none() {
+fn only_a_real_change_takes_an_index() {
     let mut store = store();
     let begun = store.index();
     store.set_key("k", "1");
@@ -109,7 +107,7 @@ fn a_transaction_that_fails_leaves_no_trace() {
 }
 
 #[test]
-fn who_waits_is_woken_by_what_concerns_him() {
+fn a_change_concerns_only_the_reads_that_it_affects() {
     let mut store = store();
     store.set_key("near/a", "1");
     store.set_key("nest", "1");
@@ -136,7 +134,7 @@ fn who_waits_is_woken_by_what_concerns_him() {
 }
 
 #[test]
-fn locks_of_lost_sessions_are_let_go_of_at_the_start() {
+fn a_restart_releases_the_locks_of_its_sessions() {
     let mut store = store();
     store.create_session(session(1, Behavior::Release)).unwrap();
     store.create_session(session(2, Behavior::Delete)).unwrap();
@@ -160,7 +158,7 @@ fn locks_of_lost_sessions_are_let_go_of_at_the_start() {
     assert_eq!(again.key("d").value, None);
     assert_eq!(again.keys_under("d").index, index + 1);
     assert_eq!(again.key("free").value, store.key("free").value);
-    // That has to be saved, too.
+    // The released keys have to be saved again.
     let keys: Vec<_> = saved(&mut again).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["d", "r"]);
 }
@@ -189,7 +187,7 @@ fn a_lock_delay_counts_from_the_sessions_end() {
 }
 
 #[test]
-fn a_critical_check_ends_its_sessions_in_the_same_step() {
+fn a_critical_check_ends_its_sessions_in_the_same_change() {
     let mut store = store();
     let service = NewService {
         id: "s".to_owned(),
@@ -217,7 +215,7 @@ fn a_critical_check_ends_its_sessions_in_the_same_step() {
     store.report(NOW, "c", CheckStatus::Passing, "fine".to_owned());
     store.create_session(bound()).unwrap();
     assert_eq!(store.acquire(NOW, "k", 1), Ok(true));
-    // Registered again it is what it was, and another word changes no index.
+    // Registering again keeps the status, and a new output takes no index.
     store.register(service, vec![check]);
     let index = store.index();
     store.report(NOW, "c", CheckStatus::Passing, "finer".to_owned());
@@ -237,7 +235,7 @@ fn a_critical_check_ends_its_sessions_in_the_same_step() {
 }
 
 #[test]
-fn a_service_that_is_gone_leaves_a_later_index() {
+fn a_deregistered_service_leaves_a_later_index() {
     let mut store = store();
     let service = |name: &str| NewService {
         id: name.to_owned(),
@@ -257,7 +255,7 @@ fn a_service_that_is_gone_leaves_a_later_index() {
 }
 
 #[test]
-fn deletions_are_not_remembered_for_ever() {
+fn old_deletions_are_forgotten() {
     let mut store = store();
     store.set_key("old/1", "1");
     store.set_key("old/2", "1");
