@@ -1,24 +1,21 @@
 //! The directory in which a node keeps what must survive a restart, locked
 //! while the node uses it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
-/// Why a data directory can not be had.
+/// Why a data directory cannot be used.
 #[derive(Debug, Error)]
-pub enum DataDirError {
-    /// It can not be used.
+pub(crate) enum DataDirError {
     #[error("{act} {}", .path.display())]
     Use {
         /// What was tried.
         act: &'static str,
-        /// With what.
+        /// With which directory.
         path: PathBuf,
-        /// Why not.
         #[source]
         cause: io::Error,
     },
@@ -30,30 +27,24 @@ pub enum DataDirError {
     InUse(PathBuf),
 }
 
-/// A data directory that is ours as long as this lives.
+/// A data directory that this process has locked as long as this exists.
 #[derive(Debug)]
-pub struct DataDir {
+pub(crate) struct DataDir {
     path: PathBuf,
-    /// Held for its lock, which the system lets go of however the process ends.
+    /// Held for its lock, which the system releases however the process ends.
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory, if it is missing, and locks it.
-    ///
-    /// # Errors
-    /// It can not be used, or another process uses it.
-    pub fn lock(path: PathBuf) -> Result<Self, DataDirError> {
+    /// Creates the directory if it is missing, and locks it.
+    pub(crate) fn lock(path: PathBuf) -> Result<Self, DataDirError> {
         Self::try_lock(&path)?.ok_or(DataDirError::InUse(path))
     }
 
-    /// Locks the first of `<root>/node-1`, `<root>/node-2`, … that nobody uses,
-    /// and gives its name too. What an ended node has left is taken up again by
-    /// the next one that comes.
-    ///
-    /// # Errors
-    /// The first that nobody has locked can not be used.
-    pub fn first_free(root: &Path) -> Result<(String, Self), DataDirError> {
+    /// Locks the first of `<root>/node-1`, `<root>/node-2`, … that no process
+    /// uses, and returns its name too. So the next node to start continues with
+    /// what an ended one has left.
+    pub(crate) fn first_free(root: &Path) -> Result<(String, Self), DataDirError> {
         let mut number = 0_u64;
         loop {
             number += 1;
@@ -64,13 +55,11 @@ impl DataDir {
         }
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// None if another process has it.
+    /// `None` if another process has locked it.
     fn try_lock(path: &Path) -> Result<Option<Self>, DataDirError> {
         let error = |act| {
             let path = path.to_owned();
@@ -78,13 +67,13 @@ impl DataDir {
         };
         fs::create_dir_all(path).map_err(error("create the data directory"))?;
         let lock = File::create(path.join("lock")).map_err(error("write to the data directory"))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match lock.try_lock() {
             Ok(()) => Ok(Some(Self {
                 path: path.to_owned(),
                 _lock: lock,
             })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(error("lock the data directory")(errno.into())),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(cause)) => Err(error("lock the data directory")(cause)),
         }
     }
 }
@@ -107,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_can_not_be_made_is_named() {
+    fn a_directory_that_cannot_be_created_is_named() {
         let root = tempfile::NamedTempFile::new().unwrap();
         let error = DataDir::first_free(root.path()).unwrap_err();
         assert!(error.to_string().contains("node-1"), "{error}");
     }
 
     #[test]
-    fn a_directory_has_one_user() {
+    fn a_directory_is_locked_once() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a");
         let _one = DataDir::lock(path.clone()).unwrap();
