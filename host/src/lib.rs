@@ -1,17 +1,19 @@
 //! Sluice: a highly available log sink whose last mile is a WebAssembly
 //! plugin.
 //!
-//! Two walks explain the whole program. A message: [`http::ingest`] →
+//! Two walks explain the whole program. A message: `http::ingest` →
 //! [`sluice_delivery`] → [`sluice_sandbox`] and back. A decision:
-//! [`sluice_consul`] → [`sluice_leadership`] and [`plugin`] → [`stream`]. They
+//! [`sluice_consul`] → [`sluice_leadership`] and [`plugin`] → `stream`. They
 //! meet in a stream's tenure, which holds the queue, the active sink and the
 //! lease. `docs/ARCHITECTURE.md` follows both through the files.
 
 pub mod cli;
-pub mod data_dir;
-pub mod hex;
-pub mod http;
-pub mod node;
-pub mod peer;
+mod config;
+mod data_dir;
+mod descriptors;
+mod hex;
+mod http;
+mod node;
+mod peer;
 pub mod plugin;
-pub mod stream;
+mod stream;

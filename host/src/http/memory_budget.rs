@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many bytes all requests together may hold, in bytes.
 #[derive(Debug)]
-pub struct MemoryBudget(Arc<Semaphore>);
+pub(crate) struct MemoryBudget(Arc<Semaphore>);
 
 /// One request's part of the budget, given back when it is dropped.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Reservation {
 impl MemoryBudget {
     /// A budget of `bytes`, at most 2^61 on a machine of 64 bits.
     #[must_use]
-    pub fn new(bytes: usize) -> Arc<Self> {
+    pub(crate) fn new(bytes: usize) -> Arc<Self> {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
         Arc::new(Self(Arc::new(Semaphore::new(bytes))))
     }

@@ -1,12 +1,16 @@
 //! HTTP: what clients, operators, monitors and the other nodes ask of a node.
 
-pub mod admin;
-pub mod ingest;
+pub(crate) mod admin;
+pub(crate) mod ingest;
 mod memory_budget;
-pub mod peer;
+pub(crate) mod peer;
+mod problem;
+mod response;
 mod router;
 mod server;
+mod tls;
 
-pub use memory_budget::MemoryBudget;
-pub use router::router;
-pub use server::{Server, ServerError, ServerLimits, Tls};
+pub(crate) use ingest::IngestConfig;
+pub(crate) use router::router;
+pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
+pub(crate) use tls::TlsFiles;

@@ -1,206 +1,192 @@
-//! The routes, and the check that comes before each.
+//! The routes for other nodes and the command line, and the check of the
+//! signature before each.
+//!
+//! A request is for the stream that the query names (`?stream=<name>`), or for
+//! the default stream.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::ingest::{Ingest, native};
+use super::response::{json, plain};
 use crate::hex::unhex;
-use crate::http::ingest::Ingest;
-use crate::peer::wire::{Removed, StepDownAnswer, StepDownRequest};
+use crate::peer::wire::{Removed, STREAM, StepDownAnswer, StepDownRequest};
 use crate::peer::{SIGNATURE, Secret, is_recent};
-use crate::stream::Route;
-use crate::stream::{JournalReceiver, ReceiveError};
-use sluice_delivery::{Chunk, DeadLetters, JournalId};
-use sluice_leadership::StepDown;
+use crate::stream::{ReceiveError, Stream};
+use sluice_delivery::{Chunk, JournalId};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
 
-/// How long a leader that hands over leaves the lock to the others, if none
-/// takes it.
-const STAY_OUT: Duration = Duration::from_secs(10);
+/// The least limit on a body, in bytes.
+const LEAST_BODY_LIMIT: usize = 32 << 20;
 
-/// The largest body that internal requests need, in bytes, where clients may
-/// send `body`: a record can be as large, and has more about it in its other
-/// forms.
-#[must_use]
-pub fn largest(body: usize) -> usize {
-    (2 * body).max(32 << 20)
-}
-
-/// What the internal routes need.
-#[derive(Clone, Debug)]
-pub struct PeerContext {
+/// What the routes for peers work with.
+#[derive(Debug)]
+pub(crate) struct PeerContext {
     /// The largest body of a request, in bytes.
-    pub largest: usize,
+    body_limit: usize,
     /// What requests must be signed with.
-    pub secret: watch::Receiver<Option<Secret>>,
-    /// This node's dead letters.
-    pub letters: DeadLetters,
-    /// Takes records in.
-    pub ingest: Arc<Ingest>,
-    /// Takes journals over.
-    pub takeover: Arc<JournalReceiver>,
-    /// Asks this node's tenure to hand over.
-    pub step_down: watch::Sender<Option<StepDown>>,
-    /// How long it may take to finish then.
-    pub drain: Duration,
+    secret: watch::Receiver<Option<Secret>>,
+    ingest: Arc<Ingest>,
 }
 
-/// The internal routes.
-pub fn router(internal: Arc<PeerContext>) -> Router {
+impl PeerContext {
+    pub(crate) fn new(secret: watch::Receiver<Option<Secret>>, ingest: &Arc<Ingest>) -> Self {
+        // A record can be as large as the body of a client, and has more about
+        // it in its other forms.
+        Self {
+            body_limit: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
+            secret,
+            ingest: Arc::clone(ingest),
+        }
+    }
+}
+
+/// The routes for peers.
+pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
-        .route("/internal/v1/handover/{journal}", post(handover))
+        .route("/internal/v1/handover/{journal}", post(transfer))
         .route("/internal/v1/step-down", post(step_down))
-        .with_state(internal)
+        .with_state(context)
 }
 
-/// The body of a request that is signed as it should be.
-async fn admitted(internal: &PeerContext, request: Request<Body>) -> Result<Bytes, Response> {
-    let (head, body) = request.into_parts();
-    let secret = internal.secret.borrow().clone();
-    let Some(secret) = secret else {
-        let text = "this node does not know the cluster's secret yet";
-        return Err(plain(StatusCode::SERVICE_UNAVAILABLE, text));
-    };
-    let header = head.headers.get(SIGNATURE);
-    let header = header.and_then(|header| header.to_str().ok());
-    // Who signs nothing is not even listened to.
-    let header = header.filter(|header| is_recent(header));
-    let body = match header {
-        Some(_) => internal.ingest.read_bounded(body, internal.largest).await?,
-        None => Bytes::new(),
-    };
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let is_signed = header.is_some_and(|h| secret.verifies(h, head.method.as_str(), path, &body));
-    if is_signed {
-        Ok(body)
-    } else {
-        let text = "not signed with the cluster's secret, or a clock is wrong by a minute";
-        Err(plain(StatusCode::UNAUTHORIZED, text))
+/// A request whose signature is right.
+struct Admitted {
+    stream: Arc<Stream>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Admitted {
+    /// The body as the JSON of a document.
+    fn document<T: DeserializeOwned>(&self) -> Result<T, Response> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| plain(StatusCode::BAD_REQUEST, error.to_string()))
     }
 }
 
-async fn list(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
-    if let Err(response) = admitted(&internal, request).await {
-        return response;
-    }
-    let letters = internal.letters.clone();
-    match tokio::task::spawn_blocking(move || letters.list()).await {
-        Ok(Ok(letters)) => json(&letters),
-        Ok(Err(error)) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
-    }
-}
-
-async fn remove(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
-    let body = match admitted(&internal, request).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    let ids: Vec<String> = match serde_json::from_slice(&body) {
-        Ok(ids) => ids,
-        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
-    match internal.letters.remove(ids).await {
-        Ok(removed) => json(&Removed { removed }),
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error)),
-    }
-}
-
-/// Records in the form that loses nothing, with the ids that they have.
-async fn records(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    let body = match admitted(&internal, request).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    match serde_json::from_slice::<Vec<RecordDocument>>(&body) {
-        Ok(forms) => {
-            let records = forms.into_iter().map(LogRecord::from).collect();
-            internal.ingest.take(records, &headers).await
+impl PeerContext {
+    /// Checks the signature, and finds the stream. Does not read the body of a
+    /// request without a recent signature.
+    async fn admit(&self, request: Request<Body>) -> Result<Admitted, Response> {
+        let (head, body) = request.into_parts();
+        let secret = self.secret.borrow().clone();
+        let Some(secret) = secret else {
+            let text = "this node does not know the cluster's secret yet";
+            return Err(plain(StatusCode::SERVICE_UNAVAILABLE, text));
+        };
+        let header = head.headers.get(SIGNATURE);
+        let header = header.and_then(|header| header.to_str().ok());
+        let header = header.filter(|header| is_recent(header));
+        let body = match header {
+            Some(_) => {
+                let read = self.ingest.read_bounded(body, self.body_limit).await;
+                read.map_err(|problem| problem.response(&HeaderMap::new()))?
+            }
+            None => Bytes::new(),
+        };
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let method = head.method.as_str();
+        if !header.is_some_and(|header| secret.verifies(header, method, path, &body)) {
+            let text = "not signed with the cluster's secret, or a clock is wrong by a minute";
+            return Err(plain(StatusCode::UNAUTHORIZED, text));
         }
-        Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+        Ok(Admitted {
+            stream: self.stream(&head.uri)?,
+            headers: head.headers,
+            body,
+        })
+    }
+
+    /// The stream that the query names, or else the default one.
+    fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, Response> {
+        let streams = self.ingest.streams();
+        let mut pairs = uri.query().unwrap_or_default().split('&');
+        let stream = match pairs.find_map(|pair| pair.strip_prefix(STREAM)) {
+            None => Some(streams.default_stream()),
+            Some(name) => streams.get(name),
+        };
+        let unknown = || plain(StatusCode::NOT_FOUND, "this node has no such stream");
+        stream.cloned().ok_or_else(unknown)
     }
 }
 
-/// Frames of the journal that is named in the path.
-async fn handover(
-    State(internal): State<Arc<PeerContext>>,
+type Context = State<Arc<PeerContext>>;
+
+async fn list(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+    let admitted = context.admit(request).await?;
+    let letters = admitted.stream.letters.clone();
+    let listed = tokio::task::spawn_blocking(move || letters.list()).await;
+    let listed = listed.map_err(|error| failed(&error))?;
+    listed
+        .map(|letters| json(&letters))
+        .map_err(|error| failed(&error))
+}
+
+async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+    let admitted = context.admit(request).await?;
+    let ids: Vec<String> = admitted.document()?;
+    let removed = admitted.stream.letters.remove(ids).await;
+    removed
+        .map(|removed| json(&Removed { removed }))
+        .map_err(|error| failed(&error))
+}
+
+/// Takes records in the form that loses nothing, with the ids that they have.
+async fn records(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+    let admitted = context.admit(request).await?;
+    let documents: Vec<RecordDocument> = admitted.document()?;
+    let records: Vec<_> = documents.into_iter().map(LogRecord::from).collect();
+    let total = records.len();
+    let taken = context.ingest.take(&admitted.stream, records).await;
+    let answer = taken.map(|settled| native::many(settled.epoch, total, &settled.rejected));
+    let ingest = &context.ingest;
+    Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
+}
+
+/// Takes frames of another node's journal, which is named in the path.
+async fn transfer(
+    State(context): Context,
     Path(journal): Path<String>,
     request: Request<Body>,
-) -> Response {
-    let body = match admitted(&internal, request).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
+) -> Result<Response, Response> {
+    let admitted = context.admit(request).await?;
     let id = unhex(&journal).and_then(|id| id.try_into().ok());
-    let (Some(id), Some(chunk)) = (id, Chunk::from_frames(body)) else {
-        return plain(StatusCode::BAD_REQUEST, "not frames of a journal");
+    let (Some(id), Some(chunk)) = (id, Chunk::from_frames(admitted.body)) else {
+        return Err(plain(StatusCode::BAD_REQUEST, "not frames of a journal"));
     };
-    match internal.takeover.take(JournalId(id), chunk).await {
-        Ok(handed) => json(&handed),
-        Err(ReceiveError(reason)) => plain(StatusCode::SERVICE_UNAVAILABLE, reason),
-    }
+    let answer = admitted.stream.receiver.take(JournalId(id), chunk).await;
+    answer
+        .map(|answer| json(&answer))
+        .map_err(|ReceiveError(reason)| plain(StatusCode::SERVICE_UNAVAILABLE, reason))
 }
 
-/// Begins a hand-over; the answer does not wait for its end.
-async fn step_down(State(internal): State<Arc<PeerContext>>, request: Request<Body>) -> Response {
-    let body = match admitted(&internal, request).await {
-        Ok(body) => body,
-        Err(response) => return response,
+/// Starts a hand-over, and does not wait for its end.
+async fn step_down(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+    let admitted = context.admit(request).await?;
+    let StepDownRequest { to } = admitted.document()?;
+    let Some(begun) = admitted.stream.hand_over(to) else {
+        return Err(plain(StatusCode::CONFLICT, "this node does not lead"));
     };
-    let StepDownRequest { to } = match serde_json::from_slice(&body) {
-        Ok(wished) => wished,
-        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
-    let route = internal.ingest.route.borrow().clone();
-    let Route::Local(queue) = route else {
-        return plain(StatusCode::CONFLICT, "this node does not lead");
-    };
-    let epoch = queue.epoch();
-    tracing::info!(epoch, to, "asked to hand over");
-    internal.step_down.send_replace(Some(StepDown {
-        epoch,
-        stay_out: STAY_OUT,
-        until_taken: true,
-        to,
-    }));
-    let drain_ms = u64::try_from(internal.drain.as_millis()).unwrap_or(u64::MAX);
-    json(&StepDownAnswer { epoch, drain_ms })
+    Ok(json(&StepDownAnswer {
+        epoch: begun.epoch,
+        drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
+    }))
 }
 
-fn json(value: &impl Serialize) -> Response {
-    // Texts and numbers always have a JSON form.
-    let body = serde_json::to_vec(value).unwrap_or_default();
-    typed(StatusCode::OK, "application/json", body.into())
-}
-
-fn plain(status: StatusCode, text: &str) -> Response {
-    typed(
-        status,
-        "text/plain; charset=utf-8",
-        Body::from(text.to_owned()),
-    )
-}
-
-fn typed(status: StatusCode, content_type: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
+fn failed(error: &dyn std::error::Error) -> Response {
+    plain(StatusCode::INTERNAL_SERVER_ERROR, chain(error))
 }

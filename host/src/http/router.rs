@@ -5,36 +5,33 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::get;
 
-use super::admin::{self, AdminContext};
-use super::ingest::Ingest;
-use super::ingest::handlers;
+use super::admin::{AdminContext, health, metrics, status};
+use super::ingest::{Ingest, baseline, native};
 
-/// The routes for clients, operators and monitors. With `baseline` there is
-/// one more: `POST /bench/baseline`, which reads the body and answers `OK`, for
-/// benchmarks to compare with.
-pub fn router(
+/// The routes for clients, operators, monitors and other nodes. With
+/// `with_baseline` there is one more, for benchmarks to compare with.
+pub(crate) fn router(
     ingest: Arc<Ingest>,
-    observer: Arc<AdminContext>,
+    admin: Arc<AdminContext>,
     peer: Router,
-    baseline: bool,
+    with_baseline: bool,
 ) -> Router {
-    let mut accepting = Router::new()
-        .route("/api/v1/log", post(handlers::log))
-        .route("/api/v1/logs", post(handlers::logs));
-    if baseline {
-        accepting = accepting.route("/bench/baseline", post(handlers::baseline));
+    // One line per protocol.
+    let mut protocols = Router::new().merge(native::routes());
+    if with_baseline {
+        protocols = protocols.merge(baseline::routes());
     }
-    let observing = Router::new()
-        .route("/healthz", get(admin::healthz))
-        .route("/readyz", get(admin::readyz))
-        .route("/api/v1/status", get(admin::status))
-        .route("/metrics", get(admin::metrics))
-        .with_state(observer);
-    accepting
+    let admin = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/api/v1/status", get(status::status))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(admin);
+    protocols
         .with_state(ingest)
-        .merge(observing)
+        .merge(admin)
         .merge(peer)
         .fallback(unknown)
 }

@@ -1,8 +1,7 @@
-//! Connections: accepting them, bounding them, and letting them go.
+//! Connections: accepting them, bounding their number, and ending them.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,165 +9,148 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
 
+use super::tls::{Tls, TlsError, TlsFiles};
 use sluice_delivery::metrics::Metrics;
 
 /// The time for a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The time for the head of a request; also how long a connection may idle.
-const HEAD: Duration = Duration::from_secs(60);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// The time for the head of a request; also how long a connection may be idle.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
 /// The most bytes of a connection that are read before they are asked for.
-const BUFFER: usize = 64 << 10;
-/// The most connections that wait to be accepted. Of those beyond, the system drops the handshake,
-/// and a client tries again only after a second. Linux takes `net.core.somaxconn` if that is less
-/// (its default since 5.4: 4096).
-const WAITING: u32 = 4096;
-/// The wait after the system has no descriptor or room for a connection.
-const EXHAUSTED: Duration = Duration::from_millis(50);
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// The most connections that wait to be accepted. Beyond that the system drops
+/// the handshake, and a client tries again only after a second. Linux takes
+/// `net.core.somaxconn` if that is less (its default since 5.4: 4096).
+const ACCEPT_BACKLOG: u32 = 4096;
+/// The wait after the system had no descriptor or no memory for a connection.
+const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
-/// What keeps the server from starting.
+/// Why the server cannot start.
 #[derive(Debug, Error)]
-pub enum ServerError {
-    /// The address can not be listened on.
+pub(crate) enum ServerError {
     #[error("listen on {address}")]
     Listen {
-        /// As it was given.
         address: SocketAddr,
-        /// Why not.
         #[source]
         cause: io::Error,
     },
-    /// The certificate or the key can not be read.
-    #[error("read {}", .file.display())]
-    Pem {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        #[source]
-        cause: rustls::pki_types::pem::Error,
-    },
-    /// They do not fit together.
-    #[error("use the TLS certificate and key")]
-    Tls(#[source] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
-/// Bounds on what clients can hold.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerLimits {
-    /// Open connections; more wait to be accepted.
-    pub connections: usize,
-    /// How long a client may take nothing of its answer before it is cut off.
-    pub taking: Duration,
+/// The settings of the server for clients.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerConfig {
+    /// The address to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The certificate and key, for HTTPS.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The most open connections; more wait to be accepted.
+    pub(crate) connections: usize,
+    /// How long a client may take nothing of its answer before the connection
+    /// is cut.
+    pub(crate) write_timeout: Duration,
 }
 
-/// The certificate of a node.
-#[derive(Clone)]
-pub struct Tls(TlsAcceptor);
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tls")
-    }
-}
-
-impl Tls {
-    /// Reads a certificate chain and its key, both PEM.
-    ///
-    /// # Errors
-    /// Names the file that can not be read.
-    pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, ServerError> {
-        let pem = |file: &Path| {
-            let file = file.to_owned();
-            move |cause| ServerError::Pem { file, cause }
-        };
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect)
-            .map_err(pem(certificate))?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(ServerError::Tls)?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
-    }
-}
-
-/// How far the end has come.
+/// How far the server's shutdown is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Serving,
     /// No new connections; those that are open are answered.
     Closed,
-    /// Open connections end after the request that they are at.
+    /// Open connections end after the request that is under way.
     Leaving,
 }
 
-/// A listening socket that serves a router until it is told to stop.
+/// A listening socket that accepts nothing yet.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct BoundServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    connections: usize,
+    write_timeout: Duration,
+}
+
+impl BoundServer {
+    /// Reads the certificate, if there is one, and binds the address.
+    pub(crate) fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
+        let tls = config.tls.as_ref().map(Tls::from_files).transpose()?;
+        let listener = listen(config.listen).map_err(|cause| ServerError::Listen {
+            address: config.listen,
+            cause,
+        })?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        Ok(Self {
+            listener,
+            address,
+            tls,
+            connections: config.connections,
+            write_timeout: config.write_timeout,
+        })
+    }
+
+    /// The address that was bound.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether clients speak HTTPS.
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Starts accepting connections, and serves the router on them.
+    pub(crate) fn start(self, router: Router, metrics: Arc<Metrics>) -> Server {
+        let (stage, stages) = watch::channel(Stage::Serving);
+        let acceptor = Acceptor {
+            listener: self.listener,
+            router,
+            tls: self.tls,
+            write_timeout: self.write_timeout,
+            metrics,
+            stages,
+        };
+        Server {
+            stage,
+            accepting: tokio::spawn(acceptor.run(self.connections)),
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As std does it: a restart need not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
     stage: watch::Sender<Stage>,
     accepting: tokio::task::JoinHandle<JoinSet<()>>,
 }
 
 impl Server {
-    /// Listens; nothing is accepted yet.
-    ///
-    /// # Errors
-    /// The address is taken, or not of this machine.
-    pub fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-        let listen = || {
-            let socket = match address {
-                SocketAddr::V4(_) => TcpSocket::new_v4(),
-                SocketAddr::V6(_) => TcpSocket::new_v6(),
-            }?;
-            // As std does it: a restart need not wait for old connections to be forgotten.
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(WAITING)
-        };
-        listen().map_err(|cause| ServerError::Listen { address, cause })
-    }
-
-    /// Starts to accept.
-    #[must_use]
-    pub fn start(
-        listener: TcpListener,
-        router: Router,
-        tls: Option<Tls>,
-        limits: ServerLimits,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let (stage, stages) = watch::channel(Stage::Serving);
-        let acceptor = Acceptor {
-            listener,
-            router,
-            tls,
-            taking: limits.taking,
-            metrics,
-            stages,
-        };
-        Self {
-            stage,
-            accepting: tokio::spawn(acceptor.run(limits.connections)),
-        }
-    }
-
-    /// Stops to accept; open connections go on.
-    pub fn close(&self) {
+    /// Stops accepting connections; open ones go on.
+    pub(crate) fn close(&self) {
         self.stage.send_replace(Stage::Closed);
     }
 
-    /// Ends open connections once they are idle, and all after `limit`.
-    pub async fn leave(self, limit: Duration) {
+    /// Ends open connections once they are idle, and all of them after `limit`.
+    pub(crate) async fn leave(self, limit: Duration) {
         self.stage.send_replace(Stage::Leaving);
         let left = async {
             match self.accepting.await {
@@ -186,21 +168,21 @@ struct Acceptor {
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
-    taking: Duration,
+    write_timeout: Duration,
     metrics: Arc<Metrics>,
     stages: watch::Receiver<Stage>,
 }
 
 impl Acceptor {
     async fn run(self, connections: usize) -> JoinSet<()> {
-        let room = Arc::new(Semaphore::new(connections));
+        let slots = Arc::new(Semaphore::new(connections));
         let mut connections = JoinSet::new();
         let mut stages = self.stages.clone();
         loop {
             while connections.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 _ = stages.wait_for(|stage| *stage != Stage::Serving) => break,
-                accepted = self.accept(&room) => accepted,
+                accepted = self.accept(&slots) => accepted,
             };
             let Some((permit, stream)) = accepted else {
                 break;
@@ -217,12 +199,12 @@ impl Acceptor {
         connections
     }
 
-    /// The next connection; an error of one never ends the server.
+    /// Waits for the next connection. An error of one never ends the server.
     async fn accept(
         &self,
-        room: &Arc<Semaphore>,
+        slots: &Arc<Semaphore>,
     ) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream)> {
-        let permit = Arc::clone(room).acquire_owned().await.ok()?;
+        let permit = Arc::clone(slots).acquire_owned().await.ok()?;
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
@@ -240,7 +222,7 @@ impl Acceptor {
                     );
                     if !of_the_client {
                         tracing::warn!(%error, "could not accept a connection");
-                        tokio::time::sleep(EXHAUSTED).await;
+                        tokio::time::sleep(EXHAUSTED_WAIT).await;
                     }
                 }
             }
@@ -250,15 +232,15 @@ impl Acceptor {
     /// Serves one connection to its end; a slow handshake holds up only itself.
     fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
         let (router, stages) = (self.router.clone(), self.stages.clone());
-        let (tls, taking) = (self.tls.clone(), self.taking);
+        let (tls, write_timeout) = (self.tls.clone(), self.write_timeout);
         async move {
             let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(taking));
+            stream.set_write_timeout(Some(write_timeout));
             let stream = Box::pin(stream);
             match tls {
                 None => serve_http(stream, router, stages).await,
-                Some(Tls(acceptor)) => {
-                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Some(tls) => {
+                    match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
                         Ok(Ok(stream)) => serve_http(stream, router, stages).await,
                         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                         Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -276,12 +258,12 @@ async fn serve_http(
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(BUFFER)
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(READ_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let leaving = async move {
-        // A server that is gone means the same.
+        // If the server is gone, that means the same.
         drop(stages.wait_for(|stage| *stage == Stage::Leaving).await);
     };
     let ended = tokio::select! {
@@ -303,17 +285,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_cut_off() {
-        let listener = Server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = listener.local_addr().unwrap();
-        // More than sockets keep for both.
-        let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
-        let limits = ServerLimits {
+        let config = ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             connections: 1,
-            taking: Duration::from_millis(100),
+            write_timeout: Duration::from_millis(100),
         };
+        let bound = BoundServer::bind(&config).unwrap();
+        let address = bound.address();
+        // More than the sockets of both sides can buffer.
+        let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
         let router = Router::new().route("/", much);
-        let server = Server::start(listener, router, None, limits, Arc::new(Metrics::new()));
-        // There is room for one, so the second shows that the first is gone.
+        let server = bound.start(router, Arc::new(Metrics::new()));
+        // Only one may be open, so the second shows that the first is gone.
         let mut clients = Vec::new();
         for _ in 0..2 {
             let mut silent = TcpStream::connect(address).await.unwrap();

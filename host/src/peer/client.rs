@@ -1,4 +1,4 @@
-//! Asking a node by its internal routes.
+//! Asks a node by its routes for peers.
 
 use std::time::Duration;
 
@@ -7,85 +7,73 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::secret::{SIGNATURE, Secret};
-use super::wire::{Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
+use super::wire::{self, Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
 use crate::hex::hex;
 use sluice_delivery::{JournalId, Letter};
 use sluice_types::record_document::RecordDocument;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for an answer.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// A node did not do as it was asked.
+/// A node did not do what it was asked.
 #[derive(Debug, Error)]
-pub enum PeerError {
-    /// The client could not be set up.
+pub(crate) enum PeerError {
     #[error("set up an HTTP client")]
     Setup(#[source] reqwest::Error),
-    /// No answer.
+    /// There was no answer.
     #[error("ask the node at {address}")]
     Transport {
-        /// Where.
         address: String,
-        /// Why not.
         #[source]
         cause: reqwest::Error,
     },
-    /// An answer that says no.
     #[error("ask the node at {address}: it answered {status}: {text}")]
     Status {
-        /// Where.
         address: String,
         /// The HTTP status.
         status: u16,
         /// The body.
         text: String,
     },
-    /// An answer that is none.
     #[error("read the answer of the node at {address}")]
     Shape {
-        /// Where.
         address: String,
-        /// What is wrong with it.
         #[source]
         cause: serde_json::Error,
     },
 }
 
-/// What became of records that were handed to the leader.
+/// What became of records that were sent to the leader: those that are not
+/// named here were acknowledged.
 #[derive(Debug, serde::Deserialize)]
-pub struct Taken {
-    /// How many were acknowledged.
-    pub accepted: u64,
-    /// Those that were not.
-    pub rejected: Vec<Rejected>,
+pub(crate) struct Taken {
+    pub(crate) rejected: Vec<Rejected>,
 }
 
-/// A record that was not taken.
+/// A record that was not acknowledged.
 #[derive(Debug, serde::Deserialize)]
-pub struct Rejected {
-    /// Its place.
-    pub index: usize,
-    /// Why.
-    pub reason: String,
+pub(crate) struct Rejected {
+    /// Its place among the records.
+    pub(crate) index: usize,
+    pub(crate) reason: String,
 }
 
-/// Signs what it asks.
+/// Sends signed requests to nodes, all for one stream.
 #[derive(Debug)]
-pub struct PeerClient {
+pub(crate) struct PeerClient {
     http: reqwest::Client,
     scheme: &'static str,
     secret: Secret,
+    stream: String,
 }
 
 impl PeerClient {
-    /// A client for nodes that speak HTTPS or HTTP.
-    ///
-    /// # Errors
-    /// It could not be set up.
-    pub fn new(secret: Secret, tls: bool) -> Result<Self, PeerError> {
+    /// A client for the default stream. `tls`: the nodes speak HTTPS.
+    pub(crate) fn new(secret: Secret, tls: bool) -> Result<Self, PeerError> {
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(ANSWER)
+            .timeout(ANSWER_LIMIT)
             .build()
             .map_err(PeerError::Setup)?;
         let scheme = if tls { "https" } else { "http" };
@@ -93,14 +81,21 @@ impl PeerClient {
             http,
             scheme,
             secret,
+            stream: DEFAULT_STREAM.to_owned(),
         })
     }
 
-    /// The dead letters of a node.
-    ///
-    /// # Errors
-    /// No usable answer.
-    pub async fn dead_letters(&self, address: &str) -> Result<Vec<Letter>, PeerError> {
+    /// The same for another stream.
+    #[must_use]
+    pub(crate) fn for_stream(self, stream: &str) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lists the dead letters of a node.
+    pub(crate) async fn dead_letters(&self, address: &str) -> Result<Vec<Letter>, PeerError> {
         self.ask(
             Method::GET,
             address,
@@ -110,22 +105,17 @@ impl PeerClient {
         .await
     }
 
-    /// Removes dead letters from a node; how many were there.
-    ///
-    /// # Errors
-    /// No usable answer.
-    pub async fn remove(&self, address: &str, ids: &[String]) -> Result<u64, PeerError> {
+    /// Removes dead letters from a node; returns how many of them existed.
+    pub(crate) async fn remove(&self, address: &str, ids: &[String]) -> Result<u64, PeerError> {
         let body = serde_json::to_vec(ids).unwrap_or_default();
         let path = "/internal/v1/dead-letters/remove";
         let removed: Removed = self.ask(Method::POST, address, path, body).await?;
         Ok(removed.removed)
     }
 
-    /// Hands records to the leader, and waits for what becomes of them.
-    ///
-    /// # Errors
-    /// No usable answer; it may have taken them.
-    pub async fn records(
+    /// Sends records to the leader, and waits for their outcome. After an error
+    /// the leader may have taken them.
+    pub(crate) async fn records(
         &self,
         address: &str,
         records: &[&RecordDocument],
@@ -135,11 +125,9 @@ impl PeerClient {
             .await
     }
 
-    /// Hands frames of a journal to the leader.
-    ///
-    /// # Errors
-    /// No usable answer; it may have taken them.
-    pub async fn hand_over(
+    /// Sends frames of a journal to the leader. After an error it may have taken
+    /// them.
+    pub(crate) async fn transfer(
         &self,
         address: &str,
         journal: JournalId,
@@ -149,11 +137,9 @@ impl PeerClient {
         self.ask(Method::POST, address, &path, frames).await
     }
 
-    /// Asks the leader to hand over, and does not wait for it.
-    ///
-    /// # Errors
-    /// No usable answer; it may do so all the same.
-    pub async fn step_down(
+    /// Asks the leader to hand over, and does not wait for it. After an error it
+    /// may do so all the same.
+    pub(crate) async fn step_down(
         &self,
         address: &str,
         to: Option<String>,
@@ -174,7 +160,8 @@ impl PeerClient {
             address: address.to_owned(),
             cause,
         };
-        let signature = self.secret.sign(method.as_str(), path, &body);
+        let path = wire::for_stream(path, &self.stream);
+        let signature = self.secret.sign(method.as_str(), &path, &body);
         let url = format!("{}://{address}{path}", self.scheme);
         let request = self.http.request(method, url);
         let sent = request.header(SIGNATURE, signature).body(body).send().await;

@@ -13,33 +13,34 @@ use sluice_types::error_chain::chain;
 
 /// The header of a signed request: when it was made, in milliseconds since
 /// the Unix epoch, a dot, and the signature in hex.
-pub const SIGNATURE: &str = "sluice-signature";
-/// A request counts for so long, and as much before its time.
-const GOOD_FOR: Duration = Duration::from_secs(60);
-const RETRY: Duration = Duration::from_secs(2);
+pub(crate) const SIGNATURE: &str = "sluice-signature";
+/// How far the time of a signed request may be from this node's.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+/// The wait after the secret could not be written.
+const RETRY_WAIT: Duration = Duration::from_secs(2);
 
 /// Signs and verifies requests.
 #[derive(Clone, Debug)]
-pub struct Secret(hmac::Key);
+pub(crate) struct Secret(hmac::Key);
 
 impl Secret {
-    /// As it stands in Consul.
+    /// From the value of its key in Consul.
     #[must_use]
-    pub fn new(value: &[u8]) -> Self {
+    pub(crate) fn new(value: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, value.trim_ascii()))
     }
 
-    /// The header's value for a request of now.
+    /// The header's value for a request that is made now.
     #[must_use]
-    pub fn sign(&self, method: &str, path: &str, body: &[u8]) -> String {
+    pub(crate) fn sign(&self, method: &str, path: &str, body: &[u8]) -> String {
         let millis = unix_nanos() / 1_000_000;
         let tag = hmac::sign(&self.0, &signed(millis, method, path, body));
         format!("{millis}.{}", hex(tag.as_ref()))
     }
 
-    /// Whether the header's value is of this request, and recent.
+    /// Whether the header's value was made for this request, and recently.
     #[must_use]
-    pub fn verifies(&self, header: &str, method: &str, path: &str, body: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, header: &str, method: &str, path: &str, body: &[u8]) -> bool {
         let Some((millis, tag)) = header.split_once('.') else {
             return false;
         };
@@ -51,9 +52,9 @@ impl Secret {
     }
 }
 
-/// Whether the header's value says that it was made a short while ago.
+/// Whether the header's value says that it was made recently.
 #[must_use]
-pub fn is_recent(header: &str) -> bool {
+pub(crate) fn is_recent(header: &str) -> bool {
     let made = header
         .split_once('.')
         .map(|(millis, _)| millis.parse::<u64>());
@@ -61,7 +62,7 @@ pub fn is_recent(header: &str) -> bool {
         return false;
     };
     let age = (unix_nanos() / 1_000_000).abs_diff(millis);
-    Duration::from_millis(age) < GOOD_FOR
+    Duration::from_millis(age) < MAX_CLOCK_DIFFERENCE
 }
 
 fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
@@ -69,9 +70,9 @@ fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     format!("{millis}\n{method}\n{path}\n{digest}").into_bytes()
 }
 
-/// Publishes the secret for as long as anybody listens, and makes it if there
+/// Publishes the secret as long as there are receivers, and creates it if there
 /// is none yet.
-pub async fn keep(client: Client, cluster: String, secret: watch::Sender<Option<Secret>>) {
+pub(crate) async fn keep(client: Client, cluster: String, secret: watch::Sender<Option<Secret>>) {
     let key = format!("{cluster}/secret");
     let (seen_in, mut seen) = watch::channel(Seen::Unknown);
     let watching = async {
@@ -87,14 +88,14 @@ pub async fn keep(client: Client, cluster: String, secret: watch::Sender<Option<
                         Seen::Present { index, .. } => index,
                         _ => 0,
                     };
-                    // Another node may be quicker: then the watch shows its.
+                    // If another node is quicker, the watch shows its secret.
                     let value = hex(&rand::random::<[u8; 32]>()).into_bytes();
                     if let Err(error) = client.check_and_set(&key, index, value).await {
                         tracing::warn!(
                             error = chain(&error),
-                            "could not make the cluster's secret"
+                            "could not create the cluster's secret"
                         );
-                        tokio::time::sleep(RETRY).await;
+                        tokio::time::sleep(RETRY_WAIT).await;
                         seen.mark_changed();
                     }
                 }

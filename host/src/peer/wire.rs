@@ -2,34 +2,59 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a leader is asked to hand over with.
+use sluice_types::stream::DEFAULT_STREAM;
+
+/// What stands before a stream's name in the query of a request. A request
+/// without it is for the default stream.
+pub(crate) const STREAM: &str = "stream=";
+
+/// The path of a request for a stream.
+pub(crate) fn for_stream(path: &str, stream: &str) -> String {
+    match stream {
+        DEFAULT_STREAM => path.to_owned(),
+        named => format!("{path}?{STREAM}{named}"),
+    }
+}
+
+/// Asks a leader to hand over.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct StepDownRequest {
-    /// Who comes next, if it matters.
-    pub to: Option<String>,
+pub(crate) struct StepDownRequest {
+    /// The node that should lead next, if it matters which one.
+    pub(crate) to: Option<String>,
 }
 
-/// What a leader that hands over says.
+/// The answer of a leader that hands over.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct StepDownAnswer {
-    /// Of the tenure that ends.
-    pub epoch: u64,
-    /// How long what was accepted may take to finish, in milliseconds.
-    pub drain_ms: u64,
+pub(crate) struct StepDownAnswer {
+    /// The epoch of the tenure that ends.
+    pub(crate) epoch: u64,
+    /// How long accepted requests may take to finish, in milliseconds.
+    pub(crate) drain_ms: u64,
 }
 
-/// How many dead letters were removed.
+/// The answer to a request to remove dead letters.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct Removed {
-    /// Those that were there.
-    pub removed: u64,
+pub(crate) struct Removed {
+    /// How many of them existed.
+    pub(crate) removed: u64,
 }
 
-/// What the leader took over.
+/// What the leader took of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct TransferAnswer {
-    /// Every entry of the other journal below this one.
-    pub taken: u64,
-    /// Why not all, if so.
-    pub error: Option<String>,
+pub(crate) struct TransferAnswer {
+    /// All entries of the journal below this one are taken.
+    pub(crate) taken: u64,
+    /// Why not all were taken, if so.
+    pub(crate) error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stream_other_than_the_default_one_is_named() {
+        assert_eq!(for_stream("/a", DEFAULT_STREAM), "/a");
+        assert_eq!(for_stream("/a", "b"), "/a?stream=b");
+    }
 }

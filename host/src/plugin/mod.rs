@@ -6,6 +6,7 @@
 //! from. What became of it comes back as a [`Report`].
 
 mod ceiling;
+mod config;
 mod controller;
 mod manifest;
 mod prepare;
@@ -14,6 +15,7 @@ mod state;
 mod store;
 
 pub use ceiling::{Beyond, Ceiling};
+pub use config::{PluginConfig, PreparerError};
 pub use controller::{ControllerConfig, ControllerView, PluginController};
 pub use manifest::{DirectoryWanted, LimitsWanted, Manifest, ManifestError, Permissions};
 pub use prepare::{Candidate, PluginError, Preparer};

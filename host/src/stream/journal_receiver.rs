@@ -1,4 +1,4 @@
-//! Taking over what other nodes have in their journals.
+//! Takes the records of other nodes' journals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,25 +9,24 @@ use super::route::Route;
 use crate::peer::wire::TransferAnswer;
 use sluice_delivery::{Chunk, Journal, JournalId, Outcome, Refused};
 
-/// Takes over the journals of other nodes, each entry once, one request after
-/// the other.
+/// Takes the records of other nodes' journals, each entry once, one request at
+/// a time.
 #[derive(Debug)]
-pub struct JournalReceiver {
+pub(crate) struct JournalReceiver {
     route: watch::Receiver<Route>,
     journal: Option<Journal>,
-    /// Of each journal, the entry below which all was taken.
+    /// For each journal, the entry below which all was taken.
     taken: Arc<Mutex<BTreeMap<JournalId, u64>>>,
 }
 
-/// Why nothing could be taken over now.
+/// Why nothing can be taken now.
 #[derive(Debug)]
-pub struct ReceiveError(pub &'static str);
+pub(crate) struct ReceiveError(pub(crate) &'static str);
 
 impl JournalReceiver {
-    /// `journal` is this node's own, if it has one: it remembers what was
+    /// `journal` is this node's own, if it has one. It remembers what was
     /// taken.
-    #[must_use]
-    pub fn new(route: watch::Receiver<Route>, journal: Option<Journal>) -> Self {
+    pub(super) fn new(route: watch::Receiver<Route>, journal: Option<Journal>) -> Self {
         Self {
             route,
             journal,
@@ -35,20 +34,21 @@ impl JournalReceiver {
         }
     }
 
-    /// Takes what was not taken yet, and answers when it is safe here.
-    pub async fn take(
+    /// Takes the entries that were not taken yet, and answers when they are
+    /// acknowledged here.
+    pub(crate) async fn take(
         &self,
         from: JournalId,
         chunk: Chunk,
     ) -> Result<TransferAnswer, ReceiveError> {
         let taken = Arc::clone(&self.taken).lock_owned().await;
         let (route, journal) = (self.route.clone(), self.journal.clone());
-        // In a task of its own: what has begun is brought to its end, also when
-        // the other node no longer waits, so that nothing is taken twice.
+        // In a task of its own, so that it ends properly even if the other node
+        // no longer waits. Otherwise entries could be taken twice.
         let taking = tokio::spawn(take(route, journal, taken, from, chunk));
         taking
             .await
-            .unwrap_or(Err(ReceiveError("taking over ended unexpectedly")))
+            .unwrap_or(Err(ReceiveError("taking the records ended unexpectedly")))
     }
 }
 
@@ -64,7 +64,7 @@ async fn take(
     let end = chunk.end.max(mark);
     let fresh = chunk.entries.into_iter().zip(chunk.records);
     let (entries, records): (Vec<u64>, Vec<_>) = fresh.filter(|(entry, _)| *entry >= mark).unzip();
-    let mut handed = TransferAnswer {
+    let mut answer = TransferAnswer {
         taken: end,
         error: None,
     };
@@ -78,22 +78,22 @@ async fn take(
                 Refused::Full => "this node's journal is full",
                 Refused::TooLarge => "these are more records than this node takes",
                 Refused::Closed(reason) => reason,
-                Refused::Failing => "this node's journal can not be written",
+                Refused::Failing => "this node's journal cannot be written",
             })
         })?;
         let Outcome::Acknowledged { rejected, .. } = receipt.await else {
             return Err(ReceiveError("this node is no longer the leader"));
         };
         if let Some(lost) = rejected.iter().find(|rejection| !rejection.is_kept) {
-            handed.taken = entries.get(lost.index).copied().unwrap_or(mark);
-            handed.error = Some(lost.reason.clone());
+            answer.taken = entries.get(lost.index).copied().unwrap_or(mark);
+            answer.error = Some(lost.reason.clone());
         }
     }
-    marks.insert(from, handed.taken);
+    marks.insert(from, answer.taken);
     if let Some(own) = journal {
-        own.took(from, handed.taken);
+        own.took(from, answer.taken);
     }
-    Ok(handed)
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -153,13 +153,13 @@ mod tests {
     async fn what_comes_again_is_taken_once_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let journal = open(folder.path());
-        let takeover = JournalReceiver::new(leader(&journal), Some(journal.clone()));
+        let receiver = JournalReceiver::new(leader(&journal), Some(journal.clone()));
         let (one, other) = (JournalId([1; 16]), JournalId([2; 16]));
         for (from, entries) in [(one, 1..5), (one, 1..5), (one, 3..8), (other, 1..3)] {
             let end = entries.end;
-            let handed = takeover.take(from, chunk(entries)).await.ok().unwrap();
+            let answer = receiver.take(from, chunk(entries)).await.ok().unwrap();
             assert_eq!(
-                handed,
+                answer,
                 TransferAnswer {
                     taken: end,
                     error: None
@@ -167,18 +167,18 @@ mod tests {
             );
         }
         assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2]);
-        drop((takeover, journal));
+        drop((receiver, journal));
         let journal = open(folder.path());
-        let takeover = JournalReceiver::new(leader(&journal), Some(journal.clone()));
-        let handed = takeover.take(one, chunk(1..9)).await.ok().unwrap();
-        assert_eq!(handed.taken, 9);
+        let receiver = JournalReceiver::new(leader(&journal), Some(journal.clone()));
+        let answer = receiver.take(one, chunk(1..9)).await.ok().unwrap();
+        assert_eq!(answer.taken, 9);
         assert_eq!(sequences(&journal), [1, 2, 3, 4, 5, 6, 7, 1, 2, 8]);
     }
 
     #[tokio::test]
-    async fn who_does_not_lead_takes_nothing() {
-        let takeover = JournalReceiver::new(watch::channel(Route::Unknown).1, None);
-        let refused = takeover.take(JournalId([1; 16]), chunk(1..2)).await;
+    async fn a_node_that_does_not_lead_takes_nothing() {
+        let receiver = JournalReceiver::new(watch::channel(Route::Unknown).1, None);
+        let refused = receiver.take(JournalId([1; 16]), chunk(1..2)).await;
         assert!(matches!(refused, Err(ReceiveError(reason)) if reason.contains("not the leader")));
     }
 }

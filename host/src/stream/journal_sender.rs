@@ -1,49 +1,57 @@
-//! What a node that does not lead does with its journal: it hands the records
-//! to the leader, in their order.
+//! Sends the journal of a node that does not lead to the leader, in order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::peer::wire::TransferAnswer;
 use crate::peer::{PeerClient, PeerError, Secret};
 use sluice_delivery::metrics::Metrics;
-use sluice_delivery::{Backlog, Journal};
-use sluice_leadership::NodeAddresses;
-use sluice_leadership::Role;
+use sluice_delivery::{Backlog, Chunk, Journal};
+use sluice_leadership::{NodeAddresses, Role};
 use sluice_types::backoff::Backoff;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
 
-/// About how much is handed over at once, as records count in memory.
-const CHUNK: usize = 1 << 20;
+/// About how many bytes of records are sent at once, as they count in memory.
+const CHUNK_BYTES: usize = 1 << 20;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Hands the journal over whenever another node leads.
+/// Sends the journal whenever another node leads.
 #[derive(Debug)]
-pub struct JournalSender {
+pub(super) struct JournalSender {
+    /// The stream that the journal is of.
+    pub(super) stream: String,
     /// This node's name.
-    pub node: String,
-    /// What is to be handed over.
-    pub journal: Journal,
-    /// Who leads.
-    pub role: watch::Receiver<Role>,
+    pub(super) node: String,
+    pub(super) journal: Journal,
+    pub(super) role: watch::Receiver<Role>,
     /// What the leader wants requests to be signed with.
-    pub secret: watch::Receiver<Option<Secret>>,
-    /// The nodes of the cluster; nobody else is handed anything.
-    pub addresses: NodeAddresses,
+    pub(super) secret: watch::Receiver<Option<Secret>>,
+    /// The nodes of the cluster; nothing is sent to others.
+    pub(super) addresses: NodeAddresses,
     /// Whether the nodes speak HTTPS.
-    pub tls: bool,
-    /// Counts what is handed over.
-    pub metrics: Arc<Metrics>,
+    pub(super) tls: bool,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// How much to send at once, and how long to wait after a failure.
+#[derive(Debug)]
+struct Pace {
+    bytes: usize,
+    backoff: Backoff,
 }
 
 impl JournalSender {
-    /// Never ends.
-    pub async fn run(mut self) {
-        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        let mut most = CHUNK;
+    /// Runs until it is dropped.
+    pub(super) async fn run(mut self) {
+        let mut pace = Pace {
+            bytes: CHUNK_BYTES,
+            backoff: Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF),
+        };
         loop {
             let leader = self.leader().await;
             let mut role = self.role.clone();
@@ -52,17 +60,17 @@ impl JournalSender {
                 drop(role.wait_for(is_other).await);
             };
             let result = tokio::select! {
-                result = self.hand_to(&leader, &mut most, &mut backoff) => result,
+                result = self.send_to(&leader, &mut pace) => result,
                 () = is_over => continue,
             };
             if let Err(error) = result {
                 tracing::warn!(
                     leader = leader.node,
                     error = chain(&error),
-                    "the leader did not take what is in the journal; trying again"
+                    "the leader did not take the records of the journal; trying again"
                 );
             }
-            tokio::time::sleep(backoff.next(None)).await;
+            tokio::time::sleep(pace.backoff.next(None)).await;
         }
     }
 
@@ -80,80 +88,88 @@ impl JournalSender {
         }
     }
 
-    /// Hands over all there is, and what comes: the last of a tenure may still
-    /// be on its way to the disk. `most` is how much to begin with at once.
-    async fn hand_to(
-        &self,
-        leader: &LeaderAddress,
-        most: &mut usize,
-        backoff: &mut Backoff,
-    ) -> Result<(), PeerError> {
-        let mut secret = self.secret.clone();
-        let secret = match secret.wait_for(Option::is_some).await {
-            Ok(secret) => secret.clone(),
-            Err(_) => None,
-        };
-        let Some(secret) = secret else {
+    /// Sends all records that there are and that come: the last ones of a
+    /// tenure may still be on their way to the disk.
+    async fn send_to(&self, leader: &LeaderAddress, pace: &mut Pace) -> Result<(), PeerError> {
+        let Some(secret) = self.secret().await else {
             return Ok(());
         };
-        // One for all: it keeps its connection. Another secret shows as an error,
-        // after which this begins anew.
-        let client = PeerClient::new(secret, self.tls)?;
+        // One client for all requests keeps its connection. If the secret
+        // changes, the next request fails and this starts again.
+        let client = PeerClient::new(secret, self.tls)?.for_stream(&self.stream);
         let mut backlog = Backlog::new(self.journal.clone());
         loop {
             backlog.more().await;
-            let address = &leader.address;
-            let is_peer = |peers: &Arc<std::collections::HashSet<String>>| peers.contains(address);
-            drop(self.addresses.clone().wait_for(is_peer).await);
-            let bytes = *most;
-            let reading = tokio::task::spawn_blocking(move || {
-                let chunk = backlog.read(bytes);
-                (backlog, chunk)
-            });
-            let chunk = match reading.await {
-                Ok((read, Ok(chunk))) => {
-                    backlog = read;
-                    chunk
-                }
-                Ok((_, Err(error))) => {
-                    tracing::error!(error = chain(&error), "the journal can not be read");
-                    return Ok(());
-                }
-                Err(_) => return Ok(()),
+            self.until_registered(&leader.address).await;
+            let Some((read, chunk)) = read(backlog, pace.bytes).await else {
+                return Ok(());
             };
+            backlog = read;
             if chunk.is_empty() {
                 self.journal.settle(chunk.end);
                 continue;
             }
-            let handed = client
-                .hand_over(address, self.journal.id(), chunk.to_frames())
+            let answer = client
+                .transfer(&leader.address, self.journal.id(), chunk.to_frames())
                 .await?;
-            let taken = handed.taken.min(chunk.end);
-            let count = chunk.entries.iter().filter(|entry| **entry < taken).count();
-            self.metrics
-                .handed_over
-                .inc_by(u64::try_from(count).unwrap_or_default());
-            self.journal.settle(taken);
-            *most = CHUNK;
-            if let Some(error) = handed.error {
-                // What follows was delivered all the same: it should not be each time that this
-                // record is offered again.
-                *most = 1;
+            let records = self.settle(&chunk, &answer);
+            pace.bytes = CHUNK_BYTES;
+            if let Some(error) = answer.error {
+                // The records after the failed one were delivered. One at a
+                // time, they are not delivered again with each attempt.
+                pace.bytes = 1;
                 tracing::error!(
                     leader = leader.node,
                     error,
-                    "the leader could not take all of the journal; trying again"
+                    "the leader could not take all records of the journal; trying again"
                 );
                 return Ok(());
             }
-            backoff.reset();
+            pace.backoff.reset();
             tracing::info!(
                 leader = leader.node,
-                records = count,
-                "handed records of the journal over"
+                records,
+                "the leader took records of the journal"
             );
         }
     }
+
+    /// Waits until the secret is known; `None` if it never will be.
+    async fn secret(&self) -> Option<Secret> {
+        let mut secret = self.secret.clone();
+        let known = secret.wait_for(Option::is_some).await;
+        known.ok().and_then(|known| known.clone())
+    }
+
+    /// Waits until this is the address of a registered node.
+    async fn until_registered(&self, address: &str) {
+        let is_peer = |peers: &Arc<HashSet<String>>| peers.contains(address);
+        drop(self.addresses.clone().wait_for(is_peer).await);
+    }
+
+    /// Settles what the leader took; how many records that were.
+    fn settle(&self, chunk: &Chunk, answer: &TransferAnswer) -> usize {
+        let taken = answer.taken.min(chunk.end);
+        let count = chunk.entries.iter().filter(|entry| **entry < taken).count();
+        let counted = u64::try_from(count).unwrap_or_default();
+        self.metrics.handed_over.inc_by(counted);
+        self.journal.settle(taken);
+        count
+    }
+}
+
+/// Reads a chunk where waiting for the disk holds up nothing else; `None` if
+/// that fails.
+async fn read(mut backlog: Backlog, bytes: usize) -> Option<(Backlog, Chunk)> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let chunk = backlog.read(bytes);
+        (backlog, chunk)
+    });
+    let (backlog, chunk) = reading.await.ok()?;
+    let chunk = chunk.inspect_err(|error| {
+        tracing::error!(error = chain(error), "the journal cannot be read");
+    });
+    Some((backlog, chunk.ok()?))
 }
 
 fn leader_of(role: &Role) -> Option<&LeaderAddress> {

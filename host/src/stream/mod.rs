@@ -1,13 +1,33 @@
-//! A stream: who takes its requests, which sink runs, and what becomes of the
-//! journal when another node leads.
+//! A stream: one lock, one queue, one sink, one status.
+//!
+//! [`Streams`] is the list of a node's streams, in which routes look up a
+//! [`Stream`]. Behind it run the stream's tasks: `tenures` follows this node's
+//! role, `tenure` delivers while this node leads, and the journal goes to the
+//! leader while another node does.
 
+mod choice;
+mod config;
+mod drain;
+mod feeding;
+mod hand_over;
+mod handle;
 mod journal_receiver;
 mod journal_sender;
+mod opener;
+mod orders;
+mod prepared;
+mod reports;
 mod route;
+mod streams;
 mod swap;
+mod tasks;
 mod tenure;
+mod tenures;
 
-pub use journal_receiver::{JournalReceiver, ReceiveError};
-pub use journal_sender::JournalSender;
-pub use route::Route;
-pub use tenure::StreamTask;
+pub(crate) use config::StreamConfig;
+pub(crate) use handle::Stream;
+pub(crate) use journal_receiver::ReceiveError;
+pub(crate) use prepared::{NodeAccess, PreparedStream, StreamError, StreamStore};
+pub(crate) use route::Route;
+pub(crate) use streams::Streams;
+pub(crate) use tasks::StreamTasks;

@@ -7,7 +7,7 @@ use sluice_types::documents::LeaderAddress;
 
 /// Where a request for a stream goes.
 #[derive(Clone, Debug)]
-pub enum Route {
+pub(crate) enum Route {
     /// This node leads the stream and takes the request.
     Local(Arc<Intake>),
     /// Another node leads the stream.

@@ -1,278 +1,169 @@
-//! What the data side does as the node's role changes: it opens the route to
-//! requests and runs the sink while this node leads, and shuts the route when
-//! it does not.
+//! One tenure of a stream: from the opening of its route to the last outcome.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use super::config::StreamConfig;
+use super::drain;
+use super::feeding::Feeding;
+use super::hand_over;
+use super::opener::SinkOpener;
+use super::orders::Orders;
+use super::reports::Reports;
+use super::route::Route;
+use super::swap::SinkSwapper;
 use crate::plugin::{Candidate, Choice, Report};
-use crate::stream::Route;
-use crate::stream::swap::{Swaps, is_for_good, is_other, wait_of};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
-    Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Feeder, Intake, Journal,
-    Queue, QueueLimits,
+    Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
+    SinkSwap,
 };
-use sluice_leadership::{Order, Peers, Role, StepDown};
-use sluice_types::backoff::Backoff;
+use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::lease::Lease;
 
-/// A sink that does not open for so long leaves the place to the last good
-/// one, and that to another node.
-const OPENING: Duration = Duration::from_secs(5);
-/// How long a node leaves the lock to others after its sink failed, or after
-/// it was fenced.
+/// How long a node leaves the lock to others after no sink opened, its journal
+/// failed, or the destination fenced it.
 const STAY_OUT: Duration = Duration::from_secs(30);
-/// The same where there is no other node whose sink is prepared.
-const ALONE: Duration = Duration::from_secs(1);
-/// The time for a sink's `close` when the tenure is over.
-const CLOSING: Duration = Duration::from_secs(1);
-/// A sink that confirms nothing from the journal for so long holds up no
-/// hand-over.
-const STALLED: Duration = Duration::from_secs(2);
-/// How long a journal may fail before another node is to lead.
-const FAILING: Duration = Duration::from_secs(5);
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// The same while no other node is eligible.
+const STAY_OUT_ALONE: Duration = Duration::from_secs(1);
+/// The time for the sinks' `close` when the tenure is over.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How long the journal may fail before another node should lead.
+const JOURNAL_FAILURE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How the delivery of a tenure came to its end.
-enum Over {
-    Delivery(Ended),
-    /// The journal can not be written, or not be read.
-    Unwritable,
-    /// Not everything was delivered in time.
-    Late,
-}
-
-/// Runs the sink whenever this node leads.
+/// What all tenures of a stream work with.
 #[derive(Debug)]
-pub struct StreamTask {
-    /// What this node is to the cluster.
-    pub role: watch::Receiver<Role>,
-    /// Becomes true when the node is to end.
-    pub stop: watch::Receiver<bool>,
-    /// How long requests may take to finish then.
-    pub drain: Duration,
+pub(super) struct TenureParts {
+    pub(super) config: StreamConfig,
     /// Where requests go.
-    pub route: watch::Sender<Route>,
+    pub(super) route: watch::Sender<Route>,
+    /// Becomes true when the stream should end.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Asks the tenure with the same epoch to hand over.
+    pub(super) hand_over: watch::Receiver<Option<StepDown>>,
     /// The sinks that could run.
-    pub choice: watch::Receiver<Choice>,
-    /// What there was when this node last led.
-    pub known: Choice,
-    /// Whether that was for lack of a sink that opens.
-    pub has_failed: bool,
-    /// What becomes of them.
-    pub reports: mpsc::UnboundedSender<Report>,
-    /// Tells the control side to step down.
-    pub orders: mpsc::Sender<Order>,
-    /// The bounds of a tenure's queue.
-    pub limits: QueueLimits,
-    /// Counts what happens.
-    pub metrics: Arc<Metrics>,
-    /// What an acknowledgement means.
-    pub ack: Ack,
-    /// What is on disk and still to be delivered.
-    pub journal: Option<Journal>,
-    /// Keeps what no sink takes.
-    pub letters: DeadLetters,
-    /// Audits acknowledgements.
-    pub trace: Option<Arc<AckTrace>>,
+    pub(super) choice: watch::Receiver<Choice>,
+    pub(super) reports: Reports,
+    pub(super) orders: Orders,
+    pub(super) journal: Option<Journal>,
+    pub(super) letters: DeadLetters,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) trace: Option<Arc<AckTrace>>,
     /// The other nodes.
-    pub peers: Peers,
-    /// Asks a tenure to hand over; of another one it is void.
-    pub step_down: watch::Receiver<Option<StepDown>>,
+    pub(super) peers: Peers,
 }
 
-impl StreamTask {
-    /// Runs until the node is to end and what was accepted is settled.
-    pub async fn run(mut self) {
-        while !*self.stop.borrow() {
-            let role = self.role.borrow_and_update().clone();
-            match role {
-                Role::Leader(lease) => self.lead(lease).await,
-                Role::Follower { leader } => {
-                    self.route
-                        .send_replace(leader.map_or(Route::Unknown, Route::Leader));
-                    self.wait_for_change().await;
-                }
-            }
-        }
-        self.route.send_replace(Route::Stopping);
-    }
+/// What a tenure showed about the sinks that there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sinks {
+    /// One opened.
+    Opened,
+    /// None opened.
+    NoneOpened,
+    /// The tenure was over before that was known.
+    Unknown,
+}
 
-    async fn wait_for_change(&mut self) {
-        let mut choice = self.choice.clone();
-        let (known, has_failed) = (self.known.clone(), self.has_failed);
-        tokio::select! {
-            changed = self.role.changed() => if changed.is_err() {
-                // The control side is gone; the node ends with it.
-                stopped(&mut self.stop).await;
-            },
-            // A node that stays out for its sink may do better with this one.
-            () = news(&mut choice, &known, has_failed) => {
-                self.known = self.choice.borrow().clone();
-                self.order(Order::Eligible(true)).await;
-            }
-            () = stopped(&mut self.stop) => {}
-        }
-    }
+/// Why the delivery of a tenure ended.
+#[derive(Debug)]
+enum End {
+    Dispatcher(Ended),
+    JournalFailed,
+    /// Not everything was delivered within the drain's limit.
+    DrainLimit,
+}
 
-    /// One tenure, from the route's opening to the last outcome.
-    async fn lead(&mut self, lease: Arc<Lease>) {
-        let queue = Queue::new(lease.epoch(), self.limits);
-        let intake = Arc::new(match (&self.journal, self.ack) {
+/// One tenure of this node as the leader of a stream.
+#[derive(Debug)]
+pub(super) struct Tenure<'a> {
+    parts: &'a TenureParts,
+    lease: Arc<Lease>,
+    queue: Arc<Queue>,
+    intake: Arc<Intake>,
+}
+
+impl<'a> Tenure<'a> {
+    /// Starts to accept requests.
+    pub(super) fn begin(parts: &'a TenureParts, lease: Arc<Lease>) -> Self {
+        let queue = Queue::new(lease.epoch(), parts.config.queue);
+        let intake = Arc::new(match (&parts.journal, parts.config.ack) {
             (Some(journal), Ack::Journal) => {
                 Intake::journaled(journal.clone(), Arc::clone(&queue), Arc::clone(&lease))
             }
             _ => Intake::Sink(Arc::clone(&queue)),
         });
-        self.route.send_replace(Route::Local(Arc::clone(&intake)));
-        let mut stop = self.stop.clone();
+        parts.route.send_replace(Route::Local(Arc::clone(&intake)));
+        Self {
+            parts,
+            lease,
+            queue,
+            intake,
+        }
+    }
+
+    /// Runs until every request that was accepted has its outcome.
+    pub(super) async fn run(self) -> Sinks {
+        let opener = SinkOpener {
+            choice: self.parts.choice.clone(),
+            reports: &self.parts.reports,
+        };
+        let mut stop = self.parts.stop.clone();
         let opened = tokio::select! {
-            sink = self.open() => Some(sink),
-            () = lease.revoked() => None,
+            opened = opener.open() => Some(opened),
+            () = self.lease.revoked() => None,
             () = stopped(&mut stop) => None,
         };
-        match opened {
-            Some(Some(sink)) => {
-                self.has_failed = false;
-                self.deliver(&lease, &queue, &intake, sink).await;
+        let sinks = match opened {
+            Some(Some((candidate, sink))) => {
+                self.deliver(candidate, sink).await;
+                Sinks::Opened
             }
-            // The sink failed: leave it to another node.
             Some(None) => {
-                self.has_failed = true;
-                self.step_down(&lease).await;
+                self.leave_lead(self.step_down()).await;
+                Sinks::NoneOpened
             }
-            None => {}
-        }
-        if *stop.borrow() {
-            self.route.send_replace(Route::Stopping);
-        }
-        intake.close("the node is no longer the leader");
-        queue.fail("the node is no longer the leader");
-        self.report(Report::Standby);
-        self.known = self.choice.borrow().clone();
-        // Until the control side publishes what comes next.
-        if !*stop.borrow() {
-            lease.revoked().await;
-            self.until_role_changed(&lease).await;
-        }
-    }
-
-    /// The role may still show the tenure that has just ended.
-    async fn until_role_changed(&mut self, ended: &Arc<Lease>) {
-        let same = |role: &Role| matches!(role, Role::Leader(lease) if Arc::ptr_eq(lease, ended));
-        let mut stop = self.stop.clone();
-        let changed = async {
-            // The control side is gone: the node ends with it.
-            if self.role.wait_for(|role| !same(role)).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            None => Sinks::Unknown,
         };
-        tokio::select! {
-            () = changed => {}
-            () = stopped(&mut stop) => {}
-        }
+        self.end();
+        sinks
     }
 
-    async fn deliver(
-        &mut self,
-        lease: &Arc<Lease>,
-        queue: &Arc<Queue>,
-        intake: &Intake,
-        (candidate, sink): (Arc<Candidate>, ActiveSink),
-    ) {
-        self.report(Report::Running(Arc::clone(&candidate)));
-        let (swaps_in, swaps) = mpsc::channel(1);
-        let mut dispatcher = Dispatcher::new(Delivery {
-            queue: Arc::clone(queue),
-            lease: Arc::clone(lease),
-            sink,
-            swaps,
-            letters: self.letters.clone(),
-            metrics: Arc::clone(&self.metrics),
-            trace: self.trace.clone(),
-        });
-        // Ended with the tenure.
-        let mut feeding = JoinSet::new();
-        let (finish, finishing) = watch::channel(false);
-        if let Some(journal) = &self.journal {
-            feeding.spawn(Feeder::new(journal.clone(), Arc::clone(queue)).run(finishing));
+    fn end(self) {
+        if *self.parts.stop.borrow() {
+            self.parts.route.send_replace(Route::Stopping);
         }
+        self.intake.close("the node is no longer the leader");
+        self.queue.fail("the node is no longer the leader");
+        self.parts.reports.send(Report::Standby);
+    }
+
+    async fn deliver(&self, candidate: Arc<Candidate>, sink: ActiveSink) {
+        self.parts
+            .reports
+            .send(Report::Running(Arc::clone(&candidate)));
+        let (swaps_in, swaps) = mpsc::channel(1);
+        let mut dispatcher = Dispatcher::new(self.delivery(sink, swaps));
+        let mut feeding = Feeding::start(self.parts.journal.as_ref(), &self.queue);
         let mut closing = JoinSet::new();
-        let swaps = Swaps {
+        let swapper = SinkSwapper {
             running: candidate,
-            choice: self.choice.clone(),
+            choice: self.parts.choice.clone(),
             swaps: swaps_in,
-            reports: self.reports.clone(),
-            metrics: Arc::clone(&self.metrics),
+            reports: &self.parts.reports,
+            metrics: &self.parts.metrics,
             closing: &mut closing,
         };
-        let mut stop = self.stop.clone();
-        let mut wished = self.step_down.clone();
-        let (ended, handing_over) = {
-            let mut running = std::pin::pin!(dispatcher.run());
-            let asked = tokio::select! {
-                ended = running.as_mut() => Err(Over::Delivery(ended)),
-                () = swaps.run() => Ok(None),
-                () = self.journal_fails() => Err(Over::Unwritable),
-                () = has_panicked(&mut feeding) => Err(Over::Unwritable),
-                () = stopped(&mut stop) => Ok(None),
-                step_down = asked(&mut wished, lease.epoch()) => Ok(Some(step_down)),
-            };
-            match asked {
-                Err(over) => (over, None),
-                Ok(step_down) => {
-                    let (route, reason) = match &step_down {
-                        None => (Route::Stopping, "this node is stopping"),
-                        Some(_) => (Route::Unknown, "this node hands over to another"),
-                    };
-                    self.route.send_replace(route);
-                    intake.close(reason);
-                    finish.send_replace(true);
-                    let drained = tokio::select! {
-                        ended = running => Over::Delivery(ended),
-                        () = self.drain_is_over() => Over::Late,
-                    };
-                    (drained, step_down)
-                }
-            }
-        };
-        match ended {
-            Over::Delivery(Ended::Fenced(reason)) => {
-                tracing::error!(
-                    epoch = lease.epoch(),
-                    reason,
-                    "the destination has seen a later leader; stepping down"
-                );
-                self.step_down(lease).await;
-            }
-            Over::Delivery(Ended::Drained | Ended::Revoked) => {}
-            Over::Unwritable => {
-                tracing::error!(
-                    epoch = lease.epoch(),
-                    "the journal can not be used; stepping down"
-                );
-                self.step_down(lease).await;
-            }
-            Over::Late => {
-                let (records, _) = queue.depth();
-                tracing::warn!(
-                    records,
-                    "not everything was delivered before the drain timeout"
-                );
-            }
-        }
-        if let Some(step_down) = handing_over {
-            lease.revoke();
-            self.order(Order::StepDown(step_down)).await;
+        let (end, requested) = self.until_end(&mut dispatcher, swapper, &mut feeding).await;
+        let forced = self.must_leave_lead(&end).then(|| self.step_down());
+        if let Some(step_down) = forced.or(requested) {
+            self.leave_lead(step_down).await;
         }
         closing.spawn(dispatcher.delivery.sink.close());
-        if tokio::time::timeout(CLOSING, closing.join_all())
+        if tokio::time::timeout(CLOSE_LIMIT, closing.join_all())
             .await
             .is_err()
         {
@@ -280,170 +171,129 @@ impl StreamTask {
         }
     }
 
-    /// Waits as long as what was begun may take to end. What is in the journal
-    /// is safe without the sink, and the next leader should not wait for a
-    /// destination that is down: the sink gets on, or the drain is over.
-    async fn drain_is_over(&self) {
-        let end = Instant::now() + self.drain;
-        if self.ack == Ack::Sink {
-            return tokio::time::sleep_until(end).await;
-        }
-        let mut delivered = self.metrics.delivered.get();
-        loop {
-            tokio::time::sleep_until((Instant::now() + STALLED).min(end)).await;
-            let before = std::mem::replace(&mut delivered, self.metrics.delivered.get());
-            if delivered == before || Instant::now() >= end {
-                return;
-            }
+    fn delivery(&self, sink: ActiveSink, swaps: mpsc::Receiver<SinkSwap>) -> Delivery {
+        Delivery {
+            queue: Arc::clone(&self.queue),
+            lease: Arc::clone(&self.lease),
+            sink,
+            swaps,
+            letters: self.parts.letters.clone(),
+            metrics: Arc::clone(&self.parts.metrics),
+            trace: self.parts.trace.clone(),
         }
     }
 
-    /// Waits until the journal has failed for a while and another node could
-    /// do better.
-    async fn journal_fails(&self) {
-        let Some(journal) = self.journal.as_ref().filter(|_| self.ack == Ack::Journal) else {
+    /// Runs the delivery to its end; says why it ended, and what was requested
+    /// if it was a hand-over.
+    async fn until_end(
+        &self,
+        dispatcher: &mut Dispatcher,
+        swapper: SinkSwapper<'_>,
+        feeding: &mut Feeding,
+    ) -> (End, Option<StepDown>) {
+        let mut hand_over = self.parts.hand_over.clone();
+        let mut stop = self.parts.stop.clone();
+        let mut running = pin!(dispatcher.run());
+        let requested = tokio::select! {
+            ended = running.as_mut() => return (End::Dispatcher(ended), None),
+            never = swapper.run() => match never {},
+            () = self.journal_failed() => return (End::JournalFailed, None),
+            () = feeding.panicked() => return (End::JournalFailed, None),
+            () = stopped(&mut stop) => None,
+            requested = hand_over::requested(&mut hand_over, self.lease.epoch()) => Some(requested),
+        };
+        self.stop_accepting(requested.is_some());
+        feeding.finish();
+        (self.drain(running).await, requested)
+    }
+
+    fn stop_accepting(&self, is_hand_over: bool) {
+        let (route, reason) = match is_hand_over {
+            false => (Route::Stopping, "this node is stopping"),
+            true => (Route::Unknown, "this node hands over to another"),
+        };
+        self.parts.route.send_replace(route);
+        self.intake.close(reason);
+    }
+
+    async fn drain(&self, running: Pin<&mut impl Future<Output = Ended>>) -> End {
+        let StreamConfig { ack, drain, .. } = self.parts.config;
+        let delivered = || self.parts.metrics.delivered.get();
+        tokio::select! {
+            ended = running => End::Dispatcher(ended),
+            () = drain::limit(ack, drain, delivered) => End::DrainLimit,
+        }
+    }
+
+    /// Waits until the journal has failed for [`JOURNAL_FAILURE_LIMIT`] and
+    /// another node is eligible.
+    async fn journal_failed(&self) {
+        let is_needed = self.parts.config.ack == Ack::Journal;
+        let Some(journal) = self.parts.journal.as_ref().filter(|_| is_needed) else {
             return std::future::pending().await;
         };
         loop {
             journal.failed().await;
-            tokio::time::sleep(FAILING).await;
-            if journal.status().failure.is_some() && self.peers.is_any_eligible() == Some(true) {
+            tokio::time::sleep(JOURNAL_FAILURE_LIMIT).await;
+            if journal.status().failure.is_some()
+                && self.parts.peers.is_any_eligible() == Some(true)
+            {
                 return;
             }
         }
     }
 
-    /// Opens the wanted sink, or else the last good one, each for a while;
-    /// `None` if neither can be opened.
-    async fn open(&mut self) -> Option<(Arc<Candidate>, ActiveSink)> {
-        loop {
-            let choice = self.choice.borrow_and_update().clone();
-            self.report(Report::Opening);
-            let good = choice
-                .good
-                .filter(|good| !Arc::ptr_eq(good, &choice.wanted));
-            let mut wanted = self.choice.clone();
-            let opened = tokio::select! {
-                opened = self.open_either(&choice.wanted, good.as_ref()) => opened,
-                // What did not open is soon forgotten.
-                () = is_other(&mut wanted, &choice.wanted) => continue,
-            };
-            return opened;
-        }
-    }
-
-    async fn open_either(
-        &self,
-        wanted: &Arc<Candidate>,
-        good: Option<&Arc<Candidate>>,
-    ) -> Option<(Arc<Candidate>, ActiveSink)> {
-        for candidate in [Some(wanted), good].into_iter().flatten() {
-            if let Some(sink) = self.open_one(candidate).await {
-                return Some((Arc::clone(candidate), sink));
+    /// Logs why the delivery ended; true if another node should lead.
+    fn must_leave_lead(&self, end: &End) -> bool {
+        let epoch = self.lease.epoch();
+        match end {
+            End::Dispatcher(Ended::Drained | Ended::Revoked) => false,
+            End::Dispatcher(Ended::Fenced(reason)) => {
+                tracing::error!(
+                    epoch,
+                    reason,
+                    "the destination has seen a later leader; stepping down"
+                );
+                true
+            }
+            End::JournalFailed => {
+                tracing::error!(epoch, "the journal cannot be used; stepping down");
+                true
+            }
+            End::DrainLimit => {
+                let (records, _) = self.queue.depth();
+                tracing::warn!(
+                    records,
+                    "not everything was delivered before the drain timeout"
+                );
+                false
             }
         }
-        None
     }
 
-    async fn open_one(&self, candidate: &Arc<Candidate>) -> Option<ActiveSink> {
-        let plugin = &candidate.identity().source;
-        let deadline = Instant::now() + OPENING;
-        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        loop {
-            let opening = tokio::time::timeout_at(deadline, candidate.sink.open());
-            let (error, for_good, after) = match opening.await {
-                Ok(Ok(instance)) => {
-                    return Some(ActiveSink::new(Arc::clone(&candidate.sink), instance));
-                }
-                Ok(Err(error)) => (error.to_string(), is_for_good(&error), wait_of(&error)),
-                Err(_) => {
-                    let late = format!("open did not return within {} s", OPENING.as_secs());
-                    (late, true, None)
-                }
-            };
-            let for_good = for_good || Instant::now() >= deadline;
-            self.report(Report::Failed {
-                candidate: Arc::clone(candidate),
-                error: error.clone(),
-                retrying: !for_good,
-            });
-            if for_good {
-                tracing::error!(plugin, error, "the sink can not be opened");
-                return None;
-            }
-            tracing::warn!(plugin, error, "the sink did not open; trying again");
-            tokio::time::sleep_until((Instant::now() + backoff.next(after)).min(deadline)).await;
-        }
-    }
-
-    async fn step_down(&self, lease: &Lease) {
-        lease.revoke();
-        let stay_out = match self.peers.is_any_eligible() {
+    /// What this node asks for when it cannot do its work as the leader.
+    fn step_down(&self) -> StepDown {
+        let stay_out = match self.parts.peers.is_any_eligible() {
             Some(true) => STAY_OUT,
-            Some(false) | None => ALONE,
+            Some(false) | None => STAY_OUT_ALONE,
         };
-        let (epoch, to) = (lease.epoch(), None);
-        let step_down = StepDown {
-            epoch,
+        StepDown {
+            epoch: self.lease.epoch(),
             stay_out,
             until_taken: false,
-            to,
-        };
-        self.order(Order::StepDown(step_down)).await;
-    }
-
-    async fn order(&self, order: Order) {
-        if let Err(mpsc::error::SendError(order)) = self.orders.send(order).await {
-            tracing::error!(?order, "the control thread has ended");
+            to: None,
         }
     }
 
-    fn report(&self, report: Report) {
-        if self.reports.send(report).is_err() {
-            tracing::error!("the task that keeps the sinks has ended");
-        }
+    /// Ends the tenure's right to write, and has the lock released.
+    async fn leave_lead(&self, step_down: StepDown) {
+        self.lease.revoke();
+        self.parts.orders.give(Order::StepDown(step_down)).await;
     }
 }
 
-/// Waits until a task has ended as it should not.
-async fn has_panicked(tasks: &mut JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "the delivery from the journal ended unexpectedly");
-            return;
-        }
-    }
-    std::future::pending().await
-}
-
-/// Waits for a sink that was not there before; where none could be opened, the
-/// last good one counts too.
-async fn news(choice: &mut watch::Receiver<Choice>, before: &Choice, has_failed: bool) {
-    let is_news = |now: &Choice| {
-        let good = match (&now.good, &before.good) {
-            (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
-            (now, _) => now.is_some(),
-        };
-        !Arc::ptr_eq(&now.wanted, &before.wanted) || has_failed && good
-    };
-    if choice.wait_for(is_news).await.is_err() {
-        // Nothing will ever be news.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Waits until the tenure with this epoch is asked to hand over.
-async fn asked(step_down: &mut watch::Receiver<Option<StepDown>>, epoch: u64) -> StepDown {
-    let is_of_it = |asked: &Option<StepDown>| asked.as_ref().is_some_and(|it| it.epoch == epoch);
-    let asked = step_down.wait_for(is_of_it).await;
-    match asked.ok().and_then(|asked| asked.clone()) {
-        Some(asked) => asked,
-        // Nobody can ask any more.
-        None => std::future::pending().await,
-    }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+/// Waits until the stream should end.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // A sender that is gone means the same.
     drop(stop.wait_for(|stop| *stop).await);
 }

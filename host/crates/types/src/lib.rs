@@ -12,3 +12,4 @@ pub mod plugin;
 pub mod record;
 pub mod record_document;
 pub mod sink;
+pub mod stream;

@@ -10,27 +10,27 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
-use super::answer::Problem;
 use crate::http::memory_budget::Reservation;
+use crate::http::problem::Problem;
 
-/// Bodies up to this size are copied, so that a short message does not keep
-/// the connection's read buffer alive while it waits.
-const COPIED: usize = 4 << 10;
+/// Bodies of up to so many bytes are copied, so that a short message does not
+/// keep the connection's read buffer alive while it waits.
+const COPY_LIMIT: usize = 4 << 10;
 
-/// A compressed body is taken to become so many times as large.
-const UNPACKED: usize = 16;
+/// How many times as large a compressed body is assumed to become.
+const ASSUMED_RATIO: usize = 16;
 
-/// Reads and decompresses a body of at most `limit` bytes, either way. What
-/// larger ones take of the memory for all is in `taken`.
+/// Reads and decompresses a body of at most `limit` bytes, both before and
+/// after. Larger bodies reserve the memory that they take.
 ///
 /// # Errors
-/// The body is too large, came too slowly, broke off, or is compressed in a
-/// way that is not understood; or there is no memory for it now.
+/// The body is too large, came too slowly, broke off, or has an unknown
+/// encoding; or there is no memory for it now.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    taken: &mut Reservation,
+    reservation: &mut Reservation,
     deadline: Pin<&mut Sleep>,
 ) -> Result<Bytes, Problem> {
     let too_large = || {
@@ -47,7 +47,7 @@ pub(super) async fn read(
     }
     let bytes = tokio::select! {
         biased;
-        collected = collect(body, limit, taken) => collected?.ok_or_else(too_large)?,
+        collected = collect(body, limit, reservation) => collected?.ok_or_else(too_large)?,
         () = deadline => return Err(Problem::SlowBody),
     };
     match headers
@@ -57,8 +57,8 @@ pub(super) async fn read(
         None | Some(b"" | b"identity") => Ok(bytes),
         Some(encoding) => {
             let encoding = String::from_utf8_lossy(encoding).to_ascii_lowercase();
-            // How much it will be, nobody knows before.
-            if !taken.grow(limit.min(bytes.len().saturating_mul(UNPACKED))) {
+            // The decompressed size is not known before.
+            if !reservation.grow(limit.min(bytes.len().saturating_mul(ASSUMED_RATIO))) {
                 return Err(Problem::Full);
             }
             decompress(encoding, bytes, limit)
@@ -68,16 +68,16 @@ pub(super) async fn read(
     }
 }
 
-/// Whether the client waits for a word before it sends the body. Answering
-/// then without reading is what it hopes for.
+/// Whether the client waits for `100 Continue` before it sends the body. Then
+/// an answer without reading the body is what it hopes for.
 pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
     headers
         .get(EXPECT)
         .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Reads and forgets a body of up to `limit` bytes. Many clients take an
-/// answer that comes while they still send for a broken connection.
+/// Reads and discards a body of up to `limit` bytes. To many clients, an answer
+/// that comes while they still send looks like a broken connection.
 pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sleep>) {
     let reading = async {
         let mut read = 0;
@@ -88,7 +88,7 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sle
             }
         }
     };
-    // Whether it ended, broke off or ran out of time: the answer is the same.
+    // The answer is the same whether it ended, broke off or ran out of time.
     tokio::select! {
         () = reading => {}
         () = deadline => {}
@@ -99,10 +99,9 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sle
 async fn collect(
     mut body: Body,
     limit: usize,
-    taken: &mut Reservation,
+    reservation: &mut Reservation,
 ) -> Result<Option<Bytes>, Problem> {
-    // Joined at the end: a buffer that grows would leave its smaller selves
-    // behind.
+    // Joined at the end: a buffer that grows would be copied each time.
     let mut parts: Vec<Bytes> = Vec::new();
     let mut small = BytesMut::new();
     let mut length = 0;
@@ -117,13 +116,13 @@ async fn collect(
         if length > limit {
             return Ok(None);
         }
-        if length > COPIED && !taken.grow(data.len()) {
+        if length > COPY_LIMIT && !reservation.grow(data.len()) {
             return Err(Problem::Full);
         }
-        if length == data.len() && length <= COPIED && body.is_end_stream() {
+        if length == data.len() && length <= COPY_LIMIT && body.is_end_stream() {
             return Ok(Some(Bytes::copy_from_slice(&data)));
         }
-        if data.len() > COPIED {
+        if data.len() > COPY_LIMIT {
             if !small.is_empty() {
                 parts.push(small.split().freeze());
             }

@@ -1,4 +1,4 @@
-//! What a node that does not lead does with a request.
+//! Relays requests to the leader.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::answer::{EPOCH, Problem};
+use crate::http::problem::{EPOCH, Problem};
 use sluice_leadership::NodeAddresses;
 use sluice_types::documents::LeaderAddress;
 
@@ -22,40 +22,26 @@ pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forward
 /// The producer's own id of a message.
 pub(super) const MESSAGE_ID: HeaderName = HeaderName::from_static("sluice-message-id");
 
-/// The leader keeps the deadline itself; so much longer is waited for it.
+/// How much longer than the deadline to wait for the leader, which keeps the
+/// deadline itself.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// How a node that does not lead answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Follower {
-    /// 307 to the leader.
-    #[default]
-    Redirect,
-    /// Hand it on, and its answer back.
-    Forward,
-    /// 400 `Not Leader`.
-    Reject,
-}
 
 /// The client for forwarding could not be set up.
 #[derive(Debug, Error)]
 #[error("set up the HTTP client that forwards to the leader")]
-pub struct ForwardError(#[source] reqwest::Error);
+pub(crate) struct ForwardError(#[source] reqwest::Error);
 
-/// Hands requests on to the leader, one hop, registered nodes only.
+/// Relays requests to the leader, over one hop, and only to registered nodes.
 #[derive(Clone, Debug)]
-pub struct Forwarder {
+pub(crate) struct Forwarder {
     client: reqwest::Client,
     peers: NodeAddresses,
     scheme: &'static str,
 }
 
 impl Forwarder {
-    /// A forwarder to nodes that speak HTTPS or HTTP.
-    ///
-    /// # Errors
-    /// The HTTP client could not be set up.
-    pub fn new(peers: NodeAddresses, tls: bool) -> Result<Self, ForwardError> {
+    /// `tls`: the nodes speak HTTPS.
+    pub(crate) fn new(peers: NodeAddresses, tls: bool) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -76,10 +62,11 @@ impl Forwarder {
         format!("{}://{}{path}", self.scheme, leader.address)
     }
 
-    /// Sends the request to the leader and gives back its answer.
+    /// Sends the request to the leader and returns its answer.
     ///
     /// # Errors
-    /// 503 if it certainly did not get there, 504 if it may have.
+    /// [`Problem::Unavailable`] if the leader certainly did not get the request,
+    /// [`Problem::Unknown`] if it may have.
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
@@ -93,28 +80,11 @@ impl Forwarder {
                 leader.address
             )));
         }
-        let rest = deadline.saturating_duration_since(Instant::now());
-        let url = self.location(leader, &head.uri);
-        let mut request = self.client.post(url).timeout(rest + GRACE).body(body);
-        for name in [
-            &CONTENT_TYPE,
-            &CONTENT_ENCODING,
-            &MESSAGE_ID,
-            &AUTHORIZATION,
-            &ACCEPT,
-        ] {
-            if let Some(value) = head.headers.get(name) {
-                request = request.header(name, value);
-            }
-        }
-        let sent = request
-            .header(FORWARDED, HeaderValue::from_static("1"))
-            .send()
-            .await;
+        let sent = self.request(leader, head, body, deadline).send().await;
         let answer = sent.map_err(|error| {
             if error.is_connect() {
                 Problem::Unavailable(format!(
-                    "the leader at {} can not be reached",
+                    "the leader at {} cannot be reached",
                     leader.address
                 ))
             } else {
@@ -136,5 +106,30 @@ impl Forwarder {
         })?;
         *response.body_mut() = Body::from(body);
         Ok(response)
+    }
+
+    /// The request for the leader, with the headers that it needs.
+    fn request(
+        &self,
+        leader: &LeaderAddress,
+        head: &Parts,
+        body: Bytes,
+        deadline: Instant,
+    ) -> reqwest::RequestBuilder {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let url = self.location(leader, &head.uri);
+        let mut request = self.client.post(url).timeout(rest + GRACE).body(body);
+        for name in [
+            &CONTENT_TYPE,
+            &CONTENT_ENCODING,
+            &MESSAGE_ID,
+            &AUTHORIZATION,
+            &ACCEPT,
+        ] {
+            if let Some(value) = head.headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        request.header(FORWARDED, HeaderValue::from_static("1"))
     }
 }

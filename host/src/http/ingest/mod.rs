@@ -1,17 +1,20 @@
-//! The routes that take messages.
+//! The routes that take messages: one file or folder per protocol.
 //!
-//! A handler turns a body into records, submits them, waits for their outcome
-//! and answers; `answer` alone knows the status codes.
+//! A protocol decodes a request into records and encodes the outcome as its
+//! clients read it. Everything between is the same for all of them and in
+//! [`Ingest`]: the token, the leader, the body's limits, the queue, the
+//! deadline.
 
-mod answer;
+mod authorization;
+pub(super) mod baseline;
 mod body;
-mod decode;
+mod config;
+mod decoded;
 mod forward;
-#[cfg(test)]
-mod fuzz;
-pub(super) mod handlers;
-mod record_json;
-mod time;
+pub(super) mod native;
+mod service;
 
-pub use forward::{Follower, ForwardError, Forwarder};
-pub use handlers::{Authorization, Ingest, IngestLimits};
+pub(crate) use authorization::Authorization;
+pub(crate) use config::{Follower, IngestConfig, IngestLimits};
+pub(crate) use forward::{ForwardError, Forwarder};
+pub(crate) use service::Ingest;

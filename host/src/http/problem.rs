@@ -1,12 +1,14 @@
-//! The one place where outcomes become status codes.
+//! The one place where errors become status codes.
 
-use axum::body::Body;
-use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use std::borrow::Cow;
+
+use axum::http::header::{ACCEPT, CONNECTION, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use sluice_delivery::{Outcome, Refused, Rejection};
+use super::response::{JSON, json_body, plain, typed};
+use sluice_delivery::Refused;
 
 /// The epoch under which an acknowledgement was decided.
 pub(super) const EPOCH: HeaderName = HeaderName::from_static("sluice-epoch");
@@ -14,19 +16,19 @@ pub(super) const EPOCH: HeaderName = HeaderName::from_static("sluice-epoch");
 /// Why a request is not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// 400: the body can not be read at all.
+    /// 400: the body cannot be read at all.
     Malformed(String),
     /// 400 with `Not Leader`: `--follower reject`.
     NotLeader,
-    /// 307 to the leader.
+    /// 307 to the leader, at this URL.
     Elsewhere(String),
     /// 401: no token, or a wrong one.
     Unauthorized,
     /// 408: the body did not arrive in time.
     SlowBody,
-    /// 413: more than is allowed, of what.
+    /// 413: what is larger than allowed.
     TooLarge(String),
-    /// 415: no such content type or encoding.
+    /// 415: an unknown content type or encoding.
     Unsupported(String),
     /// 422: refused for good.
     Refused(String),
@@ -51,73 +53,14 @@ impl From<Refused> for Problem {
             ),
             Refused::Closed(reason) => Self::Unavailable(reason.to_owned()),
             Refused::Failing => {
-                Self::Unavailable("this node's journal can not be written at the moment".to_owned())
+                Self::Unavailable("this node's journal cannot be written at the moment".to_owned())
             }
         }
     }
 }
 
-/// What an outcome means for one message.
-pub(super) fn single(outcome: Outcome) -> Result<Response, Problem> {
-    let (epoch, rejected) = settled(outcome)?;
-    match rejected.into_iter().next() {
-        Some(rejection) => Err(Problem::Refused(rejection.reason)),
-        None => Ok(acknowledged(
-            epoch,
-            "text/plain; charset=utf-8",
-            "OK".into(),
-        )),
-    }
-}
-
-/// What it means for many; `total` counts the rejected too.
-pub(super) fn many(epoch: u64, total: usize, rejected: &[Rejection]) -> Response {
-    #[derive(Serialize)]
-    struct Answer<'a> {
-        accepted: usize,
-        rejected: Vec<Place<'a>>,
-    }
-    #[derive(Serialize)]
-    struct Place<'a> {
-        index: usize,
-        reason: &'a str,
-    }
-    let places = rejected.iter().map(|r| Place {
-        index: r.index,
-        reason: &r.reason,
-    });
-    let answer = Answer {
-        accepted: total - rejected.len(),
-        rejected: places.collect(),
-    };
-    acknowledged(epoch, "application/json", json(&answer))
-}
-
-/// The epoch and the rejected records of an acknowledged request.
-pub(super) fn settled(outcome: Outcome) -> Result<(u64, Vec<Rejection>), Problem> {
-    match outcome {
-        Outcome::Acknowledged { epoch, rejected } => Ok((epoch, rejected)),
-        Outcome::NotDelivered(reason) => Err(Problem::Unavailable(reason.to_owned())),
-        Outcome::Unknown(reason) => Err(Problem::Unknown(reason)),
-    }
-}
-
-fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.reserve(2);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(EPOCH, HeaderValue::from(epoch));
-    response
-}
-
-fn json(value: &impl Serialize) -> Body {
-    // Numbers and strings always have a JSON form.
-    serde_json::to_vec(value).unwrap_or_default().into()
-}
-
 impl Problem {
-    fn status(&self) -> StatusCode {
+    const fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::NotLeader => StatusCode::BAD_REQUEST,
             Self::Elsewhere(_) => StatusCode::TEMPORARY_REDIRECT,
@@ -133,38 +76,41 @@ impl Problem {
     }
 
     /// What happened, and what to do.
-    fn text(&self) -> String {
+    fn text(&self) -> Cow<'static, str> {
         match self {
-            Self::NotLeader | Self::Elsewhere(_) => "Not Leader".to_owned(),
+            Self::NotLeader | Self::Elsewhere(_) => "Not Leader".into(),
             Self::Unauthorized => {
-                "this node wants a token: send the header Authorization: Bearer <token>".to_owned()
+                "this node wants a token: send the header Authorization: Bearer <token>".into()
             }
             Self::SlowBody => {
-                "the body did not arrive in time; nothing was delivered, send it again".to_owned()
+                "the body did not arrive in time; nothing was delivered, send it again".into()
             }
-            Self::Malformed(what) | Self::TooLarge(what) | Self::Unsupported(what) => what.clone(),
+            Self::Malformed(what) | Self::TooLarge(what) | Self::Unsupported(what) => {
+                what.clone().into()
+            }
             Self::Refused(reason) => {
-                format!("refused for good: {reason}; sending it again will not help")
+                format!("refused for good: {reason}; sending it again will not help").into()
             }
             Self::Full => {
-                "too much is waiting to be delivered; nothing of this was taken, send it again in a \
-                 second"
-                    .to_owned()
+                "too much is waiting to be delivered; nothing of this was taken, send it \
+                           again in a second"
+                    .into()
             }
             Self::Unavailable(reason) => {
-                format!("{reason}; nothing was delivered, send it again in a second")
+                format!("{reason}; nothing was delivered, send it again in a second").into()
             }
             Self::Stopping => {
-                "this node is stopping; nothing was delivered, send it to another".to_owned()
+                "this node is stopping; nothing was delivered, send it to another".into()
             }
             Self::Unknown(reason) => format!(
                 "outcome unknown: {reason}; sending it again may deliver it twice, unless it \
                  carries a Sluice-Message-Id"
-            ),
+            )
+            .into(),
         }
     }
 
-    /// The response, as JSON for whoever asks for it.
+    /// The response, in JSON if the headers of the request ask for it.
     pub(super) fn response(self, asked: &HeaderMap) -> Response {
         #[derive(Serialize)]
         struct Answer<'a> {
@@ -175,16 +121,17 @@ impl Problem {
             .get(ACCEPT)
             .and_then(|accept| accept.to_str().ok())
             .is_some_and(|accept| accept.contains("application/json"));
-        let (content_type, body) = if wants_json {
-            ("application/json", json(&Answer { error: &text }))
+        let mut response = if wants_json {
+            typed(self.status(), JSON, json_body(&Answer { error: &text }))
         } else {
-            ("text/plain; charset=utf-8", Body::from(text))
+            plain(self.status(), text)
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        match &self {
+        self.add_headers(response.headers_mut());
+        response
+    }
+
+    fn add_headers(self, headers: &mut HeaderMap) {
+        match self {
             Self::Full | Self::Unavailable(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -197,12 +144,11 @@ impl Problem {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Elsewhere(location) => {
-                if let Ok(location) = HeaderValue::from_str(location) {
+                if let Ok(location) = HeaderValue::try_from(location) {
                     headers.insert(LOCATION, location);
                 }
             }
             _ => {}
         }
-        response
     }
 }

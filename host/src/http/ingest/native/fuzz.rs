@@ -8,8 +8,9 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::decode::{self, Decoded};
+use super::decode;
 use super::time;
+use crate::http::ingest::decoded::Decoded;
 use sluice_types::record::{Text, Value};
 use sluice_types::record_document::RecordDocument;
 

@@ -1,78 +1,13 @@
-//! Request bodies as records, one function a content type.
+//! Decodes request bodies to records, one function per content type.
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::answer::Problem;
 use super::record_json;
-use sluice_delivery::Rejection;
+use crate::http::ingest::decoded::Decoded;
+use crate::http::problem::Problem;
 use sluice_types::record::{LogRecord, Text};
-
-/// What a body held: records, and the places that held none.
-#[derive(Debug, Default)]
-pub(super) struct Decoded {
-    pub(super) records: Vec<LogRecord>,
-    /// In growing order of index.
-    pub(super) rejected: Vec<Rejection>,
-    /// How many of both there may be.
-    most: usize,
-    /// There were more.
-    pub(super) is_too_many: bool,
-}
-
-impl Decoded {
-    fn at_most(most: usize) -> Self {
-        Self {
-            most,
-            ..Self::default()
-        }
-    }
-
-    /// Short lines take more memory as records than in a body, so it ends here.
-    fn push(&mut self, decoded: Result<LogRecord, String>) {
-        if self.records.len() + self.rejected.len() >= self.most {
-            self.is_too_many = true;
-            return;
-        }
-        match decoded {
-            Ok(record) => self.records.push(record),
-            Err(reason) => {
-                let index = self.records.len() + self.rejected.len();
-                self.rejected.push(Rejection {
-                    index,
-                    reason,
-                    is_kept: false,
-                });
-            }
-        }
-    }
-
-    /// Adds what the sink rejected of [`Self::records`], its places turned
-    /// into places of the body.
-    pub(super) fn merge(mut rejected: Vec<Rejection>, by_sink: Vec<Rejection>) -> Vec<Rejection> {
-        let mut decoded = rejected.iter().map(|rejection| rejection.index).peekable();
-        let mut shift = 0;
-        let moved: Vec<Rejection> = by_sink
-            .into_iter()
-            .map(|rejection| {
-                while decoded
-                    .next_if(|index| *index <= rejection.index + shift)
-                    .is_some()
-                {
-                    shift += 1;
-                }
-                Rejection {
-                    index: rejection.index + shift,
-                    ..rejection
-                }
-            })
-            .collect();
-        rejected.extend(moved);
-        rejected.sort_by_key(|rejection| rejection.index);
-        rejected
-    }
-}
 
 /// The whole body as the text of one message.
 ///
@@ -222,6 +157,7 @@ fn each_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_delivery::Rejection;
 
     fn bodies(decoded: &Decoded) -> Vec<&str> {
         decoded.records.iter().map(|record| &*record.body).collect()
@@ -294,18 +230,5 @@ mod tests {
                 assert_eq!((count, decoded.is_too_many), (most, most == 10));
             }
         }
-    }
-
-    #[test]
-    fn the_sinks_rejections_find_their_place_in_the_body() {
-        let rejection = |index| Rejection {
-            is_kept: false,
-            index,
-            reason: String::new(),
-        };
-        let decoded = vec![rejection(0), rejection(2), rejection(3)];
-        // Places of the body: r 0 r r 1 2, with r rejected by the decoder.
-        let merged = Decoded::merge(decoded, vec![rejection(0), rejection(2)]);
-        assert_eq!(places(&merged), [0, 1, 2, 3, 5]);
     }
 }

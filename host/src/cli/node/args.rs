@@ -1,0 +1,184 @@
+//! The flags of `sluice node`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{
+    Advertise, COORDINATOR, advertise, coordinator, journal_size, key, leader_value, lease, name,
+};
+use crate::cli::log::LogFormat;
+use crate::cli::units;
+use crate::http::ingest::Follower;
+use crate::plugin::Manifest;
+use sluice_delivery::Ack;
+use sluice_types::documents::LeaderValue;
+
+pub(in crate::cli) const EXAMPLES: &str = "\
+Examples:
+  sluice node                                  a node on port 3000, Consul on 127.0.0.1:8500
+  sluice node --name b --listen 0.0.0.0:3001   a second one on the same machine
+  sluice node --embedded-coordinator           a node that needs no Consul, and serves as one
+  sluice node --name auto --data-dir /data     one of several that share a volume
+  CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
+
+Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
+--config (max-body = \"16MiB\"); flags go before variables, variables before the file.
+Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
+CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct NodeArgs {
+    /// Where clients connect
+    #[arg(long, env = "SLUICE_LISTEN", default_value = "0.0.0.0:3000")]
+    pub(super) listen: SocketAddr,
+
+    /// What others are told to connect to, as host or host:port [default: the local address of the
+    /// way to Consul, and the listen port]
+    #[arg(long, env = "SLUICE_ADVERTISE", value_parser = advertise)]
+    pub(super) advertise: Option<Advertise>,
+
+    /// Where Consul's health check asks [default: the listen host, any free port]
+    #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
+    pub(super) health_listen: Option<SocketAddr>,
+
+    /// This node's name, unique in the cluster; auto takes the first of node-1, node-2, … whose
+    /// directory nobody uses: for nodes that share one data directory [default: the host name]
+    #[arg(long, env = "SLUICE_NAME", value_parser = name)]
+    pub(super) name: Option<String>,
+
+    /// The cluster's name: its service and its keys in Consul
+    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice", value_parser = name)]
+    pub(super) cluster: String,
+
+    /// Where this node keeps what must survive a restart; with --name auto, the directory above
+    /// node-1, node-2, … [default: ./data/NAME, with --name auto ./data]
+    #[arg(long, env = "SLUICE_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+
+    /// The sink while the key <cluster>/plugin is absent: builtin:stdout,
+    /// file:///path/of/a/component.wasm, or a manifest
+    #[arg(long, env = "SLUICE_PLUGIN", default_value = "builtin:stdout")]
+    pub(super) plugin: Manifest,
+
+    /// Where file:// sinks may come from; repeatable [default: the working directory]
+    #[arg(
+        long,
+        env = "SLUICE_PLUGIN_DIR",
+        value_name = "DIR",
+        value_delimiter = ','
+    )]
+    pub(super) plugin_dir: Vec<PathBuf>,
+
+    /// Where manifests may ask for absolute directories; repeatable [default: nowhere]
+    #[arg(
+        long,
+        env = "SLUICE_ALLOW_DIR",
+        value_name = "DIR",
+        value_delimiter = ','
+    )]
+    pub(super) allow_dir: Vec<PathBuf>,
+
+    /// The most memory that a sink may use, whatever its manifest asks for
+    #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
+    pub(super) max_memory: usize,
+
+    /// Serve as the Consul of this machine's nodes, from within this process [ADDR defaults to
+    /// 127.0.0.1:8500]
+    #[arg(
+        long,
+        env = "SLUICE_EMBEDDED_COORDINATOR",
+        value_name = "ADDR",
+        num_args = 0..=1,
+        default_missing_value = COORDINATOR,
+        value_parser = coordinator,
+    )]
+    pub(super) embedded_coordinator: Option<SocketAddr>,
+
+    /// What an acknowledgement means: the sink has confirmed the record, or it is on this node's
+    /// disk and will be delivered
+    #[arg(long, env = "SLUICE_ACK", default_value = "sink")]
+    pub(super) ack: Ack,
+
+    /// The most that the journal may take on disk, with --ack journal
+    #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = journal_size)]
+    pub(super) journal_bytes: usize,
+
+    /// What to do with a message while another node leads
+    #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
+    pub(super) follower: Follower,
+
+    /// The key of the lock [default: the cluster's name and /leader]
+    #[arg(long, env = "SLUICE_LEADER_KEY", value_parser = key)]
+    pub(super) leader_key: Option<String>,
+
+    /// What that key holds: JSON, or the bare host for first-generation producers
+    #[arg(long, env = "SLUICE_LEADER_VALUE", default_value = "json", value_parser = leader_value())]
+    pub(super) leader_value: LeaderValue,
+
+    /// How long a proof of leadership is good for (200ms to 60s, the same on all nodes)
+    #[arg(long, env = "SLUICE_LEASE", default_value = "1s", value_parser = lease)]
+    pub(super) lease: Duration,
+
+    /// The most time from a request to its answer
+    #[arg(long, env = "SLUICE_REQUEST_TIMEOUT", default_value = "15s", value_parser = units::duration)]
+    pub(super) request_timeout: Duration,
+
+    /// How long requests may take to finish when the node ends
+    #[arg(long, env = "SLUICE_DRAIN_TIMEOUT", default_value = "5s", value_parser = units::duration)]
+    pub(super) drain_timeout: Duration,
+
+    /// The largest body, also once decompressed
+    #[arg(long, env = "SLUICE_MAX_BODY", default_value = "16MiB", value_parser = units::size)]
+    pub(super) max_body: usize,
+
+    /// The most records that may wait
+    #[arg(long, env = "SLUICE_QUEUE_RECORDS", default_value_t = 100_000)]
+    pub(super) queue_records: usize,
+
+    /// The most bytes that may wait
+    #[arg(long, env = "SLUICE_QUEUE_BYTES", default_value = "64MiB", value_parser = units::size)]
+    pub(super) queue_bytes: usize,
+
+    /// The most that is kept on disk of records which no sink takes
+    #[arg(long, env = "SLUICE_DEAD_LETTER_BYTES", default_value = "64MiB", value_parser = units::size)]
+    pub(super) dead_letter_bytes: usize,
+
+    /// The most client connections; more wait to be accepted
+    #[arg(long, env = "SLUICE_MAX_CONNECTIONS", default_value_t = 10_000)]
+    pub(super) max_connections: usize,
+
+    /// A file with the token that clients must send as Authorization: Bearer <token>
+    #[arg(long, env = "SLUICE_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// The certificate chain (PEM) for HTTPS
+    #[arg(long, env = "SLUICE_TLS_CERT")]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// The key (PEM) for HTTPS
+    #[arg(long, env = "SLUICE_TLS_KEY")]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// Write a line an acknowledged record: clock reading, epoch, sequence
+    #[arg(long, env = "SLUICE_TRACE_ACKS", value_name = "FILE")]
+    pub(super) trace_acks: Option<PathBuf>,
+
+    /// The form of this node's own log on stderr [default: text on a terminal, else json]
+    #[arg(long, env = "SLUICE_LOG_FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
+
+    /// A TOML file with values for these flags
+    #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Offer POST /bench/baseline, for benchmarks
+    #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]
+    pub(super) bench_baseline: bool,
+
+    /// End when this process, which started the node, ends in whatever way
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(super) parent: Option<u32>,
+}

@@ -1,0 +1,167 @@
+//! Turns the flags of `sluice node` into the settings of a node.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::NodeArgs;
+use super::error::SettingError;
+use super::values::{Advertise, name};
+use crate::cli::cluster::leader_key as default_leader_key;
+use crate::cli::failure::Failure;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::http::ingest::{Authorization, IngestLimits};
+use crate::http::{IngestConfig, ServerConfig, TlsFiles};
+use crate::plugin::PluginConfig;
+use crate::stream::StreamConfig;
+use sluice_consul as consul;
+use sluice_delivery::QueueLimits;
+use sluice_leadership::ControlConfig;
+use sluice_types::stream::DEFAULT_STREAM;
+
+/// How long a client may take nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The name that stands for the first free one.
+const AUTO: &str = "auto";
+
+/// The settings of a node. Locks the data directory.
+pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
+    let (name, data_dir) = claim(args.name.take(), args.data_dir.take())?;
+    Ok(Config {
+        control: control(&args, name, &data_dir)?,
+        data_dir,
+        server: server(&args)?,
+        ingest: ingest(&args)?,
+        plugin: plugin(&args)?,
+        stream: stream(&args),
+        trace_acks: args.trace_acks,
+        baseline: args.bench_baseline,
+    })
+}
+
+fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {
+    let (listen, cluster) = (args.listen, args.cluster.clone());
+    let leader_key = args.leader_key.clone();
+    let health_listen = args.health_listen;
+    Ok(ControlConfig {
+        consul: consul::Config::from_env()?,
+        node,
+        listen,
+        advertise: args.advertise.clone().or_else(|| own_address(listen)),
+        health_listen: health_listen.unwrap_or_else(|| SocketAddr::new(listen.ip(), 0)),
+        leader_key: leader_key.unwrap_or_else(|| default_leader_key(&cluster)),
+        cluster,
+        leader_value: args.leader_value,
+        lease: args.lease,
+        data_dir: data_dir.path().to_owned(),
+    })
+}
+
+fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
+    let tls = match (args.tls_cert.clone(), args.tls_key.clone()) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        _ => return Err(SettingError::HalfTls),
+    };
+    Ok(ServerConfig {
+        listen: args.listen,
+        tls,
+        connections: args.max_connections.max(1),
+        write_timeout: WRITE_TIMEOUT,
+    })
+}
+
+fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
+    let token_file = args.token_file.clone();
+    Ok(IngestConfig {
+        limits: IngestLimits {
+            body: args.max_body,
+            request: args.request_timeout,
+            records: args.queue_records,
+        },
+        memory: args.queue_bytes.max(args.max_body),
+        follower: args.follower,
+        authorization: token_file.map(authorization).transpose()?,
+    })
+}
+
+fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
+    let dirs = if args.plugin_dir.is_empty() {
+        vec![std::env::current_dir().map_err(SettingError::WorkingDirectory)?]
+    } else {
+        args.plugin_dir.clone()
+    };
+    Ok(PluginConfig {
+        default: args.plugin.clone(),
+        dirs,
+        allowed_dirs: absolute(&args.allow_dir)?,
+        max_memory: args.max_memory,
+    })
+}
+
+fn stream(args: &NodeArgs) -> StreamConfig {
+    StreamConfig {
+        name: DEFAULT_STREAM.to_owned(),
+        ack: args.ack,
+        queue: QueueLimits {
+            records: args.queue_records,
+            bytes: args.queue_bytes,
+        },
+        journal_bytes: u64::try_from(args.journal_bytes).unwrap_or(u64::MAX),
+        dead_letter_bytes: u64::try_from(args.dead_letter_bytes).unwrap_or(u64::MAX),
+        drain: args.drain_timeout,
+    }
+}
+
+/// The node's name, and its data directory, locked.
+fn claim(name: Option<String>, given: Option<PathBuf>) -> Result<(String, DataDir), Failure> {
+    let root = || PathBuf::from("data");
+    if name.as_deref() == Some(AUTO) {
+        return Ok(DataDir::first_free(&given.unwrap_or_else(root))?);
+    }
+    let name = name.map_or_else(host_name, Ok)?;
+    let directory = given.unwrap_or_else(|| root().join(&name));
+    Ok((name, DataDir::lock(directory)?))
+}
+
+/// Absolute paths, as manifests name them.
+fn absolute(directories: &[PathBuf]) -> Result<Vec<PathBuf>, SettingError> {
+    let absolute = |directory: &PathBuf| {
+        std::path::absolute(directory).map_err(|cause| SettingError::AllowDir {
+            directory: directory.clone(),
+            cause,
+        })
+    };
+    directories.iter().map(absolute).collect()
+}
+
+/// If the node listens on one interface only, others must use its address.
+fn own_address(listen: SocketAddr) -> Option<Advertise> {
+    let ip = listen.ip();
+    (!ip.is_unspecified()).then(|| match ip {
+        IpAddr::V4(ip) => (ip.to_string(), None),
+        IpAddr::V6(ip) => (format!("[{ip}]"), None),
+    })
+}
+
+fn host_name() -> Result<String, SettingError> {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy().into_owned();
+    name(&host).map_err(|_| SettingError::HostName(host))
+}
+
+fn authorization(file: PathBuf) -> Result<Authorization, SettingError> {
+    let text = std::fs::read_to_string(&file).map_err(|cause| SettingError::TokenFile {
+        file: file.clone(),
+        cause,
+    })?;
+    let token = text.trim();
+    let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain {
+        Ok(Authorization::bearer(token))
+    } else {
+        Err(SettingError::Token(file))
+    }
+}

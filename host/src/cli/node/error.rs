@@ -1,0 +1,42 @@
+//! What is wrong with the settings of a node.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A problem that the command line's parser cannot find.
+#[derive(Debug, Error)]
+pub(super) enum SettingError {
+    #[error("read the token file {}", .file.display())]
+    TokenFile {
+        file: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("use the token in {}: it is empty or not plain ASCII", .0.display())]
+    Token(PathBuf),
+    #[error("serve HTTPS: --tls-cert and --tls-key go together, and only one of them is set")]
+    HalfTls,
+    #[error("find the directory {} of --allow-dir", .directory.display())]
+    AllowDir {
+        directory: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("find the working directory")]
+    WorkingDirectory(#[source] std::io::Error),
+    #[error("use the host name {0:?} as this node's name; give another with --name")]
+    HostName(String),
+    #[error("end together with the process {0}: it is not the one that started this")]
+    Parent(u32),
+    #[error("ask to end together with the process {parent}")]
+    ParentEnd {
+        parent: u32,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("start the log")]
+    Log(#[source] std::io::Error),
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+}

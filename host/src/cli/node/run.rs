@@ -1,0 +1,84 @@
+//! Runs a node.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use super::args::NodeArgs;
+use super::config;
+use super::error::SettingError;
+use crate::cli::coordinator::reached_at;
+use crate::cli::failure::Failure;
+use crate::cli::log;
+use crate::cli::signals::until_signal;
+use crate::config::Config;
+use crate::node::Node;
+use sluice_consul as consul;
+use sluice_coordinator::{Coordinator, CoordinatorConfig};
+
+/// Runs a node until a signal ends it.
+pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
+    args.parent.map_or(Ok(()), end_with)?;
+    let _log = log::start(args.log_format).map_err(SettingError::Log)?;
+    let embedded = args.embedded_coordinator;
+    let mut config = config::from_args(args)?;
+    // Lives longer than the node, which releases its lock at the end.
+    let _coordinator = match embedded {
+        Some(listen) => Some(start_coordinator(listen, &mut config)?),
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(SettingError::Runtime)?;
+    let result = runtime.block_on(async {
+        let control = &config.control;
+        let (name, cluster) = (control.node.clone(), control.cluster.clone());
+        let node = Node::build(config).await?;
+        let address = node.address().to_string();
+        tracing::info!(
+            name,
+            cluster,
+            address,
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+        node.run(until_signal()).await
+    });
+    // What still runs is stuck in a system call: do not wait for it.
+    runtime.shutdown_background();
+    result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the system kill this process when its parent is gone.
+fn end_with(parent: u32) -> Result<(), SettingError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| {
+        SettingError::ParentEnd {
+            parent,
+            cause: errno.into(),
+        }
+    })?;
+    // It may have ended before that.
+    let now = getppid().and_then(|pid| u32::try_from(pid.as_raw_pid()).ok());
+    if now == Some(parent) {
+        Ok(())
+    } else {
+        Err(SettingError::Parent(parent))
+    }
+}
+
+/// Starts a coordinator, and points the node at it.
+fn start_coordinator(listen: SocketAddr, config: &mut Config) -> Result<Coordinator, Failure> {
+    let coordinator = Coordinator::start(&CoordinatorConfig {
+        listen,
+        data_dir: config.data_dir.path().join("coordinator"),
+    })?;
+    tracing::info!(address = %coordinator.address(), "coordinating");
+    let address = reached_at(&coordinator);
+    // It knows no TLS and no tokens, whatever the variables say.
+    let is_address = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.to_string());
+    config.control.consul = consul::Config::from_variables(is_address)?;
+    Ok(coordinator)
+}

@@ -1,0 +1,31 @@
+//! Everything that can be set for a node: the settings of its parts.
+
+use std::path::PathBuf;
+
+use crate::data_dir::DataDir;
+use crate::http::{IngestConfig, ServerConfig};
+use crate::plugin::PluginConfig;
+use crate::stream::StreamConfig;
+use sluice_leadership::ControlConfig;
+
+/// The settings of a node.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where this node keeps what must survive a restart.
+    pub(crate) data_dir: DataDir,
+    /// The node's and the cluster's name, Consul, and the lock. The port to
+    /// listen on is replaced by the one that was bound.
+    pub(crate) control: ControlConfig,
+    /// The connections of clients.
+    pub(crate) server: ServerConfig,
+    /// The requests of clients.
+    pub(crate) ingest: IngestConfig,
+    /// What sinks may have, and which one runs while no other is wanted.
+    pub(crate) plugin: PluginConfig,
+    /// The default stream.
+    pub(crate) stream: StreamConfig,
+    /// The file in which acknowledgements are audited.
+    pub(crate) trace_acks: Option<PathBuf>,
+    /// Whether to serve the benchmarks' route.
+    pub(crate) baseline: bool,
+}

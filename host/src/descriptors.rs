@@ -1,0 +1,36 @@
+//! The limit on file descriptors, and how many connections fit below it.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use sluice_sandbox as sandbox;
+
+/// Descriptors for everything but client connections: the three instances that
+/// a sink may have at a time, and the rest of the node.
+const RESERVED: u64 = 3 * sandbox::HANDLES as u64 + 256;
+
+/// Raises the limit on file descriptors as far as it goes, and returns how many
+/// client connections, `wanted` at most, leave enough of them for the rest of
+/// the node.
+pub(crate) fn limit_connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "could not raise the limit on open files");
+    }
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let reserved = RESERVED.min(descriptors / 2);
+    let most = usize::try_from(descriptors.saturating_sub(reserved).max(1));
+    let bounded = wanted.min(most.unwrap_or(usize::MAX));
+    if bounded < wanted {
+        tracing::warn!(
+            wanted,
+            bounded,
+            descriptors,
+            "fewer connections than --max-connections, for lack of file descriptors (ulimit -n)"
+        );
+    }
+    bounded
+}

@@ -1,0 +1,54 @@
+//! `GET /metrics`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::context::AdminContext;
+use crate::http::response::typed;
+use crate::stream::Stream;
+use sluice_delivery::metrics::{OPENMETRICS, PLAIN, Readings};
+use sluice_leadership::Role;
+use sluice_types::lease::Standing;
+
+/// `GET /metrics`: OpenMetrics, or Prometheus' older format.
+pub(in crate::http) async fn metrics(
+    State(admin): State<Arc<AdminContext>>,
+    asked: HeaderMap,
+) -> Response {
+    let text = admin
+        .metrics
+        .encode(readings(admin.streams.default_stream()));
+    let accept = asked
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    let content_type = match accept.contains("application/openmetrics-text") {
+        true => OPENMETRICS,
+        false => PLAIN,
+    };
+    typed(StatusCode::OK, content_type, text)
+}
+
+/// What the gauges of a stream show now.
+fn readings(stream: &Stream) -> Readings {
+    let (leader, lease) = match &*stream.controls.role.borrow() {
+        Role::Leader(lease) => (matches!(lease.ask(), Standing::Valid(_)), lease.remaining()),
+        Role::Follower { .. } => (false, Duration::ZERO),
+    };
+    let (queue_records, queue_bytes) = stream.depth();
+    let journal = stream.journal.as_ref().map(|journal| journal.status());
+    Readings {
+        queue_records,
+        queue_bytes,
+        journal_records: journal.as_ref().map_or(0, |journal| journal.backlog),
+        journal_bytes: journal.as_ref().map_or(0, |journal| journal.bytes),
+        leader,
+        epoch: stream.controls.view.borrow().epoch,
+        lease,
+    }
+}

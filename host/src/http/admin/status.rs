@@ -1,0 +1,140 @@
+//! `GET /api/v1/status`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::context::AdminContext;
+use crate::http::response::json;
+use crate::stream::Stream;
+use sluice_delivery::JournalStatus;
+use sluice_delivery::metrics::Metrics;
+use sluice_leadership::Role;
+use sluice_types::documents::LeaderAddress;
+use sluice_types::lease::Standing;
+use sluice_types::plugin::PluginStatus;
+
+/// The status document of a node: of its default stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// The node's name.
+    pub(crate) node: String,
+    /// The version of its program.
+    pub(crate) version: String,
+    /// `leader`, `follower`, or `suspended`: the lock may still be held, but
+    /// not surely enough to write or acknowledge.
+    pub(crate) role: String,
+    /// The highest epoch that the node has seen.
+    pub(crate) epoch: u64,
+    pub(crate) leader: Option<LeaderAddress>,
+    /// How long the node may still acknowledge without another proof.
+    pub(crate) lease_ms: u64,
+    pub(crate) plugin: PluginStatus,
+    /// What waits or is being offered.
+    pub(crate) queue: QueueStatus,
+    /// What is on disk and still to be delivered, if there is a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) journal: Option<JournalView>,
+    /// Records, since the process started.
+    pub(crate) counters: Counters,
+}
+
+/// What waits or is being offered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct QueueStatus {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What a journal holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JournalView {
+    /// Records that are still to be delivered.
+    pub(crate) records: u64,
+    /// Bytes on disk.
+    pub(crate) bytes: u64,
+    /// Why it cannot be written, if so.
+    pub(crate) error: Option<String>,
+}
+
+impl From<JournalStatus> for JournalView {
+    fn from(status: JournalStatus) -> Self {
+        Self {
+            records: status.backlog,
+            bytes: status.bytes,
+            error: status.failure,
+        }
+    }
+}
+
+/// Records, since the process started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Taken into the queue.
+    pub(crate) accepted: u64,
+    pub(crate) acknowledged: u64,
+    /// Refused for good.
+    pub(crate) rejected: u64,
+    pub(crate) dead_lettered: u64,
+    /// Offered to the sink again.
+    pub(crate) retried: u64,
+}
+
+impl From<&Metrics> for Counters {
+    fn from(metrics: &Metrics) -> Self {
+        Self {
+            accepted: metrics.accepted.get(),
+            acknowledged: metrics.acknowledged.get(),
+            rejected: metrics.rejected.get(),
+            dead_lettered: metrics.dead_lettered.get(),
+            retried: metrics.retried.get(),
+        }
+    }
+}
+
+/// `GET /api/v1/status`.
+pub(in crate::http) async fn status(State(admin): State<Arc<AdminContext>>) -> Response {
+    json(&Status::of(&admin.node, admin.streams.default_stream()))
+}
+
+impl Status {
+    fn of(node: &str, stream: &Stream) -> Self {
+        let (role, leader, lease) = role(node, stream);
+        let (records, bytes) = stream.depth();
+        Self {
+            node: node.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            role: role.to_owned(),
+            epoch: stream.controls.view.borrow().epoch,
+            leader,
+            lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+            plugin: stream.plugin.borrow().clone(),
+            queue: QueueStatus { records, bytes },
+            journal: stream.journal.as_ref().map(|j| j.status().into()),
+            counters: Counters::from(&*stream.metrics),
+        }
+    }
+}
+
+/// The node's role, the leader, and how long the lease still holds.
+fn role(node: &str, stream: &Stream) -> (&'static str, Option<LeaderAddress>, Duration) {
+    let controls = &stream.controls;
+    let lease = match &*controls.role.borrow() {
+        Role::Follower { leader } => return ("follower", leader.clone(), Duration::ZERO),
+        Role::Leader(lease) => Arc::clone(lease),
+    };
+    let role = match lease.ask() {
+        Standing::Valid(_) => "leader",
+        Standing::Suspended => "suspended",
+        Standing::Revoked => "follower",
+    };
+    let address = controls.address.borrow().clone();
+    let own = address.map(|address| LeaderAddress {
+        node: node.to_owned(),
+        address,
+    });
+    (role, own, lease.remaining())
+}

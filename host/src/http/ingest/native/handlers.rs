@@ -1,0 +1,125 @@
+//! The handlers of Sluice's own protocol.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::answer;
+use super::decode;
+use super::format::Format;
+use crate::http::ingest::decoded::Decoded;
+use crate::http::ingest::forward::MESSAGE_ID;
+use crate::http::ingest::service::{Accepted, Admitted, Ingest};
+use crate::http::problem::Problem;
+use crate::stream::Stream;
+use sluice_delivery::Refused;
+use sluice_types::clock::unix_nanos;
+use sluice_types::record::Text;
+
+/// The routes of this protocol.
+pub(in crate::http) fn routes() -> Router<Arc<Ingest>> {
+    Router::new()
+        .route("/api/v1/log", post(log))
+        .route("/api/v1/logs", post(logs))
+}
+
+/// `POST /api/v1/log`: the body is the text of one message.
+async fn log(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
+    let stream = ingest.stream();
+    let (head, body) = request.into_parts();
+    let answer = one(&ingest, stream, &head, body).await;
+    ingest.answer(stream, answer, &head.headers)
+}
+
+/// `POST /api/v1/logs`: many messages in one of three formats.
+async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
+    let stream = ingest.stream();
+    let (head, body) = request.into_parts();
+    let answer = many(&ingest, stream, &head, body).await;
+    ingest.answer(stream, answer, &head.headers)
+}
+
+async fn one(
+    ingest: &Ingest,
+    stream: &Stream,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut deadline = pin!(sleep(ingest.limits.request));
+    let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
+        Admitted::Here(accepted) => accepted,
+        Admitted::Answered(response) => return Ok(response),
+    };
+    let Accepted {
+        intake,
+        body,
+        reservation,
+    } = accepted;
+    let key = message_id(&head.headers)?;
+    let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
+        stream.metrics.rejected.inc();
+    })?;
+    let settled = ingest
+        .deliver(stream, &intake, vec![record], reservation, deadline)
+        .await?;
+    answer::single(settled)
+}
+
+async fn many(
+    ingest: &Ingest,
+    stream: &Stream,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut deadline = pin!(sleep(ingest.limits.request));
+    let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
+        Admitted::Here(accepted) => accepted,
+        Admitted::Answered(response) => return Ok(response),
+    };
+    let Accepted {
+        intake,
+        body,
+        reservation,
+    } = accepted;
+    let format = Format::of(&head.headers)?;
+    let decoded = format.decode(body, ingest.limits.records).await?;
+    if decoded.is_too_many {
+        return Err(Refused::TooLarge.into());
+    }
+    let Decoded {
+        records, rejected, ..
+    } = decoded;
+    let count = u64::try_from(rejected.len()).unwrap_or_default();
+    stream.metrics.rejected.inc_by(count);
+    let total = records.len() + rejected.len();
+    if records.is_empty() {
+        return Ok(answer::many(intake.epoch(), total, &rejected));
+    }
+    let settled = ingest
+        .deliver(stream, &intake, records, reservation, deadline)
+        .await?;
+    let rejected = Decoded::merge(rejected, settled.rejected);
+    Ok(answer::many(settled.epoch, total, &rejected))
+}
+
+/// The producer's own id of the message, if it sent one.
+fn message_id(headers: &HeaderMap) -> Result<Option<Text>, Problem> {
+    let Some(value) = headers.get(MESSAGE_ID) else {
+        return Ok(None);
+    };
+    match Text::try_from(Bytes::copy_from_slice(value.as_bytes())) {
+        Ok(id) => Ok((!id.is_empty()).then_some(id)),
+        Err(_) => Err(Problem::Malformed(
+            "Sluice-Message-Id is not UTF-8".to_owned(),
+        )),
+    }
+}

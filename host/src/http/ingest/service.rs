@@ -1,0 +1,241 @@
+//! What happens to every request for records, whatever its protocol.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CONNECTION, CONTENT_ENCODING};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep};
+
+use super::authorization::Authorization;
+use super::body;
+use super::config::{Follower, IngestConfig, IngestLimits};
+use super::forward::{FORWARDED, Forwarder};
+use crate::http::memory_budget::{MemoryBudget, Reservation};
+use crate::http::problem::Problem;
+use crate::stream::{Route, Stream, Streams};
+use sluice_delivery::{Intake, Outcome, Rejection};
+use sluice_types::documents::LeaderAddress;
+use sluice_types::record::LogRecord;
+
+/// What the handlers of all protocols work with.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    streams: Streams,
+    pub(in crate::http) limits: IngestLimits,
+    /// For bodies.
+    pub(super) memory: Arc<MemoryBudget>,
+    follower: Follower,
+    forwarder: Forwarder,
+    authorization: Option<Authorization>,
+}
+
+/// A request that this node takes, or the whole answer.
+pub(super) enum Admitted {
+    Here(Accepted),
+    Answered(Response),
+}
+
+/// A request that this node takes, being the leader.
+pub(super) struct Accepted {
+    pub(super) intake: Arc<Intake>,
+    pub(super) body: Bytes,
+    /// The memory that the body takes until its records are submitted.
+    pub(super) reservation: Reservation,
+}
+
+/// Records that were acknowledged, or refused for good.
+pub(in crate::http) struct Settled {
+    /// The epoch under which that was decided.
+    pub(in crate::http) epoch: u64,
+    pub(in crate::http) rejected: Vec<Rejection>,
+}
+
+impl Ingest {
+    pub(crate) fn new(config: IngestConfig, streams: Streams, forwarder: Forwarder) -> Self {
+        Self {
+            streams,
+            limits: config.limits,
+            memory: MemoryBudget::new(config.memory),
+            follower: config.follower,
+            forwarder,
+            authorization: config.authorization,
+        }
+    }
+
+    /// The stream that a request is for.
+    pub(super) const fn stream(&self) -> &Arc<Stream> {
+        self.streams.default_stream()
+    }
+
+    /// All streams.
+    pub(in crate::http) const fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// Reads the body if this node leads; otherwise redirects, relays or
+    /// refuses the request.
+    pub(super) async fn admit(
+        &self,
+        stream: &Stream,
+        head: &Parts,
+        body: Body,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Admitted, Problem> {
+        let limit = self.limits.body;
+        let wanted = self.authorization.as_ref();
+        if wanted.is_some_and(|wanted| !wanted.admits(&head.headers)) {
+            body::discard(body, limit, deadline).await;
+            return Err(Problem::Unauthorized);
+        }
+        let route = stream.route.borrow().clone();
+        let was_forwarded = head.headers.contains_key(FORWARDED);
+        let problem = match route {
+            Route::Local(intake) => {
+                let mut reservation = self.memory.reserve();
+                let body = body::read(&head.headers, body, limit, &mut reservation, deadline);
+                return Ok(Admitted::Here(Accepted {
+                    body: body.await?,
+                    intake,
+                    reservation,
+                }));
+            }
+            Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
+                return self.forward(&leader, head, body, deadline).await;
+            }
+            route => self.not_here(&route, head, was_forwarded),
+        };
+        if !body::expects_continue(&head.headers) {
+            body::discard(body, limit, deadline).await;
+        }
+        Err(problem)
+    }
+
+    /// What a client is told when this node neither takes nor relays a request.
+    fn not_here(&self, route: &Route, head: &Parts, was_forwarded: bool) -> Problem {
+        match route {
+            Route::Stopping => Problem::Stopping,
+            _ if was_forwarded => Problem::Unavailable(
+                "this node is not the leader, and the request was forwarded already".to_owned(),
+            ),
+            _ if self.follower == Follower::Reject => Problem::NotLeader,
+            Route::Leader(leader) => Problem::Elsewhere(self.forwarder.location(leader, &head.uri)),
+            Route::Local(_) | Route::Unknown => {
+                Problem::Unavailable("no leader is known at the moment".to_owned())
+            }
+        }
+    }
+
+    /// Relays the request to the leader, its body as it is.
+    async fn forward(
+        &self,
+        leader: &LeaderAddress,
+        head: &Parts,
+        body: Body,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Admitted, Problem> {
+        let end = deadline.deadline();
+        let mut reservation = self.memory.reserve();
+        let mut headers = head.headers.clone();
+        headers.remove(CONTENT_ENCODING);
+        let limit = self.limits.body;
+        let body = body::read(&headers, body, limit, &mut reservation, deadline).await?;
+        let response = self.forwarder.forward(leader, head, body, end).await?;
+        Ok(Admitted::Answered(response))
+    }
+
+    /// Submits the records, and waits until they are settled or the deadline
+    /// is over.
+    pub(super) async fn deliver(
+        &self,
+        stream: &Stream,
+        intake: &Intake,
+        records: Vec<LogRecord>,
+        reservation: Reservation,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Settled, Problem> {
+        let count = u64::try_from(records.len()).unwrap_or_default();
+        let mut receipt = intake.submit(records)?;
+        // From here on the queue accounts for the memory.
+        drop(reservation);
+        stream.metrics.accepted.inc_by(count);
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut receipt => outcome,
+            () = deadline => receipt.give_up(),
+        };
+        match outcome {
+            Outcome::Acknowledged { epoch, rejected } => Ok(Settled { epoch, rejected }),
+            Outcome::NotDelivered(reason) => Err(Problem::Unavailable(reason.to_owned())),
+            Outcome::Unknown(reason) => Err(Problem::Unknown(reason)),
+        }
+    }
+
+    /// Takes records that another node or the command line sends, with the ids
+    /// that they have; how they were settled.
+    pub(in crate::http) async fn take(
+        &self,
+        stream: &Stream,
+        records: Vec<LogRecord>,
+    ) -> Result<Settled, Problem> {
+        let route = stream.route.borrow().clone();
+        let intake = match route {
+            Route::Local(intake) => intake,
+            Route::Stopping => return Err(Problem::Stopping),
+            Route::Leader(_) | Route::Unknown => {
+                let reason = "this node is not the leader".to_owned();
+                return Err(Problem::Unavailable(reason));
+            }
+        };
+        if records.is_empty() {
+            return Ok(Settled {
+                epoch: intake.epoch(),
+                rejected: Vec::new(),
+            });
+        }
+        let deadline = pin!(sleep(self.limits.request));
+        let reservation = self.memory.reserve();
+        self.deliver(stream, &intake, records, reservation, deadline)
+            .await
+    }
+
+    /// Reads a body of at most `limit` bytes, within the time for a request and
+    /// the memory for all bodies.
+    pub(in crate::http) async fn read_bounded(
+        &self,
+        body: Body,
+        limit: usize,
+    ) -> Result<Bytes, Problem> {
+        let deadline = pin!(sleep(self.limits.request));
+        let mut reservation = self.memory.reserve();
+        body::read(&HeaderMap::new(), body, limit, &mut reservation, deadline).await
+    }
+
+    /// Turns a problem into a response, and counts it. `asked` are the headers
+    /// of the request.
+    pub(in crate::http) fn answer(
+        &self,
+        stream: &Stream,
+        answer: Result<Response, Problem>,
+        asked: &HeaderMap,
+    ) -> Response {
+        let mut response = answer.unwrap_or_else(|problem| {
+            match problem {
+                Problem::Full => _ = stream.metrics.queue_full.inc(),
+                Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
+                _ => {}
+            }
+            problem.response(asked)
+        });
+        // Once the node is stopping, every answer is the last of its connection.
+        if stream.is_stopping() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
+}

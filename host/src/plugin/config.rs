@@ -1,0 +1,113 @@
+//! What can be set for sinks.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::ceiling::Ceiling;
+use super::manifest::Manifest;
+use super::prepare::Preparer;
+use super::store::{Store, StoreError};
+use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+
+/// The settings of sinks.
+#[derive(Clone, Debug)]
+pub struct PluginConfig {
+    /// The sink while no other is wanted.
+    pub default: Manifest,
+    /// The directories that `file://` sinks may come from.
+    pub dirs: Vec<PathBuf>,
+    /// The directories that sinks may be given, besides the node's own.
+    pub allowed_dirs: Vec<PathBuf>,
+    /// The most memory that a sink may use, in bytes.
+    pub max_memory: usize,
+}
+
+/// Why no sink can be prepared at all.
+#[derive(Debug, Error)]
+pub enum PreparerError {
+    /// A directory cannot be used.
+    #[error("{act} {}", .path.display())]
+    Directory {
+        /// What was tried.
+        act: &'static str,
+        /// With which directory.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        cause: io::Error,
+    },
+    /// Sinks must not reach what the node keeps for itself.
+    #[error(
+        "allow sinks the directory {}: it holds this node's data directory, or lies in it; name \
+         another with --allow-dir", .0.display()
+    )]
+    Allowed(PathBuf),
+    /// There is no WebAssembly engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Compiled sinks cannot be kept.
+    #[error(transparent)]
+    Compiled(#[from] CompiledError),
+    /// The last good sink cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PluginConfig {
+    /// Opens what the node keeps for its sinks below `data_dir`. A call into a
+    /// sink may take `call_limit` at most.
+    ///
+    /// # Errors
+    /// Names the directory that cannot be used.
+    pub fn preparer(
+        &self,
+        data_dir: &Path,
+        stdout: NodeStdout,
+        call_limit: Duration,
+    ) -> Result<Preparer, PreparerError> {
+        let in_data_dir = |name: &str| {
+            std::path::absolute(data_dir.join(name))
+                .map_err(at("find the data directory", data_dir))
+        };
+        let files = in_data_dir("files")?;
+        fs::create_dir_all(&files).map_err(at("create the folder of the sinks' files", &files))?;
+        for directory in &self.allowed_dirs {
+            check_allowed(directory, data_dir)?;
+        }
+        Ok(Preparer {
+            engine: Engine::new(Some(Compiled::open(in_data_dir("compiled")?)?))?,
+            stdout,
+            ceiling: Ceiling {
+                files,
+                directories: self.allowed_dirs.clone(),
+                memory: self.max_memory,
+                call: call_limit,
+            },
+            plugin_dirs: self.dirs.clone(),
+            store: Store::open(in_data_dir("plugin")?)?,
+            turn: Mutex::default(),
+        })
+    }
+}
+
+/// A sink that could write what is kept beside its files could make this node
+/// run other code.
+fn check_allowed(directory: &Path, data_dir: &Path) -> Result<(), PreparerError> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(at("find the directory", path));
+    let (allowed, own) = (real(directory)?, real(data_dir)?);
+    let is_files = allowed.starts_with(own.join("files"));
+    if own.starts_with(&allowed) || allowed.starts_with(&own) && !is_files {
+        return Err(PreparerError::Allowed(directory.to_owned()));
+    }
+    Ok(())
+}
+
+fn at(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PreparerError {
+    let path = path.to_owned();
+    move |cause| PreparerError::Directory { act, path, cause }
+}

@@ -1,0 +1,76 @@
+//! What the rest of a node knows of a stream.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::hand_over::hand_over;
+use super::journal_receiver::JournalReceiver;
+use super::route::Route;
+use sluice_delivery::metrics::Metrics;
+use sluice_delivery::{DeadLetters, Journal};
+use sluice_leadership::{Controls, StepDown};
+use sluice_types::plugin::PluginStatus;
+use std::sync::Arc;
+
+/// A stream as HTTP routes and other surfaces see it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The stream's name.
+    pub(super) name: String,
+    /// Where requests go.
+    pub(crate) route: watch::Receiver<Route>,
+    /// This node's role for the stream.
+    pub(crate) controls: Controls,
+    /// Which sink runs.
+    pub(crate) plugin: watch::Receiver<PluginStatus>,
+    /// The journal, if there is one.
+    pub(crate) journal: Option<Journal>,
+    /// This node's dead letters.
+    pub(crate) letters: DeadLetters,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Takes the records of other nodes' journals.
+    pub(crate) receiver: JournalReceiver,
+    pub(super) hand_over: watch::Sender<Option<StepDown>>,
+    /// How long accepted requests may take to finish when a tenure ends.
+    pub(super) drain: Duration,
+}
+
+/// A hand-over that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandOver {
+    /// The epoch of the tenure that ends.
+    pub(crate) epoch: u64,
+    /// How long accepted requests may take to finish.
+    pub(crate) drain: Duration,
+}
+
+impl Stream {
+    /// Asks this node's tenure to hand over, to the node `to` if one is named,
+    /// and does not wait for it; `None` if this node does not lead.
+    pub(crate) fn hand_over(&self, to: Option<String>) -> Option<HandOver> {
+        let epoch = match &*self.route.borrow() {
+            Route::Local(intake) => intake.epoch(),
+            _ => return None,
+        };
+        tracing::info!(stream = self.name, epoch, to, "asked to hand over");
+        self.hand_over.send_replace(Some(hand_over(epoch, to)));
+        Some(HandOver {
+            epoch,
+            drain: self.drain,
+        })
+    }
+
+    /// Records and bytes that wait for the sink or are being offered to it.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        match &*self.route.borrow() {
+            Route::Local(intake) => intake.depth(),
+            _ => (0, 0),
+        }
+    }
+
+    /// Whether the stream is about to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        matches!(*self.route.borrow(), Route::Stopping)
+    }
+}

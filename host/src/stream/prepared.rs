@@ -1,0 +1,191 @@
+//! A stream that is ready to start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::config::StreamConfig;
+use super::handle::Stream;
+use super::journal_receiver::JournalReceiver;
+use super::journal_sender::JournalSender;
+use super::orders::Orders;
+use super::reports::Reports;
+use super::route::Route;
+use super::tasks::StreamTasks;
+use super::tenure::TenureParts;
+use super::tenures::Tenures;
+use crate::peer::Secret;
+use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginError, Report};
+use sluice_delivery::metrics::Metrics;
+use sluice_delivery::{
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
+};
+use sluice_leadership::{Controls, Order};
+
+/// Why a stream cannot be had.
+#[derive(Debug, Error)]
+pub(crate) enum StreamError {
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// There is no sink that could run.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+}
+
+/// What a stream keeps on disk, and what counts and audits its records.
+#[derive(Debug)]
+pub(crate) struct StreamStore {
+    config: StreamConfig,
+    letters: DeadLetters,
+    journal: Option<Journal>,
+    metrics: Arc<Metrics>,
+    trace: Option<Arc<AckTrace>>,
+}
+
+/// A stream of which everything is open and nothing runs.
+#[derive(Debug)]
+pub(crate) struct PreparedStream {
+    store: StreamStore,
+    controller: PluginController,
+    /// What the plugin controller publishes.
+    pub(crate) plugins: ControllerView,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+/// What a stream uses of its node.
+#[derive(Debug)]
+pub(crate) struct NodeAccess {
+    /// The node's name.
+    pub(crate) node: String,
+    /// What the control thread publishes.
+    pub(crate) controls: Controls,
+    /// To the control thread.
+    pub(crate) orders: mpsc::Sender<Order>,
+    /// The cluster's secret.
+    pub(crate) secret: watch::Receiver<Option<Secret>>,
+    /// Whether the nodes speak HTTPS.
+    pub(crate) tls: bool,
+}
+
+impl StreamStore {
+    /// Opens what the stream keeps below `folder`.
+    pub(crate) fn open(
+        config: StreamConfig,
+        folder: &Path,
+        metrics: Arc<Metrics>,
+        trace: Option<Arc<AckTrace>>,
+    ) -> Result<Self, StreamError> {
+        let letters = DeadLetters::open(folder.join("dead-letters"), config.dead_letter_bytes)?;
+        let journal = open_journal(&config, folder.join("journal"), &metrics, trace.as_ref())?;
+        Ok(Self {
+            config,
+            letters,
+            journal,
+            metrics,
+            trace,
+        })
+    }
+
+    /// Prepares the first sink.
+    pub(crate) async fn prepare(
+        self,
+        plugins: ControllerConfig,
+    ) -> Result<PreparedStream, StreamError> {
+        let (reports, reported) = mpsc::unbounded_channel();
+        let (controller, plugins) = PluginController::start(plugins, reported).await?;
+        Ok(PreparedStream {
+            store: self,
+            controller,
+            plugins,
+            reports,
+        })
+    }
+}
+
+impl PreparedStream {
+    /// Starts the stream's tasks.
+    pub(crate) fn start(self, node: &NodeAccess) -> (Stream, StreamTasks) {
+        let (route_in, route) = watch::channel(Route::Unknown);
+        let (stop, stopping) = watch::channel(false);
+        let (hand_over, requests) = watch::channel(None);
+        let journal_sender = self.journal_sender(node);
+        let journal = self.store.journal.clone();
+        let stream = Stream {
+            name: self.store.config.name.clone(),
+            route: route.clone(),
+            controls: node.controls.clone(),
+            plugin: self.plugins.status.clone(),
+            journal: journal.clone(),
+            letters: self.store.letters.clone(),
+            metrics: Arc::clone(&self.store.metrics),
+            receiver: JournalReceiver::new(route, journal.clone()),
+            hand_over,
+            drain: self.store.config.drain,
+        };
+        let parts = TenureParts {
+            config: self.store.config,
+            route: route_in,
+            stop: stopping,
+            hand_over: requests,
+            choice: self.plugins.choice,
+            reports: Reports::new(self.reports),
+            orders: Orders::new(node.orders.clone()),
+            journal: self.store.journal,
+            letters: self.store.letters,
+            metrics: self.store.metrics,
+            trace: self.store.trace,
+            peers: node.controls.peers.clone(),
+        };
+        let mut tenures = JoinSet::new();
+        tenures.spawn(Tenures::new(parts, node.controls.role.clone()).run());
+        let tasks = StreamTasks {
+            stop,
+            tenures,
+            controller: tokio::spawn(self.controller.run()),
+            journal_sender,
+            journal,
+        };
+        (stream, tasks)
+    }
+
+    fn journal_sender(&self, node: &NodeAccess) -> JoinSet<()> {
+        let mut task = JoinSet::new();
+        if let Some(journal) = &self.store.journal {
+            let sender = JournalSender {
+                stream: self.store.config.name.clone(),
+                node: node.node.clone(),
+                journal: journal.clone(),
+                role: node.controls.role.clone(),
+                secret: node.secret.clone(),
+                addresses: node.controls.addresses.clone(),
+                tls: node.tls,
+                metrics: Arc::clone(&self.store.metrics),
+            };
+            task.spawn(sender.run());
+        }
+        task
+    }
+}
+
+/// The journal, if acknowledgements need one or an earlier one may still hold
+/// records.
+fn open_journal(
+    config: &StreamConfig,
+    folder: PathBuf,
+    metrics: &Arc<Metrics>,
+    trace: Option<&Arc<AckTrace>>,
+) -> Result<Option<Journal>, JournalError> {
+    if config.ack == Ack::Sink && !folder.exists() {
+        return Ok(None);
+    }
+    let limits = JournalLimits {
+        bytes: config.journal_bytes,
+        pending: config.queue.bytes,
+    };
+    Journal::open(folder, limits, Arc::clone(metrics), trace.cloned()).map(Some)
+}

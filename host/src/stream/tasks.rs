@@ -1,0 +1,62 @@
+//! The tasks of a stream, and the order in which they end.
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use sluice_delivery::Journal;
+
+/// Everything that runs for one stream.
+#[derive(Debug)]
+pub(crate) struct StreamTasks {
+    pub(super) stop: watch::Sender<bool>,
+    /// One task.
+    pub(super) tenures: JoinSet<()>,
+    pub(super) controller: JoinHandle<()>,
+    /// One task if there is a journal.
+    pub(super) journal_sender: JoinSet<()>,
+    pub(super) journal: Option<Journal>,
+}
+
+impl StreamTasks {
+    /// Waits until a task has ended, and says what it did. None should end
+    /// before [`stop`](Self::stop).
+    pub(crate) async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            Some(_) = self.tenures.join_next() => "the delivery of messages",
+            _ = &mut self.controller => "the choice of the sink",
+            Some(_) = self.journal_sender.join_next() => "the transfer of the journal",
+        }
+    }
+
+    /// Stops accepting requests; those that were accepted are brought to
+    /// their end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until every request that was accepted has its outcome. Call
+    /// [`stop`](Self::stop) first.
+    pub(crate) async fn drained(&mut self) {
+        while let Some(ended) = self.tenures.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the delivery of messages ended unexpectedly");
+            }
+        }
+    }
+
+    /// Ends what is not needed without the lock: the plugin controller and the
+    /// transfer of the journal.
+    pub(crate) async fn end(&mut self) {
+        self.controller.abort();
+        self.journal_sender.shutdown().await;
+    }
+
+    /// Closes the journal. Call [`end`](Self::end) first.
+    pub(crate) async fn close(self) {
+        if let Some(journal) = self.journal
+            && let Err(error) = tokio::task::spawn_blocking(move || journal.close()).await
+        {
+            tracing::error!(%error, "the journal did not close in order");
+        }
+    }
+}
