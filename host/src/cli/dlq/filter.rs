@@ -1,0 +1,91 @@
+//! Which dead letters a command is about.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::units;
+use sluice_delivery::Letter;
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Filter {
+    /// Only letters of this sink, by a part of its source or digest
+    #[arg(long)]
+    plugin: Option<String>,
+
+    /// Only letters not older than this: 90s, 2h, 3d, or a time like 2026-11-20T09:00:00Z
+    #[arg(long, value_parser = since)]
+    since: Option<Timestamp>,
+
+    /// Only letters whose reason contains this text
+    #[arg(long)]
+    reason: Option<String>,
+
+    /// Only letters of this node
+    #[arg(long)]
+    node: Option<String>,
+}
+
+impl Filter {
+    /// Whether it admits every letter.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.plugin.is_none()
+            && self.since.is_none()
+            && self.reason.is_none()
+            && self.node.is_none()
+    }
+
+    pub(super) fn admits_node(&self, node: &str) -> bool {
+        self.node.as_ref().is_none_or(|wanted| wanted == node)
+    }
+
+    pub(super) fn admits(&self, node: &str, letter: &Letter) -> bool {
+        let plugin = &letter.plugin;
+        let is_part_of = |wanted: &Option<String>, texts: &[&str]| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| texts.iter().any(|text| text.contains(wanted)))
+        };
+        let is_recent = |since: &Timestamp| {
+            let time = letter.time.parse::<Timestamp>();
+            time.is_ok_and(|time| time >= *since)
+        };
+        self.admits_node(node)
+            && is_part_of(&self.plugin, &[&plugin.source, &plugin.sha256])
+            && is_part_of(&self.reason, &[&letter.reason])
+            && self.since.as_ref().is_none_or(is_recent)
+    }
+}
+
+/// A time in RFC 3339, or now minus an age.
+fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let age = match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
+        _ => units::duration(text),
+    };
+    age.ok()
+        .and_then(|age| Timestamp::now().checked_sub(age).ok())
+        .ok_or_else(|| "expected an age like 90s, 2h or 3d, or a time in RFC 3339".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_times_are_read() {
+        let time = "2026-11-20T09:00:00Z";
+        assert_eq!(since(time).unwrap(), time.parse().unwrap());
+        for (age, seconds) in [("90s", 90), ("2h", 7200), ("3d", 3 * 86_400)] {
+            let found = Timestamp::now().duration_since(since(age).unwrap());
+            assert!((seconds..seconds + 60).contains(&found.as_secs()), "{age}");
+        }
+        for wrong in ["", "3", "-1d", "yesterday"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where dead letters are read and removed: on the nodes that run, or in the
+//! data directory of a node that does not.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::error::DlqError;
+use super::filter::Filter;
+use crate::cli::cluster::ClusterArgs;
+use crate::cli::failure::Failure;
+use crate::cli::secret::signing;
+use crate::peer::PeerClient;
+use sluice_consul as consul;
+use sluice_consul::Client;
+use sluice_delivery::{DeadLetters, Letter};
+use sluice_types::error_chain::chain;
+
+#[derive(Debug, Args)]
+pub(super) struct SourceArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+
+    /// Read the data directory of a node that does not run, instead of asking the nodes
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
+pub(super) enum LetterSource {
+    /// All nodes of the cluster.
+    Nodes {
+        consul: Client,
+        client: PeerClient,
+        cluster: String,
+    },
+    /// The data directory of this node.
+    DataDir { letters: DeadLetters, node: String },
+}
+
+/// The letters that a filter admits, oldest first.
+pub(super) struct Letters {
+    pub(super) found: Vec<FoundLetter>,
+    /// Whether every node answered.
+    pub(super) is_complete: bool,
+}
+
+/// A letter, and the node that has it.
+#[derive(Serialize)]
+pub(super) struct FoundLetter {
+    pub(super) node: String,
+    #[serde(flatten)]
+    pub(super) letter: Letter,
+    /// The node's `host:port`; empty in a data directory.
+    #[serde(skip)]
+    address: String,
+}
+
+impl Letters {
+    /// Success if no node was left out.
+    pub(super) const fn exit_code(&self) -> ExitCode {
+        if self.is_complete {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    fn add(&mut self, node: &str, address: &str, letters: Vec<Letter>) {
+        self.found
+            .extend(letters.into_iter().map(|letter| FoundLetter {
+                node: node.to_owned(),
+                letter,
+                address: address.to_owned(),
+            }));
+    }
+}
+
+impl LetterSource {
+    /// # Errors
+    /// Consul gives no usable answer, or the data directory has no letters.
+    pub(super) async fn open(args: &SourceArgs) -> Result<Self, Failure> {
+        if let Some(data_dir) = &args.data_dir {
+            return Self::open_data_dir(data_dir);
+        }
+        let consul = Client::new(consul::Config::from_env()?)?;
+        Ok(Self::Nodes {
+            client: signing(&consul, &args.cluster).await?,
+            consul,
+            cluster: args.cluster.name.clone(),
+        })
+    }
+
+    fn open_data_dir(data_dir: &Path) -> Result<Self, Failure> {
+        let file = data_dir.join("dead-letters");
+        if !file.exists() {
+            return Err(DlqError::NoDataDir(data_dir.to_owned()).into());
+        }
+        let node = data_dir.file_name().unwrap_or_default();
+        Ok(Self::DataDir {
+            letters: DeadLetters::open(file, u64::MAX)?,
+            node: node.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// The letters that the filter admits. A node that does not answer is left
+    /// out, with a message on stderr.
+    ///
+    /// # Errors
+    /// Consul gives no usable answer, or the data directory cannot be read.
+    pub(super) async fn letters(&self, filter: &Filter) -> Result<Letters, Failure> {
+        let mut all = Letters {
+            found: Vec::new(),
+            is_complete: true,
+        };
+        match self {
+            Self::DataDir { letters, node } => all.add(node, "", letters.list()?),
+            Self::Nodes {
+                consul,
+                client,
+                cluster,
+            } => {
+                let prefix = format!("{cluster}-");
+                for instance in consul.instances(cluster, None).await?.value {
+                    let node = instance.id.strip_prefix(&prefix).unwrap_or(&instance.id);
+                    if !filter.admits_node(node) {
+                        continue;
+                    }
+                    let address = format!("{}:{}", instance.address, instance.port);
+                    match client.dead_letters(&address).await {
+                        Ok(letters) => all.add(node, &address, letters),
+                        Err(error) => {
+                            all.is_complete = false;
+                            eprintln!("sluice: {node} is left out: failed to {}", chain(&error));
+                        }
+                    }
+                }
+            }
+        }
+        all.found
+            .retain(|found| filter.admits(&found.node, &found.letter));
+        all.found
+            .sort_by(|one, other| one.letter.time.cmp(&other.letter.time));
+        Ok(all)
+    }
+
+    /// Removes letters where they were found, and returns how many there were.
+    ///
+    /// # Errors
+    /// A node does not answer, or the data directory cannot be written.
+    pub(super) async fn remove(&self, found: &[&FoundLetter]) -> Result<u64, Failure> {
+        let ids_at = |address: &str| -> Vec<String> {
+            let found = found.iter().filter(|found| found.address == address);
+            found.map(|found| found.letter.id.clone()).collect()
+        };
+        let mut addresses: Vec<_> = found.iter().map(|found| found.address.as_str()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut removed = 0;
+        for address in addresses {
+            let ids = ids_at(address);
+            removed += match self {
+                Self::Nodes { client, .. } => client.remove(address, &ids).await?,
+                Self::DataDir { letters, .. } => letters.remove(ids).await?,
+            };
+        }
+        Ok(removed)
+    }
+}

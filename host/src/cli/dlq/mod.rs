@@ -1,0 +1,9 @@
+//! `sluice dlq`: lists, replays and removes the dead letters of all nodes.
+
+mod command;
+mod error;
+mod filter;
+mod letter_source;
+mod replay;
+
+pub(super) use command::{DlqCommand, EXAMPLES, run};

@@ -1,0 +1,42 @@
+//! The subcommands of `sluice plugin`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::status::{self, StatusArgs};
+use super::use_sink::{self, UseArgs};
+use crate::cli::failure::Failure;
+use crate::cli::runtime;
+use sluice_consul as consul;
+use sluice_consul::Client;
+
+pub(in crate::cli) const EXAMPLES: &str = "\
+Examples:
+  sluice plugin use builtin:stdout --config '{\"format\":\"json\"}' --wait
+  sluice plugin use file:///plugins/file.wasm --dir audit:/logs:rw \\
+      --config '{\"path\":\"/logs/messages.ndjson\"}' --wait
+  sluice plugin status
+
+`use` writes the key <cluster>/plugin, which `consul kv put` can write as well.
+Anyone who can write that key can run code on every node, inside the sandbox.";
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum PluginCommand {
+    /// Ask all nodes to run another sink
+    #[command(after_help = use_sink::EXAMPLES)]
+    Use(UseArgs),
+    /// Show which sink is asked for, which one runs, and the progress of each node
+    #[command(after_help = status::EXAMPLES)]
+    Status(StatusArgs),
+}
+
+pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
+    runtime::block_on(async {
+        let client = Client::new(consul::Config::from_env()?)?;
+        match command {
+            PluginCommand::Use(args) => args.run(&client).await,
+            PluginCommand::Status(args) => args.run(&client).await,
+        }
+    })
+}

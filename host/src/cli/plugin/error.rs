@@ -1,0 +1,29 @@
+//! Why a command on plugins failed.
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub(super) enum PluginCommandError {
+    #[error("read --config: it is not JSON")]
+    Config(#[source] serde_json::Error),
+    #[error(
+        "use {0:?}: there is no such file here; give builtin:stdout, a path, or \
+         file:///absolute/path.wasm as the nodes see it"
+    )]
+    NoFile(String),
+    #[error("find the file {file}")]
+    File {
+        file: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error(
+        "write {0}: somebody else has just written it; see `sluice plugin status`, then try again"
+    )]
+    Overwritten(String),
+    #[error(
+        "find a node of the cluster {0}: there is no key below {0}/nodes/; is the name right, and \
+         are nodes running?"
+    )]
+    NoNodes(String),
+}

@@ -1,0 +1,180 @@
+//! What Consul holds about the sinks of a cluster at one moment.
+
+use std::io::IsTerminal;
+
+use serde_json::Value;
+
+use crate::cli::failure::Failure;
+use sluice_consul::Client;
+use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
+use sluice_types::plugin::PluginPhase;
+
+pub(super) struct Snapshot {
+    /// The index and the text of the manifest's key.
+    pub(super) asked: Option<(u64, String)>,
+    /// What the leader says, and the document as it is in Consul.
+    pub(super) active: Option<(ActiveDocument, Value)>,
+    pub(super) nodes: Vec<NodeRow>,
+}
+
+/// A node that says which sink it has.
+pub(super) struct NodeRow {
+    pub(super) name: String,
+    pub(super) sink: NodeSink,
+    pub(super) error: Option<String>,
+    /// The document as it is in Consul.
+    document: Value,
+}
+
+/// Whether the nodes have adopted the sink that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// All have, and the leader runs it.
+    Done,
+    /// A node cannot run it, and does not try again.
+    Failed,
+    InProgress,
+}
+
+impl NodeRow {
+    fn parse(document: &[u8]) -> Option<Self> {
+        let document: Value = serde_json::from_slice(document).ok()?;
+        let NodeDocument {
+            node, error, sink, ..
+        } = serde_json::from_value(document.clone()).ok()?;
+        Some(Self {
+            name: node,
+            sink: sink?,
+            error,
+            document,
+        })
+    }
+
+    fn has_failed(&self, index: u64) -> bool {
+        self.sink.index == index && self.error.is_some() && !self.sink.retrying
+    }
+
+    fn is_ready(&self, index: u64) -> bool {
+        let is_up = matches!(
+            self.sink.state,
+            PluginPhase::Prepared | PluginPhase::Running
+        );
+        let has_it = (self.sink.index, self.sink.plugin_index) == (index, index);
+        is_up && has_it && self.error.is_none()
+    }
+
+    /// Its progress with the manifest that was written at this index.
+    fn line(&self, index: u64) -> String {
+        let Self { name, sink, .. } = self;
+        let source = sink.desired.source.as_deref().unwrap_or("the sink");
+        match &self.error {
+            Some(error) => format!("{name}: {}", red(error)),
+            None if sink.state == PluginPhase::Preparing => format!("{name}: preparing {source}"),
+            // It still has the previous one.
+            None if sink.plugin_index != index => format!("{name}: opening {source}"),
+            None => {
+                let (source, digest) = (&sink.plugin.source, short_digest(&sink.plugin.sha256));
+                format!("{name}: {} {source} {digest}", phase_name(sink.state))
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// # Errors
+    /// Consul gives no usable answer.
+    pub(super) async fn read(client: &Client, cluster: &str) -> Result<Self, Failure> {
+        let (plugin, active, nodes) = (
+            format!("{cluster}/plugin"),
+            format!("{cluster}/active"),
+            format!("{cluster}/nodes/"),
+        );
+        let (plugin, active, nodes) = tokio::try_join!(
+            client.read(&plugin, None),
+            client.read(&active, None),
+            client.list(&nodes, None)
+        )?;
+        let asked = plugin.value.and_then(|entry| {
+            let text = String::from_utf8_lossy(&entry.value).trim().to_owned();
+            (!text.is_empty()).then_some((entry.modify_index, text))
+        });
+        let active = active.value.and_then(|entry| {
+            let document: Value = serde_json::from_slice(&entry.value).ok()?;
+            Some((serde_json::from_value(document.clone()).ok()?, document))
+        });
+        let nodes = nodes.value.iter();
+        Ok(Self {
+            asked,
+            active,
+            nodes: nodes
+                .filter_map(|entry| NodeRow::parse(&entry.value))
+                .collect(),
+        })
+    }
+
+    /// The index at which the manifest was written; 0 if each node uses its
+    /// own `--plugin`.
+    pub(super) fn index(&self) -> u64 {
+        self.asked.as_ref().map_or(0, |(index, _)| *index)
+    }
+
+    pub(super) const fn has_nodes(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    /// Judges the manifest that was written at this index.
+    pub(super) fn verdict(&self, index: u64) -> Verdict {
+        if self.nodes.iter().any(|node| node.has_failed(index)) {
+            return Verdict::Failed;
+        }
+        let runs = self.active.as_ref().is_some_and(|(active, _)| {
+            active.index == index && active.state == PluginPhase::Running
+        });
+        match runs && self.nodes.iter().all(|node| node.is_ready(index)) {
+            true => Verdict::Done,
+            false => Verdict::InProgress,
+        }
+    }
+
+    /// The name and the progress of each node that has seen the manifest.
+    pub(super) fn lines(&self, index: u64) -> Vec<(String, String)> {
+        let seen = self.nodes.iter().filter(|node| node.sink.index == index);
+        seen.map(|node| (node.name.clone(), node.line(index)))
+            .collect()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let asked = self.asked.as_ref().map(|(index, text)| {
+            let manifest = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.clone()));
+            serde_json::json!({ "index": index, "manifest": manifest })
+        });
+        serde_json::json!({
+            "asked": asked,
+            "active": self.active.as_ref().map(|(_, document)| document),
+            "nodes": self.nodes.iter().map(|node| &node.document).collect::<Vec<_>>(),
+        })
+    }
+}
+
+pub(super) const fn phase_name(phase: PluginPhase) -> &'static str {
+    match phase {
+        PluginPhase::Preparing => "preparing",
+        PluginPhase::Prepared => "prepared",
+        PluginPhase::Opening => "opening",
+        PluginPhase::Running => "running",
+        PluginPhase::Failed => "failed",
+    }
+}
+
+/// The first digits of a digest, enough to tell components apart.
+pub(super) fn short_digest(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+fn red(text: &str) -> String {
+    if std::io::stdout().is_terminal() {
+        format!("\u{1b}[31m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
