@@ -215,7 +215,7 @@ fn plugins(config: &Config, stdout: NodeStdout) -> Result<ControllerConfig, Node
     let control = &config.control;
     Ok(ControllerConfig {
         client: consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?,
-        cluster: control.cluster.clone(),
+        keys: control.keys.clone(),
         node: control.node.clone(),
         flag: default.clone(),
         preparer: Arc::new(preparer),

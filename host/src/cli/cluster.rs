@@ -4,6 +4,8 @@ use clap::Args;
 
 use sluice_consul::{Client, Error};
 use sluice_types::documents::LeaderAddress;
+use sluice_types::keys::ClusterKeys;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// Flags that tell how to find a cluster's nodes.
 #[derive(Debug, Default, Args)]
@@ -38,8 +40,13 @@ impl ClusterArgs {
 }
 
 /// The default key of a cluster's lock.
-pub(super) fn leader_key(cluster: &str) -> String {
-    format!("{cluster}/leader")
+fn leader_key(cluster: &str) -> String {
+    ClusterKeys::new(cluster).stream(DEFAULT_STREAM).leader
+}
+
+/// The key of the manifest of a cluster's sink.
+pub(super) fn plugin_key(cluster: &str) -> String {
+    ClusterKeys::new(cluster).stream(DEFAULT_STREAM).plugin
 }
 
 /// The leader according to the lock's key; `None` while nobody holds it.

@@ -15,6 +15,7 @@ use crate::http::admin::Status;
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
 use sluice_types::documents::LeaderAddress;
+use sluice_types::keys::ClusterKeys;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -101,7 +102,10 @@ async fn overview(
 ) -> Result<Overview, consul::Error> {
     let cluster = &args.cluster.name;
     let leader = args.cluster.leader(consul).await?;
-    let epoch = consul.read(&format!("{cluster}/epoch"), None).await?.value;
+    let epoch = consul
+        .read(&ClusterKeys::new(cluster).epoch(), None)
+        .await?
+        .value;
     let epoch = epoch.and_then(|entry| String::from_utf8(entry.value).ok()?.trim().parse().ok());
     let mut instances = consul.instances(cluster, None).await?.value;
     instances.sort_by(|a, b| a.id.cmp(&b.id));

@@ -16,6 +16,7 @@ use crate::peer::PeerError;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
+use sluice_types::keys::ClusterKeys;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -130,7 +131,10 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, consul::Error> {
-    let entries = consul.list(&format!("{cluster}/nodes/"), None).await?.value;
+    let entries = consul
+        .list(&ClusterKeys::new(cluster).nodes(), None)
+        .await?
+        .value;
     let states = entries.iter();
     Ok(states
         .filter_map(|entry| serde_json::from_slice(&entry.value).ok())

@@ -10,6 +10,7 @@ use crate::hex::{hex, unhex};
 use sluice_consul::{Client, Seen, follow};
 use sluice_types::clock::unix_nanos;
 use sluice_types::error_chain::chain;
+use sluice_types::keys::ClusterKeys;
 
 /// The header of a signed request: when it was made, in milliseconds since
 /// the Unix epoch, a dot, and the signature in hex.
@@ -73,7 +74,7 @@ fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
 /// Publishes the secret as long as there are receivers, and creates it if there
 /// is none yet.
 pub(crate) async fn keep(client: Client, cluster: String, secret: watch::Sender<Option<Secret>>) {
-    let key = format!("{cluster}/secret");
+    let key = ClusterKeys::new(cluster).secret();
     let (seen_in, mut seen) = watch::channel(Seen::Unknown);
     let watching = async {
         loop {

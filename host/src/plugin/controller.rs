@@ -19,6 +19,7 @@ use sluice_types::backoff::Backoff;
 use sluice_types::clock::timestamp;
 use sluice_types::documents::{ActiveDocument, NodeDocument};
 use sluice_types::error_chain::chain;
+use sluice_types::keys::StreamKeys;
 use sluice_types::plugin::{PluginPhase, PluginStatus};
 
 /// How long a node that starts waits for Consul's word on the sink.
@@ -37,8 +38,8 @@ const LAST_AGAIN: Duration = Duration::from_secs(60);
 pub struct ControllerConfig {
     /// For the keys.
     pub client: Client,
-    /// The cluster's name.
-    pub cluster: String,
+    /// The keys of the stream that the sinks are for.
+    pub keys: StreamKeys,
     /// This node's name.
     pub node: String,
     /// What is asked for while the key is absent.
@@ -102,13 +103,13 @@ impl PluginController {
         reports: mpsc::UnboundedReceiver<Report>,
     ) -> Result<(Self, ControllerView), PluginError> {
         let mut following = JoinSet::new();
-        let mut watched = |name: &str| {
+        let mut watched = |key: &str| {
             let (seen_in, seen) = watch::channel(Seen::Unknown);
-            let key = format!("{}/{name}", config.cluster);
-            following.spawn(follow(config.client.clone(), key, seen_in));
+            following.spawn(follow(config.client.clone(), key.to_owned(), seen_in));
             seen
         };
-        let (mut key, cluster_active) = (watched("plugin"), watched("active"));
+        let (mut key, cluster_active) =
+            (watched(&config.keys.plugin), watched(&config.keys.active));
         let kept = config.preparer.store.load();
         let good = match kept.clone() {
             Some(kept) => Arc::clone(&config.preparer)
@@ -144,9 +145,15 @@ impl PluginController {
             // Whatever is wrong with the flag's sink, there is no other.
             (Err(_), None) => Arc::new(prepare(&config.flag).await.1?),
         };
-        let key_name = format!("{}/plugin", config.cluster);
         let manifest = asked.as_ref().unwrap_or(&config.flag);
-        let mut board = PluginState::new(key_name, manifest, origin, wanted, good, timestamp());
+        let mut board = PluginState::new(
+            config.keys.plugin.clone(),
+            manifest,
+            origin,
+            wanted,
+            good,
+            timestamp(),
+        );
         let mut again = None;
         match (problem, &asked) {
             (None, _) => board.found(),

@@ -72,14 +72,13 @@ async fn write(
     };
     // Strings and numbers always have a JSON form.
     let value = serde_json::to_vec(&document).unwrap_or_default();
-    let key = format!("{}/active", lock_client.service.cluster);
     let operations = [
         Operation::CheckSession {
-            key: &lock_client.leader_key,
+            key: &lock_client.keys.leader,
             session: &tenure.session,
         },
         Operation::Set {
-            key: &key,
+            key: &lock_client.keys.active,
             value: &value,
         },
     ];

@@ -273,7 +273,7 @@ impl Campaign {
             lease.revoke();
             let epoch = lease.epoch();
             if loss.is_from_outside() {
-                let key = &self.lock_client.leader_key;
+                let key = &self.lock_client.keys.leader;
                 tracing::warn!(
                     epoch,
                     key,
@@ -298,7 +298,7 @@ impl Campaign {
         {
             let value = String::from_utf8_lossy(&key.value).into_owned();
             tracing::warn!(
-                key = self.lock_client.leader_key,
+                key = self.lock_client.keys.leader,
                 value,
                 "the leader's key names no leader"
             );

@@ -28,6 +28,7 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, LeaderAddress, LeaderValue, NodeDocument};
 use sluice_types::error_chain::chain;
+use sluice_types::keys::{ClusterKeys, StreamKeys};
 
 /// How long leaving may take when Consul is slow.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -71,9 +72,9 @@ pub struct ControlConfig {
     pub advertise: Option<(String, Option<u16>)>,
     /// Where Consul's check asks.
     pub health_listen: SocketAddr,
-    /// The lock's key.
-    pub leader_key: String,
-    /// The form of its value.
+    /// The stream's keys.
+    pub keys: StreamKeys,
+    /// The form of the lock's value.
     pub leader_value: LeaderValue,
     /// How long a proof is good for.
     pub lease: Duration,
@@ -289,9 +290,8 @@ impl Side {
         let lock_client = Arc::new(LockClient {
             client: self.client,
             service,
-            leader_key: config.leader_key,
-            epoch_key: format!("{}/epoch", config.cluster),
-            wish_key: format!("{}/next", config.cluster),
+            cluster: ClusterKeys::new(config.cluster),
+            keys: config.keys,
             value: leader.to_value(config.leader_value),
             lease: config.lease,
             epoch_file: self.epoch_file,

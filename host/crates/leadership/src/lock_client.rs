@@ -16,6 +16,7 @@ use sluice_consul::{
     Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
 };
 use sluice_types::error_chain::chain;
+use sluice_types::keys::{ClusterKeys, StreamKeys};
 
 /// How long a watch waits for a change.
 ///
@@ -36,10 +37,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct LockClient {
     pub(super) client: Client,
     pub(super) service: Service,
-    pub(super) leader_key: String,
-    pub(super) epoch_key: String,
-    /// Names the node that the last leader wished for, if any.
-    pub(super) wish_key: String,
+    pub(super) cluster: ClusterKeys,
+    pub(super) keys: StreamKeys,
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
@@ -158,7 +157,7 @@ impl LockClient {
             index,
             most: WATCH_WAIT,
         };
-        let read = self.client.read(&self.leader_key, Some(wait)).await;
+        let read = self.client.read(&self.keys.leader, Some(wait)).await;
         if let Err(error) = &read {
             tracing::debug!(error = chain(error), "could not watch the lock");
         }
@@ -167,11 +166,12 @@ impl LockClient {
 
     pub(super) async fn look(&self) -> Event {
         let timeout = TRANSACTION_TIMEOUT;
+        let epoch_key = self.cluster.epoch();
         let read = |key| self.client.read_consistent(key, timeout);
         let reads = async {
-            let (leader, epochs) = tokio::try_join!(read(&self.leader_key), read(&self.epoch_key))?;
+            let (leader, epochs) = tokio::try_join!(read(&self.keys.leader), read(&epoch_key))?;
             // It is written before the lock is free, so it is read after it.
-            Ok::<_, Error>((leader, epochs, read(&self.wish_key).await?))
+            Ok::<_, Error>((leader, epochs, read(&self.keys.next).await?))
         };
         match reads.await {
             Ok((leader, epochs, wishes)) => Event::Looked(Some(Looked {
@@ -187,7 +187,7 @@ impl LockClient {
     }
 
     pub(super) async fn see_epoch(self: Arc<Self>) -> Event {
-        let Ok(read) = self.client.read(&self.epoch_key, None).await else {
+        let Ok(read) = self.client.read(&self.cluster.epoch(), None).await else {
             return Event::Tick;
         };
         let epoch = epoch(read.value.as_ref()).value;
@@ -202,15 +202,15 @@ impl LockClient {
         epoch: u64,
         flags: u64,
     ) -> Taken {
-        let (key, value) = (self.leader_key.as_str(), self.value.as_slice());
-        let decimal = epoch.to_string();
+        let (key, value) = (self.keys.leader.as_str(), self.value.as_slice());
+        let (epoch_key, decimal) = (self.cluster.epoch(), epoch.to_string());
         let mut operations = vec![
             match free.expected {
                 Some(index) => Operation::CheckIndex { key, index },
                 None => Operation::CheckNotExists { key },
             },
             Operation::Cas {
-                key: &self.epoch_key,
+                key: &epoch_key,
                 value: decimal.as_bytes(),
                 index: free.epoch_index,
             },
@@ -222,7 +222,7 @@ impl LockClient {
             },
         ];
         if let Some(index) = free.wish_index {
-            let key = &self.wish_key;
+            let key = &self.keys.next;
             operations.push(Operation::DeleteCas { key, index });
         }
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
@@ -255,7 +255,7 @@ impl LockClient {
     pub(super) async fn prove(&self) -> Option<Lock> {
         let read = self
             .client
-            .read_consistent(&self.leader_key, self.lease)
+            .read_consistent(&self.keys.leader, self.lease)
             .await;
         if let Err(error) = &read {
             tracing::debug!(
@@ -269,7 +269,7 @@ impl LockClient {
     /// Asks the others to leave the lock to this node, while the session
     /// still holds it. Without it anybody may come next.
     pub(super) async fn wish_for(&self, node: &str, session: &str) {
-        let (leader_key, key) = (&self.leader_key, &self.wish_key);
+        let (leader_key, key) = (&self.keys.leader, &self.keys.next);
         let operations = [
             Operation::CheckSession {
                 key: leader_key,
@@ -297,7 +297,7 @@ impl LockClient {
         let value = self.value.clone();
         let released = self
             .client
-            .release(&self.leader_key, session, flags, value)
+            .release(&self.keys.leader, session, flags, value)
             .await;
         if let Err(error) = &released {
             tracing::warn!(error = chain(error), "could not give the lock back");

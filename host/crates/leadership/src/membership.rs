@@ -144,10 +144,7 @@ impl Membership {
         // Strings and numbers always have a JSON form.
         let state = serde_json::to_string(&document).unwrap_or_default();
         if self.written.as_ref() != Some(&state) {
-            let key = format!(
-                "{}/nodes/{}",
-                lock_client.service.cluster, lock_client.service.node
-            );
+            let key = lock_client.cluster.node(&lock_client.service.node);
             let written = lock_client
                 .client
                 .acquire(&key, &session.0, state.clone().into())

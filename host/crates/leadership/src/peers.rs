@@ -82,7 +82,7 @@ pub(super) async fn watch_nodes(
     lock_client: Arc<LockClient>,
     nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
 ) {
-    let prefix = format!("{}/nodes/", lock_client.service.cluster);
+    let prefix = lock_client.cluster.nodes();
     let mut index = 0;
     while !nodes.is_closed() {
         let wait = Wait { index, most: WATCH };

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod documents;
 pub mod error_chain;
 pub mod files;
+pub mod keys;
 pub mod lease;
 pub mod outcome;
 pub mod plugin;

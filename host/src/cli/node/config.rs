@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::args::NodeArgs;
 use super::error::SettingError;
 use super::values::{Advertise, name};
-use crate::cli::cluster::leader_key as default_leader_key;
 use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -18,6 +17,7 @@ use crate::stream::StreamConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
+use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a client may take nothing of its answer.
@@ -43,7 +43,7 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
 
 fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {
     let (listen, cluster) = (args.listen, args.cluster.clone());
-    let leader_key = args.leader_key.clone();
+    let keys = ClusterKeys::new(&cluster).stream(DEFAULT_STREAM);
     let health_listen = args.health_listen;
     Ok(ControlConfig {
         consul: consul::Config::from_env()?,
@@ -51,7 +51,7 @@ fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlC
         listen,
         advertise: args.advertise.clone().or_else(|| own_address(listen)),
         health_listen: health_listen.unwrap_or_else(|| SocketAddr::new(listen.ip(), 0)),
-        leader_key: leader_key.unwrap_or_else(|| default_leader_key(&cluster)),
+        keys: keys.with_leader(args.leader_key.clone()),
         cluster,
         leader_value: args.leader_value,
         lease: args.lease,

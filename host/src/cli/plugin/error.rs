@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use sluice_types::keys::ClusterKeys;
+
 #[derive(Debug, Error)]
 pub(super) enum PluginCommandError {
     #[error("read --config: it is not JSON")]
@@ -22,8 +24,9 @@ pub(super) enum PluginCommandError {
     )]
     Overwritten(String),
     #[error(
-        "find a node of the cluster {0}: there is no key below {0}/nodes/; is the name right, and \
-         are nodes running?"
+        "find a node of the cluster {0}: there is no key below {keys}; is the name right, and \
+         are nodes running?",
+        keys = ClusterKeys::new(.0.as_str()).nodes()
     )]
     NoNodes(String),
 }

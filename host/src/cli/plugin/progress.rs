@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::PluginCommandError;
 use super::snapshot::{Snapshot, Verdict};
+use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use sluice_consul::Client;
 
@@ -62,7 +63,7 @@ impl Progress<'_> {
         printed: &mut BTreeMap<String, String>,
     ) -> Result<(), PluginCommandError> {
         if snapshot.index() != self.index {
-            let key = format!("{}/plugin", self.cluster);
+            let key = plugin_key(self.cluster);
             return Err(PluginCommandError::Overwritten(key));
         }
         for (node, line) in snapshot.lines(self.index) {

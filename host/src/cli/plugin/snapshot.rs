@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::cli::failure::Failure;
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
+use sluice_types::keys::ClusterKeys;
 use sluice_types::plugin::PluginPhase;
+use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) struct Snapshot {
     /// The index and the text of the manifest's key.
@@ -84,14 +86,11 @@ impl Snapshot {
     /// # Errors
     /// Consul gives no usable answer.
     pub(super) async fn read(client: &Client, cluster: &str) -> Result<Self, Failure> {
-        let (plugin, active, nodes) = (
-            format!("{cluster}/plugin"),
-            format!("{cluster}/active"),
-            format!("{cluster}/nodes/"),
-        );
+        let cluster = ClusterKeys::new(cluster);
+        let (keys, nodes) = (cluster.stream(DEFAULT_STREAM), cluster.nodes());
         let (plugin, active, nodes) = tokio::try_join!(
-            client.read(&plugin, None),
-            client.read(&active, None),
+            client.read(&keys.plugin, None),
+            client.read(&keys.active, None),
             client.list(&nodes, None)
         )?;
         let asked = plugin.value.and_then(|entry| {

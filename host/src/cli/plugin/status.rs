@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::snapshot::{Snapshot, Verdict, phase_name, short_digest};
+use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::table;
 use sluice_consul::Client;
@@ -46,7 +47,10 @@ impl StatusArgs {
 fn text(snapshot: &Snapshot, cluster: &str) -> String {
     let asked = match &snapshot.asked {
         Some((_, asked)) => asked.clone(),
-        None => format!("nothing ({cluster}/plugin is empty: each node's --plugin)"),
+        None => {
+            let key = plugin_key(cluster);
+            format!("nothing ({key} is empty: each node's --plugin)")
+        }
     };
     let active = match &snapshot.active {
         Some((active, _)) => active_text(active),

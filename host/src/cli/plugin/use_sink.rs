@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::error::PluginCommandError;
 use super::progress::Progress;
+use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
@@ -96,7 +97,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 impl UseArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let key = format!("{}/plugin", self.cluster);
+        let key = plugin_key(&self.cluster);
         let value = self.manifest()?.to_string();
         let index = write(client, &key, &value).await?;
         let progress = Progress {

@@ -1,0 +1,135 @@
+//! The names of the keys that a cluster has in Consul.
+
+use crate::stream::DEFAULT_STREAM;
+
+/// The keys that a cluster has once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterKeys {
+    cluster: String,
+}
+
+impl ClusterKeys {
+    /// The keys of the cluster of this name.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Self {
+            cluster: cluster.into(),
+        }
+    }
+
+    /// The counter of all leaders, in decimal. It is one for all streams, so
+    /// that a record's id is unique in the cluster.
+    #[must_use]
+    pub fn epoch(&self) -> String {
+        self.key("epoch")
+    }
+
+    /// What nodes sign their requests to each other with.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        self.key("secret")
+    }
+
+    /// How the keys of all nodes begin.
+    #[must_use]
+    pub fn nodes(&self) -> String {
+        self.key("nodes/")
+    }
+
+    /// The key of one node.
+    #[must_use]
+    pub fn node(&self, name: &str) -> String {
+        format!("{}{name}", self.nodes())
+    }
+
+    /// The keys of one stream. What people write lies apart from what nodes
+    /// write, so that Consul's ACL can tell them apart; the keys of the default
+    /// stream are older than that, and lie directly below the cluster's name.
+    #[must_use]
+    pub fn stream(&self, stream: &str) -> StreamKeys {
+        let (wanted, run) = match stream {
+            DEFAULT_STREAM => (String::new(), String::new()),
+            _ => (format!("streams/{stream}/"), format!("run/{stream}/")),
+        };
+        let by_nodes = |name| self.key(&format!("{run}{name}"));
+        StreamKeys {
+            plugin: self.key(&format!("{wanted}plugin")),
+            leader: by_nodes("leader"),
+            active: by_nodes("active"),
+            next: by_nodes("next"),
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}/{name}", self.cluster)
+    }
+}
+
+/// The keys that a cluster has for each stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamKeys {
+    /// The manifest of the sink that is asked for. Written by people.
+    pub plugin: String,
+    /// The lock. Its value is a leader's address.
+    pub leader: String,
+    /// The document of the sink that really runs, written by the leader.
+    pub active: String,
+    /// The name of the node that the last leader asked to succeed it.
+    pub next: String,
+}
+
+impl StreamKeys {
+    /// The same keys with another one for the lock, if one is given.
+    #[must_use]
+    pub fn with_leader(mut self, leader: Option<String>) -> Self {
+        if let Some(leader) = leader {
+            self.leader = leader;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_has_its_keys_below_its_name() {
+        let keys = ClusterKeys::new("c");
+        assert_eq!(keys.epoch(), "c/epoch");
+        assert_eq!(keys.secret(), "c/secret");
+        assert_eq!(keys.nodes(), "c/nodes/");
+        assert_eq!(keys.node("a"), "c/nodes/a");
+    }
+
+    #[test]
+    fn the_default_streams_keys_name_no_stream() {
+        let expected = StreamKeys {
+            plugin: "c/plugin".to_owned(),
+            leader: "c/leader".to_owned(),
+            active: "c/active".to_owned(),
+            next: "c/next".to_owned(),
+        };
+        assert_eq!(ClusterKeys::new("c").stream(DEFAULT_STREAM), expected);
+    }
+
+    #[test]
+    fn another_streams_keys_tell_people_from_nodes() {
+        let expected = StreamKeys {
+            plugin: "c/streams/audit/plugin".to_owned(),
+            leader: "c/run/audit/leader".to_owned(),
+            active: "c/run/audit/active".to_owned(),
+            next: "c/run/audit/next".to_owned(),
+        };
+        assert_eq!(ClusterKeys::new("c").stream("audit"), expected);
+    }
+
+    #[test]
+    fn the_locks_key_can_be_given() {
+        let keys = ClusterKeys::new("c").stream(DEFAULT_STREAM);
+        assert_eq!(keys.clone().with_leader(None), keys);
+        let other = keys.with_leader(Some("service/leader".to_owned()));
+        assert_eq!(other.leader, "service/leader");
+        assert_eq!(other.next, "c/next");
+    }
+}
