@@ -10,19 +10,26 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UdpSocket;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::active_key;
-use super::campaign::Campaign;
+use super::clock::Clock;
+use super::consul_lock::LockKeys;
+use super::coordination::Coordination;
+use super::driver::{Driver, Tools};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::health::{self, Health};
 use super::heartbeat::Heartbeat;
 use super::lock_client::LockClient;
 use super::membership::{Membership, watch_addresses};
+use super::node_disk::NodeDisk;
 use super::order::Order;
 use super::peers::{Peers, watch_nodes};
+use super::publisher::{Candidate, Publisher};
 use super::role::Role;
 use super::service::Service;
-use super::session_file::SessionFile;
+use super::sessions::Sessions;
+use super::settings::Settings;
 use super::view::View;
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -287,22 +294,24 @@ impl Side {
             format!("http://{health_host}:{health_port}/healthz"),
             self.role.subscribe(),
         );
+        let cluster = ClusterKeys::new(config.cluster);
         let lock_client = Arc::new(LockClient {
             client: self.client,
             service,
-            cluster: ClusterKeys::new(config.cluster),
+            lock: LockKeys::new(&cluster, &config.keys),
+            cluster,
             keys: config.keys,
             value: leader.to_value(config.leader_value),
             lease: config.lease,
-            epoch_file: self.epoch_file,
-            sessions: SessionFile::open(&config.data_dir),
-            disk: Arc::default(),
             begun: OnceCell::new(),
         });
+        let disk = NodeDisk::open(&config.data_dir, self.epoch_file);
+        let coordination = Coordination::Consul(Arc::clone(&lock_client));
+        let sessions = Sessions::new(coordination.clone(), disk.clone(), Clock::Machine);
 
-        let earlier = tokio::spawn(Arc::clone(&lock_client).end_earlier());
         let (leave, leaving) = watch::channel(false);
-        let mut membership = Membership::new(Arc::clone(&lock_client), self.state);
+        let mut membership =
+            Membership::new(Arc::clone(&lock_client), sessions, disk.clone(), self.state);
         let member = tokio::spawn(async move {
             membership.run(leaving).await;
             membership
@@ -315,34 +324,45 @@ impl Side {
             tenure,
             self.active,
         ));
-        let (role, view) = (self.role, self.view);
-        let mut campaign = Campaign::new(
-            lock_client,
-            role,
-            view,
-            tenure_in,
-            self.heartbeat,
-            self.peers,
-        );
-        campaign.able(able);
-        campaign.run(orders).await;
-        earlier.abort();
+        let publisher = Publisher::new(candidate(&lock_client), self.role, self.view, tenure_in);
+        let settings = Settings::random(config.node, config.lease);
+        let tools = Tools {
+            coordination,
+            disk,
+            clock: Clock::Machine,
+            heartbeat: self.heartbeat,
+            peers: self.peers,
+        };
+        Driver::new(settings, tools, publisher)
+            .run(able, orders)
+            .await;
         addresses.abort();
         nodes.abort();
         active.abort();
         leave.send_replace(true);
-        let left = async {
-            match member.await {
-                Ok(membership) => membership.leave().await,
-                Err(error) => {
-                    tracing::error!(%error, "the task that keeps this node registered ended")
-                }
-            }
-        };
-        if tokio::time::timeout(LEAVING, left).await.is_err() {
-            tracing::warn!("Consul did not answer while leaving");
-        }
+        leave_cluster(member).await;
         health.abort();
+    }
+}
+
+fn candidate(lock_client: &LockClient) -> Candidate {
+    Candidate {
+        node: lock_client.service.node.clone(),
+        value: lock_client.value.clone(),
+        leader_key: lock_client.lock.leader.clone(),
+    }
+}
+
+/// Removes this node from the cluster, as far as Consul answers in time.
+async fn leave_cluster(member: JoinHandle<Membership>) {
+    let left = async {
+        match member.await {
+            Ok(membership) => membership.leave().await,
+            Err(error) => tracing::error!(%error, "the task that keeps this node registered ended"),
+        }
+    };
+    if tokio::time::timeout(LEAVING, left).await.is_err() {
+        tracing::warn!("Consul did not answer while leaving");
     }
 }
 

@@ -23,32 +23,37 @@
 
 use std::time::Duration;
 
-use super::former::Former;
-use super::lock::{CLEAN, Lock};
+use super::command::Command;
+use super::event::Event;
+use super::lock::{CLEAN, Lock, Looked, Successor};
 use super::loss::Loss;
-use super::question::{Command, Event, LONGEST_LEASE, Looked, Settings, Taken, Wish};
+use super::retired_sessions::RetiredSessions;
+use super::settings::Settings;
+use super::take::{Take, Taken};
 use sluice_types::clock::BootTime;
 
+/// No lease is longer; flags that say so were not written by a node.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
 /// Proofs that may be open at once.
-const PROOFS: u32 = 3;
+const MAX_OPEN_PROOFS: u32 = 3;
 /// How often a session is renewed; its TTL is 10 s.
-const RENEWAL: Duration = Duration::from_millis(2500);
+const RENEWAL_INTERVAL: Duration = Duration::from_millis(2500);
 /// How often while nothing proves that the lock is held.
-const UNPROVEN_RENEWAL: Duration = Duration::from_secs(1);
+const UNPROVEN_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Once a lease is over for so long, renewals say whether Consul is there: one
 /// that lost its quorum answers none any more.
-const UNPROVEN: Duration = Duration::from_secs(3);
+const UNPROVEN_LIMIT: Duration = Duration::from_secs(3);
 /// If all are answered for so long from then on, the lock is let go of. One that
 /// has just come back is given time to prove it.
-const RENEWED: Duration = Duration::from_secs(2);
+const RENEWED_LIMIT: Duration = Duration::from_secs(2);
 /// How long the lock is left to the others then, if none takes it.
-const STAY_OUT: Duration = Duration::from_secs(3);
+const UNPROVEN_STAY_OUT: Duration = Duration::from_secs(3);
 /// Waits after something went wrong.
-const SOON: Duration = Duration::from_millis(50);
-const RETRY: Duration = Duration::from_millis(250);
-const DENIED: Duration = Duration::from_secs(5);
+const SHORT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+const DENIED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a free lock is left to the node that the last leader wished for.
-const HOLD_BACK: Duration = Duration::from_secs(3);
+const SUCCESSOR_HEAD_START: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 enum Session {
@@ -138,21 +143,21 @@ struct Watching {
 pub(super) struct Election {
     settings: Settings,
     session: Session,
-    former: Former,
+    retired: RetiredSessions,
     watching: Watching,
     role: Role,
     /// The highest epoch that this node knows.
     epoch: u64,
-    able: bool,
+    eligible: bool,
     /// Another node is better prepared.
-    outdone: bool,
+    yielding: bool,
     /// Do not campaign before.
     not_before: BootTime,
     /// The acquisition after which the lock was let go of until another takes
     /// it.
-    handed_over: Option<u64>,
-    /// The last wish that was seen for another node, and until when it counts.
-    wish: Option<(Wish, BootTime)>,
+    left_at: Option<u64>,
+    /// The last successor that was seen for another node, and until when it counts.
+    successor: Option<(Successor, BootTime)>,
     /// What to release with if the lock turns out to be ours although we do
     /// not lead.
     unclaimed_flags: u64,
@@ -167,7 +172,7 @@ impl Election {
             session: Session::None {
                 retry: BootTime::default(),
             },
-            former: Former::default(),
+            retired: RetiredSessions::default(),
             watching: Watching {
                 open: false,
                 retry: BootTime::default(),
@@ -176,11 +181,11 @@ impl Election {
             },
             role: Role::Follower(Campaign::Idle),
             epoch,
-            able: false,
-            outdone: false,
+            eligible: false,
+            yielding: false,
             not_before: BootTime::default(),
-            handed_over: None,
-            wish: None,
+            left_at: None,
+            successor: None,
             unclaimed_flags: 0,
             stopping: false,
             commands: Vec::new(),
@@ -201,8 +206,8 @@ impl Election {
     }
 
     /// Whether Consul has yet to hear that a session is let go of.
-    pub(super) fn is_letting_go(&self) -> bool {
-        self.former.are_ending()
+    pub(super) fn is_releasing(&self) -> bool {
+        self.retired.is_any_ending()
     }
 
     /// Takes in what happened by `now`, and says what to do.
@@ -215,7 +220,7 @@ impl Election {
             Event::Took { sent, taken } => self.took(now, sent, taken),
             Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
             Event::Released { session } => self.released(now, &session),
-            Event::Destroyed { session } => self.former.ended(&session),
+            Event::Destroyed { session } => self.retired.ended(&session),
             Event::EpochSeen(epoch) => {
                 self.epoch = self.epoch.max(epoch);
                 if let Role::Leader(tenure) = &self.role
@@ -224,14 +229,14 @@ impl Election {
                     self.step_down(now, Loss::Outrun { epoch }, None);
                 }
             }
-            Event::Eligible(able) => {
+            Event::Eligible(eligible) => {
                 // There is no reason any more to leave the lock to others.
-                if able {
+                if eligible {
                     self.not_before = now;
                 }
-                self.able = able;
+                self.eligible = eligible;
             }
-            Event::Outdone(outdone) => self.outdone = outdone,
+            Event::Yielding(yielding) => self.yielding = yielding,
             Event::StepDown {
                 epoch,
                 stay_out,
@@ -286,14 +291,14 @@ impl Election {
 
     fn session_created(&mut self, now: BootTime, created: Option<String>) {
         // An answer that comes again may name one that was let go of.
-        let is_former = created.as_ref().is_some_and(|id| self.former.contains(id));
-        if !matches!(self.session, Session::Creating) || is_former {
+        let is_retired = created.as_ref().is_some_and(|id| self.retired.contains(id));
+        if !matches!(self.session, Session::Creating) || is_retired {
             return;
         }
         self.session = match created {
             Some(id) => Session::Held {
                 id,
-                renew: now + RENEWAL,
+                renew: now + RENEWAL_INTERVAL,
                 renewing: false,
             },
             None => Session::None {
@@ -317,26 +322,26 @@ impl Election {
         *renewing = false;
         match (exists, &mut self.role) {
             (None, role) => {
-                *renew = now + RETRY;
+                *renew = now + RETRY_INTERVAL;
                 if let Role::Leader(tenure) = role {
                     tenure.only_renewed = None;
                 }
             }
             (Some(true), Role::Leader(tenure)) if now >= tenure.until => {
-                *renew = now + UNPROVEN_RENEWAL;
-                if now < tenure.until + UNPROVEN {
+                *renew = now + UNPROVEN_RENEWAL_INTERVAL;
+                if now < tenure.until + UNPROVEN_LIMIT {
                     return;
                 }
                 let since = *tenure.only_renewed.get_or_insert(now);
-                if now >= since + RENEWED {
-                    self.leave_to_others(now, STAY_OUT, true);
+                if now >= since + RENEWED_LIMIT {
+                    self.leave_to_others(now, UNPROVEN_STAY_OUT, true);
                     self.step_down(now, Loss::Unproven, None);
                 }
             }
-            (Some(true), _) => *renew = now + RENEWAL,
+            (Some(true), _) => *renew = now + RENEWAL_INTERVAL,
             // It may be told from the past, so the lock itself is looked at.
             (Some(false), Role::Leader(tenure)) => {
-                *renew = now + RETRY;
+                *renew = now + RETRY_INTERVAL;
                 tenure.only_renewed = None;
                 tenure.next_proof = now;
             }
@@ -347,7 +352,7 @@ impl Election {
     /// Stays out for so long, or until another has taken the lock.
     fn leave_to_others(&mut self, now: BootTime, stay_out: Duration, until_taken: bool) {
         if let Role::Leader(tenure) = &self.role {
-            self.handed_over = until_taken.then_some(tenure.modify_index);
+            self.left_at = until_taken.then_some(tenure.modify_index);
             self.not_before = self.not_before.max(now + stay_out);
         }
     }
@@ -372,8 +377,8 @@ impl Election {
             let taken = lock.key.as_ref().filter(|key| key.session.is_some());
             taken.is_some_and(|key| key.modify_index > before)
         };
-        if self.handed_over.is_some_and(is_taken) {
-            self.handed_over = None;
+        if self.left_at.is_some_and(is_taken) {
+            self.left_at = None;
             self.not_before = now;
         }
         self.see(lock);
@@ -381,7 +386,7 @@ impl Election {
 
     fn see(&mut self, lock: Lock) {
         if let Some(holder) = lock.holder() {
-            self.commands.extend(self.former.seen_holding(holder));
+            self.commands.extend(self.retired.seen_holding(holder));
         }
         if self.watching.lock.key != lock.key {
             self.commands.push(Command::Show(lock.clone()));
@@ -394,7 +399,12 @@ impl Election {
             return;
         }
         self.role = Role::Follower(Campaign::Idle);
-        let Some(Looked { lock, epoch, wish }) = looked else {
+        let Some(Looked {
+            lock,
+            epoch,
+            successor,
+        }) = looked
+        else {
             self.not_before = self.not_before.max(now + self.retry());
             return;
         };
@@ -411,12 +421,12 @@ impl Election {
         let next_epoch = self.epoch.saturating_add(step);
         if lock.holder().is_some() {
             // Held: by us without our knowing, or by another; the watch may lag.
-            self.not_before = self.not_before.max(now + SOON);
+            self.not_before = self.not_before.max(now + SHORT_RETRY_INTERVAL);
             self.see(lock);
             return;
         }
-        let wish_index = wish.as_ref().map(|wish| wish.modify_index);
-        if let Some(until) = wish.and_then(|wish| self.held_back(now, wish)) {
+        let successor_index = successor.as_ref().map(|successor| successor.modify_index);
+        if let Some(until) = successor.and_then(|successor| self.held_back(now, successor)) {
             self.not_before = self.not_before.max(until);
             return;
         }
@@ -426,13 +436,12 @@ impl Election {
         let found = Found {
             flags: lock.key.as_ref().map_or(0, |key| key.flags),
         };
-        let take = Command::Take {
-            sent: now,
+        let take = Take {
             session: id.clone(),
             expected: lock.key.as_ref().map(|key| key.modify_index),
             epoch: next_epoch,
             epoch_index: epoch.modify_index,
-            wish_index,
+            successor_index,
             flags: self.flags_after(found),
         };
         let attempt = Attempt {
@@ -442,21 +451,21 @@ impl Election {
             found,
         };
         self.unclaimed_flags = found.flags;
-        self.commands.push(take);
+        self.commands.push(Command::Take { sent: now, take });
         self.role = Role::Follower(Campaign::Taking(attempt));
     }
 
     /// Until when the lock is to be left to the node that was wished for, if
-    /// that is another one: a while from when the wish was first seen.
-    fn held_back(&mut self, now: BootTime, wish: Wish) -> Option<BootTime> {
-        if wish.node == self.settings.node {
+    /// that is another one: a while from when the successor was first seen.
+    fn held_back(&mut self, now: BootTime, successor: Successor) -> Option<BootTime> {
+        if successor.node == self.settings.node {
             return None;
         }
-        let until = match &self.wish {
-            Some((known, until)) if *known == wish => *until,
-            _ => now + HOLD_BACK,
+        let until = match &self.successor {
+            Some((known, until)) if *known == successor => *until,
+            _ => now + SUCCESSOR_HEAD_START,
         };
-        self.wish = Some((wish, until));
+        self.successor = Some((successor, until));
         (now < until).then_some(until)
     }
 
@@ -509,14 +518,14 @@ impl Election {
                     only_renewed: None,
                 });
                 self.commands.push(Command::Lead { epoch, from, until });
-                if self.stopping || !self.able {
+                if self.stopping || !self.eligible {
                     self.step_down(now, Loss::Unable, None);
                 }
             }
-            Taken::Lost => self.not_before = self.not_before.max(now + SOON),
+            Taken::Lost => self.not_before = self.not_before.max(now + SHORT_RETRY_INTERVAL),
             Taken::InvalidSession if is_ours => self.end_session(now),
             Taken::InvalidSession => {}
-            Taken::Denied => self.not_before = self.not_before.max(now + DENIED),
+            Taken::Denied => self.not_before = self.not_before.max(now + DENIED_RETRY_INTERVAL),
             Taken::Unknown => self.not_before = self.not_before.max(now + self.retry()),
         }
     }
@@ -532,9 +541,9 @@ impl Election {
         let Some(lock) = lock else {
             // While there is a lease to save, try again soon.
             let wait = if now < tenure.until {
-                SOON
+                SHORT_RETRY_INTERVAL
             } else {
-                RETRY + self.settings.jitter
+                RETRY_INTERVAL + self.settings.jitter
             };
             tenure.next_proof = tenure.next_proof.min(now + wait);
             return;
@@ -560,7 +569,7 @@ impl Election {
             _ => return,
         }
         self.role = Role::Follower(Campaign::Idle);
-        self.not_before = self.not_before.max(now + SOON);
+        self.not_before = self.not_before.max(now + SHORT_RETRY_INTERVAL);
         // The release may still be on its way, or come again, and it names
         // only the session: under the same one it could free a lock that is
         // won later.
@@ -573,7 +582,7 @@ impl Election {
     fn end_session(&mut self, retry: BootTime) {
         if let Session::Held { id, .. } = &mut self.session {
             let id = std::mem::take(id);
-            self.commands.push(self.former.end(id));
+            self.commands.push(self.retired.retire(id));
             self.session = Session::None { retry };
         }
     }
@@ -623,16 +632,16 @@ impl Election {
     }
 
     fn retry(&self) -> Duration {
-        RETRY + self.settings.jitter
+        RETRY_INTERVAL + self.settings.jitter
     }
 
-    fn release(&mut self, wish: Option<String>) {
+    fn release(&mut self, successor: Option<String>) {
         if let Session::Held { id, .. } = &self.session {
             let session = id.clone();
             let release = Command::Release {
                 session: session.clone(),
                 flags: self.unclaimed_flags,
-                wish,
+                successor,
             };
             self.commands.push(release);
             self.role = Role::Follower(Campaign::Releasing { session });
@@ -640,7 +649,7 @@ impl Election {
     }
 
     const fn may_campaign(&self) -> bool {
-        self.able && !self.outdone && !self.stopping && self.watching.known
+        self.eligible && !self.yielding && !self.stopping && self.watching.known
     }
 
     /// Starts what is due.
@@ -658,7 +667,7 @@ impl Election {
             Role::Leader(tenure) => {
                 if now >= tenure.next_proof {
                     tenure.next_proof = now + self.settings.lease / 3;
-                    if tenure.open_proofs < PROOFS {
+                    if tenure.open_proofs < MAX_OPEN_PROOFS {
                         tenure.open_proofs += 1;
                         self.commands.push(Command::Prove {
                             epoch: tenure.epoch,
@@ -695,7 +704,7 @@ impl Election {
     fn advance_campaign(&mut self, now: BootTime) {
         let Session::Held { id, .. } = &self.session else {
             let has_none = matches!(self.session, Session::None { .. });
-            if self.stopping && has_none && !self.former.are_ending() {
+            if self.stopping && has_none && !self.retired.is_any_ending() {
                 self.commands.push(Command::Finished);
             }
             return;

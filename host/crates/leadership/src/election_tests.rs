@@ -58,7 +58,7 @@ fn winner(found: Lock) -> (Election, Vec<Command>) {
     let mut election = candidate(found.clone());
     let commands = election.handle(at(100), looked(found));
     assert!(
-        matches!(commands.as_slice(), [Command::Take { epoch: 1, .. }]),
+        matches!(commands.as_slice(), [Command::Take { take, .. }] if take.epoch == 1),
         "{commands:?}"
     );
     let taken = Taken::Won { modify_index: 9 };
@@ -111,18 +111,21 @@ fn the_lock_says_the_longest_lease_that_may_still_run() {
             value: 3,
             modify_index: 2,
         },
-        wish: None,
+        successor: None,
     }));
-    let take = Command::Take {
-        sent: at(1),
+    let take = Take {
         session: "s".to_owned(),
         expected: Some(7),
         epoch: 4,
         epoch_index: 2,
-        wish_index: None,
+        successor_index: None,
         flags: 4000,
     };
-    assert_eq!(election.handle(at(1), looked), [take]);
+    let sent = at(1);
+    assert_eq!(
+        election.handle(sent, looked),
+        [Command::Take { sent, take }]
+    );
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn an_epoch_that_consul_lost_is_continued() {
     assert!(
         commands
             .iter()
-            .any(|c| matches!(c, Command::Take { epoch, .. } if *epoch == 41 + LEAP))
+            .any(|c| matches!(c, Command::Take { take, .. } if take.epoch == 41 + LEAP))
     );
 }
 
@@ -301,7 +304,7 @@ fn a_renewal_that_says_no_ends_a_tenure_only_if_the_lock_says_so_too() {
 }
 
 #[test]
-fn a_former_session_that_holds_the_lock_is_ended_again_and_never_used() {
+fn a_retired_session_that_holds_the_lock_is_ended_again_and_never_used() {
     let mut election = candidate(lock(7, None, CLEAN));
     election.handle(at(1), looked(lock(7, None, CLEAN)));
     let commands = election.handle(at(2), renewed(Some(false)));
@@ -373,7 +376,7 @@ fn a_leader_that_is_renewed_and_proves_nothing_leaves_the_lock_to_others() {
 }
 
 #[test]
-fn a_yes_that_was_held_up_until_consul_was_back_is_no_reason_to_let_go() {
+fn a_yes_that_was_held_up_until_consul_was_back_is_no_reason_to_release() {
     let (mut election, commands) = unproven(&[Some(true); 3]);
     assert_eq!(release_of(&commands), None);
     let commands = election.handle(at(9000), renewed(Some(true)));
@@ -446,7 +449,7 @@ fn release_of(commands: &[Command]) -> Option<u64> {
 }
 
 #[test]
-fn who_served_releases_clean_and_who_still_waits_as_found() {
+fn a_leader_that_served_releases_clean_and_one_that_still_waits_as_found() {
     let (mut served, _) = winner(lock(7, None, CLEAN));
     let commands = served.handle(at(200), step_down(Duration::ZERO));
     assert_eq!(release_of(&commands), Some(CLEAN));
@@ -495,7 +498,7 @@ fn a_win_under_a_session_that_ended_is_none() {
 }
 
 #[test]
-fn who_stepped_down_stays_out_for_a_while() {
+fn a_leader_that_stepped_down_stays_out_for_a_while() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     election.handle(at(200), step_down(Duration::from_secs(30)));
     election.handle(at(201), released("s"));
@@ -588,11 +591,11 @@ fn what_the_lock_shows_is_told_and_the_session_asked_for_at_once() {
     assert!(commands.contains(&renew), "{commands:?}");
 }
 
-fn wished_for(node: &str) -> Event {
+fn named(node: &str) -> Event {
     Event::Looked(Some(Looked {
         lock: lock(7, None, CLEAN),
         epoch: Epoch::default(),
-        wish: Some(Wish {
+        successor: Some(Successor {
             node: node.to_owned(),
             modify_index: 6,
         }),
@@ -600,7 +603,7 @@ fn wished_for(node: &str) -> Event {
 }
 
 #[test]
-fn a_wish_is_released_with_and_its_node_takes_the_lock_at_once() {
+fn a_named_successor_is_released_with_and_takes_the_lock_at_once() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let order = Event::StepDown {
         epoch: 1,
@@ -609,45 +612,45 @@ fn a_wish_is_released_with_and_its_node_takes_the_lock_at_once() {
         to: Some("b".to_owned()),
     };
     let commands = election.handle(at(200), order);
-    let wish = commands.iter().find_map(|command| match command {
-        Command::Release { wish, .. } => wish.clone(),
+    let successor = commands.iter().find_map(|command| match command {
+        Command::Release { successor, .. } => successor.clone(),
         _ => None,
     });
-    assert_eq!(wish.as_deref(), Some("b"));
+    assert_eq!(successor.as_deref(), Some("b"));
 
-    let mut wished = candidate(lock(7, None, CLEAN));
-    let commands = wished.handle(at(1), wished_for("a"));
-    let [Command::Take { wish_index, .. }] = commands.as_slice() else {
+    let mut named_node = candidate(lock(7, None, CLEAN));
+    let commands = named_node.handle(at(1), named("a"));
+    let [Command::Take { take, .. }] = commands.as_slice() else {
         panic!("{commands:?}");
     };
-    assert_eq!(*wish_index, Some(6));
+    assert_eq!(take.successor_index, Some(6));
 }
 
 #[test]
-fn a_wish_for_another_holds_back_for_three_seconds_and_no_more() {
+fn a_named_successor_holds_the_others_back_for_three_seconds_and_no_more() {
     let mut election = candidate(lock(7, None, CLEAN));
-    assert_eq!(election.handle(at(1), wished_for("b")), []);
+    assert_eq!(election.handle(at(1), named("b")), []);
     assert_eq!(election.handle(at(3000), Event::Tick).len(), 1, "renewal");
     assert_eq!(election.wake(), Some(at(3001)));
     assert_eq!(election.handle(at(3001), Event::Tick), [Command::Look]);
-    let commands = election.handle(at(3002), wished_for("b"));
+    let commands = election.handle(at(3002), named("b"));
     assert!(matches!(commands.as_slice(), [Command::Take { .. }]));
 }
 
 #[test]
-fn who_is_outdone_does_not_campaign() {
+fn a_yielding_node_does_not_campaign() {
     let mut election = Election::new(settings(), 0);
     election.handle(at(0), Event::Eligible(true));
-    election.handle(at(0), Event::Outdone(true));
+    election.handle(at(0), Event::Yielding(true));
     election.handle(at(0), Event::Session(Some("s".to_owned())));
     let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));
     assert!(!commands.contains(&Command::Look), "{commands:?}");
-    let commands = election.handle(at(1), Event::Outdone(false));
+    let commands = election.handle(at(1), Event::Yielding(false));
     assert!(commands.contains(&Command::Look), "{commands:?}");
 }
 
 #[test]
-fn who_handed_over_stays_out_until_another_has_taken_the_lock() {
+fn a_leader_that_stepped_down_stays_out_until_another_has_taken_the_lock() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let order = Event::StepDown {
         epoch: 1,

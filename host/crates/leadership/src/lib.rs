@@ -3,25 +3,36 @@
 //! in the path of messages can starve them.
 
 mod active_key;
-mod campaign;
+mod calls;
+mod clock;
+mod command;
+mod consul_lock;
 mod control;
+mod coordination;
+mod driver;
 mod election;
 mod epoch_file;
-mod former;
+mod event;
 mod health;
 mod heartbeat;
 mod lock;
 mod lock_client;
 mod loss;
 mod membership;
+mod node_disk;
 mod order;
 mod peers;
-mod question;
+mod publisher;
+mod retired_sessions;
 mod role;
 mod service;
 mod session_file;
+mod session_kind;
+mod sessions;
+mod settings;
 #[cfg(test)]
 mod simulation;
+mod take;
 mod tenure;
 mod view;
 

@@ -1,8 +1,8 @@
-//! The keys of the election, as a read of Consul showed them.
+//! The keys of the election, as a read of the coordinator showed them.
 
 /// `Flags` of a lock that was released after its holder had stopped.
 pub const CLEAN: u64 = 1;
-/// Nobody counts that far: such an epoch was written by hand.
+/// No node counts that far: a higher epoch was written by hand.
 pub(super) const NO_EPOCH: u64 = u64::MAX / 2;
 
 /// The lock as a read showed it.
@@ -39,4 +39,19 @@ pub(super) struct Epoch {
     pub(super) value: u64,
     /// 0 if there is none.
     pub(super) modify_index: u64,
+}
+
+/// The node that the last leader named to lead next, as its key says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Successor {
+    pub(super) node: String,
+    pub(super) modify_index: u64,
+}
+
+/// What consistent reads showed to a node that wants to take the lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Looked {
+    pub(super) lock: Lock,
+    pub(super) epoch: Epoch,
+    pub(super) successor: Option<Successor>,
 }

@@ -1,20 +1,16 @@
-//! The questions that the election puts to Consul, and the sessions and files
-//! that belong to them.
+//! The seam of the election to Consul: each operation as calls of its HTTP
+//! API. What fails is logged here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
-use super::epoch_file::EpochFile;
-use super::lock::{Epoch, Key, Lock, NO_EPOCH};
-use super::question::{Event, Looked, Taken, Wish};
+use super::consul_lock::{self, LockKeys};
+use super::lock::{Lock, Looked};
 use super::service::Service;
-use super::session_file::SessionFile;
-use sluice_consul::{
-    Behavior, Client, Entry, Error, NewSession, Operation, Read, Session, TxnOutcome, Wait,
-};
+use super::session_kind::SessionKind;
+use super::take::{Take, Taken};
+use sluice_consul::{Behavior, Client, Error, NewSession, Session, TxnOutcome, Wait};
 use sluice_types::error_chain::chain;
 use sluice_types::keys::{ClusterKeys, StreamKeys};
 
@@ -24,13 +20,13 @@ use sluice_types::keys::{ClusterKeys, StreamKeys};
 const WATCH_WAIT: Duration = Duration::from_secs(2);
 /// The time for a transaction or a consistent read.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
-/// An agent that answers slowly answers, and only a node that hears it knows
-/// that its session is kept alive.
+/// Long: an agent that answers slowly does answer, and only a node that waits
+/// for it knows that its session is kept alive.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
-/// How long a write to the disk is waited for.
-const DISK_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause before a session that did not end is ended again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How often, and after which pauses, a session is asked for that Consul does
+/// not create because its check is not ready.
+const CREATE_ATTEMPTS: u32 = 40;
+const CREATE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What does not change during the life of a node.
 #[derive(Debug)]
@@ -39,120 +35,79 @@ pub(super) struct LockClient {
     pub(super) service: Service,
     pub(super) cluster: ClusterKeys,
     pub(super) keys: StreamKeys,
+    /// The keys of the election.
+    pub(super) lock: LockKeys,
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
-    pub(super) epoch_file: EpochFile,
-    pub(super) sessions: SessionFile,
-    /// Held by who writes to the disk.
-    pub(super) disk: Arc<Mutex<()>>,
-    /// Whether what an earlier life of this node left was cleared away.
+    /// Whether what an earlier process of this node left was cleared away.
     pub(super) begun: OnceCell<()>,
 }
 
-/// The keys as they must be when the lock is taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Free {
-    /// The lock's index; `None`: it is absent.
-    pub(super) expected: Option<u64>,
-    /// The epoch's index; 0: it is absent.
-    pub(super) epoch_index: u64,
-    /// The wish's index, if there is one.
-    pub(super) wish_index: Option<u64>,
-}
-
-/// One question to Consul each, its answer as an event.
 impl LockClient {
-    pub(super) async fn create_session(self: Arc<Self>) -> Event {
-        let session = self.service.session(Behavior::Release);
-        match self.try_create_session(&session).await {
-            Ok(Session(id)) => Event::Session(Some(id)),
+    /// Opens a session: its id.
+    pub(super) async fn open_session(&self, kind: SessionKind) -> Option<String> {
+        let behavior = match kind {
+            SessionKind::Lock => Behavior::Release,
+            SessionKind::Presence => Behavior::Delete,
+        };
+        match self.create_session(&self.service.session(behavior)).await {
+            Ok(Session(id)) => Some(id),
             Err(error) => {
-                tracing::debug!(error = chain(&error), "could not make a session");
-                if error.is_denied() {
+                tracing::debug!(error = chain(&error), "could not create a session");
+                if error.is_denied() && kind == SessionKind::Lock {
                     tracing::error!(
                         error = chain(&error),
-                        "Consul's ACL does not let this node make a session or register its service"
+                        "Consul's ACL does not let this node create a session or register its \
+                         service"
                     );
                 }
-                Event::Session(None)
+                None
             }
         }
     }
 
-    pub(super) async fn try_create_session(
-        self: &Arc<Self>,
-        session: &NewSession<'_>,
-    ) -> Result<Session, Error> {
-        const ATTEMPTS: u32 = 40;
-        // A life of this node before this one may have left a session, which
-        // a check that passes again would keep alive.
+    async fn create_session(&self, session: &NewSession<'_>) -> Result<Session, Error> {
+        // An earlier process of this node may have left a session, which a
+        // check that passes again would keep alive.
         let id = self.service.id();
         self.begun
             .get_or_try_init(|| self.client.deregister(&id))
             .await?;
         self.client.register(&self.service.registration()).await?;
         let mut attempt = 0;
-        let made = loop {
+        loop {
             match self.client.create_session(session).await {
                 // The check is not known to the servers yet, or not passing.
-                Err(error) if error.is_check_not_ready() && attempt < ATTEMPTS => attempt += 1,
-                result => break result?,
+                Err(error) if error.is_check_not_ready() && attempt < CREATE_ATTEMPTS => {
+                    attempt += 1;
+                }
+                result => return result,
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let id = made.0.clone();
-        self.write("a session's id", move |lock_client| {
-            lock_client.sessions.add(id)
-        })
-        .await;
-        Ok(made)
+            tokio::time::sleep(CREATE_INTERVAL).await;
+        }
     }
 
-    pub(super) async fn renew(&self, session: String) -> Event {
-        let session = Session(session);
+    /// Renews a session; whether it exists.
+    pub(super) async fn keep_alive(&self, session: &str) -> Option<bool> {
+        let session = Session(session.to_owned());
         let exists = self.client.renew_session(&session, RENEWAL_TIMEOUT).await;
-        let exists = exists
-            .inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"));
-        Event::Renewed {
-            session: session.0,
-            exists: exists.ok(),
-        }
+        exists
+            .inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"))
+            .ok()
     }
 
-    /// Ends a session. Until Consul has heard it: one that only this node has
-    /// forgotten would keep the lock until its TTL is over.
-    pub(super) async fn end(self: &Arc<Self>, session: &Session) {
-        while let Err(error) = self.client.destroy_session(session).await {
-            tracing::debug!(error = chain(&error), "could not end the session");
-            if error.is_denied() || error.is_unknown_session() {
-                break;
-            }
-            tokio::time::sleep(RETRY_INTERVAL).await;
-        }
-        self.forget(session).await;
+    /// Ends a session once; whether it has ended, or cannot be ended.
+    pub(super) async fn end_session(&self, session: &str) -> bool {
+        let session = Session(session.to_owned());
+        let Err(error) = self.client.destroy_session(&session).await else {
+            return true;
+        };
+        tracing::debug!(error = chain(&error), "could not end the session");
+        error.is_denied() || error.is_unknown_session()
     }
 
-    /// The session has ended.
-    pub(super) async fn forget(self: &Arc<Self>, Session(id): &Session) {
-        let id = id.clone();
-        self.write("that a session has ended", move |lock_client| {
-            lock_client.sessions.remove(&id)
-        })
-        .await;
-    }
-
-    /// Ends the sessions of earlier lives.
-    pub(super) async fn end_earlier(self: Arc<Self>) {
-        let earlier = self.sessions.earlier().iter().cloned().map(Session);
-        let ends = earlier.map(|session| {
-            let lock_client = Arc::clone(&self);
-            async move { lock_client.end(&session).await }
-        });
-        join_all(ends).await;
-    }
-
-    pub(super) async fn watch(&self, index: u64) -> Event {
+    pub(super) async fn watch(&self, index: u64) -> Option<Lock> {
         let wait = Wait {
             index,
             most: WATCH_WAIT,
@@ -161,88 +116,41 @@ impl LockClient {
         if let Err(error) = &read {
             tracing::debug!(error = chain(error), "could not watch the lock");
         }
-        Event::Watched(read.ok().map(lock))
+        read.ok().map(consul_lock::lock)
     }
 
-    pub(super) async fn look(&self) -> Event {
-        let timeout = TRANSACTION_TIMEOUT;
-        let epoch_key = self.cluster.epoch();
-        let read = |key| self.client.read_consistent(key, timeout);
-        let reads = async {
-            let (leader, epochs) = tokio::try_join!(read(&self.keys.leader), read(&epoch_key))?;
-            // It is written before the lock is free, so it is read after it.
-            Ok::<_, Error>((leader, epochs, read(&self.keys.next).await?))
-        };
-        match reads.await {
-            Ok((leader, epochs, wishes)) => Event::Looked(Some(Looked {
-                lock: lock(leader),
-                epoch: epoch(epochs.value.as_ref()),
-                wish: wishes.value.as_ref().map(wish),
-            })),
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "could not look at the lock");
-                Event::Looked(None)
-            }
-        }
+    pub(super) async fn look(&self) -> Option<Looked> {
+        self.try_look()
+            .await
+            .inspect_err(|e| tracing::debug!(error = chain(e), "could not look at the lock"))
+            .ok()
     }
 
-    pub(super) async fn see_epoch(self: Arc<Self>) -> Event {
-        let Ok(read) = self.client.read(&self.cluster.epoch(), None).await else {
-            return Event::Tick;
-        };
-        let epoch = epoch(read.value.as_ref()).value;
-        self.remember(epoch).await;
-        Event::EpochSeen(epoch)
+    async fn try_look(&self) -> Result<Looked, Error> {
+        let read = |key| self.client.read_consistent(key, TRANSACTION_TIMEOUT);
+        let (leader, epoch) = tokio::try_join!(read(&self.keys.leader), read(&self.lock.epoch))?;
+        // It is written before the lock is free, so it is read after it.
+        let successor = read(&self.lock.successor).await?;
+        Ok(Looked {
+            lock: consul_lock::lock(leader),
+            epoch: consul_lock::epoch(epoch.value.as_ref()),
+            successor: successor.value.as_ref().map(consul_lock::successor),
+        })
     }
 
-    pub(super) async fn take(
-        self: Arc<Self>,
-        session: &str,
-        free: Free,
-        epoch: u64,
-        flags: u64,
-    ) -> Taken {
-        let (key, value) = (self.keys.leader.as_str(), self.value.as_slice());
-        let (epoch_key, decimal) = (self.cluster.epoch(), epoch.to_string());
-        let mut operations = vec![
-            match free.expected {
-                Some(index) => Operation::CheckIndex { key, index },
-                None => Operation::CheckNotExists { key },
-            },
-            Operation::Cas {
-                key: &epoch_key,
-                value: decimal.as_bytes(),
-                index: free.epoch_index,
-            },
-            Operation::Lock {
-                key,
-                value,
-                flags,
-                session,
-            },
-        ];
-        if let Some(index) = free.wish_index {
-            let key = &self.keys.next;
-            operations.push(Operation::DeleteCas { key, index });
-        }
+    pub(super) async fn read_epoch(&self) -> Option<u64> {
+        let read = self.client.read(&self.lock.epoch, None).await.ok()?;
+        Some(consul_lock::epoch(read.value.as_ref()).value)
+    }
+
+    pub(super) async fn take(&self, take: &Take) -> Taken {
+        let epoch = take.epoch.to_string();
+        let operations = self.lock.take(take, &epoch, &self.value);
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
-            Ok(TxnOutcome::Committed { index }) => {
-                self.remember(epoch).await;
-                Taken::Won {
-                    modify_index: index,
-                }
-            }
-            Ok(TxnOutcome::RolledBack(errors)) => {
-                tracing::debug!(?errors, "did not get the lock");
-                let say = |what: &str| errors.iter().any(|error| error.contains(what));
-                if say("invalid session") {
-                    Taken::InvalidSession
-                } else if say("Permission denied") {
-                    tracing::error!(?errors, "Consul's ACL does not let this node take the lock");
-                    Taken::Denied
-                } else {
-                    Taken::Lost
-                }
+            Ok(outcome) => {
+                let taken = consul_lock::taken(&outcome);
+                log_refusal(&taken, &outcome);
+                taken
             }
             Err(error) if error.is_invalid_session() => Taken::InvalidSession,
             Err(error) => {
@@ -263,23 +171,14 @@ impl LockClient {
                 "could not prove that the lock is held"
             );
         }
-        read.ok().map(lock)
+        read.ok().map(consul_lock::lock)
     }
 
-    /// Asks the others to leave the lock to this node, while the session
-    /// still holds it. Without it anybody may come next.
-    pub(super) async fn wish_for(&self, node: &str, session: &str) {
-        let (leader_key, key) = (&self.keys.leader, &self.keys.next);
-        let operations = [
-            Operation::CheckSession {
-                key: leader_key,
-                session,
-            },
-            Operation::Set {
-                key,
-                value: node.as_bytes(),
-            },
-        ];
+    /// Asks the other nodes to leave the lock to this one, while the session
+    /// still holds it. If this fails, any node may come next.
+    pub(super) async fn name_successor(&self, node: &str, session: &str) {
+        let operations = self.lock.name_successor(node, session);
+        let key = &self.lock.successor;
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
             Ok(TxnOutcome::Committed { .. }) => {}
             Ok(TxnOutcome::RolledBack(errors)) => {
@@ -293,92 +192,24 @@ impl LockClient {
         }
     }
 
-    pub(super) async fn release(&self, session: &str, flags: u64) -> Event {
+    pub(super) async fn release(&self, session: &str, flags: u64) {
         let value = self.value.clone();
         let released = self
             .client
             .release(&self.keys.leader, session, flags, value)
             .await;
         if let Err(error) = &released {
-            tracing::warn!(error = chain(error), "could not give the lock back");
+            tracing::warn!(error = chain(error), "could not release the lock");
         }
-        Event::Released {
-            session: session.to_owned(),
-        }
-    }
-
-    /// Keeps the epoch on disk. Without it only a Consul that loses its state
-    /// can lead us back.
-    async fn remember(self: &Arc<Self>, epoch: u64) {
-        if epoch > self.epoch_file.highest() {
-            self.write("the epoch", move |lock_client| {
-                lock_client.epoch_file.raise(epoch)
-            })
-            .await;
-        }
-    }
-
-    /// Writes to the disk, away from this thread. A disk that fails or hangs
-    /// keeps nobody from leading.
-    async fn write<E>(
-        self: &Arc<Self>,
-        what: &'static str,
-        write: impl FnOnce(&Self) -> Result<(), E> + Send + 'static,
-    ) where
-        E: std::error::Error + Send + 'static,
-    {
-        let lock_client = Arc::clone(self);
-        let disk = Arc::clone(&self.disk);
-        let written = async move {
-            // A disk that hangs takes one thread, not all that there are.
-            let turn = disk.lock_owned().await;
-            let writing = move || {
-                let _turn = turn;
-                write(&lock_client)
-            };
-            tokio::task::spawn_blocking(writing).await
-        };
-        let error = match tokio::time::timeout(DISK_TIMEOUT, written).await {
-            Ok(Ok(Ok(()))) => return,
-            Ok(Ok(Err(error))) => chain(&error),
-            Ok(Err(error)) => chain(&error),
-            Err(_) => format!("it takes longer than {DISK_TIMEOUT:?}"),
-        };
-        tracing::error!(error, "could not keep {what} on disk");
     }
 }
 
-fn lock(read: Read<Option<Entry>>) -> Lock {
-    let key = read.value.map(|entry| Key {
-        modify_index: entry.modify_index,
-        session: entry.session,
-        flags: entry.flags,
-        value: entry.value,
-    });
-    Lock {
-        index: read.index,
-        key,
-    }
-}
-
-fn wish(entry: &Entry) -> Wish {
-    Wish {
-        node: String::from_utf8_lossy(&entry.value).trim().to_owned(),
-        modify_index: entry.modify_index,
-    }
-}
-
-fn epoch(entry: Option<&Entry>) -> Epoch {
-    let Some(entry) = entry else {
-        return Epoch::default();
+fn log_refusal(taken: &Taken, outcome: &TxnOutcome) {
+    let TxnOutcome::RolledBack(errors) = outcome else {
+        return;
     };
-    let value = std::str::from_utf8(&entry.value)
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    // One that was written by hand is counted over.
-    let value = value.filter(|value: &u64| *value < NO_EPOCH);
-    Epoch {
-        value: value.unwrap_or_default(),
-        modify_index: entry.modify_index,
+    tracing::debug!(?errors, "did not get the lock");
+    if *taken == Taken::Denied {
+        tracing::error!(?errors, "Consul's ACL does not let this node take the lock");
     }
 }

@@ -9,7 +9,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::lock_client::LockClient;
-use sluice_consul::{Behavior, Session, Wait};
+use super::node_disk::NodeDisk;
+use super::session_kind::SessionKind;
+use super::sessions::Sessions;
+use sluice_consul::{Session, Wait};
 use sluice_types::documents::NodeDocument;
 use sluice_types::error_chain::chain;
 
@@ -25,6 +28,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Keeps this node registered and its key current until it is told to leave.
 pub(super) struct Membership {
     lock_client: Arc<LockClient>,
+    sessions: Sessions,
+    disk: NodeDisk,
     /// What the node's key holds, beside its address and the highest epoch that
     /// it has seen.
     state: watch::Receiver<NodeDocument>,
@@ -39,9 +44,16 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(lock_client: Arc<LockClient>, state: watch::Receiver<NodeDocument>) -> Self {
+    pub(super) fn new(
+        lock_client: Arc<LockClient>,
+        sessions: Sessions,
+        disk: NodeDisk,
+        state: watch::Receiver<NodeDocument>,
+    ) -> Self {
         Self {
             lock_client,
+            sessions,
+            disk,
             state,
             session: None,
             former: None,
@@ -73,7 +85,7 @@ impl Membership {
         let client = &self.lock_client.client;
         if let Some(session) = self.session.take() {
             match client.destroy_session(&session).await {
-                Ok(()) => self.lock_client.forget(&session).await,
+                Ok(()) => self.sessions.forget(session.0).await,
                 Err(error) => {
                     tracing::debug!(error = chain(&error), "could not end the node's session");
                 }
@@ -130,15 +142,17 @@ impl Membership {
             },
             None => {
                 self.written = None;
-                let new = lock_client.service.session(Behavior::Delete);
-                lock_client.try_create_session(&new).await?
+                let Some(id) = self.sessions.open(SessionKind::Presence).await else {
+                    return Ok(());
+                };
+                Session(id)
             }
         };
         self.renewed = Instant::now();
         let (host, port) = &lock_client.service.address;
         let document = NodeDocument {
             address: format!("{host}:{port}"),
-            epoch: lock_client.epoch_file.highest(),
+            epoch: self.disk.highest_epoch(),
             ..self.state.borrow().clone()
         };
         // Strings and numbers always have a JSON form.
@@ -168,9 +182,9 @@ impl Membership {
     /// Tells Consul to end a session, however long that takes.
     fn end(&mut self, session: Session) {
         while self.ending.try_join_next().is_some() {}
-        let lock_client = Arc::clone(&self.lock_client);
+        let sessions = self.sessions.clone();
         self.ending
-            .spawn(async move { lock_client.end(&session).await });
+            .spawn(async move { sessions.end(session.0).await });
     }
 }
 

@@ -8,19 +8,19 @@ pub(super) type Time = u64;
 pub(super) const MILLI: Time = 1_000_000;
 pub(super) const SECOND: Time = 1000 * MILLI;
 
-/// Where nodes' clocks begin, so that they can step back.
+/// Where the clocks of nodes begin, so that they can step back.
 const BASE: u64 = 1_000_000 * SECOND;
 
 /// One node's clock.
 #[derive(Clone, Debug)]
-pub(super) struct Clock {
+pub(super) struct NodeClock {
     base: u64,
-    /// Nanoseconds a millisecond of true time.
+    /// Nanoseconds per millisecond of true time.
     rate: u64,
 }
 
-impl Clock {
-    /// A clock that goes by `millionths` of the true time.
+impl NodeClock {
+    /// A clock that runs at `millionths` of the true rate.
     pub(super) const fn new(offset: u64, millionths: u64) -> Self {
         Self {
             base: BASE + offset,
@@ -38,7 +38,7 @@ impl Clock {
         elapsed / self.rate * MILLI + elapsed % self.rate * MILLI / self.rate + 1
     }
 
-    /// Puts it back, or says that it did not count so much.
+    /// Sets it back, or makes up for time that it should not have counted.
     pub(super) const fn step_back(&mut self, by: u64) {
         self.base -= by;
     }

@@ -4,29 +4,31 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::Without;
 use super::clock::{MILLI, SECOND, Time};
 use super::consul::STALE;
-use super::world::{Happening, World};
-use crate::question::Event;
+use super::happening::Happening;
+use super::node::Node;
+use super::without::Without;
+use super::world::World;
+use crate::order::{Order, StepDown};
 
 impl World {
     /// Lets something go wrong, and plans the next; in the end, mends it all.
-    pub(super) fn fault(&mut self) {
+    pub(super) fn fault(&mut self) -> Result<(), String> {
         if self.is_quiet() {
             self.mend();
-            return;
+            return Ok(());
         }
         let node = self.random.random_range(0..self.nodes.len());
         match self.random.random_range(0..100) {
-            0..25 => self.pause(node),
+            0..25 => self.freeze(node),
             25..35 => self.crash(node),
-            35..45 => self.step_down(),
-            45..52 => self.shut_down(node),
+            35..45 => self.step_down()?,
+            45..52 => self.shut_down(node)?,
             52..60 => self.cut(node),
             60..64 => self.consul_away(),
             64..71 => self.end_session(),
-            71..76 => self.change_ability(node),
+            71..76 => self.change_eligibility(node)?,
             76..80 => self.consul_lags(),
             80..81 => self.prove_nothing(node),
             81..82 => {
@@ -51,15 +53,16 @@ impl World {
         };
         let next = self.random.random_range(0..most);
         self.schedule(self.now + next, Happening::Fault);
+        Ok(())
     }
 
     /// The process is stopped, or its machine suspended; its clock goes on.
-    fn pause(&mut self, node: usize) {
-        if self.nodes[node].is_paused || !self.nodes[node].is_up {
+    fn freeze(&mut self, node: usize) {
+        if !self.nodes[node].is_running() {
             return;
         }
         let time = self.some_time();
-        self.note(|| format!("n{node} stands still for {} ms", time / MILLI));
+        self.note(|| format!("n{node} is frozen for {} ms", time / MILLI));
         self.nodes[node].is_paused = true;
         if self.without == Some(Without::SuspendCounted) {
             self.nodes[node].clock.step_back(time);
@@ -68,7 +71,7 @@ impl World {
     }
 
     fn crash(&mut self, node: usize) {
-        if !self.nodes[node].is_up {
+        if self.nodes[node].process.is_none() {
             return;
         }
         self.note(|| format!("n{node} is killed"));
@@ -77,36 +80,36 @@ impl World {
         self.schedule(self.now + time, Happening::Restart { node });
     }
 
-    /// Whoever leads is told to step down, as the data side does it.
-    fn step_down(&mut self) {
+    /// The nodes that lead are told to step down, as the data side does it.
+    fn step_down(&mut self) -> Result<(), String> {
         let to = self.random.random_range(0..self.nodes.len() * 2);
         let to = self.nodes.get(to).map(|node| node.name.clone());
         for node in 0..self.nodes.len() {
-            let Some((lease, tenure)) = &self.nodes[node].lease else {
+            let place = &self.nodes[node];
+            let Some(held) = place.lease.as_ref().filter(|_| !place.is_paused) else {
                 continue;
             };
-            if self.nodes[node].is_paused {
-                continue;
-            }
             if self.without != Some(Without::StoppingFirst) {
-                lease.revoke();
+                held.lease.revoke();
             }
-            let epoch = tenure.epoch;
-            let stay_out = Duration::from_millis(self.random.random_range(0..10_000));
-            let event = Event::StepDown {
-                epoch,
-                stay_out,
+            let step_down = StepDown {
+                epoch: held.tenure.epoch,
+                stay_out: Duration::from_millis(self.random.random_range(0..10_000)),
                 until_taken: self.random.random_bool(0.5),
                 to: to.clone(),
             };
-            self.tell(node, event);
+            self.note(|| format!("n{node} is told to step down: {step_down:?}"));
+            self.order(node, Order::StepDown(step_down))?;
         }
+        Ok(())
     }
 
-    fn shut_down(&mut self, node: usize) {
-        if self.nodes[node].is_up && !self.nodes[node].is_paused {
-            self.tell(node, Event::Shutdown);
+    fn shut_down(&mut self, node: usize) -> Result<(), String> {
+        if !self.nodes[node].is_running() {
+            return Ok(());
         }
+        self.note(|| format!("n{node} is told to shut down"));
+        self.order(node, Order::Shutdown)
     }
 
     fn cut(&mut self, node: usize) {
@@ -137,9 +140,17 @@ impl World {
     }
 
     /// The node asks a Consul leader that was replaced, and does not know it.
+    /// It is shown the past, and may get no answer to a consistent read.
     fn fall_behind(&mut self, node: usize) {
-        self.note(|| format!("n{node} is shown the past"));
-        self.nodes[node].stale = Some((self.consul.lock(), self.now + STALE));
+        let until = self.now + STALE;
+        let proves = self.random.random_bool(0.5);
+        self.note(|| format!("n{node} is shown the past, and can prove: {proves}"));
+        let lock = self.consul.lock();
+        let place = &mut self.nodes[node];
+        place.stale = Some((lock, until));
+        if !proves {
+            place.unproven_until = place.unproven_until.max(until);
+        }
     }
 
     fn end_session(&mut self) {
@@ -148,27 +159,30 @@ impl World {
         }
     }
 
-    fn change_ability(&mut self, node: usize) {
-        if !self.nodes[node].is_up || self.nodes[node].is_paused {
-            return;
-        }
-        let yes = self.random.random_bool(0.7);
-        let event = match self.random.random_bool(0.5) {
-            true => Event::Eligible(yes),
-            false => Event::Outdone(!yes),
+    fn change_eligibility(&mut self, node: usize) -> Result<(), String> {
+        let place = &self.nodes[node];
+        let Some(process) = place.process.as_ref().filter(|_| !place.is_paused) else {
+            return Ok(());
         };
-        self.tell(node, event);
+        let yes = self.random.random_bool(0.7);
+        if self.random.random_bool(0.5) {
+            self.note(|| format!("n{node} can lead: {yes}"));
+            return self.order(node, Order::Eligible(yes));
+        }
+        process.prepare_sink(yes);
+        self.note(|| format!("n{node} has its sink prepared: {yes}"));
+        self.drive(node)
     }
 
     fn change_by_hand(&mut self) {
         let what = self.random.random_range(0..6);
         self.note(|| format!("a hand changes keys ({what})"));
         match what {
-            0 => self.consul.delete_key(),
+            0 => self.consul.delete_lock(),
             1 => self
                 .consul
-                .overwrite_key([0, 700, 5000][self.random.random_range(0..3)]),
-            2 => self.consul.release_key(),
+                .overwrite_lock([0, 700, 5000][self.random.random_range(0..3)]),
+            2 => self.consul.release_lock(),
             3 => {
                 self.forget_epochs();
                 self.consul.delete_epoch();
@@ -179,7 +193,7 @@ impl World {
                 let by_hand = self.random.random_range(0..value + 10);
                 self.consul.set_epoch(by_hand);
             }
-            _ => self.consul.wish_for("nobody".to_owned()),
+            _ => self.consul.set_successor("nobody"),
         }
         self.changed();
     }
@@ -191,13 +205,11 @@ impl World {
         self.drop_watches();
     }
 
-    /// Consul does not know the highest epoch any more; do all nodes?
+    /// Consul no longer knows the highest epoch; do the disks of all nodes?
     fn forget_epochs(&mut self) {
         let highest = self.checker.highest.max(self.consul.epoch().value);
-        let know = self
-            .nodes
-            .iter()
-            .all(|node| node.election.epoch() >= highest);
+        let knows = |node: &Node| node.port.disk(|disk| disk.epoch) >= highest;
+        let know = self.nodes.iter().all(knows);
         self.checker.epochs_are_known &= know;
     }
 
@@ -221,10 +233,7 @@ impl World {
             self.nodes[node].stale = None;
             self.schedule(self.now, Happening::Resume { node });
             self.schedule(self.now, Happening::Restart { node });
-            let life = self.nodes[node].life;
-            for event in [Event::Eligible(true), Event::Outdone(false)] {
-                self.schedule(self.now, Happening::Answered { node, life, event });
-            }
+            self.schedule(self.now, Happening::Prepared { node });
         }
         self.changed();
     }

@@ -1,27 +1,27 @@
-//! The sessions that this process has let go of. Each is ended, whatever was
+//! The sessions that this process has given up. Each is ended, whatever was
 //! said of it before: an answer that it is gone may come from a server that has
 //! not caught up, and a session that lives on keeps the lock.
 
-use super::question::Command;
+use super::command::Command;
 
-/// So many are known; older ones are long over.
-const MOST: usize = 8;
+/// The number of sessions that are remembered; older ones are long over.
+const MAX_SESSIONS: usize = 8;
 
 #[derive(Debug)]
 struct Session {
     id: String,
-    /// Consul is being told to end it.
+    /// Whether it is being ended.
     is_ending: bool,
 }
 
 /// None of these takes the lock again.
 #[derive(Debug, Default)]
-pub(super) struct Former(Vec<Session>);
+pub(super) struct RetiredSessions(Vec<Session>);
 
-impl Former {
-    /// Lets go of one.
-    pub(super) fn end(&mut self, id: String) -> Command {
-        if self.0.len() >= MOST
+impl RetiredSessions {
+    /// Retires a session: the command that ends it.
+    pub(super) fn retire(&mut self, id: String) -> Command {
+        if self.0.len() >= MAX_SESSIONS
             && let Some(oldest) = self.0.iter().position(|session| !session.is_ending)
         {
             self.0.remove(oldest);
@@ -34,15 +34,15 @@ impl Former {
         Command::Destroy { session }
     }
 
-    /// Consul has heard it.
+    /// The coordinator has confirmed that this session has ended.
     pub(super) fn ended(&mut self, id: &str) {
         if let Some(session) = self.find(id) {
             session.is_ending = false;
         }
     }
 
-    /// A read shows that this session holds the lock. If it is one of these,
-    /// Consul is told again.
+    /// A read shows that this session holds the lock. If it is a retired one,
+    /// it is ended again.
     pub(super) fn seen_holding(&mut self, id: &str) -> Option<Command> {
         let session = self.find(id).filter(|session| !session.is_ending)?;
         session.is_ending = true;
@@ -55,8 +55,8 @@ impl Former {
         self.0.iter().any(|session| session.id == id)
     }
 
-    /// Whether Consul has yet to hear of one.
-    pub(super) fn are_ending(&self) -> bool {
+    /// Whether the end of one of them is not confirmed yet.
+    pub(super) fn is_any_ending(&self) -> bool {
         self.0.iter().any(|session| session.is_ending)
     }
 

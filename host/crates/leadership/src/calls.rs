@@ -1,0 +1,139 @@
+//! The calls to the coordinator that are under way; each ends as an event.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
+use super::coordination::Coordination;
+use super::event::Event;
+use super::node_disk::NodeDisk;
+use super::session_kind::SessionKind;
+use super::sessions::Sessions;
+use super::take::{Take, Taken};
+use sluice_types::clock::BootTime;
+
+/// A call that is under way.
+pub(super) type Call = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// They make progress only while [`Calls::next`] is awaited.
+pub(super) struct Calls {
+    coordination: Coordination,
+    sessions: Sessions,
+    disk: NodeDisk,
+    under_way: FuturesUnordered<Call>,
+}
+
+impl Calls {
+    pub(super) fn new(coordination: Coordination, sessions: Sessions, disk: NodeDisk) -> Self {
+        Self {
+            coordination,
+            sessions,
+            disk,
+            under_way: FuturesUnordered::new(),
+        }
+    }
+
+    /// The event of the next call that ends; waits for ever if there is none.
+    pub(super) async fn next(&mut self) -> Event {
+        match self.under_way.next().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Starts a call. A panic in it is logged, and its answer never comes.
+    pub(super) fn start(&mut self, call: impl Future<Output = Event> + Send + 'static) {
+        let call = AssertUnwindSafe(call).catch_unwind().map(|ended| {
+            ended.unwrap_or_else(|_| {
+                tracing::error!("a call to the coordinator panicked");
+                Event::Tick
+            })
+        });
+        self.under_way.push(Box::pin(call));
+    }
+
+    pub(super) fn create_session(&mut self) {
+        let sessions = self.sessions.clone();
+        self.start(async move { Event::Session(sessions.open(SessionKind::Lock).await) });
+    }
+
+    pub(super) fn renew(&mut self, session: String) {
+        let coordination = self.coordination.clone();
+        self.start(async move {
+            let exists = coordination.keep_alive(&session).await;
+            Event::Renewed { session, exists }
+        });
+    }
+
+    pub(super) fn destroy(&mut self, session: String) {
+        let sessions = self.sessions.clone();
+        self.start(async move {
+            sessions.end(session.clone()).await;
+            Event::Destroyed { session }
+        });
+    }
+
+    /// Ends the sessions of earlier processes; the election need not know.
+    pub(super) fn end_earlier_sessions(&mut self) {
+        let sessions = self.sessions.clone();
+        self.start(async move {
+            sessions.end_earlier().await;
+            Event::Tick
+        });
+    }
+
+    pub(super) fn watch(&mut self, index: u64) {
+        let coordination = self.coordination.clone();
+        self.start(async move { Event::Watched(coordination.watch(index).await) });
+    }
+
+    pub(super) fn look(&mut self) {
+        let coordination = self.coordination.clone();
+        self.start(async move { Event::Looked(coordination.look().await) });
+    }
+
+    /// The epoch of an attempt that succeeded is on disk before the event.
+    pub(super) fn take(&mut self, sent: BootTime, take: Take) {
+        let (coordination, disk) = (self.coordination.clone(), self.disk.clone());
+        self.start(async move {
+            let taken = coordination.take(&take).await;
+            if matches!(taken, Taken::Won { .. }) {
+                disk.remember_epoch(take.epoch).await;
+            }
+            Event::Took { sent, taken }
+        });
+    }
+
+    pub(super) fn prove(&mut self, epoch: u64, sent: BootTime) {
+        let coordination = self.coordination.clone();
+        self.start(async move {
+            let lock = coordination.prove().await;
+            Event::Proved { epoch, sent, lock }
+        });
+    }
+
+    pub(super) fn release(&mut self, session: String, flags: u64, successor: Option<String>) {
+        let coordination = self.coordination.clone();
+        self.start(async move {
+            if let Some(successor) = successor {
+                coordination.name_successor(&successor, &session).await;
+            }
+            coordination.release(&session, flags).await;
+            Event::Released { session }
+        });
+    }
+
+    /// Reads the epoch, and remembers it.
+    pub(super) fn read_epoch(&mut self) {
+        let (coordination, disk) = (self.coordination.clone(), self.disk.clone());
+        self.start(async move {
+            let Some(epoch) = coordination.read_epoch().await else {
+                return Event::Tick;
+            };
+            disk.remember_epoch(epoch).await;
+            Event::EpochSeen(epoch)
+        });
+    }
+}

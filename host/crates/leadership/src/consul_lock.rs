@@ -1,0 +1,134 @@
+//! The lock as Consul keeps it: its keys, what reads of them mean, and the
+//! transactions that change them.
+
+use super::lock::{Epoch, Key, Lock, NO_EPOCH, Successor};
+use super::take::{Take, Taken};
+use sluice_consul::{Entry, Operation, Read, TxnOutcome};
+use sluice_types::keys::{ClusterKeys, StreamKeys};
+
+/// The keys of the election.
+#[derive(Clone, Debug)]
+pub(super) struct LockKeys {
+    /// The lock itself.
+    pub(super) leader: String,
+    pub(super) epoch: String,
+    /// Names the node that is to lead next, if there is one.
+    pub(super) successor: String,
+}
+
+impl LockKeys {
+    pub(super) fn new(cluster: &ClusterKeys, stream: &StreamKeys) -> Self {
+        Self {
+            leader: stream.leader.clone(),
+            epoch: cluster.epoch(),
+            successor: stream.next.clone(),
+        }
+    }
+
+    /// Takes the lock; `epoch` is the attempt's, in decimal.
+    pub(super) fn take<'a>(
+        &'a self,
+        take: &'a Take,
+        epoch: &'a str,
+        value: &'a [u8],
+    ) -> Vec<Operation<'a>> {
+        let key = self.leader.as_str();
+        let mut operations = vec![
+            match take.expected {
+                Some(index) => Operation::CheckIndex { key, index },
+                None => Operation::CheckNotExists { key },
+            },
+            Operation::Cas {
+                key: &self.epoch,
+                value: epoch.as_bytes(),
+                index: take.epoch_index,
+            },
+            Operation::Lock {
+                key,
+                value,
+                flags: take.flags,
+                session: &take.session,
+            },
+        ];
+        if let Some(index) = take.successor_index {
+            let key = &self.successor;
+            operations.push(Operation::DeleteCas { key, index });
+        }
+        operations
+    }
+
+    /// Names a successor, while the session holds the lock.
+    pub(super) fn name_successor<'a>(
+        &'a self,
+        node: &'a str,
+        session: &'a str,
+    ) -> [Operation<'a>; 2] {
+        [
+            Operation::CheckSession {
+                key: &self.leader,
+                session,
+            },
+            Operation::Set {
+                key: &self.successor,
+                value: node.as_bytes(),
+            },
+        ]
+    }
+}
+
+/// What the end of a [`LockKeys::take`] means.
+pub(super) fn taken(outcome: &TxnOutcome) -> Taken {
+    match outcome {
+        TxnOutcome::Committed { index } => Taken::Won {
+            modify_index: *index,
+        },
+        TxnOutcome::RolledBack(errors) => {
+            let say = |what: &str| errors.iter().any(|error| error.contains(what));
+            if say("invalid session") {
+                Taken::InvalidSession
+            } else if say("Permission denied") {
+                Taken::Denied
+            } else {
+                Taken::Lost
+            }
+        }
+    }
+}
+
+/// The lock, by a read of its key.
+pub(super) fn lock(read: Read<Option<Entry>>) -> Lock {
+    let key = read.value.map(|entry| Key {
+        modify_index: entry.modify_index,
+        session: entry.session,
+        flags: entry.flags,
+        value: entry.value,
+    });
+    Lock {
+        index: read.index,
+        key,
+    }
+}
+
+/// The epoch, by its key. One that was written by hand and is no number, or
+/// too high, counts as 0.
+pub(super) fn epoch(entry: Option<&Entry>) -> Epoch {
+    let Some(entry) = entry else {
+        return Epoch::default();
+    };
+    let value = std::str::from_utf8(&entry.value)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let value = value.filter(|value: &u64| *value < NO_EPOCH);
+    Epoch {
+        value: value.unwrap_or_default(),
+        modify_index: entry.modify_index,
+    }
+}
+
+/// The successor, by its key.
+pub(super) fn successor(entry: &Entry) -> Successor {
+    Successor {
+        node: String::from_utf8_lossy(&entry.value).trim().to_owned(),
+        modify_index: entry.modify_index,
+    }
+}
