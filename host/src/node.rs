@@ -85,7 +85,8 @@ impl Node {
         let metrics = Arc::new(Metrics::new());
         let folder = config.data_dir.path();
         let stream = config.stream.clone();
-        let store = StreamStore::open(stream, folder, Arc::clone(&metrics), trace)?;
+        let stream_metrics = metrics.stream(&stream.name);
+        let store = StreamStore::open(stream, folder, stream_metrics, trace)?;
         let stream = store.prepare(plugins(&config, stdout.clone())?).await?;
         Ok(Self {
             config,

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{DeadLetters, Journal};
 use sluice_leadership::{Controls, StepDown};
 use sluice_types::plugin::PluginStatus;
@@ -28,7 +28,7 @@ pub(crate) struct Stream {
     pub(crate) journal: Option<Journal>,
     /// This node's dead letters.
     pub(crate) letters: DeadLetters,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<StreamMetrics>,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
     pub(super) hand_over: watch::Sender<Option<StepDown>>,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::peer::wire::TransferAnswer;
 use crate::peer::{PeerClient, PeerError, Secret};
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{Backlog, Chunk, Journal};
 use sluice_leadership::{NodeAddresses, Role};
 use sluice_types::backoff::Backoff;
@@ -35,7 +35,7 @@ pub(super) struct JournalSender {
     pub(super) addresses: NodeAddresses,
     /// Whether the nodes speak HTTPS.
     pub(super) tls: bool,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<StreamMetrics>,
 }
 
 /// How much to send at once, and how long to wait after a failure.
@@ -152,7 +152,7 @@ impl JournalSender {
         let taken = answer.taken.min(chunk.end);
         let count = chunk.entries.iter().filter(|entry| **entry < taken).count();
         let counted = u64::try_from(count).unwrap_or_default();
-        self.metrics.handed_over.inc_by(counted);
+        self.metrics.transferred.inc_by(counted);
         self.journal.settle(taken);
         count
     }

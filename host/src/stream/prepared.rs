@@ -19,7 +19,7 @@ use super::tenure::TenureParts;
 use super::tenures::Tenures;
 use crate::peer::Secret;
 use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginError, Report};
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
 };
@@ -43,7 +43,7 @@ pub(crate) struct StreamStore {
     config: StreamConfig,
     letters: DeadLetters,
     journal: Option<Journal>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
 }
 
@@ -77,7 +77,7 @@ impl StreamStore {
     pub(crate) fn open(
         config: StreamConfig,
         folder: &Path,
-        metrics: Arc<Metrics>,
+        metrics: Arc<StreamMetrics>,
         trace: Option<Arc<AckTrace>>,
     ) -> Result<Self, StreamError> {
         let letters = DeadLetters::open(folder.join("dead-letters"), config.dead_letter_bytes)?;
@@ -177,7 +177,7 @@ impl PreparedStream {
 fn open_journal(
     config: &StreamConfig,
     folder: PathBuf,
-    metrics: &Arc<Metrics>,
+    metrics: &Arc<StreamMetrics>,
     trace: Option<&Arc<AckTrace>>,
 ) -> Result<Option<Journal>, JournalError> {
     if config.ack == Ack::Sink && !folder.exists() {

@@ -12,7 +12,7 @@ use super::choice::is_other;
 use super::opener::{is_final, retry_after};
 use super::reports::Reports;
 use crate::plugin::{Candidate, Choice, Report};
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{ActiveSink, SinkSwap};
 use sluice_types::backoff::Backoff;
 use sluice_types::error_chain::chain;
@@ -33,7 +33,7 @@ pub(super) struct SinkSwapper<'a> {
     /// To the dispatcher.
     pub(super) swaps: mpsc::Sender<SinkSwap>,
     pub(super) reports: &'a Reports,
-    pub(super) metrics: &'a Metrics,
+    pub(super) metrics: &'a StreamMetrics,
     /// The earlier sinks that are being closed.
     pub(super) closing: &'a mut JoinSet<()>,
 }

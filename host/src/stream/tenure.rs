@@ -17,7 +17,7 @@ use super::reports::Reports;
 use super::route::Route;
 use super::swap::SinkSwapper;
 use crate::plugin::{Candidate, Choice, Report};
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
     SinkSwap,
@@ -51,7 +51,7 @@ pub(super) struct TenureParts {
     pub(super) orders: Orders,
     pub(super) journal: Option<Journal>,
     pub(super) letters: DeadLetters,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
     /// The other nodes.
     pub(super) peers: Peers,

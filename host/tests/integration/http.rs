@@ -381,9 +381,9 @@ async fn metrics_and_status_count_what_happened() {
     let answer = cluster.http.get(node.url("/metrics")).send().await.unwrap();
     let text = answer.text().await.unwrap();
     for line in [
-        "sluice_records_acknowledged_total 2",
-        "sluice_leader 1",
-        "sluice_epoch 1",
+        "sluice_records_acknowledged_total{stream=\"default\"} 2",
+        "sluice_leader{stream=\"default\"} 1",
+        "sluice_epoch{stream=\"default\"} 1",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in:\n{text}");
     }

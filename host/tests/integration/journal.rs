@@ -85,7 +85,7 @@ async fn metric(cluster: &Cluster, place: usize, name: &str) -> u64 {
         .unwrap();
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+        .find_map(|line| line.strip_prefix(&format!("{name}{{stream=\"default\"}} ")));
     line.unwrap_or_else(|| panic!("no {name} in {text}"))
         .parse()
         .unwrap()

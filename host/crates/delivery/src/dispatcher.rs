@@ -11,7 +11,7 @@ use crate::batch::{Batch, Settled};
 use crate::dead_letters::{Cause, DeadLetters, Letter};
 use crate::guard::Guard;
 use crate::isolation::{Isolation, Piece};
-use crate::metrics::Metrics;
+use crate::metrics::StreamMetrics;
 use crate::queue::Queue;
 use crate::trace::AckTrace;
 use sluice_types::backoff::Backoff;
@@ -70,7 +70,7 @@ pub struct Delivery {
     /// Keeps what no sink takes.
     pub letters: DeadLetters,
     /// Counts what happens.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<StreamMetrics>,
     /// Audits what was acknowledged.
     pub trace: Option<Arc<AckTrace>>,
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::context::AdminContext;
 use crate::http::response::typed;
 use crate::stream::Stream;
-use sluice_delivery::metrics::{OPENMETRICS, PLAIN, Readings};
+use sluice_delivery::metrics::{OPENMETRICS, PLAIN, StreamReadings};
 use sluice_leadership::Role;
 use sluice_types::lease::Standing;
 
@@ -20,9 +20,10 @@ pub(in crate::http) async fn metrics(
     State(admin): State<Arc<AdminContext>>,
     asked: HeaderMap,
 ) -> Response {
-    let text = admin
-        .metrics
-        .encode(readings(admin.streams.default_stream()));
+    for stream in admin.streams.iter() {
+        stream.metrics.set(readings(stream));
+    }
+    let text = admin.metrics.encode();
     let accept = asked
         .get(ACCEPT)
         .and_then(|accept| accept.to_str().ok())
@@ -35,20 +36,20 @@ pub(in crate::http) async fn metrics(
 }
 
 /// What the gauges of a stream show now.
-fn readings(stream: &Stream) -> Readings {
+fn readings(stream: &Stream) -> StreamReadings {
     let (leader, lease) = match &*stream.controls.role.borrow() {
         Role::Leader(lease) => (matches!(lease.ask(), Standing::Valid(_)), lease.remaining()),
         Role::Follower { .. } => (false, Duration::ZERO),
     };
     let (queue_records, queue_bytes) = stream.depth();
     let journal = stream.journal.as_ref().map(|journal| journal.status());
-    Readings {
+    StreamReadings {
         queue_records,
         queue_bytes,
         journal_records: journal.as_ref().map_or(0, |journal| journal.backlog),
         journal_bytes: journal.as_ref().map_or(0, |journal| journal.bytes),
         leader,
         epoch: stream.controls.view.borrow().epoch,
-        lease,
+        lease_remaining: lease,
     }
 }

@@ -11,7 +11,7 @@ use super::context::AdminContext;
 use crate::http::response::json;
 use crate::stream::Stream;
 use sluice_delivery::JournalStatus;
-use sluice_delivery::metrics::Metrics;
+use sluice_delivery::metrics::StreamMetrics;
 use sluice_leadership::Role;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Standing;
@@ -83,8 +83,8 @@ pub(crate) struct Counters {
     pub(crate) retried: u64,
 }
 
-impl From<&Metrics> for Counters {
-    fn from(metrics: &Metrics) -> Self {
+impl From<&StreamMetrics> for Counters {
+    fn from(metrics: &StreamMetrics) -> Self {
         Self {
             accepted: metrics.accepted.get(),
             acknowledged: metrics.acknowledged.get(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::scan::to_u64;
 use crate::completion::Completion;
-use crate::metrics::Metrics;
+use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
@@ -24,12 +24,12 @@ pub(super) struct PendingAcknowledgement {
 #[derive(Debug)]
 pub(super) struct Acknowledger {
     due: Vec<PendingAcknowledgement>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
 }
 
 impl Acknowledger {
-    pub(super) const fn new(metrics: Arc<Metrics>, trace: Option<Arc<AckTrace>>) -> Self {
+    pub(super) const fn new(metrics: Arc<StreamMetrics>, trace: Option<Arc<AckTrace>>) -> Self {
         Self {
             due: Vec::new(),
             metrics,

@@ -17,7 +17,7 @@ use super::recovery::{self, Inventory, Recovered};
 use super::segment::Segment;
 use super::shared::{Shared, State};
 use super::writer::Writer;
-use crate::metrics::Metrics;
+use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
 
 /// A journal cannot be used.
@@ -48,7 +48,7 @@ impl Journal {
     pub fn open(
         folder: PathBuf,
         limits: JournalLimits,
-        metrics: Arc<Metrics>,
+        metrics: Arc<StreamMetrics>,
         trace: Option<Arc<AckTrace>>,
     ) -> Result<Self, JournalError> {
         let error = |act, cause| JournalError::Open {
@@ -92,7 +92,7 @@ fn shared(
     folder: PathBuf,
     found: Recovered,
     limits: JournalLimits,
-    metrics: Arc<Metrics>,
+    metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
 ) -> Shared {
     // The numbers of lost entries are given again, so the journal takes a new

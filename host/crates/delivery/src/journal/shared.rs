@@ -10,7 +10,7 @@ use super::acknowledger::PendingAcknowledgement;
 use super::frame::{JournalId, Progress};
 use super::limits::JournalLimits;
 use super::segment::Segment;
-use crate::metrics::Metrics;
+use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) synced: watch::Sender<u64>,
     /// Whether the journal cannot be written.
     pub(super) failing: watch::Sender<bool>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
 }
 

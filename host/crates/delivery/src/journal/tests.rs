@@ -36,7 +36,13 @@ fn in_memory() -> tempfile::TempDir {
 }
 
 fn open(folder: &Path, limits: JournalLimits) -> Journal {
-    Journal::open(folder.to_owned(), limits, Arc::new(Metrics::new()), None).unwrap()
+    Journal::open(
+        folder.to_owned(),
+        limits,
+        Metrics::new().stream("default"),
+        None,
+    )
+    .unwrap()
 }
 
 fn lease(epoch: u64) -> Arc<Lease> {
@@ -255,7 +261,7 @@ fn damage_is_counted_and_told() {
     let inventory = Journal::inspect(folder.path()).unwrap();
     assert_eq!((inventory.damage.len(), inventory.missing), (1, 1));
     assert!(!inventory.damage[0].is_tail);
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Metrics::new().stream("default");
     let before = Journal::open(folder.path().to_owned(), LIMITS, Arc::clone(&metrics), None);
     assert_eq!(backlog(&before.unwrap()).len(), 23);
     let damage = &inventory.damage[0].bytes;

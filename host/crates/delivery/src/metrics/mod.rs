@@ -1,0 +1,9 @@
+//! The metrics of a node and of its streams.
+
+mod families;
+mod names;
+mod node;
+mod stream;
+
+pub use node::{Metrics, OPENMETRICS, PLAIN};
+pub use stream::{StreamMetrics, StreamReadings};

@@ -1,0 +1,96 @@
+//! The metrics of a node, and the text that they are read as.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::families::Families;
+use super::names::{CONNECTIONS, MetricName};
+use super::stream::StreamMetrics;
+
+/// The content type of [`Metrics::encode`]'s text for clients that accept it.
+/// The text is valid as [`PLAIN`] too, where its additions are comments.
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Prometheus' older text format.
+pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The registry of a node, with the metrics that belong to no stream.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Open client connections.
+    pub connections: Gauge,
+    families: Mutex<Families>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A registry without streams.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut families = Families::new();
+        let connections = Gauge::default();
+        let MetricName { name, help, .. } = CONNECTIONS;
+        families.registry.register(name, help, connections.clone());
+        Self {
+            connections,
+            families: Mutex::new(families),
+        }
+    }
+
+    /// The metrics of the stream with this name. Calls with the same name share
+    /// their samples.
+    #[must_use]
+    pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
+        Arc::new(StreamMetrics::new(&mut self.lock(), name))
+    }
+
+    /// The OpenMetrics text of the node and all of its streams.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.lock().registry).is_err() {
+            tracing::error!("failed to encode the metrics");
+        }
+        text
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Families> {
+        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stream_has_samples_of_its_own_below_one_description() {
+        let metrics = Metrics::new();
+        metrics.stream("default").accepted.inc_by(2);
+        metrics.stream("audit").accepted.inc();
+        metrics.stream("default").accepted.inc();
+        metrics.stream("audit").write_seconds.observe(0.1);
+        metrics.connections.inc();
+        let text = metrics.encode();
+        let count = |line: &str| text.lines().filter(|found| *found == line).count();
+        let samples = [
+            "sluice_records_accepted_total{stream=\"default\"} 3",
+            "sluice_records_accepted_total{stream=\"audit\"} 1",
+            "sluice_sink_write_seconds_count{stream=\"audit\"} 1",
+            "sluice_sink_write_seconds_count{stream=\"default\"} 0",
+            "sluice_lease_remaining_seconds{stream=\"default\"} 0.0",
+            "sluice_connections 1",
+        ];
+        for line in samples {
+            assert_eq!(count(line), 1, "{line} in\n{text}");
+        }
+        let described = "# TYPE sluice_records_accepted counter";
+        assert_eq!(count(described), 1, "{text}");
+    }
+}

@@ -1,0 +1,116 @@
+//! The metrics of one stream.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::families::{Families, SecondsGauge, StreamLabel};
+use super::names;
+
+/// Counters that grow for the life of the process, and gauges that are set
+/// before the metrics are read.
+#[derive(Debug)]
+pub struct StreamMetrics {
+    /// Records taken into the queue.
+    pub accepted: Counter,
+    /// Records whose producer was told that they are safe.
+    pub acknowledged: Counter,
+    /// Records that the sink confirmed.
+    pub delivered: Counter,
+    /// Records that were refused for good, by a decoder or by the sink.
+    pub rejected: Counter,
+    /// Records kept as dead letters.
+    pub dead_lettered: Counter,
+    /// Records offered to the sink again.
+    pub retried: Counter,
+    /// Instances of the sink that broke.
+    pub sink_restarts: Counter,
+    /// Sinks that replaced another within a tenure.
+    pub sink_swaps: Counter,
+    /// The duration of the sink's `write` calls.
+    pub write_seconds: Histogram,
+    /// The duration of the journal's syncs.
+    pub journal_sync_seconds: Histogram,
+    /// Bytes of the journal that could not be read at the start.
+    pub journal_damaged_bytes: Counter,
+    /// Records of this node's journal that the leader took over.
+    pub transferred: Counter,
+    /// Requests that ended with 429.
+    pub queue_full: Counter,
+    /// Requests that ended with 504.
+    pub unknown: Counter,
+    queue_records: Gauge,
+    queue_bytes: Gauge,
+    journal_records: Gauge,
+    journal_bytes: Gauge,
+    leader: Gauge,
+    epoch: Gauge,
+    lease_remaining: SecondsGauge,
+}
+
+/// What a stream's gauges show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamReadings {
+    /// Records in the queue or being offered.
+    pub queue_records: usize,
+    /// The bytes of these records.
+    pub queue_bytes: usize,
+    /// Records in the journal that are still to be delivered.
+    pub journal_records: u64,
+    /// The journal's size on disk, in bytes.
+    pub journal_bytes: u64,
+    /// Whether this node leads with a valid lease.
+    pub leader: bool,
+    /// The highest epoch that this node knows.
+    pub epoch: u64,
+    /// How long the lease is still valid.
+    pub lease_remaining: Duration,
+}
+
+impl StreamMetrics {
+    pub(super) fn new(families: &mut Families, stream: &str) -> Self {
+        let label: StreamLabel = [(names::STREAM, stream.to_owned())];
+        let label = &label;
+        Self {
+            accepted: families.counter(names::RECORDS_ACCEPTED, label),
+            acknowledged: families.counter(names::RECORDS_ACKNOWLEDGED, label),
+            delivered: families.counter(names::RECORDS_DELIVERED, label),
+            transferred: families.counter(names::RECORDS_TRANSFERRED, label),
+            journal_damaged_bytes: families.counter(names::JOURNAL_DAMAGED_BYTES, label),
+            rejected: families.counter(names::RECORDS_REJECTED, label),
+            dead_lettered: families.counter(names::RECORDS_DEAD_LETTERED, label),
+            retried: families.counter(names::RECORDS_RETRIED, label),
+            sink_restarts: families.counter(names::SINK_RESTARTS, label),
+            sink_swaps: families.counter(names::SINK_SWAPS, label),
+            queue_full: families.counter(names::REQUESTS_QUEUE_FULL, label),
+            unknown: families.counter(names::REQUESTS_UNKNOWN, label),
+            queue_records: families.gauge(names::QUEUE_RECORDS, label),
+            queue_bytes: families.gauge(names::QUEUE_BYTES, label),
+            journal_records: families.gauge(names::JOURNAL_RECORDS, label),
+            journal_bytes: families.gauge(names::JOURNAL_BYTES, label),
+            leader: families.gauge(names::LEADER, label),
+            epoch: families.gauge(names::EPOCH, label),
+            write_seconds: families.histogram(names::SINK_WRITE, label),
+            journal_sync_seconds: families.histogram(names::JOURNAL_SYNC, label),
+            lease_remaining: families.seconds(names::LEASE_REMAINING, label),
+        }
+    }
+
+    /// Sets the gauges, to be called before [`Metrics::encode`](super::Metrics::encode).
+    pub fn set(&self, readings: StreamReadings) {
+        set(&self.queue_records, readings.queue_records);
+        set(&self.queue_bytes, readings.queue_bytes);
+        set(&self.journal_records, readings.journal_records);
+        set(&self.journal_bytes, readings.journal_bytes);
+        set(&self.leader, u8::from(readings.leader));
+        set(&self.epoch, readings.epoch);
+        let seconds = readings.lease_remaining.as_secs_f64();
+        self.lease_remaining.set(seconds);
+    }
+}
+
+fn set(gauge: &Gauge, value: impl TryInto<i64>) {
+    gauge.set(value.try_into().unwrap_or(i64::MAX));
+}
