@@ -112,7 +112,13 @@ mod tests {
             bytes: 8 << 20,
             pending: 1 << 20,
         };
-        Journal::open(folder.to_owned(), limits, Metrics::new().stream("default"), None).unwrap()
+        Journal::open(
+            folder.to_owned(),
+            limits,
+            Metrics::new().stream("default"),
+            None,
+        )
+        .unwrap()
     }
 
     /// A leader that acknowledges from this journal.

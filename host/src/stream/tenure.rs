@@ -162,7 +162,7 @@ impl<'a> Tenure<'a> {
         if let Some(step_down) = forced.or(requested) {
             self.leave_lead(step_down).await;
         }
-        closing.spawn(dispatcher.delivery.sink.close());
+        closing.spawn(dispatcher.into_sink().close());
         if tokio::time::timeout(CLOSE_LIMIT, closing.join_all())
             .await
             .is_err()

@@ -8,44 +8,44 @@ use sluice_types::plugin::Identity;
 use sluice_types::record::LogRecord;
 use sluice_types::sink::{Attempt, Sink, SinkInstance};
 
-/// A sink with the instance that runs it, replaced when it breaks.
+/// A sink with the instance that runs it, which is replaced when it breaks.
 #[derive(Debug)]
 pub struct ActiveSink {
-    prepared: Arc<dyn Sink>,
+    sink: Arc<dyn Sink>,
     instance: Option<Box<dyn SinkInstance>>,
 }
 
 impl ActiveSink {
-    /// A sink that was opened.
+    /// A sink with an instance that was opened.
     #[must_use]
-    pub const fn new(prepared: Arc<dyn Sink>, instance: Box<dyn SinkInstance>) -> Self {
+    pub const fn new(sink: Arc<dyn Sink>, instance: Box<dyn SinkInstance>) -> Self {
         Self {
-            prepared,
+            sink,
             instance: Some(instance),
         }
     }
 
     /// Whether it has an instance.
-    pub(super) const fn is_open(&self) -> bool {
+    pub(crate) const fn is_open(&self) -> bool {
         self.instance.is_some()
     }
 
-    /// Opens a fresh instance, after the last one broke.
-    pub(super) async fn reopen(&mut self) -> Result<(), Failure> {
-        let opened = self.prepared.open().await.map_err(not_the_records_fault)?;
+    /// Opens a fresh instance, after the last one broke or was cancelled.
+    pub(crate) async fn reopen(&mut self) -> Result<(), Failure> {
+        let opened = self.sink.open().await.map_err(retryable)?;
         self.instance = Some(opened);
         Ok(())
     }
 
-    /// Offers a batch to the instance, which is gone after it broke or was
-    /// cancelled: see [`reopen`](Self::reopen).
-    pub(super) async fn write(
+    /// Offers a batch to the instance. The instance is gone if it breaks or if
+    /// this future is dropped before it ends: see [`reopen`](Self::reopen).
+    pub(crate) async fn write(
         &mut self,
         attempt: Attempt,
         batch: &[LogRecord],
         compute: Duration,
     ) -> Result<Vec<Refusal>, WriteError> {
-        // Taken out, so that a call which is cancelled or breaks ends it.
+        // Taken out, so that a cancelled call drops it.
         let Some(mut instance) = self.instance.take() else {
             let (reason, after) = ("the sink was not opened again".to_owned(), None);
             return Err(Failure::Retryable { reason, after }.into());
@@ -58,22 +58,24 @@ impl ActiveSink {
     }
 
     /// Which sink it is.
-    pub(super) fn identity(&self) -> &Identity {
-        self.prepared.identity()
+    pub(crate) fn identity(&self) -> &Identity {
+        self.sink.identity()
     }
 
-    /// Closes the instance, if it is healthy.
+    /// Closes the instance, if there is one.
     pub async fn close(self) {
         if let Some(instance) = self.instance
             && let Err(error) = instance.close().await
         {
-            tracing::warn!(plugin = self.prepared.identity().source, %error, "the sink did not close cleanly");
+            let plugin = &self.sink.identity().source;
+            tracing::warn!(plugin, %error, "the sink did not close cleanly");
         }
     }
 }
 
-/// When a fresh instance can not be opened, that says nothing of the records.
-fn not_the_records_fault(error: WriteError) -> Failure {
+/// A failure to open a fresh instance says nothing about the records, so it
+/// never refuses them.
+fn retryable(error: WriteError) -> Failure {
     let after = match &error {
         WriteError::Failed(Failure::Retryable { after, .. }) => *after,
         _ => None,

@@ -1,29 +1,35 @@
 //! The one loop through which every record passes on its way to the sink.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
 use crate::batch::{Batch, Settled};
-use crate::dead_letters::{Cause, DeadLetters, Letter};
-use crate::guard::Guard;
+use crate::dead_letters::{Cause, DeadLetters};
 use crate::isolation::{Isolation, Piece};
 use crate::metrics::StreamMetrics;
 use crate::queue::Queue;
+use crate::rejects::Rejects;
+use crate::sink_swap::{SinkSwap, SwapQueue};
+use crate::sink_writer::{Readiness, SinkWriter, Written};
 use crate::trace::AckTrace;
 use sluice_types::backoff::Backoff;
+use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
-use sluice_types::sink::Attempt;
 
-/// Waits between attempts at the same records.
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// The time for a write to end when another sink is to take over.
-const SWAP_GRACE: Duration = Duration::from_secs(1);
+#[cfg(test)]
+mod fake_sink;
+#[cfg(test)]
+mod tests;
+
+/// The first wait between attempts at the same records.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// The longest wait, unless the sink asks for a longer one.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// How often a wait checks whether any producer still waits for the outcome.
 const ABANDONED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -38,70 +44,66 @@ pub enum Ended {
     Fenced(String),
 }
 
-/// A sink that is to take over, opened.
-#[derive(Debug)]
-pub struct SinkSwap {
-    /// The new one.
-    pub sink: ActiveSink,
-    /// Gets the old one as soon as nothing more is written to it.
-    pub old: oneshot::Sender<ActiveSink>,
-}
-
-/// How a write ended.
-enum Written {
-    Done(Result<Vec<Refusal>, WriteError>),
-    /// The lease was revoked.
-    Revoked,
-    /// It was cancelled, because another sink waits.
-    Cancelled,
-}
-
-/// What the dispatcher is given.
+/// What a dispatcher works with.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Where requests wait.
+    /// The requests of the tenure.
     pub queue: Arc<Queue>,
     /// Until when this node may write and acknowledge.
     pub lease: Arc<Lease>,
-    /// What takes the records.
+    /// The sink that takes the records first.
     pub sink: ActiveSink,
-    /// Brings the sinks that are to take over.
+    /// The sinks that replace it.
     pub swaps: mpsc::Receiver<SinkSwap>,
-    /// Keeps what no sink takes.
+    /// Keeps records that no sink accepts.
     pub letters: DeadLetters,
     /// Counts what happens.
     pub metrics: Arc<StreamMetrics>,
-    /// Audits what was acknowledged.
+    /// Where acknowledgements are traced, if anywhere.
     pub trace: Option<Arc<AckTrace>>,
 }
 
 /// Takes batches from a tenure's queue to its sink.
 #[derive(Debug)]
 pub struct Dispatcher {
-    /// What it works with.
-    pub delivery: Delivery,
+    queue: Arc<Queue>,
+    lease: Arc<Lease>,
+    writer: SinkWriter,
+    rejects: Rejects,
+    metrics: Arc<StreamMetrics>,
+    trace: Option<Arc<AckTrace>>,
     isolation: Isolation,
-    guard: Guard,
     backoff: Backoff,
-    /// A sink that waits for the write under way.
-    next_sink: Option<SinkSwap>,
 }
 
 impl Dispatcher {
-    /// One that has not begun.
+    /// Prepares the delivery, which [`run`](Self::run) starts.
     #[must_use]
     pub fn new(delivery: Delivery) -> Self {
+        let Delivery {
+            queue,
+            lease,
+            sink,
+            swaps,
+            letters,
+            metrics,
+            trace,
+        } = delivery;
+        let swaps = SwapQueue::new(swaps);
         Self {
-            delivery,
+            writer: SinkWriter::new(sink, swaps, Arc::clone(&lease), Arc::clone(&metrics)),
+            rejects: Rejects::new(letters, Arc::clone(&metrics)),
+            queue,
+            lease,
+            metrics,
+            trace,
             isolation: Isolation::default(),
-            guard: Guard::default(),
-            backoff: Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF),
-            next_sink: None,
+            backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
         }
     }
 
-    /// Runs until the queue is drained or the tenure is over. Whoever then
-    /// still waits in the queue is the caller's to tell.
+    /// Runs until the queue is drained or the tenure is over. The caller then
+    /// fails the queue, for the requests that still wait in it.
     pub async fn run(&mut self) -> Ended {
         loop {
             self.switch();
@@ -119,230 +121,143 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for something to deliver.
+    /// The current sink, to be closed after [`run`](Self::run) has ended.
+    /// Requests that were offered and not confirmed end as unknown.
+    #[must_use]
+    pub fn into_sink(self) -> ActiveSink {
+        self.writer.sink
+    }
+
+    /// Replaces the sink if a swap waits. Nothing is known of the new one.
+    fn switch(&mut self) {
+        if self.writer.switch() {
+            self.isolation.clear_suspicion();
+            self.backoff.reset();
+        }
+    }
+
+    /// Waits for something to deliver, and takes it.
     async fn take(&mut self) -> Option<Ended> {
-        let Delivery {
-            queue,
-            lease,
-            swaps,
-            ..
-        } = &mut self.delivery;
         let is_suspicious = self.isolation.has_suspects();
-        let more = tokio::select! {
+        let is_filled = tokio::select! {
             biased;
-            Some(next) = swaps.recv() => {
-                self.next_sink = Some(next);
-                return None;
-            }
-            more = queue.filled() => more,
-            () = lease.revoked() => return Some(Ended::Revoked),
-            // Nothing else comes that could show whose fault it was.
+            () = self.writer.swaps.arrived() => return None,
+            is_filled = self.queue.filled() => is_filled,
+            () = self.lease.revoked() => return Some(Ended::Revoked),
+            // Nothing else comes that could show whether it was the sink.
             () = tokio::time::sleep(self.backoff.peek()), if is_suspicious => {
                 self.backoff.next(None);
                 self.isolation.probe();
                 return None;
             }
         };
-        if !more {
+        if !is_filled {
             return Some(Ended::Drained);
         }
-        if lease.valid().await.is_none() {
+        if self.lease.valid().await.is_none() {
             return Some(Ended::Revoked);
         }
-        queue.gather().await;
+        self.queue.gather().await;
         // What is taken counts as offered, so the lease is asked first.
-        if matches!(lease.ask(), Standing::Valid(_)) {
-            self.isolation.add(queue.take());
+        if matches!(self.lease.ask(), Standing::Valid(_)) {
+            self.isolation.add(self.queue.take());
         }
         None
     }
 
-    /// Offers a piece once. What is left of it is in the isolation; says why,
-    /// if the tenure is over.
+    /// Offers a piece once. The isolation keeps what is left of it. Returns the
+    /// reason if the tenure is over.
     async fn deliver(&mut self, mut piece: Piece) -> Option<Ended> {
-        // A sink may take long to open, so this comes before the question.
-        match self.reopen().await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.isolation.again(piece);
+        // The lease is asked after this, because opening may take long.
+        match self.writer.ready().await {
+            Ok(Readiness::Ready) => {}
+            Ok(Readiness::SwapWaits) => {
+                self.isolation.retry(piece);
                 return None;
             }
             Err(failure) => return self.failed(piece, failure).await,
         }
         // Asked before every write.
-        if self.delivery.lease.valid().await.is_none() {
-            match piece.batch.offers {
-                0 => piece
-                    .batch
-                    .not_delivered("the node is no longer the leader"),
-                _ => piece
-                    .batch
-                    .unknown("the node stepped down before the sink confirmed it"),
-            }
+        if self.lease.valid().await.is_none() {
+            not_confirmed(piece.batch);
             return Some(Ended::Revoked);
         }
         if piece.batch.offers > 0 {
             let records = as_u64(piece.batch.records.len());
-            self.delivery.metrics.retried.inc_by(records);
+            self.metrics.retried.inc_by(records);
         }
         piece.batch.offers += 1;
-        let started = Instant::now();
-        let written = self.write(&piece.batch).await;
-        let took = started.elapsed();
-        self.delivery
-            .metrics
-            .write_seconds
-            .observe(took.as_secs_f64());
+        let written = self.writer.write(&piece.batch).await;
+        self.written(piece, written).await
+    }
+
+    async fn written(&mut self, piece: Piece, written: Written) -> Option<Ended> {
         match written {
-            Written::Done(Ok(refusals)) => {
-                self.guard.wrote(took);
-                return self.settle(piece, refusals).await;
+            Written::Done(Ok(refusals)) => self.settle(piece, refusals).await,
+            Written::Done(Err(WriteError::Failed(failure))) => self.failed(piece, failure).await,
+            Written::Done(Err(WriteError::Broken(broken))) => {
+                self.broken(piece, &broken).await;
+                None
             }
-            Written::Done(Err(WriteError::Failed(failure))) => {
-                return self.failed(piece, failure).await;
-            }
-            // Whatever broke the old sink, the new one may take.
-            Written::Done(Err(WriteError::Broken(broken))) if self.next_sink.is_some() => {
-                tracing::warn!(
-                    plugin = self.source(),
-                    error = %broken,
-                    "the sink broke before the next took over"
-                );
-                self.delivery.metrics.sink_restarts.inc();
-                self.isolation.again(piece);
-            }
-            Written::Done(Err(WriteError::Broken(broken))) => self.broken(piece, &broken).await,
             Written::Cancelled => {
                 tracing::warn!(
                     plugin = self.source(),
                     records = piece.batch.records.len(),
                     "offering to the next sink what this one did not confirm in time"
                 );
-                self.isolation.again(piece);
+                self.isolation.retry(piece);
+                None
             }
             Written::Revoked => {
                 piece
                     .batch
                     .unknown("the node stepped down while the sink was writing it");
-                return Some(Ended::Revoked);
+                Some(Ended::Revoked)
             }
         }
-        None
     }
 
-    /// Sees to an instance that can be written to; false if another sink is to
-    /// take over instead.
-    async fn reopen(&mut self) -> Result<bool, Failure> {
-        if self.next_sink.is_some() {
-            return Ok(false);
-        }
-        let Delivery {
-            sink, lease, swaps, ..
-        } = &mut self.delivery;
-        if sink.is_open() {
-            return Ok(true);
-        }
-        self.next_sink = tokio::select! {
-            // A sink that fails at once must not hide it from what comes next.
-            biased;
-            () = lease.revoked() => return Ok(true),
-            opened = sink.reopen() => return opened.map(|()| true),
-            Some(next) = swaps.recv() => Some(next),
-        };
-        Ok(false)
-    }
-
-    /// One `write`. When another sink is to take over meanwhile, it has a
-    /// while to end, and is cancelled then.
-    async fn write(&mut self, batch: &Batch) -> Written {
-        let compute = self.guard.compute();
-        let Delivery {
-            sink, lease, swaps, ..
-        } = &mut self.delivery;
-        let attempt = Attempt {
-            epoch: lease.epoch(),
-            number: batch.offers,
-        };
-        let mut writing = pin!(sink.write(attempt, &batch.records, compute));
-        self.next_sink = tokio::select! {
-            biased;
-            written = writing.as_mut() => return Written::Done(written),
-            () = lease.revoked() => return Written::Revoked,
-            Some(next) = swaps.recv() => Some(next),
-        };
-        tokio::select! {
-            biased;
-            written = writing => Written::Done(written),
-            () = lease.revoked() => Written::Revoked,
-            () = tokio::time::sleep(SWAP_GRACE) => Written::Cancelled,
-        }
-    }
-
-    /// Lets the sink that waits take what comes next.
-    fn switch(&mut self) {
-        let next = self.next_sink.take();
-        let Some(SinkSwap { sink, old }) = next.or_else(|| self.delivery.swaps.try_recv().ok())
-        else {
-            return;
-        };
-        let replaced = std::mem::replace(&mut self.delivery.sink, sink);
-        // Whoever no longer waits for the old one does not need it closed.
-        drop(old.send(replaced));
-        // Nothing is known of the new one.
-        self.isolation.forgive();
-        self.guard.forget();
-        self.backoff.reset();
-    }
-
-    /// Waits as long as the backoff says, or the sink, if that is longer; but
-    /// not for longer than anybody waits for the outcome of the batch, and not
-    /// once another sink is to take over.
-    async fn wait(&mut self, batch: Option<&Batch>, least: Option<Duration>) {
-        if self.next_sink.is_some() {
+    /// Waits for as long as the backoff says, or the sink if that is longer;
+    /// but only while some producer waits for the batch, and until a swap
+    /// arrives.
+    async fn wait(&mut self, batch: Option<&Batch>, at_least: Option<Duration>) {
+        if self.writer.swaps.is_waiting() {
             return;
         }
-        let end = tokio::time::Instant::now() + self.backoff.next(least);
-        let is_in_vain = || batch.is_some_and(Batch::is_abandoned);
-        while !is_in_vain() && tokio::time::Instant::now() < end {
-            let next = (tokio::time::Instant::now() + ABANDONED_POLL_INTERVAL).min(end);
+        let end = Instant::now() + self.backoff.next(at_least);
+        let is_abandoned = || batch.is_some_and(Batch::is_abandoned);
+        while !is_abandoned() && Instant::now() < end {
+            let next = (Instant::now() + ABANDONED_POLL_INTERVAL).min(end);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = self.delivery.lease.revoked() => return,
-                Some(next) = self.delivery.swaps.recv() => {
-                    self.next_sink = Some(next);
-                    return;
-                }
+                () = self.lease.revoked() => return,
+                () = self.writer.swaps.arrived() => return,
             }
         }
     }
 
-    /// The sink took the piece, but for some records.
+    /// The sink accepted the piece, except for the refused records.
     async fn settle(&mut self, piece: Piece, refusals: Vec<Refusal>) -> Option<Ended> {
         let is_probe = piece.is_probe();
         let batch = piece.batch;
-        // Asked before every acknowledgement, after every wait.
-        let Some(now) = self.delivery.lease.valid().await else {
+        // Asked before every acknowledgement.
+        let Some(now) = self.lease.valid().await else {
             batch.unknown("the node stepped down before it could acknowledge");
             return Some(Ended::Revoked);
         };
-        if let Err(error) = self.audit(now, &batch, &refusals) {
+        if let Err(error) = self.trace(now, &batch, &refusals) {
             tracing::error!(%error, "failed to write the trace of acknowledgements");
             batch.unknown("its acknowledgement could not be traced");
             return None;
         }
         self.backoff.reset();
         let confirmed = batch.records.len() - refusals.len();
-        let acknowledged = if batch.is_acknowledged() {
-            batch.newly_acknowledged(&refusals).count()
-        } else {
-            confirmed
-        };
-        let metrics = &self.delivery.metrics;
-        metrics.acknowledged.inc_by(as_u64(acknowledged));
-        metrics.delivered.inc_by(as_u64(confirmed));
+        self.count(&batch, &refusals, confirmed);
         if confirmed > 0 {
             for guilty in self.isolation.confirmed(is_probe) {
-                self.set_aside(guilty.batch, Cause::Poison, guilty.reason);
+                let plugin = self.writer.identity();
+                self.rejects
+                    .set_aside(guilty.batch, Cause::Poison, guilty.reason, plugin);
             }
         }
         if refusals.is_empty() {
@@ -351,26 +266,31 @@ impl Dispatcher {
         }
         let Settled { retry, refused } = batch.settle(refusals);
         for (batch, reason) in refused {
-            self.refuse(batch, reason);
+            self.rejects.refuse(batch, reason, self.writer.identity());
         }
         let (batch, failure) = retry?;
         self.failed(Piece::of(batch), failure).await
     }
 
-    fn audit(
-        &self,
-        now: sluice_types::clock::BootTime,
-        batch: &Batch,
-        refusals: &[Refusal],
-    ) -> std::io::Result<()> {
-        let Some(trace) = &self.delivery.trace else {
+    fn trace(&self, now: BootTime, batch: &Batch, refusals: &[Refusal]) -> std::io::Result<()> {
+        let Some(trace) = &self.trace else {
             return Ok(());
         };
         let records = batch.newly_acknowledged(refusals).map(|record| record.id);
-        trace.decided(now, self.delivery.lease.epoch(), records)
+        trace.decided(now, self.lease.epoch(), records)
     }
 
-    /// The sink said no to all of these, and lives on.
+    fn count(&self, batch: &Batch, refusals: &[Refusal], confirmed: usize) {
+        let acknowledged = if batch.is_acknowledged() {
+            batch.newly_acknowledged(refusals).count()
+        } else {
+            confirmed
+        };
+        self.metrics.acknowledged.inc_by(as_u64(acknowledged));
+        self.metrics.delivered.inc_by(as_u64(confirmed));
+    }
+
+    /// The sink refused all of these records, and its instance lives on.
     async fn failed(&mut self, piece: Piece, failure: Failure) -> Option<Ended> {
         match failure {
             Failure::Retryable { reason, after } => {
@@ -382,13 +302,13 @@ impl Dispatcher {
                 );
                 piece.batch.set_last_error(&reason);
                 self.wait(Some(&piece.batch), after).await;
-                self.isolation.again(piece);
+                self.isolation.retry(piece);
                 None
             }
-            // Which records it is about shows when they are offered apart.
+            // Offering the records apart shows which ones are meant.
             Failure::Permanent(reason) => {
                 if let Some(batch) = self.isolation.refused(piece) {
-                    self.refuse(batch, reason);
+                    self.rejects.refuse(batch, reason, self.writer.identity());
                 }
                 None
             }
@@ -399,75 +319,43 @@ impl Dispatcher {
         }
     }
 
-    /// The instance is gone; a fresh one takes the next attempt.
+    /// The instance is gone. The next attempt is made by a fresh one, or by the
+    /// next sink, which may take what broke this one.
     async fn broken(&mut self, piece: Piece, broken: &Broken) {
+        self.metrics.sink_restarts.inc();
+        if self.writer.swaps.is_waiting() {
+            tracing::warn!(
+                plugin = self.source(),
+                error = %broken,
+                "the sink broke before the next one replaced it"
+            );
+            return self.isolation.retry(piece);
+        }
         tracing::warn!(
             plugin = self.source(),
             error = %broken,
             records = piece.batch.records.len(),
             "replacing a broken sink instance"
         );
-        self.delivery.metrics.sink_restarts.inc();
         piece.batch.set_last_error(&broken.to_string());
-        if let Broken::Spinning(_) = broken {
-            self.guard.alarm();
-        }
         if broken.suspects_records() {
             self.isolation.broke(piece, broken);
         } else {
             self.wait(Some(&piece.batch), None).await;
-            self.isolation.again(piece);
+            self.isolation.retry(piece);
         }
-    }
-
-    /// The sink will never take this record: its producer is told, or if it no
-    /// longer waits, the record is kept.
-    fn refuse(&self, batch: Batch, reason: String) {
-        // What was acknowledged is refused again and again, until it can be kept.
-        if !batch.is_acknowledged() {
-            self.delivery.metrics.rejected.inc();
-        }
-        if batch.is_abandoned() || batch.is_acknowledged() {
-            self.set_aside(batch, Cause::Refused, reason);
-        } else {
-            batch.reject(&reason, false);
-        }
-    }
-
-    /// Keeps a single record that no sink takes, and tells its producer where.
-    fn set_aside(&self, batch: Batch, cause: Cause, reason: String) {
-        let Some(record) = batch.records.first() else {
-            return;
-        };
-        tracing::warn!(
-            plugin = self.source(),
-            epoch = record.id.epoch,
-            sequence = record.id.sequence,
-            reason,
-            "setting a record aside"
-        );
-        let letter = Letter::new(record, cause, &reason, self.delivery.sink.identity());
-        let metrics = Arc::clone(&self.delivery.metrics);
-        let tell = move |kept: Result<String, String>| match kept {
-            Ok(id) => {
-                metrics.dead_lettered.inc();
-                if matches!(cause, Cause::Refused) && batch.is_acknowledged() {
-                    metrics.rejected.inc();
-                }
-                batch.reject(
-                    &format!("{reason}; it is kept as the dead letter {id}"),
-                    true,
-                );
-            }
-            Err(error) => {
-                batch.reject(&format!("{reason}; it could not be kept: {error}"), false);
-            }
-        };
-        self.delivery.letters.keep(letter, Box::new(tell));
     }
 
     fn source(&self) -> &str {
-        &self.delivery.sink.identity().source
+        &self.writer.identity().source
+    }
+}
+
+/// The node stepped down before it could write this batch again.
+fn not_confirmed(batch: Batch) {
+    match batch.offers {
+        0 => batch.not_delivered("the node is no longer the leader"),
+        _ => batch.unknown("the node stepped down before the sink confirmed it"),
     }
 }
 

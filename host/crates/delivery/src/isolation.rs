@@ -1,54 +1,54 @@
-//! Finding the records that break a sink: what is offered next, and which
-//! records are under suspicion. No I/O and no clock.
+//! Finds the records that break a sink: decides what is offered next, and which
+//! records are suspects. No I/O and no clock.
 //!
 //! A record is set aside only if it broke the sink alone twice and another
-//! record was confirmed after that. Until then nobody knows whether it is the
-//! record or the sink: it is a suspect, and comes first when the sink is tried
-//! again.
+//! record was confirmed after that. Until then, either the record or the sink
+//! may be at fault: the record is a suspect, and comes first when the sink is
+//! tried again.
 
 use std::collections::VecDeque;
 
 use crate::batch::Batch;
 use sluice_types::outcome::Broken;
 
-/// How often a record must break the sink alone.
-const ALONE: u32 = 2;
-/// With so many suspects and nothing confirmed since, the sink itself counts
-/// as broken.
-const MANY: usize = 2;
+/// How often a record must break the sink alone to become a suspect.
+const BREAKS_OF_A_SUSPECT: u32 = 2;
+/// With this many suspects and nothing confirmed since, the sink itself is in
+/// doubt.
+const SUSPECTS_OF_A_BROKEN_SINK: usize = 2;
 
 /// Records that are offered together.
 #[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) batch: Batch,
+pub(crate) struct Piece {
+    pub(crate) batch: Batch,
     /// How often it broke the sink, if it is a single record.
-    alone: u32,
-    /// How it did so last.
-    pub(super) reason: String,
+    breaks: u32,
+    /// How it broke the sink last.
+    pub(crate) reason: String,
     /// Whether it is offered to see if the sink works again.
     is_probe: bool,
 }
 
-/// What is offered, in order, and what waits for a verdict.
+/// What is to be offered, in order, and the suspects.
 #[derive(Debug, Default)]
-pub(super) struct Isolation {
+pub(crate) struct Isolation {
     work: VecDeque<Piece>,
-    /// In the order in which they were accepted.
+    /// In the order in which they became suspects.
     suspects: VecDeque<Piece>,
-    /// The probe has failed: now something that is not under suspicion is to
-    /// show whether it is the sink.
-    others_turn: bool,
+    /// A probe has failed: records that are not suspects come next, to show
+    /// whether the sink is at fault.
+    has_probe_failed: bool,
 }
 
 impl Isolation {
-    /// Takes in what is to be offered after all that is there.
-    pub(super) fn add(&mut self, batch: Batch) {
+    /// Adds records that are to be offered after everything else.
+    pub(crate) fn add(&mut self, batch: Batch) {
         self.work.push_back(Piece::of(batch));
     }
 
-    /// What is to be offered now, if anything. What nobody waits for any more
-    /// is dropped.
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    /// What is to be offered now, if anything. Pieces that no producer waits
+    /// for any more are dropped.
+    pub(crate) fn next(&mut self) -> Option<Piece> {
         let is_wanted =
             |piece: &Piece| !piece.batch.records.is_empty() && !piece.batch.is_abandoned();
         self.suspects.retain(is_wanted);
@@ -60,27 +60,26 @@ impl Isolation {
         }
     }
 
-    /// Whether anything waits for a verdict.
-    pub(super) fn has_suspects(&self) -> bool {
+    /// Whether any record is a suspect.
+    pub(crate) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
 
-    /// Whether it is time to wait, as for a destination that is down, and to
-    /// probe then.
-    pub(super) fn is_sink_in_doubt(&self) -> bool {
-        self.suspects.len() >= MANY && !self.others_turn
+    /// Whether to wait, as for a destination that is down, and to probe then.
+    pub(crate) fn is_sink_in_doubt(&self) -> bool {
+        self.suspects.len() >= SUSPECTS_OF_A_BROKEN_SINK && !self.has_probe_failed
     }
 
-    /// Puts a piece back, to be offered again before all else.
-    pub(super) fn again(&mut self, piece: Piece) {
+    /// Puts a piece back, to be offered again before everything else.
+    pub(crate) fn retry(&mut self, piece: Piece) {
         self.work.push_front(piece);
     }
 
-    /// The sink broke in its own code while it was offered this.
-    pub(super) fn broke(&mut self, mut piece: Piece, broken: &Broken) {
+    /// The sink's code broke while it was offered this piece.
+    pub(crate) fn broke(&mut self, mut piece: Piece, broken: &Broken) {
         if piece.batch.records.len() > 1 {
-            // A search by halves costs a deadline at every step where the sink
-            // spins; one by one it costs no more than the records do.
+            // Where the sink spins, every failing step of a search by halves
+            // costs a whole deadline. One by one, only the bad records do.
             let parts = match broken {
                 Broken::Spinning(_) => piece.batch.records.len(),
                 _ => 2,
@@ -89,21 +88,21 @@ impl Isolation {
             return;
         }
         piece.reason = broken.to_string();
-        piece.alone += 1;
+        piece.breaks += 1;
         if std::mem::take(&mut piece.is_probe) {
             self.suspects.push_front(piece);
-            self.others_turn = true;
-        } else if piece.alone < ALONE {
-            self.again(piece);
+            self.has_probe_failed = true;
+        } else if piece.breaks < BREAKS_OF_A_SUSPECT {
+            self.retry(piece);
         } else {
             self.suspects.push_back(piece);
-            self.others_turn = false;
+            self.has_probe_failed = false;
         }
     }
 
-    /// The sink refused all of this for good; gives it back if it is a single
-    /// record, so that it is clear which one is meant.
-    pub(super) fn refused(&mut self, piece: Piece) -> Option<Batch> {
+    /// The sink refused the whole piece for good. Returns it if it is a single
+    /// record; otherwise its parts are offered, to find out which is meant.
+    pub(crate) fn refused(&mut self, piece: Piece) -> Option<Batch> {
         if piece.batch.records.len() > 1 {
             self.split(piece.batch, 2);
             return None;
@@ -126,37 +125,38 @@ impl Isolation {
         }
     }
 
-    /// Some record of this was confirmed. Gives the suspects that are guilty.
-    pub(super) fn confirmed(&mut self, was_probe: bool) -> Vec<Piece> {
-        self.others_turn = false;
+    /// The sink confirmed some record. Returns the suspects that this proves
+    /// guilty.
+    pub(crate) fn confirmed(&mut self, was_probe: bool) -> Vec<Piece> {
+        self.has_probe_failed = false;
         let suspects = std::mem::take(&mut self.suspects);
         if !was_probe {
             return suspects.into();
         }
-        // The sink was to blame, and works again: the others come next.
+        // The sink was at fault and works again: the other suspects come next.
         self.put_back(suspects);
         Vec::new()
     }
 
-    /// Another sink takes over: nothing is known of it.
-    pub(super) fn forgive(&mut self) {
-        self.others_turn = false;
+    /// Another sink takes the records from now on. Nothing is known of it.
+    pub(crate) fn clear_suspicion(&mut self) {
+        self.has_probe_failed = false;
         let suspects = std::mem::take(&mut self.suspects);
         self.put_back(suspects);
         for piece in &mut self.work {
-            piece.alone = 0;
+            piece.breaks = 0;
         }
     }
 
     fn put_back(&mut self, suspects: VecDeque<Piece>) {
         for mut piece in suspects.into_iter().rev() {
-            piece.alone = 0;
+            piece.breaks = 0;
             self.work.push_front(piece);
         }
     }
 
     /// Offers the first suspect again, to see whether the sink works.
-    pub(super) fn probe(&mut self) {
+    pub(crate) fn probe(&mut self) {
         if let Some(mut piece) = self.suspects.pop_front() {
             piece.is_probe = true;
             self.work.push_front(piece);
@@ -166,16 +166,17 @@ impl Isolation {
 
 impl Piece {
     /// A batch of which nothing is known.
-    pub(super) const fn of(batch: Batch) -> Self {
+    pub(crate) const fn of(batch: Batch) -> Self {
         Self {
             batch,
-            alone: 0,
+            breaks: 0,
             reason: String::new(),
             is_probe: false,
         }
     }
 
-    pub(super) const fn is_probe(&self) -> bool {
+    /// Whether it is offered to see if the sink works again.
+    pub(crate) const fn is_probe(&self) -> bool {
         self.is_probe
     }
 }
@@ -379,7 +380,7 @@ mod tests {
         let mut isolation = Isolation::default();
         let receipt = queue.submit(records(2)).unwrap();
         assert!(drain(&mut isolation, &queue, &mut sink).is_empty());
-        isolation.forgive();
+        isolation.clear_suspicion();
         let mut next = Sink::new([], 0);
         assert!(drain(&mut isolation, &queue, &mut next).is_empty());
         assert_eq!(next.confirmed, [1, 2]);
@@ -387,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_batch_is_taken_apart_until_it_is_clear_who_is_meant() {
+    fn a_refused_batch_is_taken_apart_until_it_is_clear_which_record_is_meant() {
         let queue = Queue::new(1, LIMITS);
         let receipt = queue.submit(records(5)).unwrap();
         let mut isolation = Isolation::default();

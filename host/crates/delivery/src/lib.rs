@@ -1,19 +1,19 @@
-//! From an accepted request to a confirmed one.
+//! From an accepted request to a confirmed one, for one stream.
 //!
-//! A request's records go into the [`Queue`] of the tenure; the
-//! [`Dispatcher`] takes what has gathered as one batch, offers it to the sink,
-//! and settles every request with its own [`Outcome`]. The lease is asked
-//! before every write and before every acknowledgement.
+//! A request enters through the [`Intake`]. Its records go into the [`Queue`]
+//! of the tenure; the [`Dispatcher`] takes what has gathered as one batch,
+//! offers it to the sink, and settles every request with its own [`Outcome`].
+//! The lease is asked before every write and before every acknowledgement.
 //!
 //! With a [`Journal`], requests are acknowledged once they are in it, and the
-//! [`Feeder`] brings them to the queue as a request of its own.
+//! [`Feeder`] submits them to the queue after that.
 
 mod active_sink;
 mod batch;
 mod completion;
+mod compute_limit;
 mod dead_letters;
 mod dispatcher;
-mod guard;
 mod intake;
 mod isolation;
 mod journal;
@@ -22,11 +22,14 @@ mod occupancy;
 mod outcome;
 mod queue;
 mod receipt;
+mod rejects;
+mod sink_swap;
+mod sink_writer;
 mod trace;
 
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
-pub use dispatcher::{Delivery, Dispatcher, Ended, SinkSwap};
+pub use dispatcher::{Delivery, Dispatcher, Ended};
 pub use intake::{Ack, Intake, JournalIntake};
 pub use journal::{
     Backlog, Chunk, Damage, Feeder, Inventory, Journal, JournalError, JournalId, JournalLimits,
@@ -36,4 +39,5 @@ pub use occupancy::QueueLimits;
 pub use outcome::{Outcome, Refused, Rejection};
 pub use queue::Queue;
 pub use receipt::Receipt;
+pub use sink_swap::SinkSwap;
 pub use trace::AckTrace;

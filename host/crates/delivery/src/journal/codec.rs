@@ -1,14 +1,14 @@
-//! Records as bytes that lose nothing: what a journal's frames hold. All
-//! numbers are little-endian; a text is its length (u32) and its bytes.
+//! The lossless binary form of records in a journal's frames. Numbers are
+//! little-endian; a text is its length (u32) and its bytes.
 
 use bytes::{Buf, Bytes};
 
 use sluice_types::record::{LogRecord, RecordId, Severity, Text, Value};
 
-/// The length that stands for an absent text.
+/// The length that marks an absent text.
 const ABSENT: u32 = u32::MAX;
 
-/// Appends the record's form.
+/// Appends the record's binary form.
 pub(super) fn encode(record: &LogRecord, out: &mut Vec<u8>) {
     for number in [
         record.id.epoch,
@@ -31,8 +31,8 @@ pub(super) fn encode(record: &LogRecord, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads one back; its texts share the memory of `bytes`. `None` if this is
-/// not a record in the form that this version knows.
+/// Reads a record. Its texts share the memory of `bytes`. `None` if this is not
+/// a record in the form that this version knows.
 pub(super) fn decode(mut bytes: Bytes) -> Option<LogRecord> {
     let from = &mut bytes;
     let id = RecordId {
@@ -48,7 +48,7 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<LogRecord> {
     };
     let body = get_text(from)?;
     let count = from.try_get_u32_le().ok()?;
-    // Each takes five bytes at least: no count makes this reserve too much.
+    // Each takes at least five bytes, so a wrong count cannot reserve too much.
     let mut attributes = Vec::with_capacity(usize::try_from(count).ok()?.min(from.len() / 5));
     for _ in 0..count {
         attributes.push((get_text(from)?, get_value(from)?));
@@ -69,7 +69,7 @@ fn put(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Nothing comes near 4 GiB: bodies are bounded far below it.
+/// Request bodies are bounded far below 4 GiB.
 fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(ABSENT - 1)
 }

@@ -11,51 +11,51 @@ use bytes::{Buf, Bytes};
 use super::codec;
 use sluice_types::record::LogRecord;
 
-/// What every frame begins with.
+/// The first byte of every frame.
 pub(super) const MARK: u8 = 0xFE;
-/// The bytes before the payload.
+/// The length of a frame before its payload, in bytes.
 pub(super) const HEADER: usize = 18;
-/// The form of segments that this version writes and reads.
+/// The version of the segment format that is written and read.
 const VERSION: u8 = 1;
 
-/// Names a journal for good: a journal that is made anew is another.
+/// Identifies a journal. A journal that is made again has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JournalId(pub [u8; 16]);
 
-/// What is known beside the records.
+/// How far the entries were delivered or taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     /// Entries below this one need no delivery any more.
     pub(super) settled: u64,
-    /// Of the journals of other nodes: the entry below which all was taken
-    /// over from it.
+    /// For each journal of another node, the entry below which every entry was
+    /// taken over from it.
     pub(super) taken: BTreeMap<JournalId, u64>,
 }
 
-/// What a frame says.
+/// What a frame holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     /// The first frame of a segment.
     Start(JournalId, Progress),
     /// The frame's entry.
     Record(LogRecord),
-    /// The latest such frame counts.
+    /// The last such frame counts.
     Progress(Progress),
 }
 
-/// A frame that is whole.
+/// A whole frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Frame {
-    /// The number of the record, or of the next one.
+    /// The number of the record, or that of the next one.
     pub(super) entry: u64,
     pub(super) content: Content,
 }
 
-/// What stands in the first bytes of a frame.
+/// The part of a frame before its payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     kind: u8,
-    /// Of the payload.
+    /// The length of the payload.
     pub(super) length: usize,
     checksum: u32,
     entry: u64,
@@ -66,7 +66,7 @@ const RECORD: u8 = 2;
 const PROGRESS: u8 = 3;
 
 impl Head {
-    /// Reads the first bytes; `None` if no frame begins so.
+    /// Reads the first bytes; `None` if no frame begins like this.
     pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
         if bytes.try_get_u8().ok()? != MARK {
             return None;
@@ -81,7 +81,7 @@ impl Head {
         (START..=PROGRESS).contains(&kind).then_some(head)
     }
 
-    /// The frame, if the payload is the one that belongs to it.
+    /// The frame, if the payload is whole and unchanged.
     pub(super) fn frame(self, mut payload: Bytes) -> Option<Frame> {
         if checksum(self.kind, self.entry, &payload) != self.checksum {
             return None;
@@ -119,7 +119,7 @@ pub(super) fn record(entry: u64, record: &LogRecord, out: &mut Vec<u8>) {
     put(RECORD, entry, out, |out| codec::encode(record, out));
 }
 
-/// Appends a frame that says how far things are.
+/// Appends a progress frame. `entry` is the next one.
 pub(super) fn progressed(entry: u64, progress: &Progress, out: &mut Vec<u8>) {
     put(PROGRESS, entry, out, |out| put_progress(progress, out));
 }
@@ -142,8 +142,8 @@ fn put(kind: u8, entry: u64, out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8
         .chain(length.to_le_bytes())
         .chain(sum.to_le_bytes())
         .chain(entry.to_le_bytes());
-    for (place, byte) in head.iter_mut().zip(fields) {
-        *place = byte;
+    for (target, byte) in head.iter_mut().zip(fields) {
+        *target = byte;
     }
 }
 

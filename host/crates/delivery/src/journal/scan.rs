@@ -1,4 +1,4 @@
-//! Reading a segment frame by frame, past what is damaged.
+//! Reading a segment frame by frame, skipping damage.
 
 use std::fs::File;
 use std::io;
@@ -10,30 +10,30 @@ use bytes::{Bytes, BytesMut};
 
 use super::frame::{Frame, HEADER, Head, MARK};
 
-/// How much is read at once.
-const CHUNK: u64 = 1 << 20;
+/// How many bytes are read at once.
+const READ_BYTES: u64 = 1 << 20;
 
 /// What is found in a segment.
 #[derive(Debug)]
 pub(super) enum Found {
     Frame(Frame),
-    /// Bytes that are no frames.
+    /// Bytes that are not frames.
     Damage(Range<u64>),
 }
 
-/// Walks over the bytes of a segment.
+/// Reads the frames of a segment.
 #[derive(Debug)]
 pub(super) struct Scanner {
     file: Arc<File>,
-    /// Where to stop.
+    /// The position at which to stop.
     end: u64,
-    /// Where the buffer's first byte stands.
+    /// The position of the buffer's first byte.
     at: u64,
     buffer: Bytes,
 }
 
 impl Scanner {
-    /// Walks from the first byte to `end`.
+    /// Reads from the first byte to `end`.
     pub(super) fn new(file: Arc<File>, end: u64) -> Self {
         Self {
             file,
@@ -43,22 +43,23 @@ impl Scanner {
         }
     }
 
-    /// Whether it is this file that it walks over.
+    /// Whether it reads this file.
     pub(super) fn reads(&self, file: &Arc<File>) -> bool {
         Arc::ptr_eq(&self.file, file)
     }
 
-    /// There is more to read now.
+    /// Moves the end, after the segment has grown.
     pub(super) fn extend(&mut self, end: u64) {
         self.end = self.end.max(end);
     }
 
-    /// Where what comes next begins.
+    /// The position of the next frame.
     pub(super) const fn position(&self) -> u64 {
         self.at
     }
 
-    /// What comes next; `None` at the end, where zeros may stand.
+    /// The next frame or damage; `None` at the end, before which there may be
+    /// zeros.
     pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
         if self.at >= self.end {
             return Ok(None);
@@ -69,7 +70,7 @@ impl Scanner {
         self.damage()
     }
 
-    /// The frame that begins here, if one does.
+    /// The frame that begins at this position, if one does.
     fn frame(&mut self) -> io::Result<Option<Frame>> {
         self.fill(HEADER)?;
         let Some(head) = self.buffer.get(..HEADER).and_then(Head::read) else {
@@ -90,11 +91,11 @@ impl Scanner {
         Ok(frame)
     }
 
-    /// Goes on to the next frame, or to the end; zeros there are room that was
-    /// reserved.
+    /// Skips to the next frame, or to the end. Zeros before the end are reserved
+    /// space, not damage.
     fn damage(&mut self) -> io::Result<Option<Found>> {
         let start = self.at;
-        // Whatever stands here is no frame.
+        // No frame begins here.
         let mut end = self.pass(1, start);
         loop {
             self.fill(HEADER)?;
@@ -107,7 +108,7 @@ impl Scanner {
             if next.is_some() {
                 let (at, buffer) = (self.at, self.buffer.clone());
                 if self.frame()?.is_some() {
-                    // It is the next to be found.
+                    // The next call returns it.
                     (self.at, self.buffer) = (at, buffer);
                     return Ok(Some(Found::Damage(start..at)));
                 }
@@ -116,8 +117,8 @@ impl Scanner {
         }
     }
 
-    /// Skips so many bytes, and says where the last one ends that is not zero,
-    /// those before `end` included.
+    /// Skips this many bytes. Returns the position after the last byte that is
+    /// not zero: `end` if all of these are.
     fn pass(&mut self, bytes: usize, end: u64) -> u64 {
         let passed = self.buffer.get(..bytes).unwrap_or(&self.buffer);
         let last = passed.iter().rposition(|byte| *byte != 0);
@@ -131,18 +132,19 @@ impl Scanner {
         self.at += to_u64(bytes);
     }
 
-    /// Has so many bytes in the buffer, or all that there are.
+    /// Reads until the buffer holds this many bytes, or all that there are.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         let rest = self.end.saturating_sub(self.at);
         if self.buffer.len() >= wanted || to_u64(self.buffer.len()) >= rest {
             return Ok(());
         }
-        let length = usize::try_from(CHUNK.max(to_u64(wanted)).min(rest)).unwrap_or(usize::MAX);
+        let length =
+            usize::try_from(READ_BYTES.max(to_u64(wanted)).min(rest)).unwrap_or(usize::MAX);
         let mut buffer = BytesMut::zeroed(length);
         let mut read = 0;
         while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, self.at + to_u64(read)) {
-                // Shorter than it was said to be.
+                // The file is shorter than expected.
                 Ok(0) => break,
                 Ok(more) => read += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,0 +1,122 @@
+//! The file of the dead letters.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::error::DeadLetterError;
+use super::letter::Letter;
+
+/// The letters by id, as JSON.
+const LETTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("letters");
+
+/// A database of letters. Only one thread writes to it.
+#[derive(Debug)]
+pub(super) struct Store {
+    database: Database,
+    /// The sum of the letters' sizes.
+    bytes: AtomicU64,
+    bytes_max: u64,
+}
+
+impl Store {
+    /// Opens the file, or makes it.
+    pub(super) fn open(file: &Path, bytes_max: u64) -> Result<Self, redb::Error> {
+        let database = Database::create(file)?;
+        let writing = database.begin_write()?;
+        let mut bytes = 0;
+        {
+            let table = writing.open_table(LETTERS)?;
+            for entry in table.iter()? {
+                bytes += size(entry?.1.value());
+            }
+        }
+        writing.commit()?;
+        Ok(Self {
+            database,
+            bytes: AtomicU64::new(bytes),
+            bytes_max,
+        })
+    }
+
+    /// The sum of the letters' sizes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that more letters may take.
+    pub(super) fn space(&self) -> u64 {
+        self.bytes_max.saturating_sub(self.bytes())
+    }
+
+    /// Writes these letters, by id, in one commit.
+    pub(super) fn write(&self, letters: &[(String, Vec<u8>)]) -> Result<(), redb::Error> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let mut writing = self.database.begin_write()?;
+        writing.set_durability(Durability::Immediate)?;
+        let (mut added, mut replaced) = (0, 0);
+        {
+            let mut table = writing.open_table(LETTERS)?;
+            for (id, json) in letters {
+                added += size(json);
+                if let Some(before) = table.insert(id.as_str(), json.as_slice())? {
+                    replaced += size(before.value());
+                }
+            }
+        }
+        writing.commit()?;
+        self.bytes.fetch_add(added, Ordering::Relaxed);
+        self.bytes.fetch_sub(replaced, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Removes these letters, and returns how many of them there were.
+    pub(super) fn remove(&self, ids: &[String]) -> Result<u64, redb::Error> {
+        let mut writing = self.database.begin_write()?;
+        writing.set_durability(Durability::Immediate)?;
+        let (mut count, mut freed) = (0, 0);
+        {
+            let mut table = writing.open_table(LETTERS)?;
+            for id in ids {
+                if let Some(letter) = table.remove(id.as_str())? {
+                    count += 1;
+                    freed += size(letter.value());
+                }
+            }
+        }
+        writing.commit()?;
+        self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    /// All letters, sorted by id.
+    pub(super) fn list(&self) -> Result<Vec<Letter>, DeadLetterError> {
+        let reading = self.database.begin_read().map_err(unusable)?;
+        let table = reading.open_table(LETTERS).map_err(unusable)?;
+        let mut letters = Vec::new();
+        for entry in table.iter().map_err(unusable)? {
+            let (id, json) = entry.map_err(unusable)?;
+            letters.push(parse(id.value(), json.value())?);
+        }
+        Ok(letters)
+    }
+}
+
+fn parse(id: &str, json: &[u8]) -> Result<Letter, DeadLetterError> {
+    serde_json::from_slice(json).map_err(|cause| DeadLetterError::Form {
+        id: id.to_owned(),
+        cause,
+    })
+}
+
+fn unusable(error: impl Into<redb::Error>) -> DeadLetterError {
+    DeadLetterError::Use(error.into())
+}
+
+/// What a letter counts for, in bytes.
+pub(super) fn size(json: &[u8]) -> u64 {
+    u64::try_from(json.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,193 @@
+//! A sink whose answers a test decides, and which remembers what it was asked.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::{ActiveSink, SinkSwap};
+use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::plugin::Identity;
+use sluice_types::record::LogRecord;
+use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
+
+/// How a fake sink answers a write.
+pub(super) enum Answer {
+    /// Takes everything except these.
+    Accept(Vec<Refusal>),
+    /// The same, after this time.
+    AcceptAfter(Duration, Vec<Refusal>),
+    Fail(Failure),
+    Break(Broken),
+    BreakAfter(Duration, Broken),
+    Hang,
+}
+
+/// One call of `write`.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) at: Instant,
+    pub(super) attempt: Attempt,
+    pub(super) sequences: Vec<u64>,
+    pub(super) compute: Duration,
+}
+
+/// What a fake sink was asked so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    pub(super) opens: usize,
+    pub(super) writes: Vec<Write>,
+}
+
+type Script = Box<dyn Fn(&Calls) -> Answer + Send + Sync>;
+
+struct Shared {
+    script: Script,
+    calls: Mutex<Calls>,
+    opens: bool,
+}
+
+/// A sink that answers by its script, which sees all calls including the
+/// current one.
+#[derive(Clone)]
+pub(super) struct FakeSink {
+    identity: Arc<Identity>,
+    shared: Arc<Shared>,
+}
+
+impl FakeSink {
+    pub(super) fn new(
+        name: &str,
+        script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(name, script, true)
+    }
+
+    /// A sink that has an instance at first, but opens no other one.
+    pub(super) fn that_never_reopens(
+        script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::build("stuck", script, false)
+    }
+
+    fn build(
+        name: &str,
+        script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
+        opens: bool,
+    ) -> Self {
+        let identity = Identity {
+            source: name.to_owned(),
+            sha256: String::new(),
+        };
+        let shared = Shared {
+            script: Box::new(script),
+            calls: Mutex::default(),
+            opens,
+        };
+        Self {
+            identity: Arc::new(identity),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// A sink that accepts everything at once.
+    pub(super) fn accepting(name: &str) -> Self {
+        Self::new(name, |_| Answer::Accept(Vec::new()))
+    }
+
+    /// With an open instance.
+    pub(super) fn active(&self) -> ActiveSink {
+        ActiveSink::new(Arc::new(self.clone()), Box::new(self.clone()))
+    }
+
+    /// A swap to this sink, and where the old one is returned.
+    pub(super) fn swap(&self) -> (SinkSwap, oneshot::Receiver<ActiveSink>) {
+        let (old, returned) = oneshot::channel();
+        let sink = self.active();
+        (SinkSwap { sink, old }, returned)
+    }
+
+    pub(super) fn opens(&self) -> usize {
+        self.calls().opens
+    }
+
+    pub(super) fn writes(&self) -> Vec<Write> {
+        self.calls().writes.clone()
+    }
+
+    /// The sequences of every write.
+    pub(super) fn offered(&self) -> Vec<Vec<u64>> {
+        let writes = self.writes();
+        writes.into_iter().map(|write| write.sequences).collect()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        let calls = self.shared.calls.lock();
+        calls.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, attempt: Attempt, batch: &[LogRecord], compute: Duration) -> Answer {
+        let mut calls = self.calls();
+        calls.writes.push(Write {
+            at: Instant::now(),
+            attempt,
+            sequences: batch.iter().map(|record| record.id.sequence).collect(),
+            compute,
+        });
+        (self.shared.script)(&calls)
+    }
+}
+
+impl fmt::Debug for FakeSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FakeSink({})", self.identity.source)
+    }
+}
+
+impl Sink for FakeSink {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {
+        Box::pin(async {
+            self.calls().opens += 1;
+            if !self.shared.opens {
+                std::future::pending::<()>().await;
+            }
+            Ok(Box::new(self.clone()) as Box<dyn SinkInstance>)
+        })
+    }
+}
+
+impl SinkInstance for FakeSink {
+    fn write<'a>(
+        &'a mut self,
+        attempt: Attempt,
+        batch: &'a [LogRecord],
+        compute: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>> {
+        Box::pin(async move {
+            match self.answer(attempt, batch, compute) {
+                Answer::Accept(refusals) => Ok(refusals),
+                Answer::AcceptAfter(time, refusals) => {
+                    tokio::time::sleep(time).await;
+                    Ok(refusals)
+                }
+                Answer::Fail(failure) => Err(failure.into()),
+                Answer::Break(broken) => Err(broken.into()),
+                Answer::BreakAfter(time, broken) => {
+                    tokio::time::sleep(time).await;
+                    Err(broken.into())
+                }
+                Answer::Hang => std::future::pending().await,
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), WriteError>> {
+        Box::pin(async { Ok(()) })
+    }
+}

@@ -1,0 +1,688 @@
+//! The dispatcher between fake sinks, a queue and a lease, under paused time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::fake_sink::{Answer, Calls, FakeSink};
+use super::{BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatcher, Ended};
+use crate::metrics::{Metrics, StreamMetrics};
+use crate::sink_writer::SWAP_GRACE;
+use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap};
+use sluice_types::clock::BootTime;
+use sluice_types::lease::{Lease, Standing};
+use sluice_types::outcome::{Broken, Failure, Refusal};
+use sluice_types::record::{LogRecord, Text};
+
+const EPOCH: u64 = 7;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const LIMITS: QueueLimits = QueueLimits {
+    records: 10_000,
+    bytes: 64 << 20,
+};
+
+/// A dispatcher that runs.
+struct Tenure {
+    queue: Arc<Queue>,
+    lease: Arc<Lease>,
+    swaps: mpsc::Sender<SinkSwap>,
+    metrics: Arc<StreamMetrics>,
+    letters: DeadLetters,
+    running: JoinHandle<Ended>,
+    started: Instant,
+    _folder: tempfile::TempDir,
+}
+
+impl Tenure {
+    fn start(sink: &FakeSink) -> Self {
+        let end = BootTime::now() + 24 * HOUR;
+        Self::start_under(Lease::new(EPOCH, BootTime::default(), end), sink)
+    }
+
+    fn start_under(lease: impl Into<Arc<Lease>>, sink: &FakeSink) -> Self {
+        let lease = lease.into();
+        let folder = tempfile::tempdir().unwrap();
+        let letters = DeadLetters::open(folder.path().join("dead-letters"), 1 << 20).unwrap();
+        let queue = Queue::new(EPOCH, LIMITS);
+        let metrics = Metrics::new().stream("default");
+        let (swaps_in, swaps) = mpsc::channel(1);
+        let mut dispatcher = Dispatcher::new(Delivery {
+            queue: Arc::clone(&queue),
+            lease: Arc::clone(&lease),
+            sink: sink.active(),
+            swaps,
+            letters: letters.clone(),
+            metrics: Arc::clone(&metrics),
+            trace: None,
+        });
+        Self {
+            queue,
+            lease,
+            swaps: swaps_in,
+            metrics,
+            letters,
+            running: tokio::spawn(async move { dispatcher.run().await }),
+            started: Instant::now(),
+            _folder: folder,
+        }
+    }
+
+    fn submit(&self, count: usize) -> Receipt {
+        self.queue.submit(records(count)).unwrap()
+    }
+
+    /// Submits a request whose producer was told that it is safe.
+    fn submit_acknowledged(&self, count: usize) -> Receipt {
+        self.queue.submit_acknowledged(records(count)).unwrap()
+    }
+
+    /// Starts a swap; returns the old sink.
+    async fn swap(&self, sink: &FakeSink) -> ActiveSink {
+        let (swap, returned) = sink.swap();
+        self.swaps.send(swap).await.unwrap();
+        timeout(HOUR, returned).await.unwrap().unwrap()
+    }
+
+    async fn ended(self) -> Ended {
+        timeout(HOUR, self.running).await.unwrap().unwrap()
+    }
+
+    /// Lets the dispatcher deliver what is queued, and waits for its end.
+    async fn drained(self) {
+        self.queue.close("drained");
+        assert_eq!(self.ended().await, Ended::Drained);
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn records(count: usize) -> Vec<LogRecord> {
+    let record = || LogRecord::with_body(Text::from_static("x"), 0);
+    (0..count).map(|_| record()).collect()
+}
+
+fn retryable(after: Option<Duration>) -> Failure {
+    let reason = "busy".to_owned();
+    Failure::Retryable { reason, after }
+}
+
+fn permanent(index: usize) -> Refusal {
+    let failure = Failure::Permanent("no".to_owned());
+    Refusal { index, failure }
+}
+
+fn trapped() -> Broken {
+    Broken::Trapped("unreachable".to_owned())
+}
+
+/// The first write gets this answer, the others are accepted.
+fn at_first(
+    answer: impl Fn() -> Answer + Send + Sync + 'static,
+) -> impl Fn(&Calls) -> Answer + Send + Sync + 'static {
+    move |calls| match calls.writes.len() {
+        1 => answer(),
+        _ => Answer::Accept(Vec::new()),
+    }
+}
+
+/// The sequences that are offered now.
+fn offered_now(calls: &Calls) -> Vec<u64> {
+    calls.writes.last().unwrap().sequences.clone()
+}
+
+async fn outcome(receipt: Receipt) -> Outcome {
+    timeout(HOUR, receipt).await.unwrap()
+}
+
+/// The indices that were rejected of an acknowledged request, and whether each
+/// is kept. Has no time limit: paused time passes while the thread that keeps
+/// dead letters works.
+async fn rejected(receipt: Receipt) -> Vec<(usize, bool)> {
+    match receipt.await {
+        Outcome::Acknowledged { epoch, rejected } => {
+            assert_eq!(epoch, EPOCH);
+            let pair = |rejection: &crate::Rejection| (rejection.index, rejection.is_kept);
+            rejected.iter().map(pair).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn assert_acknowledged(receipt: Receipt) {
+    let acknowledged = Outcome::Acknowledged {
+        epoch: EPOCH,
+        rejected: Vec::new(),
+    };
+    assert_eq!(outcome(receipt).await, acknowledged);
+}
+
+async fn assert_unknown(receipt: Receipt, reason: &str) {
+    assert_eq!(outcome(receipt).await, Outcome::Unknown(reason.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_acknowledged_when_a_slow_sink_has_confirmed_it() {
+    let sink = FakeSink::new("slow", |_| Answer::AcceptAfter(3 * SECOND, Vec::new()));
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(2)).await;
+    assert_eq!(tenure.elapsed(), 3 * SECOND);
+    assert_eq!(tenure.metrics.acknowledged.get(), 2);
+    assert_eq!(tenure.metrics.delivered.get(), 2);
+    assert_eq!(tenure.queue.depth(), (0, 0));
+    tenure.drained().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_arrive_during_a_write_share_the_next_one_in_order() {
+    let sink = FakeSink::new("slow", |_| Answer::AcceptAfter(SECOND, Vec::new()));
+    let tenure = Tenure::start(&sink);
+    let first = tenure.submit(1);
+    tokio::time::sleep(SECOND / 2).await;
+    let others = [tenure.submit(2), tenure.submit(1)];
+    assert_acknowledged(first).await;
+    for other in others {
+        assert_acknowledged(other).await;
+    }
+    assert_eq!(sink.offered(), [vec![1], vec![2, 3, 4]]);
+    assert_eq!(tenure.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_queue_is_delivered_to_its_end() {
+    let sink = FakeSink::new("slow", |_| Answer::AcceptAfter(SECOND, Vec::new()));
+    let tenure = Tenure::start(&sink);
+    let receipts = [tenure.submit(1500), tenure.submit(10)];
+    tenure.drained().await;
+    for receipt in receipts {
+        assert_acknowledged(receipt).await;
+    }
+    assert!(sink.offered().concat().into_iter().eq(1..=1510));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_asks_to_wait_is_left_alone_for_that_time() {
+    let sink = FakeSink::new(
+        "busy",
+        at_first(|| Answer::Fail(retryable(Some(5 * SECOND)))),
+    );
+    let tenure = Tenure::start(&sink);
+    let receipts = [tenure.submit(1), tenure.submit(2)];
+    for receipt in receipts {
+        assert_acknowledged(receipt).await;
+    }
+    assert_eq!(tenure.elapsed(), 5 * SECOND);
+    assert_eq!(sink.offered(), [vec![1, 2, 3], vec![1, 2, 3]]);
+    let numbers: Vec<_> = sink.writes().iter().map(|w| w.attempt.number).collect();
+    assert_eq!(numbers, [1, 2]);
+    assert_eq!(tenure.metrics.retried.get(), 3);
+    assert_eq!(sink.opens(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_grow_to_their_bound_and_start_small_after_a_success() {
+    const FAILURES: usize = 10;
+    let sink = FakeSink::new("down", |calls| match calls.writes.len() {
+        ..=FAILURES => Answer::Fail(retryable(None)),
+        count if count == FAILURES + 2 => Answer::Fail(retryable(None)),
+        _ => Answer::Accept(Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(1)).await;
+    assert_acknowledged(tenure.submit(1)).await;
+    let times: Vec<_> = sink.writes().iter().map(|write| write.at).collect();
+    let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // A timer may fire up to a millisecond late.
+    let late = Duration::from_millis(2);
+    let mut whole = BACKOFF_MIN;
+    for wait in &waits[..FAILURES] {
+        assert!((whole / 2..=whole + late).contains(wait), "{waits:?}");
+        whole = (whole * 2).min(BACKOFF_MAX);
+    }
+    assert!(waits[FAILURES - 1] >= BACKOFF_MAX / 2, "{waits:?}");
+    assert!(waits[FAILURES + 1] <= BACKOFF_MIN + late, "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_asks_to_retry_some_records_gets_only_those_again() {
+    let refusal = |index| Refusal {
+        index,
+        failure: retryable(Some(SECOND)),
+    };
+    let answer = move || Answer::Accept(vec![refusal(1), refusal(3)]);
+    let sink = FakeSink::new("partial", at_first(answer));
+    let tenure = Tenure::start(&sink);
+    let (one, two) = (tenure.submit(1), tenure.submit(3));
+    assert_acknowledged(one).await;
+    assert_eq!(tenure.elapsed(), Duration::ZERO);
+    assert_acknowledged(two).await;
+    assert_eq!(tenure.elapsed(), SECOND);
+    assert_eq!(sink.offered(), [vec![1, 2, 3, 4], vec![2, 4]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_that_gives_up_is_told_the_last_error_and_nothing_is_retried() {
+    let sink = FakeSink::new("down", |_| Answer::Fail(retryable(None)));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    let given_up = receipt.give_up();
+    let expected = "the sink did not confirm it in time (busy)".to_owned();
+    assert_eq!(given_up, Outcome::Unknown(expected));
+    let offered = sink.offered().len();
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(sink.offered().len(), offered);
+    assert_eq!(tenure.queue.depth(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_instance_is_replaced_and_the_records_are_offered_again() {
+    let sink = FakeSink::new("fragile", at_first(|| Answer::Break(trapped())));
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(4)).await;
+    assert_eq!(sink.opens(), 1);
+    assert_eq!(tenure.metrics.sink_restarts.get(), 1);
+    // By halves, to find out which record it was.
+    assert_eq!(sink.offered(), [vec![1, 2, 3, 4], vec![1, 2], vec![3, 4]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_breaks_the_sink_becomes_a_dead_letter_and_the_others_are_delivered() {
+    let sink = FakeSink::new("fragile", |calls| {
+        if offered_now(calls).contains(&3) {
+            Answer::Break(trapped())
+        } else {
+            Answer::Accept(Vec::new())
+        }
+    });
+    let tenure = Tenure::start(&sink);
+    let (one, two) = (tenure.submit(2), tenure.submit(4));
+    assert_acknowledged(one).await;
+    assert_eq!(rejected(two).await, [(0, true)]);
+    let letters = tenure.letters.list().unwrap();
+    let ids: Vec<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
+    assert_eq!(ids, ["7-3"]);
+    assert_eq!(tenure.metrics.dead_lettered.get(), 1);
+    assert_eq!(tenure.metrics.acknowledged.get(), 5);
+    let confirmed: BTreeSet<u64> = sink.offered().concat().into_iter().collect();
+    assert!(confirmed.into_iter().eq(1..=6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_breaks_on_everything_is_probed_and_nothing_is_set_aside() {
+    let mended = 30 * SECOND;
+    let start = Instant::now();
+    let sink = FakeSink::new("mended", move |_| {
+        if start.elapsed() < mended {
+            Answer::Break(trapped())
+        } else {
+            Answer::Accept(Vec::new())
+        }
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(3)).await;
+    assert!(tenure.elapsed() < mended + 2 * BACKOFF_MAX);
+    assert_eq!(tenure.letters.list().unwrap(), []);
+    // It waits between its attempts.
+    assert!(sink.writes().len() < 100, "{}", sink.writes().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lonely_suspect_is_tried_again_until_it_succeeds() {
+    let sink = FakeSink::new("moody", |calls| match calls.writes.len() {
+        ..=4 => Answer::Break(trapped()),
+        _ => Answer::Accept(Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(1)).await;
+    assert_eq!(sink.writes().len(), 5);
+    assert_eq!(tenure.letters.list().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_spins_may_compute_less_for_a_while() {
+    let spins = || Answer::BreakAfter(SECOND, Broken::Spinning(SECOND));
+    let sink = FakeSink::new("spinning", at_first(spins));
+    let tenure = Tenure::start(&sink);
+    // Offered one by one after it spun.
+    assert_acknowledged(tenure.submit(2)).await;
+    tokio::time::sleep(HOUR).await;
+    assert_acknowledged(tenure.submit(1)).await;
+    let computes: Vec<_> = sink.writes().iter().map(|write| write.compute).collect();
+    assert_eq!(sink.offered(), [vec![1, 2], vec![1], vec![2], vec![3]]);
+    assert_eq!(computes[0], Duration::MAX);
+    assert_eq!(computes[1], Duration::from_millis(100));
+    assert_eq!(computes[2], Duration::from_millis(100));
+    assert_eq!(computes[3], Duration::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_stuck_on_its_output_never_makes_a_record_suspect() {
+    let sink = FakeSink::new("stuck", |calls| match calls.writes.len() {
+        ..=8 => Answer::BreakAfter(SECOND, Broken::Stuck(SECOND)),
+        _ => Answer::Accept(Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(2)).await;
+    // Never taken apart, and with a wait before each attempt.
+    assert!(sink.offered().iter().all(|offered| offered == &[1, 2]));
+    let least: Duration = [25, 50, 100, 200, 400, 800, 1000, 1000]
+        .map(Duration::from_millis)
+        .into_iter()
+        .sum();
+    assert!(tenure.elapsed() >= 8 * SECOND + least);
+    assert_eq!(tenure.letters.list().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_lease_ends_a_write_that_hangs() {
+    let sink = FakeSink::new("hanging", |_| Answer::Hang);
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(60 * SECOND).await;
+    tenure.lease.revoke();
+    assert_unknown(
+        receipt,
+        "the node stepped down while the sink was writing it",
+    )
+    .await;
+    assert_eq!(tenure.elapsed(), 60 * SECOND);
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_lease_ends_a_wait() {
+    let sink = FakeSink::new("busy", |_| Answer::Fail(retryable(Some(HOUR))));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(60 * SECOND).await;
+    tenure.lease.revoke();
+    assert_unknown(
+        receipt,
+        "the node stepped down before the sink confirmed it",
+    )
+    .await;
+    assert_eq!(tenure.elapsed(), 60 * SECOND);
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+    assert_eq!(sink.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_write_is_not_acknowledged_after_the_lease_was_revoked() {
+    let end = BootTime::now() + 24 * HOUR;
+    let lease = Arc::new(Lease::new(EPOCH, BootTime::default(), end));
+    let revoked = Arc::clone(&lease);
+    let sink = FakeSink::new("late", move |_| {
+        revoked.revoke();
+        Answer::Accept(Vec::new())
+    });
+    let tenure = Tenure::start_under(lease, &sink);
+    let receipt = tenure.submit(1);
+    assert_unknown(receipt, "the node stepped down before it could acknowledge").await;
+    assert_eq!(tenure.metrics.acknowledged.get(), 0);
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_write_is_not_acknowledged_while_the_lease_is_suspended() {
+    // The lease has a real clock.
+    let end = BootTime::now() + Duration::from_millis(300);
+    let lease = Arc::new(Lease::new(EPOCH, BootTime::default(), end));
+    let expiring = Arc::clone(&lease);
+    let sink = FakeSink::new("late", move |_| {
+        while expiring.remaining() < SECOND && matches!(expiring.ask(), Standing::Valid(_)) {
+            std::thread::yield_now();
+        }
+        Answer::Accept(Vec::new())
+    });
+    let tenure = Tenure::start_under(lease, &sink);
+    let mut receipt = tenure.submit(1);
+    assert!(timeout(HOUR, &mut receipt).await.is_err());
+    tenure.lease.extend(BootTime::now() + HOUR);
+    assert_acknowledged(receipt).await;
+    assert_eq!(sink.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_from_the_queue_while_the_lease_is_suspended() {
+    let sink = FakeSink::accepting("sink");
+    let suspended = Lease::new(EPOCH, BootTime::default(), BootTime::from_nanos(1));
+    let tenure = Tenure::start_under(suspended, &sink);
+    let (withdrawn, kept) = (tenure.submit(1), tenure.submit(1));
+    tokio::time::sleep(HOUR).await;
+    let withdrawn = withdrawn.give_up();
+    assert!(matches!(withdrawn, Outcome::NotDelivered(_)));
+    tenure.lease.extend(BootTime::now() + HOUR);
+    assert_acknowledged(kept).await;
+    assert_eq!(sink.offered(), [vec![2]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_revoked_while_idle_ends_the_loop() {
+    let sink = FakeSink::accepting("sink");
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(1)).await;
+    tenure.lease.revoke();
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_revoked_while_the_sink_opens_ends_the_loop() {
+    let sink = FakeSink::that_never_reopens(|_| Answer::Break(trapped()));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!((sink.opens(), sink.writes().len()), (1, 1));
+    tenure.lease.revoke();
+    assert_unknown(
+        receipt,
+        "the node stepped down before the sink confirmed it",
+    )
+    .await;
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_knows_a_later_leader_ends_the_loop() {
+    let fenced = || Answer::Fail(Failure::Fenced("epoch 9".to_owned()));
+    let sink = FakeSink::new("fenced", move |_| fenced());
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    assert_unknown(receipt, "the destination knows a later leader").await;
+    let fenced = Ended::Fenced("epoch 9".to_owned());
+    assert_eq!(tenure.ended().await, fenced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_may_end_within_the_grace_of_a_swap() {
+    let old = FakeSink::new("old", |_| Answer::AcceptAfter(SECOND, Vec::new()));
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let first = tenure.submit(1);
+    tokio::time::sleep(SECOND / 2).await;
+    let second = tenure.submit(1);
+    let returned = tenure.swap(&new).await;
+    assert_eq!(tenure.elapsed(), SECOND);
+    assert!(returned.is_open(), "the old one was cancelled");
+    assert_acknowledged(first).await;
+    assert_acknowledged(second).await;
+    assert_eq!(
+        (old.offered(), new.offered()),
+        (vec![vec![1]], vec![vec![2]])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_does_not_end_within_the_grace_goes_to_the_new_sink() {
+    let old = FakeSink::new("old", |_| Answer::Hang);
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let receipts = [tenure.submit(1), tenure.submit(2)];
+    tokio::time::sleep(10 * SECOND).await;
+    let returned = tenure.swap(&new).await;
+    assert_eq!(tenure.elapsed(), 10 * SECOND + SWAP_GRACE);
+    assert!(!returned.is_open(), "a cancelled instance must not be used");
+    for receipt in receipts {
+        assert_acknowledged(receipt).await;
+    }
+    assert_eq!(tenure.elapsed(), 10 * SECOND + SWAP_GRACE);
+    assert_eq!(new.offered(), [vec![1, 2, 3]]);
+    assert_eq!(new.writes()[0].attempt.number, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_revoked_during_the_grace_ends_the_loop() {
+    let old = FakeSink::new("old", |_| Answer::Hang);
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(SECOND).await;
+    let (swap, _returned) = new.swap();
+    tenure.swaps.send(swap).await.unwrap();
+    tokio::time::sleep(SWAP_GRACE / 2).await;
+    tenure.lease.revoke();
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+    assert!(matches!(outcome(receipt).await, Outcome::Unknown(_)));
+    assert!(new.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swap_ends_a_wait_at_once() {
+    let old = FakeSink::new("old", |_| Answer::Fail(retryable(Some(HOUR))));
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    let returned = tenure.swap(&new).await;
+    assert!(returned.is_open());
+    assert_acknowledged(receipt).await;
+    assert_eq!(tenure.elapsed(), 10 * SECOND);
+    assert_eq!(new.offered(), [vec![1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swap_ends_the_opening_of_the_old_sink() {
+    let old = FakeSink::that_never_reopens(|_| Answer::Break(trapped()));
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    let returned = tenure.swap(&new).await;
+    assert!(!returned.is_open());
+    assert_acknowledged(receipt).await;
+    assert_eq!(tenure.elapsed(), 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_sink_is_swapped_at_once() {
+    let (old, new) = (FakeSink::accepting("old"), FakeSink::accepting("new"));
+    let tenure = Tenure::start(&old);
+    let returned = tenure.swap(&new).await;
+    assert_eq!(returned.identity().source, "old");
+    assert_acknowledged(tenure.submit(1)).await;
+    assert_eq!((old.offered().len(), new.offered().len()), (0, 1));
+    assert_eq!(tenure.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_broke_the_old_sink_is_not_suspect_to_the_new_one() {
+    let old = FakeSink::new("old", |_| Answer::Break(trapped()));
+    let new = FakeSink::new("new", at_first(|| Answer::Break(trapped())));
+    let tenure = Tenure::start(&old);
+    let first = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    drop(tenure.swap(&new).await);
+    let second = tenure.submit(1);
+    assert_acknowledged(first).await;
+    assert_acknowledged(second).await;
+    assert_eq!(tenure.letters.list().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_breaks_during_the_grace_leaves_the_records_whole() {
+    let old = FakeSink::new("old", |_| Answer::BreakAfter(SECOND, trapped()));
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    let receipt = tenure.submit(3);
+    tokio::time::sleep(SECOND / 2).await;
+    drop(tenure.swap(&new).await);
+    assert_acknowledged(receipt).await;
+    assert_eq!(new.offered(), [vec![1, 2, 3]]);
+    assert_eq!(tenure.metrics.sink_restarts.get(), 1);
+    assert_eq!(old.opens(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_records_are_rejected_to_the_requests_that_they_belong_to() {
+    let answer = || Answer::Accept(vec![permanent(1), permanent(2)]);
+    let sink = FakeSink::new("picky", at_first(answer));
+    let tenure = Tenure::start(&sink);
+    let (one, two) = (tenure.submit(2), tenure.submit(2));
+    assert_eq!(rejected(one).await, [(1, false)]);
+    assert_eq!(rejected(two).await, [(0, false)]);
+    assert_eq!(tenure.metrics.rejected.get(), 2);
+    assert_eq!(tenure.metrics.acknowledged.get(), 2);
+    assert_eq!(tenure.letters.list().unwrap(), []);
+    assert_eq!(sink.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_refused_whole_is_offered_in_parts() {
+    let sink = FakeSink::new("picky", |calls| {
+        if offered_now(calls).contains(&2) {
+            Answer::Fail(Failure::Permanent("no".to_owned()))
+        } else {
+            Answer::Accept(Vec::new())
+        }
+    });
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(4);
+    assert_eq!(rejected(receipt).await, [(1, false)]);
+    let parts = [vec![1, 2, 3, 4], vec![1, 2], vec![1], vec![2], vec![3, 4]];
+    assert_eq!(sink.offered(), parts);
+    assert_eq!(tenure.metrics.rejected.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_whose_producer_was_told_is_kept() {
+    let sink = FakeSink::new("picky", |_| Answer::Accept(vec![permanent(0)]));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit_acknowledged(2);
+    assert_eq!(rejected(receipt).await, [(0, true)]);
+    let letters = tenure.letters.list().unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].id.as_str(), letters[0].reason.as_str()),
+        ("7-1", "no")
+    );
+    assert_eq!(letters[0].plugin.source, "picky");
+    assert_eq!(tenure.metrics.rejected.get(), 1);
+    // It was counted as acknowledged before.
+    assert_eq!(tenure.metrics.acknowledged.get(), 0);
+    assert_eq!(tenure.metrics.delivered.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_whose_producer_has_given_up_is_kept() {
+    let sink = FakeSink::new("slow", |_| Answer::AcceptAfter(SECOND, vec![permanent(0)]));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(SECOND / 2).await;
+    assert!(matches!(receipt.give_up(), Outcome::Unknown(_)));
+    // The letter is written by a thread of its own.
+    let start = std::time::Instant::now();
+    while tenure.metrics.dead_lettered.get() == 0 {
+        assert!(start.elapsed() < 20 * SECOND, "it was not kept");
+        tokio::time::sleep(SECOND).await;
+    }
+    let letters = tenure.letters.list().unwrap();
+    assert_eq!(letters[0].id, "7-1");
+    assert_eq!(tenure.metrics.rejected.get(), 1);
+    tenure.drained().await;
+}

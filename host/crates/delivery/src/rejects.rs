@@ -1,0 +1,68 @@
+//! What becomes of records that the sink never accepts: their producers are
+//! told, or they are kept as dead letters.
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::dead_letters::{Cause, DeadLetters, Letter};
+use crate::metrics::StreamMetrics;
+use sluice_types::plugin::Identity;
+
+/// Reports or keeps single records that no sink accepts.
+#[derive(Debug)]
+pub(crate) struct Rejects {
+    letters: DeadLetters,
+    metrics: Arc<StreamMetrics>,
+}
+
+impl Rejects {
+    pub(crate) const fn new(letters: DeadLetters, metrics: Arc<StreamMetrics>) -> Self {
+        Self { letters, metrics }
+    }
+
+    /// The sink refused this record for good. Its producer is told; if it no
+    /// longer waits, or was told that the record is safe, the record is kept.
+    pub(crate) fn refuse(&self, batch: Batch, reason: String, plugin: &Identity) {
+        // An acknowledged record may be refused many times until it can be
+        // kept. It counts once: when it is kept.
+        if !batch.is_acknowledged() {
+            self.metrics.rejected.inc();
+        }
+        if batch.is_abandoned() || batch.is_acknowledged() {
+            self.set_aside(batch, Cause::Refused, reason, plugin);
+        } else {
+            batch.reject(&reason, false);
+        }
+    }
+
+    /// Keeps this record as a dead letter, and tells its producer which one.
+    pub(crate) fn set_aside(&self, batch: Batch, cause: Cause, reason: String, plugin: &Identity) {
+        let Some(record) = batch.records.first() else {
+            return;
+        };
+        tracing::warn!(
+            plugin = plugin.source,
+            epoch = record.id.epoch,
+            sequence = record.id.sequence,
+            reason,
+            "setting a record aside"
+        );
+        let letter = Letter::new(record, cause, &reason, plugin);
+        let metrics = Arc::clone(&self.metrics);
+        let report = move |kept: Result<String, String>| match kept {
+            Ok(id) => {
+                metrics.dead_lettered.inc();
+                if cause == Cause::Refused && batch.is_acknowledged() {
+                    metrics.rejected.inc();
+                }
+                let reason = format!("{reason}; it is kept as the dead letter {id}");
+                batch.reject(&reason, true);
+            }
+            Err(error) => {
+                let reason = format!("{reason}; it could not be kept: {error}");
+                batch.reject(&reason, false);
+            }
+        };
+        self.letters.keep(letter, Box::new(report));
+    }
+}

@@ -1,0 +1,134 @@
+//! Writes batches to the current sink, and replaces it when asked to.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::active_sink::ActiveSink;
+use crate::batch::Batch;
+use crate::compute_limit::ComputeLimit;
+use crate::metrics::StreamMetrics;
+use crate::sink_swap::{SinkSwap, SwapQueue};
+use sluice_types::lease::Lease;
+use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::plugin::Identity;
+use sluice_types::sink::Attempt;
+
+/// How long a write in progress may take to end once a swap waits.
+pub(crate) const SWAP_GRACE: Duration = Duration::from_secs(1);
+
+/// How a write ended.
+pub(crate) enum Written {
+    Done(Result<Vec<Refusal>, WriteError>),
+    /// The lease was revoked during the write.
+    Revoked,
+    /// The write was cancelled because a swap waits.
+    Cancelled,
+}
+
+/// Whether a batch can be written now.
+pub(crate) enum Readiness {
+    Ready,
+    /// A swap waits; [`SinkWriter::switch`] comes first.
+    SwapWaits,
+}
+
+/// The current sink and the swaps that replace it.
+#[derive(Debug)]
+pub(crate) struct SinkWriter {
+    pub(crate) sink: ActiveSink,
+    pub(crate) swaps: SwapQueue,
+    limit: ComputeLimit,
+    lease: Arc<Lease>,
+    metrics: Arc<StreamMetrics>,
+}
+
+impl SinkWriter {
+    pub(crate) fn new(
+        sink: ActiveSink,
+        swaps: SwapQueue,
+        lease: Arc<Lease>,
+        metrics: Arc<StreamMetrics>,
+    ) -> Self {
+        Self {
+            sink,
+            swaps,
+            limit: ComputeLimit::default(),
+            lease,
+            metrics,
+        }
+    }
+
+    /// The current sink.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.sink.identity()
+    }
+
+    /// Replaces the sink if a swap waits; true if so.
+    pub(crate) fn switch(&mut self) -> bool {
+        let Some(SinkSwap { sink, old }) = self.swaps.take() else {
+            return false;
+        };
+        let replaced = std::mem::replace(&mut self.sink, sink);
+        // If nobody waits for the old one, it need not be closed.
+        drop(old.send(replaced));
+        self.limit.forget();
+        true
+    }
+
+    /// Opens a fresh instance if the last one is gone. Ends early if the lease
+    /// is revoked meanwhile: the caller asks the lease next.
+    pub(crate) async fn ready(&mut self) -> Result<Readiness, Failure> {
+        if self.swaps.is_waiting() {
+            return Ok(Readiness::SwapWaits);
+        }
+        if self.sink.is_open() {
+            return Ok(Readiness::Ready);
+        }
+        tokio::select! {
+            // A sink that fails to open at once must not hide the revocation.
+            biased;
+            () = self.lease.revoked() => Ok(Readiness::Ready),
+            opened = self.sink.reopen() => opened.map(|()| Readiness::Ready),
+            () = self.swaps.arrived() => Ok(Readiness::SwapWaits),
+        }
+    }
+
+    /// One call of the sink's `write`. If a swap arrives meanwhile, the call is
+    /// cancelled unless it ends within [`SWAP_GRACE`].
+    pub(crate) async fn write(&mut self, batch: &Batch) -> Written {
+        let started = Instant::now();
+        let written = self.call(batch).await;
+        let took = started.elapsed();
+        self.metrics.write_seconds.observe(took.as_secs_f64());
+        match &written {
+            Written::Done(Ok(_)) => self.limit.wrote(took),
+            Written::Done(Err(WriteError::Broken(Broken::Spinning(_)))) => self.limit.alarm(),
+            _ => {}
+        }
+        written
+    }
+
+    async fn call(&mut self, batch: &Batch) -> Written {
+        let attempt = Attempt {
+            epoch: self.lease.epoch(),
+            number: batch.offers,
+        };
+        let compute = self.limit.current();
+        let mut writing = pin!(self.sink.write(attempt, &batch.records, compute));
+        tokio::select! {
+            biased;
+            written = writing.as_mut() => return Written::Done(written),
+            () = self.lease.revoked() => return Written::Revoked,
+            () = self.swaps.arrived() => {}
+        }
+        tokio::select! {
+            biased;
+            written = writing => Written::Done(written),
+            () = self.lease.revoked() => Written::Revoked,
+            () = tokio::time::sleep(SWAP_GRACE) => Written::Cancelled,
+        }
+    }
+}
