@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::refusal::Refusal;
+
 /// A call without an answer that can be used. Unless it says otherwise, the
 /// call may have taken effect.
 #[derive(Debug, Error)]
@@ -55,13 +57,13 @@ impl Error {
     /// Whether Consul says that the session of the call does not exist.
     #[must_use]
     pub fn is_invalid_session(&self) -> bool {
-        self.says("invalid session")
+        self.is(Refusal::InvalidSession)
     }
 
     /// Whether the ACL token does not allow the call.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Status { status: 403, .. }) || self.says("Permission denied")
+        matches!(self, Self::Status { status: 403, .. }) || self.is(Refusal::PermissionDenied)
     }
 
     /// Whether a session was refused because its check is not there yet, or
@@ -69,46 +71,22 @@ impl Error {
     /// matter of a second if Consul has lost the agent's host.
     #[must_use]
     pub fn is_check_not_ready(&self) -> bool {
-        let of_the_host = self.says("'serfHealth'");
-        self.says("Missing check") || self.says("critical state") && !of_the_host
+        self.is(Refusal::CheckNotReady)
     }
 
     /// Whether the agent knows no such service.
     #[must_use]
     pub fn is_unknown_service(&self) -> bool {
-        self.says("Unknown service")
+        self.is(Refusal::UnknownService)
     }
 
     /// Whether a session that was to end is none; said where there are ACLs.
     #[must_use]
     pub fn is_unknown_session(&self) -> bool {
-        self.says("Unknown session")
+        self.is(Refusal::UnknownSession)
     }
 
-    fn says(&self, words: &str) -> bool {
-        matches!(self, Self::Status { text, .. } if text.contains(words))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_check_that_was_just_registered_is_soon_ready() {
-        let refused = |text: &str| Error::Status {
-            call: "PUT /v1/session/create".to_owned(),
-            status: 500,
-            text: text.to_owned(),
-        };
-        for (text, soon) in [
-            ("Check 'service:sluice-a' is in critical state", true),
-            ("Missing check 'service:sluice-a' registration", true),
-            ("Missing check 'serfHealth' registration", true),
-            ("rpc error: Check 'serfHealth' is in critical state", false),
-            ("No cluster leader", false),
-        ] {
-            assert_eq!(refused(text).is_check_not_ready(), soon, "{text}");
-        }
+    fn is(&self, refusal: Refusal) -> bool {
+        matches!(self, Self::Status { text, .. } if Refusal::of(text) == refusal)
     }
 }

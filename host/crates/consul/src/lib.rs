@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod follow;
 mod kv;
+mod refusal;
 mod session;
 mod txn;
 
@@ -18,5 +19,6 @@ pub use config::{Config, ConfigError};
 pub use error::Error;
 pub use follow::{Seen, follow};
 pub use kv::{Entry, Read, Wait};
+pub use refusal::{Refusal, Rollback};
 pub use session::{Behavior, NewSession, Session};
 pub use txn::{Operation, TxnOutcome};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::error::Error;
+use super::refusal::Rollback;
 
 /// One step of a transaction.
 #[derive(Clone, Debug)]
@@ -155,8 +156,8 @@ pub enum TxnOutcome {
         /// The `ModifyIndex` of every key that was written.
         index: u64,
     },
-    /// No step was taken; what Consul says of those that could not be.
-    RolledBack(Vec<String>),
+    /// No step was taken.
+    RolledBack(Rollback),
 }
 
 #[derive(Deserialize)]
@@ -201,9 +202,8 @@ impl Client {
         let answer: Answer = answer.json().await?;
         if rolled_back {
             let errors = answer.errors.unwrap_or_default();
-            return Ok(TxnOutcome::RolledBack(
-                errors.into_iter().map(|e| e.what).collect(),
-            ));
+            let texts = errors.into_iter().map(|error| error.what);
+            return Ok(TxnOutcome::RolledBack(Rollback::new(texts)));
         }
         let written = answer
             .results

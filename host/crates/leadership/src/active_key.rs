@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::lock_client::LockClient;
 use super::tenure::Tenure;
-use sluice_consul::{Error, Operation, TxnOutcome};
+use sluice_consul::{Error, Operation, Refusal, TxnOutcome};
 use sluice_types::documents::ActiveDocument;
 use sluice_types::error_chain::chain;
 
@@ -32,13 +32,11 @@ pub(super) async fn keep(
             match write(&lock_client, &tenure, said.clone()).await {
                 Ok(outcome) => {
                     // Otherwise the lock is gone, and so is the right to speak.
-                    if let TxnOutcome::RolledBack(errors) = outcome
-                        && errors
-                            .iter()
-                            .any(|error| error.contains("Permission denied"))
+                    if let TxnOutcome::RolledBack(refused) = outcome
+                        && refused.is_for(Refusal::PermissionDenied)
                     {
                         tracing::error!(
-                            ?errors,
+                            %refused,
                             "Consul's ACL does not let the leader write the active sink's key"
                         );
                     }

@@ -3,7 +3,7 @@
 
 use super::lock::{Epoch, Key, Lock, NO_EPOCH, Successor};
 use super::take::{Take, Taken};
-use sluice_consul::{Entry, Operation, Read, TxnOutcome};
+use sluice_consul::{Entry, Operation, Read, Refusal, TxnOutcome};
 use sluice_types::keys::{ClusterKeys, StreamKeys};
 
 /// The keys of the election.
@@ -82,16 +82,13 @@ pub(super) fn taken(outcome: &TxnOutcome) -> Taken {
         TxnOutcome::Committed { index } => Taken::Won {
             modify_index: *index,
         },
-        TxnOutcome::RolledBack(errors) => {
-            let say = |what: &str| errors.iter().any(|error| error.contains(what));
-            if say("invalid session") {
-                Taken::InvalidSession
-            } else if say("Permission denied") {
-                Taken::Denied
-            } else {
-                Taken::Lost
-            }
+        TxnOutcome::RolledBack(refused) if refused.is_for(Refusal::InvalidSession) => {
+            Taken::InvalidSession
         }
+        TxnOutcome::RolledBack(refused) if refused.is_for(Refusal::PermissionDenied) => {
+            Taken::Denied
+        }
+        TxnOutcome::RolledBack(_) => Taken::Lost,
     }
 }
 

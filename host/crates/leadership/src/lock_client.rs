@@ -181,8 +181,8 @@ impl LockClient {
         let key = &self.lock.successor;
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
             Ok(TxnOutcome::Committed { .. }) => {}
-            Ok(TxnOutcome::RolledBack(errors)) => {
-                tracing::warn!(key, ?errors, "could not leave the lock to the next node");
+            Ok(TxnOutcome::RolledBack(refused)) => {
+                tracing::warn!(key, %refused, "could not leave the lock to the next node");
             }
             Err(error) => tracing::warn!(
                 key,
@@ -205,11 +205,11 @@ impl LockClient {
 }
 
 fn log_refusal(taken: &Taken, outcome: &TxnOutcome) {
-    let TxnOutcome::RolledBack(errors) = outcome else {
+    let TxnOutcome::RolledBack(refused) = outcome else {
         return;
     };
-    tracing::debug!(?errors, "did not get the lock");
+    tracing::debug!(%refused, "did not get the lock");
     if *taken == Taken::Denied {
-        tracing::error!(?errors, "Consul's ACL does not let this node take the lock");
+        tracing::error!(%refused, "Consul's ACL does not let this node take the lock");
     }
 }

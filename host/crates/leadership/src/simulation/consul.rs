@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice_consul::{Entry, Operation, Read, TxnOutcome};
+use sluice_consul::{Entry, Operation, Read, Rollback, TxnOutcome};
 use sluice_coordinator::store::{
     self, Behavior, Changes, CheckStatus, Draft, Interest, NewCheck, NewService, NewSession, Put,
     ServiceCheck, Store, Verb,
@@ -210,7 +210,8 @@ impl Consul {
                     .unwrap_or_default(),
             },
             Err(errors) => {
-                TxnOutcome::RolledBack(errors.into_iter().map(|error| error.what).collect())
+                let texts = errors.into_iter().map(|error| error.what);
+                TxnOutcome::RolledBack(Rollback::new(texts))
             }
         }
     }
