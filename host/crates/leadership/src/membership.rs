@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::lock_client::LockClient;
 use super::node_disk::NodeDisk;
+use super::peers::NODES_PACE;
 use super::session_kind::SessionKind;
 use super::sessions::Sessions;
-use sluice_consul::{Session, Wait};
+use sluice_consul::{Instance, Session};
 use sluice_types::documents::NodeDocument;
 use sluice_types::error_chain::chain;
 
@@ -21,9 +22,6 @@ const ROUND: Duration = Duration::from_secs(2);
 /// Short: a round asks the agent for what it knows by itself, and an agent that
 /// is there must be heard more often than health allows it to be silent.
 const RENEWAL: Duration = Duration::from_secs(2);
-/// How long the watch for the other nodes waits.
-const WATCH: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Keeps this node registered and its key current until it is told to leave.
 pub(super) struct Membership {
@@ -196,34 +194,17 @@ async fn told(leave: &mut watch::Receiver<bool>) {
 /// Keeps the list of the registered nodes' addresses.
 pub(super) async fn watch_addresses(
     lock_client: Arc<LockClient>,
-    peers: watch::Sender<Arc<HashSet<String>>>,
+    addresses: watch::Sender<Arc<HashSet<String>>>,
 ) {
-    let mut index = 0;
-    while !peers.is_closed() {
-        let wait = Wait { index, most: WATCH };
-        match lock_client
-            .client
-            .instances(&lock_client.service.cluster, Some(wait))
-            .await
-        {
-            Ok(read) => {
-                index = read.index;
-                let addresses = read
-                    .value
-                    .iter()
-                    .map(|i| format!("{}:{}", i.address, i.port));
-                let found = Arc::new(addresses.collect());
-                peers.send_if_modified(|known| {
-                    let changed = **known != *found;
-                    *known = found;
-                    changed
-                });
-            }
-            Err(error) => {
-                index = 0;
-                tracing::debug!(error = chain(&error), "could not list the nodes");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+    let service = &lock_client.service.cluster;
+    let read = |wait| lock_client.client.instances(service, Some(wait));
+    let show = |instances: Vec<Instance>| {
+        let instances = instances.iter();
+        Arc::new(
+            instances
+                .map(|i| format!("{}:{}", i.address, i.port))
+                .collect(),
+        )
+    };
+    sluice_consul::watch(NODES_PACE, service, read, show, addresses).await;
 }

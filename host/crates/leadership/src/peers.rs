@@ -8,13 +8,15 @@ use tokio::sync::watch;
 
 use super::lock::NO_EPOCH;
 use super::lock_client::LockClient;
-use sluice_consul::Wait;
+use sluice_consul::{Entry, Pace};
 use sluice_types::documents::NodeDocument;
-use sluice_types::error_chain::chain;
 
-/// How long the watch waits for a change.
-const WATCH: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_secs(1);
+/// How patient the watches of the other nodes are.
+pub(super) const NODES_PACE: Pace = Pace {
+    wait: Duration::from_secs(30),
+    retry: Duration::from_secs(1),
+    pause: Duration::ZERO,
+};
 
 /// How this node compares with the others that live.
 #[derive(Clone, Debug)]
@@ -83,30 +85,13 @@ pub(super) async fn watch_nodes(
     nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
 ) {
     let prefix = lock_client.cluster.nodes();
-    let mut index = 0;
-    while !nodes.is_closed() {
-        let wait = Wait { index, most: WATCH };
-        match lock_client.client.list(&prefix, Some(wait)).await {
-            Ok(read) => {
-                // An index that went back belongs to another life of Consul.
-                index = if read.index < index { 0 } else { read.index };
-                let states = read.value.iter();
-                let found: Vec<_> = states
-                    .filter_map(|entry| serde_json::from_slice(&entry.value).ok())
-                    .collect();
-                nodes.send_if_modified(|known| {
-                    let changed = known.as_ref().is_none_or(|known| **known != found);
-                    *known = Some(Arc::new(found));
-                    changed
-                });
-            }
-            Err(error) => {
-                index = 0;
-                tracing::debug!(error = chain(&error), "could not list the nodes' keys");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+    let read = |wait| lock_client.client.list(&prefix, Some(wait));
+    let show = |entries: Vec<Entry>| {
+        let documents = entries.iter();
+        let documents = documents.filter_map(|entry| serde_json::from_slice(&entry.value).ok());
+        Some(Arc::new(documents.collect()))
+    };
+    sluice_consul::watch(NODES_PACE, &prefix, read, show, nodes).await;
 }
 
 #[cfg(test)]
