@@ -1,5 +1,6 @@
 use super::*;
-use crate::lock::{Epoch, Key};
+use crate::lock::{CLEAN, Epoch, Key, Looked, Successor};
+use crate::take::{Take, Taken};
 
 const LEAP: u64 = 1000;
 const LEASE: Duration = Duration::from_secs(1);

@@ -1,0 +1,191 @@
+//! The lock while this node holds it: its acquisition, its lease, and the
+//! proofs that extend the lease.
+
+use std::time::Duration;
+
+use super::found::Found;
+use super::intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL, SHORT_RETRY_INTERVAL};
+use crate::command::Command;
+use crate::lock::{CLEAN, Lock};
+use crate::loss::Loss;
+use crate::take::Take;
+use sluice_types::clock::BootTime;
+
+/// Proofs that may be under way at once.
+const MAX_OPEN_PROOFS: u32 = 3;
+/// How often the session is renewed while nothing proves that the lock is held.
+const UNPROVEN_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// Once a lease has been over for so long, renewals say whether Consul is
+/// available: one that lost its quorum no longer answers any.
+const UNPROVEN_LIMIT: Duration = Duration::from_secs(3);
+/// If every renewal succeeds for so long from then on, the lock is released. A
+/// Consul that has just come back is given this time to prove it.
+const RENEWED_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct HeldLock {
+    pub(super) epoch: u64,
+    /// Holds the lock.
+    session: String,
+    /// The acquisition.
+    pub(super) modify_index: u64,
+    /// What the lock says while it is held.
+    flags: u64,
+    found: Found,
+    /// The lease is valid in this span of the clock.
+    from: BootTime,
+    until: BootTime,
+    lease: Duration,
+    next_proof: BootTime,
+    open_proofs: u32,
+    /// Since when every renewal was answered with yes, long after the lease.
+    only_renewed: Option<BootTime>,
+}
+
+/// What follows from the answer to a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Renewal {
+    /// When the session is renewed next.
+    pub(super) next: BootTime,
+    /// Whether the session was renewed for too long without a proof.
+    pub(super) is_in_vain: bool,
+}
+
+impl HeldLock {
+    /// The lock was taken at this index by an attempt that was sent then.
+    pub(super) fn new(
+        now: BootTime,
+        sent: BootTime,
+        take: Take,
+        modify_index: u64,
+        found: Found,
+        lease: Duration,
+    ) -> Self {
+        Self {
+            epoch: take.epoch,
+            session: take.session,
+            modify_index,
+            flags: take.flags,
+            found,
+            from: now + found.wait(lease),
+            until: sent + lease,
+            lease,
+            next_proof: now + lease / 3,
+            open_proofs: 0,
+            only_renewed: None,
+        }
+    }
+
+    pub(super) const fn lead(&self) -> Command {
+        Command::Lead {
+            epoch: self.epoch,
+            from: self.from,
+            until: self.until,
+        }
+    }
+
+    /// Whether the read shows the very acquisition of this tenure.
+    pub(super) fn is_shown_by(&self, lock: &Lock) -> bool {
+        lock.key.as_ref().is_some_and(|key| {
+            key.modify_index == self.modify_index && key.session.as_ref() == Some(&self.session)
+        })
+    }
+
+    /// What a read shows that does not show the acquisition.
+    pub(super) fn loss_shown_by(&self, lock: &Lock) -> Loss {
+        Loss::shown_by(lock, &self.session, self.flags)
+    }
+
+    /// The flags to release with. Once its own wait is over, no earlier node
+    /// can be at work, and the lease is revoked before any release: the lock is
+    /// clean. Until then the holder before may still acknowledge, so the next
+    /// node must find what this one found.
+    pub(super) fn release_flags(&self, now: BootTime) -> u64 {
+        if now >= self.from {
+            CLEAN
+        } else {
+            self.found.flags
+        }
+    }
+
+    /// The session was renewed (`Some(true)`), is not known (`Some(false)`),
+    /// or there was no answer.
+    pub(super) fn renewed(&mut self, now: BootTime, exists: Option<bool>) -> Renewal {
+        match exists {
+            Some(true) if now >= self.until => Renewal {
+                next: now + UNPROVEN_RENEWAL_INTERVAL,
+                is_in_vain: self.is_renewed_in_vain(now),
+            },
+            Some(true) => Renewal {
+                next: now + RENEWAL_INTERVAL,
+                is_in_vain: false,
+            },
+            Some(false) | None => {
+                self.only_renewed = None;
+                if exists.is_some() {
+                    // It may be told from the past, so the lock is looked at.
+                    self.next_proof = now;
+                }
+                Renewal {
+                    next: now + RETRY_INTERVAL,
+                    is_in_vain: false,
+                }
+            }
+        }
+    }
+
+    fn is_renewed_in_vain(&mut self, now: BootTime) -> bool {
+        if now < self.until + UNPROVEN_LIMIT {
+            return false;
+        }
+        let since = *self.only_renewed.get_or_insert(now);
+        now >= since + RENEWED_LIMIT
+    }
+
+    /// A proof has ended.
+    pub(super) const fn proof_ended(&mut self) {
+        self.open_proofs = self.open_proofs.saturating_sub(1);
+    }
+
+    /// A proof had no answer. While there is a lease to save, the next one is
+    /// soon.
+    pub(super) fn unproven(&mut self, now: BootTime, jitter: Duration) {
+        let wait = if now < self.until {
+            SHORT_RETRY_INTERVAL
+        } else {
+            RETRY_INTERVAL + jitter
+        };
+        self.next_proof = self.next_proof.min(now + wait);
+    }
+
+    /// A proof that was sent then shows the acquisition.
+    pub(super) fn proved(&mut self, sent: BootTime) -> Option<Command> {
+        self.only_renewed = None;
+        let until = sent + self.lease;
+        if until <= self.until {
+            return None;
+        }
+        self.until = until;
+        Some(Command::Extend { until })
+    }
+
+    pub(super) const fn wake(&self) -> BootTime {
+        self.next_proof
+    }
+
+    /// Does what is due.
+    pub(super) fn advance(&mut self, now: BootTime) -> Option<Command> {
+        if now < self.next_proof {
+            return None;
+        }
+        self.next_proof = now + self.lease / 3;
+        if self.open_proofs >= MAX_OPEN_PROOFS {
+            return None;
+        }
+        self.open_proofs += 1;
+        Some(Command::Prove {
+            epoch: self.epoch,
+            sent: now,
+        })
+    }
+}
