@@ -1,0 +1,150 @@
+//! Follows the walkthroughs `docs/writing-a-sink.md` and `docs/by-hand.md` to
+//! the letter, each in an empty folder, and checks the links of all documents.
+//!
+//! What the fenced blocks of a walkthrough mean here:
+//!
+//! - `sh`: it is run, and must succeed. All of them are one script of
+//!   `bash -euo pipefail`, in order: later blocks have what earlier ones set.
+//! - `sh fails`: the same, but in a subshell, and it must fail.
+//! - `text`, if nothing stands between it and one of these: the output of that
+//!   block. `…` stands for anything, and every run of white space for one
+//!   space, so that long lines may be broken. What is left must be in the
+//!   block's output, in this order and without gaps.
+//! - Anything else is only for the reader.
+//!
+//! The script gets what the requirements of the document ask for: `sluice` and
+//! `consul` on the `PATH`, and the repository in `SLUICE`. It needs curl, and
+//! cargo's registry or its local copy. It uses Consul's own ports and 3000 to
+//! 3002, and says so if they are taken.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here fails the test"
+)]
+
+mod document;
+mod follow;
+mod links;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use document::{blocks, missing};
+use follow::{follow, read};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The names of the files in a folder.
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|e| e.unwrap().file_name().into()).collect()
+}
+
+#[test]
+fn the_guide_to_writing_a_sink_can_be_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    follow("docs/writing-a-sink.md", folder.path(), "my-sink/data");
+    let left = names(folder.path());
+    assert!(left.is_empty(), "the clean-up leaves {left:?}");
+}
+
+#[test]
+fn three_nodes_can_be_started_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    // What `make sinks` leaves in a clone.
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or(repository().join("target"), PathBuf::from);
+    let sinks = folder.path().join("plugins/dist");
+    fs::create_dir_all(&sinks).unwrap();
+    let sink = target.join("wasm32-wasip2/release/file.wasm");
+    fs::copy(&sink, sinks.join("file.wasm")).expect("`make test` builds the sinks");
+
+    follow("docs/by-hand.md", folder.path(), "data");
+    let left = names(folder.path());
+    assert_eq!(left, [PathBuf::from("plugins")], "the clean-up");
+}
+
+#[test]
+fn the_guide_uses_the_bindings_that_the_plugins_use() {
+    let document = read(&repository().join("docs/writing-a-sink.md"));
+    let workspace = read(&repository().join("Cargo.toml"));
+    let line = workspace.lines().find(|l| l.starts_with("wit-bindgen = "));
+    let line = line.expect("the workspace names wit-bindgen");
+    assert!(document.contains(line), "{line}");
+}
+
+/// `make compose-test` runs the blocks of `docs/compose.md`, so the README shows
+/// nothing about Docker Compose that is not run.
+#[test]
+fn the_readme_shows_only_commands_of_the_walkthroughs() {
+    let commands = |document: &str| -> Vec<String> {
+        let blocks = blocks(&read(&repository().join(document)));
+        let lines = blocks.iter().flat_map(|block| block.commands.lines());
+        lines.map(str::to_owned).collect()
+    };
+    let shown = commands("README.md");
+    assert!(shown.len() >= 10, "the README has lost its commands");
+    let run = commands("docs/compose.md");
+    for line in shown {
+        let is_known = run.contains(&line) || line == "make demo";
+        assert!(is_known, "docs/compose.md does not run: {line}");
+    }
+}
+
+#[test]
+fn the_links_between_documents_lead_somewhere() {
+    let broken = links::broken(repository());
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn what_is_expected_is_found_in_what_is_printed() {
+    let output = "wrote  a/b: x\na: running y\n\na: done\n";
+    for found in [
+        "wrote a/b: x",
+        "wrote …: x\n  a: running",
+        "…running … done",
+    ] {
+        assert_eq!(missing(output, found), None, "{found}");
+    }
+    for (lacking, part) in [("wrote x", "wrote x"), ("done … running", "running")] {
+        assert_eq!(missing(output, lacking), Some(part.to_owned()));
+    }
+}
+
+#[test]
+fn blocks_are_read_as_they_stand() {
+    let document = "```console\nno\n```\n```sh\none\n```\n\n```text\n1\n```\n```text\nno\n```\n\
+                    ```sh fails\ntwo\n```\nprose\n```text\nno\n```\n";
+    let read: Vec<_> = blocks(document)
+        .into_iter()
+        .map(|b| (b.line, b.commands, b.fails, b.expected))
+        .collect();
+    let one = (4, "one\n".to_owned(), false, Some("1\n".to_owned()));
+    let two = (14, "two\n".to_owned(), true, None);
+    assert_eq!(read, [one, two]);
+}
+
+#[test]
+fn broken_links_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    fs::create_dir(&docs).unwrap();
+    let readme = "# One\n[a](docs/a.md#b-c) [b](docs/b.md) [c](#two) [d](https://example.com)\n\
+                  ```text\n[e](e.md)\n```\n";
+    fs::write(folder.path().join("README.md"), readme).unwrap();
+    fs::write(docs.join("a.md"), "## `B` c!\n[up](../README.md#one)\n").unwrap();
+    let broken = links::broken(folder.path());
+    assert_eq!(
+        broken,
+        [
+            "README.md: docs/b.md does not exist",
+            "README.md: #two is not a heading",
+        ]
+    );
+}
