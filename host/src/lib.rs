@@ -11,7 +11,6 @@ pub mod cli;
 mod config;
 mod data_dir;
 mod descriptors;
-mod hex;
 mod http;
 mod node;
 mod peer;

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 
 use super::ingest::{Ingest, native};
 use super::response::{json, plain};
-use crate::hex::unhex;
 use crate::peer::wire::{Removed, STREAM, StepDownAnswer, StepDownRequest};
 use crate::peer::{SIGNATURE, Secret, is_recent};
 use crate::stream::{ReceiveError, Stream};
@@ -164,7 +163,7 @@ async fn transfer(
     request: Request<Body>,
 ) -> Result<Response, Response> {
     let admitted = context.admit(request).await?;
-    let id = unhex(&journal).and_then(|id| id.try_into().ok());
+    let id = hex::decode(&journal).ok().and_then(|id| id.try_into().ok());
     let (Some(id), Some(chunk)) = (id, Chunk::from_frames(admitted.body)) else {
         return Err(plain(StatusCode::BAD_REQUEST, "not frames of a journal"));
     };

@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::secret::{SIGNATURE, Secret};
 use super::wire::{self, Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
-use crate::hex::hex;
 use sluice_delivery::{JournalId, Letter};
 use sluice_types::record_document::RecordDocument;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -133,7 +132,7 @@ impl PeerClient {
         journal: JournalId,
         frames: Vec<u8>,
     ) -> Result<TransferAnswer, PeerError> {
-        let path = format!("/internal/v1/handover/{}", hex(&journal.0));
+        let path = format!("/internal/v1/handover/{}", hex::encode(journal.0));
         self.ask(Method::POST, address, &path, frames).await
     }
 

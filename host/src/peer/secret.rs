@@ -6,7 +6,6 @@ use ring::hmac;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::hex::{hex, unhex};
 use sluice_consul::{Client, Seen, follow};
 use sluice_types::clock::unix_nanos;
 use sluice_types::error_chain::chain;
@@ -36,7 +35,7 @@ impl Secret {
     pub(crate) fn sign(&self, method: &str, path: &str, body: &[u8]) -> String {
         let millis = unix_nanos() / 1_000_000;
         let tag = hmac::sign(&self.0, &signed(millis, method, path, body));
-        format!("{millis}.{}", hex(tag.as_ref()))
+        format!("{millis}.{}", hex::encode(tag.as_ref()))
     }
 
     /// Whether the header's value was made for this request, and recently.
@@ -45,7 +44,7 @@ impl Secret {
         let Some((millis, tag)) = header.split_once('.') else {
             return false;
         };
-        let (Ok(millis), Some(tag)) = (millis.parse::<u64>(), unhex(tag)) else {
+        let (Ok(millis), Ok(tag)) = (millis.parse::<u64>(), hex::decode(tag)) else {
             return false;
         };
         is_recent(header)
@@ -67,7 +66,7 @@ pub(crate) fn is_recent(header: &str) -> bool {
 }
 
 fn signed(millis: u64, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    let digest = hex(&Sha256::digest(body));
+    let digest = hex::encode(Sha256::digest(body));
     format!("{millis}\n{method}\n{path}\n{digest}").into_bytes()
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn keep(client: Client, cluster: String, secret: watch::Sender<
                         _ => 0,
                     };
                     // If another node is quicker, the watch shows its secret.
-                    let value = hex(&rand::random::<[u8; 32]>()).into_bytes();
+                    let value = hex::encode(rand::random::<[u8; 32]>()).into_bytes();
                     if let Err(error) = client.check_and_set(&key, index, value).await {
                         tracing::warn!(
                             error = chain(&error),
@@ -130,5 +129,22 @@ mod tests {
         for wrong in ["", "x", "1.", &format!("1.{tag}"), &header.replace('.', "")] {
             assert!(!secret.verifies(wrong, "POST", "/a", b"body"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_signature_is_hex_digits_and_nothing_else() {
+        let secret = Secret::new(b"secret");
+        let with_sign = (0_u8..=u8::MAX).find_map(|body| {
+            let header = secret.sign("POST", "/a", &[body]);
+            let (millis, tag) = header.split_once('.').unwrap();
+            // A leading zero, which a parser of numbers would take as a plus.
+            let zero = (0..tag.len())
+                .step_by(2)
+                .find(|at| tag[*at..].starts_with('0'))?;
+            let tag = format!("{}+{}", &tag[..zero], &tag[zero + 1..]);
+            Some((body, format!("{millis}.{tag}")))
+        });
+        let (body, header) = with_sign.unwrap();
+        assert!(!secret.verifies(&header, "POST", "/a", &[body]), "{header}");
     }
 }

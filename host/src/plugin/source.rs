@@ -14,8 +14,6 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::hex::hex;
-
 /// The default sink, built with this binary.
 const STDOUT: &[u8] = include_bytes!(env!("SLUICE_BUILTIN_STDOUT"));
 
@@ -165,7 +163,7 @@ pub struct Stamp {
 /// The SHA-256 of a component, in lower-case hex.
 #[must_use]
 pub fn sha256(component: &[u8]) -> String {
-    hex(&Sha256::digest(component))
+    hex::encode(Sha256::digest(component))
 }
 
 fn read_below(file: &Path, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
