@@ -31,6 +31,7 @@ mod links;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use document::{blocks, missing};
 use follow::{follow, read};
@@ -59,10 +60,13 @@ fn three_nodes_can_be_started_by_hand() {
     // What `make sinks` leaves in a clone.
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or(repository().join("target"), PathBuf::from);
+    let built = ["guests/wasm32-wasip2", "wasm32-wasip2"].map(|folder| target.join(folder));
+    let sink = built.map(|folder| folder.join("release/file.wasm"));
+    let sink = sink.iter().find(|file| file.exists());
     let sinks = folder.path().join("plugins/dist");
     fs::create_dir_all(&sinks).unwrap();
-    let sink = target.join("wasm32-wasip2/release/file.wasm");
-    fs::copy(&sink, sinks.join("file.wasm")).expect("`make test` builds the sinks");
+    let sink = sink.expect("`make test` builds the sinks");
+    fs::copy(sink, sinks.join("file.wasm")).unwrap();
 
     follow("docs/by-hand.md", folder.path(), "data");
     let left = names(folder.path());
@@ -93,6 +97,35 @@ fn the_readme_shows_only_commands_of_the_walkthroughs() {
     for line in shown {
         let is_known = run.contains(&line) || line == "make demo";
         assert!(is_known, "docs/compose.md does not run: {line}");
+    }
+}
+
+#[test]
+fn every_dependency_is_explained() {
+    let document = read(&repository().join("docs/dependencies.md"));
+    let workspace = read(&repository().join("Cargo.toml"));
+    let table = workspace.split("[workspace.dependencies]\n").nth(1);
+    let table = table.unwrap().lines().take_while(|l| !l.starts_with('['));
+    let ours = |line: &&str| line.contains(" = ") && !line.contains("path = ");
+    for line in table.filter(ours) {
+        let (name, _) = line.split_once(" = ").unwrap();
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn every_flag_of_a_node_is_documented() {
+    let document = read(&repository().join("docs/configuration.md"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let output = command.args(["node", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let lines = help
+        .lines()
+        .filter_map(|l| l.trim_start().strip_prefix("--"));
+    let flags: Vec<_> = lines.filter_map(|l| l.split([' ', '[']).next()).collect();
+    assert!(flags.len() > 20, "{help}");
+    for flag in flags {
+        assert!(document.contains(&format!("`--{flag}`")), "--{flag}");
     }
 }
 
