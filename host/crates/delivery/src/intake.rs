@@ -1,7 +1,11 @@
 //! The entrance to the delivery: requests go to the sink's queue, or to the
 //! journal first.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
 
 use crate::journal::Journal;
 use crate::outcome::Refused;
@@ -11,13 +15,39 @@ use sluice_types::lease::Lease;
 use sluice_types::record::LogRecord;
 
 /// What an acknowledgement means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ack {
     /// The sink has confirmed it.
     #[default]
     Sink,
     /// It is on this node's disk.
     Journal,
+}
+
+/// A text that names no kind of acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is neither sink nor journal")]
+pub struct UnknownAck(String);
+
+impl FromStr for Ack {
+    type Err = UnknownAck;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAck> {
+        match text {
+            "sink" => Ok(Self::Sink),
+            "journal" => Ok(Self::Journal),
+            other => Err(UnknownAck(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sink => "sink",
+            Self::Journal => "journal",
+        })
+    }
 }
 
 /// Takes in the requests of one tenure.
@@ -126,5 +156,18 @@ impl JournalIntake {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ack_is_read_as_it_is_shown() {
+        for ack in [Ack::Sink, Ack::Journal] {
+            assert_eq!(ack.to_string().parse(), Ok(ack));
+        }
+        assert!("Sink".parse::<Ack>().is_err());
     }
 }

@@ -30,7 +30,7 @@ mod trace;
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use dispatcher::{Delivery, Dispatcher, Ended};
-pub use intake::{Ack, Intake, JournalIntake};
+pub use intake::{Ack, Intake, JournalIntake, UnknownAck};
 pub use journal::{
     Backlog, Chunk, Damage, Feeder, Inventory, Journal, JournalError, JournalId, JournalLimits,
     JournalStatus,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::values::{
-    Advertise, COORDINATOR, advertise, coordinator, journal_size, key, leader_value, lease, name,
+    Advertise, COORDINATOR, ack, advertise, coordinator, journal_size, key, leader_value, lease,
+    name,
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
@@ -99,7 +100,7 @@ pub(in crate::cli) struct NodeArgs {
 
     /// What an acknowledgement means: the sink has confirmed the record, or it is on this node's
     /// disk and will be delivered
-    #[arg(long, env = "SLUICE_ACK", default_value = "sink")]
+    #[arg(long, env = "SLUICE_ACK", default_value = "sink", value_parser = ack())]
     pub(super) ack: Ack,
 
     /// The most that the journal may take on disk, with --ack journal

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::units;
+use sluice_delivery::Ack;
 use sluice_types::documents::LeaderValue;
 
 /// The address at which Consul's clients expect an agent.
@@ -91,4 +92,13 @@ pub(super) fn lease(text: &str) -> Result<Duration, String> {
         true => Ok(lease),
         false => Err("expected 200ms to 60s".to_owned()),
     })
+}
+
+/// Parses `--ack`, and shows its values in the help.
+pub(super) fn ack() -> impl TypedValueParser<Value = Ack> {
+    let values = [
+        PossibleValue::new("sink").help("The sink has confirmed it"),
+        PossibleValue::new("journal").help("It is on this node's disk"),
+    ];
+    PossibleValuesParser::new(values).try_map(|ack| ack.parse::<Ack>())
 }

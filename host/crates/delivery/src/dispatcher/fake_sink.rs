@@ -13,6 +13,9 @@ use sluice_types::plugin::Identity;
 use sluice_types::record::LogRecord;
 use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
 
+/// The most writes that a test may need.
+const WRITES_MAX: usize = 10_000;
+
 /// How a fake sink answers a write.
 pub(super) enum Answer {
     /// Takes everything except these.
@@ -130,6 +133,8 @@ impl FakeSink {
 
     fn answer(&self, attempt: Attempt, batch: &[LogRecord], compute: Duration) -> Answer {
         let mut calls = self.calls();
+        // A loop that never waits fails its test instead of hanging it.
+        assert!(calls.writes.len() < WRITES_MAX, "too many writes");
         calls.writes.push(Write {
             at: Instant::now(),
             attempt,

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::fake_sink::{Answer, Calls, FakeSink};
-use super::{BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatcher, Ended};
+use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatcher, Ended};
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::sink_writer::SWAP_GRACE;
 use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap};
@@ -282,6 +282,31 @@ async fn a_producer_that_gives_up_is_told_the_last_error_and_nothing_is_retried(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_its_producer_gives_up() {
+    let sink = FakeSink::new("busy", at_first(|| Answer::Fail(retryable(Some(HOUR)))));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    drop(receipt);
+    assert_acknowledged(tenure.submit(1)).await;
+    assert!(tenure.elapsed() <= 10 * SECOND + ABANDONED_POLL_INTERVAL);
+    assert_eq!(sink.offered(), [vec![1], vec![2]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn order_is_kept_when_a_part_is_offered_again() {
+    let sink = FakeSink::new("fragile", |calls| match calls.writes.len() {
+        1 => Answer::Break(trapped()),
+        2 => Answer::Fail(retryable(None)),
+        _ => Answer::Accept(Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(4)).await;
+    let offered = [vec![1, 2, 3, 4], vec![1, 2], vec![1, 2], vec![3, 4]];
+    assert_eq!(sink.offered(), offered);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_instance_is_replaced_and_the_records_are_offered_again() {
     let sink = FakeSink::new("fragile", at_first(|| Answer::Break(trapped())));
     let tenure = Tenure::start(&sink);
@@ -334,6 +359,30 @@ async fn a_sink_that_breaks_on_everything_is_probed_and_nothing_is_set_aside() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_sink_is_left_alone_for_a_while_once_two_records_are_suspect() {
+    let sink = FakeSink::new("fragile", |calls| match calls.writes.len() {
+        ..=5 => Answer::Break(trapped()),
+        _ => Answer::Accept(Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit(2)).await;
+    let offered = [
+        vec![1, 2],
+        vec![1],
+        vec![1],
+        vec![2],
+        vec![2],
+        vec![1],
+        vec![2],
+    ];
+    assert_eq!(sink.offered(), offered);
+    let times: Vec<_> = sink.writes().iter().map(|write| write.at).collect();
+    assert_eq!(times[0], times[4]);
+    assert!(times[5] - times[4] >= BACKOFF_MIN / 2);
+    assert_eq!(tenure.letters.list().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lonely_suspect_is_tried_again_until_it_succeeds() {
     let sink = FakeSink::new("moody", |calls| match calls.writes.len() {
         ..=4 => Answer::Break(trapped()),
@@ -360,6 +409,19 @@ async fn a_sink_that_spins_may_compute_less_for_a_while() {
     assert_eq!(computes[1], Duration::from_millis(100));
     assert_eq!(computes[2], Duration::from_millis(100));
     assert_eq!(computes[3], Duration::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_sink_may_compute_as_long_as_its_own_limit_says() {
+    let spins = || Answer::BreakAfter(SECOND, Broken::Spinning(SECOND));
+    let old = FakeSink::new("spinning", at_first(spins));
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start(&old);
+    assert_acknowledged(tenure.submit(1)).await;
+    assert_eq!(old.writes()[1].compute, Duration::from_millis(100));
+    drop(tenure.swap(&new).await);
+    assert_acknowledged(tenure.submit(1)).await;
+    assert_eq!(new.writes()[0].compute, Duration::MAX);
 }
 
 #[tokio::test(start_paused = true)]
@@ -547,7 +609,9 @@ async fn a_lease_that_is_revoked_during_the_grace_ends_the_loop() {
     tenure.swaps.send(swap).await.unwrap();
     tokio::time::sleep(SWAP_GRACE / 2).await;
     tenure.lease.revoke();
+    let started = tenure.started;
     assert_eq!(tenure.ended().await, Ended::Revoked);
+    assert_eq!(started.elapsed(), SECOND + SWAP_GRACE / 2);
     assert!(matches!(outcome(receipt).await, Outcome::Unknown(_)));
     assert!(new.writes().is_empty());
 }
@@ -602,6 +666,19 @@ async fn a_record_that_broke_the_old_sink_is_not_suspect_to_the_new_one() {
     assert_acknowledged(first).await;
     assert_acknowledged(second).await;
     assert_eq!(tenure.letters.list().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_start_small_for_a_new_sink() {
+    let old = FakeSink::new("old", |_| Answer::Fail(retryable(None)));
+    let new = FakeSink::new("new", at_first(|| Answer::Fail(retryable(None))));
+    let tenure = Tenure::start(&old);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(60 * SECOND).await;
+    drop(tenure.swap(&new).await);
+    assert_acknowledged(receipt).await;
+    let wait = tenure.elapsed() - 60 * SECOND;
+    assert!(wait <= BACKOFF_MIN + Duration::from_millis(2), "{wait:?}");
 }
 
 #[tokio::test(start_paused = true)]

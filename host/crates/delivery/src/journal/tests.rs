@@ -30,7 +30,7 @@ const QUEUE: QueueLimits = QueueLimits {
     bytes: 1 << 30,
 };
 
-/// Syncs cost nothing there: these are many, and not about what a disk does.
+/// Syncs cost nothing there. These tests make many, and are not about disks.
 fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
 }
@@ -98,7 +98,7 @@ fn record(number: u64) -> LogRecord {
     }
 }
 
-/// The numbers of all records that are not settled, in order.
+/// The numbers of all unsettled records, in order.
 fn backlog(journal: &Journal) -> Vec<u64> {
     let mut backlog = Backlog::new(journal.clone());
     let mut numbers = Vec::new();
@@ -245,7 +245,7 @@ fn a_byte_that_is_wrong_costs_at_most_its_own_record() {
 }
 
 #[test]
-fn damage_is_counted_and_told() {
+fn damage_is_counted_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     written_in_groups(folder.path(), 4, 6);
     let file = fs::read_dir(folder.path())
@@ -351,7 +351,7 @@ fn chunks_travel_whole_or_not_at_all() {
 const COUNT: u64 = 100_000;
 
 #[test]
-fn who_reads_along_misses_nothing_where_segments_end() {
+fn a_concurrent_reader_misses_nothing_where_segments_end() {
     let folder = in_memory();
     let limits = JournalLimits {
         // For the smallest segments that there are.
@@ -390,7 +390,7 @@ fn who_reads_along_misses_nothing_where_segments_end() {
 }
 
 #[test]
-fn who_reads_along_misses_nothing_where_a_segment_without_records_is_replaced() {
+fn a_concurrent_reader_misses_nothing_where_a_segment_without_records_is_replaced() {
     let folder = in_memory();
     let limits = JournalLimits {
         bytes: 1 << 20,
@@ -399,7 +399,7 @@ fn who_reads_along_misses_nothing_where_a_segment_without_records_is_replaced() 
     let journal = open(folder.path(), limits);
     let tenure = Tenure::begin(&journal, 1);
     let mut backlog = Backlog::new(journal.clone());
-    // It stands in the first segment, which is empty.
+    // It is in the first segment, which holds no records.
     assert!(backlog.read(1).unwrap().is_empty());
     let mut read = Vec::new();
     for request in 0..3 {
@@ -417,7 +417,7 @@ fn who_reads_along_misses_nothing_where_a_segment_without_records_is_replaced() 
     assert!(read.into_iter().eq(0..6000));
 }
 
-/// Random requests, deliveries, crashes and restarts; whatever was acknowledged
+/// Random requests, deliveries, crashes and restarts. What was acknowledged
 /// and not settled is there, once and in order.
 #[test]
 fn a_journal_is_a_queue_that_survives() {
