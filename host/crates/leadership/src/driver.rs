@@ -236,7 +236,7 @@ impl Driver {
     }
 }
 
-/// The next order; `None` once when nobody can give one any more.
+/// The next order; `None`, once, when the sender of orders is gone.
 async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Option<Order> {
     let Some(open) = orders else {
         return std::future::pending().await;

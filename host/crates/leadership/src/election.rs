@@ -67,16 +67,16 @@ pub(super) struct Election {
     yielding: bool,
     pause: CampaignPause,
     head_start: HeadStart,
-    /// What to release with if the lock turns out to be ours although we do
-    /// not lead.
+    /// The flags to release with if the lock turns out to be held by this node
+    /// although it does not lead.
     unclaimed_flags: u64,
     stopping: bool,
     commands: Vec<Command>,
 }
 
 impl Election {
-    /// An election of a node that knows this epoch. Neither may it lead yet nor
-    /// has it a session.
+    /// The election of a node that knows this epoch. It has no session yet, and
+    /// is not eligible.
     pub(super) fn new(settings: Settings, epoch: u64) -> Self {
         Self {
             settings,
@@ -199,7 +199,7 @@ impl Election {
         if self.stopping {
             self.retire_session(now);
         } else if self.watch.lock().is_held_by(id) {
-            // Taken without our knowing, or kept when we gave it up.
+            // Taken without an answer, or still held after it was given up.
             self.release(None);
         } else if now >= self.pause.until() && self.may_campaign() {
             self.role = Role::Follower(Campaign::Looking);
@@ -211,7 +211,7 @@ impl Election {
 /// Orders, and what other nodes say.
 impl Election {
     fn set_eligible(&mut self, now: BootTime, eligible: bool) {
-        // There is no reason any more to leave the lock to others.
+        // There is no longer a reason to leave the lock to others.
         if eligible {
             self.pause.end(now);
         }
@@ -291,7 +291,7 @@ impl Election {
         };
         self.watch.ended(true, now);
         if let Role::Leader(held) = &self.role {
-            // An older answer may come from before we took the lock.
+            // An older answer may come from before the lock was taken.
             let is_later = lock.index > held.modify_index;
             if is_later && !held.is_shown_by(&lock) {
                 self.lose_to(now, &lock);

@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::lock::Lock;
 
-/// Why a node leads no more.
+/// Why a node no longer leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// Consul renews the session, and what proves that the lock is held does
-    /// not come.
+    /// Consul renews the session, but proofs that the lock is held do not
+    /// arrive.
     Unproven,
     /// There is no key.
     Deleted,
@@ -22,9 +22,9 @@ pub(super) enum Loss {
     Taken { session: String, value: Vec<u8> },
     /// Another node has seen this later epoch.
     Outrun { epoch: u64 },
-    /// The data side asked for it.
+    /// The data side ordered it.
     Ordered,
-    /// The node ends, or can not lead.
+    /// The node shuts down, or cannot lead.
     Unable,
 }
 
@@ -47,7 +47,7 @@ impl Loss {
         }
     }
 
-    /// Whether somebody else brought it about.
+    /// Whether something outside of this node brought it about.
     pub(super) const fn is_from_outside(&self) -> bool {
         !matches!(self, Self::Ordered | Self::Unable)
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Loss {
         match self {
             Self::Unproven => f.write_str(
                 "nothing: Consul renews the session, but has not shown the lock in time for \
-                 seconds, so it is left to a node that can prove to hold it",
+                 seconds, so it is left to a node that can prove that it holds the lock",
             ),
             Self::Deleted => f.write_str(
                 "the lock's key is gone: it was deleted by hand, or Consul lost its state",
@@ -86,10 +86,10 @@ impl fmt::Display for Loss {
             Self::Outrun { epoch } => write!(
                 f,
                 "another node has seen the epoch {epoch}: Consul has lost its state, and this node \
-                 had not seen the last of it"
+                 had not seen its last epoch"
             ),
             Self::Ordered => f.write_str("it was told to step down"),
-            Self::Unable => f.write_str("the node ends, or can not lead"),
+            Self::Unable => f.write_str("the node shuts down, or cannot lead"),
         }
     }
 }

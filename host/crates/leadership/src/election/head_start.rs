@@ -14,8 +14,8 @@ const HEAD_START: Duration = Duration::from_secs(3);
 pub(super) struct HeadStart(Option<(Successor, BootTime)>);
 
 impl HeadStart {
-    /// Until when the lock is left to this successor, if that is not over: a
-    /// while from when it was first seen.
+    /// Until when the lock is left to this successor, if that time is not over. It
+    /// starts when the successor is first seen.
     pub(super) fn until(&mut self, now: BootTime, successor: Successor) -> Option<BootTime> {
         let until = match &self.0 {
             Some((known, until)) if *known == successor => *until,

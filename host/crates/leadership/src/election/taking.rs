@@ -27,7 +27,8 @@ impl Election {
         };
         let next_epoch = self.next_epoch(looked.epoch);
         if looked.lock.holder().is_some() {
-            // Held by us without our knowing, or by another; the watch may lag.
+            // Held by another node, or by this one without an answer; the watch
+            // may lag.
             self.pause.extend(now + SHORT_RETRY_INTERVAL);
             self.see(looked.lock);
             return;

@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn one_after_the_other_under_growing_epochs_is_right() {
+    fn tenures_one_after_the_other_under_growing_epochs_are_right() {
         let (one, other, again) = (tenure(0, 1, 1), tenure(1, 2, 3), tenure(0, 3, 4));
         assert_eq!(judge(&[one, one, other, other, again]), Ok(()));
     }
 
     #[test]
-    fn who_comes_back_after_another_is_found() {
+    fn a_node_that_decides_again_after_another_is_found() {
         let (one, other) = (tenure(0, 1, 1), tenure(1, 2, 3));
         assert!(judge(&[one, other, one]).unwrap_err().contains("at once"));
     }

@@ -153,7 +153,7 @@ impl Consul {
         is_stale && ended.is_some_and(|ended| self.now < ended + STALE)
     }
 
-    /// Ends a session; its lock is free at once, and says what it said.
+    /// Ends a session. Its lock is free at once and keeps its value.
     pub(super) fn destroy_session(&mut self, id: &str) {
         self.store.destroy_session(self.moment(), id).unwrap();
     }
@@ -234,7 +234,7 @@ impl Consul {
             .unwrap();
     }
 
-    /// Releases the lock with the flags 0, whoever holds it.
+    /// Releases the lock of any session, with the flags 0.
     pub(super) fn release_lock(&mut self) {
         let Some(key) = self.lock().key else { return };
         let put = key.session.map_or(Put::Always, Put::Release);
