@@ -89,7 +89,7 @@ impl Driver {
     /// node can lead at the start.
     pub(super) async fn run(mut self, eligible: bool, orders: mpsc::Receiver<Order>) {
         self.calls.end_earlier_sessions();
-        let is_yielding = self.peers.is_outdone();
+        let is_yielding = self.peers.must_yield();
         for event in [Event::Yielding(is_yielding), Event::Eligible(eligible)] {
             self.note(&event);
             self.take_in(event);

@@ -58,14 +58,14 @@ impl Peers {
 
     /// Whether the lock is to be left to another node: it has its sink
     /// prepared and this one has not.
-    pub(super) fn is_outdone(&self) -> bool {
+    pub(super) fn must_yield(&self) -> bool {
         // Before anything is known, others come first.
         !self.own.borrow().eligible && self.is_any_eligible().unwrap_or(true)
     }
 
     /// Waits until that is otherwise than before, and says how it is.
     pub(super) async fn changed(&mut self, before: bool) -> bool {
-        while self.is_outdone() == before {
+        while self.must_yield() == before {
             let changed = tokio::select! {
                 changed = self.own.changed() => changed,
                 changed = self.all.changed() => changed,
@@ -119,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_prepared_is_outdone_by_who_is_and_by_nobody_else() {
-        assert!(!peers(true, Some(&[("b", true)])).is_outdone());
-        assert!(peers(false, Some(&[("a", true), ("b", true)])).is_outdone());
-        assert!(!peers(false, Some(&[("a", true), ("b", false)])).is_outdone());
-        assert!(!peers(false, Some(&[])).is_outdone());
-        assert!(peers(false, None).is_outdone(), "others come first");
-        assert!(!peers(true, None).is_outdone());
+    fn who_is_not_prepared_must_yield_by_who_is_and_by_nobody_else() {
+        assert!(!peers(true, Some(&[("b", true)])).must_yield());
+        assert!(peers(false, Some(&[("a", true), ("b", true)])).must_yield());
+        assert!(!peers(false, Some(&[("a", true), ("b", false)])).must_yield());
+        assert!(!peers(false, Some(&[])).must_yield());
+        assert!(peers(false, None).must_yield(), "others come first");
+        assert!(!peers(true, None).must_yield());
     }
 }
