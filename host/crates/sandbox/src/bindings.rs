@@ -1,4 +1,4 @@
-//! Bindings made from `wit/`; only this folder sees them.
+//! Bindings generated from `wit/`. Only this crate sees them.
 
 #![allow(
     missing_docs,
@@ -13,7 +13,7 @@ wasmtime::component::bindgen!({
     path: "../../../wit",
     world: "log-sink",
     exports: { default: async },
-    // Records are lowered straight from where the decoders left them.
+    // The arguments of `write` borrow the records instead of copying them.
     ownership: Borrowing { duplicate_if_necessary: false },
 });
 

@@ -1,9 +1,9 @@
-//! Compiled components, kept on disk so that a restart or a take-over
-//! compiles nothing.
+//! Compiled components, kept on disk so that a restart or a new leader does not
+//! compile again.
 //!
-//! Loading machine code from a file is as good as running it. So every file
-//! begins with an HMAC over what it is and all that follows, made with a key
-//! that only this node has; a file without a valid one is compiled anew.
+//! Loading machine code from a file amounts to running it. So each file starts
+//! with an HMAC over its name and content, made with a key that only this node
+//! has. A component whose file has no valid HMAC is compiled again.
 
 use std::fs::{self, File, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,18 +14,18 @@ use std::time::SystemTime;
 
 use rand::Rng;
 use ring::hmac;
+use sluice_types::files;
 use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use sluice_types::files;
+/// The bytes of an HMAC-SHA256, and of its key.
+const TAG_LENGTH: usize = 32;
+/// The most files that are kept. The one unused for the longest time is removed
+/// first.
+const MAX_FILES: usize = 16;
 
-/// HMAC-SHA256's length.
-const TAG: usize = 32;
-/// The most files that are kept; the one unused for longest goes first.
-const KEPT: usize = 16;
-
-/// The folder can not be used.
+/// The folder of compiled components cannot be used.
 #[derive(Debug, Error)]
 #[error("{act} {}", .path.display())]
 pub struct CompiledError {
@@ -43,10 +43,10 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Makes the folder and its key, if they are not there yet.
+    /// Opens the folder, and creates it and its key if they are missing.
     ///
     /// # Errors
-    /// They can not be read or written.
+    /// The folder or the key cannot be read or written.
     pub fn open(folder: PathBuf) -> Result<Self, CompiledError> {
         let error = |act, path: &Path| {
             let path = path.to_owned();
@@ -57,7 +57,7 @@ impl Compiled {
             .map_err(error("restrict", &folder))?;
         let file = folder.join("key");
         let key = match fs::read(&file) {
-            Ok(key) if key.len() == TAG => key,
+            Ok(key) if key.len() == TAG_LENGTH => key,
             Ok(_) => make_key(&file).map_err(error("replace", &file))?,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 make_key(&file).map_err(error("create", &file))?
@@ -70,19 +70,19 @@ impl Compiled {
         })
     }
 
-    /// The component with this digest, if it was compiled here before.
+    /// Loads the component with this digest, if it was compiled here before.
     pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Component> {
         let name = name(engine, sha256);
         let file = self.folder.join(&name);
         let bytes = fs::read(&file).ok()?;
-        let (tag, code) = bytes.split_at_checked(TAG)?;
+        let (tag, code) = bytes.split_at_checked(TAG_LENGTH)?;
         if hmac::verify(&self.key, &signed(&name, code), tag).is_err() {
             tracing::warn!(file = %file.display(), "a compiled component is damaged; compiling it again");
             return None;
         }
         match deserialize(engine, code) {
             Ok(component) => {
-                // So that what is in use is not the first to go.
+                // Marks the file as used, so that it is not removed first.
                 let touched =
                     File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
                 if let Err(error) = touched {
@@ -97,7 +97,8 @@ impl Compiled {
         }
     }
 
-    /// Keeps a component; a failure costs only the time to compile it again.
+    /// Saves a component. A failure is only logged: it costs the time to compile
+    /// again.
     pub(super) fn save(&self, engine: &Engine, sha256: &str, component: &Component) {
         let name = name(engine, sha256);
         let saved = component
@@ -106,9 +107,9 @@ impl Compiled {
             .and_then(|code| self.write(&name, &code).map_err(|error| error.to_string()));
         if let Err(error) = saved {
             let folder = self.folder.display();
-            tracing::warn!(%folder, error, "could not keep a compiled component");
+            tracing::warn!(%folder, error, "could not save a compiled component");
         }
-        files::remove_oldest(&self.folder, "cwasm", KEPT, None);
+        files::remove_oldest(&self.folder, "cwasm", MAX_FILES, None);
     }
 
     fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
@@ -118,21 +119,22 @@ impl Compiled {
 }
 
 fn make_key(file: &Path) -> io::Result<Vec<u8>> {
-    let mut key = vec![0; TAG];
+    let mut key = vec![0; TAG_LENGTH];
     rand::rng().fill_bytes(&mut key);
     files::replace(file, &[&key])?;
     Ok(key)
 }
 
-/// Names the component and what wasmtime's build, its settings and this
-/// processor make of it.
+/// The file's name, from the component's digest and everything that machine
+/// code depends on: wasmtime's version, its settings and this processor.
 fn name(engine: &Engine, sha256: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{sha256}-{:016x}.cwasm", hasher.finish())
 }
 
-/// The name is signed too: a file can not stand in for another.
+/// The signed bytes. They include the name, so that a file cannot be used in
+/// place of another.
 fn signed(name: &str, code: &[u8]) -> Vec<u8> {
     [name.as_bytes(), b"\n", code].concat()
 }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_loaded_by_the_next_process() {
+    fn a_saved_component_is_loaded_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().join("c")).unwrap();
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_wrote_or_changed_is_not_loaded() {
+    fn a_file_that_another_node_wrote_or_changed_is_not_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().to_owned()).unwrap();
@@ -203,24 +205,24 @@ mod tests {
         // With another node's key.
         fs::write(&file, &good).unwrap();
         fs::remove_file(folder.path().join("key")).unwrap();
-        let stranger = Compiled::open(folder.path().to_owned()).unwrap();
-        assert!(stranger.load(&engine, "aa").is_none());
+        let other_node = Compiled::open(folder.path().to_owned()).unwrap();
+        assert!(other_node.load(&engine, "aa").is_none());
     }
 
     #[test]
-    fn the_folder_does_not_grow_without_end() {
+    fn the_folder_keeps_a_bounded_number_of_files() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().to_owned()).unwrap();
         let component = component(&engine);
-        for number in 0..KEPT + 3 {
+        for number in 0..MAX_FILES + 3 {
             compiled.save(&engine, &format!("{number:02}"), &component);
         }
         let count = fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(count, KEPT + 1, "the key and what is kept");
+        assert_eq!(count, MAX_FILES + 1, "the key and the components");
         assert!(
             compiled
-                .load(&engine, &format!("{:02}", KEPT + 2))
+                .load(&engine, &format!("{:02}", MAX_FILES + 2))
                 .is_some()
         );
     }

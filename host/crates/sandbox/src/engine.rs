@@ -1,41 +1,34 @@
-//! The compiler and the clock that stops runaway guests.
+//! Compiles components.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
+use sluice_types::plugin::Identity;
 use thiserror::Error;
 use wasmtime::Config;
 use wasmtime::component::{Component, Linker};
 
 use super::compiled::Compiled;
 use super::guest::Guest;
-use sluice_types::plugin::Identity;
+use super::prepare_error::PrepareError;
+use super::ticker::Ticker;
 
-use super::prepared::PrepareError;
-
-/// How often a running guest is interrupted to let other tasks run and to look
-/// at its deadline.
-pub(super) const TICK: Duration = Duration::from_millis(10);
-
-/// What could not be set up.
+/// Why the engine could not be set up.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// Wasmtime does not run on this machine as configured.
+    /// Wasmtime refuses its configuration on this machine.
     #[error("set up the WebAssembly engine")]
     Wasmtime(#[source] wasmtime::Error),
-    /// No thread for the clock.
-    #[error("start the thread that interrupts runaway sinks")]
+    /// The thread that interrupts guests cannot be started.
+    #[error("start the thread that interrupts sinks")]
     Ticker(#[source] std::io::Error),
 }
 
-/// Compiles components; one a process.
+/// Compiles components and interrupts running guests. A process has one.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
-    /// Where compiled components are kept, if anywhere.
+    /// Keeps compiled components on disk, if the node has a place for them.
     compiled: Option<Arc<Compiled>>,
     _ticker: Arc<Ticker>,
 }
@@ -47,17 +40,18 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Sets up the compiler, what guests may import, and the clock.
+    /// Sets up the compiler, what guests can import, and the thread that
+    /// interrupts them. Without `compiled`, each start compiles again.
     ///
     /// # Errors
-    /// Says which of these could not be had.
+    /// Wasmtime or the thread cannot be set up.
     pub fn new(compiled: Option<Compiled>) -> Result<Self, EngineError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
-        // All of WASI's command world is linked, so that what toolchains make
-        // loads; what is not granted to a guest is refused when it is called.
+        // All of WASI's command world is linked, because toolchains import more
+        // than a sink uses. A call to what is not granted fails.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Wasmtime)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?;
         Ok(Self {
@@ -68,7 +62,7 @@ impl Engine {
         })
     }
 
-    /// The component, compiled now or before.
+    /// Compiles a component, or loads it if it was compiled before.
     pub(super) fn component(
         &self,
         bytes: &[u8],
@@ -79,10 +73,10 @@ impl Engine {
         if let Some(component) = self.compiled.as_ref().and_then(kept) {
             return Ok(component);
         }
-        // What serves meanwhile goes first.
+        // Threads of lower priority, so that compiling does not slow down delivery.
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|_| "compile".to_owned())
-            .start_handler(|_| be_nice())
+            .start_handler(|_| lower_priority())
             .build()
             .map_err(PrepareError::Threads)?;
         let component = threads.install(|| Component::from_binary(&self.wasmtime, bytes));
@@ -97,47 +91,10 @@ impl Engine {
     }
 }
 
-/// Lowers the priority of the calling thread, which is what Linux does with
-/// the priority of "this process".
-fn be_nice() {
+/// Lowers the priority of the calling thread: on Linux, that is what setting
+/// the priority of the calling process does.
+fn lower_priority() {
     if let Err(error) = rustix::process::setpriority_process(None, 10) {
         tracing::debug!(%error, "could not lower the priority of a compiling thread");
-    }
-}
-
-/// The thread that advances the engine's epoch; joined when dropped.
-struct Ticker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    std::thread::park_timeout(TICK);
-                    engine.increment_epoch();
-                }
-            })?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::error!("the epoch thread had panicked");
-            }
-        }
     }
 }

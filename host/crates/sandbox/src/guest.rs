@@ -1,37 +1,35 @@
-//! What one instance owns on the host's side of the border.
+//! The host's side of one instance.
 
 use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime::{StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::grants::{GrantError, Granted};
+use super::grant_error::GrantError;
+use super::grants::Granted;
+use super::memory_limit::MemoryLimit;
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
 
-/// The most entries that a guest's tables may hold together, each a pointer's
-/// size on the host.
-const TABLE_ELEMENTS: usize = 1 << 20;
+/// The most handles (open files, streams, timers) that an instance can hold.
+/// Each can be a file descriptor of the node.
+pub const MAX_HANDLES: usize = 256;
 
-/// The most handles (open files, streams, timers) that an instance may hold:
-/// each can be a file descriptor of the node.
-pub const HANDLES: usize = 256;
-
-/// The data of a store.
+/// The data of an instance's store.
 pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
-    /// How many more ticks the guest may compute in this call.
+    /// How many more ticks the guest may compute in the current call.
     pub(super) ticks_left: u32,
-    /// When the guest was last seen computing, not waiting for the host.
+    /// When a tick last found the guest computing.
     pub(super) computed: Option<Instant>,
 }
 
 impl Guest {
-    /// A guest with clocks, random numbers, stdout and stderr, what it is
-    /// granted, and nothing else.
+    /// Creates a guest that has clocks, random numbers, stdout, stderr, what it
+    /// is granted, and nothing else.
     pub(super) fn new(
         name: &str,
         memory_limit: usize,
@@ -46,21 +44,17 @@ impl Guest {
             .allow_ip_name_lookup(false);
         granted.give(&mut wasi)?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        table.set_max_capacity(MAX_HANDLES);
         Ok(Self {
             wasi: wasi.build(),
             table,
-            memory: MemoryLimit {
-                limit: memory_limit,
-                used: 0,
-                was_hit: false,
-            },
+            memory: MemoryLimit::new(memory_limit),
             ticks_left: 0,
             computed: None,
         })
     }
 
-    /// Called at every tick while the guest computes.
+    /// Called on each tick while the guest computes.
     #[expect(clippy::unnecessary_wraps, reason = "wasmtime's signature")]
     pub(super) fn tick(mut cx: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
         let guest = cx.data_mut();
@@ -81,39 +75,5 @@ impl WasiView for Guest {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
-    }
-}
-
-/// Refuses memory beyond the limit, over all memories of the instance, and
-/// remembers that it did.
-pub(super) struct MemoryLimit {
-    pub(super) limit: usize,
-    used: usize,
-    pub(super) was_hit: bool,
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let grown = self.used.saturating_add(desired.saturating_sub(current));
-        if grown > self.limit {
-            self.was_hit = true;
-            return Ok(false);
-        }
-        self.used = grown;
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
     }
 }

@@ -1,28 +1,32 @@
-//! One running sink: a store, its bindings, and the deadline around each call.
+//! One running sink, and the deadline of each call.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Store, Trap};
-
-use super::bindings::{Delivery, LogSink, LogSinkPre};
-use super::engine::TICK;
-use super::guest::Guest;
-use super::lower;
-use super::prepared::Limits;
-use super::stdout::InstanceStdout;
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::record::LogRecord;
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
+use wasmtime::{Store, Trap};
 
-/// An opened sink. After an error that is [`Broken`] it must be dropped; so it
-/// must after a call whose future was dropped before it ended.
+use super::bindings::{Delivery, LogSink, LogSinkPre};
+use super::guest::Guest;
+use super::limits::Limits;
+use super::lower;
+use super::stdout::InstanceStdout;
+use super::ticker::TICK;
+
+/// How much later than the epoch the timeout ends a call, so that a guest that
+/// computes is ended by the epoch.
+const GRACE: Duration = TICK.saturating_mul(10);
+
+/// An opened sink. It must be dropped after a call that failed with [`Broken`],
+/// and after a call whose future was dropped before it ended.
 pub struct Instance {
     store: Store<Guest>,
     sink: LogSink,
     stdout: InstanceStdout,
     limits: Limits,
-    /// When the running call is to be stopped.
+    /// When the current call is stopped.
     deadline: Instant,
 }
 
@@ -33,7 +37,7 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    /// Makes an instance; its `open` is still to be called.
+    /// Creates an instance. Its `open` must be called before any write.
     pub(super) async fn new(
         pre: &LogSinkPre<Guest>,
         mut guest: Guest,
@@ -45,7 +49,7 @@ impl Instance {
         store.limiter(|guest| &mut guest.memory);
         store.epoch_deadline_callback(Guest::tick);
         store.set_epoch_deadline(1);
-        // A start function may already compute or trap.
+        // A start function can compute, wait or trap.
         let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
         let sink = classify(instantiated, &store, limits.call, limits.call)?;
         Ok(Self {
@@ -68,12 +72,12 @@ impl Instance {
         self.flushed().await
     }
 
-    /// Offers a batch, and lets the guest compute for as long as `compute` says,
-    /// at most. Ok means that every record which is not refused is safe as far
-    /// as the sink can tell, and that what it wrote to stdout has left the node.
+    /// Offers a batch. The guest may compute for at most `compute`. Success means
+    /// that every record that is not refused is safe as far as the sink knows,
+    /// and that everything it wrote to stdout has left the node.
     ///
     /// # Errors
-    /// What the sink answered for the whole batch, or how it broke.
+    /// The sink's failure of the whole batch, or how the instance broke.
     async fn offer(
         &mut self,
         attempt: Attempt,
@@ -99,10 +103,7 @@ impl Instance {
         lower::refusals(refused, batch.len())
     }
 
-    /// Tells the sink that no more writes follow, and ends it.
-    ///
-    /// # Errors
-    /// How it broke; nothing depends on it.
+    /// Calls the sink's `close` and drops the instance.
     async fn end(mut self) -> Result<(), WriteError> {
         let limit = self.limits.call;
         self.arm(limit);
@@ -113,7 +114,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Starts the clocks of a call.
+    /// Starts the deadlines of a call.
     fn arm(&mut self, compute: Duration) {
         self.stdout.begin();
         self.deadline = Instant::now() + self.limits.call;
@@ -121,8 +122,8 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
-    /// Waits until what the instance wrote to stdout has left the node, so
-    /// that no sink can forget to flush.
+    /// Waits until everything that the instance wrote to stdout has left the
+    /// node, so that a sink cannot forget to flush.
     async fn flushed(&mut self) -> Result<(), WriteError> {
         match tokio::time::timeout_at(self.deadline.into(), self.stdout.flushed()).await {
             Ok(Ok(())) => Ok(()),
@@ -154,17 +155,13 @@ impl SinkInstance for Instance {
     }
 }
 
-/// How much later than the epoch the timeout speaks, so that the epoch is the
-/// one to stop a guest that computes.
-const GRACE: Duration = TICK.saturating_mul(10);
-
-/// The ticks that a guest may compute through in so much time.
+/// The number of whole ticks in this time.
 fn ticks(compute: Duration) -> u32 {
     let ticks = compute.as_nanos() / TICK.as_nanos();
     u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
-/// Bounds a call that waits for the host; the epoch bounds one that computes.
+/// Bounds a call that waits for the host. The epoch bounds one that computes.
 async fn within<T>(
     limit: Duration,
     call: impl Future<Output = wasmtime::Result<T>>,
@@ -172,6 +169,8 @@ async fn within<T>(
     tokio::time::timeout(limit + GRACE, call).await.ok()
 }
 
+/// Turns the end of a call into the instance's state. `ended` is `None` after a
+/// timeout.
 fn classify<T>(
     ended: Option<wasmtime::Result<T>>,
     store: &Store<Guest>,
@@ -180,7 +179,8 @@ fn classify<T>(
 ) -> Result<T, Broken> {
     let error = match ended {
         None => {
-            // On a machine so busy that no tick came in time, ask for the last.
+            // On a very busy machine ticks can be late, and the timeout comes first
+            // for a guest that computes. Then a recent tick tells.
             let computed = store
                 .data()
                 .computed
@@ -194,22 +194,31 @@ fn classify<T>(
         Some(Ok(value)) => return Ok(value),
         Some(Err(error)) => error,
     };
-    let memory = &store.data().memory;
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        Err(Broken::Spinning(compute))
-    } else if memory.was_hit {
-        Err(Broken::OutOfMemory {
-            limit: memory.limit,
-            cause: cause(&error),
-        })
-    } else {
-        Err(Broken::Trapped(cause(&error)))
+        return Err(Broken::Spinning(compute));
     }
+    let cause = cause(&error);
+    Err(match store.data().memory.hit() {
+        Some(limit) => Broken::OutOfMemory { limit, cause },
+        None => Broken::Trapped(cause),
+    })
 }
 
-/// The last link of the chain says what happened; the ones before it are the
-/// guest's backtrace, which goes to the log.
+/// The last error of the chain says what happened. Those before it are the
+/// guest's backtrace, which is logged.
 fn cause(error: &wasmtime::Error) -> String {
     tracing::debug!(trap = format!("{error:#}"), "a sink trapped");
     error.root_cause().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_counted_in_whole_ticks() {
+        assert_eq!(ticks(TICK * 100 + TICK / 2), 100);
+        assert_eq!(ticks(Duration::ZERO), 0);
+        assert_eq!(ticks(Duration::MAX), u32::MAX);
+    }
 }

@@ -1,26 +1,37 @@
-//! The sandbox: one component, run as instances that can be thrown away.
+//! The sandbox: runs a sink's component in instances that can be thrown away.
 //!
-//! [`Engine`] compiles a component into a [`Prepared`] sink, or finds it
-//! [`Compiled`] on disk; that opens [`Instance`]s, each with a store of its own
-//! and what it is granted. Every call has a deadline and
-//! a memory limit, and an instance that broke is dropped, never used again.
+//! [`Engine`] compiles a component into a [`Prepared`] sink, or loads it from
+//! [`Compiled`] on disk. That opens [`Instance`]s, each with a store of its own
+//! and only what it is granted. Each call has a deadline and a memory limit, and
+//! an instance that broke is dropped, never reused.
 
 mod bindings;
 mod compiled;
-mod descriptor;
+mod directory;
 mod engine;
+mod grant_error;
 mod grants;
 mod guest;
 mod instance;
+mod limits;
 mod lower;
+mod memory_limit;
+mod prepare_error;
 mod prepared;
+mod setup;
 mod stderr;
 mod stdout;
+mod ticker;
 
 pub use compiled::{Compiled, CompiledError};
+pub use directory::Directory;
 pub use engine::{Engine, EngineError};
-pub use grants::{Directory, GrantError, Grants};
-pub use guest::HANDLES;
+pub use grant_error::GrantError;
+pub use grants::Grants;
+pub use guest::MAX_HANDLES;
 pub use instance::Instance;
-pub use prepared::{Limits, PrepareError, Prepared, Setup};
+pub use limits::Limits;
+pub use prepare_error::PrepareError;
+pub use prepared::Prepared;
+pub use setup::Setup;
 pub use stdout::NodeStdout;

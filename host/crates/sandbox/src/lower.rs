@@ -1,20 +1,24 @@
-//! Views of records as the bindings want them, without copying any text.
+//! Converts records to the types of the bindings without copying text, and a
+//! sink's answers back.
 
-use super::bindings as wit;
+use std::time::Duration;
+
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::record::{LogRecord, Severity, Value};
 
-/// The most characters of a guest's reason that are passed on.
-const LONGEST_REASON: usize = 2000;
+use super::bindings as wit;
 
-/// All attributes of a batch, one after the other.
+/// The most characters of a guest's reason that are kept.
+const MAX_REASON: usize = 2000;
+
+/// All attributes of a batch, record by record.
 pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
     let all = batch.iter().flat_map(|record| &record.attributes);
     all.map(|(name, value)| (&**name, lower_value(value)))
         .collect()
 }
 
-/// The batch, with `attributes` as [`attributes`] made them for it.
+/// The records of a batch. `attributes` is what [`attributes`] returned for it.
 pub(super) fn records<'a>(
     batch: &'a [LogRecord],
     attributes: &'a [(&'a str, wit::Value<'a>)],
@@ -63,30 +67,29 @@ const fn lower_severity(severity: Severity) -> wit::Severity {
     }
 }
 
-/// What a sink answered, in the host's words.
 pub(super) fn failure(failure: wit::Failure) -> Failure {
     match failure {
         wit::Failure::Retryable(retry) => Failure::Retryable {
             reason: readable(&retry.reason),
-            after: retry.after_ms.map(std::time::Duration::from_millis),
+            after: retry.after_ms.map(Duration::from_millis),
         },
         wit::Failure::Permanent(reason) => Failure::Permanent(readable(&reason)),
         wit::Failure::Fenced(reason) => Failure::Fenced(readable(&reason)),
     }
 }
 
-/// What a guest says ends up in logs, terminals and Consul: not without
-/// bounds, and without control characters.
+/// A guest's text ends up in logs, terminals and Consul, so it is cut to a
+/// bounded length and freed from control characters.
 fn readable(reason: &str) -> String {
     let is_control = |c: char| c.is_control() && c != '\t';
     let plain = |c| if is_control(c) { ' ' } else { c };
-    reason.chars().take(LONGEST_REASON).map(plain).collect()
+    reason.chars().take(MAX_REASON).map(plain).collect()
 }
 
-/// The refusals of a batch of `len` records, in growing order of index.
+/// The refusals of a batch of `len` records, sorted by index.
 ///
 /// # Errors
-/// An index that is out of range or named twice breaks the contract.
+/// An index is out of range or occurs twice, which breaks the contract.
 pub(super) fn refusals(answer: Vec<wit::Refusal>, len: usize) -> Result<Vec<Refusal>, WriteError> {
     let mut refusals: Vec<Refusal> = answer
         .into_iter()
@@ -132,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn an_index_out_of_range_or_named_twice_is_a_failed_write() {
+    fn an_index_out_of_range_or_twice_fails_the_write() {
         assert!(refusals(vec![refusal(3)], 3).is_err());
         assert!(refusals(vec![refusal(1), refusal(0), refusal(1)], 3).is_err());
     }
 
     #[test]
-    fn every_record_gets_its_own_attributes() {
+    fn each_record_gets_its_own_attributes() {
         let with = |names: &[&'static str]| LogRecord {
             attributes: names
                 .iter()

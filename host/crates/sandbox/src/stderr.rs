@@ -1,4 +1,4 @@
-//! A guest's stderr: each line goes to the node's log under the sink's name.
+//! A guest's stderr: each line goes to the node's log with the sink's name.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,9 +7,9 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// A longer line is logged in pieces of this many bytes.
-const LONGEST_LINE: usize = 8 * 1024;
-/// How much a guest may write at once.
+/// A longer line, in bytes, is logged in pieces.
+const MAX_LINE: usize = 8 * 1024;
+/// How many bytes a guest may write at once.
 const PERMIT: usize = 64 * 1024;
 
 /// The stderr of one instance.
@@ -41,7 +41,7 @@ impl Lines {
     fn push(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.unfinished.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.unfinished.len() >= LONGEST_LINE {
+            if piece.ends_with(b"\n") || self.unfinished.len() >= MAX_LINE {
                 self.log();
             }
         }
@@ -49,7 +49,7 @@ impl Lines {
 
     fn log(&mut self) {
         let text = String::from_utf8_lossy(&self.unfinished);
-        // Debug formatting would escape all quotes; controls alone can do harm.
+        // Only control characters can do harm. Debug formatting would also escape quotes.
         let line: String = text
             .trim_end()
             .chars()
@@ -82,7 +82,7 @@ impl IsTerminal for LoggedStderr {
 
 impl StdoutStream for LoggedStderr {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // Only preview 3 asks for this form, which is not linked.
+        // Only WASI 0.3 uses this form, which is not linked.
         Box::new(tokio::io::sink())
     }
 

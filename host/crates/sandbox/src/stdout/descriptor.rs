@@ -1,38 +1,29 @@
-//! A file descriptor, and how to write lines to it with or without waiting.
+//! A file descriptor that is written with or without waiting.
 
 use std::io::{self, IoSlice, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 
-/// Bytes of one instance on their way to the descriptor.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub(super) instance: u64,
-    pub(super) bytes: Bytes,
-    /// The instance is gone: end its line if it is unfinished.
-    pub(super) last: bool,
-}
+use super::chunk::Chunk;
 
 /// How far a chunk got.
 pub(super) struct Carried {
-    /// Of its bytes.
+    /// How many of its bytes were written.
     pub(super) written: usize,
-    /// Whose line is unfinished now.
+    /// The instance whose line is unfinished now.
     pub(super) unfinished: Option<u64>,
     pub(super) result: io::Result<()>,
 }
 
-/// The descriptor, and how to write to it without waiting.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     fd: OwnedFd,
     is_file: bool,
-    /// `pwritev2` with `RWF_NOWAIT` works on it, as far as is known.
+    /// Whether `pwritev2` with `RWF_NOWAIT` works on it, as far as is known.
     knows_nowait: AtomicBool,
 }
 
@@ -40,8 +31,8 @@ impl Descriptor {
     pub(super) fn new(fd: OwnedFd) -> Self {
         let mode = rustix::fs::fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
         let is_file = matches!(mode, Ok(FileType::RegularFile));
-        // Pipes, sockets and /dev/null know it; the first write asks the others. Terminals are for
-        // people, who can stop their output at any time.
+        // Pipes, sockets and /dev/null support it; for others the first write tells. Terminals are
+        // excluded because people can stop their output at any time.
         let is_terminal = fd.is_terminal();
         Self {
             fd,
@@ -50,68 +41,59 @@ impl Descriptor {
         }
     }
 
-    /// A file takes bytes into the page cache; a pipe or socket says when it is full.
+    /// Whether a write can avoid waiting: a file takes bytes into the page
+    /// cache, and a pipe or socket says when it is full.
     pub(super) fn may_be_quick(&self) -> bool {
         self.is_file || self.knows_nowait.load(Ordering::Relaxed)
     }
 
-    /// Writes a chunk, ending another's line first; where it would have to
-    /// wait it does so, or stops.
-    pub(super) fn carry(&self, chunk: &Chunk, mut unfinished: Option<u64>, wait: bool) -> Carried {
-        let mut written = 0;
-        let ends_line = match unfinished {
-            Some(instance) => (instance == chunk.instance) == chunk.last,
-            None => false,
+    /// Writes a chunk, and ends another instance's unfinished line first. Where
+    /// a write has to wait, it waits or, without `wait`, stops.
+    pub(super) fn carry(&self, chunk: &Chunk, unfinished: Option<u64>, wait: bool) -> Carried {
+        let mut carried = Carried {
+            written: 0,
+            unfinished,
+            result: Ok(()),
         };
-        let mut result = Ok(());
+        let ends_line =
+            unfinished.is_some_and(|instance| (instance == chunk.instance) == chunk.last);
         if ends_line {
             match self.write(b"\n", wait) {
-                Ok(1..) => unfinished = None,
-                Ok(0) => {
-                    return Carried {
-                        written,
-                        unfinished,
-                        result,
-                    };
-                }
+                Ok(0) => return carried,
+                Ok(_) => carried.unfinished = None,
                 Err(error) => {
-                    return Carried {
-                        written,
-                        unfinished,
-                        result: Err(error),
-                    };
+                    carried.result = Err(error);
+                    return carried;
                 }
             }
         }
-        while let Some(rest) = chunk.bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = chunk.bytes.get(carried.written..)
+            && !rest.is_empty()
+        {
             match self.write(rest, wait) {
                 Ok(0) => break,
                 Ok(count) => {
-                    written += count;
+                    carried.written += count;
                     let last = rest.get(count.saturating_sub(1));
-                    unfinished = (last != Some(&b'\n')).then_some(chunk.instance);
+                    carried.unfinished = (last != Some(&b'\n')).then_some(chunk.instance);
                 }
                 Err(error) => {
-                    result = Err(error);
+                    carried.result = Err(error);
                     break;
                 }
             }
         }
-        Carried {
-            written,
-            unfinished,
-            result,
-        }
+        carried
     }
 
-    /// One write; 0 if it would have to wait and must not.
+    /// Writes once. Returns 0 if that has to wait and `wait` is false.
     fn write(&self, bytes: &[u8], wait: bool) -> io::Result<usize> {
         loop {
             let written = if wait || self.is_file {
                 rustix::io::write(&self.fd, bytes)
             } else {
                 let slices = [IoSlice::new(bytes)];
-                // The offset means: where the descriptor is.
+                // This offset means the descriptor's current position.
                 rustix::io::pwritev2(&self.fd, &slices, u64::MAX, ReadWriteFlags::NOWAIT)
             };
             match written {
@@ -123,7 +105,7 @@ impl Descriptor {
                     self.knows_nowait.store(false, Ordering::Relaxed);
                     return Ok(0);
                 }
-                // Whoever shares the descriptor has made it non-blocking.
+                // A process that shares the descriptor has made it non-blocking.
                 Err(Errno::AGAIN) => {
                     let fd = self.fd.as_fd();
                     match poll(&mut [PollFd::new(&fd, PollFlags::OUT)], None) {
@@ -157,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn pipes_and_sockets_take_what_they_can_without_waiting() {
+    fn pipes_and_sockets_take_what_fits_without_waiting() {
         let (_reader, pipe) = io::pipe().unwrap();
         let (_peer, socket) = UnixStream::pair().unwrap();
         for fd in [OwnedFd::from(pipe), socket.into()] {
@@ -166,7 +148,7 @@ mod tests {
             assert!(carried.result.is_ok());
             assert!((1..8 << 20).contains(&carried.written));
             assert_eq!(descriptor.carry(&chunk(1), None, false).written, 0);
-            assert!(descriptor.may_be_quick(), "also once it was full");
+            assert!(descriptor.may_be_quick(), "also after it was full");
         }
     }
 
