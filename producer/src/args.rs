@@ -4,15 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::fmt::friendly::SpanParser;
+
+/// The longest duration of a flag, about 31 years: sums of durations and times
+/// then never overflow.
+const MAX_DURATION: Duration = Duration::from_secs(1_000_000_000);
 
 const EXAMPLES: &str = "\
 Examples:
-  sluice-producer                             Message: 1, Message: 2, … one each 5 s, for ever
+  sluice-producer                             Message: 1, Message: 2, … every 5 s, forever
   sluice-producer --interval 100ms --count 50
   sluice-producer bench --connections 32 --duration 10s
 
-The leader is found through Consul, by its own variables (CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, …).
-The exit code is 0 if every message was acknowledged, else 1.";
+The leader is found through Consul, which its own variables configure (CONSUL_HTTP_ADDR,
+CONSUL_HTTP_TOKEN, …). The exit code is 0 if every message was acknowledged, otherwise 1.";
 
 /// Posts numbered messages to the leader of a Sluice cluster.
 #[derive(Debug, Parser)]
@@ -27,30 +32,30 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send as fast as it goes, and report rate, latencies and outcomes
+    /// Send as fast as possible, and report rate, latencies and outcomes
     Bench(BenchArgs),
 }
 
-/// Where messages go.
+/// Where messages go, and what is recorded about them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Destination {
-    /// The cluster's name
+    /// The name of the cluster
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
     pub(crate) cluster: String,
 
-    /// The key that names the leader [default: the cluster's name and /leader]
+    /// The key that names the leader [default: <cluster>/leader]
     #[arg(long, env = "SLUICE_LEADER_KEY")]
     pub(crate) leader_key: Option<String>,
 
-    /// Send here instead of asking Consul; repeatable: on trouble the next one is tried
+    /// Send here instead of asking Consul; repeatable: after a failure the next one is tried
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub(crate) target: Vec<String>,
 
-    /// The nodes speak HTTPS
+    /// Send by HTTPS
     #[arg(long, env = "SLUICE_NODE_TLS")]
     pub(crate) tls: bool,
 
-    /// A file with the token that the nodes want
+    /// A file with the token that the nodes require
     #[arg(long, env = "SLUICE_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
@@ -68,7 +73,7 @@ pub(crate) struct NumberedArgs {
     #[arg(long, default_value = "5s", value_parser = duration)]
     pub(crate) interval: Duration,
 
-    /// How many messages [default: no end]
+    /// How many messages [default: unlimited]
     #[arg(long)]
     pub(crate) count: Option<u64>,
 
@@ -76,7 +81,7 @@ pub(crate) struct NumberedArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) from: u64,
 
-    /// How long one attempt may take
+    /// The longest time for one attempt
     #[arg(long, default_value = "20s", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
@@ -86,27 +91,27 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) destination: Destination,
 
-    /// Connections, each with one request at a time
+    /// How many connections, each with one request at a time
     #[arg(long, default_value_t = 32)]
     pub(crate) connections: usize,
 
-    /// How long
+    /// How long to send
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub(crate) duration: Duration,
 
-    /// Messages a request: more than one go to /api/v1/logs as lines
+    /// Messages per request; more than one go to /api/v1/logs as lines
     #[arg(long, default_value_t = 1)]
     pub(crate) batch: usize,
 
-    /// Send NDJSON instead: objects of five fields
+    /// Send NDJSON instead of text: objects of five fields
     #[arg(long)]
     pub(crate) ndjson: bool,
 
-    /// Bytes a message
+    /// Bytes per message
     #[arg(long, default_value_t = 100)]
     pub(crate) size: usize,
 
-    /// Messages a second over all connections [default: as fast as it goes]
+    /// Messages per second over all connections [default: as fast as possible]
     #[arg(long)]
     pub(crate) rate: Option<f64>,
 
@@ -114,16 +119,16 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) from: u64,
 
-    /// The most that one request may take
+    /// The longest time for one request
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// Write each silence of 1 ms and more between two acknowledgements to this file: when it ended
-    /// (Unix time) and how long it was, in ms
+    /// Write each silence of at least 1 ms between two acknowledgements to this file: its end (Unix
+    /// time) and its length, both in ms
     #[arg(long, value_name = "FILE")]
     pub(crate) silences: Option<PathBuf>,
 
-    /// Print JSON
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -135,23 +140,13 @@ impl BenchArgs {
     }
 }
 
-/// Reads `200ms`, `5s`, `2m`.
+/// Parses a duration with a unit, such as `200ms`, `5s` or `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let end = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, factor)| *factor);
-    match factor.zip(number.trim().parse::<f64>().ok()) {
-        Some((factor, number)) if (0.0..=1e9).contains(&(factor * number)) => {
-            Ok(Duration::from_secs_f64(factor * number))
-        }
-        _ => Err("expected a duration like 200ms, 5s or 2m".to_owned()),
-    }
+    SpanParser::new()
+        .parse_unsigned_duration(text.trim())
+        .ok()
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| "expected a duration like 200ms, 5s or 2m".to_owned())
 }
 
 #[cfg(test)]
@@ -162,7 +157,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_needs_a_unit() {
         assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert!(duration("5").is_err());
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["5", "-1s", "x", ""] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
     }
 }

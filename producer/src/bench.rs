@@ -1,8 +1,7 @@
-//! The load generator: so many connections, each with one request at a time.
+//! The load generator: several connections, each with one request at a time.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,13 +11,15 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::args::BenchArgs;
 use crate::connection::Connection;
-use crate::leader::{Journal, Leader, SetupError, authorization};
+use crate::journal::Journal;
+use crate::leader::{Leader, authorization};
 use crate::report::Measured;
+use crate::target::Target;
 
-/// The wait before the next node is tried.
-const RETRY: Duration = Duration::from_millis(5);
-/// What a connection that can not be opened may take.
-const CONNECT: Duration = Duration::from_secs(1);
+/// The pause before the next attempt to send.
+const RETRY_DELAY: Duration = Duration::from_millis(5);
+/// The longest time to open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 struct Load {
@@ -31,13 +32,6 @@ struct Load {
     started: Instant,
 }
 
-/// Where a connection goes.
-#[derive(Clone, Debug)]
-struct Target {
-    authority: String,
-    path: String,
-}
-
 pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     let load = Rc::new(Load {
         authorization: authorization(&args.destination)?,
@@ -48,7 +42,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
         started: Instant::now(),
         args,
     });
-    // A mistaken target is found before the load starts.
+    // Finds a wrong target before the load starts.
     for target in &load.args.destination.target {
         Target::parse(target, load.args.is_many())?;
     }
@@ -76,31 +70,6 @@ pub(crate) async fn run(args: BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-impl Target {
-    fn parse(url: &str, is_many: bool) -> Result<Self, SetupError> {
-        let rest = url.strip_prefix("http://");
-        let rest = rest.ok_or_else(|| SetupError::Target(url.to_owned()))?;
-        let (authority, path) = match rest.split_once('/') {
-            Some((authority, path)) if !path.is_empty() => (authority, format!("/{path}")),
-            Some((authority, _)) => (authority, default_path(is_many)),
-            None => (rest, default_path(is_many)),
-        };
-        Ok(Self {
-            authority: authority.to_owned(),
-            path,
-        })
-    }
-}
-
-fn default_path(is_many: bool) -> String {
-    if is_many {
-        "/api/v1/logs"
-    } else {
-        "/api/v1/log"
-    }
-    .to_owned()
-}
-
 impl Load {
     async fn connection(self: Rc<Self>) {
         let end = self.started + self.args.duration;
@@ -121,7 +90,7 @@ impl Load {
                     Ok(open) => open,
                     Err(why) => {
                         self.measured.borrow_mut().refused(batch, why);
-                        sleep(RETRY).await;
+                        sleep(RETRY_DELAY).await;
                         continue;
                     }
                 },
@@ -131,12 +100,12 @@ impl Load {
                 .exchange(connection, target, &request, first, batch, sent)
                 .await;
             if open.is_none() {
-                sleep(RETRY).await;
+                sleep(RETRY_DELAY).await;
             }
         }
     }
 
-    /// One request; gives the connection back if it can be used again.
+    /// Sends one request. Returns the connection if it can be used again.
     async fn exchange(
         &self,
         connection: Connection,
@@ -169,7 +138,7 @@ impl Load {
                         .borrow_mut()
                         .acknowledged(first, first + batch - 1)
                 {
-                    measured.unknown(0, format!("the journal can not be written: {error}"));
+                    measured.unknown(0, format!("cannot write the journal: {error}"));
                 }
                 connection.map(|connection| (connection, target))
             }
@@ -191,51 +160,28 @@ impl Load {
     async fn open(&self) -> Result<(Connection, Target), String> {
         let url = self.leader.lock().await.find().await?;
         let target = Target::parse(&url, self.args.is_many()).map_err(|error| error.to_string())?;
-        match timeout(CONNECT, Connection::open(&target.authority)).await {
+        match timeout(CONNECT_TIMEOUT, Connection::open(&target.authority)).await {
             Ok(Ok(connection)) => Ok((connection, target)),
             Ok(Err(error)) => Err(format!("connect to {}: {error}", target.authority)),
             Err(_) => Err(format!("connect to {}: no answer", target.authority)),
         }
     }
 
-    /// Waits until the message of this number is due.
+    /// Waits until the message with this number is due.
     async fn pace(&self, number: u64) {
         if let Some(rate) = self.args.rate {
-            #[expect(clippy::cast_precision_loss, reason = "a pace needs no precision")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "the rate needs no such precision"
+            )]
             let due = Duration::from_secs_f64((number - self.args.from) as f64 / rate);
             sleep_until((self.started + due).into()).await;
         }
     }
 
-    /// The request with the messages from number `first` on.
+    /// Writes the request with the messages from number `first` on.
     fn write(&self, request: &mut Vec<u8>, target: &Target, first: u64) {
-        let (batch, size) = (self.args.batch.max(1), self.args.size);
-        let mut body = Vec::with_capacity(batch * (size + 1));
-        for number in (first..).take(batch) {
-            if number > first {
-                body.push(b'\n');
-            }
-            let begin = body.len();
-            // Writing to memory does not fail.
-            if self.args.ndjson {
-                drop(write!(
-                    body,
-                    "{{\"severity\":\"info\",\"message\":\"Message: {number}\""
-                ));
-                drop(write!(
-                    body,
-                    ",\"service\":\"bench\",\"status\":200,\"filling\":\""
-                ));
-                body.resize((begin + size).max(body.len() + 2) - 2, b'x');
-                body.extend_from_slice(b"\"}");
-                continue;
-            }
-            drop(write!(body, "Message: {number}"));
-            if body.len() < begin + size {
-                body.push(b' ');
-                body.resize((begin + size).max(body.len()), b'x');
-            }
-        }
+        let body = self.body(first);
         let content_type = match self.args.ndjson {
             true => "application/x-ndjson",
             false => "text/plain",
@@ -254,6 +200,45 @@ impl Load {
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(&body);
     }
+
+    fn body(&self, first: u64) -> Vec<u8> {
+        let (batch, size) = (self.args.batch.max(1), self.args.size);
+        let mut body = Vec::with_capacity(batch * (size + 1));
+        for number in (first..).take(batch) {
+            if number > first {
+                body.push(b'\n');
+            }
+            if self.args.ndjson {
+                push_object(&mut body, number, size);
+            } else {
+                push_text(&mut body, number, size);
+            }
+        }
+        body
+    }
+}
+
+/// Appends a message as text of `size` bytes, or longer if it does not fit.
+fn push_text(body: &mut Vec<u8>, number: u64, size: usize) {
+    let end = body.len() + size;
+    body.extend_from_slice(format!("Message: {number}").as_bytes());
+    if body.len() < end {
+        body.push(b' ');
+        body.resize(end.max(body.len()), b'x');
+    }
+}
+
+/// Appends a message as a JSON object of `size` bytes, or longer if it does not
+/// fit.
+fn push_object(body: &mut Vec<u8>, number: u64, size: usize) {
+    let end = body.len() + size;
+    let object = format!(
+        "{{\"severity\":\"info\",\"message\":\"Message: {number}\",\"service\":\"bench\",\
+         \"status\":200,\"filling\":\""
+    );
+    body.extend_from_slice(object.as_bytes());
+    body.resize(end.max(body.len() + 2) - 2, b'x');
+    body.extend_from_slice(b"\"}");
 }
 
 #[cfg(test)]
@@ -261,17 +246,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_may_have_a_path() {
-        let target = Target::parse("http://a:1", false).unwrap();
-        assert_eq!(
-            (target.authority.as_str(), target.path.as_str()),
-            ("a:1", "/api/v1/log")
-        );
-        assert_eq!(
-            Target::parse("http://a:1/", true).unwrap().path,
-            "/api/v1/logs"
-        );
-        assert_eq!(Target::parse("http://a:1/x/y", false).unwrap().path, "/x/y");
-        assert!(Target::parse("https://a:1", false).is_err());
+    fn messages_are_filled_up_to_their_size() {
+        let mut body = b"before\n".to_vec();
+        push_text(&mut body, 7, 16);
+        assert_eq!(body, b"before\nMessage: 7 xxxxx");
+        body.clear();
+        push_text(&mut body, 7, 3);
+        assert_eq!(body, b"Message: 7");
+        body.clear();
+        push_object(&mut body, 7, 120);
+        assert_eq!(body.len(), 120);
+        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+        body.clear();
+        push_object(&mut body, 7, 3);
+        assert!(body.ends_with(b"\"filling\":\"\"}"));
     }
 }

@@ -1,21 +1,20 @@
-//! A bare HTTP/1.1 connection: the load generator must cost less than what it
-//! measures.
+//! A minimal HTTP/1.1 connection, because the load generator must cost less than
+//! what it measures.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The status and what the generator needs to know of an answer.
+/// What the load generator needs of an answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// How many records the body says were not taken.
+    /// How many records the body lists as rejected.
     pub(crate) rejected: usize,
     pub(crate) location: Option<String>,
 }
 
-/// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -32,8 +31,8 @@ impl Connection {
         })
     }
 
-    /// Sends a whole request and reads the whole answer; `None` with the
-    /// answer if the connection can not be used again.
+    /// Sends a whole request and reads the whole answer. Returns the connection
+    /// too if it can be used again.
     pub(crate) async fn exchange(mut self, request: &[u8]) -> io::Result<(Answer, Option<Self>)> {
         self.stream.write_all(request).await?;
         self.received.clear();
@@ -48,7 +47,8 @@ impl Connection {
     }
 }
 
-/// The answer and whether the connection stays; `None` if more must be read.
+/// The answer, and whether the connection stays open. `None` if there is more
+/// to read.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, bool)>> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut headers = [httparse::EMPTY_HEADER; 32];
@@ -69,7 +69,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, bool)>> {
     };
     let length: usize = header("content-length")
         .map_or(Ok(0), str::parse)
-        .map_err(|_| invalid("the answer's length is no number"))?;
+        .map_err(|_| invalid("the answer's content-length is not a number"))?;
     let Some(body) = bytes.get(head..head + length) else {
         return Ok(None);
     };
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read_once_they_are_whole() {
+    fn an_answer_is_returned_when_it_is_complete() {
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK";
         for end in 0..whole.len() {
             assert!(parse(&whole[..end]).unwrap().is_none(), "{end}");

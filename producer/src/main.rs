@@ -1,22 +1,29 @@
-//! `sluice-producer`: numbered messages for Sluice, and load.
+//! `sluice-producer`: sends numbered messages to a Sluice cluster, or load.
 
 mod args;
 mod bench;
 mod connection;
+mod consul;
+mod error_chain;
+mod journal;
 mod leader;
 mod numbered;
 mod report;
+mod setup_error;
+mod target;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::error_chain::chain;
 
 fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
     {
-        eprintln!("sluice-producer: another TLS provider is installed already");
+        eprintln!("sluice-producer: another TLS provider is already installed");
     }
     let args = args::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -41,16 +48,4 @@ fn main() -> ExitCode {
 fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("sluice-producer: failed to {}", chain(error));
     ExitCode::FAILURE
-}
-
-/// An error with all that caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! `Message: 1`, `Message: 2`, …: one after the other, none skipped.
+//! Sends `Message: 1`, `Message: 2` and so on, in order and without gaps.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -9,22 +9,37 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, sleep};
 
 use crate::args::NumberedArgs;
-use crate::leader::{Journal, Leader, SetupError, authorization};
+use crate::error_chain::chain;
+use crate::journal::Journal;
+use crate::leader::{Leader, authorization};
+use crate::setup_error::SetupError;
 
-/// Waits between attempts at the same message.
+/// The first pause between attempts to send the same message. It doubles with
+/// each attempt.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
-/// Redirects that are followed for one attempt.
-const HOPS: usize = 3;
+/// The longest pause between attempts.
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// How many nodes one attempt asks, following redirects.
+const MAX_HOPS: usize = 3;
 
-/// How an attempt ended.
+const ROUTE: &str = "/api/v1/log";
+
+/// The parts of a node's answer.
+struct Answer {
+    status: StatusCode,
+    epoch: String,
+    body: String,
+    /// The URL of the node to ask instead, without a path.
+    redirect: Option<String>,
+}
+
 enum Attempt {
     Acknowledged {
         epoch: String,
     },
-    /// It will never be taken.
+    /// Sending again does not help.
     Refused(String),
-    /// Try again.
+    /// Sending again can help.
     Failed(String),
 }
 
@@ -33,9 +48,9 @@ struct Producer {
     leader: Leader,
     journal: Journal,
     authorization: Option<String>,
-    /// Of this run: message ids are unique to it.
+    /// Random text that makes the message ids of this run unique.
     run: String,
-    /// Where the last attempt went well.
+    /// The node that acknowledged the last message.
     url: Option<String>,
 }
 
@@ -65,12 +80,12 @@ pub(crate) async fn run(args: NumberedArgs) -> Result<ExitCode, Box<dyn Error>> 
     while end.is_none_or(|end| number < end) {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = ended(&mut interrupt, &mut terminate) => break,
+            () = stopped(&mut interrupt, &mut terminate) => break,
         }
         let sent = tokio::select! {
             sent = producer.send(number) => sent,
-            () = ended(&mut interrupt, &mut terminate) => {
-                println!("message {number}: not acknowledged before the end");
+            () = stopped(&mut interrupt, &mut terminate) => {
+                println!("message {number}: not acknowledged before the producer stopped");
                 unacknowledged += 1;
                 break;
             }
@@ -94,7 +109,8 @@ pub(crate) async fn run(args: NumberedArgs) -> Result<ExitCode, Box<dyn Error>> 
     })
 }
 
-async fn ended(interrupt: &mut Signal, terminate: &mut Signal) {
+/// Waits for SIGINT or SIGTERM.
+async fn stopped(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -102,11 +118,12 @@ async fn ended(interrupt: &mut Signal, terminate: &mut Signal) {
 }
 
 impl Producer {
-    /// Tries until the message is acknowledged; false if it is refused for good.
+    /// Tries until the message is acknowledged. Returns false if it is refused
+    /// for good.
     async fn send(&mut self, number: u64) -> bool {
         let started = Instant::now();
         let mut backoff = FIRST_BACKOFF;
-        let mut said = String::new();
+        let mut last_reason = String::new();
         loop {
             match self.attempt(number).await {
                 Attempt::Acknowledged { epoch } => {
@@ -122,14 +139,14 @@ impl Producer {
                     return false;
                 }
                 Attempt::Failed(reason) => {
-                    // The leader may be another by now.
+                    // Another node may lead by now.
                     self.url = None;
-                    if said != reason {
+                    if last_reason != reason {
                         println!("message {number}: {reason}; trying again");
-                        said = reason;
+                        last_reason = reason;
                     }
                     sleep(backoff.mul_f64(rand::random_range(0.5..=1.0))).await;
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
             }
         }
@@ -143,52 +160,47 @@ impl Producer {
                 Err(reason) => return Attempt::Failed(reason),
             },
         };
-        for _ in 0..HOPS {
-            let (status, answer, location) = match self.post(&url, number).await {
+        for _ in 0..MAX_HOPS {
+            let answer = match self.post(&url, number).await {
                 Ok(answer) => answer,
                 Err(error) if error.is_connect() => {
-                    return Attempt::Failed(format!("{url} can not be reached"));
+                    return Attempt::Failed(format!("{url} cannot be reached"));
                 }
                 Err(error) => {
-                    return Attempt::Failed(format!(
-                        "{url} gave no answer: {}",
-                        crate::chain(&error)
-                    ));
+                    return Attempt::Failed(format!("{url} gave no answer: {}", chain(&error)));
                 }
             };
-            match status {
+            match answer.status {
                 StatusCode::OK => {
                     self.url = Some(url);
-                    return Attempt::Acknowledged { epoch: answer.0 };
+                    return Attempt::Acknowledged {
+                        epoch: answer.epoch,
+                    };
                 }
-                StatusCode::TEMPORARY_REDIRECT => match location {
-                    Some(location) => url = location,
+                StatusCode::TEMPORARY_REDIRECT => match answer.redirect {
+                    Some(redirect) => url = redirect,
                     None => return Attempt::Failed(format!("{url} redirects to nowhere")),
                 },
-                StatusCode::BAD_REQUEST if answer.1 == "Not Leader" => {
+                StatusCode::BAD_REQUEST if answer.body == "Not Leader" => {
                     return Attempt::Failed(format!("{url} is not the leader"));
                 }
-                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                    return Attempt::Failed(format!("{url} answered {status}: {}", answer.1));
+                status
+                    if status == StatusCode::REQUEST_TIMEOUT
+                        || status == StatusCode::TOO_MANY_REQUESTS
+                        || status.is_server_error() =>
+                {
+                    return Attempt::Failed(format!("{url} answered {status}: {}", answer.body));
                 }
-                status if status.is_server_error() => {
-                    return Attempt::Failed(format!("{url} answered {status}: {}", answer.1));
-                }
-                status => return Attempt::Refused(format!("{status}: {}", answer.1)),
+                status => return Attempt::Refused(format!("{status}: {}", answer.body)),
             }
         }
         Attempt::Failed(format!("{url} redirects in a circle"))
     }
 
-    /// Posts once; gives status, (epoch, body), and the node to go to instead.
-    async fn post(
-        &self,
-        url: &str,
-        number: u64,
-    ) -> Result<(StatusCode, (String, String), Option<String>), reqwest::Error> {
+    async fn post(&self, url: &str, number: u64) -> reqwest::Result<Answer> {
         let mut request = self
             .http
-            .post(format!("{url}/api/v1/log"))
+            .post(format!("{url}{ROUTE}"))
             .header("content-type", "text/plain")
             .header("sluice-message-id", format!("{}-{number}", self.run))
             .body(format!("Message: {number}"));
@@ -197,19 +209,15 @@ impl Producer {
         }
         let answer = request.send().await?;
         let header = |name: &str| {
-            answer
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
+            let value = answer.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
         };
-        let (status, epoch, location) = (
-            answer.status(),
-            header("sluice-epoch").unwrap_or_default(),
-            header("location"),
-        );
-        let location = location.and_then(|l| l.strip_suffix("/api/v1/log").map(str::to_owned));
-        let body = answer.text().await?.trim().to_owned();
-        Ok((status, (epoch, body), location))
+        let (epoch, location) = (header("sluice-epoch"), header("location"));
+        Ok(Answer {
+            status: answer.status(),
+            epoch: epoch.unwrap_or_default(),
+            redirect: location.and_then(|url| Some(url.strip_suffix(ROUTE)?.to_owned())),
+            body: answer.text().await?.trim().to_owned(),
+        })
     }
 }

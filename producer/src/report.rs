@@ -1,17 +1,17 @@
-//! What a load run measured.
+//! What a run of the load generator measured.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Latencies are kept up to this, in nanoseconds.
-const LONGEST: u64 = 120_000_000_000;
+/// The longest latency that is recorded as such, in nanoseconds.
+const MAX_LATENCY: u64 = 120_000_000_000;
 
-/// What counts as a silence.
-const SILENCE: Duration = Duration::from_millis(1);
+/// The shortest time without an acknowledgement that counts as a silence.
+const MIN_SILENCE: Duration = Duration::from_millis(1);
 
-/// Counts and latencies while they gather.
+/// Counts and latencies, collected during a run.
 #[derive(Debug)]
 pub(crate) struct Measured {
     latencies: Histogram<u64>,
@@ -20,22 +20,23 @@ pub(crate) struct Measured {
     unknown: u64,
     requests: u64,
     last_acknowledgement: Option<Instant>,
+    /// The longest one.
     silence: Duration,
-    /// Those of at least [`SILENCE`], and when they ended.
+    /// When each silence of at least [`MIN_SILENCE`] ended, and its length.
     silences: Vec<(SystemTime, Duration)>,
     last_trouble: Option<String>,
 }
 
-/// What is printed.
+/// The result of a run, as it is printed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// Seconds.
+    /// In seconds.
     elapsed: f64,
-    /// Requests that were acknowledged, a second.
+    /// Acknowledged requests.
     requests_per_second: f64,
-    /// Messages that were acknowledged, a second.
+    /// Acknowledged messages.
     messages_per_second: f64,
-    /// Of acknowledged requests, in milliseconds.
+    /// Latencies of acknowledged requests, in milliseconds.
     p50_ms: f64,
     p90_ms: f64,
     p99_ms: f64,
@@ -53,7 +54,7 @@ pub(crate) struct Report {
 impl Measured {
     pub(crate) fn new() -> Result<Self, hdrhistogram::CreationError> {
         Ok(Self {
-            latencies: Histogram::new_with_bounds(1, LONGEST, 3)?,
+            latencies: Histogram::new_with_bounds(1, MAX_LATENCY, 3)?,
             acknowledged: 0,
             refused: 0,
             unknown: 0,
@@ -65,10 +66,10 @@ impl Measured {
         })
     }
 
-    /// A request was answered 200; `rejected` of its messages were not taken.
+    /// Notes an answer of 200 that rejects `rejected` of the messages.
     pub(crate) fn acknowledged(&mut self, started: Instant, messages: u64, rejected: u64) {
         let now = Instant::now();
-        let nanos = u64::try_from((now - started).as_nanos()).unwrap_or(LONGEST);
+        let nanos = u64::try_from((now - started).as_nanos()).unwrap_or(MAX_LATENCY);
         self.latencies.saturating_record(nanos);
         self.requests += 1;
         self.acknowledged += messages - rejected.min(messages);
@@ -76,15 +77,15 @@ impl Measured {
         if let Some(last) = self.last_acknowledgement {
             let silence = now - last;
             self.silence = self.silence.max(silence);
-            if silence >= SILENCE {
+            if silence >= MIN_SILENCE {
                 self.silences.push((SystemTime::now(), silence));
             }
         }
         self.last_acknowledgement = Some(now);
     }
 
-    /// The silences as text: a line each, with when it ended (Unix time) and
-    /// how long it was, both in milliseconds.
+    /// The silences, one per line: the end (Unix time) and the length, both in
+    /// milliseconds.
     pub(crate) fn silences(&self) -> String {
         let lines = self.silences.iter().map(|(ended, silence)| {
             let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -94,13 +95,13 @@ impl Measured {
         lines.collect()
     }
 
-    /// Certainly not delivered.
+    /// Notes messages that were certainly not delivered.
     pub(crate) fn refused(&mut self, messages: u64, why: String) {
         self.refused += messages;
         self.last_trouble = Some(why);
     }
 
-    /// Perhaps delivered.
+    /// Notes messages that may have been delivered.
     pub(crate) fn unknown(&mut self, messages: u64, why: String) {
         self.unknown += messages;
         self.last_trouble = Some(why);
