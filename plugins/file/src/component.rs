@@ -1,4 +1,4 @@
-//! The component itself: the log, held between calls.
+//! The component, which keeps the log between calls.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use crate::log::Log;
 struct Sink {
     config: Config,
     log: Log,
-    /// Kept between calls so that its memory is reused.
+    /// Kept between calls to reuse its memory.
     lines: Vec<u8>,
 }
 
@@ -20,7 +20,6 @@ thread_local! {
     static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
 }
 
-/// Implements the world's export.
 pub(crate) struct Component;
 
 impl Guest for Component {

@@ -1,18 +1,18 @@
-//! What the manifest's `config` may say to this sink, and what its
-//! `permissions` must say with it.
+//! The manifest's `config` for this sink, and the `permissions` that it needs.
 
 use std::io;
 
 use serde::Deserialize;
 
-/// Rotation adds 31 bytes of time, and file systems take names of 255.
-const LONGEST_NAME: usize = 220;
+/// The longest file name in bytes. Rotation adds 31 bytes for the time, and file
+/// systems take names of 255.
+const MAX_NAME: usize = 220;
 
 /// The config object.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The file, as the sink knows it.
+    /// The file's path inside the sandbox.
     pub(crate) path: String,
     #[serde(default = "default_max_mib")]
     max_mib: u64,
@@ -22,10 +22,10 @@ const fn default_max_mib() -> u64 {
     64
 }
 
-/// Where the file lies.
+/// The location of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Which of the permitted directories.
+    /// The index of the permitted directory.
     pub(crate) directory: usize,
     /// The folder below that directory, without a slash at either end; empty
     /// for the directory itself.
@@ -35,12 +35,12 @@ pub(crate) struct Place {
 }
 
 impl Config {
-    /// Reads the JSON text that `open` is given.
+    /// Parses the JSON text that `open` gets.
     ///
     /// # Errors
-    /// What is wrong with the text, in words for whoever wrote the manifest.
+    /// What is wrong with the text, for the author of the manifest.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // No config at all should read as the field that is missing.
+        // An empty config then gets the error about the missing field.
         let text = if text.trim().is_empty() { "{}" } else { text };
         let config: Self = serde_json::from_str(text).map_err(|error| mistake(&error))?;
         config.check().map_err(mistake)?;
@@ -50,44 +50,44 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         let Self { path, max_mib } = self;
         if *max_mib == 0 {
-            return Err("max_mib is 0, and must be at least 1".to_owned());
+            return Err("max_mib is 0 but must be at least 1".to_owned());
         }
         if !path.starts_with('/') {
-            return Err(format!("path {path:?} does not begin with a slash"));
+            return Err(format!("path {path:?} does not start with a slash"));
         }
         if path.contains('\0') || path.split('/').any(|name| name == "..") {
-            return Err(format!("path {path:?} holds a '..' or a zero byte"));
+            return Err(format!("path {path:?} contains '..' or a zero byte"));
         }
         if path.ends_with('/') || path.ends_with("/.") {
             return Err(format!("path {path:?} names no file"));
         }
         let (_, name) = self.split();
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME {
             return Err(format!(
-                "the file name in path has {} bytes, and may have {LONGEST_NAME}",
+                "the file name in path has {} bytes; at most {MAX_NAME} are allowed",
                 name.len()
             ));
         }
         Ok(())
     }
 
-    /// The names on the way to the file, and its own.
+    /// The names of the folders, and that of the file.
     fn split(&self) -> (Vec<&str>, &str) {
         let mut names = names(&self.path);
         let name = names.pop().unwrap_or_default();
         (names, name)
     }
 
-    /// How large the file may get.
+    /// The size at which the file is rotated.
     pub(crate) const fn max_bytes(&self) -> u64 {
         self.max_mib.saturating_mul(1 << 20)
     }
 
-    /// Finds the file in the permitted directories, given by the names that
-    /// the sink knows them by; the nearest one counts.
+    /// Finds the permitted directory of the file, by the directories' paths
+    /// inside the sandbox. Of several, the innermost one counts.
     ///
     /// # Errors
-    /// If it lies in none, the entry that the manifest lacks.
+    /// The file is in none of them. The error shows the missing entry.
     pub(crate) fn place(&self, guests: &[&str]) -> Result<Place, String> {
         let (folder, name) = self.split();
         let (directory, below) = guests
@@ -119,18 +119,19 @@ impl Config {
         )
     }
 
-    /// What to do about an error that [`is_mistake`] calls one.
+    /// Says what to do about an error for which [`is_mistake`] is true.
     pub(crate) fn explain(&self, error: &io::Error) -> String {
         let folder = self.folder();
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => format!(
                 "the manifest must permit writing in {folder}: {}; and the node's user must be \
-                 allowed to write in that directory of the host, with no link leading out of it",
+                 allowed to write to that directory on the host, with no symbolic link leading \
+                 out of it",
                 self.example()
             ),
             io::ErrorKind::NotFound => format!(
-                "there is no directory {folder}: make it on the host, or permit it as one of its \
-                 own, which is made if it is missing: {}",
+                "there is no directory {folder}: create it on the host, or permit it by an entry of \
+                 its own, for which it is created: {}",
                 self.example()
             ),
             _ => "config: path must name a file, for example \"/logs/messages.ndjson\"".to_owned(),
@@ -138,12 +139,11 @@ impl Config {
         format!("{}: {error}; {advice}", self.path)
     }
 
-    /// The folder of the file.
     fn folder(&self) -> String {
         format!("/{}", self.split().0.join("/"))
     }
 
-    /// The permission that the file needs.
+    /// The permission that the file needs, as the manifest would say it.
     fn example(&self) -> String {
         let host = self.split().0.pop().unwrap_or("logs");
         format!(
@@ -156,7 +156,7 @@ impl Config {
 fn mistake(what: impl std::fmt::Display) -> String {
     format!(
         "config: {what}; expected {{\"path\": \"/logs/messages.ndjson\", \"max_mib\": 64}}, where \
-         max_mib may be left out"
+         max_mib is optional"
     )
 }
 
@@ -166,8 +166,8 @@ fn names(path: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether an error of the first opening is the manifest's or the node's
-/// owner's to mend; anything else may pass.
+/// Whether the manifest or the host has to be changed after this error of the
+/// first opening. Other errors can be temporary.
 pub(crate) fn is_mistake(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -198,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_what_to_write() {
-        let long = format!(r#"{{"path":"/logs/{}"}}"#, "x".repeat(LONGEST_NAME + 1));
+    fn an_error_shows_a_correct_config() {
+        let long = format!(r#"{{"path":"/logs/{}"}}"#, "x".repeat(MAX_NAME + 1));
         for (config, named) in [
             ("", "missing field `path`"),
             ("{}", "missing field `path`"),
@@ -209,8 +209,8 @@ mod tests {
             (r#"{"path":"/logs/a","max_mib":-1}"#, "-1"),
             (r#"{"path":"/logs/a","max_mib":"64"}"#, "\"64\""),
             (r#"{"path":7}"#, "7"),
-            (r#"{"path":""}"#, "begin with a slash"),
-            (r#"{"path":"logs/a"}"#, "begin with a slash"),
+            (r#"{"path":""}"#, "start with a slash"),
+            (r#"{"path":"logs/a"}"#, "start with a slash"),
             (r#"{"path":"/logs/../a"}"#, "'..'"),
             (r#"{"path":"/logs/a\u0000"}"#, "zero byte"),
             (r#"{"path":"/"}"#, "names no file"),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_permitted_directory_counts() {
+    fn the_innermost_permitted_directory_counts() {
         let place = |path: &str, guests: &[&str]| {
             let Place {
                 directory,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_permission_is_shown_as_it_should_be_written() {
+    fn an_error_shows_the_missing_permission() {
         let config = at("/var/audit/a.ndjson");
         let none = config.place(&[]).unwrap_err();
         assert!(none.contains("permits none"), "{none}");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_first_opening_say_what_to_do() {
+    fn an_error_of_the_first_opening_says_what_to_do() {
         let config = at("/logs/a");
         let denied = config.explain(&io::ErrorKind::PermissionDenied.into());
         assert!(

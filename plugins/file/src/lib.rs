@@ -7,43 +7,45 @@
 //!   "permissions": { "dirs": [{ "host": "audit", "guest": "/logs", "write": true }] } }
 //! ```
 //!
-//! A write that would take the file beyond `max_mib` first renames it after
-//! the time (`messages.2026-11-20T09-21-28.123456789Z.ndjson`) and begins a
-//! fresh one. Nothing is ever deleted. A rotated file may still get lines from
-//! a write that had begun before.
+//! A write that would make the file larger than `max_mib` first renames it with
+//! the time (`messages.2026-11-20T09-21-28.123456789Z.ndjson`) and starts a new
+//! one. Nothing is ever deleted. A rotated file can still get lines from a write
+//! that started before.
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! When `write` returns ok, each of its records is on disk as a whole line of
-//! its own, whatever else writes to the same file through this sink: another
-//! instance on this node, or another node on the same machine.
+//! When `write` succeeds, each of its records is on disk as one whole line,
+//! whatever else writes to the same file through this sink: another instance on
+//! this node, or another node on the same machine.
 //!
-//! - An append of whole lines, up to what the host takes at once (64 KiB in
-//!   wasmtime), is one system call, and atomic on the local file systems of
-//!   Linux. A longer line takes several, and another's lines can come between.
-//! - So each write looks whether anything did, finds which of its lines did
-//!   not stay whole, and appends those again; at last to a file of their own,
-//!   named like a rotated one, where nobody comes between.
-//! - What a crash, a full disk or such a meeting leaves is a piece of a line,
-//!   ended by a line feed before anything follows; so a reader skips what is
-//!   no JSON, and empty lines. A record that was offered again can be there
-//!   twice, under the same `epoch` and `sequence`.
-//! - A rotation first makes the new name, then renames over it: it can not hit
-//!   another's file. A crash between the two leaves that file empty; two
-//!   rotations at once can leave one that is not full.
+//! - Appending whole lines, up to what the host takes at once (64 KiB in
+//!   wasmtime), is one system call, which is atomic on Linux's local file
+//!   systems. A longer line takes several, and lines of another writer can come
+//!   between.
+//! - So each write checks whether that happened, finds which of its lines are
+//!   broken, and appends those again; after several attempts to a file of their
+//!   own, named like a rotated one, which nobody else writes to.
+//! - A crash, a full disk or another writer can leave a part of a line. It is
+//!   ended by a line feed before anything follows, so readers should skip lines
+//!   that are empty or not JSON. A record that was offered again can occur twice,
+//!   with the same `epoch` and `sequence`.
+//! - A rotation first creates the new name and then renames over it, so it cannot
+//!   overwrite another rotated file. A crash between the two leaves an empty
+//!   file, and two rotations at once can leave a file that is not full.
 //!
-//! On network file systems appends from two machines are not atomic: give
-//! each node a file of its own there.
+//! On network file systems appends from two machines are not atomic. Give each
+//! node its own file there.
 
-// Natively only the unit tests need the inside of this crate.
+// A native build is empty, except for the unit tests.
 #![cfg(any(test, target_family = "wasm"))]
 
+mod bindings;
 mod config;
 mod line;
 mod log;
 
-// The files as the rest of the crate sees them: WASI's in the component, the
-// machine's own under test.
+// The rest of the crate sees files as `disk`: WASI's in the component, the
+// machine's in tests.
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
@@ -53,22 +55,13 @@ mod wasi;
 #[cfg(target_family = "wasm")]
 use wasi as disk;
 
-/// Bindings made from `wit/`.
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    reason = "generated; the canonical ABI passes raw pointers"
-)]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "log-sink" });
-
-    #[cfg(target_family = "wasm")]
-    export!(Component with_types_in self);
-    #[cfg(target_family = "wasm")]
-    use crate::component::Component;
-}
-
 #[cfg(target_family = "wasm")]
 mod component;
+
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "the canonical ABI passes raw pointers")]
+mod export {
+    use crate::{bindings, component::Component};
+
+    bindings::export!(Component with_types_in bindings);
+}

@@ -1,4 +1,4 @@
-//! Turning a record into exactly one line of JSON, and lines into appends.
+//! Formats a record as exactly one line of JSON, and divides lines into appends.
 
 use std::fmt::Write as _;
 
@@ -11,27 +11,27 @@ use serde_json::value::RawValue;
 
 use crate::bindings::sluice::sink::types::{LogRecord, Severity, Value};
 
-/// How much of the bytes goes into one append of at most so many: as many
-/// whole lines as fit, or a piece of a line that is longer.
-pub(crate) fn fit(bytes: &[u8], most: usize) -> usize {
-    let fitting = bytes.get(..most).unwrap_or(bytes);
+/// How many of the bytes go into one append of at most `max` bytes: as many whole
+/// lines as fit, or a part of a longer line.
+pub(crate) fn fit(bytes: &[u8], max: usize) -> usize {
+    let fitting = bytes.get(..max).unwrap_or(bytes);
     match fitting.iter().rposition(|byte| *byte == b'\n') {
-        Some(at) => at + 1,
+        Some(position) => position + 1,
         None => fitting.len(),
     }
 }
 
-/// Appends the record as a JSON object, and a line feed.
+/// Appends the record as a JSON object and a line feed.
 ///
 /// # Errors
-/// None in practice: every part of a record has a JSON form.
+/// None in practice, because each part of a record has a JSON form.
 pub(crate) fn json(record: &LogRecord, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     serde_json::to_writer(&mut *out, &Line(record))?;
     out.push(b'\n');
     Ok(())
 }
 
-/// A record in its JSON form: absent parts are left out.
+/// A record's JSON form, without the parts that are absent.
 struct Line<'a>(&'a LogRecord);
 
 impl Serialize for Line<'_> {
@@ -78,7 +78,7 @@ impl Serialize for AttributeValue<'_> {
             Value::Float(float) => serializer.serialize_f64(*float),
             Value::Boolean(boolean) => serializer.serialize_bool(*boolean),
             Value::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
-            // A line feed between tokens is legal JSON, but would end our line.
+            // JSON may have line feeds between tokens, but they would end the line.
             Value::Json(text) => match serde_json::from_str::<&RawValue>(text) {
                 Ok(raw) if !text.contains(['\n', '\r']) => raw.serialize(serializer),
                 _ => serializer.serialize_str(text),
@@ -87,7 +87,7 @@ impl Serialize for AttributeValue<'_> {
     }
 }
 
-/// RFC 3339 in UTC with as many digits as the nanoseconds need.
+/// The time as RFC 3339 in UTC, with as many digits as it needs.
 fn rfc3339(nanoseconds: u64) -> String {
     let mut text = String::new();
     match Timestamp::from_nanosecond(i128::from(nanoseconds)) {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_left_out() {
+    fn absent_parts_are_omitted() {
         assert_eq!(
             json_of(&record("a\n\"b\"")),
             "{\"epoch\":3,\"sequence\":7,\"timestamp\":\"2023-11-14T22:13:20Z\",\
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_there() {
+    fn all_fields_are_written() {
         let full = LogRecord {
             key: Some("k-1".to_owned()),
             severity: Severity::Warn,
@@ -180,13 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn appends_hold_whole_lines_where_they_can() {
+    fn appends_hold_whole_lines_if_they_fit() {
         let lines = b"one\ntwo\nthree\n";
         assert_eq!(fit(lines, 100), lines.len());
         assert_eq!(fit(lines, 14), lines.len());
         assert_eq!(fit(lines, 13), 8);
         assert_eq!(fit(lines, 4), 4);
-        assert_eq!(fit(lines, 3), 3, "a longer line goes in pieces");
-        assert_eq!(fit(b"ree\nfour\n", 8), 4, "and its end with what follows");
+        assert_eq!(fit(lines, 3), 3, "a longer line is divided");
+        assert_eq!(
+            fit(b"ree\nfour\n", 8),
+            4,
+            "and its end goes with the next line"
+        );
     }
 }

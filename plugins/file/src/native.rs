@@ -1,4 +1,4 @@
-//! The machine's own files, for the tests, with ways to get between.
+//! The machine's files, for tests, with hooks to act between two appends.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -8,23 +8,22 @@ use std::rc::Rc;
 
 use crate::line::fit;
 
-/// What happens before an append to a file: an error cuts it short.
-type Before = Rc<dyn Fn() -> io::Result<()>>;
+/// Runs before each append to a file. An error cuts the append short.
+type BeforeAppend = Rc<dyn Fn() -> io::Result<()>>;
 
-/// A folder.
 #[derive(Clone)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    /// How much one append may hold.
+    /// The most bytes of one append.
     pub(crate) permit: usize,
-    pub(crate) before_append: Before,
+    pub(crate) before_append: BeforeAppend,
 }
 
-/// A file, opened for reading and appending.
+/// A file that is open for reading and appending.
 pub(crate) struct File {
     file: fs::File,
     permit: usize,
-    before_append: Before,
+    before_append: BeforeAppend,
 }
 
 impl Folder {
@@ -82,8 +81,8 @@ impl File {
         }
     }
 
-    pub(crate) fn read(&self, offset: u64, most: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(most).map_err(io::Error::other)?];
+    pub(crate) fn read(&self, offset: u64, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(max).map_err(io::Error::other)?];
         let read = self.file.read_at(&mut bytes, offset)?;
         bytes.truncate(read);
         Ok(bytes)

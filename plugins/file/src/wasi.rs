@@ -1,8 +1,7 @@
-//! Files through WASI's own calls.
+//! Files by WASI's own calls.
 //!
-//! Not through `std`: an append must hold whole lines, so the host's permit
-//! has to be known where the lines are cut, and `std` has no word for the sync
-//! of a directory.
+//! Not by `std`, because an append has to hold whole lines, for which the host's
+//! permit must be known, and because `std` cannot sync a directory in WASI.
 
 use std::io::{self, ErrorKind};
 
@@ -21,27 +20,28 @@ pub(crate) struct Folder {
     below: String,
 }
 
-/// A file, opened for reading and appending.
+/// A file that is open for reading and appending.
 pub(crate) struct File(Descriptor);
 
 impl Folder {
-    /// The directories that the manifest permits, with the names that the sink
-    /// knows them by.
+    /// The directories that the manifest permits, with their paths inside the
+    /// sandbox.
     pub(crate) fn permitted() -> Vec<(Descriptor, String)> {
         get_directories()
     }
 
-    /// The folder below a permitted directory; `below` may be empty.
+    /// A folder below a permitted directory, or that directory if `below` is
+    /// empty.
     pub(crate) fn new(root: Descriptor, below: String) -> Self {
         Self { root, below }
     }
 
-    /// Opens the file, and makes it if it is missing.
+    /// Opens the file, and creates it if it is missing.
     pub(crate) fn open(&self, name: &str) -> io::Result<File> {
         self.open_with(name, OpenFlags::CREATE)
     }
 
-    /// Makes the file; fails if there is one of this name.
+    /// Creates the file. Fails if it exists.
     pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
         self.open_with(name, OpenFlags::CREATE | OpenFlags::EXCLUSIVE)
     }
@@ -65,7 +65,7 @@ impl Folder {
             .map_err(error)
     }
 
-    /// Renames a file over another, at once.
+    /// Renames a file, atomically, and replaces one with the new name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.root
             .rename_at(&self.path(from), &self.root, &self.path(to))
@@ -76,8 +76,8 @@ impl Folder {
         self.root.unlink_file_at(&self.path(name)).map_err(error)
     }
 
-    /// Makes the names in the folder last. `sync-data` would not do: ext4
-    /// takes a directory's entries for metadata that it may leave out.
+    /// Makes the names in the folder durable. `sync-data` is not enough: ext4
+    /// treats a directory's entries as metadata, which it may skip.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if self.below.is_empty() {
             return self.root.sync().map_err(error);
@@ -115,13 +115,13 @@ impl File {
         }
     }
 
-    /// At most so many bytes; none at the end.
-    pub(crate) fn read(&self, offset: u64, most: u64) -> io::Result<Vec<u8>> {
-        let (bytes, _) = self.0.read(most, offset).map_err(error)?;
+    /// Reads at most `max` bytes; none at the end of the file.
+    pub(crate) fn read(&self, offset: u64, max: u64) -> io::Result<Vec<u8>> {
+        let (bytes, _) = self.0.read(max, offset).map_err(error)?;
         Ok(bytes)
     }
 
-    /// Appends lines, as many at once as the host takes.
+    /// Appends lines, as many at once as the host permits.
     pub(crate) fn append(&self, mut bytes: &[u8]) -> io::Result<()> {
         let stream = self.0.append_via_stream().map_err(error)?;
         while !bytes.is_empty() {
@@ -133,7 +133,7 @@ impl File {
             }
             let (now, later) = bytes.split_at(fit(bytes, permit));
             stream.write(now).map_err(stream_error)?;
-            // Waits for the end of the write, and tells how it ended.
+            // Waits for the end of the write, and returns its error.
             stream.blocking_flush().map_err(stream_error)?;
             bytes = later;
         }

@@ -1,4 +1,4 @@
-//! The component itself: config and stdout, held between calls.
+//! The component, which keeps its config and stdout between calls.
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ use crate::line;
 struct Stdout {
     format: Format,
     stream: OutputStream,
-    /// Kept between calls so that its memory is reused.
+    /// Kept between calls to reuse its memory.
     lines: Vec<u8>,
 }
 
@@ -21,7 +21,6 @@ thread_local! {
     static STDOUT: RefCell<Option<Stdout>> = const { RefCell::new(None) };
 }
 
-/// Implements the world's export.
 pub(crate) struct Component;
 
 impl Guest for Component {
@@ -69,7 +68,7 @@ impl Stdout {
     }
 }
 
-/// Writes as the stream gives permits, waiting where it has none.
+/// Writes as much as the stream permits at a time, and waits for more permits.
 fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
     while !bytes.is_empty() {
         let permit = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);

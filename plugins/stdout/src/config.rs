@@ -1,19 +1,19 @@
-//! What the manifest's `config` may say to this sink.
+//! The manifest's `config` for this sink.
 
 use serde::Deserialize;
 
-/// How a record becomes a line.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
-    /// The body, control characters escaped.
+    /// The body with escaped control characters.
     #[default]
     Text,
-    /// A JSON object with every field of the record.
+    /// A JSON object with all fields of the record.
     Json,
 }
 
-/// The config object; a field that is absent has its default.
+/// The config object. An absent field has its default.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
@@ -21,10 +21,10 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the JSON text that `open` is given; empty text means defaults.
+    /// Parses the JSON text that `open` gets. Empty text means defaults.
     ///
     /// # Errors
-    /// What is wrong with the text, in words for whoever wrote the manifest.
+    /// What is wrong with the text, for the author of the manifest.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());

@@ -1,4 +1,4 @@
-//! Turning a record into exactly one line.
+//! Formats a record as exactly one line.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::bindings::sluice::sink::types::{LogRecord, Severity, Value};
 
-/// Appends the body with its control characters escaped, and a line feed.
+/// Appends the body with escaped control characters and a line feed.
 ///
-/// Backslashes stay as they are, so that ordinary text reads as it was
-/// written; whoever needs to tell `\n` from a line feed uses the JSON format.
+/// Backslashes are not escaped, so that ordinary text stays as it was written.
+/// The JSON format distinguishes `\n` from a line feed.
 pub(crate) fn text(record: &LogRecord, out: &mut Vec<u8>) {
     let body = &record.body;
     if may_hold_an_escape(body.as_bytes()) {
@@ -25,9 +25,9 @@ pub(crate) fn text(record: &LogRecord, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// True if any byte can begin a character which [`is_unsafe`] finds: C0 and DEL
-/// themselves, the lead byte of C1, and that of U+2028 and U+2029. Looks at all
-/// of them, so that many are compared at once.
+/// Whether any byte can start a character that [`is_unsafe`] finds: C0 and DEL,
+/// the first byte of C1, and that of U+2028 and U+2029. It does not stop at the
+/// first such byte, so that the compiler can compare many at once.
 #[cfg_attr(target_family = "wasm", target_feature(enable = "simd128"))]
 fn may_hold_an_escape(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, byte| {
@@ -35,7 +35,7 @@ fn may_hold_an_escape(bytes: &[u8]) -> bool {
     })
 }
 
-/// Characters that could end a line, move a cursor or colour a terminal.
+/// Whether a character could end a line, move a cursor or color a terminal.
 fn is_unsafe(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
@@ -54,17 +54,17 @@ fn escaped(body: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// Appends the record as a JSON object, and a line feed.
+/// Appends the record as a JSON object and a line feed.
 ///
 /// # Errors
-/// None in practice: every part of a record has a JSON form.
+/// None in practice, because each part of a record has a JSON form.
 pub(crate) fn json(record: &LogRecord, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     serde_json::to_writer(&mut *out, &Line(record))?;
     out.push(b'\n');
     Ok(())
 }
 
-/// A record in its JSON form: absent parts are left out.
+/// A record's JSON form, without the parts that are absent.
 struct Line<'a>(&'a LogRecord);
 
 impl Serialize for Line<'_> {
@@ -111,7 +111,7 @@ impl Serialize for AttributeValue<'_> {
             Value::Float(float) => serializer.serialize_f64(*float),
             Value::Boolean(boolean) => serializer.serialize_bool(*boolean),
             Value::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
-            // A line feed between tokens is legal JSON, but would end our line.
+            // JSON may have line feeds between tokens, but they would end the line.
             Value::Json(text) => match serde_json::from_str::<&RawValue>(text) {
                 Ok(raw) if !text.contains(['\n', '\r']) => raw.serialize(serializer),
                 _ => serializer.serialize_str(text),
@@ -120,7 +120,7 @@ impl Serialize for AttributeValue<'_> {
     }
 }
 
-/// RFC 3339 in UTC with as many digits as the nanoseconds need.
+/// The time as RFC 3339 in UTC, with as many digits as it needs.
 fn rfc3339(nanoseconds: u64) -> String {
     let mut text = String::new();
     match Timestamp::from_nanosecond(i128::from(nanoseconds)) {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn json_leaves_out_what_is_absent() {
+    fn json_omits_absent_parts() {
         assert_eq!(
             json_of(&record("a\n\"b\"")),
             "{\"epoch\":3,\"sequence\":7,\"timestamp\":\"2023-11-14T22:13:20Z\",\
