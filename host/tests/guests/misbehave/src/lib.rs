@@ -1,12 +1,12 @@
-//! A sink for tests: its config, or a message whose text is one of the words
-//! below, makes it misbehave; every other message is printed.
+//! A sink for tests. Its config, or a message whose text is one of the commands
+//! below, makes it misbehave. All other messages are printed.
 
 #![cfg(target_family = "wasm")]
 
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// Bindings made from `wit/`.
+/// Bindings generated from `wit/`.
 #[allow(
     unsafe_code,
     missing_docs,
@@ -34,7 +34,7 @@ impl Guest for Misbehave {
     fn open(config: String) -> Result<(), Failure> {
         let config = config.trim_matches('"').to_owned();
         match config.as_str() {
-            "refuse to open" => return Err(Failure::Permanent("told not to open".to_owned())),
+            "refuse to open" => return Err(permanent("told not to open")),
             "slow to open" => {
                 std::thread::sleep(Duration::from_millis(700));
                 CONFIG.set(config);
@@ -45,7 +45,7 @@ impl Guest for Misbehave {
             }
             "slow to refuse" => {
                 std::thread::sleep(Duration::from_millis(700));
-                return Err(Failure::Permanent("told not to open".to_owned()));
+                return Err(permanent("told not to open"));
             }
             "open once /own/ready is there" if !std::fs::exists("/own/ready").unwrap_or(false) => {
                 return Err(busy(Some(50)));
@@ -59,78 +59,16 @@ impl Guest for Misbehave {
 
     fn write(delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
         let config = CONFIG.with_borrow(Clone::clone);
-        match config.as_str() {
-            "always busy" => return Err(busy(None)),
-            "always stuck" => std::thread::sleep(Duration::from_secs(3600)),
-            "always spinning" => spin(),
-            "always trapping" => trap(),
-            "slow trap" => {
-                std::thread::sleep(Duration::from_millis(500));
-                trap();
-            }
-            _ => {}
-        }
-        if std::fs::exists("/own/down").unwrap_or(false) {
-            return Err(busy(None));
-        }
-        let every = Every::read(&config);
+        obey_config(&config)?;
+        let every = Every::parse(&config);
         let mut refusals = Vec::new();
         for (index, record) in (0..).zip(&batch) {
-            let mut refuse = |failure| refusals.push(Refusal { index, failure });
-            match every.act_on(&record.body) {
-                Some("trap") => trap(),
-                Some("spin") => spin(),
-                Some("dawdle") => std::thread::sleep(Duration::from_millis(50)),
-                Some("refuse") => {
-                    refuse(Failure::Permanent("refused by the sink".to_owned()));
-                    continue;
-                }
-                _ => {}
-            }
-            match record.body.as_str() {
-                "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
-                body if every.is_some() => println!("{body}"),
-                "trap" => trap(),
-                "spin" => spin(),
-                "grow" => grow(),
-                "half a line, then trap" => {
-                    print!("half a line");
-                    flush();
-                    trap();
-                }
-                "stderr" => eprintln!("a word on stderr"),
-                "slow" => std::thread::sleep(Duration::from_millis(500)),
-                "refuse" => refuse(Failure::Permanent("refused by the sink".to_owned())),
-                "refuse late" => {
-                    std::thread::sleep(Duration::from_millis(2800));
-                    refuse(Failure::Permanent("refused late".to_owned()));
-                }
-                "refuse for now" if delivery.attempt == 1 => refuse(busy(None)),
-                "refuse twice" => {
-                    refuse(busy(None));
-                    refuse(busy(None));
-                }
-                "reject all" => return Err(Failure::Permanent("all refused".to_owned())),
-                "retry all" if delivery.attempt < 3 => return Err(busy(Some(20))),
-                "retry for ever" => return Err(busy(Some(20))),
-                word if word.starts_with("env ") => {
-                    println!("{word}: {:?}", std::env::var(&word[4..]).ok());
-                }
-                word if word.starts_with("read ") => {
-                    println!("{word}: {:?}", std::fs::read_to_string(&word[5..]));
-                }
-                word if word.starts_with("write ") => {
-                    println!("{word}: {:?}", std::fs::write(&word[6..], "written"));
-                }
-                body => {
-                    let id = record.id;
-                    let name = if config.is_empty() { "" } else { " by " };
-                    println!(
-                        "{}/{} {body} attempt {}{name}{config}",
-                        id.epoch, id.sequence, delivery.attempt
-                    );
-                }
-            }
+            let failures = match &every {
+                Some(every) => every.obey(&record.body)?,
+                None => obey(&config, &delivery, record)?,
+            };
+            let refused = failures.into_iter();
+            refusals.extend(refused.map(|failure| Refusal { index, failure }));
         }
         Ok(refusals)
     }
@@ -140,26 +78,110 @@ impl Guest for Misbehave {
     }
 }
 
-/// A config like `trap 1 in 1000`: what to do with each so-manieth of the
-/// messages `Message: <number>`; the others are printed as they are.
-struct Every(Option<(String, u64)>);
+/// Does what the config says about each write.
+fn obey_config(config: &str) -> Result<(), Failure> {
+    match config {
+        "always busy" => return Err(busy(None)),
+        "always stuck" => std::thread::sleep(Duration::from_secs(3600)),
+        "always spinning" => spin(),
+        "always trapping" => trap(),
+        "slow trap" => {
+            std::thread::sleep(Duration::from_millis(500));
+            trap();
+        }
+        _ => {}
+    }
+    match std::fs::exists("/own/down") {
+        Ok(true) => Err(busy(None)),
+        _ => Ok(()),
+    }
+}
+
+/// Does what a message says. Returns the failures with which the message is
+/// refused, or the failure of the whole write.
+fn obey(config: &str, delivery: &Delivery, record: &LogRecord) -> Result<Vec<Failure>, Failure> {
+    match record.body.as_str() {
+        "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
+        "reject all" => return Err(permanent("all refused")),
+        "retry all" if delivery.attempt < 3 => return Err(busy(Some(20))),
+        "retry for ever" => return Err(busy(Some(20))),
+        "refuse" => return Ok(vec![permanent("refused by the sink")]),
+        "refuse late" => {
+            std::thread::sleep(Duration::from_millis(2800));
+            return Ok(vec![permanent("refused late")]);
+        }
+        "refuse for now" if delivery.attempt == 1 => return Ok(vec![busy(None)]),
+        "refuse twice" => return Ok(vec![busy(None), busy(None)]),
+        "trap" => trap(),
+        "spin" => spin(),
+        "grow" => grow(),
+        "half a line, then trap" => {
+            print!("half a line");
+            flush();
+            trap();
+        }
+        "stderr" => eprintln!("a word on stderr"),
+        "slow" => std::thread::sleep(Duration::from_millis(500)),
+        body => match body.split_once(' ') {
+            Some(("env", name)) => println!("{body}: {:?}", std::env::var(name).ok()),
+            Some(("read", path)) => println!("{body}: {:?}", std::fs::read_to_string(path)),
+            Some(("write", path)) => println!("{body}: {:?}", std::fs::write(path, "written")),
+            _ => print_message(config, delivery, record),
+        },
+    }
+    Ok(Vec::new())
+}
+
+fn print_message(config: &str, delivery: &Delivery, record: &LogRecord) {
+    let LogRecord { id, body, .. } = record;
+    let by = if config.is_empty() { "" } else { " by " };
+    println!(
+        "{}/{} {body} attempt {}{by}{config}",
+        id.epoch, id.sequence, delivery.attempt
+    );
+}
+
+/// A config like `trap 1 in 1000`: what to do with every n-th of the messages
+/// `Message: <number>`. The others are printed as they are.
+struct Every {
+    act: String,
+    n: u64,
+}
 
 impl Every {
-    fn read(config: &str) -> Self {
-        let (act, every) = config.split_once(" 1 in ").unzip();
-        let every = every.and_then(|every| every.parse().ok());
-        Self(act.map(str::to_owned).zip(every))
+    fn parse(config: &str) -> Option<Self> {
+        let (act, n) = config.split_once(" 1 in ")?;
+        Some(Self {
+            act: act.to_owned(),
+            n: n.parse().ok()?,
+        })
     }
 
-    const fn is_some(&self) -> bool {
-        self.0.is_some()
+    /// Does to a message what the config says. Returns like [`obey`].
+    fn obey(&self, body: &str) -> Result<Vec<Failure>, Failure> {
+        match self.act.as_str() {
+            "trap" if self.is_for(body) => trap(),
+            "spin" if self.is_for(body) => spin(),
+            "dawdle" if self.is_for(body) => std::thread::sleep(Duration::from_millis(50)),
+            "refuse" if self.is_for(body) => return Ok(vec![permanent("refused by the sink")]),
+            _ => {}
+        }
+        if body == "fence" {
+            return Err(Failure::Fenced("epoch 99 was seen".to_owned()));
+        }
+        println!("{body}");
+        Ok(Vec::new())
     }
 
-    fn act_on(&self, body: &str) -> Option<&str> {
-        let (act, every) = self.0.as_ref()?;
-        let number = body.strip_prefix("Message: ")?.split(' ').next()?;
-        (number.parse::<u64>().ok()? % every == 0).then_some(act)
+    fn is_for(&self, body: &str) -> bool {
+        let number = body.strip_prefix("Message: ");
+        let number = number.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        number.is_some_and(|number| number % self.n == 0)
     }
+}
+
+fn permanent(reason: &str) -> Failure {
+    Failure::Permanent(reason.to_owned())
 }
 
 fn busy(after_ms: Option<u64>) -> Failure {
@@ -176,12 +198,12 @@ fn flush() {
     }
 }
 
-#[expect(clippy::panic, reason = "that is the point")]
+#[expect(clippy::panic, reason = "the tests need it")]
 fn trap() {
     panic!("a panic in the guest");
 }
 
-#[expect(clippy::empty_loop, reason = "that is the point")]
+#[expect(clippy::empty_loop, reason = "the tests need it")]
 fn spin() {
     loop {}
 }
