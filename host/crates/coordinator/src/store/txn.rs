@@ -3,6 +3,7 @@
 use super::entry::{Draft, Entry};
 use super::kv::Kv;
 use super::moment::Moment;
+use super::refusal::Refusal;
 use super::write::Write;
 
 /// One operation of a transaction.
@@ -174,15 +175,13 @@ fn apply(write: &mut Write<'_>, operation: &Operation) -> Result<Vec<OperationRe
         }
         Verb::Lock => {
             let locked = write.lock(key, draft, session);
-            let is_locked = locked.map_err(|refusal| refusal.to_string())?;
-            ensure(is_locked, || {
+            ensure(locked.map_err(text)?, || {
                 format!("failed to lock key {key:?}, lock is already held")
             })?;
         }
         Verb::Unlock => {
             let unlocked = write.unlock(key, draft, session);
-            let is_unlocked = unlocked.map_err(|refusal| refusal.to_string())?;
-            ensure(is_unlocked, || {
+            ensure(unlocked.map_err(text)?, || {
                 format!(
                     "failed to unlock key {key:?}, lock isn't held, or is held by another session"
                 )
@@ -215,6 +214,10 @@ fn apply(write: &mut Write<'_>, operation: &Operation) -> Result<Vec<OperationRe
     }
     let shown = write.kv.get(key).map(|entry| result(key, entry, false));
     Ok(shown.into_iter().collect())
+}
+
+fn text(refusal: Refusal) -> String {
+    refusal.to_string()
 }
 
 fn ensure(holds: bool, failure: impl FnOnce() -> String) -> Result<(), String> {
