@@ -5,49 +5,49 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::client::{CALL, Client};
+use super::client::{CALL_TIMEOUT, Client};
 use super::error::Error;
 use super::kv::{Read, Wait};
 
-/// A service of this agent.
+/// A service to register with the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Registration {
-    /// Unique on the agent.
+    /// Its id, unique on the agent.
     #[serde(rename = "ID")]
     pub id: String,
-    /// The service.
+    /// The name that all instances share.
     pub name: String,
-    /// Where clients reach it.
+    /// The host of the instance.
     pub address: String,
-    /// The port there.
+    /// The port of the instance.
     pub port: u16,
     /// Labels.
     pub tags: Vec<String>,
-    /// How the agent sees whether it is well.
+    /// How the agent checks the instance.
     pub check: Check,
 }
 
-/// An HTTP check that the agent makes; 2xx is passing.
+/// An HTTP check by the agent; any status 2xx passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Check {
-    /// For sessions to refer to.
+    /// The id that sessions name.
     #[serde(rename = "CheckID")]
     pub id: String,
-    /// What to ask.
+    /// The URL to get.
     #[serde(rename = "HTTP")]
     pub http: String,
-    /// How often; Consul does not go below a second.
+    /// How often; Consul allows no less than a second.
     #[serde(serialize_with = "millis")]
     pub interval: Duration,
-    /// How long to wait for an answer.
+    /// How long the agent waits for an answer.
     #[serde(serialize_with = "millis")]
     pub timeout: Duration,
-    /// What it counts as before it was first made.
+    /// The status before the first check.
     pub status: &'static str,
-    /// A service that is critical for so long is forgotten (Consul: a minute
-    /// at least).
+    /// How long the service may be critical before the agent removes it; Consul
+    /// allows no less than a minute.
     #[serde(serialize_with = "millis")]
     pub deregister_critical_service_after: Duration,
 }
@@ -60,13 +60,13 @@ fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S:
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Instance {
-    /// Unique on its agent.
+    /// Its id, unique on its agent.
     #[serde(rename = "ServiceID")]
     pub id: String,
-    /// Where clients reach it.
+    /// The host of the instance.
     #[serde(rename = "ServiceAddress")]
     pub address: String,
-    /// The port there.
+    /// The port of the instance.
     #[serde(rename = "ServicePort")]
     pub port: u16,
     /// Labels.
@@ -75,27 +75,27 @@ pub struct Instance {
 }
 
 impl Client {
-    /// Registers a service, or registers it anew. A check that exists keeps
-    /// its state, and with it the sessions that are bound to it.
+    /// Registers a service, or updates its registration. A check that exists
+    /// keeps its state, and with it the sessions that are bound to it.
     ///
     /// # Errors
     /// No usable answer.
     pub async fn register(&self, service: &Registration) -> Result<(), Error> {
-        self.call(Method::PUT, "/v1/agent/service/register", CALL)
+        self.call(Method::PUT, "/v1/agent/service/register", CALL_TIMEOUT)
             .json(service)
             .send(&[])
             .await?;
         Ok(())
     }
 
-    /// Forgets a service; one that is not known is forgotten already.
+    /// Removes a service; it is no error if the agent does not know it.
     ///
     /// # Errors
     /// No usable answer.
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v1/agent/service/deregister/{id}");
         match self
-            .call(Method::PUT, &path, CALL)
+            .call(Method::PUT, &path, CALL_TIMEOUT)
             .send(&[StatusCode::NOT_FOUND])
             .await
         {
@@ -117,7 +117,7 @@ impl Client {
         }
         let path = format!("/v1/agent/service/{id}");
         let answer = self
-            .call(Method::GET, &path, CALL)
+            .call(Method::GET, &path, CALL_TIMEOUT)
             .send(&[StatusCode::NOT_FOUND])
             .await?;
         if answer.status() == StatusCode::NOT_FOUND {
@@ -127,7 +127,7 @@ impl Client {
         Ok(Some(service.tags.unwrap_or_default()))
     }
 
-    /// All instances of a service; with `wait`, once they changed.
+    /// All instances of a service; with `wait`, once they have changed.
     ///
     /// # Errors
     /// No usable answer.
@@ -146,7 +146,7 @@ impl Client {
         })
     }
 
-    /// The address by which this agent is known to the others.
+    /// The address that other agents reach this agent by.
     ///
     /// # Errors
     /// No usable answer.
@@ -162,7 +162,7 @@ impl Client {
             addr: String,
         }
         let answer = self
-            .call(Method::GET, "/v1/agent/self", CALL)
+            .call(Method::GET, "/v1/agent/self", CALL_TIMEOUT)
             .send(&[])
             .await?;
         let own: Own = answer.json().await?;

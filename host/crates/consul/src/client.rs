@@ -14,29 +14,29 @@ use super::config::Config;
 use super::error::Error;
 use sluice_types::clock::BootTime;
 
-/// The time for a call that does not wait for a change.
-pub(super) const CALL: Duration = Duration::from_secs(2);
-const CONNECT: Duration = Duration::from_secs(1);
+/// The timeout of a call that does not wait for a change.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Consul's token header, also understood where `Authorization` is not.
+/// Carries the ACL token; all versions of Consul accept it.
 const TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
-/// The index to wait beyond, of every answer that can be waited for.
+/// The index of an answer, for the next call to wait beyond.
 const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
 
-/// Talks to one agent. Belongs to the runtime that it is first used on.
+/// A client of one agent. It must stay on the runtime that it was first used on.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     config: Config,
-    /// When the agent last answered, whatever it said.
+    /// When the agent answered last, whatever it said, in nanoseconds since boot.
     answered: Arc<AtomicU64>,
 }
 
 impl Client {
-    /// A client that has not talked to the agent yet.
+    /// Creates a client; makes no call.
     ///
     /// # Errors
-    /// A certificate can not be used.
+    /// A certificate or the token cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
         let mut headers = HeaderMap::new();
         if let Some(token) = &config.token {
@@ -47,7 +47,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .default_headers(headers)
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
             .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")));
@@ -94,8 +94,8 @@ impl Client {
         &self.config
     }
 
-    /// For how long the agent has given no answer at all, not even an error;
-    /// or this client was not used.
+    /// How long ago the agent gave its last answer, which may have been an
+    /// error; at first, how long ago this client was created.
     #[must_use]
     pub fn unanswered_for(&self) -> Duration {
         let answered = BootTime::from_nanos(self.answered.load(Ordering::Relaxed));
@@ -121,10 +121,10 @@ impl Client {
     }
 }
 
-/// Finds the agent under the name that its certificate has.
+/// Resolves the name in the agent's certificate to the agent's address.
 struct Renamed {
     name: String,
-    /// Where it really is.
+    /// The host and the port of the agent.
     authority: String,
 }
 
@@ -154,7 +154,7 @@ fn pem_error(file: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sy
     }
 }
 
-/// A call under way, with its name for errors.
+/// A call, with its name for errors.
 pub(super) struct Call {
     what: String,
     request: RequestBuilder,
@@ -173,7 +173,7 @@ impl Call {
         self
     }
 
-    /// Sends it; statuses other than 2xx and those in `also` are errors.
+    /// Sends the call. Statuses other than 2xx and those in `also` are errors.
     pub(super) async fn send(self, also: &[StatusCode]) -> Result<Answer, Error> {
         let what = self.what;
         let sent = self.request.send().await;
@@ -196,7 +196,7 @@ impl Call {
     }
 }
 
-/// An answer with a status that was expected.
+/// An answer with an expected status.
 pub(super) struct Answer {
     what: String,
     response: Response,
@@ -207,8 +207,8 @@ impl Answer {
         self.response.status()
     }
 
-    /// The index to wait beyond; 1 where Consul gives none or 0, so that a
-    /// wait never returns at once by accident.
+    /// The index for the next call to wait beyond; 1 if Consul gives none or 0,
+    /// because a wait beyond 0 returns at once.
     pub(super) fn index(&self) -> u64 {
         let index = self
             .response

@@ -1,4 +1,4 @@
-//! Where Consul is, by its own standard variables.
+//! How to reach Consul, as its own standard environment variables say.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use thiserror::Error;
 pub struct Config {
     /// The base URL, without a trailing slash.
     pub url: String,
-    /// The host and port behind it, for a look at the route to it; `None` for
-    /// a Unix socket.
+    /// The host and the port of the URL, to find the route to it; `None` for a
+    /// Unix socket.
     pub authority: Option<String>,
-    /// The socket, where the address is one.
+    /// The Unix socket, if the address is one.
     pub socket: Option<PathBuf>,
     /// The ACL token.
     pub token: Option<String>,
@@ -30,31 +30,31 @@ pub struct Config {
     pub namespace: Option<String>,
 }
 
-/// A variable that can not be used.
+/// A variable that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The value makes no sense.
+    /// The value is not of the expected form.
     #[error("read the variable {name}: {value:?} is not {expected}")]
     Invalid {
         /// The variable.
         name: &'static str,
         /// Its value.
         value: String,
-        /// What would be.
+        /// The expected form.
         expected: &'static str,
     },
-    /// A file that it names can not be read.
+    /// A file that the variable names cannot be read.
     #[error("read {}, which {name} names", .file.display())]
     File {
         /// The variable.
         name: &'static str,
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         #[source]
         cause: std::io::Error,
     },
-    /// One certificate without its key, or the other way round.
+    /// Only one of a certificate and its key is given.
     #[error("use the variables CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY: only one of them is set")]
     HalfAPair,
 }
@@ -63,7 +63,7 @@ impl Config {
     /// Reads the `CONSUL_*` variables of this process.
     ///
     /// # Errors
-    /// Names the variable that can not be used.
+    /// Names the variable that cannot be used.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -71,7 +71,7 @@ impl Config {
     /// Reads the variables from `get`.
     ///
     /// # Errors
-    /// Names the variable that can not be used.
+    /// Names the variable that cannot be used.
     pub fn from_variables(
         get: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Self, ConfigError> {

@@ -4,35 +4,34 @@ use thiserror::Error;
 
 use super::refusal::Refusal;
 
-/// A call without an answer that can be used. Unless it says otherwise, the
-/// call may have taken effect.
+/// A call failed. Unless Consul has refused it, it may still have taken effect.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The client could not be set up.
     #[error("set up the client for Consul")]
     Setup(#[source] reqwest::Error),
-    /// The ACL token can not be sent.
+    /// The ACL token cannot be sent.
     #[error("use the token of CONSUL_HTTP_TOKEN: it is not plain ASCII")]
     Token,
-    /// A PEM file can not be used.
+    /// A PEM file cannot be used.
     #[error("use {file} for TLS to Consul")]
     Pem {
         /// The file.
         file: String,
-        /// Why not.
+        /// What is wrong with it.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No answer: refused, cut, or not in time.
+    /// No answer: the connection was refused or cut, or the time was over.
     #[error("{call}: no answer from Consul")]
     Transport {
         /// Method and path.
         call: String,
-        /// Why not.
+        /// The error of the connection.
         #[source]
         cause: reqwest::Error,
     },
-    /// An answer that says no.
+    /// Consul refused the call.
     #[error("{call}: Consul answered {status}: {text}")]
     Status {
         /// Method and path.
@@ -42,7 +41,7 @@ pub enum Error {
         /// The body.
         text: String,
     },
-    /// An answer of a shape that is not Consul's.
+    /// The answer is not in Consul's format.
     #[error("{call}: read Consul's answer")]
     Shape {
         /// Method and path.
@@ -66,21 +65,22 @@ impl Error {
         matches!(self, Self::Status { status: 403, .. }) || self.is(Refusal::PermissionDenied)
     }
 
-    /// Whether a session was refused because its check is not there yet, or
-    /// not passing: up to a second after the check was registered. It is no
-    /// matter of a second if Consul has lost the agent's host.
+    /// Whether a session was refused because its check is not registered or not
+    /// passing yet, which takes up to a second. It takes longer, and this is
+    /// false, if Consul has lost the agent's host.
     #[must_use]
     pub fn is_check_not_ready(&self) -> bool {
         self.is(Refusal::CheckNotReady)
     }
 
-    /// Whether the agent knows no such service.
+    /// Whether the agent does not know the service.
     #[must_use]
     pub fn is_unknown_service(&self) -> bool {
         self.is(Refusal::UnknownService)
     }
 
-    /// Whether a session that was to end is none; said where there are ACLs.
+    /// Whether a session that was to end does not exist; said where there are
+    /// ACLs.
     #[must_use]
     pub fn is_unknown_session(&self) -> bool {
         self.is(Refusal::UnknownSession)

@@ -7,23 +7,23 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Deserializer};
 
-use super::client::{CALL, Client};
+use super::client::{CALL_TIMEOUT, Client};
 use super::error::Error;
 
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Entry {
-    /// The whole key.
+    /// The key, with all its parts.
     pub key: String,
-    /// The bytes.
+    /// The value.
     #[serde(default, deserialize_with = "base64")]
     pub value: Vec<u8>,
-    /// The user's number.
+    /// A number for the client's use.
     pub flags: u64,
     /// The session that holds the key.
     pub session: Option<String>,
-    /// Changes with every write; restarts where Consul loses its state.
+    /// Grows with every write; starts again if Consul loses its state.
     pub modify_index: u64,
 }
 
@@ -34,12 +34,12 @@ fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Erro
         .map_err(serde::de::Error::custom)
 }
 
-/// What a read showed.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read<T> {
-    /// To wait beyond.
+    /// The index for the next read to wait beyond.
     pub index: u64,
-    /// What was there.
+    /// What was read.
     pub value: T,
 }
 
@@ -47,18 +47,18 @@ pub struct Read<T> {
 /// time at random.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// What an earlier read gave; 0 returns at once.
+    /// The index of an earlier read; with 0 the call returns at once.
     pub index: u64,
-    /// At most this long.
+    /// The longest wait.
     pub most: Duration,
 }
 
 impl Wait {
-    /// What the wait, if there is one, adds to a path, and how long the call
-    /// may then take.
+    /// What the wait, if there is one, adds to a path, and the timeout of the
+    /// call.
     pub(super) fn query(wait: Option<Self>) -> (String, Duration) {
         let Some(Self { index, most }) = wait else {
-            return (String::new(), CALL);
+            return (String::new(), CALL_TIMEOUT);
         };
         let query = format!("?index={index}&wait={}ms", most.as_millis());
         (query, most * 17 / 16 + Duration::from_secs(2))
@@ -66,7 +66,7 @@ impl Wait {
 }
 
 impl Client {
-    /// The key, as the agent's servers see it; with `wait`, once it changed.
+    /// The key as the agent's servers see it; with `wait`, once it has changed.
     ///
     /// # Errors
     /// No usable answer.
@@ -76,7 +76,7 @@ impl Client {
             .await
     }
 
-    /// The key, as a quorum of servers confirms it at a moment after the call
+    /// The key as a quorum of servers confirms it, at a moment after the call
     /// was made.
     ///
     /// # Errors
@@ -90,8 +90,7 @@ impl Client {
             .await
     }
 
-    /// All keys that begin with the prefix, with their values; with `wait`,
-    /// once they changed.
+    /// All keys with this prefix; with `wait`, once they have changed.
     ///
     /// # Errors
     /// No usable answer.
@@ -115,8 +114,8 @@ impl Client {
         Ok(Read { index, value })
     }
 
-    /// Writes the value if the key was last written at this index; 0: if it is
-    /// absent. False if that is not so.
+    /// Writes the value if the key was last written at this index (0: if it is
+    /// absent), and returns whether it did.
     ///
     /// # Errors
     /// No usable answer.
@@ -130,7 +129,7 @@ impl Client {
         self.put(&path, value).await
     }
 
-    /// Writes value and flags if the key is absent; false if it is not.
+    /// Writes value and flags if the key is absent, and returns whether it did.
     ///
     /// # Errors
     /// No usable answer.
@@ -148,7 +147,7 @@ impl Client {
         self.put(&path, value).await
     }
 
-    /// Gives the session's lock back, and replaces value and flags.
+    /// Releases the session's lock, and writes value and flags.
     ///
     /// # Errors
     /// No usable answer.
@@ -164,7 +163,7 @@ impl Client {
     }
 
     async fn put(&self, path: &str, value: Vec<u8>) -> Result<bool, Error> {
-        self.call(Method::PUT, path, CALL)
+        self.call(Method::PUT, path, CALL_TIMEOUT)
             .body(value)
             .send(&[])
             .await?

@@ -1,37 +1,37 @@
-//! Sessions: who may hold a lock.
+//! Sessions, which hold locks.
 
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::client::{CALL, Client};
+use super::client::{CALL_TIMEOUT, Client};
 use super::error::Error;
 
-/// What becomes of a session's locks when it ends.
+/// What happens to a session's locks when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
-    /// The key stays, free, with its value and flags.
+    /// The key stays, unlocked, with its value and flags.
     Release,
-    /// The key goes.
+    /// The key is deleted.
     Delete,
 }
 
-/// A session to be made. It ends with its TTL (Consul waits up to twice as
+/// A session to create. It ends with its TTL (Consul waits up to twice as
 /// long), with its check, or with its agent.
 #[derive(Clone, Debug)]
 pub struct NewSession<'a> {
-    /// For people who look at it.
+    /// A name for people.
     pub name: &'a str,
-    /// 10 s at least.
+    /// At least 10 s.
     pub ttl: Duration,
-    /// What becomes of its locks.
+    /// What happens to its locks.
     pub behavior: Behavior,
-    /// The check id of this node's service.
+    /// The id of the check of this node's service.
     pub check: &'a str,
 }
 
-/// A session that was made.
+/// The id of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session(pub String);
 
@@ -54,7 +54,7 @@ struct ServiceCheck<'a> {
 }
 
 impl Client {
-    /// Makes a session without lock-delay, bound to the check and to the
+    /// Creates a session without lock-delay, bound to the check and to the
     /// agent's own health.
     ///
     /// # Errors
@@ -77,13 +77,13 @@ impl Client {
             service_checks: [ServiceCheck { id: new.check }],
         };
         let call = self
-            .call(Method::PUT, "/v1/session/create", CALL)
+            .call(Method::PUT, "/v1/session/create", CALL_TIMEOUT)
             .json(&body);
         let created: Created = call.send(&[]).await?.json().await?;
         Ok(Session(created.id))
     }
 
-    /// Puts off the session's end by its TTL; false if there is none.
+    /// Renews the session for its TTL; false if there is no such session.
     ///
     /// # Errors
     /// No usable answer.
@@ -102,7 +102,9 @@ impl Client {
     /// No usable answer.
     pub async fn destroy_session(&self, session: &Session) -> Result<(), Error> {
         let path = format!("/v1/session/destroy/{}", session.0);
-        self.call(Method::PUT, &path, CALL).send(&[]).await?;
+        self.call(Method::PUT, &path, CALL_TIMEOUT)
+            .send(&[])
+            .await?;
         Ok(())
     }
 }

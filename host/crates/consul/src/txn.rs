@@ -1,4 +1,4 @@
-//! Transactions: all of it or nothing.
+//! Transactions.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub enum Operation<'a> {
         /// The session.
         session: &'a str,
     },
-    /// Writes if the key was last written at this index; 0: if it is absent.
+    /// Writes the key if it was last written at this index (0: if it is absent).
     Cas {
         /// The key.
         key: &'a str,
@@ -42,7 +42,7 @@ pub enum Operation<'a> {
         /// Its `ModifyIndex`.
         index: u64,
     },
-    /// Writes.
+    /// Writes the key.
     Set {
         /// The key.
         key: &'a str,
@@ -56,7 +56,7 @@ pub enum Operation<'a> {
         /// Its `ModifyIndex`.
         index: u64,
     },
-    /// Takes the key's lock and writes.
+    /// Takes the key's lock, and writes the key.
     Lock {
         /// The key.
         key: &'a str,
@@ -64,7 +64,7 @@ pub enum Operation<'a> {
         value: &'a [u8],
         /// The new flags.
         flags: u64,
-        /// Who takes it.
+        /// The session that takes the lock.
         session: &'a str,
     },
 }

@@ -1,84 +1,190 @@
-//! `<c>/active`: what the leader says of the sink that really runs.
+//! The key of the active sink, `<c>/active`: what the leader says of the sink
+//! that really runs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::lock_client::LockClient;
+use super::coordination::Coordination;
 use super::tenure::Tenure;
-use sluice_consul::{Error, Operation, Refusal, TxnOutcome};
 use sluice_types::documents::ActiveDocument;
-use sluice_types::error_chain::chain;
 
-const TRANSACTION: Duration = Duration::from_secs(2);
-const RETRY: Duration = Duration::from_secs(1);
+/// The pause after a write without an answer.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keeps the key as `active` says while this node holds the lock; what the
+/// Keeps the key as `active` says while this node holds the lock. What the
 /// leader before it wrote stands until there is something to say.
 pub(super) async fn keep(
-    lock_client: Arc<LockClient>,
+    coordination: Coordination,
     mut tenure: watch::Receiver<Option<Tenure>>,
     mut active: watch::Receiver<Option<ActiveDocument>>,
 ) {
+    // Under which tenure what was written.
     let mut written = None;
     loop {
         let holding = tenure.borrow_and_update().clone();
-        let said = active.borrow_and_update().clone();
-        let mut retry = None;
-        if let (Some(tenure), Some(said)) = (holding, said)
-            && written.as_ref() != Some(&(tenure.clone(), said.clone()))
+        let document = active.borrow_and_update().clone();
+        let wanted = holding.zip(document);
+        let mut is_settled = true;
+        if let Some((tenure, document)) = &wanted
+            && written != wanted
         {
-            match write(&lock_client, &tenure, said.clone()).await {
-                Ok(outcome) => {
-                    // Otherwise the lock is gone, and so is the right to speak.
-                    if let TxnOutcome::RolledBack(refused) = outcome
-                        && refused.is_for(Refusal::PermissionDenied)
-                    {
-                        tracing::error!(
-                            %refused,
-                            "Consul's ACL does not let the leader write the active sink's key"
-                        );
-                    }
-                    written = Some((tenure, said));
-                }
-                Err(error) => {
-                    tracing::debug!(
-                        error = chain(&error),
-                        "could not write the active sink's key"
-                    );
-                    retry = Some(RETRY);
-                }
+            is_settled = write(&coordination, tenure, document).await;
+            if is_settled {
+                written = wanted;
             }
         }
         tokio::select! {
             changed = tenure.changed() => if changed.is_err() { return },
             changed = active.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(retry.unwrap_or_default()), if retry.is_some() => {}
+            () = tokio::time::sleep(RETRY_INTERVAL), if !is_settled => {}
         }
     }
 }
 
-async fn write(
-    lock_client: &LockClient,
-    tenure: &Tenure,
-    said: ActiveDocument,
-) -> Result<TxnOutcome, Error> {
+async fn write(coordination: &Coordination, tenure: &Tenure, document: &ActiveDocument) -> bool {
     let document = ActiveDocument {
         epoch: tenure.epoch,
-        ..said
+        ..document.clone()
     };
     // Strings and numbers always have a JSON form.
     let value = serde_json::to_vec(&document).unwrap_or_default();
-    let operations = [
-        Operation::CheckSession {
-            key: &lock_client.keys.leader,
-            session: &tenure.session,
-        },
-        Operation::Set {
-            key: &lock_client.keys.active,
-            value: &value,
-        },
-    ];
-    lock_client.client.transact(&operations, TRANSACTION).await
+    coordination.write_active(&tenure.session, &value).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::local_coordinator::LocalCoordinator;
+    use crate::session_kind::SessionKind;
+    use sluice_types::plugin::{Identity, PluginPhase};
+
+    struct Fixture {
+        store: Arc<LocalCoordinator>,
+        tenure: watch::Sender<Option<Tenure>>,
+        active: watch::Sender<Option<ActiveDocument>>,
+    }
+
+    fn start() -> Fixture {
+        let store = Arc::new(LocalCoordinator::new());
+        let (tenure, tenure_out) = watch::channel(None);
+        let (active, active_out) = watch::channel(None);
+        let coordination = Coordination::Local(Arc::clone(&store));
+        tokio::spawn(keep(coordination, tenure_out, active_out));
+        Fixture {
+            store,
+            tenure,
+            active,
+        }
+    }
+
+    impl Fixture {
+        /// A tenure of this epoch begins; its session.
+        fn lead(&self, epoch: u64) -> String {
+            let session = self.store.open_session(SessionKind::Lock).unwrap();
+            self.store.lock(&session);
+            let tenure = Tenure {
+                epoch,
+                session: session.clone(),
+            };
+            self.tenure.send_replace(Some(tenure));
+            session
+        }
+
+        fn say(&self, why: &str) {
+            self.active.send_replace(Some(document(why)));
+        }
+
+        /// Why the sink runs and under which epoch, by the key.
+        fn written(&self) -> Option<(String, u64)> {
+            let document = self.store.active_document();
+            document.map(|document| (document.why, document.epoch))
+        }
+    }
+
+    fn document(why: &str) -> ActiveDocument {
+        ActiveDocument {
+            plugin: Identity {
+                source: "builtin:stdout".to_owned(),
+                sha256: "ab".to_owned(),
+            },
+            state: PluginPhase::Running,
+            since: "then".to_owned(),
+            why: why.to_owned(),
+            node: "a".to_owned(),
+            index: 0,
+            manifest: "{}".to_owned(),
+            epoch: 0,
+        }
+    }
+
+    /// Lets everything happen that needs no time.
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    fn expected(why: &str, epoch: u64) -> Option<(String, u64)> {
+        Some((why.to_owned(), epoch))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_key_follows_what_the_leader_says_under_its_epoch() {
+        let it = start();
+        it.say("one");
+        settle().await;
+        assert_eq!(it.written(), None, "this node does not lead");
+        it.lead(3);
+        settle().await;
+        assert_eq!(it.written(), expected("one", 3));
+        it.say("two");
+        settle().await;
+        assert_eq!(it.written(), expected("two", 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_tenure_says_the_same_under_its_own_epoch() {
+        let it = start();
+        it.say("one");
+        let session = it.lead(3);
+        settle().await;
+        it.store.end_by_hand(&session);
+        it.tenure.send_replace(None);
+        settle().await;
+        it.lead(4);
+        settle().await;
+        assert_eq!(it.written(), expected("one", 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_lost_the_lock_writes_nothing_and_asks_no_more() {
+        let it = start();
+        it.say("one");
+        let session = it.lead(3);
+        settle().await;
+        it.store.end_by_hand(&session);
+        it.say("two");
+        settle().await;
+        let calls = it.store.calls();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(it.written(), expected("one", 3));
+        assert_eq!(it.store.calls(), calls);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_had_no_answer_is_written_again_after_a_pause() {
+        let it = start();
+        it.lead(3);
+        it.store.set_answering(false);
+        it.say("one");
+        settle().await;
+        let calls = it.store.calls();
+        it.store.set_answering(true);
+        tokio::time::sleep(RETRY_INTERVAL / 2).await;
+        assert_eq!(it.written(), None);
+        assert_eq!(it.store.calls(), calls);
+        tokio::time::sleep(RETRY_INTERVAL).await;
+        assert_eq!(it.written(), expected("one", 3));
+    }
 }

@@ -62,7 +62,7 @@ impl Calls {
     pub(super) fn renew(&mut self, session: String) {
         let coordination = self.coordination.clone();
         self.start(async move {
-            let exists = coordination.keep_alive(&session).await;
+            let exists = coordination.keep_alive(&session, SessionKind::Lock).await;
             Event::Renewed { session, exists }
         });
     }

@@ -1,20 +1,23 @@
-//! What the driver asks of the coordinator. Another kind of coordinator is
+//! What the driver and the presence of a node ask of the coordinator. Another kind of coordinator is
 //! another variant.
 
 use std::sync::Arc;
 
 use super::lock::{Lock, Looked};
 use super::lock_client::LockClient;
+use super::publication::Publication;
 use super::session_kind::SessionKind;
 use super::take::{Take, Taken};
 
-/// The one seam between the election's driver and a coordinator. `None` is no
+/// The one seam to a coordinator. `None` is no
 /// answer in time: what was asked for may have happened or not.
 #[derive(Clone, Debug)]
 pub(super) enum Coordination {
     Consul(Arc<LockClient>),
     #[cfg(test)]
     Simulated(crate::simulation::SimulatedCoordination),
+    #[cfg(test)]
+    Local(Arc<crate::local_coordinator::LocalCoordinator>),
 }
 
 impl Coordination {
@@ -24,6 +27,8 @@ impl Coordination {
             Self::Consul(client) => &client.client.config().url,
             #[cfg(test)]
             Self::Simulated(_) => "a simulated world",
+            #[cfg(test)]
+            Self::Local(_) => "a store in this process",
         }
     }
 
@@ -33,15 +38,19 @@ impl Coordination {
             Self::Consul(client) => client.open_session(kind).await,
             #[cfg(test)]
             Self::Simulated(world) => world.open_session(kind).await,
+            #[cfg(test)]
+            Self::Local(store) => store.open_session(kind),
         }
     }
 
-    /// Renews a session; whether it exists, which may be told from the past.
-    pub(super) async fn keep_alive(&self, session: &str) -> Option<bool> {
+    /// Renews a session; whether it exists, by an answer that may be out of date.
+    pub(super) async fn keep_alive(&self, session: &str, kind: SessionKind) -> Option<bool> {
         match self {
-            Self::Consul(client) => client.keep_alive(session).await,
+            Self::Consul(client) => client.keep_alive(session, kind).await,
             #[cfg(test)]
             Self::Simulated(world) => world.keep_alive(session).await,
+            #[cfg(test)]
+            Self::Local(store) => store.keep_alive(session),
         }
     }
 
@@ -51,6 +60,8 @@ impl Coordination {
             Self::Consul(client) => client.end_session(session).await,
             #[cfg(test)]
             Self::Simulated(world) => world.end_session(session).await,
+            #[cfg(test)]
+            Self::Local(store) => store.end_session(session),
         }
     }
 
@@ -60,6 +71,8 @@ impl Coordination {
             Self::Consul(client) => client.watch(index).await,
             #[cfg(test)]
             Self::Simulated(world) => world.watch(index).await,
+            #[cfg(test)]
+            Self::Local(_) => None,
         }
     }
 
@@ -69,6 +82,8 @@ impl Coordination {
             Self::Consul(client) => client.look().await,
             #[cfg(test)]
             Self::Simulated(world) => world.look().await,
+            #[cfg(test)]
+            Self::Local(_) => None,
         }
     }
 
@@ -78,6 +93,8 @@ impl Coordination {
             Self::Consul(client) => client.take(take).await,
             #[cfg(test)]
             Self::Simulated(world) => world.take(take).await,
+            #[cfg(test)]
+            Self::Local(_) => Taken::Unknown,
         }
     }
 
@@ -87,6 +104,8 @@ impl Coordination {
             Self::Consul(client) => client.prove().await,
             #[cfg(test)]
             Self::Simulated(world) => world.prove().await,
+            #[cfg(test)]
+            Self::Local(_) => None,
         }
     }
 
@@ -97,6 +116,8 @@ impl Coordination {
             Self::Consul(client) => client.name_successor(node, session).await,
             #[cfg(test)]
             Self::Simulated(world) => world.name_successor(node, session).await,
+            #[cfg(test)]
+            Self::Local(_) => {}
         }
     }
 
@@ -107,6 +128,8 @@ impl Coordination {
             Self::Consul(client) => client.release(session, flags).await,
             #[cfg(test)]
             Self::Simulated(world) => world.release(session, flags).await,
+            #[cfg(test)]
+            Self::Local(_) => {}
         }
     }
 
@@ -116,6 +139,53 @@ impl Coordination {
             Self::Consul(client) => client.read_epoch().await,
             #[cfg(test)]
             Self::Simulated(world) => world.read_epoch().await,
+            #[cfg(test)]
+            Self::Local(_) => None,
+        }
+    }
+
+    /// Registers this node, unless it is registered as it is now.
+    pub(super) async fn keep_registered(&self) {
+        match self {
+            Self::Consul(client) => client.keep_registered().await,
+            #[cfg(test)]
+            Self::Simulated(_) => {}
+            #[cfg(test)]
+            Self::Local(store) => store.keep_registered(),
+        }
+    }
+
+    /// Removes the registration of this node.
+    pub(super) async fn deregister(&self) {
+        match self {
+            Self::Consul(client) => client.deregister().await,
+            #[cfg(test)]
+            Self::Simulated(_) => {}
+            #[cfg(test)]
+            Self::Local(store) => store.deregister(),
+        }
+    }
+
+    /// Writes this node's document under a session of its presence.
+    pub(super) async fn publish(&self, session: &str, document: &str) -> Publication {
+        match self {
+            Self::Consul(client) => client.publish(session, document).await,
+            #[cfg(test)]
+            Self::Simulated(_) => Publication::Unknown,
+            #[cfg(test)]
+            Self::Local(store) => store.publish(session, document),
+        }
+    }
+
+    /// Writes the document of the active sink if the session holds the lock;
+    /// false if there was no answer.
+    pub(super) async fn write_active(&self, session: &str, document: &[u8]) -> bool {
+        match self {
+            Self::Consul(client) => client.write_active(session, document).await,
+            #[cfg(test)]
+            Self::Simulated(_) => false,
+            #[cfg(test)]
+            Self::Local(store) => store.write_active(session, document),
         }
     }
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use sluice_types::files;
 
-/// The file can not be used.
+/// The file cannot be used.
 #[derive(Debug, Error)]
 #[error("{act} {}", .file.display())]
 pub struct EpochFileError {
@@ -26,7 +26,7 @@ pub struct EpochFileError {
 pub struct EpochFile {
     file: PathBuf,
     highest: AtomicU64,
-    /// Held while the file is written; who only reads does not wait for it.
+    /// Held while the file is written; readers do not wait for it.
     writing: Mutex<()>,
 }
 
@@ -34,7 +34,7 @@ impl EpochFile {
     /// Reads the file; a missing one is epoch 0.
     ///
     /// # Errors
-    /// It can not be read, or holds no number.
+    /// The file cannot be read, or holds no number.
     pub fn open(data_dir: &Path) -> Result<Self, EpochFileError> {
         let file = data_dir.join("epoch");
         let highest = match fs::read_to_string(&file) {
@@ -65,11 +65,10 @@ impl EpochFile {
         self.highest.load(Ordering::Acquire)
     }
 
-    /// Remembers an epoch, on disk before it returns; a lower one is nothing
-    /// new.
+    /// Remembers an epoch if it is higher; it is on disk when this returns.
     ///
     /// # Errors
-    /// It can not be written.
+    /// The file cannot be written.
     pub fn raise(&self, epoch: u64) -> Result<(), EpochFileError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if epoch <= self.highest() {

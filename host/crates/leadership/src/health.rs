@@ -1,5 +1,5 @@
-//! What Consul's check asks: does the control loop turn, and does a leader
-//! reach its agent?
+//! Answers Consul's health check: whether the control loop runs, and whether a
+//! node that may hold the lock hears from its agent.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,18 +22,19 @@ use super::view::View;
 use sluice_consul::Client;
 use sluice_types::clock::BootTime;
 
-/// A leader that its agent has not answered for so long can neither prove that
-/// it holds the lock nor release it. The agent can, if it sees that: the session
-/// is bound to the check.
-const UNANSWERED: Duration = Duration::from_secs(5);
-/// An agent that comes back asks before it answers: its first checks are not told of its silence.
-/// They belong together if no more than this lies between them.
-const FIRST: Duration = Duration::from_secs(2);
-const APART: Duration = Duration::from_secs(3);
+/// How long the agent may give a leader no answer. After that, the leader can
+/// neither prove that it holds the lock nor release it. The agent can, if the
+/// check fails: the session is bound to it.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+/// A restarted agent runs its checks before answering, so its silence does not
+/// count during the first of them: those of this time.
+const FIRST_CHECKS: Duration = Duration::from_secs(2);
+/// The longest pause between checks of one run of the agent.
+const CHECK_GAP_LIMIT: Duration = Duration::from_secs(3);
 /// The time for the head of a request.
-const HEAD: Duration = Duration::from_secs(1);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections that are served at once; an agent needs one.
-const CONNECTIONS: usize = 32;
+const CONNECTION_LIMIT: usize = 32;
 
 /// What health depends on.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub(super) struct Asked {
 impl Asked {
     /// For how long the agent has been asking.
     fn again(&mut self, now: BootTime) -> Duration {
-        if now.since(self.last) > APART {
+        if now.since(self.last) > CHECK_GAP_LIMIT {
             self.since = now;
         }
         self.last = now;
@@ -69,13 +70,38 @@ impl Health {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let asked_for = asked.again(BootTime::now());
         drop(asked);
-        if !self.heartbeat.is_alive() {
+        let is_leader = matches!(*self.role.borrow(), Role::Leader(_));
+        let condition = Condition {
+            is_loop_alive: self.heartbeat.is_alive(),
+            may_hold_lock: is_leader || self.view.borrow().releasing,
+            asked_for,
+            // Any answer counts: without a leader of its own, Consul gives the
+            // lock to no other node.
+            unanswered_for: self.client.unanswered_for(),
+        };
+        condition.complaint()
+    }
+}
+
+/// What a check finds.
+#[derive(Clone, Copy, Debug)]
+struct Condition {
+    is_loop_alive: bool,
+    may_hold_lock: bool,
+    /// For how long this run of the agent has been checking.
+    asked_for: Duration,
+    /// For how long the agent has given this node no answer.
+    unanswered_for: Duration,
+}
+
+impl Condition {
+    fn complaint(self) -> Option<&'static str> {
+        if !self.is_loop_alive {
             return Some("the control loop stands still");
         }
-        // Any answer counts: a Consul without a leader takes no node's lock.
-        let holds = matches!(*self.role.borrow(), Role::Leader(_)) || self.view.borrow().releasing;
-        let is_lost = holds && asked_for >= FIRST && self.client.unanswered_for() >= UNANSWERED;
-        is_lost.then_some("this node may hold the lock, and its Consul agent does not answer it")
+        let is_silent = self.asked_for >= FIRST_CHECKS && self.unanswered_for >= SILENCE_LIMIT;
+        (self.may_hold_lock && is_silent)
+            .then_some("this node may hold the lock, and its Consul agent does not answer it")
     }
 }
 
@@ -84,8 +110,8 @@ pub(super) async fn serve(listener: TcpListener, health: Health) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        if connections.len() >= CONNECTIONS {
-            // Whoever holds them all must not keep the agent out.
+        if connections.len() >= CONNECTION_LIMIT {
+            // A client that holds them all must not keep the agent out.
             connections.abort_all();
         }
         let stream = match listener.accept().await {
@@ -101,7 +127,7 @@ pub(super) async fn serve(listener: TcpListener, health: Health) {
             let service = service_fn(move |request| answer(request, health.complaint()));
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
+                .header_read_timeout(HEAD_TIMEOUT)
                 .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = served.await {
@@ -130,11 +156,84 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_begins_the_asking_anew() {
+    fn a_pause_starts_another_run_of_checks() {
         let mut asked = Asked::default();
         let mut again = |second: u64| asked.again(BootTime::from_nanos(second * 1_000_000_000));
         for (second, seconds) in [(10, 0), (11, 1), (13, 3), (16, 6), (20, 0), (21, 1)] {
             assert_eq!(again(second), Duration::from_secs(seconds), "at {second}");
         }
+    }
+
+    /// A leader that has had no answer for a while.
+    const SILENT: Condition = Condition {
+        is_loop_alive: true,
+        may_hold_lock: true,
+        asked_for: FIRST_CHECKS,
+        unanswered_for: SILENCE_LIMIT,
+    };
+
+    #[test]
+    fn only_the_silence_of_the_agent_to_a_leader_is_unhealthy() {
+        assert!(SILENT.complaint().unwrap().contains("does not answer"));
+        let just_before = |limit: Duration| limit.checked_sub(Duration::from_nanos(1)).unwrap();
+        for healthy in [
+            Condition {
+                may_hold_lock: false,
+                ..SILENT
+            },
+            Condition {
+                asked_for: just_before(FIRST_CHECKS),
+                ..SILENT
+            },
+            Condition {
+                unanswered_for: just_before(SILENCE_LIMIT),
+                ..SILENT
+            },
+        ] {
+            assert_eq!(healthy.complaint(), None, "{healthy:?}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_stands_still_is_unhealthy_on_every_node() {
+        let still = Condition {
+            is_loop_alive: false,
+            may_hold_lock: false,
+            asked_for: Duration::ZERO,
+            unanswered_for: Duration::ZERO,
+        };
+        assert!(still.complaint().unwrap().contains("stands still"));
+    }
+
+    async fn get(address: std::net::SocketAddr, path: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_route_answers_by_the_heartbeat() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = sluice_consul::Config::from_variables(|_| None).unwrap();
+        let heartbeat = Arc::new(Heartbeat::default());
+        let health = Health {
+            heartbeat: Arc::clone(&heartbeat),
+            client: Client::new(config).unwrap(),
+            role: watch::channel(Role::Follower { leader: None }).1,
+            view: watch::channel(View::default()).1,
+            asked: Arc::default(),
+        };
+        let serving = tokio::spawn(serve(listener, health));
+        let unhealthy = "HTTP/1.1 503 Service Unavailable";
+        assert_eq!(get(address, "/healthz").await, unhealthy);
+        heartbeat.beat();
+        assert_eq!(get(address, "/healthz").await, "HTTP/1.1 200 OK");
+        assert_eq!(get(address, "/other").await, "HTTP/1.1 404 Not Found");
+        serving.abort();
     }
 }

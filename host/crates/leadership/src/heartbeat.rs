@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sluice_types::clock::BootTime;
 
-/// A loop that has not turned for so long stands still. It turns four times a
-/// second when it has nothing to do.
+/// How long the control loop may take for one turn. It turns four times per
+/// second when there is nothing to do.
 const STALL_LIMIT: Duration = Duration::from_secs(2);
 
-/// When the control loop last turned.
+/// When the control loop turned last.
 #[derive(Debug, Default)]
 pub struct Heartbeat(AtomicU64);
 
@@ -18,7 +18,7 @@ impl Heartbeat {
         self.0.store(BootTime::now().as_nanos(), Ordering::Relaxed);
     }
 
-    /// Whether it turned lately.
+    /// Whether the loop has turned within the last 2 s.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         BootTime::now().since(BootTime::from_nanos(self.0.load(Ordering::Relaxed))) < STALL_LIMIT

@@ -22,7 +22,10 @@ const WATCH_WAIT: Duration = Duration::from_secs(2);
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Long: an agent that answers slowly does answer, and only a node that waits
 /// for it knows that its session is kept alive.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
+const LOCK_RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
+/// Short: the presence also asks the agent for what it knows by itself, and
+/// must do so more often than a health check lets an agent be silent.
+const PRESENCE_RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often, and after which pauses, a session is asked for that Consul does
 /// not create because its check is not ready.
 const CREATE_ATTEMPTS: u32 = 40;
@@ -89,9 +92,13 @@ impl LockClient {
     }
 
     /// Renews a session; whether it exists.
-    pub(super) async fn keep_alive(&self, session: &str) -> Option<bool> {
+    pub(super) async fn keep_alive(&self, session: &str, kind: SessionKind) -> Option<bool> {
         let session = Session(session.to_owned());
-        let exists = self.client.renew_session(&session, RENEWAL_TIMEOUT).await;
+        let timeout = match kind {
+            SessionKind::Lock => LOCK_RENEWAL_TIMEOUT,
+            SessionKind::Presence => PRESENCE_RENEWAL_TIMEOUT,
+        };
+        let exists = self.client.renew_session(&session, timeout).await;
         exists
             .inspect_err(|e| tracing::debug!(error = chain(e), "could not renew the session"))
             .ok()
@@ -211,5 +218,145 @@ fn log_refusal(taken: &Taken, outcome: &TxnOutcome) {
     tracing::debug!(%refused, "did not get the lock");
     if *taken == Taken::Denied {
         tracing::error!(%refused, "Consul's ACL does not let this node take the lock");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use sluice_consul::Config;
+    use sluice_coordinator::{Coordinator, CoordinatorConfig};
+    use sluice_types::stream::DEFAULT_STREAM;
+    use tokio::sync::watch;
+
+    use crate::lock::{CLEAN, Successor};
+    use crate::role::Role;
+
+    struct Fixture {
+        coordinator: Coordinator,
+        _data_dir: tempfile::TempDir,
+        _role: watch::Sender<Role>,
+        client: LockClient,
+    }
+
+    /// A client of a coordinator of its own.
+    fn start() -> Fixture {
+        let data_dir = tempfile::tempdir().unwrap();
+        let config = CoordinatorConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: data_dir.path().to_owned(),
+        };
+        let coordinator = Coordinator::start(&config).unwrap();
+        let address = coordinator.address().to_string();
+        // The coordinator itself answers the health check.
+        let health_url = format!("http://{address}/v1/status/leader");
+        let variable = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.clone());
+        let (role, role_out) = watch::channel(Role::Follower { leader: None });
+        let cluster = ClusterKeys::new("c");
+        let keys = cluster.stream(DEFAULT_STREAM);
+        let client = LockClient {
+            client: Client::new(Config::from_variables(variable).unwrap()).unwrap(),
+            service: Service::new(
+                "c".to_owned(),
+                "a".to_owned(),
+                ("10.0.0.1".to_owned(), 3000),
+                health_url,
+                role_out,
+            ),
+            lock: LockKeys::new(&cluster, &keys),
+            cluster,
+            keys,
+            value: b"a leads".to_vec(),
+            lease: Duration::from_secs(1),
+            begun: OnceCell::new(),
+        };
+        Fixture {
+            coordinator,
+            _data_dir: data_dir,
+            _role: role,
+            client,
+        }
+    }
+
+    /// An attempt on keys that are absent.
+    fn first_take(session: &str) -> Take {
+        Take {
+            session: session.to_owned(),
+            expected: None,
+            epoch: 1,
+            epoch_index: 0,
+            successor_index: None,
+            flags: 1_000,
+        }
+    }
+
+    async fn open(client: &LockClient) -> String {
+        client.open_session(SessionKind::Lock).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_lock_is_taken_once_together_with_the_epoch() {
+        let it = start();
+        let client = &it.client;
+        let session = open(client).await;
+        assert_eq!(client.look().await.unwrap().lock.key, None);
+        let Taken::Won { modify_index } = client.take(&first_take(&session)).await else {
+            panic!("the lock was free");
+        };
+        let lock = client.prove().await.unwrap();
+        assert!(lock.is_held_by(&session));
+        let key = lock.key.unwrap();
+        assert_eq!((key.modify_index, key.flags), (modify_index, 1_000));
+        assert_eq!(key.value, b"a leads");
+        assert_eq!(client.read_epoch().await, Some(1));
+        let other = open(client).await;
+        assert_eq!(client.take(&first_take(&other)).await, Taken::Lost);
+        assert!(client.prove().await.unwrap().is_held_by(&session));
+    }
+
+    #[tokio::test]
+    async fn the_holder_alone_names_its_successor_and_releases_the_lock() {
+        let it = start();
+        let client = &it.client;
+        let (holder, other) = (open(client).await, open(client).await);
+        client.take(&first_take(&holder)).await;
+        client.name_successor("x", &other).await;
+        client.release(&other, CLEAN).await;
+        let before = client.look().await.unwrap();
+        assert!(before.lock.is_held_by(&holder));
+        assert_eq!(before.successor, None);
+        client.name_successor("b", &holder).await;
+        client.release(&holder, CLEAN).await;
+        let after = client.look().await.unwrap();
+        assert!(matches!(after.successor, Some(Successor { node, .. }) if node == "b"));
+        assert_eq!(after.lock.holder(), None);
+        assert_eq!(after.lock.key.unwrap().flags, CLEAN);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_is_not_renewed_and_takes_no_lock() {
+        let it = start();
+        let client = &it.client;
+        let session = open(client).await;
+        let kind = SessionKind::Lock;
+        assert_eq!(client.keep_alive(&session, kind).await, Some(true));
+        assert!(client.end_session(&session).await);
+        assert_eq!(client.keep_alive(&session, kind).await, Some(false));
+        let taken = client.take(&first_take(&session)).await;
+        assert_eq!(taken, Taken::InvalidSession);
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_nothing_is_known() {
+        let it = start();
+        let client = &it.client;
+        let session = open(client).await;
+        drop(it.coordinator);
+        assert_eq!(client.look().await, None);
+        assert_eq!(client.prove().await, None);
+        assert_eq!(client.keep_alive(&session, SessionKind::Lock).await, None);
+        assert_eq!(client.take(&first_take(&session)).await, Taken::Unknown);
+        assert!(!client.end_session(&session).await);
     }
 }

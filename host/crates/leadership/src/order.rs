@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-/// Letting go of the lock.
+/// An order to release the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepDown {
-    /// Of the tenure that is meant; another is left alone.
+    /// The epoch of the tenure that is to end; another tenure goes on.
     pub epoch: u64,
-    /// How long the lock is left to the others.
+    /// How long this node leaves the lock to others.
     pub stay_out: Duration,
-    /// Whether that ends once one of them has taken it.
+    /// Whether that is over once another node has taken it.
     pub until_taken: bool,
-    /// The node that is to take it; any, if none is named, or if it does not
-    /// within some seconds.
+    /// The node that should take it. Any node may if none is named, or if the
+    /// named one does not take it within some seconds.
     pub to: Option<String>,
 }
 
-/// What the control side can be told.
+/// An order to the control thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Whether this node could lead: its sink is prepared. If so, whatever
-    /// kept it out before is forgotten.
+    /// Whether this node can lead: its sink is prepared. If it can, a time that
+    /// it was to leave the lock to others is over.
     Eligible(bool),
-    /// Let go of the lock. Nothing is acknowledged any more.
+    /// Release the lock. From now on nothing is acknowledged.
     StepDown(StepDown),
-    /// Let go of everything.
+    /// Release the lock, end all sessions, and leave the cluster.
     Shutdown,
 }

@@ -1,24 +1,13 @@
-//! The nodes that live, as their keys `<c>/nodes/<name>` say: a key is deleted
-//! when its node's session ends.
+//! How this node compares with the other nodes that are alive.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::lock::NO_EPOCH;
-use super::lock_client::LockClient;
-use sluice_consul::{Entry, Pace};
 use sluice_types::documents::NodeDocument;
 
-/// How patient the watches of the other nodes are.
-pub(super) const NODES_PACE: Pace = Pace {
-    wait: Duration::from_secs(30),
-    retry: Duration::from_secs(1),
-    pause: Duration::ZERO,
-};
-
-/// How this node compares with the others that live.
+/// This node and the others.
 #[derive(Clone, Debug)]
 pub struct Peers {
     node: String,
@@ -37,8 +26,8 @@ impl Peers {
         Self { node, own, all }
     }
 
-    /// Whether a node lives, other than this one, that has its sink prepared;
-    /// `None` if that is not known yet.
+    /// Whether another node is alive that has its sink prepared; `None` if that
+    /// is not known yet.
     #[must_use]
     pub fn is_any_eligible(&self) -> Option<bool> {
         let all = self.all.borrow();
@@ -56,14 +45,14 @@ impl Peers {
         possible.max().unwrap_or_default()
     }
 
-    /// Whether the lock is to be left to another node: it has its sink
+    /// Whether this node leaves the lock to others: one of them has its sink
     /// prepared and this one has not.
     pub(super) fn must_yield(&self) -> bool {
         // Before anything is known, others come first.
         !self.own.borrow().eligible && self.is_any_eligible().unwrap_or(true)
     }
 
-    /// Waits until that is otherwise than before, and says how it is.
+    /// Waits until [`Self::must_yield`] is no longer `before`, and returns it.
     pub(super) async fn changed(&mut self, before: bool) -> bool {
         while self.must_yield() == before {
             let changed = tokio::select! {
@@ -77,21 +66,6 @@ impl Peers {
         }
         !before
     }
-}
-
-/// Keeps the list of the nodes that live.
-pub(super) async fn watch_nodes(
-    lock_client: Arc<LockClient>,
-    nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
-) {
-    let prefix = lock_client.cluster.nodes();
-    let read = |wait| lock_client.client.list(&prefix, Some(wait));
-    let show = |entries: Vec<Entry>| {
-        let documents = entries.iter();
-        let documents = documents.filter_map(|entry| serde_json::from_slice(&entry.value).ok());
-        Some(Arc::new(documents.collect()))
-    };
-    sluice_consul::watch(NODES_PACE, &prefix, read, show, nodes).await;
 }
 
 #[cfg(test)]
@@ -112,14 +86,18 @@ mod tests {
     fn peers(own: bool, others: Option<&[(&str, bool)]>) -> Peers {
         let all = others.map(|others| {
             let others = others.iter();
-            Arc::new(others.map(|(node, able)| document(node, *able)).collect())
+            Arc::new(
+                others
+                    .map(|(node, eligible)| document(node, *eligible))
+                    .collect(),
+            )
         });
         let own = watch::channel(document("a", own)).1;
         Peers::new("a".to_owned(), own, watch::channel(all).1)
     }
 
     #[test]
-    fn who_is_not_prepared_must_yield_by_who_is_and_by_nobody_else() {
+    fn a_node_that_is_not_prepared_yields_to_one_that_is_and_to_no_other() {
         assert!(!peers(true, Some(&[("b", true)])).must_yield());
         assert!(peers(false, Some(&[("a", true), ("b", true)])).must_yield());
         assert!(!peers(false, Some(&[("a", true), ("b", false)])).must_yield());

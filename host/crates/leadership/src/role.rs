@@ -1,18 +1,18 @@
-//! What this node is to the cluster.
+//! Whether this node leads.
 
 use std::sync::Arc;
 
 use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Lease;
 
-/// What this node is to the cluster.
+/// Whether this node leads.
 #[derive(Clone, Debug)]
 pub enum Role {
-    /// Another node leads, or none.
+    /// This node does not lead.
     Follower {
-        /// Who, if it is known.
+        /// The node that does, if it is known.
         leader: Option<LeaderAddress>,
     },
-    /// This node leads, as far as the lease allows.
+    /// This node leads; the lease says until when it may write and acknowledge.
     Leader(Arc<Lease>),
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::role::Role;
 use sluice_consul::{Behavior, Check, NewSession, Registration};
 
-/// The least that Consul accepts.
+/// The shortest TTL that Consul accepts.
 const SESSION_TTL: Duration = Duration::from_secs(10);
 
 /// How this node is registered.
@@ -16,9 +16,9 @@ const SESSION_TTL: Duration = Duration::from_secs(10);
 pub(super) struct Service {
     pub(super) cluster: String,
     pub(super) node: String,
-    /// The host and port for clients.
+    /// The host and the port for clients.
     pub(super) address: (String, u16),
-    /// What Consul's check asks.
+    /// The URL of Consul's health check.
     pub(super) health_url: String,
     pub(super) role: watch::Receiver<Role>,
     session_name: String,
@@ -44,6 +44,12 @@ impl Service {
             session_name,
             check,
         }
+    }
+
+    /// Where clients reach this node.
+    pub(super) fn client_address(&self) -> String {
+        let (host, port) = &self.address;
+        format!("{host}:{port}")
     }
 
     /// Unique on an agent that serves several nodes.

@@ -1,6 +1,6 @@
-//! The sessions that this node may have in Consul, on disk: those that a killed
-//! life has left are ended by the next one. A session whose health check passes
-//! again would keep the lock until its TTL is over.
+//! The sessions that this node may have in Consul, on disk: what a process
+//! leaves when it is killed, the next one ends. Otherwise a session whose health
+//! check passes again would keep the lock until its TTL is over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sluice_types::files;
 
-/// The file `sessions` in the data directory, an id a line.
+/// The file `sessions` in the data directory, one id per line.
 #[derive(Debug)]
 pub(super) struct SessionFile {
     file: PathBuf,
@@ -17,8 +17,8 @@ pub(super) struct SessionFile {
 }
 
 impl SessionFile {
-    /// Reads what an earlier life has left. A file that can not be read is
-    /// logged, and counts as empty: it only makes some things quicker.
+    /// Reads what earlier processes have left. A file that cannot be read is
+    /// logged and counts as empty: without it, a restart only takes longer.
     pub(super) fn open(data_dir: &Path) -> Self {
         let file = data_dir.join("sessions");
         let text = match std::fs::read_to_string(&file) {
@@ -41,17 +41,17 @@ impl SessionFile {
         }
     }
 
-    /// Those of the lives before this one.
+    /// The sessions that earlier processes have left.
     pub(super) fn earlier(&self) -> &[String] {
         &self.earlier
     }
 
-    /// On disk before it returns.
+    /// Adds a session; it is on disk when this returns.
     pub(super) fn add(&self, id: String) -> io::Result<()> {
         self.change(|ids| ids.push(id))
     }
 
-    /// It has ended.
+    /// Removes a session that has ended.
     pub(super) fn remove(&self, id: &str) -> io::Result<()> {
         self.change(|ids| ids.retain(|known| known != id))
     }

@@ -4,6 +4,6 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tenure {
     pub(super) epoch: u64,
-    /// Holds the lock.
+    /// The session that holds the lock.
     pub(super) session: String,
 }

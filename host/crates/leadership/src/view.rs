@@ -1,13 +1,13 @@
 //! What the control thread publishes of its session and its epoch.
 
-/// What the control side knows.
+/// The session and the epoch, as the status and the health check need them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Whether a session is held.
+    /// Whether this node has a session for the lock.
     pub session: bool,
-    /// The highest epoch that was seen.
+    /// The highest epoch that this node has seen.
     pub epoch: u64,
-    /// Whether a session was let go of, which may hold the lock, and Consul
-    /// has not heard it yet.
+    /// Whether a session that this node has given up may still hold the lock:
+    /// Consul has not confirmed its end.
     pub releasing: bool,
 }

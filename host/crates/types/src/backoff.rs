@@ -12,7 +12,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Starts at `first`, never waits longer than `most`.
+    /// Starts with `first`, and never waits longer than `most`.
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Backoff {
         self.next
     }
 
-    /// Begins anew after a success.
+    /// Starts again with the first wait, after a success.
     pub const fn reset(&mut self) {
         self.next = self.first;
     }

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A reading of `CLOCK_BOOTTIME`: nanoseconds since boot, the time that the
-/// machine was suspended included, so that a lease runs out while it sleeps.
+/// A reading of `CLOCK_BOOTTIME`: nanoseconds since boot, including the time that
+/// the machine was suspended, so that a lease expires while the machine sleeps.
 ///
 /// Every process of a machine reads the same clock; readings of two machines
-/// have nothing to do with each other.
+/// cannot be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BootTime(u64);
 

@@ -1,6 +1,6 @@
-//! An error in words.
+//! An error as text.
 
-/// The error with all that caused it, on one line.
+/// The error and all its causes, on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

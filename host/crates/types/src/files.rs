@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Puts these bytes, one part after the other, in the place of a file, on disk
-/// before it returns; readable by nobody else. Who reads the file sees the old
-/// or the new one, never a part. The folder itself is not synced.
+/// Replaces a file by these parts, one after the other; they are on disk when
+/// this returns. Only the owner can read the file. Readers see the old or the new
+/// file, never a part. The folder itself is not synced.
 ///
 /// # Errors
-/// It can not be written; the old file stays.
+/// The file cannot be written; the old one stays.
 pub fn replace(file: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let new = file.with_extension("new");
     let mut out = File::options()
@@ -26,9 +26,8 @@ pub fn replace(file: &Path, parts: &[&[u8]]) -> io::Result<()> {
     fs::rename(&new, file)
 }
 
-/// Removes the files with this extension that were not touched for longest,
-/// beyond `most` of them; the one to spare does not count. It is no matter if
-/// that fails.
+/// Removes the files with this extension that were modified longest ago, so that
+/// `most` of them stay; `spare` is kept and not counted. A failure is only logged.
 pub fn remove_oldest(folder: &Path, extension: &str, most: usize, spare: Option<&Path>) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

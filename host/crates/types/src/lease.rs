@@ -1,7 +1,7 @@
 //! The right to write and to acknowledge, and until when it holds.
 //!
-//! The control side makes a [`Lease`] when this node wins the lock, extends it
-//! with every proof that the lock is still held, and revokes it. The data side
+//! The control thread creates a [`Lease`] when this node takes the lock, extends
+//! it with every proof that the lock is still held, and revokes it. The data path
 //! asks it before every effect. Nothing else connects the two.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,11 +16,12 @@ const REVOKED: u64 = 0;
 /// What a lease says at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Effects are allowed; the reading that they are decided on.
+    /// Effects are allowed, as of this reading of the clock.
     Valid(BootTime),
-    /// Not now, but perhaps later: the winner still waits, or proofs are late.
+    /// Effects are not allowed now, but may be later: the tenure has not begun, or
+    /// proofs are late.
     Suspended,
-    /// Never again.
+    /// Effects are never allowed again.
     Revoked,
 }
 
@@ -67,7 +68,7 @@ impl Lease {
         }
     }
 
-    /// How long it is still valid without another proof.
+    /// How long it remains valid without another proof.
     #[must_use]
     pub fn remaining(&self) -> std::time::Duration {
         let now = BootTime::now();
@@ -97,8 +98,8 @@ impl Lease {
         self.changed.notify_waiters();
     }
 
-    /// Waits until effects are allowed; gives the clock's reading, or `None`
-    /// if the lease was revoked. Ask again after any further wait.
+    /// Waits until effects are allowed, and returns the reading of the clock;
+    /// `None` if the lease was revoked. Ask again after any other wait.
     pub async fn valid(&self) -> Option<BootTime> {
         loop {
             // Subscribe before the check, so that no change falls between.

@@ -7,15 +7,15 @@ use thiserror::Error;
 /// What a sink answered for a record or a batch that it did not take.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
-    /// Offer it again.
+    /// The record may be offered again.
     #[error("{reason}")]
     Retryable {
-        /// In the sink's words.
+        /// Why, in the sink's words.
         reason: String,
-        /// Not sooner than after this.
+        /// How long to wait before that, at least.
         after: Option<Duration>,
     },
-    /// Never offer it again.
+    /// The record must not be offered again.
     #[error("{0}")]
     Permanent(String),
     /// The destination knows a later leader.
@@ -23,22 +23,22 @@ pub enum Failure {
     Fenced(String),
 }
 
-/// One record of a batch that was not taken.
+/// A record of a batch that the sink did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its place in the batch.
+    /// The index in the batch.
     pub index: usize,
     /// Why.
     pub failure: Failure,
 }
 
-/// Why an instance can not be used any more.
+/// Why an instance can no longer be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Broken {
     /// Its code trapped: a panic, an abort, an access out of bounds.
     #[error("the sink trapped: {0}")]
     Trapped(String),
-    /// Its code was still running when the call's time was over.
+    /// Its code was still running when the time of the call was over.
     #[error("the sink was still computing after {} ms (limits.write_timeout_ms)", .0.as_millis())]
     Spinning(Duration),
     /// It was waiting for the host (stdout, a file) when the time was over.
@@ -58,7 +58,7 @@ pub enum Broken {
         /// The trap that followed.
         cause: String,
     },
-    /// It may not have what it is to be given.
+    /// The node does not permit what the sink needs.
     #[error("failed to {0}")]
     Denied(String),
     /// It broke a promise of the WIT.
@@ -67,21 +67,21 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// Whether the records of the call may be what broke it: it was stopped in
-    /// its own code, not while it waited for the outside.
+    /// Whether the records of the call may have broken it: it was stopped in its
+    /// own code, not while it waited for its output.
     #[must_use]
     pub const fn suspects_records(&self) -> bool {
         !matches!(self, Self::Stuck(_) | Self::Denied(_))
     }
 }
 
-/// Why a call was not ok.
+/// Why a call failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum WriteError {
-    /// The sink said so, and lives on.
+    /// The sink answered so, and can be used further.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// The instance is gone.
+    /// The instance can no longer be used.
     #[error(transparent)]
     Broken(#[from] Broken),
 }

@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which sink is wanted and which one there is.
+/// The sink that is asked for, and the one that there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStatus {
-    /// The wanted one.
+    /// The sink that is asked for.
     pub desired: WantedPlugin,
-    /// The one that there is.
+    /// The sink that there is.
     pub active: ActivePlugin,
     /// Why they differ, or what is wrong.
     pub error: Option<String>,
@@ -17,30 +17,30 @@ pub struct PluginStatus {
 /// The sink that is asked for, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedPlugin {
-    /// Where it comes from; nothing if what asks for it can not be read.
+    /// Where it comes from; `None` if what asks for it cannot be read.
     pub source: Option<String>,
-    /// Its digest, in hex; nothing if it is not known.
+    /// The SHA-256 of its bytes, in hex; `None` if it is not known.
     pub sha256: Option<String>,
 }
 
-/// Which sink it is, as people name it and as its bytes say.
+/// Which sink it is: by name, and by its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Where it came from, for example `builtin:stdout`.
+    /// Where it comes from, for example `builtin:stdout`.
     pub source: String,
     /// The SHA-256 of the component's bytes, in lower-case hex.
     pub sha256: String,
 }
 
-/// The sink that there is.
+/// A sink that a node has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivePlugin {
-    /// Which one.
+    /// Which sink it is.
     #[serde(flatten)]
     pub name: Identity,
     /// How far it is.
     pub state: PluginPhase,
-    /// Since when, in RFC 3339.
+    /// Since when it has been in that state, in RFC 3339.
     pub since: String,
 }
 
@@ -48,13 +48,13 @@ pub struct ActivePlugin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginPhase {
-    /// Being read and compiled.
+    /// It is being read and compiled.
     Preparing,
-    /// Compiled, ready to be opened.
+    /// It is compiled, and can be opened.
     Prepared,
-    /// Being opened.
+    /// It is being opened.
     Opening,
-    /// Taking records.
+    /// It takes records.
     Running,
     /// It could not be opened.
     Failed,

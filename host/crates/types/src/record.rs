@@ -5,11 +5,11 @@ use std::collections::HashMap;
 /// Text that may share its memory with the request body it came from.
 pub type Text = bytestring::ByteString;
 
-/// What a record counts for beside its texts, in bytes: about the size of the
+/// What a record counts beside its texts, in bytes: about the size of the
 /// structure itself with its bookkeeping.
 const OVERHEAD: usize = 256;
 
-/// Names a record for good, whatever the attempt.
+/// Names a record, the same in every attempt to deliver it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId {
     /// The epoch of the leader that accepted it.
@@ -21,7 +21,7 @@ pub struct RecordId {
 /// OpenTelemetry's six severity ranges, and none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// The producer named none.
+    /// The producer gave none.
     #[default]
     Unspecified,
     /// Severity numbers 1 to 4.
@@ -55,10 +55,10 @@ pub enum Value {
     Json(Text),
 }
 
-/// One message with everything that is known about it.
+/// One log record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogRecord {
-    /// Given when the queue takes the record.
+    /// Assigned when the queue takes the record.
     pub id: RecordId,
     /// The producer's own id.
     pub key: Option<Text>,
@@ -66,7 +66,7 @@ pub struct LogRecord {
     pub timestamp: u64,
     /// When the node accepted it, in nanoseconds since the Unix epoch.
     pub observed: u64,
-    /// How grave it is.
+    /// How severe it is.
     pub severity: Severity,
     /// The text.
     pub body: Text,
@@ -75,7 +75,7 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// A record with only a text, which happened when it was observed.
+    /// A record with only a text, whose time is when it was observed.
     #[must_use]
     pub fn with_body(body: Text, observed: u64) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl LogRecord {
         }
     }
 
-    /// What it counts for in the limits on memory, in bytes.
+    /// What it counts in the limits on memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes: usize = self
@@ -98,7 +98,7 @@ impl LogRecord {
     }
 }
 
-/// Keeps of each name only the last value, where it first stood.
+/// Keeps only the last value of each name, in the place of its first.
 pub fn keep_last_of_repeated(attributes: &mut Vec<(Text, Value)>) {
     let mut places: HashMap<Text, usize> = HashMap::with_capacity(attributes.len());
     let mut kept: Vec<(Text, Value)> = Vec::with_capacity(attributes.len());

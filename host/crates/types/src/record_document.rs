@@ -1,5 +1,5 @@
-//! Records as JSON that loses nothing: how they are kept on disk and handed
-//! from node to node. Producers speak another form, see `ingest`.
+//! Records as JSON without loss: how they are kept on disk and sent from node
+//! to node. Producers speak another form, see `ingest`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +21,7 @@ pub struct RecordDocument {
     pub timestamp: u64,
     /// Nanoseconds since the Unix epoch.
     pub observed: u64,
-    /// Nothing if the producer named none.
+    /// `None` if the producer gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<SeverityDocument>,
     /// The text.

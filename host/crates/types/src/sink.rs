@@ -1,4 +1,4 @@
-//! The border of the data path: what a sink is to those who deliver to it.
+//! The border of the data path: the sink as the delivery knows it.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use crate::record::LogRecord;
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What surrounds a batch, as the WIT's `delivery`.
+/// What a sink is told beside a batch; the WIT's `delivery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The leader's epoch.
@@ -25,7 +25,7 @@ pub trait Sink: Debug + Send + Sync {
     /// Which sink this is.
     fn identity(&self) -> &Identity;
 
-    /// Makes a fresh instance and opens it.
+    /// Creates an instance and opens it.
     ///
     /// # Errors
     /// What the sink answered to `open`, or how the instance broke.
@@ -51,6 +51,6 @@ pub trait SinkInstance: Debug + Send {
     /// Tells the sink that no more writes follow, and ends it.
     ///
     /// # Errors
-    /// How the instance broke; nothing depends on it.
+    /// How the instance broke. Nothing depends on it.
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), WriteError>>;
 }

@@ -1,0 +1,223 @@
+//! What runs on the control thread: it answers health checks, finds out where
+//! this node is, and then keeps it in the cluster and in the election.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::active_key;
+use super::clock::Clock;
+use super::config::ControlConfig;
+use super::consul_lock::LockKeys;
+use super::coordination::Coordination;
+use super::driver::{Driver, Tools};
+use super::epoch_file::EpochFile;
+use super::health::{self, Health};
+use super::heartbeat::Heartbeat;
+use super::lock_client::LockClient;
+use super::node_disk::NodeDisk;
+use super::nodes::{watch_addresses, watch_documents};
+use super::order::Order;
+use super::own_address::{bracketed, own_host};
+use super::peers::Peers;
+use super::presence::Presence;
+use super::publisher::{Candidate, Publisher};
+use super::role::Role;
+use super::service::Service;
+use super::sessions::Sessions;
+use super::settings::Settings;
+use super::tenure::Tenure;
+use super::view::View;
+use sluice_consul::Client;
+use sluice_types::documents::{ActiveDocument, LeaderAddress, NodeDocument};
+use sluice_types::keys::ClusterKeys;
+
+/// How long leaving the cluster may take when Consul is slow.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the thread owns.
+pub(super) struct ControlThread {
+    pub(super) config: ControlConfig,
+    pub(super) client: Client,
+    pub(super) epoch_file: EpochFile,
+    pub(super) heartbeat: Arc<Heartbeat>,
+    pub(super) peers: Peers,
+    pub(super) published: Published,
+    /// What this node says of its sink.
+    pub(super) state: watch::Receiver<NodeDocument>,
+    /// What it says of the sink that runs while it leads.
+    pub(super) active: watch::Receiver<Option<ActiveDocument>>,
+}
+
+/// What the thread publishes.
+pub(super) struct Published {
+    pub(super) role: watch::Sender<Role>,
+    pub(super) view: watch::Sender<View>,
+    pub(super) addresses: watch::Sender<Arc<HashSet<String>>>,
+    /// The documents of all nodes; `None` until Consul has answered.
+    pub(super) nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
+    pub(super) address: watch::Sender<Option<String>>,
+}
+
+impl ControlThread {
+    /// Runs until it is told to shut down. `listener` is for health checks.
+    pub(super) async fn run(self, listener: TcpListener, mut orders: mpsc::Receiver<Order>) {
+        let health_port = listener.local_addr().map_or(0, |address| address.port());
+        let Some(health) = self.serve_health(listener) else {
+            return;
+        };
+        let mut is_eligible = false;
+        let found = tokio::select! {
+            host = self.own_host() => Some(host),
+            () = until_shutdown(&mut orders, &mut is_eligible) => None,
+        };
+        if let Some(host) = found {
+            self.take_part(host, health_port, is_eligible, orders).await;
+        }
+        health.abort();
+    }
+
+    fn serve_health(&self, listener: TcpListener) -> Option<JoinHandle<()>> {
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .inspect_err(|error| tracing::error!(%error, "could not listen for health checks"))
+            .ok()?;
+        let health = Health {
+            heartbeat: Arc::clone(&self.heartbeat),
+            client: self.client.clone(),
+            role: self.published.role.subscribe(),
+            view: self.published.view.subscribe(),
+            asked: Arc::default(),
+        };
+        Some(tokio::spawn(health::serve(listener, health)))
+    }
+
+    async fn own_host(&self) -> String {
+        match &self.config.advertise {
+            Some((host, _)) => host.clone(),
+            None => own_host(&self.client, &self.heartbeat).await,
+        }
+    }
+
+    /// Keeps this node in the cluster and in the election until it is told to
+    /// shut down, and then leaves both.
+    async fn take_part(
+        self,
+        host: String,
+        health_port: u16,
+        is_eligible: bool,
+        orders: mpsc::Receiver<Order>,
+    ) {
+        let client = Arc::new(self.lock_client(host, health_port));
+        let coordination = Coordination::Consul(Arc::clone(&client));
+        let disk = NodeDisk::open(&self.config.data_dir, self.epoch_file);
+        let presence = Presence::new(
+            coordination.clone(),
+            Sessions::new(coordination.clone(), disk.clone(), Clock::Machine),
+            disk.clone(),
+            client.service.client_address(),
+            self.state,
+            self.published.role.subscribe(),
+        );
+        let (leave, leaving) = watch::channel(false);
+        let presence = tokio::spawn(presence.run(leaving));
+        let Published {
+            role,
+            view,
+            addresses,
+            nodes,
+            ..
+        } = self.published;
+        let (tenure_in, tenure) = watch::channel::<Option<Tenure>>(None);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
+        tasks.spawn(watch_documents(Arc::clone(&client), nodes));
+        tasks.spawn(active_key::keep(coordination.clone(), tenure, self.active));
+        let publisher = Publisher::new(candidate(&client), role, view, tenure_in);
+        let settings = Settings::random(self.config.node, self.config.lease);
+        let tools = Tools {
+            coordination,
+            disk,
+            clock: Clock::Machine,
+            heartbeat: self.heartbeat,
+            peers: self.peers,
+        };
+        Driver::new(settings, tools, publisher)
+            .run(is_eligible, orders)
+            .await;
+        tasks.abort_all();
+        leave.send_replace(true);
+        leave_cluster(presence).await;
+    }
+
+    /// Publishes this node's address, and names it to Consul.
+    fn lock_client(&self, host: String, health_port: u16) -> LockClient {
+        let config = &self.config;
+        let port = config.advertise.as_ref().and_then(|(_, port)| *port);
+        let port = port.unwrap_or_else(|| config.listen.port());
+        let health_host = match config.health_listen.ip() {
+            ip if ip.is_unspecified() => host.clone(),
+            ip => bracketed(ip),
+        };
+        let service = Service::new(
+            config.cluster.clone(),
+            config.node.clone(),
+            (host, port),
+            format!("http://{health_host}:{health_port}/healthz"),
+            self.published.role.subscribe(),
+        );
+        let leader = LeaderAddress {
+            node: config.node.clone(),
+            address: service.client_address(),
+        };
+        let address = Some(leader.address.clone());
+        self.published.address.send_replace(address);
+        let cluster = ClusterKeys::new(&config.cluster);
+        LockClient {
+            client: self.client.clone(),
+            service,
+            lock: LockKeys::new(&cluster, &config.keys),
+            cluster,
+            keys: config.keys.clone(),
+            value: leader.to_value(config.leader_value),
+            lease: config.lease,
+            begun: OnceCell::new(),
+        }
+    }
+}
+
+fn candidate(client: &LockClient) -> Candidate {
+    Candidate {
+        node: client.service.node.clone(),
+        value: client.value.clone(),
+        leader_key: client.lock.leader.clone(),
+    }
+}
+
+/// Removes this node from the cluster, as far as Consul answers in time.
+async fn leave_cluster(presence: JoinHandle<Presence>) {
+    let left = async {
+        match presence.await {
+            Ok(presence) => presence.leave().await,
+            Err(error) => tracing::error!(%error, "the task that keeps this node registered ended"),
+        }
+    };
+    if tokio::time::timeout(LEAVE_TIMEOUT, left).await.is_err() {
+        tracing::warn!("Consul did not answer while this node left the cluster");
+    }
+}
+
+/// Waits for the order to shut down. Remembers whether this node is eligible
+/// by the last order that said so.
+async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, is_eligible: &mut bool) {
+    loop {
+        match orders.recv().await {
+            Some(Order::Eligible(now)) => *is_eligible = now,
+            Some(Order::StepDown(_)) => {}
+            Some(Order::Shutdown) | None => return,
+        }
+    }
+}

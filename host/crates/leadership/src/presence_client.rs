@@ -1,0 +1,84 @@
+//! The seam of a node's presence to Consul: its registration with the agent,
+//! and the keys that it writes about itself.
+
+use std::time::Duration;
+
+use super::lock_client::LockClient;
+use super::publication::Publication;
+use sluice_consul::{Operation, Refusal, TxnOutcome};
+use sluice_types::error_chain::chain;
+
+/// The time for writing a key while the lock is held.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl LockClient {
+    /// Registers this node's service, unless the agent has it as it is now.
+    pub(super) async fn keep_registered(&self) {
+        let service = &self.service;
+        let kept = match self.client.own_tags(&service.id()).await {
+            Ok(Some(tags)) if tags == service.tags() => Ok(()),
+            Ok(_) => self.client.register(&service.registration()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::debug!(error = chain(&error), "could not keep this node registered");
+        }
+    }
+
+    pub(super) async fn deregister(&self) {
+        if let Err(error) = self.client.deregister(&self.service.id()).await {
+            tracing::warn!(
+                error = chain(&error),
+                "could not deregister; Consul will forget this node in a minute"
+            );
+        }
+    }
+
+    /// Writes this node's document under the session.
+    pub(super) async fn publish(&self, session: &str, document: &str) -> Publication {
+        let key = self.cluster.node(&self.service.node);
+        match self.client.acquire(&key, session, document.into()).await {
+            Ok(true) => Publication::Written,
+            Ok(false) => Publication::HeldByAnother,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "could not keep the node's key");
+                match error.is_invalid_session() {
+                    true => Publication::NoSuchSession,
+                    false => Publication::Unknown,
+                }
+            }
+        }
+    }
+
+    /// Writes the document of the active sink if the session holds the lock;
+    /// false if there was no answer.
+    pub(super) async fn write_active(&self, session: &str, document: &[u8]) -> bool {
+        let operations = [
+            Operation::CheckSession {
+                key: &self.keys.leader,
+                session,
+            },
+            Operation::Set {
+                key: &self.keys.active,
+                value: document,
+            },
+        ];
+        let outcome = self.client.transact(&operations, TRANSACTION_TIMEOUT).await;
+        match &outcome {
+            Ok(TxnOutcome::RolledBack(refused)) if refused.is_for(Refusal::PermissionDenied) => {
+                tracing::error!(
+                    %refused,
+                    "Consul's ACL does not let the leader write the active sink's key"
+                );
+            }
+            // Rolled back for another reason, the lock is gone, and with it the
+            // right to write.
+            Ok(_) => {}
+            Err(error) => tracing::debug!(
+                error = chain(error),
+                "could not write the active sink's key"
+            ),
+        }
+        outcome.is_ok()
+    }
+}
