@@ -1,7 +1,7 @@
 //! Sluice: a highly available log sink whose last mile is a WebAssembly
 //! plugin.
 //!
-//! Two walks explain the whole program. A message: `http::ingest` →
+//! Two paths explain the whole program. A message: `http::ingest` →
 //! [`sluice_delivery`] → [`sluice_sandbox`] and back. A decision:
 //! [`sluice_consul`] → [`sluice_leadership`] and [`plugin`] → `stream`. They
 //! meet in a stream's tenure, which holds the queue, the active sink and the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many bytes all requests together may hold, in bytes.
+/// How many bytes all requests together may hold.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget(Arc<Semaphore>);
 
@@ -16,7 +16,7 @@ pub(super) struct Reservation {
 }
 
 impl MemoryBudget {
-    /// A budget of `bytes`, at most 2^61 on a machine of 64 bits.
+    /// A budget of `bytes`, at most 2^61 on 64-bit machines.
     #[must_use]
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
@@ -35,7 +35,7 @@ impl MemoryBudget {
 impl Reservation {
     /// Reserves more bytes; false if the budget does not have them.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        // A permit counts in 32 bits.
+        // The semaphore counts permits in 32 bits.
         let Ok(bytes) = u32::try_from(bytes) else {
             return false;
         };

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod ingest;
 mod memory_budget;
 pub(crate) mod peer;
+mod peer_problem;
 mod problem;
 mod response;
 mod router;

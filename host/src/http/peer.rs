@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, Request, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::ingest::{Ingest, native};
-use super::response::{json, plain};
-use crate::peer::wire::{Removed, STREAM, StepDownAnswer, StepDownRequest};
+use super::peer_problem::PeerProblem;
+use super::response::json;
+use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{SIGNATURE, Secret, is_recent};
 use crate::stream::{ReceiveError, Stream};
 use sluice_delivery::{Chunk, JournalId};
@@ -71,37 +72,30 @@ struct Admitted {
 
 impl Admitted {
     /// The body as the JSON of a document.
-    fn document<T: DeserializeOwned>(&self) -> Result<T, Response> {
+    fn document<T: DeserializeOwned>(&self) -> Result<T, PeerProblem> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| plain(StatusCode::BAD_REQUEST, error.to_string()))
+            .map_err(|error| PeerProblem::Malformed(error.to_string()))
     }
 }
 
 impl PeerContext {
     /// Checks the signature, and finds the stream. Does not read the body of a
     /// request without a recent signature.
-    async fn admit(&self, request: Request<Body>) -> Result<Admitted, Response> {
+    async fn admit(&self, request: Request<Body>) -> Result<Admitted, PeerProblem> {
         let (head, body) = request.into_parts();
         let secret = self.secret.borrow().clone();
-        let Some(secret) = secret else {
-            let text = "this node does not know the cluster's secret yet";
-            return Err(plain(StatusCode::SERVICE_UNAVAILABLE, text));
-        };
+        let secret = secret.ok_or(PeerProblem::NoSecret)?;
         let header = head.headers.get(SIGNATURE);
         let header = header.and_then(|header| header.to_str().ok());
         let header = header.filter(|header| is_recent(header));
         let body = match header {
-            Some(_) => {
-                let read = self.ingest.read_bounded(body, self.body_limit).await;
-                read.map_err(|problem| problem.response(&HeaderMap::new()))?
-            }
+            Some(_) => self.ingest.read_bounded(body, self.body_limit).await?,
             None => Bytes::new(),
         };
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let method = head.method.as_str();
         if !header.is_some_and(|header| secret.verifies(header, method, path, &body)) {
-            let text = "not signed with the cluster's secret, or a clock is wrong by a minute";
-            return Err(plain(StatusCode::UNAUTHORIZED, text));
+            return Err(PeerProblem::Unsigned);
         }
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
@@ -110,22 +104,16 @@ impl PeerContext {
         })
     }
 
-    /// The stream that the query names, or else the default one.
-    fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, Response> {
-        let streams = self.ingest.streams();
-        let mut pairs = uri.query().unwrap_or_default().split('&');
-        let stream = match pairs.find_map(|pair| pair.strip_prefix(STREAM)) {
-            None => Some(streams.default_stream()),
-            Some(name) => streams.get(name),
-        };
-        let unknown = || plain(StatusCode::NOT_FOUND, "this node has no such stream");
-        stream.cloned().ok_or_else(unknown)
+    fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, PeerProblem> {
+        let name = wire::stream_of(uri.query());
+        let stream = self.ingest.streams().get(name).cloned();
+        stream.ok_or(PeerProblem::NoStream)
     }
 }
 
 type Context = State<Arc<PeerContext>>;
 
-async fn list(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+async fn list(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let letters = admitted.stream.letters.clone();
     let listed = tokio::task::spawn_blocking(move || letters.list()).await;
@@ -135,7 +123,7 @@ async fn list(State(context): Context, request: Request<Body>) -> Result<Respons
         .map_err(|error| failed(&error))
 }
 
-async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let ids: Vec<String> = admitted.document()?;
     let removed = admitted.stream.letters.remove(ids).await;
@@ -145,7 +133,7 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
 }
 
 /// Takes records in the form that loses nothing, with the ids that they have.
-async fn records(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+async fn records(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let documents: Vec<RecordDocument> = admitted.document()?;
     let records: Vec<_> = documents.into_iter().map(LogRecord::from).collect();
@@ -161,31 +149,34 @@ async fn transfer(
     State(context): Context,
     Path(journal): Path<String>,
     request: Request<Body>,
-) -> Result<Response, Response> {
+) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let id = hex::decode(&journal).ok().and_then(|id| id.try_into().ok());
     let (Some(id), Some(chunk)) = (id, Chunk::from_frames(admitted.body)) else {
-        return Err(plain(StatusCode::BAD_REQUEST, "not frames of a journal"));
+        let what = "not frames of a journal".to_owned();
+        return Err(PeerProblem::Malformed(what));
     };
     let answer = admitted.stream.receiver.take(JournalId(id), chunk).await;
     answer
         .map(|answer| json(&answer))
-        .map_err(|ReceiveError(reason)| plain(StatusCode::SERVICE_UNAVAILABLE, reason))
+        .map_err(|ReceiveError(reason)| PeerProblem::NotTaken(reason))
 }
 
 /// Starts a hand-over, and does not wait for its end.
-async fn step_down(State(context): Context, request: Request<Body>) -> Result<Response, Response> {
+async fn step_down(
+    State(context): Context,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let StepDownRequest { to } = admitted.document()?;
-    let Some(begun) = admitted.stream.hand_over(to) else {
-        return Err(plain(StatusCode::CONFLICT, "this node does not lead"));
-    };
+    let begun = admitted.stream.hand_over(to);
+    let begun = begun.ok_or(PeerProblem::NotLeader)?;
     Ok(json(&StepDownAnswer {
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
     }))
 }
 
-fn failed(error: &dyn std::error::Error) -> Response {
-    plain(StatusCode::INTERNAL_SERVER_ERROR, chain(error))
+fn failed(error: &dyn std::error::Error) -> PeerProblem {
+    PeerProblem::Failed(chain(error))
 }

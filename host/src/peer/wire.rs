@@ -4,16 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use sluice_types::stream::DEFAULT_STREAM;
 
-/// What stands before a stream's name in the query of a request. A request
-/// without it is for the default stream.
-pub(crate) const STREAM: &str = "stream=";
+/// What stands before a stream's name in the query of a request.
+const STREAM: &str = "stream=";
 
-/// The path of a request for a stream.
+/// The path of a request for a stream. The default stream is not named.
 pub(crate) fn for_stream(path: &str, stream: &str) -> String {
     match stream {
         DEFAULT_STREAM => path.to_owned(),
         named => format!("{path}?{STREAM}{named}"),
     }
+}
+
+/// The name of the stream that a request with this query is for.
+pub(crate) fn stream_of(query: Option<&str>) -> &str {
+    let mut pairs = query.unwrap_or_default().split('&');
+    let named = pairs.find_map(|pair| pair.strip_prefix(STREAM));
+    named.unwrap_or(DEFAULT_STREAM)
 }
 
 /// Asks a leader to hand over.
@@ -56,5 +62,8 @@ mod tests {
     fn only_a_stream_other_than_the_default_one_is_named() {
         assert_eq!(for_stream("/a", DEFAULT_STREAM), "/a");
         assert_eq!(for_stream("/a", "b"), "/a?stream=b");
+        assert_eq!(stream_of(None), DEFAULT_STREAM);
+        assert_eq!(stream_of(Some("x=1")), DEFAULT_STREAM);
+        assert_eq!(stream_of(Some("x=1&stream=b")), "b");
     }
 }

@@ -62,7 +62,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn new(manifest: Manifest, sink: Arc<dyn Sink>) -> Self {
+    pub(crate) fn new(manifest: Manifest, sink: Arc<dyn Sink>) -> Self {
         Self {
             manifest,
             sink,

@@ -8,6 +8,8 @@
 mod choice;
 mod config;
 mod drain;
+#[cfg(test)]
+mod fakes;
 mod feeding;
 mod hand_over;
 mod handle;
@@ -17,6 +19,8 @@ mod opener;
 mod orders;
 mod prepared;
 mod reports;
+#[cfg(test)]
+mod rig;
 mod route;
 mod streams;
 mod swap;

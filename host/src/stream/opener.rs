@@ -105,3 +105,79 @@ pub(super) const fn retry_after(error: &WriteError) -> Option<Duration> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::fakes::Reply::{Hangs, Ok, Permanent, Retryable};
+    use crate::stream::rig::{Rig, shortly};
+
+    async fn open(rig: &Rig) -> Option<String> {
+        let opener = SinkOpener {
+            choice: rig.choice.subscribe(),
+            reports: &rig.parts.reports,
+        };
+        let (candidate, _) = opener.open().await?;
+        Some(candidate.identity().source.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wanted_sink_comes_first() {
+        let mut rig = Rig::new(|a| a).with_good(|good| good);
+        assert_eq!(open(&rig).await.as_deref(), Some("a"));
+        assert_eq!(rig.log(), ["a open"]);
+        assert_eq!(rig.reports(), ["opening"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_good_sink_replaces_one_that_refuses() {
+        let mut rig = Rig::new(|a| a.opens([Permanent])).with_good(|good| good);
+        let started = Instant::now();
+        assert_eq!(open(&rig).await.as_deref(), Some("good"));
+        assert_eq!(rig.log(), ["a open", "good open"]);
+        assert_eq!(rig.reports(), ["opening", "a failed"]);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_asks_for_it_is_tried_again() {
+        let mut rig = Rig::new(|a| a.opens([Retryable, Retryable, Ok])).with_good(|good| good);
+        assert_eq!(open(&rig).await.as_deref(), Some("a"));
+        let again = "a is tried again";
+        assert_eq!(rig.reports(), ["opening", again, again]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_is_tried_for_so_long_only() {
+        for reply in [Retryable, Hangs] {
+            let mut rig = Rig::new(|a| a.opens([reply])).with_good(|good| good);
+            let started = Instant::now();
+            assert_eq!(open(&rig).await.as_deref(), Some("good"));
+            assert_eq!(started.elapsed(), OPEN_LIMIT);
+            assert_eq!(rig.reports().last().map(String::as_str), Some("a failed"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_sink_opens() {
+        let rig = Rig::new(|a| a.opens([Hangs])).with_good(|good| good.opens([Permanent]));
+        let started = Instant::now();
+        assert_eq!(open(&rig).await, None);
+        assert_eq!(started.elapsed(), OPEN_LIMIT);
+        assert_eq!(rig.log(), ["a open", "good open"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_wanted_sink_is_opened_at_once() {
+        let rig = Rig::new(|a| a.opens([Hangs]));
+        let other = rig.sink("b", |b| b);
+        let started = Instant::now();
+        let wanted = async {
+            shortly().await;
+            rig.want(&other);
+        };
+        let (opened, ()) = tokio::join!(open(&rig), wanted);
+        assert_eq!(opened.as_deref(), Some("b"));
+        assert!(started.elapsed() < OPEN_LIMIT);
+    }
+}

@@ -136,3 +136,114 @@ async fn close(old: ActiveSink) {
         tracing::warn!("the old sink did not close in time");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::stream::fakes::Reply::{Hangs, Ok, Panics, Permanent, Retryable};
+    use crate::stream::rig::{Rig, long, shortly};
+    use sluice_delivery::Outcome;
+
+    async fn is_acknowledged(rig: &Rig, body: &'static str) {
+        let outcome = rig.submit(body).unwrap().await;
+        assert!(
+            matches!(outcome, Outcome::Acknowledged { .. }),
+            "{outcome:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_new_sink_takes_the_records_and_the_old_one_is_closed() {
+        let mut rig = Rig::new(|a| a);
+        let b = rig.sink("b", |b| b);
+        rig.run(async {
+            is_acknowledged(&rig, "1").await;
+            rig.want(&b);
+            shortly().await;
+            is_acknowledged(&rig, "2").await;
+            rig.stop();
+        })
+        .await;
+        let log = rig.log().join(", ");
+        let expected = "a open, a write 1 #1, b open, a close, b write 2 #1, b close";
+        assert_eq!(log, expected);
+        assert_eq!(rig.parts.metrics.sink_swaps.get(), 1);
+        assert_eq!(rig.reports(), ["opening", "a runs", "b runs", "standby"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_old_sink_does_not_confirm_is_offered_to_the_new_one() {
+        let rig = Rig::new(|a| a.writes([Hangs]));
+        let b = rig.sink("b", |b| b);
+        rig.run(async {
+            let receipt = rig.submit("1").unwrap();
+            shortly().await;
+            rig.want(&b);
+            assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
+            rig.stop();
+        })
+        .await;
+        let log = rig.log().join(", ");
+        // A sink whose call was cancelled is gone, and is not closed.
+        assert_eq!(log, "a open, a write 1 #1, b open, b write 1 #2, b close");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_refuses_for_good_is_not_tried_again() {
+        for reply in [Permanent, Panics] {
+            let rig = Rig::new(|a| a);
+            let (b, c) = (rig.sink("b", |b| b.opens([reply])), rig.sink("c", |c| c));
+            rig.run(async {
+                rig.want(&b);
+                long().await;
+                is_acknowledged(&rig, "1").await;
+                rig.want(&c);
+                shortly().await;
+                rig.stop();
+            })
+            .await;
+            let log = rig.log().join(", ");
+            let expected = "a open, b open, a write 1 #1, c open, a close, c close";
+            assert_eq!(log, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_asks_for_it_is_opened_later() {
+        let mut rig = Rig::new(|a| a);
+        let b = rig.sink("b", |b| b.opens([Retryable, Retryable, Ok]));
+        rig.run(async {
+            rig.want(&b);
+            shortly().await;
+            is_acknowledged(&rig, "1").await;
+            long().await;
+            is_acknowledged(&rig, "2").await;
+            rig.stop();
+        })
+        .await;
+        let log = rig.log().join(", ");
+        let expected = "a open, b open, a write 1 #1, b open, b open, a close, b write 2 #1, \
+                        b close";
+        assert_eq!(log, expected);
+        let again = "b is tried again";
+        let expected = ["opening", "a runs", again, again, "b runs", "standby"];
+        assert_eq!(rig.reports(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_does_not_open_gives_way_to_another_wanted_one() {
+        let rig = Rig::new(|a| a);
+        let (b, c) = (rig.sink("b", |b| b.opens([Hangs])), rig.sink("c", |c| c));
+        rig.run(async {
+            rig.want(&b);
+            long().await;
+            is_acknowledged(&rig, "1").await;
+            rig.want(&c);
+            shortly().await;
+            rig.stop();
+        })
+        .await;
+        let log = rig.log().join(", ");
+        let expected = "a open, b open, a write 1 #1, c open, a close, c close";
+        assert_eq!(log, expected);
+    }
+}

@@ -297,3 +297,233 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // A sender that is gone means the same.
     drop(stop.wait_for(|stop| *stop).await);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::fakes::Reply::{Fenced, Hangs, Permanent};
+    use crate::stream::rig::{DRAIN, EPOCH, Rig, long, on_disk, shortly};
+    use sluice_delivery::{Outcome, Refused};
+    use sluice_types::lease::Standing;
+
+    fn own_step_down(stay_out: Duration) -> Order {
+        Order::StepDown(StepDown {
+            epoch: EPOCH,
+            stay_out,
+            until_taken: false,
+            to: None,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenure_acknowledges_until_the_stream_stops() {
+        let mut rig = Rig::new(|a| a);
+        let test = async {
+            let outcome = rig.submit("1").unwrap().await;
+            let expected = Outcome::Acknowledged {
+                epoch: EPOCH,
+                rejected: Vec::new(),
+            };
+            assert_eq!(outcome, expected);
+            rig.stop();
+        };
+        assert_eq!(rig.run(test).await, (Sinks::Opened, Duration::ZERO));
+        assert!(matches!(*rig.route.borrow(), Route::Stopping));
+        assert_eq!(rig.log(), ["a open", "a write 1 #1", "a close"]);
+        assert_eq!(rig.reports(), ["opening", "a runs", "standby"]);
+        assert_eq!(rig.orders(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_wait_while_the_sink_opens() {
+        let rig = Rig::new(|a| a.opens([Permanent])).with_good(|good| good);
+        let test = async {
+            let outcome = rig.submit("1").unwrap().await;
+            assert!(matches!(outcome, Outcome::Acknowledged { .. }));
+            rig.stop();
+        };
+        rig.run(test).await;
+        assert_eq!(rig.log()[..2], ["a open", "good open"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lead_is_left_when_no_sink_opens() {
+        let alone = Rig::new(|a| a.opens([Hangs]));
+        let beside_one = |eligible| Rig::new(|a| a.opens([Hangs])).with_peer(eligible);
+        for (mut rig, stay_out) in [
+            (alone, STAY_OUT_ALONE),
+            (beside_one(false), STAY_OUT_ALONE),
+            (beside_one(true), STAY_OUT),
+        ] {
+            let test = async {
+                let outcome = rig.submit("1").unwrap().await;
+                assert!(matches!(outcome, Outcome::NotDelivered(_)), "{outcome:?}");
+            };
+            assert_eq!(rig.run(test).await.0, Sinks::NoneOpened);
+            assert_eq!(rig.lease.ask(), Standing::Revoked);
+            assert_eq!(rig.orders(), [own_step_down(stay_out)]);
+            assert_eq!(rig.reports(), ["opening", "a failed", "standby"]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_lease_ends_the_opening() {
+        let mut rig = Rig::new(|a| a.opens([Hangs]));
+        let test = async {
+            shortly().await;
+            rig.lease.revoke();
+        };
+        let (sinks, took) = rig.run(test).await;
+        assert_eq!(sinks, Sinks::Unknown);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(rig.orders(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_opening() {
+        let rig = Rig::new(|a| a.opens([Hangs]));
+        let test = async {
+            shortly().await;
+            rig.stop();
+        };
+        let (sinks, took) = rig.run(test).await;
+        assert_eq!(sinks, Sinks::Unknown);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert!(matches!(*rig.route.borrow(), Route::Stopping));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_lease_ends_the_delivery() {
+        let mut rig = Rig::new(|a| a.writes([Hangs]));
+        let test = async {
+            let receipt = rig.submit("1").unwrap();
+            shortly().await;
+            rig.lease.revoke();
+            assert!(matches!(receipt.await, Outcome::Unknown(_)));
+        };
+        let (sinks, took) = rig.run(test).await;
+        assert_eq!(sinks, Sinks::Opened);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(rig.orders(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_sink_no_longer_than_the_drain_timeout() {
+        let mut rig = Rig::new(|a| a.writes([Hangs]));
+        let test = async {
+            let receipt = rig.submit("1").unwrap();
+            shortly().await;
+            rig.stop();
+            shortly().await;
+            assert!(matches!(*rig.route.borrow(), Route::Stopping));
+            assert!(matches!(receipt.await, Outcome::Unknown(_)));
+        };
+        let (_, took) = rig.run(test).await;
+        assert!(took >= DRAIN, "{took:?}");
+        assert!(took < DRAIN + Duration::from_secs(1), "{took:?}");
+        assert_eq!(rig.orders(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_the_journal_does_not_wait_for_a_sink_that_stands_still() {
+        let rig = Rig::new(|a| a.writes([Hangs])).with_journal();
+        let test = async {
+            let outcome = on_disk(rig.submit("1").unwrap()).await;
+            assert!(matches!(outcome, Outcome::Acknowledged { .. }));
+            shortly().await;
+            rig.stop();
+        };
+        let (_, took) = rig.run(test).await;
+        assert!(took >= Duration::from_secs(2), "{took:?}");
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_to_hand_over_drains_and_leaves_the_lead() {
+        let mut rig = Rig::new(|a| a);
+        let intake = std::cell::OnceCell::new();
+        let request = hand_over::hand_over(EPOCH, Some("b".to_owned()));
+        let test = async {
+            rig.submit("1").unwrap().await;
+            if let Route::Local(local) = rig.route.borrow().clone() {
+                intake.set(local).unwrap();
+            }
+            rig.hand_over.send_replace(Some(request.clone()));
+        };
+        assert_eq!(rig.run(test).await, (Sinks::Opened, Duration::ZERO));
+        assert!(matches!(*rig.route.borrow(), Route::Unknown));
+        let refused = intake.get().unwrap().submit(Vec::new()).err();
+        let expected = Refused::Closed("this node hands over to another");
+        assert_eq!(refused, Some(expected));
+        assert_eq!(rig.lease.ask(), Standing::Revoked);
+        assert_eq!(rig.orders(), [Order::StepDown(request)]);
+        assert_eq!(rig.log(), ["a open", "a write 1 #1", "a close"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_to_another_tenure_is_void() {
+        let mut rig = Rig::new(|a| a);
+        let test = async {
+            for epoch in [EPOCH - 1, EPOCH + 1] {
+                let request = hand_over::hand_over(epoch, None);
+                rig.hand_over.send_replace(Some(request));
+                long().await;
+            }
+            let outcome = rig.submit("1").unwrap().await;
+            assert!(matches!(outcome, Outcome::Acknowledged { .. }));
+            rig.stop();
+        };
+        rig.run(test).await;
+        assert_eq!(rig.orders(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fenced_leader_leaves_the_lead() {
+        let mut rig = Rig::new(|a| a.writes([Fenced])).with_peer(true);
+        let test = async {
+            let outcome = rig.submit("1").unwrap().await;
+            assert!(!matches!(outcome, Outcome::Acknowledged { .. }));
+        };
+        rig.run(test).await;
+        assert_eq!(rig.lease.ask(), Standing::Revoked);
+        assert_eq!(rig.orders(), [own_step_down(STAY_OUT)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_whose_journal_fails_leaves_the_lead_to_an_eligible_peer() {
+        let mut rig = Rig::new(|a| a).with_failing_journal().with_peer(true);
+        let (_, took) = rig.run(async {}).await;
+        assert_eq!(took, JOURNAL_FAILURE_LIMIT);
+        assert_eq!(rig.lease.ask(), Standing::Revoked);
+        assert_eq!(rig.orders(), [own_step_down(STAY_OUT)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_whose_journal_fails_goes_on_while_no_peer_is_eligible() {
+        for peer in [None, Some(false)] {
+            let mut rig = Rig::new(|a| a).with_failing_journal();
+            if let Some(eligible) = peer {
+                rig = rig.with_peer(eligible);
+            }
+            let test = async {
+                long().await;
+                assert!(matches!(*rig.route.borrow(), Route::Local(_)));
+                rig.stop();
+            };
+            rig.run(test).await;
+            assert_eq!(rig.orders(), []);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_journal_that_fails_does_not_count_without_ack_journal() {
+        let mut rig = Rig::new(|a| a).with_failing_journal().with_peer(true);
+        rig.parts.config.ack = Ack::Sink;
+        let test = async {
+            long().await;
+            rig.stop();
+        };
+        rig.run(test).await;
+        assert_eq!(rig.orders(), []);
+    }
+}

@@ -98,3 +98,107 @@ impl Tenures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::fakes::Reply::Permanent;
+    use crate::stream::rig::{Rig, long, shortly};
+    use sluice_leadership::StepDown;
+    use sluice_types::documents::LeaderAddress;
+
+    fn follower() -> Role {
+        Role::Follower { leader: None }
+    }
+
+    /// Runs tenures of the rig until the test ends.
+    async fn run<T>(
+        rig: Rig,
+        role: watch::Receiver<Role>,
+        test: impl AsyncFnOnce(RigEnds) -> T,
+    ) -> T {
+        let Rig {
+            parts,
+            lease,
+            choice,
+            stop,
+            route,
+            orders,
+            ..
+        } = rig;
+        let task = tokio::spawn(Tenures::new(parts, role).run());
+        let ends = RigEnds {
+            lease,
+            choice,
+            route,
+            orders,
+        };
+        let result = test(ends).await;
+        stop.send_replace(true);
+        task.await.unwrap();
+        result
+    }
+
+    struct RigEnds {
+        lease: Arc<Lease>,
+        choice: watch::Sender<Choice>,
+        route: watch::Receiver<Route>,
+        orders: tokio::sync::mpsc::Receiver<Order>,
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_route_follows_the_role() {
+        let (role_in, role) = watch::channel(follower());
+        let rig = Rig::new(|a| a);
+        run(rig, role, async |ends| {
+            shortly().await;
+            assert!(matches!(*ends.route.borrow(), Route::Unknown));
+            let leader = LeaderAddress {
+                node: "b".to_owned(),
+                address: "b:3000".to_owned(),
+            };
+            let leader = Some(leader);
+            role_in.send_replace(Role::Follower { leader });
+            shortly().await;
+            assert!(matches!(&*ends.route.borrow(), Route::Leader(leader) if leader.node == "b"));
+            role_in.send_replace(Role::Leader(Arc::clone(&ends.lease)));
+            shortly().await;
+            assert!(matches!(*ends.route.borrow(), Route::Local(_)));
+            ends.lease.revoke();
+            role_in.send_replace(follower());
+            shortly().await;
+            assert!(matches!(*ends.route.borrow(), Route::Unknown));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ended_tenure_does_not_begin_again() {
+        let rig = Rig::new(|a| a.opens([Permanent]));
+        let log = Arc::clone(&rig.log);
+        let (_role, role) = watch::channel(Role::Leader(Arc::clone(&rig.lease)));
+        run(rig, role, async |_ends| long().await).await;
+        assert_eq!(*log.lock().unwrap(), ["a open"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stays_out_is_eligible_again_with_another_sink() {
+        let rig = Rig::new(|a| a.opens([Permanent]));
+        let (b, good) = (rig.sink("b", |b| b), rig.sink("good", |good| good));
+        let (role_in, role) = watch::channel(Role::Leader(Arc::clone(&rig.lease)));
+        run(rig, role, async |mut ends| {
+            let left = ends.orders.recv().await;
+            assert!(matches!(left, Some(Order::StepDown(StepDown { .. }))));
+            role_in.send_replace(follower());
+            long().await;
+            assert!(ends.orders.try_recv().is_err(), "nothing is new");
+            ends.choice.send_modify(|choice| choice.good = Some(good));
+            assert_eq!(ends.orders.recv().await, Some(Order::Eligible(true)));
+            ends.choice.send_modify(|choice| choice.wanted = b);
+            assert_eq!(ends.orders.recv().await, Some(Order::Eligible(true)));
+            long().await;
+            assert!(ends.orders.try_recv().is_err(), "each is news once");
+        })
+        .await;
+    }
+}

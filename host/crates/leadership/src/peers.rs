@@ -18,7 +18,11 @@ pub struct Peers {
 }
 
 impl Peers {
-    pub(super) const fn new(
+    /// Compares the node with this name with those of the documents in `all`,
+    /// which is `None` until Consul has answered. `own` is what the node's own
+    /// document says, or is about to.
+    #[must_use]
+    pub const fn new(
         node: String,
         own: watch::Receiver<NodeDocument>,
         all: watch::Receiver<Option<Arc<Vec<NodeDocument>>>>,

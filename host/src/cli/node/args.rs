@@ -26,7 +26,7 @@ Examples:
   CONSUL_HTTP_ADDR=https://consul:8501 sluice node --config /etc/sluice.toml
 
 Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
---config (max-body = \"16MiB\"); flags go before variables, variables before the file.
+--config (max-body = \"16MiB\"); flags win over variables, and variables over the file.
 Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
 CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
 
@@ -36,8 +36,8 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_LISTEN", default_value = "0.0.0.0:3000")]
     pub(super) listen: SocketAddr,
 
-    /// What others are told to connect to, as host or host:port [default: the local address of the
-    /// way to Consul, and the listen port]
+    /// The address for others to connect to, as host or host:port [default: the local address of
+    /// the connection to Consul, and the listen port]
     #[arg(long, env = "SLUICE_ADVERTISE", value_parser = advertise)]
     pub(super) advertise: Option<Advertise>,
 
@@ -46,7 +46,7 @@ pub(in crate::cli) struct NodeArgs {
     pub(super) health_listen: Option<SocketAddr>,
 
     /// This node's name, unique in the cluster; auto takes the first of node-1, node-2, … whose
-    /// directory nobody uses: for nodes that share one data directory [default: the host name]
+    /// directory is not in use, for nodes that share one data directory [default: the host name]
     #[arg(long, env = "SLUICE_NAME", value_parser = name)]
     pub(super) name: Option<String>,
 
@@ -60,11 +60,11 @@ pub(in crate::cli) struct NodeArgs {
     pub(super) data_dir: Option<PathBuf>,
 
     /// The sink while the key <cluster>/plugin is absent: builtin:stdout,
-    /// file:///path/of/a/component.wasm, or a manifest
+    /// file:///path/to/component.wasm, or a manifest
     #[arg(long, env = "SLUICE_PLUGIN", default_value = "builtin:stdout")]
     pub(super) plugin: Manifest,
 
-    /// Where file:// sinks may come from; repeatable [default: the working directory]
+    /// A directory that file:// sinks may come from; repeatable [default: the working directory]
     #[arg(
         long,
         env = "SLUICE_PLUGIN_DIR",
@@ -73,7 +73,7 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) plugin_dir: Vec<PathBuf>,
 
-    /// Where manifests may ask for absolute directories; repeatable [default: nowhere]
+    /// A directory in which manifests may ask for absolute directories; repeatable [default: none]
     #[arg(
         long,
         env = "SLUICE_ALLOW_DIR",
@@ -86,7 +86,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
     pub(super) max_memory: usize,
 
-    /// Serve as the Consul of this machine's nodes, from within this process [ADDR defaults to
+    /// Serve as the Consul of this machine's nodes, in this process [ADDR defaults to
     /// 127.0.0.1:8500]
     #[arg(
         long,
@@ -103,7 +103,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_ACK", default_value = "sink", value_parser = ack())]
     pub(super) ack: Ack,
 
-    /// The most that the journal may take on disk, with --ack journal
+    /// The most disk space that the journal may take, with --ack journal
     #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = journal_size)]
     pub(super) journal_bytes: usize,
 
@@ -123,7 +123,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_LEASE", default_value = "1s", value_parser = lease)]
     pub(super) lease: Duration,
 
-    /// The most time from a request to its answer
+    /// The time limit from a request to its answer
     #[arg(long, env = "SLUICE_REQUEST_TIMEOUT", default_value = "15s", value_parser = units::duration)]
     pub(super) request_timeout: Duration,
 
@@ -143,7 +143,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_QUEUE_BYTES", default_value = "64MiB", value_parser = units::size)]
     pub(super) queue_bytes: usize,
 
-    /// The most that is kept on disk of records which no sink takes
+    /// The most disk space for records that no sink takes
     #[arg(long, env = "SLUICE_DEAD_LETTER_BYTES", default_value = "64MiB", value_parser = units::size)]
     pub(super) dead_letter_bytes: usize,
 
@@ -163,11 +163,11 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_TLS_KEY")]
     pub(super) tls_key: Option<PathBuf>,
 
-    /// Write a line an acknowledged record: clock reading, epoch, sequence
+    /// Write one line per acknowledged record: clock reading, epoch, sequence
     #[arg(long, env = "SLUICE_TRACE_ACKS", value_name = "FILE")]
     pub(super) trace_acks: Option<PathBuf>,
 
-    /// The form of this node's own log on stderr [default: text on a terminal, else json]
+    /// The format of this node's own log on stderr [default: text on a terminal, else json]
     #[arg(long, env = "SLUICE_LOG_FORMAT")]
     pub(super) log_format: Option<LogFormat>,
 
@@ -179,7 +179,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]
     pub(super) bench_baseline: bool,
 
-    /// End when this process, which started the node, ends in whatever way
+    /// End when this process, which started the node, ends for any reason
     #[arg(long, value_name = "PID", hide = true)]
     pub(super) parent: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Reading a request's body, within its limits.
+//! Reads a request's body, within its limits.
 
 use std::io::Read;
 use std::pin::Pin;
@@ -174,7 +174,7 @@ async fn decompress(
             ))),
         }
     };
-    // A small body may still unpack to a large one.
+    // Even a small body may unpack to a large one.
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Problem::Unavailable(format!(

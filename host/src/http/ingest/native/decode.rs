@@ -25,24 +25,24 @@ pub(super) fn one(body: Bytes, key: Option<Text>, observed: u64) -> Result<LogRe
     })
 }
 
-/// One record a line; empty lines count as none. `most` bounds the lines.
+/// One record per line, without empty lines; `most` lines at most.
 pub(super) fn lines(body: &Bytes, observed: u64, most: usize) -> Decoded {
     each_line(body, most, |text, _whole| {
         Ok(LogRecord::with_body(text, observed))
     })
 }
 
-/// One JSON object a line; empty lines count as none. `most` bounds the lines.
+/// One JSON object per line, without empty lines; `most` lines at most.
 pub(super) fn ndjson(body: &Bytes, observed: u64, most: usize) -> Decoded {
     each_line(body, most, |text, whole| {
         record_json::record(whole, &text.clone(), observed)
     })
 }
 
-/// One JSON object, or an array of them, of which `most` bounds the length.
+/// One JSON object, or an array of `most` objects at most.
 ///
 /// # Errors
-/// The body is not JSON, or neither of the two.
+/// The body is not JSON, or it is neither of the two.
 pub(super) fn json(body: Bytes, observed: u64, most: usize) -> Result<Decoded, Problem> {
     let malformed = |error: &dyn std::fmt::Display| {
         Problem::Malformed(format!(
@@ -79,7 +79,7 @@ pub(super) fn json(body: Bytes, observed: u64, most: usize) -> Result<Decoded, P
     Ok(decoded)
 }
 
-/// Hands the elements of a JSON array over one by one.
+/// Calls a function with each element of a JSON array.
 struct Elements<F>(F);
 
 impl<'de, F: FnMut(&'de RawValue)> DeserializeSeed<'de> for Elements<F> {
@@ -106,8 +106,8 @@ impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
 }
 
 /// Splits at line feeds, strips one carriage return, skips empty lines. If the
-/// whole body is UTF-8, as it nearly always is, that is checked once and the
-/// lines share its memory.
+/// whole body is UTF-8, as it usually is, that is checked once and the lines
+/// share its memory.
 fn each_line(
     body: &Bytes,
     most: usize,
@@ -117,8 +117,8 @@ fn each_line(
     if let Ok(whole) = Text::try_from(body.clone()) {
         let mut rest: &str = &whole;
         let first = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
-        // Lines are mostly of a length; a short first one reserves no more than
-        // the lines themselves take.
+        // Lines usually have similar lengths. After a short first one, this
+        // reserves no more than the lines themselves take.
         let lines = rest.len() / (first + 1).max(64) + 1;
         decoded.records.reserve(lines.min(most));
         while !rest.is_empty() && !decoded.is_too_many {

@@ -1,6 +1,6 @@
 //! Random bodies for every decoder: it must not panic, and must account for
-//! every line. `SLUICE_FUZZ_SECONDS` says how long (1 if it is not set); the
-//! seed of each body is in the message of a failure.
+//! every line. `SLUICE_FUZZ_SECONDS` says how long they run (1 if it is not set).
+//! A failure prints the seed of its body.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::http::ingest::decoded::Decoded;
 use sluice_types::record::{Text, Value};
 use sluice_types::record_document::RecordDocument;
 
-/// Pieces that decoders care about.
+/// Pieces that matter to decoders.
 const PIECES: &[&str] = &[
     "{",
     "}",
@@ -80,7 +80,7 @@ fn body(seed: u64) -> Bytes {
     bytes.into()
 }
 
-/// Runs for as long as it is told, with seeds of its own.
+/// Checks bodies for `SLUICE_FUZZ_SECONDS`, from a random seed on.
 fn fuzz(check: impl Fn(u64, &Bytes)) {
     let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -112,7 +112,7 @@ fn accounts_for(decoded: &Decoded, body: &[u8]) {
     assert!(places.is_sorted() && places.iter().all(|place| *place < expected));
 }
 
-/// What was decoded can be kept and handed on.
+/// What was decoded survives its JSON form.
 fn can_be_kept(decoded: &Decoded) {
     for record in &decoded.records {
         let form = RecordDocument::from(record);
@@ -171,7 +171,7 @@ fn any_time() {
             Value::Integer(seed.cast_signed()),
             Value::Float(f64::from_bits(seed.rotate_left(20))),
         ] {
-            // Whatever comes of it.
+            // It must not panic.
             drop(time::nanoseconds(&value));
         }
     });

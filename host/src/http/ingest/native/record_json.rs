@@ -1,10 +1,10 @@
-//! One JSON object as a record.
+//! Decodes one JSON object to a record.
 //!
-//! The text is the first present of `body`, `message`, `log`, `msg`; the time
-//! of `timestamp`, `time`, `@timestamp`; then `severity` or `level`, and `id`.
-//! Everything else is an attribute; null counts as absent for the fields named
-//! here. Texts share the memory of the request where no escape stands in the
-//! way.
+//! The text is the first of `body`, `message`, `log` and `msg` that is present,
+//! the time the first of `timestamp`, `time` and `@timestamp`. The severity is
+//! `severity` or `level`, and the key is `id`. Everything else is an attribute.
+//! For the fields named here, null counts as absent. Texts without escapes share
+//! the memory of the request.
 
 use bytestring::ByteString;
 use serde::Deserializer as _;
@@ -20,10 +20,10 @@ const TIME: [&str; 3] = ["timestamp", "time", "@timestamp"];
 const SEVERITY: [&str; 2] = ["severity", "level"];
 const KEY: [&str; 1] = ["id"];
 
-/// Reads an object that stands somewhere in `whole`.
+/// Reads an object that is a part of `whole`.
 ///
 /// # Errors
-/// What is wrong, in words for the producer.
+/// What is wrong, worded for the producer.
 pub(super) fn record(whole: &Text, json: &str, observed: u64) -> Result<LogRecord, String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let fields = deserializer
@@ -82,7 +82,7 @@ impl<'de> serde::Deserialize<'de> for Name<'de> {
     }
 }
 
-/// The value as the record keeps it; `whole` is what `raw` stands in.
+/// The value as the record keeps it. `raw` is a part of `whole`.
 fn value<E: serde::de::Error>(whole: &Text, raw: &RawValue) -> Result<Value, E> {
     let json = raw.get();
     Ok(match json.as_bytes().first() {
@@ -106,7 +106,7 @@ fn text(whole: &Text, json: &str) -> serde_json::Result<Text> {
     Ok(share(whole, Cow::Borrowed(inner.unwrap_or_default())))
 }
 
-/// A number without loss, or `None`.
+/// The number if it can be kept without loss.
 fn number(json: &str) -> Option<Value> {
     if let Ok(integer) = json.parse() {
         return Some(Value::Integer(integer));
@@ -132,13 +132,13 @@ fn is_within(whole: &str, part: &str) -> bool {
     whole.start <= part.start && part.end <= whole.end
 }
 
-/// Takes the first present of `names` out of the fields.
+/// Removes the first of `names` that is present from the fields.
 fn take(fields: &mut Vec<Field>, names: &[&str]) -> Option<Field> {
     let find = |name: &&str| fields.iter().position(|(n, _)| n == name);
     names.iter().find_map(find).map(|at| fields.remove(at))
 }
 
-/// Takes out the fields named in this file that are null.
+/// Removes the fields named in this file that are null.
 fn drop_absent(fields: &mut Vec<Field>) {
     let named = [&TEXT[..], &TIME, &SEVERITY, &KEY];
     let is_null = |value: &Value| matches!(value, Value::Json(json) if &**json == "null");
@@ -163,7 +163,7 @@ fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> 
     if let Some((name, severity)) = take(&mut fields, &SEVERITY) {
         match parse_severity(&severity) {
             Some(severity) => record.severity = severity,
-            // A scale that we do not know: kept as it was said.
+            // Of an unknown scale: kept as it is.
             None => fields.push((name, severity)),
         }
     }
@@ -171,7 +171,7 @@ fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> 
     Ok(record)
 }
 
-/// Of a repeated name, the last value counts, as in most JSON readers.
+/// The last value of a repeated name counts, as in most JSON readers.
 fn merge_repeated(fields: &mut Vec<Field>) {
     const FEW: usize = 16;
     let repeats = fields.len() > FEW
@@ -194,8 +194,8 @@ fn as_text(value: Value) -> Text {
     }
 }
 
-/// OpenTelemetry's severity numbers (1 to 24, four a range), and the names in
-/// common use, whatever their case.
+/// OpenTelemetry's severity numbers (1 to 24, four per range), and the names in
+/// common use, in upper or lower case.
 fn parse_severity(value: &Value) -> Option<Severity> {
     const RANGES: [Severity; 6] = [
         Severity::Trace,

@@ -4,10 +4,10 @@ use sluice_types::record::Value;
 
 /// Nanoseconds since the Unix epoch, of RFC 3339 text or of a Unix time in
 /// seconds, milliseconds, microseconds or nanoseconds, told apart by their
-/// magnitude: each unit is good from 1973 to beyond the year 5000.
+/// magnitude: each unit works for times from 1973 to beyond the year 5000.
 ///
 /// # Errors
-/// What is wrong with the value, in words for the producer.
+/// What is wrong with the value, worded for the producer.
 pub(super) fn nanoseconds(value: &Value) -> Result<u64, String> {
     let parsed = match value {
         Value::Integer(integer) => u64::try_from(*integer).ok().and_then(from_integer),
@@ -40,7 +40,7 @@ fn from_text(text: &str) -> Option<u64> {
     u64::try_from(timestamp.as_nanosecond()).ok()
 }
 
-/// How many nanoseconds the unit of a Unix time of this magnitude has.
+/// The nanoseconds of the unit that a Unix time of this magnitude is in.
 fn unit(magnitude: f64) -> u64 {
     match magnitude {
         m if m < 1e11 => 1_000_000_000,

@@ -1,0 +1,58 @@
+//! Where errors of the routes for peers become status codes.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use super::response::plain;
+
+/// Why a request of a peer is refused.
+#[derive(Debug)]
+pub(super) enum PeerProblem {
+    /// 400: the body is not what the route takes.
+    Malformed(String),
+    /// 401: the signature is missing or wrong.
+    Unsigned,
+    /// 404
+    NoStream,
+    /// 409
+    NotLeader,
+    /// 500
+    Failed(String),
+    /// 503: the cluster's secret is not known yet.
+    NoSecret,
+    /// 503: the records were not taken; try again.
+    NotTaken(&'static str),
+    /// The body could not be read.
+    Body(Problem),
+}
+
+impl From<Problem> for PeerProblem {
+    fn from(problem: Problem) -> Self {
+        Self::Body(problem)
+    }
+}
+
+impl IntoResponse for PeerProblem {
+    fn into_response(self) -> Response {
+        let (status, text): (_, Cow<'static, str>) = match self {
+            Self::Malformed(what) => (StatusCode::BAD_REQUEST, what.into()),
+            Self::Unsigned => (
+                StatusCode::UNAUTHORIZED,
+                "not signed with the cluster's secret, or a clock is wrong by a minute".into(),
+            ),
+            Self::NoStream => (StatusCode::NOT_FOUND, "this node has no such stream".into()),
+            Self::NotLeader => (StatusCode::CONFLICT, "this node does not lead".into()),
+            Self::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.into()),
+            Self::NoSecret => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this node does not know the cluster's secret yet".into(),
+            ),
+            Self::NotTaken(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.into()),
+            Self::Body(problem) => return problem.response(&HeaderMap::new()),
+        };
+        plain(status, text)
+    }
+}
