@@ -1,33 +1,34 @@
-//! What this node lets a manifest ask for.
+//! What this node allows a manifest to ask for.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::manifest::{DirectoryWanted, LimitsWanted, Manifest};
+use super::manifest::Manifest;
+use super::permissions::{DirectoryWanted, LimitsWanted};
 use sluice_sandbox::{Directory, Grants, Limits, Setup};
 
-/// The bounds that the node's owner set.
+/// The bounds that the node's flags set.
 #[derive(Clone, Debug)]
-pub struct Ceiling {
-    /// Where relative directories lie.
-    pub files: PathBuf,
-    /// What absolute ones must lie in, beside that.
-    pub directories: Vec<PathBuf>,
+pub(crate) struct Ceiling {
+    /// The directory that relative directories are below.
+    pub(crate) files: PathBuf,
+    /// The other directories that absolute ones may be below.
+    pub(crate) directories: Vec<PathBuf>,
     /// Linear memory, in bytes.
-    pub memory: usize,
-    /// The time for one call.
-    pub call: Duration,
+    pub(crate) memory: usize,
+    /// The time of one call.
+    pub(crate) call: Duration,
 }
 
-/// A manifest asks for more than this node gives.
+/// A manifest asks for a directory that this node does not allow.
 #[derive(Debug, Error)]
 #[error(
-    "give the sink the directory {directory:?}: it lies beyond what this node allows ({}); use a \
+    "give the sink the directory {directory:?}: it is not below what this node allows ({}); use a \
      relative path, or start the node with --allow-dir {directory}", list(.allowed)
 )]
-pub struct Beyond {
+pub(crate) struct DirectoryNotAllowed {
     directory: String,
     allowed: Vec<PathBuf>,
 }
@@ -41,11 +42,11 @@ fn list(directories: &[PathBuf]) -> String {
 }
 
 impl Ceiling {
-    /// What a sink with this manifest is run with.
+    /// The configuration, limits and grants of a sink with this manifest.
     ///
     /// # Errors
     /// It asks for a directory that the node does not allow.
-    pub fn setup(&self, manifest: &Manifest) -> Result<Setup, Beyond> {
+    pub(crate) fn setup(&self, manifest: &Manifest) -> Result<Setup, DirectoryNotAllowed> {
         let directories = manifest.permissions.dirs.iter();
         let directories = directories.map(|wanted| self.directory(wanted));
         let environment = manifest.permissions.env.clone();
@@ -59,7 +60,7 @@ impl Ceiling {
         })
     }
 
-    /// The smaller of what is wanted and what may be.
+    /// The smaller of what is wanted and what is allowed.
     fn limits(&self, wanted: LimitsWanted) -> Limits {
         let defaults = Limits::default();
         let memory = wanted.memory_mib.map_or(defaults.memory, |mib| {
@@ -74,12 +75,12 @@ impl Ceiling {
         }
     }
 
-    fn directory(&self, wanted: &DirectoryWanted) -> Result<Directory, Beyond> {
+    fn directory(&self, wanted: &DirectoryWanted) -> Result<Directory, DirectoryNotAllowed> {
         let host = Path::new(&wanted.host);
         let roots = || std::iter::once(&self.files).chain(&self.directories);
         let (root, below, create) = if host.is_absolute() {
             let within = roots().find_map(|root| Some((root, host.strip_prefix(root).ok()?)));
-            let (root, below) = within.ok_or_else(|| Beyond {
+            let (root, below) = within.ok_or_else(|| DirectoryNotAllowed {
                 directory: wanted.host.clone(),
                 allowed: roots().cloned().collect(),
             })?;
@@ -114,7 +115,7 @@ mod tests {
         }
     }
 
-    fn directory(host: &str) -> Result<Directory, Beyond> {
+    fn directory(host: &str) -> Result<Directory, DirectoryNotAllowed> {
         ceiling().directory(&DirectoryWanted {
             host: host.to_owned(),
             guest: "/logs".to_owned(),

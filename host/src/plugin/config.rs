@@ -1,4 +1,4 @@
-//! What can be set for sinks.
+//! The settings of sinks, and the preparer that they make.
 
 use std::fs;
 use std::io;
@@ -16,20 +16,20 @@ use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
 
 /// The settings of sinks.
 #[derive(Clone, Debug)]
-pub struct PluginConfig {
-    /// The sink while no other is wanted.
-    pub default: Manifest,
+pub(crate) struct PluginConfig {
+    /// The sink while the key is absent or empty.
+    pub(crate) default: Manifest,
     /// The directories that `file://` sinks may come from.
-    pub dirs: Vec<PathBuf>,
+    pub(crate) dirs: Vec<PathBuf>,
     /// The directories that sinks may be given, besides the node's own.
-    pub allowed_dirs: Vec<PathBuf>,
+    pub(crate) allowed_dirs: Vec<PathBuf>,
     /// The most memory that a sink may use, in bytes.
-    pub max_memory: usize,
+    pub(crate) max_memory: usize,
 }
 
 /// Why no sink can be prepared at all.
 #[derive(Debug, Error)]
-pub enum PreparerError {
+pub(crate) enum PreparerError {
     /// A directory cannot be used.
     #[error("{act} {}", .path.display())]
     Directory {
@@ -64,7 +64,7 @@ impl PluginConfig {
     ///
     /// # Errors
     /// Names the directory that cannot be used.
-    pub fn preparer(
+    pub(crate) fn preparer(
         &self,
         data_dir: &Path,
         stdout: NodeStdout,

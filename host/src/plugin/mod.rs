@@ -1,24 +1,42 @@
 //! Which sink runs: the manifest in `<c>/plugin`, and the way from there to a
-//! sink that could be opened.
+//! sink that can be opened.
 //!
-//! [`PluginController`] follows the key, lets the [`Preparer`] read, verify and compile
-//! what it asks for, and publishes the [`Choice`] that the node opens its sink
-//! from. What became of it comes back as a [`Report`].
+//! `PluginController` follows the key, lets a `Prepare` read, verify and compile
+//! what it asks for, and publishes the `Choice` from which the stream opens its
+//! sink. The stream tells what happened in a `Report`.
 
+mod asked;
+mod asked_index;
+mod boot;
+mod candidate;
 mod ceiling;
 mod config;
 mod controller;
+mod digest;
+mod error;
+mod file_watch;
+mod last_good;
+mod leader_sink;
 mod manifest;
+mod manifest_error;
+mod manifest_json;
+mod permissions;
 mod prepare;
+mod report;
 mod source;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
+mod view;
 
-pub use ceiling::{Beyond, Ceiling};
-pub use config::{PluginConfig, PreparerError};
-pub use controller::{ControllerConfig, ControllerView, PluginController};
-pub use manifest::{DirectoryWanted, LimitsWanted, Manifest, ManifestError, Permissions};
-pub use prepare::{Candidate, PluginError, Preparer};
-pub use source::{Builtin, Source, SourceError, Stamp, sha256};
-pub use state::{Choice, Report};
-pub use store::{Kept, Store, StoreError};
+pub(crate) use candidate::Candidate;
+pub(crate) use config::{PluginConfig, PreparerError};
+pub(crate) use controller::{ControllerConfig, PluginController};
+pub(crate) use error::PluginError;
+pub use manifest::Manifest;
+pub use manifest_error::ManifestError;
+pub use permissions::{DirectoryWanted, LimitsWanted, Permissions};
+pub(crate) use report::{Choice, Report};
+pub use source::{Builtin, PluginFile, Source, SourceError};
+pub(crate) use view::ControllerView;

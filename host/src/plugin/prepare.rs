@@ -1,187 +1,100 @@
-//! From a manifest to a sink that could run: read, verify, compile, try out.
+//! From a manifest to a sink that could run: read, verify, compile, try.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use thiserror::Error;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::ceiling::{Beyond, Ceiling};
+use super::candidate::{Candidate, Prepare};
+use super::ceiling::Ceiling;
+use super::digest::sha256;
+use super::error::PluginError;
 use super::manifest::Manifest;
-use super::source::{Source, SourceError, Stamp, sha256};
-use super::store::{Kept, Store};
-use sluice_sandbox::{Engine, NodeStdout, PrepareError, Prepared};
+use super::source::Stamp;
+use super::store::{Kept, Store, StoreError};
+use sluice_sandbox::{Engine, NodeStdout, Prepared};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::Identity;
-use sluice_types::sink::Sink;
+use sluice_types::sink::BoxFuture;
 
-/// Why a manifest gives no sink.
-#[derive(Debug, Error)]
-pub enum PluginError {
-    /// The component can not be had.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// It is another one.
-    #[error(
-        "verify {source_name}: its SHA-256 is {found}, but the manifest says {expected}; put the \
-         right component there, or set sha256 to the digest of the one that you mean"
-    )]
-    Digest {
-        /// Where it came from.
-        source_name: String,
-        /// The manifest's digest.
-        expected: String,
-        /// The component's.
-        found: String,
-    },
-    /// It asks for too much.
-    #[error(transparent)]
-    Beyond(#[from] Beyond),
-    /// It is no sink.
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    /// Another one was asked for meanwhile.
-    #[error("prepare the sink: another one was asked for meanwhile")]
-    Superseded,
-    /// A defect.
-    #[error("prepare the sink; this is a defect, please report it")]
-    Panicked(#[source] JoinError),
-}
-
-/// A sink that could run, and what asked for it.
+/// Prepares sinks in the sandbox.
 #[derive(Debug)]
-pub struct Candidate {
-    /// What asked for it.
-    pub manifest: Manifest,
-    /// Ready to be opened.
-    pub sink: Arc<dyn Sink>,
-    /// The index of the key when it was last asked for.
-    asked: AtomicU64,
-}
-
-impl Candidate {
-    pub(crate) fn new(manifest: Manifest, sink: Arc<dyn Sink>) -> Self {
-        Self {
-            manifest,
-            sink,
-            asked: AtomicU64::new(0),
-        }
-    }
-
-    /// The same, asked for by another manifest that comes to the same.
-    pub(super) fn asked_by(self, manifest: Manifest) -> Self {
-        Self { manifest, ..self }
-    }
-
-    /// Remembers the index of the key that asks for it; 0: none does.
-    pub(super) fn asked_at(&self, index: u64) {
-        self.asked.store(index, Ordering::Relaxed);
-    }
-
-    /// The index of the key that last asked for it; 0: none did.
-    pub(super) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
-    }
-
-    /// Which component it is.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
-        self.sink.identity()
-    }
-
-    /// Whether the other would do just the same.
-    #[must_use]
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        self.is_of(&other.manifest, &other.identity().sha256)
-    }
-
-    /// Whether it is the component with this digest, run by this manifest.
-    pub(super) fn is_of(&self, manifest: &Manifest, sha256: &str) -> bool {
-        self.manifest == *manifest && self.identity().sha256 == sha256
-    }
-
-    /// As it is noted on disk.
-    pub(super) fn kept(&self) -> Kept {
-        Kept {
-            manifest: self.manifest.to_string(),
-            sha256: self.identity().sha256.clone(),
-        }
-    }
-}
-
-/// Makes candidates.
-#[derive(Debug)]
-pub struct Preparer {
-    /// Compiles.
-    pub engine: Engine,
+pub(crate) struct Preparer {
+    /// Compiles components.
+    pub(crate) engine: Engine,
     /// Where sinks print.
-    pub stdout: NodeStdout,
+    pub(crate) stdout: NodeStdout,
     /// What manifests may ask for.
-    pub ceiling: Ceiling,
-    /// Where `file://` sources may lie.
-    pub plugin_dirs: Vec<PathBuf>,
-    /// Where components are laid down.
-    pub store: Store,
-    /// Held by who compiles.
-    pub turn: Mutex<()>,
+    pub(crate) ceiling: Ceiling,
+    /// The directories that `file://` sources may be in.
+    pub(crate) plugin_dirs: Vec<PathBuf>,
+    /// Where components are kept for a restart.
+    pub(crate) store: Store,
+    /// Held while a component is compiled: one at a time.
+    pub(crate) turn: Mutex<()>,
+}
+
+impl Prepare for Preparer {
+    fn prepare(
+        self: Arc<Self>,
+        manifest: Manifest,
+    ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
+        Box::pin(async move {
+            let done = self.in_turn(move |preparer| {
+                let stamp = manifest.source.stamp();
+                let component = manifest.source.read(&preparer.plugin_dirs);
+                let compiled = component
+                    .map_err(PluginError::from)
+                    .and_then(|component| preparer.compile(&component, manifest));
+                (stamp, compiled)
+            });
+            match done.await {
+                Ok((stamp, Ok(compiled))) => (stamp, try_out(compiled).await),
+                Ok((stamp, Err(error))) => (stamp, Err(error)),
+                Err(error) => (None, Err(error)),
+            }
+        })
+    }
+
+    fn revive(self: Arc<Self>, kept: Kept) -> BoxFuture<'static, Option<Candidate>> {
+        Box::pin(async move {
+            let compiled = self.in_turn(move |preparer| preparer.compile_kept(&kept));
+            let revived = match compiled.await {
+                Ok(Ok(Some(compiled))) => try_out(compiled).await,
+                Ok(Ok(None)) => return None,
+                Ok(Err(error)) | Err(error) => Err(error),
+            };
+            revived
+                .inspect_err(|error| {
+                    let error = chain(error);
+                    tracing::warn!(error, "the last good sink on disk cannot be used");
+                })
+                .ok()
+        })
+    }
+
+    fn last_good(&self) -> Option<Kept> {
+        self.store.load()
+    }
+
+    fn keep(&self, kept: &Kept, is_builtin: bool) -> Result<(), StoreError> {
+        self.store.keep(kept, is_builtin)
+    }
 }
 
 impl Preparer {
-    /// Prepares what a manifest asks for, and says what its source looked like
-    /// just before it was read.
-    ///
-    /// # Errors
-    /// Says what to change.
-    pub async fn prepare(
-        self: Arc<Self>,
-        manifest: Manifest,
-    ) -> (Option<Stamp>, Result<Candidate, PluginError>) {
-        let done = self.in_turn(move |preparer| {
-            let stamp = manifest.source.stamp();
-            let component = manifest.source.read(&preparer.plugin_dirs);
-            let compiled = component
-                .map_err(PluginError::from)
-                .and_then(|component| preparer.compile(&component, manifest));
-            (stamp, compiled)
-        });
-        match done.await {
-            Ok((stamp, Ok(compiled))) => (stamp, try_out(compiled).await),
-            Ok((stamp, Err(error))) => (stamp, Err(error)),
-            Err(error) => (None, Err(error)),
-        }
-    }
-
-    /// Prepares a sink that was kept on disk; `None` if that does not work.
-    pub async fn revive(self: Arc<Self>, kept: Kept) -> Option<Candidate> {
-        let compiled = self.in_turn(move |preparer| preparer.compile_kept(&kept));
-        let revived = match compiled.await {
-            Ok(Ok(Some(compiled))) => try_out(compiled).await,
-            Ok(Ok(None)) => return None,
-            Ok(Err(error)) | Err(error) => Err(error),
-        };
-        revived
-            .inspect_err(|error| {
-                tracing::warn!(
-                    error = chain(error),
-                    "the last good sink on disk is of no use"
-                );
-            })
-            .ok()
-    }
-
-    /// Does what takes long on a thread for that, one at a time, unless nobody
-    /// waits for it any more when its turn comes.
+    /// Does slow work on a blocking thread, one at a time. Work whose future
+    /// was dropped before its turn is skipped.
     async fn in_turn<T: Send + 'static>(
         self: Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, PluginError> {
         let wanted = Arc::new(());
-        let still = Arc::downgrade(&wanted);
+        let still_wanted = Arc::downgrade(&wanted);
         let working = spawn_blocking(move || {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            (still.strong_count() > 0).then(|| work(&self))
+            (still_wanted.strong_count() > 0).then(|| work(&self))
         });
         let done = working.await.map_err(PluginError::Panicked)?;
         drop(wanted);
@@ -192,12 +105,12 @@ impl Preparer {
         let Ok(manifest) = kept.manifest.parse::<Manifest>() else {
             return Ok(None);
         };
-        let component = match manifest.source {
-            Source::Builtin(_) => manifest.source.read(&[])?,
-            Source::File(_) => match self.store.component(&kept.sha256) {
-                Some(component) => Cow::Owned(component),
-                None => return Ok(None),
-            },
+        let component = if manifest.source.is_builtin() {
+            manifest.source.read(&[])?
+        } else if let Some(component) = self.store.component(&kept.sha256) {
+            Cow::Owned(component)
+        } else {
+            return Ok(None);
         };
         self.compile(&component, manifest).map(Some)
     }
@@ -224,19 +137,17 @@ impl Preparer {
         if manifest.limits.concurrency.is_some_and(|wanted| wanted > 1) {
             tracing::warn!(
                 plugin = identity.source,
-                "limits.concurrency is above what this node gives: one write runs at a time"
+                "limits.concurrency exceeds what this node gives: one write runs at a time"
             );
         }
         let digest = identity.sha256.clone();
         let stdout = self.stdout.clone();
         let prepared = Prepared::compile(&self.engine, component, identity, setup, stdout)?;
-        if matches!(manifest.source, Source::File(_))
+        if !manifest.source.is_builtin()
             && let Err(error) = self.store.stage(&digest, component)
         {
-            tracing::warn!(
-                error = chain(&error),
-                "the sink can not be kept for a restart"
-            );
+            let error = chain(&error);
+            tracing::warn!(error, "the sink cannot be kept for a restart");
         }
         Ok((manifest, prepared))
     }

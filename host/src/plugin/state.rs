@@ -1,74 +1,30 @@
 //! What is known of the sinks: which one is asked for, which could run, which
-//! one does, and what is wrong. No I/O.
+//! one does, and what is wrong. Pure state: no I/O, no clock, no tasks.
 
 use std::sync::Arc;
 
+use super::asked::{Asked, Origin};
+use super::asked_index::AskedIndexes;
+use super::candidate::Candidate;
 use super::manifest::Manifest;
-use super::prepare::Candidate;
+use super::report::{Choice, Report};
 use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
 use sluice_types::plugin::{ActivePlugin, PluginPhase, PluginStatus, WantedPlugin};
 
-/// The sinks that could run: the wanted one first, then the last one that is
-/// known to work, if that is another.
-#[derive(Clone, Debug)]
-pub struct Choice {
-    /// What was asked for, as far as it could be prepared.
-    pub wanted: Arc<Candidate>,
-    /// What worked before.
-    pub good: Option<Arc<Candidate>>,
-}
-
-/// What became of a sink on this node while it leads.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// It takes records.
-    Running(Arc<Candidate>),
-    /// It did not open.
-    Failed {
-        /// Which one.
-        candidate: Arc<Candidate>,
-        /// Why.
-        error: String,
-        /// Whether it is tried again.
-        retrying: bool,
-    },
-    /// This node has begun to lead, and no sink runs yet.
-    Opening,
-    /// This node does not lead any more.
-    Standby,
-}
-
-/// Where the manifest came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The key, as it was written at this index.
-    Key(u64),
-    /// `--plugin`, because the key is absent or empty.
-    Flag,
-    /// The disk, because Consul has not answered yet.
-    Disk,
-}
-
-impl Origin {
-    /// The key's index; 0 where it is not the key that asks.
-    pub(super) const fn index(self) -> u64 {
-        match self {
-            Self::Key(index) => index,
-            Self::Flag | Self::Disk => 0,
-        }
-    }
-}
-
+/// What the stream on this node does.
 #[derive(Debug)]
-enum Phase {
+enum Serving {
+    /// It does not lead.
     Standby,
+    /// It leads, and no sink runs yet.
     Opening,
+    /// It delivers to this sink.
     Running(Arc<Candidate>),
 }
 
-/// A sink that did not open when it was tried last.
+/// The last attempt to open a sink failed.
 #[derive(Debug)]
-struct Refused {
+struct OpenFailure {
     candidate: Arc<Candidate>,
     error: String,
     retrying: bool,
@@ -76,65 +32,61 @@ struct Refused {
 
 #[derive(Debug)]
 pub(super) struct PluginState {
-    /// The name of the plugin's key.
+    /// The name of the manifest's key.
     key: String,
     desired: WantedPlugin,
     origin: Origin,
-    /// Why the desired one could not be prepared.
+    /// Whether the desired sink is still being prepared.
+    preparing: bool,
+    /// Why the desired sink could not be prepared.
     problem: Option<String>,
     wanted: Arc<Candidate>,
     good: Option<Arc<Candidate>>,
-    refused: Vec<Refused>,
-    phase: Phase,
-    /// Whether the desired one is still being prepared.
-    preparing: bool,
-    /// What is shown, and of which sink.
+    open_failures: Vec<OpenFailure>,
+    serving: Serving,
+    asked_indexes: AskedIndexes,
+    /// What the status shows, and for which sink.
     shown: (Arc<Candidate>, ActivePlugin),
 }
 
 impl PluginState {
+    /// The state of a node that starts with the wanted sink. `now` is a time
+    /// in RFC 3339.
     pub(super) fn new(
         key: String,
-        manifest: &Manifest,
+        desired: &Manifest,
         origin: Origin,
         wanted: Arc<Candidate>,
         good: Option<Arc<Candidate>>,
         now: String,
     ) -> Self {
-        let active = shown(&wanted, PluginPhase::Prepared, now);
+        let active = active_plugin(&wanted, PluginPhase::Prepared, now);
         Self {
             key,
-            desired: desired(manifest),
+            desired: wanted_plugin(desired),
             origin,
+            preparing: false,
             problem: None,
             shown: (Arc::clone(&wanted), active),
             wanted,
             good,
-            refused: Vec::new(),
-            phase: Phase::Standby,
-            preparing: false,
+            open_failures: Vec::new(),
+            serving: Serving::Standby,
+            asked_indexes: AskedIndexes::default(),
         }
-    }
-
-    pub(super) const fn wanted(&self) -> &Arc<Candidate> {
-        &self.wanted
-    }
-
-    pub(super) const fn good(&self) -> Option<&Arc<Candidate>> {
-        self.good.as_ref()
     }
 
     pub(super) const fn has_problem(&self) -> bool {
         self.problem.is_some()
     }
 
-    /// Whether this is what was the matter before.
-    pub(super) fn has_problem_like(&self, problem: &str) -> bool {
+    /// Whether the desired sink could not be prepared for the same reason.
+    pub(super) fn has_same_problem(&self, problem: &str) -> bool {
         self.problem.as_deref() == Some(problem)
     }
 
     pub(super) const fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running(_))
+        matches!(self.serving, Serving::Running(_))
     }
 
     pub(super) fn choice(&self) -> Choice {
@@ -144,67 +96,77 @@ impl PluginState {
         }
     }
 
-    /// Another manifest is asked for, or the same again.
-    pub(super) fn ask(&mut self, manifest: &Manifest, origin: Origin) {
-        self.desired = desired(manifest);
-        self.origin = origin;
-        self.problem = None;
-        self.preparing = true;
+    /// The wanted or the good candidate, if it is the component with this
+    /// digest, run by this manifest.
+    pub(super) fn find(&self, manifest: &Manifest, sha256: &str) -> Option<Arc<Candidate>> {
+        let known = [Some(&self.wanted), self.good.as_ref()];
+        let mut known = known.into_iter().flatten();
+        known.find(|c| c.is_of(manifest, sha256)).cloned()
     }
 
-    /// What is asked for can not even be read.
-    pub(super) fn ask_in_vain(&mut self, origin: Origin, problem: String) {
-        self.desired = WantedPlugin::default();
-        self.origin = origin;
-        self.fail(problem);
+    /// Another manifest is asked for, or the same one again.
+    pub(super) fn ask(&mut self, asked: &Asked) {
+        self.origin = asked.origin;
+        match &asked.manifest {
+            Ok(manifest) => {
+                self.desired = wanted_plugin(manifest);
+                self.problem = None;
+                self.preparing = true;
+            }
+            Err(problem) => {
+                self.desired = WantedPlugin::default();
+                self.preparation_failed(problem.clone());
+            }
+        }
     }
 
-    /// What is asked for could not be prepared: what works stays.
-    pub(super) fn fail(&mut self, problem: String) {
+    /// The desired sink could not be prepared: the one that works stays.
+    pub(super) fn preparation_failed(&mut self, problem: String) {
         self.preparing = false;
         self.problem = Some(problem);
-        if let Phase::Running(running) = &self.phase {
+        if let Serving::Running(running) = &self.serving {
             self.wanted = Arc::clone(running);
         } else if let Some(good) = &self.good {
             self.wanted = Arc::clone(good);
         }
     }
 
-    /// What is asked for could be prepared.
+    /// The desired sink was prepared.
     pub(super) fn prepared(&mut self, candidate: Candidate) {
         self.preparing = false;
         self.problem = None;
-        let running = match &self.phase {
-            Phase::Running(running) => Some(running),
+        let running = match &self.serving {
+            Serving::Running(running) => Some(running),
             _ => None,
         };
         let known = [running, Some(&self.wanted), self.good.as_ref()];
-        // One that did not open is tried anew when it is asked for again.
+        // A candidate that did not open is replaced, so that it is tried again.
         let same = known
             .into_iter()
             .flatten()
-            .find(|known| known.is_same_as(&candidate) && self.refusal_of(known).is_none());
+            .find(|known| known.is_same_as(&candidate) && self.open_failure(known).is_none());
         self.wanted = match same {
             Some(same) => Arc::clone(same),
             None => Arc::new(candidate),
         };
-        self.found();
-        let keep = |c: &Arc<Candidate>| self.good.as_ref().is_some_and(|g| Arc::ptr_eq(g, c));
-        self.refused.retain(|refused| keep(&refused.candidate));
+        self.adopt_wanted();
+        let is_good = |c: &Arc<Candidate>| self.good.as_ref().is_some_and(|g| Arc::ptr_eq(g, c));
+        self.open_failures
+            .retain(|failure| is_good(&failure.candidate));
     }
 
-    /// What is wanted is what is asked for.
-    pub(super) fn found(&mut self) {
+    /// The wanted sink is the one that is asked for.
+    pub(super) fn adopt_wanted(&mut self) {
         self.desired.sha256 = Some(self.wanted.identity().sha256.clone());
-        self.wanted.asked_at(self.origin.index());
+        self.asked_indexes.set(&self.wanted, self.origin.index());
     }
 
     /// This candidate works, here or on the leader.
-    pub(super) fn is_good(&mut self, candidate: &Arc<Candidate>) {
+    pub(super) fn works(&mut self, candidate: &Arc<Candidate>) {
         self.good = Some(Arc::clone(candidate));
-        self.refused
-            .retain(|refused| !Arc::ptr_eq(&refused.candidate, candidate));
-        // Whatever else this node has is no better.
+        self.open_failures
+            .retain(|failure| !Arc::ptr_eq(&failure.candidate, candidate));
+        // Without the desired sink, nothing is better than one that works.
         if self.problem.is_some() && !self.is_running() {
             self.wanted = Arc::clone(candidate);
         }
@@ -213,43 +175,44 @@ impl PluginState {
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Running(candidate) => {
-                self.is_good(&candidate);
-                self.phase = Phase::Running(candidate);
+                self.works(&candidate);
+                self.serving = Serving::Running(candidate);
             }
             Report::Failed {
                 candidate,
                 error,
                 retrying,
-            } => {
-                let is_it = |c: &Arc<Candidate>| Arc::ptr_eq(c, &candidate);
-                self.refused.retain(|refused| !is_it(&refused.candidate));
-                if is_it(&self.wanted) || self.good.as_ref().is_some_and(is_it) {
-                    self.refused.push(Refused {
-                        candidate,
-                        error,
-                        retrying,
-                    });
-                }
-            }
-            Report::Opening => self.phase = Phase::Opening,
-            Report::Standby => self.phase = Phase::Standby,
+            } => self.open_failed(OpenFailure {
+                candidate,
+                error,
+                retrying,
+            }),
+            Report::Opening => self.serving = Serving::Opening,
+            Report::Standby => self.serving = Serving::Standby,
         }
     }
 
-    fn refusal_of(&self, candidate: &Arc<Candidate>) -> Option<&Refused> {
-        let refused = &self.refused;
-        refused
-            .iter()
-            .find(|r| Arc::ptr_eq(&r.candidate, candidate))
+    fn open_failed(&mut self, failure: OpenFailure) {
+        let is_it = |c: &Arc<Candidate>| Arc::ptr_eq(c, &failure.candidate);
+        self.open_failures.retain(|known| !is_it(&known.candidate));
+        if is_it(&self.wanted) || self.good.as_ref().is_some_and(is_it) {
+            self.open_failures.push(failure);
+        }
     }
 
-    /// Whether nothing could be opened.
+    fn open_failure(&self, candidate: &Arc<Candidate>) -> Option<&OpenFailure> {
+        self.open_failures
+            .iter()
+            .find(|failure| Arc::ptr_eq(&failure.candidate, candidate))
+    }
+
+    /// Whether no sink could be opened.
     fn has_failed(&self) -> bool {
-        let has_failed = |candidate| self.refusal_of(candidate).is_some();
+        let has_failed = |candidate| self.open_failure(candidate).is_some();
         has_failed(&self.wanted) && self.good.as_ref().is_none_or(has_failed)
     }
 
-    /// Of what is asked for; of nothing that was asked for before.
+    /// What is wrong with the desired sink.
     fn error(&self) -> Option<String> {
         if self.preparing {
             return None;
@@ -257,22 +220,24 @@ impl PluginState {
         if let Some(problem) = &self.problem {
             return Some(format!("failed to {problem}"));
         }
-        let Refused { error, .. } = self.refusal_of(&self.wanted)?;
+        let OpenFailure { error, .. } = self.open_failure(&self.wanted)?;
         let source = &self.wanted.identity().source;
         Some(format!("failed to open {source}: {error}"))
     }
 
-    /// Brings what is shown up to date; `now` is used if it has changed.
+    /// Updates what the status shows. `now` gives the time in RFC 3339, and is
+    /// called if the sink or its phase has changed.
     pub(super) fn status(&mut self, now: impl FnOnce() -> String) -> PluginStatus {
-        let (candidate, state) = match &self.phase {
-            Phase::Running(running) => (running, PluginPhase::Running),
+        let (candidate, phase) = match &self.serving {
+            Serving::Running(running) => (running, PluginPhase::Running),
             _ if self.has_failed() => (&self.wanted, PluginPhase::Failed),
-            Phase::Opening => (&self.wanted, PluginPhase::Opening),
-            Phase::Standby => (&self.wanted, PluginPhase::Prepared),
+            Serving::Opening => (&self.wanted, PluginPhase::Opening),
+            Serving::Standby => (&self.wanted, PluginPhase::Prepared),
         };
         let (of, active) = &self.shown;
-        if !Arc::ptr_eq(of, candidate) || active.state != state {
-            self.shown = (Arc::clone(candidate), shown(candidate, state, now()));
+        if !Arc::ptr_eq(of, candidate) || active.state != phase {
+            let active = active_plugin(candidate, phase, now());
+            self.shown = (Arc::clone(candidate), active);
         }
         PluginStatus {
             desired: self.desired.clone(),
@@ -281,14 +246,14 @@ impl PluginState {
         }
     }
 
-    /// What this node's own key in Consul says of it.
-    pub(super) fn node_state(&self, node: &str, status: &PluginStatus) -> NodeDocument {
+    /// The document of `<c>/nodes/<name>`, as far as it is about the sink.
+    pub(super) fn node_document(&self, node: &str, status: &PluginStatus) -> NodeDocument {
         let state = if self.preparing {
             PluginPhase::Preparing
         } else {
             status.active.state
         };
-        let refusal = self.refusal_of(&self.wanted);
+        let failure = self.open_failure(&self.wanted);
         let is_ready = !self.preparing && status.active.state != PluginPhase::Failed;
         NodeDocument {
             node: node.to_owned(),
@@ -302,53 +267,62 @@ impl PluginState {
                 state,
                 desired: status.desired.clone(),
                 index: self.origin.index(),
-                plugin_index: self.shown.0.asked(),
-                retrying: self.problem.is_none() && refusal.is_some_and(|r| r.retrying),
+                plugin_index: self.asked_indexes.of(&self.shown.0),
+                retrying: self.problem.is_none() && failure.is_some_and(|f| f.retrying),
             }),
         }
     }
 
-    /// What the leader says of the sink that really runs; `None` while none
-    /// does and none has failed.
-    pub(super) fn active(&self, node: &str, status: &PluginStatus) -> Option<ActiveDocument> {
-        let (candidate, state) = match &self.phase {
-            Phase::Running(running) => (running, PluginPhase::Running),
-            Phase::Opening if self.has_failed() => (&self.wanted, PluginPhase::Failed),
+    /// The document of `<c>/active`; `None` while no sink runs and none has
+    /// failed.
+    pub(super) fn active_document(
+        &self,
+        node: &str,
+        status: &PluginStatus,
+    ) -> Option<ActiveDocument> {
+        let (candidate, state) = match &self.serving {
+            Serving::Running(running) => (running, PluginPhase::Running),
+            Serving::Opening if self.has_failed() => (&self.wanted, PluginPhase::Failed),
             _ => return None,
         };
-        let key = &self.key;
-        let is_what_is_asked = candidate.asked() == self.origin.index();
-        let why = match (&status.error, self.origin) {
-            (Some(error), Origin::Key(_)) => format!("{key} asks for another sink, but: {error}"),
-            (Some(error), _) => error.clone(),
-            (None, Origin::Key(_)) if is_what_is_asked => format!("{key} asks for it"),
-            (None, Origin::Flag) if is_what_is_asked => {
-                format!("{key} is empty, and --plugin asks for it")
-            }
-            (None, Origin::Disk) => "it ran last, and Consul has not answered yet".to_owned(),
-            (None, _) => format!("{key} asks for another sink, which is being prepared"),
-        };
+        let index = self.asked_indexes.of(candidate);
         Some(ActiveDocument {
             plugin: candidate.identity().clone(),
             state,
             since: status.active.since.clone(),
-            why,
+            why: self.why(index, status.error.as_deref()),
             node: node.to_owned(),
-            index: candidate.asked(),
+            index,
             manifest: candidate.manifest.to_string(),
             epoch: 0,
         })
     }
+
+    /// Why the sink that was asked for at this index is the active one.
+    fn why(&self, index: u64, error: Option<&str>) -> String {
+        let key = &self.key;
+        let is_asked_for = index == self.origin.index();
+        match (error, self.origin) {
+            (Some(error), Origin::Key(_)) => format!("{key} asks for another sink, but: {error}"),
+            (Some(error), _) => error.to_owned(),
+            (None, Origin::Key(_)) if is_asked_for => format!("{key} asks for it"),
+            (None, Origin::Flag) if is_asked_for => {
+                format!("{key} is empty, and --plugin asks for it")
+            }
+            (None, Origin::Disk) => "it ran last, and Consul has not answered yet".to_owned(),
+            (None, _) => format!("{key} asks for another sink, which is being prepared"),
+        }
+    }
 }
 
-fn desired(manifest: &Manifest) -> WantedPlugin {
+fn wanted_plugin(manifest: &Manifest) -> WantedPlugin {
     WantedPlugin {
         source: Some(manifest.source.to_string()),
         sha256: manifest.sha256.clone(),
     }
 }
 
-fn shown(candidate: &Candidate, state: PluginPhase, since: String) -> ActivePlugin {
+fn active_plugin(candidate: &Candidate, state: PluginPhase, since: String) -> ActivePlugin {
     ActivePlugin {
         name: candidate.identity().clone(),
         state,
@@ -361,38 +335,16 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    use crate::plugin::source::sha256;
-    use sluice_sandbox::{Engine, NodeStdout, Prepared, Setup};
-    use sluice_types::plugin::Identity;
+    use crate::plugin::testing::candidate;
 
-    /// Makes candidates of the default sink.
-    struct Candidates(Engine, NodeStdout);
-
-    impl Candidates {
-        fn new() -> Self {
-            let null = std::fs::File::options().write(true).open("/dev/null");
-            let stdout = NodeStdout::new(null.unwrap().into()).unwrap();
-            Self(Engine::new(None).unwrap(), stdout)
-        }
-
-        fn of(&self, config: &str) -> Candidate {
-            let manifest = Manifest {
-                config: config.to_owned(),
-                ..Manifest::of("builtin:stdout".parse().unwrap())
-            };
-            let bytes = manifest.source.read(&[]).unwrap();
-            let identity = Identity {
-                source: manifest.source.to_string(),
-                sha256: sha256(&bytes),
-            };
-            let stdout = self.1.clone();
-            let prepared =
-                Prepared::compile(&self.0, &bytes, identity, Setup::default(), stdout).unwrap();
-            Candidate::new(manifest, Arc::new(prepared))
-        }
+    /// A candidate of the default sink with this configuration.
+    fn of(config: &str) -> Candidate {
+        candidate(&format!(
+            r#"{{"source":"builtin:stdout","config":"{config}"}}"#
+        ))
     }
 
-    fn board(wanted: &Arc<Candidate>) -> PluginState {
+    fn state_with(wanted: &Arc<Candidate>) -> PluginState {
         PluginState::new(
             "c/plugin".to_owned(),
             &wanted.manifest,
@@ -403,12 +355,26 @@ mod tests {
         )
     }
 
-    fn status(board: &mut PluginState) -> (PluginStatus, Value, Option<Value>) {
-        let status = board.status(|| "now".to_owned());
-        let node = serde_json::to_value(board.node_state("a", &status)).unwrap();
-        let active = board.active("a", &status);
+    fn status(state: &mut PluginState) -> (PluginStatus, Value, Option<Value>) {
+        let status = state.status(|| "now".to_owned());
+        let node = serde_json::to_value(state.node_document("a", &status)).unwrap();
+        let active = state.active_document("a", &status);
         let active = active.map(|active| serde_json::to_value(active).unwrap());
         (status, node, active)
+    }
+
+    fn asked(manifest: &Manifest, index: u64) -> Asked {
+        Asked {
+            origin: Origin::Key(index),
+            manifest: Ok(manifest.clone()),
+        }
+    }
+
+    fn unreadable(index: u64) -> Asked {
+        Asked {
+            origin: Origin::Key(index),
+            manifest: Err("read the manifest".to_owned()),
+        }
     }
 
     fn failed(candidate: &Arc<Candidate>) -> Report {
@@ -421,66 +387,63 @@ mod tests {
 
     #[test]
     fn what_runs_is_not_what_is_asked_for_before_it_took_over() {
-        let candidates = Candidates::new();
-        let first = Arc::new(candidates.of("1"));
-        let mut board = board(&first);
-        board.report(Report::Running(Arc::clone(&first)));
-        let second = candidates.of("2");
-        board.ask(&second.manifest, Origin::Key(7));
-        let (_, node, active) = status(&mut board);
+        let first = Arc::new(of("1"));
+        let mut state = state_with(&first);
+        state.report(Report::Running(Arc::clone(&first)));
+        let second = of("2");
+        state.ask(&asked(&second.manifest, 7));
+        let (_, node, active) = status(&mut state);
         assert_eq!(
             (&node["state"], &node["index"], &node["able"]),
             (&"preparing".into(), &7.into(), &false.into())
         );
         assert_eq!(active.unwrap()["index"], 0);
-        board.prepared(second);
-        let (_, node, active) = status(&mut board);
+        state.prepared(second);
+        let (_, node, active) = status(&mut state);
         assert_eq!(
             (&node["index"], &node["plugin_index"], &node["able"]),
             (&7.into(), &0.into(), &true.into())
         );
         assert_eq!(active.unwrap()["index"], 0, "the first still runs");
-        let second = Arc::clone(board.wanted());
-        board.report(Report::Running(second));
-        let (_, node, active) = status(&mut board);
+        let second = Arc::clone(&state.wanted);
+        state.report(Report::Running(second));
+        let (_, node, active) = status(&mut state);
         assert_eq!(node["plugin_index"], 7);
         assert_eq!(active.unwrap()["index"], 7);
         // The same again swaps nothing, and is done at once.
-        board.ask(&candidates.of("2").manifest, Origin::Key(9));
-        board.prepared(candidates.of("2"));
-        let (status, _, active) = status(&mut board);
+        state.ask(&asked(&of("2").manifest, 9));
+        state.prepared(of("2"));
+        let (status, _, active) = status(&mut state);
         assert_eq!(active.unwrap()["index"], 9);
         assert_eq!(status.active.since, "now");
     }
 
     #[test]
     fn a_fallback_gives_way_to_what_works_elsewhere() {
-        let candidates = Candidates::new();
-        let flag = Arc::new(candidates.of("flag"));
-        let mut board = board(&flag);
-        board.ask_in_vain(Origin::Key(3), "read the manifest".to_owned());
-        assert!(Arc::ptr_eq(board.wanted(), &flag));
-        let leaders = Arc::new(candidates.of("leader's"));
-        board.is_good(&leaders);
-        assert!(Arc::ptr_eq(board.wanted(), &leaders));
+        let flag = Arc::new(of("flag"));
+        let mut state = state_with(&flag);
+        state.ask(&unreadable(3));
+        assert!(Arc::ptr_eq(&state.wanted, &flag));
+        let leaders = Arc::new(of("leaders"));
+        state.works(&leaders);
+        assert!(Arc::ptr_eq(&state.wanted, &leaders));
         // Also if one that worked before stood in for what is asked for.
-        let next = Arc::new(candidates.of("next"));
-        board.is_good(&next);
-        assert!(Arc::ptr_eq(board.wanted(), &next));
+        let next = Arc::new(of("next"));
+        state.works(&next);
+        assert!(Arc::ptr_eq(&state.wanted, &next));
     }
 
     #[test]
-    fn what_can_not_be_prepared_leaves_what_runs() {
-        let candidates = Candidates::new();
-        let first = Arc::new(candidates.of("1"));
-        let mut board = board(&first);
-        board.report(Report::Running(Arc::clone(&first)));
-        let second = candidates.of("2");
-        board.ask(&second.manifest, Origin::Key(2));
-        board.prepared(second);
-        let second = Arc::clone(board.wanted());
-        board.report(failed(&second));
-        let (shown, node, active) = status(&mut board);
+    fn what_cannot_be_prepared_leaves_what_runs() {
+        let first = Arc::new(of("1"));
+        let mut state = state_with(&first);
+        state.report(Report::Running(Arc::clone(&first)));
+        let second = of("2");
+        state.ask(&asked(&second.manifest, 2));
+        state.prepared(second);
+        let second = Arc::clone(&state.wanted);
+        state.report(failed(&second));
+        let (shown, node, active) = status(&mut state);
         assert_eq!(node["able"], false);
         assert!(
             shown
@@ -495,30 +458,29 @@ mod tests {
                 .unwrap()
                 .contains("but: failed to open")
         );
-        board.ask_in_vain(Origin::Key(3), "read the manifest".to_owned());
-        assert!(Arc::ptr_eq(board.wanted(), &first));
-        let (shown, ..) = status(&mut board);
+        state.ask(&unreadable(3));
+        assert!(Arc::ptr_eq(&state.wanted, &first));
+        let (shown, ..) = status(&mut state);
         assert_eq!(shown.error.as_deref(), Some("failed to read the manifest"));
         // What is asked for next is not blamed for it.
-        board.ask(&candidates.of("4").manifest, Origin::Key(4));
-        let (shown, ..) = status(&mut board);
+        state.ask(&asked(&of("4").manifest, 4));
+        let (shown, ..) = status(&mut state);
         assert_eq!(shown.error, None);
     }
 
     #[test]
-    fn one_that_did_not_open_is_tried_anew_when_it_is_asked_for_again() {
-        let candidates = Candidates::new();
-        let first = Arc::new(candidates.of("1"));
-        let mut board = board(&first);
-        board.report(Report::Opening);
-        board.report(failed(&first));
-        let (shown, _, active) = status(&mut board);
+    fn one_that_did_not_open_is_tried_again_when_it_is_asked_for_again() {
+        let first = Arc::new(of("1"));
+        let mut state = state_with(&first);
+        state.report(Report::Opening);
+        state.report(failed(&first));
+        let (shown, _, active) = status(&mut state);
         assert_eq!(shown.active.state, PluginPhase::Failed);
         assert_eq!(active.unwrap()["state"], "failed");
-        board.ask(&first.manifest, Origin::Key(5));
-        board.prepared(candidates.of("1"));
-        assert!(!Arc::ptr_eq(board.wanted(), &first));
-        let (shown, ..) = status(&mut board);
+        state.ask(&asked(&first.manifest, 5));
+        state.prepared(of("1"));
+        assert!(!Arc::ptr_eq(&state.wanted, &first));
+        let (shown, ..) = status(&mut state);
         assert_eq!(shown.active.state, PluginPhase::Opening);
     }
 }

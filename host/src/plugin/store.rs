@@ -1,5 +1,5 @@
-//! The last sink that is known to work, on disk: a node boots with it while
-//! Consul is away or the component is gone from where it came from.
+//! Keeps the last sink that is known to work on disk. A node starts with it if
+//! Consul does not answer, or the component is gone from its source.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,16 +9,16 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::source::sha256;
+use super::digest::sha256;
 use sluice_types::files;
 
-/// The most components that lie here beside the last good one.
-const STAGED: usize = 8;
+/// The most components that are kept besides the last good one.
+const MAX_STAGED: usize = 8;
 
-/// The folder can not be used.
+/// The folder cannot be used.
 #[derive(Debug, Error)]
 #[error("{act} {}", .path.display())]
-pub struct StoreError {
+pub(crate) struct StoreError {
     act: &'static str,
     path: PathBuf,
     #[source]
@@ -27,25 +27,25 @@ pub struct StoreError {
 
 /// The folder `plugin` of the data directory.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
 }
 
-/// What the folder remembers: a manifest's text, and the component's digest.
+/// The last good sink: a manifest's text, and the component's digest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Kept {
-    /// As [`super::Manifest`] reads it.
-    pub manifest: String,
-    /// The component's digest.
-    pub sha256: String,
+pub(crate) struct Kept {
+    /// The text that [`super::Manifest`] parses.
+    pub(crate) manifest: String,
+    /// The component's SHA-256, in lower-case hex.
+    pub(crate) sha256: String,
 }
 
 impl Store {
-    /// Makes the folder.
+    /// Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// It can not be made.
-    pub fn open(folder: PathBuf) -> Result<Self, StoreError> {
+    /// It cannot be created.
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, StoreError> {
         match fs::create_dir_all(&folder) {
             Ok(()) => Ok(Self { folder }),
             Err(cause) => Err(StoreError {
@@ -56,59 +56,60 @@ impl Store {
         }
     }
 
-    /// What was kept last; `None` if nothing was, or nothing whole.
+    /// The sink that was kept last; `None` if there is none, or its note is
+    /// damaged.
     #[must_use]
-    pub fn load(&self) -> Option<Kept> {
+    pub(crate) fn load(&self) -> Option<Kept> {
         let note = fs::read(self.note()).ok()?;
         serde_json::from_slice(&note).ok()
     }
 
-    /// The component with this digest, if it is there and whole.
+    /// The component with this digest, if it is there and undamaged.
     #[must_use]
-    pub fn component(&self, digest: &str) -> Option<Vec<u8>> {
+    pub(crate) fn component(&self, digest: &str) -> Option<Vec<u8>> {
         let file = self.file(digest)?;
         let component = fs::read(&file).ok()?;
         if sha256(&component) == digest {
             return Some(component);
         }
-        tracing::warn!(file = %file.display(), "a sink that was kept on disk is damaged");
-        // So that it is laid down anew.
+        tracing::warn!(file = %file.display(), "a sink on disk is damaged");
+        // `stage` then writes it again.
         if let Err(error) = fs::remove_file(&file) {
-            tracing::debug!(%error, "could not remove it");
+            tracing::debug!(%error, "could not remove the damaged sink");
         }
         None
     }
 
-    /// Lays a component down, on disk before it returns, so that it can be
-    /// kept once it has proved good.
+    /// Writes a component to disk and waits until it is there, so that it can
+    /// be kept once it has proved to work.
     ///
     /// # Errors
-    /// It can not be written.
-    pub fn stage(&self, digest: &str, component: &[u8]) -> Result<(), StoreError> {
+    /// It cannot be written.
+    pub(crate) fn stage(&self, digest: &str, component: &[u8]) -> Result<(), StoreError> {
         let Some(file) = self.file(digest) else {
             return Err(self.error("name a component in", io::ErrorKind::InvalidInput.into()));
         };
         let is_there = fs::metadata(&file)
             .is_ok_and(|data| u64::try_from(component.len()).is_ok_and(|size| size == data.len()));
         if is_there {
-            // So that it is not the first to go.
+            // Makes it the last one to be removed.
             let touched = File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
             return touched.map_err(|cause| self.error("touch a component in", cause));
         }
         files::replace(&file, &[component])
             .map_err(|cause| self.error("write a component to", cause))?;
         let kept = self.load().and_then(|kept| self.file(&kept.sha256));
-        files::remove_oldest(&self.folder, "wasm", STAGED, kept.as_deref());
+        files::remove_oldest(&self.folder, "wasm", MAX_STAGED, kept.as_deref());
         Ok(())
     }
 
-    /// Keeps this one in place of the last, on disk before it returns. Its
-    /// component must be there, unless it is inside the binary.
+    /// Keeps a sink in place of the last one, and waits until that is on disk.
+    /// The component must be staged unless it is inside the binary.
     ///
     /// # Errors
-    /// It can not be written; the last one stays.
-    pub fn keep(&self, kept: &Kept, is_inside: bool) -> Result<(), StoreError> {
-        if !is_inside && self.component(&kept.sha256).is_none() {
+    /// It cannot be written; the last one stays.
+    pub(crate) fn keep(&self, kept: &Kept, is_builtin: bool) -> Result<(), StoreError> {
+        if !is_builtin && self.component(&kept.sha256).is_none() {
             let missing = io::ErrorKind::NotFound.into();
             return Err(self.error("find the component of the last good sink in", missing));
         }
@@ -128,7 +129,8 @@ impl Store {
         self.folder.join("last-good.json")
     }
 
-    /// Only a digest names a file: nothing else leads out of the folder.
+    /// The component's file; `None` if the text is not a digest, which could
+    /// name a file elsewhere.
     fn file(&self, digest: &str) -> Option<PathBuf> {
         let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
         is_digest.then(|| self.folder.join(format!("{digest}.wasm")))
@@ -154,7 +156,7 @@ mod tests {
         store.stage(&sha256(b"good"), b"good").unwrap();
         store.keep(&kept(b"good"), false).unwrap();
         assert!(store.keep(&kept(b"never staged"), false).is_err());
-        for number in 0..STAGED + 5 {
+        for number in 0..MAX_STAGED + 5 {
             let component = format!("component {number}");
             store
                 .stage(&sha256(component.as_bytes()), component.as_bytes())
@@ -164,11 +166,15 @@ mod tests {
         assert_eq!(store.load(), Some(kept(b"good")));
         assert_eq!(store.component(&sha256(b"good")).unwrap(), b"good");
         let files = fs::read_dir(folder.path().join("plugin")).unwrap();
-        assert_eq!(files.count(), STAGED + 2, "with the kept one and the note");
+        assert_eq!(
+            files.count(),
+            MAX_STAGED + 2,
+            "with the kept one and the note"
+        );
     }
 
     #[test]
-    fn what_is_damaged_is_not_used() {
+    fn a_damaged_file_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().to_owned()).unwrap();
         let digest = sha256(b"good");

@@ -1,0 +1,51 @@
+//! Why a manifest gives no sink.
+
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use super::ceiling::DirectoryNotAllowed;
+use super::source::SourceError;
+use sluice_sandbox::PrepareError;
+use sluice_types::error_chain::chain;
+
+/// Why a manifest gives no sink.
+#[derive(Debug, Error)]
+pub(crate) enum PluginError {
+    /// The component cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The component is another one than the manifest names.
+    #[error(
+        "verify {source_name}: its SHA-256 is {found}, but the manifest says {expected}; put the \
+         right component there, or set sha256 to the digest of the one that you mean"
+    )]
+    Digest {
+        /// The component's source.
+        source_name: String,
+        /// The manifest's digest.
+        expected: String,
+        /// The component's digest.
+        found: String,
+    },
+    /// The manifest asks for a directory that the node does not allow.
+    #[error(transparent)]
+    NotAllowed(#[from] DirectoryNotAllowed),
+    /// The component is not a sink.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// Another sink was asked for before this one was prepared.
+    #[error("prepare the sink: another one was asked for in the meantime")]
+    Superseded,
+    /// The task that prepared the sink panicked.
+    #[error("prepare the sink; this is a defect, please report it")]
+    Panicked(#[source] JoinError),
+}
+
+impl PluginError {
+    /// The error and its causes without line breaks, which wasmtime's reasons
+    /// have: logs and tables show one line.
+    pub(super) fn one_line(&self) -> String {
+        let text = chain(self);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}

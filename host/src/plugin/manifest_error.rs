@@ -1,0 +1,40 @@
+//! Why a text is not a manifest.
+
+use thiserror::Error;
+
+use super::source::SourceError;
+
+/// Why a text is not a manifest.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// The text is not UTF-8.
+    #[error("read the manifest: it is not UTF-8 text")]
+    NotText,
+    /// The text is not JSON of the right shape.
+    #[error(
+        "read the manifest: {0}; expected a source like builtin:stdout, or JSON like \
+         {{\"source\": \"file:///plugins/a.wasm\", \"config\": {{}}}}"
+    )]
+    Shape(serde_json::Error),
+    /// The source is not one.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A field has a value that makes no sense.
+    #[error("read the manifest: {field} is {value:?}; {expected}")]
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// The beginning of its value.
+        value: String,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+    /// This version cannot do what a field asks for.
+    #[error("use the manifest: {field} is not supported by this version of Sluice; {remedy}")]
+    Unsupported {
+        /// The field's name.
+        field: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+}

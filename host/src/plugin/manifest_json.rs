@@ -1,0 +1,191 @@
+//! The JSON form of a manifest, and the rules for its fields.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::manifest_error::ManifestError;
+use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
+
+/// The most directories of a sink: each is an open file.
+const MAX_DIRECTORIES: usize = 16;
+/// How much of a value an error shows, in characters.
+const MAX_SHOWN: usize = 200;
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManifestJson {
+    pub(super) source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) config: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) permissions: Permissions,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) limits: LimitsWanted,
+    #[serde(default, skip_serializing_if = "is_default")]
+    rollout: Rollout,
+}
+
+/// How the nodes adopt a new sink.
+#[derive(Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rollout {
+    wait: Option<WaitFor>,
+    probation_s: Option<u64>,
+}
+
+#[derive(PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum WaitFor {
+    Leader,
+    All,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl ManifestJson {
+    /// The JSON form of a manifest that only names a source.
+    pub(super) fn of(source: String) -> Self {
+        Self {
+            source,
+            sha256: None,
+            signature: None,
+            config: None,
+            permissions: Permissions::default(),
+            limits: LimitsWanted::default(),
+            rollout: Rollout::default(),
+        }
+    }
+
+    /// # Errors
+    /// A field has a value that makes no sense, or asks for what this version
+    /// cannot do.
+    pub(super) fn check(&self) -> Result<(), ManifestError> {
+        self.check_digest()?;
+        self.check_supported()?;
+        self.check_directories()?;
+        self.check_environment()?;
+        self.check_limits()
+    }
+
+    fn check_digest(&self) -> Result<(), ManifestError> {
+        let Some(digest) = &self.sha256 else {
+            return Ok(());
+        };
+        let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        let expected = "expected the 64 hex digits that sha256sum prints";
+        require(is_digest, "sha256", digest, expected)
+    }
+
+    fn check_supported(&self) -> Result<(), ManifestError> {
+        let Permissions { http, tcp, .. } = &self.permissions;
+        let Rollout { wait, probation_s } = &self.rollout;
+        let (field, remedy) = if self.signature.is_some() {
+            (
+                "signature",
+                "leave it out, and pin the component with sha256",
+            )
+        } else if !http.is_empty() || !tcp.is_empty() {
+            (
+                "network access (permissions.http, permissions.tcp)",
+                "leave it out: sinks reach directories and stdout only",
+            )
+        } else if *wait == Some(WaitFor::All) || probation_s.is_some() {
+            (
+                "rollout (beyond {\"wait\": \"leader\"})",
+                "leave it out: the leader switches as soon as it has opened the sink",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(ManifestError::Unsupported { field, remedy })
+    }
+
+    fn check_directories(&self) -> Result<(), ManifestError> {
+        let dirs = self.permissions.dirs.len();
+        require(
+            dirs <= MAX_DIRECTORIES,
+            "permissions.dirs",
+            &format!("{dirs} directories"),
+            "expected at most 16",
+        )?;
+        let mut guests = BTreeSet::new();
+        for DirectoryWanted { host, guest, .. } in &self.permissions.dirs {
+            require(
+                has_no_dots(host) && host.split('/').any(|name| !matches!(name, "" | ".")),
+                "permissions.dirs host",
+                host,
+                "expected a path without '..', relative to the node's <data-dir>/files, or absolute",
+            )?;
+            require(
+                guest.starts_with('/') && has_no_dots(guest),
+                "permissions.dirs guest",
+                guest,
+                "expected an absolute path without '..', for example /logs",
+            )?;
+            require(
+                guests.insert(guest.trim_end_matches('/')),
+                "permissions.dirs guest",
+                guest,
+                "expected each guest path once",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_environment(&self) -> Result<(), ManifestError> {
+        let field = "permissions.env";
+        for (name, value) in &self.permissions.env {
+            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+            require(is_name, field, name, "expected names without '='")?;
+            let is_value = !value.contains('\0');
+            require(is_value, field, value, "expected values without NUL")?;
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), ManifestError> {
+        let LimitsWanted {
+            memory_mib,
+            write_timeout_ms,
+            concurrency,
+        } = self.limits;
+        for (is_zero, field) in [
+            (memory_mib == Some(0), "limits.memory_mib"),
+            (write_timeout_ms == Some(0), "limits.write_timeout_ms"),
+            (concurrency == Some(0), "limits.concurrency"),
+        ] {
+            require(!is_zero, field, "0", "expected 1 or more")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the path has no `..` and no NUL.
+fn has_no_dots(path: &str) -> bool {
+    !path.contains('\0') && path.split('/').all(|name| name != "..")
+}
+
+fn require(
+    is_valid: bool,
+    field: &'static str,
+    value: &str,
+    expected: &'static str,
+) -> Result<(), ManifestError> {
+    if is_valid {
+        return Ok(());
+    }
+    let value = value.chars().take(MAX_SHOWN).collect();
+    Err(ManifestError::Field {
+        field,
+        value,
+        expected,
+    })
+}

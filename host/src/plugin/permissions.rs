@@ -1,0 +1,52 @@
+//! What a manifest asks for: directories, environment variables, limits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a manifest asks for beyond clocks, random numbers, stdout and stderr.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Permissions {
+    /// The origins of HTTP requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<String>,
+    /// The addresses of TCP connections.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<String>,
+    /// Directories of the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dirs: Vec<DirectoryWanted>,
+    /// Environment variables.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A directory that a manifest asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryWanted {
+    /// The path on the host: relative to the node's `<data-dir>/files`, or
+    /// absolute.
+    pub host: String,
+    /// The absolute path that the sink sees.
+    pub guest: String,
+    /// Whether the sink may write.
+    #[serde(default)]
+    pub write: bool,
+}
+
+/// What a manifest asks to use at most. The node's own limits apply as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsWanted {
+    /// Linear memory, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    /// The time of one call, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_timeout_ms: Option<u64>,
+    /// How many writes may run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+}

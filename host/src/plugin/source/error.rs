@@ -1,0 +1,63 @@
+//! Why a component cannot be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// The largest component that is loaded, in bytes.
+pub(super) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+
+/// Why a component cannot be read.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The text is not a source.
+    #[error("read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm")]
+    Unknown(String),
+    /// A kind of source that a later version may support.
+    #[error(
+        "read the plugin source {0:?}: this version of Sluice does not fetch from there; put the \
+         component in a plugin directory of every node and name it file:///absolute/path.wasm"
+    )]
+    Unsupported(String),
+    /// The file is not below a directory that plugins may come from.
+    #[error(
+        "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
+         start the node with --plugin-dir {}",
+        .file.display(), list(.allowed), .file.parent().unwrap_or(.file).display()
+    )]
+    NotInPluginDir {
+        /// The file, with symbolic links resolved.
+        file: PathBuf,
+        /// The plugin directories.
+        allowed: Vec<PathBuf>,
+    },
+    /// The file cannot be read.
+    #[error("read the plugin {} on this node", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file is larger than any sink.
+    #[error(
+        "read the plugin {}: it has {size} bytes, more than the {MAX_COMPONENT_BYTES} that are \
+         loaded; is it a component?", .file.display()
+    )]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+fn list(directories: &[PathBuf]) -> String {
+    let names: Vec<_> = directories
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    names.join(", ")
+}

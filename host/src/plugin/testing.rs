@@ -1,0 +1,155 @@
+//! Fakes for tests of the controller: sinks that are never opened, and a
+//! preparer whose work the test does.
+
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::candidate::{Candidate, Prepare};
+use super::digest::sha256;
+use super::error::PluginError;
+use super::manifest::Manifest;
+use super::source::{SourceError, Stamp};
+use super::store::{Kept, StoreError};
+use sluice_types::outcome::WriteError;
+use sluice_types::plugin::Identity;
+use sluice_types::sink::{BoxFuture, Sink, SinkInstance};
+
+/// A sink that is never opened.
+#[derive(Debug)]
+struct FakeSink(Identity);
+
+impl Sink for FakeSink {
+    fn identity(&self) -> &Identity {
+        &self.0
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {
+        unreachable!("the controller opens no sink")
+    }
+}
+
+/// A candidate of this manifest, whose component is the text of its source.
+pub(super) fn candidate(manifest: &str) -> Candidate {
+    let manifest: Manifest = manifest.parse().unwrap();
+    let component = manifest.source.to_string();
+    candidate_of(manifest, &component)
+}
+
+fn candidate_of(manifest: Manifest, component: &str) -> Candidate {
+    let identity = Identity {
+        source: manifest.source.to_string(),
+        sha256: sha256(component.as_bytes()),
+    };
+    Candidate::new(manifest, Arc::new(FakeSink(identity)))
+}
+
+/// A preparation that the controller waits for.
+#[derive(Debug)]
+pub(super) struct Preparation {
+    pub(super) manifest: Manifest,
+    /// Whether it is made from the copy on disk.
+    pub(super) is_revival: bool,
+    reply: oneshot::Sender<(Option<Stamp>, Result<Candidate, PluginError>)>,
+}
+
+impl Preparation {
+    /// Prepares what is asked for.
+    pub(super) fn succeed(self) {
+        let component = self.manifest.source.to_string();
+        self.succeed_with(&component);
+    }
+
+    /// Prepares what is asked for; the source has this component.
+    pub(super) fn succeed_with(self, component: &str) {
+        let stamp = self.manifest.source.stamp();
+        let prepared = candidate_of(self.manifest, component);
+        self.reply.send((stamp, Ok(prepared))).unwrap();
+    }
+
+    /// Fails, for a reason that contains this text.
+    pub(super) fn fail(self, reason: &str) {
+        let error = PluginError::Source(SourceError::Unknown(reason.to_owned()));
+        let stamp = self.manifest.source.stamp();
+        self.reply.send((stamp, Err(error))).unwrap();
+    }
+
+    /// Waits until the controller gives it up.
+    pub(super) async fn given_up(mut self) {
+        self.reply.closed().await;
+    }
+}
+
+/// Sends each preparation to the test, and keeps sinks in memory.
+#[derive(Debug)]
+pub(super) struct FakePreparer {
+    preparations: mpsc::UnboundedSender<Preparation>,
+    kept: Mutex<Option<Kept>>,
+    /// Writes wait until its sender is gone.
+    disk: Mutex<Option<std_mpsc::Receiver<()>>>,
+}
+
+impl FakePreparer {
+    /// A preparer with this sink on its disk.
+    pub(super) fn new(kept: Option<Kept>) -> (Arc<Self>, mpsc::UnboundedReceiver<Preparation>) {
+        let (preparations, received) = mpsc::unbounded_channel();
+        let preparer = Self {
+            preparations,
+            kept: Mutex::new(kept),
+            disk: Mutex::new(None),
+        };
+        (Arc::new(preparer), received)
+    }
+
+    /// Holds up the next write until the sender is dropped.
+    pub(super) fn hold_disk(&self) -> std_mpsc::Sender<()> {
+        let (hold, released) = std_mpsc::channel();
+        *self.disk.lock().unwrap() = Some(released);
+        hold
+    }
+
+    async fn ask(
+        &self,
+        manifest: Manifest,
+        is_revival: bool,
+    ) -> (Option<Stamp>, Result<Candidate, PluginError>) {
+        let (reply, replied) = oneshot::channel();
+        let preparation = Preparation {
+            manifest,
+            is_revival,
+            reply,
+        };
+        self.preparations.send(preparation).unwrap();
+        replied.await.unwrap()
+    }
+}
+
+impl Prepare for FakePreparer {
+    fn prepare(
+        self: Arc<Self>,
+        manifest: Manifest,
+    ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
+        Box::pin(async move { self.ask(manifest, false).await })
+    }
+
+    fn revive(self: Arc<Self>, kept: Kept) -> BoxFuture<'static, Option<Candidate>> {
+        Box::pin(async move {
+            let manifest = kept.manifest.parse().unwrap();
+            self.ask(manifest, true).await.1.ok()
+        })
+    }
+
+    fn last_good(&self) -> Option<Kept> {
+        self.kept.lock().unwrap().clone()
+    }
+
+    fn keep(&self, kept: &Kept, _is_builtin: bool) -> Result<(), StoreError> {
+        let held = self.disk.lock().unwrap().take();
+        if let Some(held) = held {
+            held.recv().unwrap_err();
+        }
+        *self.kept.lock().unwrap() = Some(kept.clone());
+        Ok(())
+    }
+}
