@@ -6,14 +6,24 @@ CARGO ?= cargo
 # Every folder of plugins/ that is a crate: package sluice-plugin-<folder>,
 # library <folder>.
 SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
+BUILT = $${CARGO_TARGET_DIR:-target}
+# Everything that is built for WebAssembly shares this directory with
+# host/build.rs.
+GUESTS = $(BUILT)/guests
+BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir "$(GUESTS)"
+# What `make demo` and `make test` share. Cargo unites the features of all that is
+# built together, so other packages, or no test at all, would mean to compile
+# some dependencies again for the tests. This test is small.
+BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint structure consul tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint structure consul tools wasm-target
 
 help:
 	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
-	@echo "make test    run all tests, with real processes, a real Consul, and the embedded coordinator"
+	@echo "make test    run every test once, with real processes and a real Consul; as root"
+	@echo "make test-all         run all tests in full: longer, and on both kinds of coordinator"
 	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
 	@echo "make chaos   faults of network, machines and Consul at random: SEED=1 MINUTES=60; as root"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
@@ -26,10 +36,10 @@ help:
 	@echo "make consul  print the path of the Consul that the tests use"
 
 # The compiler shows how far it is; the demo then says what it does.
-demo: tools
+demo: tools wasm-target
 	@echo "Building. The first time this takes some minutes; then the demo starts by itself."
-	@$(MAKE) --no-print-directory build
-	@exec "$${CARGO_TARGET_DIR:-target}/release/sluice" demo $(DEMO)
+	@$(BUILD_PROGRAMS)
+	@exec "$(BUILT)/debug/sluice" demo $(DEMO)
 
 build: wasm-target
 	$(CARGO) build --release --locked -p sluice -p sluice-producer
@@ -37,10 +47,10 @@ build: wasm-target
 # A node may watch plugins/dist: a sink appears there whole, and one that is the
 # same as before is left alone.
 sinks: wasm-target
-	$(CARGO) build --release --locked --target $(TARGET) $(SINKS:%=-p sluice-plugin-%)
+	$(BUILD_GUESTS) $(SINKS:%=-p sluice-plugin-%)
 	@mkdir -p plugins/dist
 	@for name in $(SINKS); do \
-		built="$${CARGO_TARGET_DIR:-target}/$(TARGET)/release/$$name.wasm"; \
+		built="$(GUESTS)/$(TARGET)/release/$$name.wasm"; \
 		sink="plugins/dist/$$name.wasm"; \
 		cmp -s "$$built" "$$sink" || { \
 			cp "$$built" "plugins/dist/.$$name.wasm.new" && \
@@ -51,31 +61,64 @@ sinks: wasm-target
 
 # What tests and benchmarks use as sinks.
 guests: wasm-target
-	$(CARGO) build --release --locked --target $(TARGET) \
-		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
+	$(BUILD_GUESTS) -p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
 
+# Every folder of crates has its unit tests, and may have programs with tests.
+CRATES = host host/crates/* plugins/* producer tools/*
+TEST_PROGRAMS = $(notdir $(basename $(wildcard $(CRATES:%=%/tests/*.rs))) \
+	$(patsubst %/main.rs,%,$(wildcard $(CRATES:%=%/tests/*/main.rs))))
+CORES := $(shell nproc)
+# These wait most of their time, so more of their tests run at a time than
+# there are cores.
+THREADS_integration := $(shell expr 3 \* $(CORES))
+THREADS_conformance := $(shell expr 2 \* $(CORES))
+THREADS_chaos := $(shell expr 4 \* $(CORES))
+# The programs run beside each other; the output of each is printed when it has
+# ended.
+RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \
+	$(MAKE) --no-print-directory --jobs --output-sync=target
+
+# Every test once: on the embedded coordinator where any will do.
+test: export SLUICE_CHAOS_SEED ?= 1
+test: export SLUICE_CHAOS_MINUTES ?= 1
 test: guests
-	$(CARGO) build --locked -p sluice -p sluice-producer
-	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_CHAOS_SEED=1 SLUICE_CHAOS_MINUTES=2 \
-		$(CARGO) test --locked --workspace
-	COORDINATOR=embedded $(CARGO) test --locked --workspace --test integration
+	$(BUILD_PROGRAMS)
+	$(CARGO) test --locked --workspace --no-run
+	$(CARGO) test --locked --workspace --lib --bins
+	+$(RUN_TESTS) $(TEST_PROGRAMS:%=test-%)
+
+# The same for longer, and every test on both kinds of coordinator.
+test-all: export SLUICE_CHAOS_SEED ?= 1
+test-all: export SLUICE_CHAOS_MINUTES ?= 2
+test-all: export SLUICE_FUZZ_SECONDS ?= 60
+test-all: export SLUICE_OUTAGE_SECONDS ?= 60
+test-all: guests
+	$(BUILD_PROGRAMS)
+	$(CARGO) test --locked --workspace --no-run
+	$(CARGO) test --locked --workspace --lib --bins
+	+$(RUN_TESTS) COORDINATOR=consul $(TEST_PROGRAMS:%=test-%)
+	+$(RUN_TESTS) COORDINATOR=embedded test-integration
+
+# One of the programs.
+test-%:
+	$(CARGO) test --locked --workspace --test $* -- $(THREADS_$*:%=--test-threads=%)
 
 # Each run with faults takes so long.
 SECONDS ?= 600
 soak: guests
-	$(CARGO) build --locked -p sluice -p sluice-producer
+	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
-		$(CARGO) test --locked -p sluice --test integration -- faults:: journal::leaders --nocapture --test-threads=1
+		$(CARGO) test --locked --workspace --test integration -- faults:: journal::leaders --nocapture --test-threads=1
 
 # A seed is a plan of faults; without one it is another each time. The run says
 # which, and on a failure also what happened when, and where its logs are.
 SEED ?=
 MINUTES ?= 60
 chaos: guests
-	$(CARGO) build --locked -p sluice -p sluice-producer
+	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		SLUICE_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) SLUICE_CHAOS_MINUTES=$(MINUTES) \
-		$(CARGO) test --locked -p sluice --test chaos -- faults_at_random --nocapture
+		$(CARGO) test --locked --workspace --test chaos -- faults_at_random --nocapture
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -2,7 +2,8 @@
 
 use std::env;
 use std::error::Error;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
@@ -16,9 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    let target_dir = out_dir.join("guest");
+    let target_dir = guests_dir(&out_dir)?;
 
-    // A target directory of its own: the outer build holds the lock of its.
     let status = Command::new(env::var("CARGO")?)
         .current_dir(root)
         .args(["build", "--release", "--locked", "--target", TARGET])
@@ -38,10 +38,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    let component = target_dir.join(TARGET).join("release/stdout.wasm");
+    // A copy, so that a later build of the sinks leaves this one's as it is.
+    let component = out_dir.join("stdout.wasm");
+    fs::copy(
+        target_dir.join(TARGET).join("release/stdout.wasm"),
+        &component,
+    )?;
     println!(
         "cargo::rustc-env=SLUICE_BUILTIN_STDOUT={}",
         component.display()
     );
     Ok(())
+}
+
+/// The target directory for everything that is built for WebAssembly: `guests`
+/// in the outer build's. The outer build holds the lock of its own profile's
+/// directory, so this one is separate; all profiles and `make sinks` share it,
+/// so that the guests' dependencies are compiled once.
+fn guests_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    // <target>[/<triple>]/<profile>/build/<package>/out
+    let mut target_dir = out_dir.ancestors().nth(4).ok_or("OUT_DIR is too short")?;
+    if target_dir.ends_with(env::var("TARGET")?) {
+        target_dir = target_dir.parent().ok_or("OUT_DIR is too short")?;
+    }
+    Ok(target_dir.join("guests"))
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Fallible, Owned, Stage, is_wanted, setting, spread};
+use common::{Fallible, Owned, Stage, guests, is_wanted, setting, spread};
 use serde_json::{Value, json};
 
 const NODE: &str = "127.0.0.1:13000";
@@ -200,7 +200,7 @@ impl Bench {
     /// A sink that spins on one record in 1000, against the same sink that takes
     /// them all.
     fn spinning(&self) -> Fallible<()> {
-        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm32-wasip2/release");
+        let guests = guests()?;
         let source = format!("file://{}", guests.join("misbehave.wasm").display());
         let mut rates = Vec::new();
         for config in ["write 1 in 1", "spin 1 in 1000"] {

@@ -115,6 +115,16 @@ fn pinned(core: Option<&str>, program: &Path) -> Command {
     }
 }
 
+/// The directory of the sinks that `make guests` builds.
+pub(crate) fn guests() -> Fallible<PathBuf> {
+    let program = Path::new(env!("CARGO_BIN_EXE_sluice"));
+    let found = program
+        .ancestors()
+        .map(|directory| directory.join("guests/wasm32-wasip2/release"))
+        .find(|directory| directory.is_dir());
+    found.ok_or_else(|| "there are no guests: run `make guests`".into())
+}
+
 /// Reads a setting from the environment.
 pub(crate) fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, T::Err> {
     std::env::var(name).map_or(Ok(default), |value| value.parse())

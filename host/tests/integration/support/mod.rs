@@ -80,13 +80,10 @@ pub(crate) fn deploy(name: &str) -> PathBuf {
 
 /// A component that was built for tests, by its crate's library name.
 pub(crate) fn guest(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or(root().join("target"), PathBuf::from);
-    let file = target.join(format!("wasm32-wasip2/release/{name}.wasm"));
-    assert!(
-        file.exists(),
-        "{} is missing: run the tests with `make test`",
-        file.display()
-    );
-    file
+    let file = format!("guests/wasm32-wasip2/release/{name}.wasm");
+    let found = programs()
+        .ancestors()
+        .map(|directory| directory.join(&file))
+        .find(|file| file.exists());
+    found.unwrap_or_else(|| panic!("there is no {file} in the target directory: use `make test`"))
 }
