@@ -1,6 +1,7 @@
 //! Consul's outages, under load: no node ends, nothing is acknowledged without
 //! a valid lease, nothing acknowledged is lost, and the service resumes without
-//! anybody's help. Each test prints how long nothing was acknowledged.
+//! anybody's help. The outages of one test follow one another on one cluster;
+//! each of them is judged, and prints how long nothing was acknowledged.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Outage {
         // Nodes may have been waited for for long, and messages acknowledged.
         cluster.traces.read();
         let silence = cluster.traces.silence(self.began, now());
-        let verdict = cluster.judge().await;
+        let verdict = cluster.judge();
         say(&format!(
             "{}: {:.1} s of silence; acknowledged again {:.1} s after Consul was back; {verdict}",
             self.name,
@@ -71,9 +72,7 @@ fn length() -> u64 {
     std::env::var("SLUICE_OUTAGE_SECONDS").map_or(20, |text| text.parse().expect("seconds"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_agent_restarts() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leaders_agent_restarts(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let agent = format!("{leader}-agent");
     let outage = Outage::begins("the leader's agent restarts with its state");
@@ -81,12 +80,10 @@ async fn the_leaders_agent_restarts() {
     lasts(3).await;
     cluster.restart(&agent);
     cluster.consul_answers(&leader).await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_agent_restarts_without_its_state() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leaders_agent_restarts_without_its_state(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let agent = format!("{leader}-agent");
     let outage = Outage::begins("the leader's agent restarts without its state");
@@ -95,78 +92,66 @@ async fn the_leaders_agent_restarts_without_its_state() {
     lasts(3).await;
     cluster.restart(&agent);
     cluster.consul_answers(&leader).await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_only_server_restarts() {
-    let mut cluster = Cluster::start(Consul::One).await;
+async fn the_only_server_restarts(cluster: &mut Cluster) {
     let outage = Outage::begins("the only server restarts with its state");
     cluster.kill("s1");
     let down = now();
     lasts(3).await;
-    is_silent(&mut cluster, down, now());
+    is_silent(cluster, down, now());
     cluster.restart("s1");
     cluster.consul_answers("s1").await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_only_server_restarts_without_its_state() {
-    let mut cluster = Cluster::start(Consul::One).await;
+async fn the_only_server_restarts_without_its_state(cluster: &mut Cluster) {
     let outage = Outage::begins("the only server restarts without its state");
     cluster.kill("s1");
     cluster.forget("s1");
     cluster.restart("s1");
     cluster.consul_answers("s1").await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consuls_leader_is_killed() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn consuls_leader_is_killed(cluster: &mut Cluster) {
     let leader = cluster.consul_leader().await;
     let outage = Outage::begins("Consul's leader is killed");
     cluster.kill(&leader);
     let other = SERVERS.iter().find(|name| **name != leader).unwrap();
     cluster.consul_answers(other).await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consul_loses_its_quorum() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn consul_loses_its_quorum(cluster: &mut Cluster) {
     let outage = Outage::begins("Consul has no quorum");
     cluster.kill("s1");
     cluster.kill("s2");
     let down = now();
     lasts(length()).await;
-    is_silent(&mut cluster, down, now());
+    is_silent(cluster, down, now());
     cluster.nobody_exited();
     cluster.restart("s1");
     cluster.consul_answers("s3").await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn most_servers_stand_still() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn most_servers_stand_still(cluster: &mut Cluster) {
     let outage = Outage::begins("most of Consul's servers stand still");
     cluster.freeze("s1");
     cluster.freeze("s2");
     let still = now();
     lasts(12).await;
-    is_silent(&mut cluster, still, now());
+    is_silent(cluster, still, now());
     cluster.nobody_exited();
     cluster.thaw("s1");
     cluster.thaw("s2");
     cluster.consul_answers("s3").await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader is killed while Consul has no quorum");
     cluster.kill("s1");
@@ -178,7 +163,7 @@ async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum() {
     lasts(5).await;
     cluster.restart("s1");
     cluster.consul_answers("s3").await;
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
 /// Waits until another node acknowledges, and says how long that took. No
@@ -204,44 +189,37 @@ async fn another_takes_over(
     ));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_agent_is_out_of_its_reach() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leaders_agent_is_out_of_its_reach(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader's agent is out of its reach");
     cluster.gate(&leader, Mode::Shut);
-    another_takes_over(&mut cluster, &leader, &outage, LET_GO).await;
+    another_takes_over(cluster, &leader, &outage, LET_GO).await;
     cluster.gate(&leader, Mode::Open);
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_agent_is_slow() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leaders_agent_is_slow(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader's agent answers after 1.5 s");
     // Longer than its lease, so that no proof is worth anything.
     cluster.slow(&leader, Duration::from_millis(1500));
-    another_takes_over(&mut cluster, &leader, &outage, LET_GO).await;
+    another_takes_over(cluster, &leader, &outage, LET_GO).await;
     cluster.gate(&leader, Mode::Open);
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_agent_is_very_slow() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leaders_agent_is_very_slow(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader's agent answers after 5 s");
     cluster.slow(&leader, Duration::from_secs(5));
-    another_takes_over(&mut cluster, &leader, &outage, TAKEN_OVER).await;
+    another_takes_over(cluster, &leader, &outage, TAKEN_OVER).await;
     cluster.gate(&leader, Mode::Open);
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consul_says_of_living_sessions_that_there_are_none() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn consul_says_of_living_sessions_that_there_are_none(cluster: &mut Cluster) {
     let outage = Outage::begins("Consul says of living sessions that there are none");
+    let epochs = cluster.traces.oracle.epochs();
     for node in NODES {
         cluster.gate(node, Mode::Forgetful);
     }
@@ -250,47 +228,46 @@ async fn consul_says_of_living_sessions_that_there_are_none() {
     for node in NODES {
         cluster.gate(node, Mode::Open);
     }
-    outage.ends(&mut cluster).await;
-    let epochs = cluster.traces.oracle.epochs();
-    assert_eq!(epochs, 1, "it led on under the same epoch");
+    outage.ends(cluster).await;
+    let now = cluster.traces.oracle.epochs();
+    assert_eq!(now, epochs, "it led on under the same epoch");
     cluster.holds_sessions(2 * NODES.len()).await;
 }
 
 /// The leader's host and these others do not hear each other.
-async fn cut_off(name: &'static str, others: impl Fn(&str) -> Vec<&'static str>) {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn cut_off(
+    cluster: &mut Cluster,
+    name: &'static str,
+    others: impl Fn(&str) -> Vec<&'static str>,
+) {
     let leader = cluster.leader().await;
     let others = others(&leader);
     let outage = Outage::begins(name);
     for other in &others {
         cluster.partition(&leader, other);
     }
-    another_takes_over(&mut cluster, &leader, &outage, TAKEN_OVER).await;
+    another_takes_over(cluster, &leader, &outage, TAKEN_OVER).await;
     for other in &others {
         cluster.heal(&leader, other);
     }
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_host_is_cut_off_from_consuls_servers() {
+async fn the_leaders_host_is_cut_off_from_consuls_servers(cluster: &mut Cluster) {
     let name = "the leader's host is cut off from Consul's servers";
-    cut_off(name, |_| SERVERS.to_vec()).await;
+    cut_off(cluster, name, |_| SERVERS.to_vec()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leaders_host_is_cut_off_from_all_of_the_cluster() {
+async fn the_leaders_host_is_cut_off_from_all_of_the_cluster(cluster: &mut Cluster) {
     let name = "the leader's host is cut off from servers and nodes";
-    cut_off(name, |leader| {
+    cut_off(cluster, name, |leader| {
         let all = SERVERS.into_iter().chain(NODES);
         all.filter(|name| *name != leader).collect()
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leader_steps_down_while_its_agent_is_busy() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leader_steps_down_while_its_agent_is_busy(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader steps down while its agent answers 429");
     cluster.gate(&leader, Mode::Busy);
@@ -300,12 +277,10 @@ async fn the_leader_steps_down_while_its_agent_is_busy() {
     // Whatever it said to let go of the lock was in vain.
     lasts(2).await;
     cluster.gate(&leader, Mode::Open);
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_leader_is_told_to_end_while_its_agent_is_busy() {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn the_leader_is_told_to_end_while_its_agent_is_busy(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader ends while its agent answers 429");
     cluster.gate(&leader, Mode::Busy);
@@ -317,38 +292,81 @@ async fn the_leader_is_told_to_end_while_its_agent_is_busy() {
     );
     cluster.gate(&leader, Mode::Open);
     cluster.restart(&leader);
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
 /// Something happens to what all nodes say to Consul.
-async fn all_gates(name: &'static str, mode: Mode, seconds: u64) {
-    let mut cluster = Cluster::start(Consul::Three).await;
+async fn all_gates(cluster: &mut Cluster, name: &'static str, mode: Mode, seconds: u64) {
     let outage = Outage::begins(name);
     for node in NODES {
         cluster.gate(node, mode);
     }
     let shut = now();
     lasts(seconds).await;
-    is_silent(&mut cluster, shut, now());
+    is_silent(cluster, shut, now());
     cluster.nobody_exited();
     for node in NODES {
         cluster.gate(node, Mode::Open);
     }
-    outage.ends(&mut cluster).await;
+    outage.ends(cluster).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consul_is_out_of_reach_for_all() {
-    all_gates("Consul is out of reach for all nodes", Mode::Shut, length()).await;
+async fn consul_is_out_of_reach_for_all(cluster: &mut Cluster) {
+    all_gates(
+        cluster,
+        "Consul is out of reach for all nodes",
+        Mode::Shut,
+        length(),
+    )
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consul_is_slow() {
+async fn consul_is_slow(cluster: &mut Cluster) {
     let mode = Mode::Slow(Duration::from_secs(5));
-    all_gates("Consul answers after 5 s", mode, 15).await;
+    all_gates(cluster, "Consul answers after 5 s", mode, 15).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consul_is_busy() {
-    all_gates("Consul answers 429", Mode::Busy, 15).await;
+async fn consul_is_busy(cluster: &mut Cluster) {
+    all_gates(cluster, "Consul answers 429", Mode::Busy, 15).await;
+}
+
+/// A test of its own for each of these: they follow one another on a cluster
+/// with Consul set up like this.
+macro_rules! in_turn {
+    ($($test:ident on $consul:ident: $($outage:ident),+;)+) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            let mut cluster = Cluster::start(Consul::$consul).await;
+            $($outage(&mut cluster).await;)+
+        })+
+    };
+}
+
+in_turn! {
+    agents_restart on Three:
+        the_leaders_agent_restarts,
+        the_leaders_agent_restarts_without_its_state,
+        consuls_leader_is_killed;
+    a_single_server_restarts on One:
+        the_only_server_restarts,
+        the_only_server_restarts_without_its_state;
+    servers_are_lost on Three:
+        consul_loses_its_quorum,
+        most_servers_stand_still,
+        the_leader_is_killed_and_comes_back_while_consul_has_no_quorum;
+    the_leader_is_out_of_touch on Three:
+        the_leaders_agent_is_out_of_its_reach,
+        the_leaders_agent_is_slow,
+        the_leaders_agent_is_very_slow;
+    the_leaders_host_is_cut_off on Three:
+        the_leaders_host_is_cut_off_from_consuls_servers,
+        the_leaders_host_is_cut_off_from_all_of_the_cluster;
+    answers_mislead on Three:
+        consul_says_of_living_sessions_that_there_are_none,
+        the_leader_steps_down_while_its_agent_is_busy,
+        the_leader_is_told_to_end_while_its_agent_is_busy;
+    all_nodes_are_out_of_touch on Three:
+        consul_is_out_of_reach_for_all,
+        consul_is_slow,
+        consul_is_busy;
 }

@@ -28,9 +28,8 @@ impl Probe {
         Self { acknowledged, task }
     }
 
-    /// Ends it; the numbers of the messages that were acknowledged.
-    pub(super) fn end(&self) -> BTreeSet<u64> {
-        self.task.abort();
+    /// The numbers of the messages that were acknowledged so far.
+    pub(super) fn acknowledged(&self) -> BTreeSet<u64> {
         self.acknowledged.lock().expect("no panic").clone()
     }
 }
