@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,12 +35,12 @@ impl Host {
     }
 }
 
-/// The bridge with its hosts. Only one exists at a time: tests that need the
-/// machine for themselves wait for their turn.
+/// The bridge with its hosts. Several can exist at a time, but not beside a test
+/// that needs the machine for itself.
 #[derive(Debug)]
 pub(crate) struct Lan {
     id: String,
-    network: [u8; 3],
+    network: Network,
     hosts: Vec<Host>,
     /// Pairs of hosts of which the second hears nothing from the first.
     cuts: BTreeSet<(String, String)>,
@@ -48,12 +50,12 @@ pub(crate) struct Lan {
 impl Lan {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let turn = Turn::take();
+        let turn = Turn::beside_others();
         sweep();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let lan = Self {
             id: format!("{PREFIX}{}x{count}", std::process::id()),
-            network: free_network(),
+            network: Network::claim(),
             hosts: Vec::new(),
             cuts: BTreeSet::new(),
             _turn: turn,
@@ -138,7 +140,7 @@ impl Lan {
     }
 
     fn address(&self, place: u8) -> Ipv4Addr {
-        let [a, b, c] = self.network;
+        let [a, b, c] = self.network.prefix;
         Ipv4Addr::new(a, b, c, place)
     }
 
@@ -164,19 +166,30 @@ impl Drop for Lan {
     }
 }
 
-/// The right to use the machine alone, among the tests of this build.
+/// The right to use the machine, among the tests of this build.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _lock: File,
 }
 
 impl Turn {
-    /// Waits for it.
-    pub(crate) fn take() -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos.lock");
-        let lock = File::create(path).expect("make a lock file");
+    /// Waits until no test has the machine for itself.
+    pub(crate) fn beside_others() -> Self {
+        let lock = Self::file();
+        lock.lock_shared().expect("lock a file");
+        Self { _lock: lock }
+    }
+
+    /// Waits until no other test uses the machine.
+    pub(crate) fn alone() -> Self {
+        let lock = Self::file();
         lock.lock().expect("lock a file");
         Self { _lock: lock }
+    }
+
+    fn file() -> File {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos.lock");
+        File::create(path).expect("make a lock file")
     }
 }
 
@@ -232,14 +245,30 @@ fn namespaces() -> Vec<String> {
         .collect()
 }
 
-/// A network that no device of this machine has an address in.
-fn free_network() -> [u8; 3] {
-    let taken = try_ip(&["-4", "-o", "address"]).unwrap_or_default();
-    loop {
-        let network = [10, rand::random_range(64..128), rand::random_range(0..=255)];
-        let [a, b, c] = network;
-        if !taken.contains(&format!(" {a}.{b}.{c}.")) {
-            return network;
+/// A network that no device of this machine has an address in, and no other
+/// test uses.
+#[derive(Debug)]
+struct Network {
+    prefix: [u8; 3],
+    _claim: UnixListener,
+}
+
+impl Network {
+    fn claim() -> Self {
+        let taken = try_ip(&["-4", "-o", "address"]).unwrap_or_default();
+        loop {
+            let prefix = [10, rand::random_range(64..128), rand::random_range(0..=255)];
+            let [a, b, c] = prefix;
+            let name = SocketAddr::from_abstract_name(format!("sluice-test-network-{a}.{b}.{c}"));
+            let claim = UnixListener::bind_addr(&name.expect("a short name"));
+            if let Ok(claim) = claim
+                && !taken.contains(&format!(" {a}.{b}.{c}."))
+            {
+                return Self {
+                    prefix,
+                    _claim: claim,
+                };
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::cluster::say;
 use super::lan::Turn;
-use crate::support::{Bench, Cluster, Consul, Process, SOON, eventually, free_port, guest};
+use crate::support::{Bench, Cluster, Consul, Process, SOON, eventually, guest};
 
 /// How long it has to last.
 const LENGTH: Duration = Duration::from_secs(15);
@@ -35,17 +35,19 @@ struct Alone {
 }
 
 impl Alone {
-    async fn start(arguments: &[&str]) -> Self {
-        Self::start_within(DIRECTLY, arguments, None).await
+    async fn start(turn: Turn, arguments: &[&str]) -> Self {
+        Self::start_within(DIRECTLY, turn, arguments, None).await
     }
 
     /// The node replaces a shell that follows this script; `$0` is the data
     /// directory, the arguments are the node's command.
-    async fn start_within(script: &str, arguments: &[&str], stdout: Option<Stdio>) -> Self {
-        let turn = Turn::take();
-        let cluster = Cluster::empty(Consul::start().await, &[]);
-        let address = format!("127.0.0.1:{}", free_port());
-        let health = format!("127.0.0.1:{}", free_port());
+    async fn start_within(
+        script: &str,
+        turn: Turn,
+        arguments: &[&str],
+        stdout: Option<Stdio>,
+    ) -> Self {
+        let cluster = Cluster::empty(Consul::agent().await, &[]);
         let folder = cluster.folder.path();
         let data = folder.join("data");
         std::fs::create_dir(&data).unwrap();
@@ -54,8 +56,13 @@ impl Alone {
             .args(["-c", script])
             .arg(&data)
             .args([env!("CARGO_BIN_EXE_sluice"), "node", "--name", "a"])
-            .args(["--request-timeout", "2s", "--listen", &address])
-            .args(["--health-listen", &health, "--data-dir"])
+            .args([
+                "--request-timeout",
+                "2s",
+                "--listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(&data)
             .args(arguments)
             .env("CONSUL_HTTP_ADDR", &cluster.consul.address)
@@ -64,6 +71,8 @@ impl Alone {
             None => Process::start("a", folder, &mut command),
             Some(stdout) => Process::start_with_stdout("a", folder, &mut command, stdout),
         };
+        let address = cluster.served_by(&process).await;
+        let health = format!("127.0.0.1:{}", process.other_port(&address));
         let alone = Self {
             process,
             address,
@@ -163,7 +172,7 @@ fn allow_files(wanted: u64) {
 
 #[tokio::test]
 async fn busy_cores() {
-    let alone = Alone::start(&[]).await;
+    let alone = Alone::start(Turn::alone(), &[]).await;
     let cores = std::thread::available_parallelism().unwrap().get();
     let busy = |_| {
         let mut command = Command::new("sh");
@@ -182,7 +191,11 @@ async fn a_sink_that_computes_without_end() {
     let folder = file.parent().unwrap().display().to_string();
     let source = format!("file://{}", file.display());
     let manifest = json!({"source": source, "config": "always spinning"}).to_string();
-    let alone = Alone::start(&["--plugin", &manifest, "--plugin-dir", &folder]).await;
+    let alone = Alone::start(
+        Turn::alone(),
+        &["--plugin", &manifest, "--plugin-dir", &folder],
+    )
+    .await;
     let target = format!("http://{}", alone.address);
     let load = ["--duration", "16s", "--target", &target];
     let load = Bench::start(&alone.cluster, "load", &load);
@@ -196,7 +209,7 @@ async fn a_sink_that_computes_without_end() {
 #[tokio::test]
 async fn ten_thousand_idle_connections() {
     allow_files(12_000);
-    let alone = Alone::start(&[]).await;
+    let alone = Alone::start(Turn::beside_others(), &[]).await;
     let idle = alone.connect(10_000).await;
     eventually("all are accepted", SOON, || async {
         match alone.open_files() {
@@ -212,7 +225,13 @@ async fn ten_thousand_idle_connections() {
 
 #[tokio::test]
 async fn no_file_descriptor_left_for_clients() {
-    let alone = Alone::start_within("ulimit -n 200; exec \"$@\"", &[], None).await;
+    let alone = Alone::start_within(
+        "ulimit -n 200; exec \"$@\"",
+        Turn::beside_others(),
+        &[],
+        None,
+    )
+    .await;
     let before = alone.open_files();
     // Half of the descriptors are for clients; the rest of these wait.
     let clients = alone.connect(200).await;
@@ -239,7 +258,7 @@ async fn a_full_disk() {
     let folder = file.parent().unwrap().display().to_string();
     let source = format!("file://{}", file.display());
     let arguments = ["--plugin", &source, "--plugin-dir", &folder];
-    let alone = Alone::start_within(mount, &arguments, None).await;
+    let alone = Alone::start_within(mount, Turn::beside_others(), &arguments, None).await;
     assert_eq!(alone.log("Message: 1").await, 200);
     let filled = io::copy(&mut io::repeat(b'x'), &mut alone.file("filling"));
     assert_eq!(filled.unwrap_err().kind(), io::ErrorKind::StorageFull);
@@ -253,7 +272,8 @@ async fn a_full_disk() {
 #[tokio::test]
 async fn a_blocked_stdout() {
     let (reader, writer) = io::pipe().unwrap();
-    let alone = Alone::start_within(DIRECTLY, &[], Some(writer.into())).await;
+    let alone =
+        Alone::start_within(DIRECTLY, Turn::beside_others(), &[], Some(writer.into())).await;
     // As nobody reads, this fills it.
     assert_eq!(alone.log(&"x".repeat(1 << 20)).await, 504);
     let target = format!("http://{}", alone.address);

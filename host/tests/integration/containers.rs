@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, Consul, Options, Producer, SOON, eventually, free_port};
+use crate::support::{Cluster, Consul, Options, Producer, SOON, eventually};
 
 /// Named after the directory that the node is to find.
 async fn add(cluster: &mut Cluster, expected: &str) -> usize {
@@ -19,7 +19,7 @@ fn place(cluster: &Cluster, name: &str) -> usize {
 
 #[tokio::test]
 async fn what_a_dead_node_leaves_is_taken_up_by_the_next() {
-    let mut cluster = Cluster::empty(Consul::start().await, &[]);
+    let mut cluster = Cluster::empty(Consul::agent().await, &[]);
     add(&mut cluster, "node-1").await;
     add(&mut cluster, "node-2").await;
     let leader = cluster.leader().await;
@@ -65,7 +65,7 @@ async fn what_a_dead_node_leaves_is_taken_up_by_the_next() {
 
 #[tokio::test]
 async fn nodes_that_start_at_once_share_out_the_names() {
-    let cluster = Cluster::empty(Consul::start().await, &["--name", "auto"]);
+    let cluster = Cluster::empty(Consul::agent().await, &["--name", "auto"]);
     let root = cluster.folder.path().join("shared").display().to_string();
     let nodes: Vec<_> = ["x", "y", "z"]
         .iter()
@@ -89,9 +89,10 @@ async fn nodes_that_start_at_once_share_out_the_names() {
 
 #[tokio::test]
 async fn health_is_asked_from_the_command_line() {
-    let port = free_port();
+    let cluster = Cluster::start(1, &["--health-listen", "127.0.0.1:0"]).await;
+    let node = cluster.node(0);
+    let port = node.process.other_port(&node.address);
     let address = format!("127.0.0.1:{port}");
-    let cluster = Cluster::start(1, &["--health-listen", &address]).await;
     let health = |address: &str| {
         let mut command = cluster.command();
         let output = command
@@ -123,7 +124,7 @@ async fn health_is_asked_from_the_command_line() {
 
 #[tokio::test]
 async fn a_dev_agent_that_restarts_forgets_the_sink_and_the_nodes_see_it_soon() {
-    let mut cluster = Cluster::start(1, &[]).await;
+    let mut cluster = Cluster::on_consul(1, &[]).await;
     // Its indexes begin anew, far below those that the node has seen.
     for number in 0..200 {
         let key = format!("kv/other/{number}");

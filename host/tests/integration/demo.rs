@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Process, SOON, eventually, http};
+use crate::support::{Port, Process, SOON, TRIES, eventually, http};
 
 /// A demo with a temporary folder of its own.
 #[derive(Debug)]
@@ -16,26 +16,54 @@ struct Demo {
     folder: TempDir,
     /// The coordinator.
     consul: String,
+    _ports: Ports,
 }
 
+/// Those of the nodes, and then the coordinator's.
+type Ports = [Port; NODES as usize + 1];
+
 impl Demo {
-    fn start(arguments: &[&str]) -> Self {
-        let ports = free_ports();
-        Self::on(ports, arguments)
+    /// Started again on other ports if another program took one.
+    async fn start(arguments: &[&str]) -> Self {
+        for _ in 0..TRIES {
+            let mut demo = Self::on(Port::claim_row(), arguments);
+            if demo.has_its_ports().await {
+                return demo;
+            }
+        }
+        panic!("{TRIES} demos found their ports in use");
     }
 
-    /// Nodes from `port` on, the coordinator after them.
-    fn on(port: u16, arguments: &[&str]) -> Self {
-        let consul = format!("127.0.0.1:{}", port + NODES);
+    async fn has_its_ports(&mut self) -> bool {
+        let process = std::cell::RefCell::new(&mut self.process);
+        eventually("the demo runs its nodes, or ends", SOON, || async {
+            let mut process = process.borrow_mut();
+            let (has_ended, said) = (process.has_ended(), process.stdout());
+            match said.contains("n3 runs as process") {
+                true => Ok(true),
+                false if has_ended => {
+                    let error = process.stderr();
+                    assert!(error.contains("is in use"), "{said}{error}");
+                    Ok(false)
+                }
+                false => Err(said),
+            }
+        })
+        .await
+    }
+
+    fn on(ports: Ports, arguments: &[&str]) -> Self {
+        let [first, .., coordinator] = ports.each_ref().map(|port| port.number);
+        let consul = format!("127.0.0.1:{coordinator}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
         command
-            .args(["demo", "--interval", "100ms", "--port", &port.to_string()])
+            .args(["demo", "--interval", "100ms", "--port", &first.to_string()])
             .args(["--coordinator", &consul])
             .args(arguments);
-        Self::run(&mut command, consul)
+        Self::run(&mut command, consul, ports)
     }
 
-    fn run(command: &mut Command, consul: String) -> Self {
+    fn run(command: &mut Command, consul: String, ports: Ports) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
         command
@@ -49,6 +77,7 @@ impl Demo {
             process,
             folder,
             consul,
+            _ports: ports,
         }
     }
 
@@ -90,16 +119,6 @@ impl Demo {
 
 const NODES: u16 = 3;
 
-/// So many ports in a row, and one more, that are free at the moment.
-fn free_ports() -> u16 {
-    loop {
-        let first = rand::random_range(10_000..30_000);
-        if (first..=first + NODES).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
-    }
-}
-
 fn pid_after(line: &str, before: &str) -> Pid {
     let rest = line.split_once(before).unwrap().1;
     let number = rest.split(' ').next().unwrap().parse().unwrap();
@@ -123,7 +142,7 @@ async fn are_gone(processes: &[Pid]) {
 
 #[tokio::test]
 async fn a_killed_leader_costs_no_message() {
-    let mut demo = Demo::start(&["--for", "10s"]);
+    let mut demo = Demo::start(&["--for", "10s"]).await;
     kill_process(demo.leader().await, Signal::KILL).unwrap();
     demo.says("was killed with SIGKILL; it starts again").await;
     demo.says("leads now (epoch 2)").await;
@@ -139,7 +158,7 @@ async fn a_killed_leader_costs_no_message() {
 
 #[tokio::test]
 async fn ctrl_c_leaves_nothing_behind() {
-    let mut demo = Demo::start(&[]);
+    let mut demo = Demo::start(&[]).await;
     demo.leader().await;
     let nodes = demo.nodes().await;
     let swap = http()
@@ -157,7 +176,7 @@ async fn ctrl_c_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_second_ctrl_c_ends_at_once() {
-    let mut demo = Demo::start(&[]);
+    let mut demo = Demo::start(&[]).await;
     let leader = demo.leader().await;
     let nodes = demo.nodes().await;
     // The message under way is not answered, and this node does not end.
@@ -173,7 +192,7 @@ async fn a_second_ctrl_c_ends_at_once() {
 
 #[tokio::test]
 async fn a_killed_demo_takes_its_nodes_along() {
-    let mut demo = Demo::start(&[]);
+    let mut demo = Demo::start(&[]).await;
     let nodes = demo.nodes().await;
     demo.process.kill();
     are_gone(&nodes).await;
@@ -181,23 +200,34 @@ async fn a_killed_demo_takes_its_nodes_along() {
 
 #[tokio::test]
 async fn ports_in_use_are_named_with_a_command_that_works() {
-    let port = free_ports();
-    let _node = TcpListener::bind(("127.0.0.1", port + 1)).unwrap();
-    let _consul = TcpListener::bind(("127.0.0.1", port + NODES)).unwrap();
-    let mut demo = Demo::on(port, &["--for", "5s"]);
+    let ports: Ports = Port::claim_row();
+    let [_, node, _, coordinator] = ports.each_ref().map(|port| port.number);
+    let _node = TcpListener::bind(("127.0.0.1", node)).unwrap();
+    let _consul = TcpListener::bind(("127.0.0.1", coordinator)).unwrap();
+    let mut demo = Demo::on(ports, &["--for", "5s"]);
     assert_eq!(demo.end().await, Some(1));
     let said = demo.process.stderr();
-    let coordinator = format!("port {} of the coordinator is in use", port + NODES);
-    assert!(said.contains(&coordinator), "{said}");
-    assert!(
-        said.contains(&format!("port {} of a node is in use", port + 1)),
-        "{said}"
-    );
+    for expected in [
+        format!("port {coordinator} of the coordinator is in use"),
+        format!("port {node} of a node is in use"),
+    ] {
+        assert!(said.contains(&expected), "{said}");
+    }
     assert!(demo.is_folder_removed());
 
-    let other = said.lines().last().unwrap().trim();
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("exec {other}")]);
-    let mut demo = Demo::run(&mut command, String::new());
-    assert_eq!(demo.end().await, Some(0), "{}", demo.process.stderr());
+    for _ in 0..TRIES {
+        let said = demo.process.stderr();
+        let other = said.lines().last().unwrap().trim();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec {other}")]);
+        demo = Demo::run(&mut command, String::new(), Port::claim_row());
+        let code = demo.end().await;
+        let said = demo.process.stderr();
+        // Its ports may be in use by now too.
+        if !said.contains("is in use") {
+            assert_eq!(code, Some(0), "{said}");
+            return;
+        }
+    }
+    panic!("{TRIES} demos found their ports in use");
 }

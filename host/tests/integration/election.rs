@@ -8,29 +8,30 @@ use rustix::process::Signal;
 
 #[tokio::test]
 async fn one_of_three_leads_and_the_others_know() {
-    let cluster = Cluster::start(3, &[]).await;
+    let cluster = Cluster::on_consul(3, &[]).await;
     let leader = cluster.leader().await;
     let leader = cluster.node(leader);
     for node in &cluster.nodes {
-        eventually("each node names the leader", SOON, || async {
+        eventually("each node names the leader and is ready", SOON, || async {
             let status = node.status().await?;
             let role = if node.name == leader.name {
                 "leader"
             } else {
                 "follower"
             };
+            let ready = cluster.http.get(node.url("/readyz")).send().await;
+            let ready = ready.map_err(|error| error.to_string())?.status();
             let expected = status["leader"]["address"] == leader.address
                 && status["role"] == role
-                && status["epoch"] == 1;
+                && status["epoch"] == 1
+                && ready == 200;
             if expected {
                 Ok(())
             } else {
-                Err(status.to_string())
+                Err(format!("{ready} {status}"))
             }
         })
         .await;
-        let ready = cluster.http.get(node.url("/readyz")).send().await.unwrap();
-        assert_eq!(ready.status(), 200);
     }
     let lock = cluster.consul.key("sluice/leader").await.unwrap();
     assert!(lock["Session"].is_string(), "{lock}");
@@ -73,7 +74,7 @@ async fn one_of_three_leads_and_the_others_know() {
 
 #[tokio::test]
 async fn a_leader_that_is_told_to_end_hands_over_at_once() {
-    let mut cluster = Cluster::start(3, &[]).await;
+    let mut cluster = Cluster::on_consul(3, &[]).await;
     let producers = [
         Producer::start(&cluster, "p1", 1, "5ms"),
         Producer::start(&cluster, "p2", 1_000_000, "5ms"),
@@ -104,7 +105,7 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() {
 
 #[tokio::test]
 async fn a_leader_that_is_killed_is_succeeded() {
-    let mut cluster = Cluster::start(3, &[]).await;
+    let mut cluster = Cluster::on_consul(3, &[]).await;
     let mut producer = Producer::start(&cluster, "p", 1, "5ms");
     producer.progresses(&cluster, 50).await;
     let leader = cluster.leader().await;
@@ -122,7 +123,7 @@ async fn a_leader_that_is_killed_is_succeeded() {
 
 #[tokio::test]
 async fn load_through_a_hand_over_loses_nothing_acknowledged() {
-    let mut cluster = Cluster::start(3, &[]).await;
+    let mut cluster = Cluster::on_consul(3, &[]).await;
     let load = Bench::start(
         &cluster,
         "load",
@@ -150,7 +151,7 @@ async fn load_through_a_hand_over_loses_nothing_acknowledged() {
 
 #[tokio::test]
 async fn consul_away_with_its_state_kept_is_survived() {
-    let mut cluster = Cluster::on(Consul::durable().await, 2, &["--request-timeout", "1s"]).await;
+    let mut cluster = Cluster::on(Consul::server().await, 2, &["--request-timeout", "1s"]).await;
     let leader = cluster.leader().await;
     let (status, _) = cluster.node(leader).log("Message: 1").await;
     assert_eq!(status, 200);
@@ -172,7 +173,7 @@ async fn consul_away_with_its_state_kept_is_survived() {
 
 #[tokio::test]
 async fn a_consul_that_lost_its_state_gets_the_epoch_continued() {
-    let mut cluster = Cluster::start(2, &[]).await;
+    let mut cluster = Cluster::on_consul(2, &[]).await;
     let leader = cluster.leader().await;
     cluster.nodes[leader].process.terminate().await;
     let gone = cluster.nodes.remove(leader);
@@ -193,24 +194,15 @@ async fn a_consul_that_lost_its_state_gets_the_epoch_continued() {
 
 #[tokio::test]
 async fn a_node_waits_for_a_consul_that_is_not_there_yet() {
-    let mut consul = Consul::start().await;
+    let mut consul = Consul::agent().await;
     consul.stop();
-    let cluster = Cluster::empty(consul, &["--advertise", "127.0.0.1"]);
-    let mut cluster = cluster;
+    let mut cluster = Cluster::empty(consul, &["--advertise", "127.0.0.1"]);
     let process = cluster.spawn("early", Options::default());
-    eventually(
-        "the node says that Consul does not answer",
-        SOON,
-        || async {
-            let log = process.stderr();
-            if log.contains("Consul does not answer") {
-                Ok(())
-            } else {
-                Err(log)
-            }
-        },
-    )
-    .await;
+    let address = cluster.served_by(&process).await;
+    for (path, expected) in [("healthz", 200), ("readyz", 503)] {
+        let answer = cluster.http.get(format!("http://{address}/{path}"));
+        assert_eq!(answer.send().await.unwrap().status(), expected, "{path}");
+    }
     cluster.consul.restart().await;
     eventually("the node registers once it is", SOON, || async {
         let lock = cluster.consul.key("sluice/leader").await?;
@@ -225,7 +217,7 @@ async fn a_node_waits_for_a_consul_that_is_not_there_yet() {
 
 #[tokio::test]
 async fn a_lock_that_is_deleted_or_overwritten_by_hand_ends_the_tenure() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     cluster.leader().await;
     for epoch in 2..4 {
         match epoch {
@@ -247,7 +239,8 @@ async fn a_lock_that_is_deleted_or_overwritten_by_hand_ends_the_tenure() {
 
 #[tokio::test]
 async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
-    let cluster = Cluster::start(1, &["--request-timeout", "1500ms", "--trace-acks", "acks"]).await;
+    let cluster =
+        Cluster::on_consul(1, &["--request-timeout", "1500ms", "--trace-acks", "acks"]).await;
     let node = cluster.node(0);
     assert_eq!(node.log("Message: 1").await.0, 200);
     cluster.consul.signal(Signal::STOP);
@@ -273,7 +266,7 @@ async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
 
 #[tokio::test]
 async fn requests_that_wait_through_a_short_outage_are_acknowledged_after_it() {
-    let cluster = Cluster::start(1, &["--request-timeout", "20s"]).await;
+    let cluster = Cluster::on_consul(1, &["--request-timeout", "20s"]).await;
     let node = cluster.node(0);
     cluster.consul.signal(Signal::STOP);
     node.until("the lease runs out", |status| status["role"] == "suspended")
@@ -292,7 +285,7 @@ async fn requests_that_wait_through_a_short_outage_are_acknowledged_after_it() {
 
 #[tokio::test]
 async fn a_data_directory_serves_one_node() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let mut second = cluster.spawn("a", Options::default());
     assert_eq!(second.wait(SOON).await.code(), Some(1));
     assert!(
@@ -304,7 +297,7 @@ async fn a_data_directory_serves_one_node() {
 
 #[tokio::test]
 async fn status_shows_the_cluster() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let leader = cluster.leader().await;
     cluster.follower().await;
     eventually("the table shows both nodes", SOON, || async {
@@ -331,7 +324,7 @@ async fn status_shows_the_cluster() {
 
 #[tokio::test]
 async fn a_node_that_ends_leaves_nothing_in_consul() {
-    let mut cluster = Cluster::start(1, &[]).await;
+    let mut cluster = Cluster::on_consul(1, &[]).await;
     cluster.nodes[0].process.terminate().await;
     let lock = cluster.consul.key("sluice/leader").await.unwrap();
     assert!(lock["Session"].is_null(), "{lock}");
@@ -346,7 +339,7 @@ async fn a_node_that_ends_leaves_nothing_in_consul() {
 
 #[tokio::test]
 async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
-    let cluster = Cluster::start(2, &["--trace-acks", "acks"]).await;
+    let cluster = Cluster::on_consul(2, &["--trace-acks", "acks"]).await;
     // Something is under way on both sides of the freeze.
     let mut producers = [
         Producer::start(&cluster, "p1", 1_000_000, "2ms"),
@@ -406,7 +399,7 @@ fn acknowledged(cluster: &Cluster) -> BTreeMap<u64, (u64, u64)> {
 
 #[tokio::test]
 async fn a_killed_leader_that_comes_back_at_once_does_not_stand_in_the_way() {
-    let mut cluster = Cluster::start(2, &[]).await;
+    let mut cluster = Cluster::on_consul(2, &[]).await;
     let leader = cluster.leader().await;
     let name = cluster.node(leader).name.clone();
     cluster.nodes[leader].process.kill();
@@ -420,7 +413,7 @@ async fn a_killed_leader_that_comes_back_at_once_does_not_stand_in_the_way() {
 
 #[tokio::test]
 async fn a_node_never_redirects_to_itself() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
     cluster.consul.delete("kv/sluice/leader").await;
     eventually("the node leads again", SOON, || async {

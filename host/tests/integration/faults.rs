@@ -39,7 +39,7 @@ impl Run {
         });
         let manifest = manifest.to_string();
         let arguments = ["--plugin", &manifest, "--plugin-dir", &folder];
-        let cluster = Cluster::start(nodes, &arguments).await;
+        let cluster = Cluster::on_consul(nodes, &arguments).await;
         let producers = (1..=PRODUCERS)
             .map(|place| Producer::start(&cluster, &format!("p{place}"), place * SPAN + 1, "1ms"))
             .collect();

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use crate::support::first_generation::{LEADER_KEY, OldNode, OldProducer, post_log};
 use crate::support::{Cluster, Consul, Options, SOON, eventually};
 
-const HOSTS: [&str; 3] = ["127.0.0.21", "127.0.0.22", "127.0.0.23"];
-const OLD_HOST: &str = "127.0.0.24";
 const ARGUMENTS: [&str; 6] = [
     "--leader-key",
     LEADER_KEY,
@@ -19,8 +17,14 @@ const ARGUMENTS: [&str; 6] = [
     "reject",
 ];
 
-/// The port is the same for all: one test at a time.
-static HOSTS_ARE_TAKEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Addresses of this machine for three nodes and an old one. All of them use
+/// the same port, so every test has its own addresses.
+fn hosts() -> ([&'static str; 3], &'static str) {
+    let network: [u8; 2] = rand::random();
+    let [a, b] = network.map(|part| part.clamp(1, 254));
+    let [one, two, three, old] = [21, 22, 23, 24].map(|c| &*format!("127.{a}.{b}.{c}").leak());
+    ([one, two, three], old)
+}
 
 /// The node's name is its host.
 async fn add(cluster: &mut Cluster, host: &str) -> usize {
@@ -29,9 +33,9 @@ async fn add(cluster: &mut Cluster, host: &str) -> usize {
     cluster.add_with(host, options).await
 }
 
-async fn start() -> Cluster {
-    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
-    for host in HOSTS {
+async fn start(hosts: [&str; 3]) -> Cluster {
+    let mut cluster = Cluster::empty(Consul::agent().await, &ARGUMENTS);
+    for host in hosts {
         add(&mut cluster, host).await;
     }
     cluster
@@ -73,8 +77,8 @@ fn holds(written: &BTreeSet<String>, producer: &OldProducer) {
 
 #[tokio::test]
 async fn clients_of_the_first_generation_see_what_they_know() {
-    let _hosts = HOSTS_ARE_TAKEN.lock().await;
-    let cluster = start().await;
+    let (hosts, _) = hosts();
+    let cluster = start(hosts).await;
     let leader = cluster.leader().await;
     let leader = cluster.node(leader);
 
@@ -87,7 +91,7 @@ async fn clients_of_the_first_generation_see_what_they_know() {
     assert!(name.contains(&leader.name), "{name}");
     assert!(cluster.consul.key("sluice/leader").await.unwrap().is_null());
 
-    for host in HOSTS {
+    for host in hosts {
         let expected = match host == leader.name {
             true => (200, "OK".to_owned()),
             false => (400, "Not Leader".to_owned()),
@@ -101,8 +105,8 @@ async fn clients_of_the_first_generation_see_what_they_know() {
 
 #[tokio::test]
 async fn its_producer_follows_the_leader_unchanged() {
-    let _hosts = HOSTS_ARE_TAKEN.lock().await;
-    let mut cluster = start().await;
+    let (hosts, _) = hosts();
+    let mut cluster = start(hosts).await;
     let mut producer = OldProducer::new();
     for _ in 0..2 {
         let leader = cluster.leader().await;
@@ -122,22 +126,22 @@ async fn its_producer_follows_the_leader_unchanged() {
 
 #[tokio::test]
 async fn old_and_new_nodes_stand_in_one_election() {
-    let _hosts = HOSTS_ARE_TAKEN.lock().await;
-    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
+    let (hosts, old_host) = hosts();
+    let mut cluster = Cluster::empty(Consul::agent().await, &ARGUMENTS);
     let mut producer = OldProducer::new();
-    let all = [HOSTS[0], HOSTS[1], OLD_HOST];
+    let all = [hosts[0], hosts[1], old_host];
 
     // The old node leads, and new ones come and wait.
-    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+    let old = OldNode::start(&cluster.consul, old_host).await;
     old.until_it_leads().await;
-    for host in &HOSTS[..2] {
+    for host in &hosts[..2] {
         add(&mut cluster, host).await;
     }
-    producer.reaches(&cluster.consul, OLD_HOST, 5).await;
-    assert_eq!(acknowledging(&all).await, [OLD_HOST.to_owned()].into());
+    producer.reaches(&cluster.consul, old_host, 5).await;
+    assert_eq!(acknowledging(&all).await, [old_host.to_owned()].into());
     for node in &cluster.nodes {
         node.until("a new node knows the old leader", |status| {
-            status["leader"]["address"] == format!("{OLD_HOST}:3000")
+            status["leader"]["address"] == format!("{old_host}:3000")
         })
         .await;
     }
@@ -154,7 +158,7 @@ async fn old_and_new_nodes_stand_in_one_election() {
     drop(old);
 
     // Another old one comes back, as a standby; then the new nodes leave.
-    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+    let old = OldNode::start(&cluster.consul, old_host).await;
     assert_eq!(acknowledging(&all).await, [host].into());
     while !cluster.nodes.is_empty() {
         let leader = cluster.leader().await;
@@ -162,22 +166,22 @@ async fn old_and_new_nodes_stand_in_one_election() {
         let ended = cluster.nodes.remove(leader);
         lines.extend(ended.process.stdout().lines().map(str::to_owned));
         let lock = cluster.consul.value(LEADER_KEY).await.unwrap();
-        if lock == OLD_HOST {
+        if lock == old_host {
             break;
         }
     }
     old.until_it_leads().await;
-    producer.reaches(&cluster.consul, OLD_HOST, 5).await;
+    producer.reaches(&cluster.consul, old_host, 5).await;
 
     // It dies under the eyes of new ones: Consul keeps the lock for the delay
     // that its session asked for, and the epochs go on.
     for node in std::mem::take(&mut cluster.nodes) {
         lines.extend(node.process.stdout().lines().map(str::to_owned));
     }
-    add(&mut cluster, HOSTS[2]).await;
+    add(&mut cluster, hosts[2]).await;
     old.die(&cluster.consul).await;
     lines.extend(old.lines());
-    producer.reaches(&cluster.consul, HOSTS[2], 5).await;
+    producer.reaches(&cluster.consul, hosts[2], 5).await;
     let status = cluster.node(0).status().await.unwrap();
     assert!(status["epoch"].as_u64() >= Some(2), "{status}");
     holds(&written(&cluster, &lines), &producer);
@@ -185,17 +189,17 @@ async fn old_and_new_nodes_stand_in_one_election() {
 
 #[tokio::test]
 async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
-    let _hosts = HOSTS_ARE_TAKEN.lock().await;
-    let mut cluster = Cluster::empty(Consul::start().await, &ARGUMENTS);
-    add(&mut cluster, HOSTS[0]).await;
+    let (hosts, old_host) = hosts();
+    let mut cluster = Cluster::empty(Consul::agent().await, &ARGUMENTS);
+    add(&mut cluster, hosts[0]).await;
     cluster.leader().await;
-    let old = OldNode::start(&cluster.consul, OLD_HOST).await;
+    let old = OldNode::start(&cluster.consul, old_host).await;
 
     // Asks both in turn: who answers 200, in order, without repeats.
-    let asking = tokio::spawn(async {
+    let asking = tokio::spawn(async move {
         let mut tenures: Vec<&str> = Vec::new();
         loop {
-            for host in [HOSTS[0], OLD_HOST] {
+            for host in [hosts[0], old_host] {
                 // A node that has ended answers nothing.
                 let answer = post_log(host, "who?").await;
                 if answer.is_ok_and(|(status, _)| status == 200) && tenures.last() != Some(&host) {
@@ -219,8 +223,8 @@ async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
     cluster.nodes[0].process.terminate().await;
     old.until_it_leads().await;
     cluster.nodes.clear();
-    add(&mut cluster, HOSTS[0]).await;
+    add(&mut cluster, hosts[0]).await;
     old.stop(&cluster.consul).await;
     let tenures = tokio::time::timeout(SOON, asking).await.unwrap().unwrap();
-    assert_eq!(tenures, [HOSTS[0], OLD_HOST, HOSTS[0]]);
+    assert_eq!(tenures, [hosts[0], old_host, hosts[0]]);
 }

@@ -226,15 +226,10 @@ async fn without_a_leader_nothing_is_taken() {
     let mut consul = Consul::start().await;
     consul.stop();
     let cluster = Cluster::empty(consul, &["--advertise", "127.0.0.1"]);
-    let port = 10_000 + std::process::id() % 20_000;
-    let listen = format!("127.0.0.1:{port}");
-    let _node = cluster.spawn("alone", Options::with(&["--listen", &listen]));
-    let url = format!("http://{listen}");
-    let answer = eventually("the node answers", SOON, || async {
-        let request = cluster.http.post(format!("{url}/api/v1/log")).body("x");
-        request.send().await.map_err(|error| error.to_string())
-    })
-    .await;
+    let node = cluster.spawn("alone", Options::default());
+    let url = format!("http://{}", cluster.served_by(&node).await);
+    let request = cluster.http.post(format!("{url}/api/v1/log")).body("x");
+    let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "1");
     let status = async |path: &str| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Cluster, Consul, Node, Options, SOON, eventually, guest};
+use crate::support::{Cluster, Consul, Node, Options, SOON, eventually, guest, sluice};
 
 async fn misbehaving(arguments: &[&str]) -> Cluster {
     let file = guest("misbehave");
@@ -45,8 +45,7 @@ async fn a_record_that_traps_is_set_aside_and_the_node_lives_on() {
     );
     assert_eq!(node.log("after").await.0, 200);
     node.wrote(" after attempt 1").await;
-    // What the panic said is in the node's log, under the sink's name.
-    node.logged("a panic in the guest").await;
+    node.guest_said("a panic in the guest").await;
     let status = node.status().await.unwrap();
     assert_eq!(status["role"], "leader");
     assert_eq!(status["counters"]["dead_lettered"], 1, "{status}");
@@ -174,23 +173,28 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
 
 #[tokio::test]
 async fn a_sink_that_was_long_to_open_is_not_written_to_without_a_lease() {
-    const BROKEN: &str = "replacing a broken sink instance";
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
     let source = format!("file://{}", file.display());
     let manifest = json!({"source": source, "config": "very slow to open"}).to_string();
     let arguments = ["--plugin", &manifest, "--plugin-dir", &folder];
-    let cluster = Cluster::start(1, &[&arguments[..], &["--lease", "300ms"]].concat()).await;
+    let cluster = Cluster::on_consul(1, &[&arguments[..], &["--lease", "300ms"]].concat()).await;
     let node = cluster.node(0);
     assert_eq!(node.log("before").await.0, 200);
     let outage = async {
-        node.logged(BROKEN).await;
+        eventually("the instance broke", SOON, || async {
+            match node.metric("sluice_sink_restarts_total").await {
+                1 => Ok(()),
+                count => Err(format!("{count} have")),
+            }
+        })
+        .await;
         cluster.consul.signal(Signal::STOP);
         node.until("the lease runs out", |status| status["role"] == "suspended")
             .await;
         // It is open by then.
         tokio::time::sleep(Duration::from_millis(3500)).await;
-        let broken = node.process.stderr().matches(BROKEN).count();
+        let broken = node.metric("sluice_sink_restarts_total").await;
         cluster.consul.signal(Signal::CONT);
         assert_eq!(broken, 1, "the trap was offered again meanwhile");
     };
@@ -226,7 +230,9 @@ async fn what_is_refused_when_nobody_waits_any_more_is_kept() {
         status["counters"]["dead_lettered"] == 1
     })
     .await;
-    node.logged("setting a record aside").await;
+    let (code, out, err) = sluice(&cluster, &["dlq", "list", "--json"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("\"refuse late\""), "{out}");
 }
 
 #[tokio::test]
@@ -297,14 +303,13 @@ async fn a_fenced_leader_steps_down() {
     assert_eq!(node.log("fence").await.0, 504);
     node.until("the node follows", |status| status["role"] == "follower")
         .await;
-    node.logged("epoch 99 was seen").await;
 }
 
 #[tokio::test]
 async fn what_a_sink_says_on_stderr_is_in_the_nodes_log() {
     let cluster = misbehaving(&[]).await;
     assert_eq!(cluster.node(0).log("stderr").await.0, 200);
-    cluster.node(0).logged("a word on stderr").await;
+    cluster.node(0).guest_said("a word on stderr").await;
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn misbehaving(cluster: &Cluster, config: &str) -> String {
 
 #[tokio::test]
 async fn a_put_swaps_the_sink_of_every_node_and_a_delete_swaps_it_back() {
-    let cluster = Cluster::start(3, &[]).await;
+    let cluster = Cluster::on_consul(3, &[]).await;
     let node = cluster.node(cluster.leader().await);
     assert_eq!(node.log("first").await.0, 200);
     let source = cluster.plugin("misbehave", "a.wasm");
@@ -117,7 +117,7 @@ async fn a_put_swaps_the_sink_of_every_node_and_a_delete_swaps_it_back() {
 
 #[tokio::test]
 async fn the_same_sink_with_another_config_is_another_sink() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     cluster
         .ask(r#"{"source":"builtin:stdout","config":{"format":"json"}}"#)
         .await;
@@ -135,7 +135,7 @@ async fn the_same_sink_with_another_config_is_another_sink() {
 
 #[tokio::test]
 async fn swaps_under_load_lose_and_refuse_nothing() {
-    let cluster = Cluster::start(3, &[]).await;
+    let cluster = Cluster::on_consul(3, &[]).await;
     let (one, two) = (
         "builtin:stdout".to_owned(),
         cluster.plugin("stdout", "other.wasm"),
@@ -170,7 +170,7 @@ async fn swaps_under_load_lose_and_refuse_nothing() {
 #[tokio::test]
 async fn what_waits_for_a_hanging_sink_is_delivered_by_the_next() {
     for config in ["always stuck", "always spinning"] {
-        let cluster = Cluster::start(1, &["--request-timeout", "60s"]).await;
+        let cluster = Cluster::on_consul(1, &["--request-timeout", "60s"]).await;
         let node = cluster.node(0);
         cluster.ask(&misbehaving(&cluster, config)).await;
         cluster
@@ -193,7 +193,7 @@ async fn what_waits_for_a_hanging_sink_is_delivered_by_the_next() {
 
 #[tokio::test]
 async fn what_a_failing_sink_does_not_take_is_delivered_by_the_next() {
-    let cluster = Cluster::start(1, &["--request-timeout", "60s"]).await;
+    let cluster = Cluster::on_consul(1, &["--request-timeout", "60s"]).await;
     let node = cluster.node(0);
     let source = misbehaving(&cluster, "always busy");
     cluster.ask(&source).await;
@@ -217,7 +217,7 @@ async fn what_a_failing_sink_does_not_take_is_delivered_by_the_next() {
 
 #[tokio::test]
 async fn what_the_old_sink_breaks_on_while_the_next_waits_is_taken_by_that() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
     cluster.ask(&misbehaving(&cluster, "slow trap")).await;
     cluster
@@ -284,7 +284,7 @@ fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
 
 #[tokio::test]
 async fn a_bad_manifest_keeps_the_sink_and_says_what_to_change() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
     let (leader, follower) = (cluster.node(leader), cluster.node(follower));
     for (manifest, expected) in bad_manifests(&cluster) {
@@ -295,12 +295,10 @@ async fn a_bad_manifest_keeps_the_sink_and_says_what_to_change() {
         };
         let what = format!("{manifest} is refused with {expected:?}");
         leader.until(&what, says).await;
-        leader.logged(expected).await;
         // Only a leader opens sinks.
         let is_of_open = manifest.contains("open");
         if !is_of_open {
             follower.until(&what, says).await;
-            follower.logged(expected).await;
         }
         let status = leader.status().await.unwrap();
         assert_eq!(
@@ -336,7 +334,7 @@ async fn a_bad_manifest_keeps_the_sink_and_says_what_to_change() {
 
 #[tokio::test]
 async fn a_sink_that_asks_to_be_opened_later_is_asked_again() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
     let source = cluster.plugin("misbehave", "later.wasm");
     let manifest = json!({
@@ -359,7 +357,7 @@ async fn a_sink_that_asks_to_be_opened_later_is_asked_again() {
 #[tokio::test]
 async fn what_could_not_be_prepared_is_tried_again_once_it_was_mended() {
     let allowed = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(1, &["--allow-dir", allowed.path().to_str().unwrap()]).await;
+    let cluster = Cluster::on_consul(1, &["--allow-dir", allowed.path().to_str().unwrap()]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     let missing = allowed.path().join("missing");
     let manifest = json!({
@@ -374,7 +372,7 @@ async fn what_could_not_be_prepared_is_tried_again_once_it_was_mended() {
 
 #[tokio::test]
 async fn of_puts_in_quick_succession_the_last_one_counts() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     for round in 0..5 {
         cluster
@@ -409,7 +407,7 @@ async fn of_puts_in_quick_succession_the_last_one_counts() {
 
 #[tokio::test]
 async fn a_new_node_takes_the_leaders_sink_where_the_key_is_unclear() {
-    let mut cluster = Cluster::start(1, &[]).await;
+    let mut cluster = Cluster::on_consul(1, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     cluster.ask(&source).await;
     cluster.all_run(&source).await;
@@ -431,7 +429,7 @@ async fn a_new_node_takes_the_leaders_sink_where_the_key_is_unclear() {
 
 #[tokio::test]
 async fn a_file_is_read_again_when_it_changes() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let source = cluster.plugin("misbehave", "mine.wasm");
     cluster.ask(&source).await;
     cluster.all_run(&source).await;
@@ -466,7 +464,7 @@ async fn a_file_is_read_again_when_it_changes() {
 
 #[tokio::test]
 async fn a_pinned_file_is_swapped_in_once_it_is_the_right_one() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
     let source = cluster.plugin("misbehave", "pinned.wasm");
     cluster.ask(&source).await;
@@ -491,7 +489,7 @@ async fn a_sink_gets_the_directories_and_variables_of_its_manifest_and_no_more()
     fs::write(allowed.path().join("given"), "given").unwrap();
     fs::write(outside.path().join("secret"), "secret").unwrap();
     let arguments = ["--allow-dir", allowed.path().to_str().unwrap()];
-    let cluster = Cluster::start(1, &arguments).await;
+    let cluster = Cluster::on_consul(1, &arguments).await;
     let node = cluster.node(0);
     let source = cluster.plugin("misbehave", "a.wasm");
     let manifest = json!({
@@ -537,7 +535,7 @@ async fn a_sink_gets_the_directories_and_variables_of_its_manifest_and_no_more()
 
 #[tokio::test]
 async fn limits_of_the_manifest_are_kept_to() {
-    let cluster = Cluster::start(1, &["--max-memory", "64MiB"]).await;
+    let cluster = Cluster::on_consul(1, &["--max-memory", "64MiB"]).await;
     let node = cluster.node(0);
     let source = cluster.plugin("misbehave", "a.wasm");
     let ask = async |label: &str, limits: Value| {
@@ -570,7 +568,7 @@ async fn limits_of_the_manifest_are_kept_to() {
 
 #[tokio::test]
 async fn a_node_boots_with_the_last_good_sink_when_consul_or_the_file_is_gone() {
-    let mut cluster = Cluster::on(Consul::durable().await, 1, &[]).await;
+    let mut cluster = Cluster::on(Consul::server().await, 1, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     cluster.ask(&source).await;
     cluster.all_run(&source).await;
@@ -592,17 +590,12 @@ async fn a_node_boots_with_the_last_good_sink_when_consul_or_the_file_is_gone() 
 
     // Consul is away.
     cluster.consul.stop();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let options = Options::with(&["--listen", &port.to_string(), "--advertise", "127.0.0.1"]);
-    let _process = cluster.spawn("a", options);
+    let process = cluster.spawn("a", Options::with(&["--advertise", "127.0.0.1"]));
+    let url = format!("http://{}/api/v1/status", cluster.served_by(&process).await);
     eventually("the node has its last good sink", SOON, || async {
-        let url = format!("http://{port}/api/v1/status");
         let answer = cluster
             .http
-            .get(url)
+            .get(&url)
             .send()
             .await
             .map_err(|e| e.to_string())?;
@@ -632,7 +625,7 @@ fn compiled(cluster: &Cluster) -> Vec<(PathBuf, u64)> {
 
 #[tokio::test]
 async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
-    let mut cluster = Cluster::start(2, &[]).await;
+    let mut cluster = Cluster::on_consul(2, &[]).await;
     let good = cluster.plugin("misbehave", "good.wasm");
     cluster.ask(&good).await;
     cluster.all_run(&good).await;
@@ -693,7 +686,7 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
 #[tokio::test]
 async fn a_sink_that_was_mended_lets_a_node_lead_again() {
     // Nothing to fall back to: neither the flag's sink nor the key's opens.
-    let cluster = Cluster::empty(Consul::start().await, &[]);
+    let cluster = Cluster::empty(Consul::agent().await, &[]);
     let source = cluster.plugin("misbehave", "a.wasm");
     let refusing = json!({"source": source, "config": "refuse to open"}).to_string();
     let mut cluster = Cluster {
@@ -722,7 +715,7 @@ async fn a_sink_that_was_mended_lets_a_node_lead_again() {
 
 #[tokio::test]
 async fn waiting_is_over_when_the_new_sink_runs_and_not_before() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     let use_it = |config: &'static str| {
         let cluster = &cluster;
@@ -748,7 +741,7 @@ async fn waiting_is_over_when_the_new_sink_runs_and_not_before() {
 
 #[tokio::test]
 async fn the_command_line_asks_for_a_sink_and_shows_the_nodes() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
     let path = cluster.plugins().join("a.wasm");
     let use_it = ["plugin", "use", path.to_str().unwrap(), "--wait"];
@@ -799,7 +792,7 @@ async fn the_command_line_asks_for_a_sink_and_shows_the_nodes() {
 
 #[tokio::test]
 async fn a_node_with_a_word_of_its_own_is_not_asked_twice() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let node: &Node = cluster.node(0);
     let source = cluster.plugin("misbehave", "a.wasm");
     cluster.ask(&source).await;
@@ -842,7 +835,7 @@ fn written(cluster: &Cluster) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_file_sink_keeps_every_message_through_swaps_and_rotations() {
-    let cluster = Cluster::start(2, &[]).await;
+    let cluster = Cluster::on_consul(2, &[]).await;
     let source = cluster.plugin("file", "file.wasm");
     let manifest = |max_mib: u32, note: &str| {
         json!({
@@ -897,7 +890,7 @@ async fn the_file_sink_keeps_every_message_through_swaps_and_rotations() {
 
 #[tokio::test]
 async fn a_directory_that_the_manifest_forgot_is_explained() {
-    let cluster = Cluster::start(1, &[]).await;
+    let cluster = Cluster::on_consul(1, &[]).await;
     let source = cluster.plugin("file", "file.wasm");
     let config = json!({"path": "/logs/messages.ndjson"});
     cluster

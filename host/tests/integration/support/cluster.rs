@@ -50,9 +50,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// A Consul with `count` nodes that were started with these arguments.
+    /// `count` nodes that were started with these arguments, on either kind of
+    /// coordinator.
     pub(crate) async fn start(count: usize, arguments: &[&str]) -> Self {
         Self::on(Consul::start().await, count, arguments).await
+    }
+
+    /// The same on a real Consul.
+    pub(crate) async fn on_consul(count: usize, arguments: &[&str]) -> Self {
+        Self::on(Consul::agent().await, count, arguments).await
     }
 
     pub(crate) async fn on(consul: Consul, count: usize, arguments: &[&str]) -> Self {
@@ -91,6 +97,11 @@ impl Cluster {
     /// Starts a node whose arguments put it into this cluster.
     pub(crate) async fn add_to(&mut self, cluster: &str, name: &str, options: Options) -> usize {
         let process = self.spawn(name, options);
+        self.adopt(cluster, name, process).await
+    }
+
+    /// Makes a node of a process once it is registered.
+    pub(crate) async fn adopt(&mut self, cluster: &str, name: &str, process: Process) -> usize {
         let address = self.registered_address(cluster, name).await;
         let node = Node {
             name: name.to_owned(),
@@ -118,6 +129,24 @@ impl Cluster {
                 Process::start_with_stdout(name, self.folder.path(), &mut command, stdout)
             }
         }
+    }
+
+    /// Where a node that was started on any port serves clients, registered or
+    /// not.
+    pub(crate) async fn served_by(&self, process: &Process) -> String {
+        eventually("the node serves clients", SOON, || async {
+            // The other port answers health checks only.
+            for port in process.ports() {
+                let address = format!("127.0.0.1:{port}");
+                let status = self.http.get(format!("http://{address}/api/v1/status"));
+                match status.send().await {
+                    Ok(answer) if answer.status() == 200 => return Ok(address),
+                    _ => {}
+                }
+            }
+            Err(format!("it listens on {:?}", process.ports()))
+        })
+        .await
     }
 
     /// The `sluice` program, pointed at this Consul.
@@ -266,13 +295,30 @@ impl Node {
         .await;
     }
 
-    /// Waits until this text stands in the node's log.
-    pub(crate) async fn logged(&self, text: &str) {
-        eventually(&format!("{} logged {text:?}", self.name), SOON, || async {
-            let log = self.process.stderr();
-            if log.contains(text) { Ok(()) } else { Err(log) }
-        })
+    /// Waits until this, which the sink wrote to its stderr, stands in the
+    /// node's log.
+    pub(crate) async fn guest_said(&self, text: &str) {
+        eventually(
+            &format!("{}'s sink said {text:?}", self.name),
+            SOON,
+            || async {
+                let log = self.process.stderr();
+                if log.contains(text) { Ok(()) } else { Err(log) }
+            },
+        )
         .await;
+    }
+
+    /// A number of the stream from `GET /metrics`, by its whole name.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}{{stream=\"default\"}} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+            .parse()
+            .unwrap()
     }
 }
 

@@ -1,14 +1,14 @@
 //! A real Consul agent, or the embedded coordinator in its place.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Process, SOON, deploy, eventually, http, program};
+use super::{Port, Process, SOON, TRIES, deploy, http, program};
 
 /// What coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As the variable `COORDINATOR` says.
-    pub(crate) fn wanted() -> Self {
+    /// As the variable `COORDINATOR` says for all tests; without it, what is
+    /// usual for this one.
+    fn wanted_or(usual: Self) -> Self {
         match std::env::var("COORDINATOR").as_deref() {
-            Err(_) | Ok("" | "consul") => Self::Consul,
+            Err(_) | Ok("") => usual,
+            Ok("consul") => Self::Consul,
             Ok("embedded") => Self::Embedded,
             Ok(other) => panic!("COORDINATOR is {other:?}: expected consul or embedded"),
         }
@@ -29,7 +31,7 @@ impl Kind {
 
     /// For tests of what only a real Consul has: whether to run them.
     pub(crate) fn is_consul_for(what: &str) -> bool {
-        let is_consul = Self::wanted() == Self::Consul;
+        let is_consul = Self::wanted_or(Self::Consul) == Self::Consul;
         if !is_consul {
             // Past the capture of the test's output: somebody should know.
             let mut stderr = std::io::stderr();
@@ -48,7 +50,7 @@ pub(crate) struct Consul {
     pub(crate) address: String,
     pub(crate) kind: Kind,
     http: reqwest::Client,
-    ports: [u16; 4],
+    ports: [Port; 4],
     /// Keeps its state over a restart.
     durable: bool,
     folder: TempDir,
@@ -58,20 +60,40 @@ pub(crate) struct Consul {
 }
 
 impl Consul {
-    /// One whose state is gone when it ends: a dev agent.
+    /// Either kind, for tests of something else: the embedded coordinator
+    /// starts in a moment. Its state is gone when it ends.
     pub(crate) async fn start() -> Self {
-        Self::of(Kind::wanted(), false).await
+        Self::of(Kind::wanted_or(Kind::Embedded), false).await
     }
 
-    /// A single server with its state on disk.
-    pub(crate) async fn durable() -> Self {
-        Self::of(Kind::wanted(), true).await
+    /// A dev agent of Consul, for tests of elections, swaps and outages. Its
+    /// state is gone when it ends.
+    pub(crate) async fn agent() -> Self {
+        Self::of(Kind::wanted_or(Kind::Consul), false).await
     }
 
+    /// A single server of Consul with its state on disk.
+    pub(crate) async fn server() -> Self {
+        Self::of(Kind::wanted_or(Kind::Consul), true).await
+    }
+
+    /// Started again on other ports if it does not come up.
     pub(crate) async fn of(kind: Kind, durable: bool) -> Self {
-        let ports = [free_port(), free_port(), free_port(), free_port()];
-        let mut consul = Self {
-            address: format!("127.0.0.1:{}", ports[0]),
+        let mut refusals = Vec::new();
+        for _ in 0..TRIES {
+            let mut consul = Self::stopped(kind, durable);
+            match consul.comes_up().await {
+                Ok(()) => return consul,
+                Err(reason) => refusals.push(reason),
+            }
+        }
+        panic!("{kind:?} did not come up: {}", refusals.join("\n"));
+    }
+
+    fn stopped(kind: Kind, durable: bool) -> Self {
+        let ports = Port::claim_row();
+        Self {
+            address: format!("127.0.0.1:{}", ports[0].number),
             kind,
             http: http(),
             ports,
@@ -79,24 +101,12 @@ impl Consul {
             folder: tempfile::tempdir().unwrap(),
             process: None,
             guard: None,
-        };
-        consul.restart().await;
-        consul
+        }
     }
 
     /// Where a node will serve its own coordinator.
     pub(crate) fn within_a_node() -> Self {
-        let ports = [free_port(), 0, 0, 0];
-        Self {
-            address: format!("127.0.0.1:{}", ports[0]),
-            kind: Kind::Embedded,
-            http: http(),
-            ports,
-            durable: true,
-            folder: tempfile::tempdir().unwrap(),
-            process: None,
-            guard: None,
-        }
+        Self::stopped(Kind::Embedded, true)
     }
 
     /// A dev agent that serves HTTPS too, and denies what no token allows.
@@ -119,31 +129,58 @@ impl Consul {
     }
 
     pub(crate) fn https_port(&self) -> u16 {
-        self.ports[3]
+        self.ports[3].number
     }
 
-    /// Starts it on the same ports as before.
+    /// Starts it on the same ports as before, which another program may have
+    /// for a moment.
     pub(crate) async fn restart(&mut self) {
+        let deadline = Instant::now() + SOON;
+        while let Err(reason) = self.comes_up().await {
+            assert!(Instant::now() < deadline, "{reason}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Starts it and waits until it can be used; fails with the reason.
+    async fn comes_up(&mut self) -> Result<(), String> {
         self.stop();
         let mut command = match self.kind {
-            Kind::Consul => self.agent(),
-            Kind::Embedded => self.embedded(),
+            Kind::Consul => self.agent_command(),
+            Kind::Embedded => self.embedded_command(),
         };
-        self.process = Some(Process::start("consul", self.folder.path(), &mut command));
-        eventually("Consul has a leader", SOON, || async {
-            let leader = self.get("status/leader").await?;
-            let checks = self.get("health/state/passing").await?;
-            match leader.as_str() {
-                Some(leader) if !leader.is_empty() && checks.to_string().contains("serfHealth") => {
-                    Ok(())
-                }
-                _ => Err(format!("leader {leader}, health {checks}")),
+        let mut process = Process::start("consul", self.folder.path(), &mut command);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let is_own = process.ports().contains(&self.ports[0].number);
+            // What answers on the port may be another program.
+            let missing = match is_own {
+                true => self.is_usable().await.err(),
+                false => Some("it does not listen".to_owned()),
+            };
+            let Some(missing) = missing else {
+                self.process = Some(process);
+                return Ok(());
+            };
+            if process.has_ended() || Instant::now() > deadline {
+                let (out, err) = (process.stdout(), process.stderr());
+                return Err(format!("{missing} within {SOON:?}; its log:\n{out}{err}"));
             }
-        })
-        .await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
-    fn embedded(&self) -> Command {
+    async fn is_usable(&self) -> Result<(), String> {
+        let leader = self.get("status/leader").await?;
+        let checks = self.get("health/state/passing").await?;
+        let is_led = leader.as_str().is_some_and(|leader| !leader.is_empty());
+        match is_led && checks.to_string().contains("serfHealth") {
+            true => Ok(()),
+            false => Err(format!("leader {leader}, health {checks}")),
+        }
+    }
+
+    fn embedded_command(&self) -> Command {
         let data = self.folder.path().join("data");
         if !self.durable && data.exists() {
             std::fs::remove_dir_all(&data).expect("forget the state");
@@ -155,8 +192,8 @@ impl Consul {
         command
     }
 
-    fn agent(&self) -> Command {
-        let [http, server, serf, https] = self.ports;
+    fn agent_command(&self) -> Command {
+        let [http, server, serf, https] = self.ports.each_ref().map(|port| port.number);
         let mut command = Command::new(program());
         command.arg("agent");
         if self.durable {
@@ -283,12 +320,25 @@ impl Consul {
 /// The token that may do everything, where tokens are asked for.
 const MASTER: &str = "11111111-2222-3333-4444-555555555555";
 
-/// A port below the range from which the system takes ports for connections.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(10_000..30_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_whose_port_is_taken_is_started_again() {
+        for kind in [Kind::Consul, Kind::Embedded] {
+            let mut server = Consul::stopped(kind, false);
+            let taken = TcpListener::bind(&server.address).unwrap();
+            let reason = server.comes_up().await.unwrap_err();
+            assert!(reason.contains("in use"), "{reason}");
+            let free = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                drop(taken);
+            };
+            tokio::join!(server.restart(), free);
+            server.is_usable().await.unwrap();
         }
     }
 }

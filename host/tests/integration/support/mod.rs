@@ -5,12 +5,14 @@ mod checker;
 mod cluster;
 mod consul;
 pub(crate) mod first_generation;
+mod ports;
 mod process;
 mod producer;
 
 pub(crate) use checker::History;
 pub(crate) use cluster::{Cluster, Node, Options, sluice};
-pub(crate) use consul::{Consul, Kind, free_port};
+pub(crate) use consul::{Consul, Kind};
+pub(crate) use ports::{Port, TRIES};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
 

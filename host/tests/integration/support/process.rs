@@ -1,5 +1,6 @@
 //! A child process with its output in files.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -81,17 +82,53 @@ impl Process {
     /// Waits until it ends by itself.
     pub(crate) async fn wait(&mut self, within: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        let child = std::cell::RefCell::new(&mut self.child);
-        let status = eventually(&what, within, || async {
-            child
-                .borrow_mut()
-                .try_wait()
-                .unwrap()
-                .ok_or_else(|| "it runs".to_owned())
+        let process = std::cell::RefCell::new(self);
+        eventually(&what, within, || async {
+            let mut process = process.borrow_mut();
+            process.has_ended();
+            process.ended.ok_or_else(|| "it runs".to_owned())
         })
-        .await;
-        self.ended = Some(status);
-        status
+        .await
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().expect("look at a child");
+        }
+        self.ended.is_some()
+    }
+
+    /// The TCP ports that it listens on. A program that was started on port 0
+    /// needs no other way to say which one it got, and one that answers on a
+    /// port of another program is told apart from it.
+    pub(crate) fn ports(&self) -> BTreeSet<u16> {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let links = fs::read_dir(process.join("fd")).into_iter().flatten();
+        let targets = links.filter_map(|link| fs::read_link(link.ok()?.path()).ok());
+        let sockets: BTreeSet<String> = targets
+            .filter_map(|target| {
+                let inode = target.to_str()?.strip_prefix("socket:[")?;
+                Some(inode.strip_suffix(']')?.to_owned())
+            })
+            .collect();
+        let tables = ["tcp", "tcp6"].map(|table| process.join("net").join(table));
+        let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
+        tables
+            .iter()
+            .flat_map(|table| table.lines())
+            .filter_map(listener)
+            .filter(|(inode, _)| sockets.contains(*inode))
+            .map(|(_, port)| port)
+            .collect()
+    }
+
+    /// Of a node's two ports, the one for health checks: not this one, which is
+    /// for clients.
+    pub(crate) fn other_port(&self, address: &str) -> u16 {
+        let ports = self.ports();
+        let is_other = |port: &&u16| !address.ends_with(&format!(":{port}"));
+        *ports.iter().find(is_other).expect("a second port")
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -115,6 +152,19 @@ impl Drop for Process {
             eprintln!("----- the log of {} ends with:\n{tail}", self.name);
         }
     }
+}
+
+/// The inode and the port of a socket that listens, from its line in
+/// `/proc/net/tcp`.
+fn listener(line: &str) -> Option<(&str, u16)> {
+    const LISTENING: &str = "0A";
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let [_, local, _, state, _, _, _, _, _, inode, ..] = fields[..] else {
+        return None;
+    };
+    let (_, port) = local.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    (state == LISTENING).then_some((inode, port))
 }
 
 fn append(path: &Path) -> File {
