@@ -139,7 +139,7 @@ bench-swap: build sinks
 compose-test:
 	.ci/compose-test
 
-lint: wasm-target
+lint: wasm-target structure
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --target $(TARGET) \
