@@ -219,6 +219,9 @@ mod tests {
     async fn the_route_answers_by_the_heartbeat() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        // A client cannot be built without one, even if it speaks plain HTTP. Another
+        // test may have installed it already.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let config = sluice_consul::Config::from_variables(|_| None).unwrap();
         let heartbeat = Arc::new(Heartbeat::default());
         let health = Health {
