@@ -164,7 +164,7 @@ impl PluginController {
                 }
                 event = self.leader_sink.next() => match event {
                     LeaderEvent::Changed => self.follow_leader().await,
-                    LeaderEvent::Prepared(candidate) => self.keep(&Arc::new(candidate)).await,
+                    LeaderEvent::Prepared(candidate) => self.keep(&candidate).await,
                 },
                 Some(ended) = self.following.join_next() => {
                     tracing::error!(?ended, "the watch of a key has ended");

@@ -31,7 +31,7 @@ pub(super) enum LeaderEvent {
     /// The leader has written its key.
     Changed,
     /// Its sink is prepared on this node.
-    Prepared(Candidate),
+    Prepared(Arc<Candidate>),
 }
 
 impl LeaderSink {
@@ -50,7 +50,7 @@ impl LeaderSink {
             tokio::select! {
                 Ok(()) = self.active.changed() => return LeaderEvent::Changed,
                 Some(done) = self.preparing.join_next() => match done {
-                    Ok(Some(candidate)) => return LeaderEvent::Prepared(candidate),
+                    Ok(Some(candidate)) => return LeaderEvent::Prepared(Arc::new(candidate)),
                     Ok(None) => {}
                     Err(error) => tracing::error!(%error, "preparing the leader's sink failed"),
                 },

@@ -31,8 +31,8 @@ pub(super) struct SourceArgs {
 pub(super) enum LetterSource {
     /// All nodes of the cluster.
     Nodes {
-        consul: Client,
-        client: PeerClient,
+        consul: Box<Client>,
+        client: Box<PeerClient>,
         cluster: String,
     },
     /// The data directory of this node.
@@ -86,8 +86,8 @@ impl LetterSource {
         }
         let consul = Client::new(consul::Config::from_env()?)?;
         Ok(Self::Nodes {
-            client: signing(&consul, &args.cluster).await?,
-            consul,
+            client: Box::new(signing(&consul, &args.cluster).await?),
+            consul: Box::new(consul),
             cluster: args.cluster.name.clone(),
         })
     }
