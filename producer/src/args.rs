@@ -43,8 +43,11 @@ pub(crate) struct Destination {
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
     pub(crate) cluster: String,
 
-    /// The key that names the leader [default: <cluster>/leader]
-    #[arg(long, env = "SLUICE_LEADER_KEY")]
+    #[arg(
+        long,
+        env = "SLUICE_LEADER_KEY",
+        help = "The key that names the leader [default: <cluster>/leader]"
+    )]
     pub(crate) leader_key: Option<String>,
 
     /// Send here instead of asking Consul; repeatable: after a failure the next one is tried
