@@ -242,6 +242,9 @@ mod tests {
 
     /// A client of a coordinator of its own.
     fn start() -> Fixture {
+        // A client cannot be built without one, even if it speaks plain HTTP. Another
+        // test may have installed it already.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let data_dir = tempfile::tempdir().unwrap();
         let config = CoordinatorConfig {
             listen: ([127, 0, 0, 1], 0).into(),
