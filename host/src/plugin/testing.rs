@@ -55,6 +55,13 @@ pub(super) struct Preparation {
 }
 
 impl Preparation {
+    /// Fails the test unless this manifest is to be prepared.
+    #[track_caller]
+    pub(super) fn of(self, manifest: &str) -> Self {
+        assert_eq!(self.manifest, manifest.parse::<Manifest>().unwrap());
+        self
+    }
+
     /// Prepares what is asked for.
     pub(super) fn succeed(self) {
         let component = self.manifest.source.to_string();

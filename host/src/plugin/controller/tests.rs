@@ -1,8 +1,9 @@
 //! The plugin controller with fakes on all sides, under paused time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -184,6 +185,14 @@ fn manifest(text: &str) -> Manifest {
     text.parse().unwrap()
 }
 
+/// A file with a component, and the folder that it is in.
+fn component_file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.wasm");
+    std::fs::write(&file, "1").unwrap();
+    (folder, file)
+}
+
 fn source_of(file: &Path) -> String {
     format!("file://{}", file.display())
 }
@@ -191,9 +200,7 @@ fn source_of(file: &Path) -> String {
 #[tokio::test(start_paused = true)]
 async fn the_key_decides_at_start() {
     let mut starting = Starting::new(present(7, A), None);
-    let preparation = starting.preparation().await;
-    assert_eq!(preparation.manifest, manifest(A));
-    preparation.succeed();
+    starting.preparation().await.of(A).succeed();
     let mut bench = starting.run().await;
     assert_eq!(bench.wanted().manifest, manifest(A));
     assert_eq!((bench.indexes(), bench.is_eligible()), ((7, 7), true));
@@ -204,9 +211,7 @@ async fn the_key_decides_at_start() {
 async fn an_absent_or_empty_key_asks_for_the_flags_sink() {
     for seen in [Seen::Absent, present(3, " \n")] {
         let mut starting = Starting::new(seen.clone(), None);
-        let preparation = starting.preparation().await;
-        assert_eq!(preparation.manifest, manifest(FLAG));
-        preparation.succeed();
+        starting.preparation().await.of(FLAG).succeed();
         let mut bench = starting.run().await;
         assert_eq!(bench.indexes(), (0, 0));
         bench.put(8, A);
@@ -214,9 +219,7 @@ async fn an_absent_or_empty_key_asks_for_the_flags_sink() {
         idle().await;
         assert_eq!(bench.wanted().manifest, manifest(A));
         bench.key.send_replace(seen);
-        let preparation = bench.preparation().await;
-        assert_eq!(preparation.manifest, manifest(FLAG));
-        preparation.succeed();
+        bench.preparation().await.of(FLAG).succeed();
         idle().await;
         assert_eq!(bench.wanted().manifest, manifest(FLAG));
         assert_eq!((bench.indexes(), bench.error()), ((0, 0), None));
@@ -241,9 +244,7 @@ async fn a_silent_consul_leaves_the_last_good_sink() {
     assert!(bench.error().unwrap().contains("the file is gone"));
     // What Consul answers later takes precedence.
     bench.put(4, B);
-    let preparation = bench.preparation().await;
-    assert_eq!(preparation.manifest, manifest(B));
-    preparation.succeed();
+    bench.preparation().await.of(B).succeed();
     idle().await;
     assert_eq!(bench.wanted().manifest, manifest(B));
     assert!(Arc::ptr_eq(&bench.good().unwrap(), &wanted));
@@ -283,9 +284,7 @@ async fn an_answer_of_consul_in_time_goes_before_the_last_good_sink() {
     starting.preparation().await.succeed();
     sleep(Duration::from_millis(1900)).await;
     starting.key.send_replace(present(4, B));
-    let preparation = starting.preparation().await;
-    assert_eq!(preparation.manifest, manifest(B));
-    preparation.succeed();
+    starting.preparation().await.of(B).succeed();
     let bench = starting.run().await;
     assert_eq!(bench.wanted().manifest, manifest(B));
     assert_eq!(bench.good().unwrap().manifest, manifest(A));
@@ -295,9 +294,7 @@ async fn an_answer_of_consul_in_time_goes_before_the_last_good_sink() {
 async fn without_the_sink_that_is_asked_for_a_node_starts_with_its_flag() {
     let mut starting = Starting::new(present(7, A), None);
     starting.preparation().await.fail("no such file");
-    let preparation = starting.preparation().await;
-    assert_eq!(preparation.manifest, manifest(FLAG));
-    preparation.succeed();
+    starting.preparation().await.of(FLAG).succeed();
     let began = Instant::now();
     let mut bench = starting.run().await;
     assert_eq!(bench.wanted().manifest, manifest(FLAG));
@@ -314,9 +311,7 @@ async fn without_the_sink_that_is_asked_for_a_node_starts_with_its_flag() {
 #[tokio::test(start_paused = true)]
 async fn a_node_without_any_sink_does_not_start() {
     let mut starting = Starting::new(present(7, "nonsense"), None);
-    let preparation = starting.preparation().await;
-    assert_eq!(preparation.manifest, manifest(FLAG));
-    preparation.fail("no WebAssembly");
+    starting.preparation().await.of(FLAG).fail("no WebAssembly");
     let error = starting.started.await.unwrap().unwrap_err();
     assert!(error.one_line().contains("no WebAssembly"), "{error}");
 }
@@ -350,9 +345,7 @@ async fn another_manifest_supersedes_the_preparation_under_way() {
     let superseded = bench.preparation().await;
     bench.put(6, B);
     given_up(superseded).await;
-    let preparation = bench.preparation().await;
-    assert_eq!(preparation.manifest, manifest(B));
-    preparation.succeed();
+    bench.preparation().await.of(B).succeed();
     idle().await;
     assert_eq!(bench.wanted().manifest, manifest(B));
     assert_eq!(bench.indexes(), (6, 6));
@@ -414,9 +407,7 @@ async fn a_failed_preparation_is_tried_again_with_backoff() {
 
 #[tokio::test(start_paused = true)]
 async fn the_backoff_starts_over_after_a_success() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.wasm");
-    std::fs::write(&file, "1").unwrap();
+    let (_folder, file) = component_file();
     let mut bench = Bench::with_flag().await;
     bench.put(4, &source_of(&file));
     bench.preparation().await.fail("half a file");
@@ -444,9 +435,7 @@ async fn another_manifest_cancels_the_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_file_is_prepared_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.wasm");
-    std::fs::write(&file, "1").unwrap();
+    let (_folder, file) = component_file();
     let mut bench = Bench::with_flag().await;
     bench.put(4, &source_of(&file));
     bench.preparation().await.succeed_with("1");
@@ -474,9 +463,7 @@ async fn a_changed_file_is_prepared_again() {
 
 #[tokio::test(start_paused = true)]
 async fn the_file_of_the_first_sink_is_watched() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.wasm");
-    std::fs::write(&file, "1").unwrap();
+    let (_folder, file) = component_file();
     let mut starting = Starting::new(present(4, &source_of(&file)), None);
     starting.preparation().await.succeed_with("1");
     let mut bench = starting.run().await;
@@ -486,9 +473,7 @@ async fn the_file_of_the_first_sink_is_watched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_still_being_written_is_not_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.wasm");
-    std::fs::write(&file, "1").unwrap();
+    let (_folder, file) = component_file();
     let mut bench = Bench::with_flag().await;
     bench.put(4, &source_of(&file));
     bench.preparation().await.succeed();
@@ -525,9 +510,7 @@ async fn a_pinned_component_is_looked_for_until_it_is_found() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_changes_again_supersedes_its_preparation() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.wasm");
-    std::fs::write(&file, "1").unwrap();
+    let (_folder, file) = component_file();
     let mut bench = Bench::with_flag().await;
     bench.put(4, &source_of(&file));
     bench.preparation().await.succeed();
