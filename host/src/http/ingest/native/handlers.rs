@@ -1,6 +1,6 @@
 //! The handlers of Sluice's own protocol.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::answer;
 use super::decode;
@@ -34,40 +34,59 @@ pub(in crate::http) fn routes() -> Router<Arc<Ingest>> {
 
 /// `POST /api/v1/log`: the body is the text of one message.
 async fn log(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
-    let stream = ingest.stream();
-    let (head, body) = request.into_parts();
-    let answer = one(&ingest, stream, &head, body).await;
-    ingest.answer(stream, answer, &head.headers)
+    handle(&ingest, request, Messages::One).await
 }
 
 /// `POST /api/v1/logs`: many messages in one of three formats.
 async fn logs(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
+    handle(&ingest, request, Messages::Many).await
+}
+
+/// What a body holds.
+#[derive(Clone, Copy, Debug)]
+enum Messages {
+    One,
+    Many,
+}
+
+async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> Response {
     let stream = ingest.stream();
     let (head, body) = request.into_parts();
-    let answer = many(&ingest, stream, &head, body).await;
+    let answer = respond(ingest, stream, &head, body, messages).await;
     ingest.answer(stream, answer, &head.headers)
 }
 
-async fn one(
+async fn respond(
     ingest: &Ingest,
     stream: &Stream,
     head: &Parts,
     body: Body,
+    messages: Messages,
 ) -> Result<Response, Problem> {
     let mut deadline = pin!(sleep(ingest.limits.request));
     let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
-    let Accepted {
-        intake,
-        body,
-        reservation,
-    } = accepted;
-    let key = message_id(&head.headers)?;
-    let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
+    let headers = &head.headers;
+    match messages {
+        Messages::One => one(ingest, stream, headers, accepted, deadline).await,
+        Messages::Many => many(ingest, stream, headers, accepted, deadline).await,
+    }
+}
+
+async fn one(
+    ingest: &Ingest,
+    stream: &Stream,
+    headers: &HeaderMap,
+    accepted: Accepted,
+    deadline: Pin<&mut Sleep>,
+) -> Result<Response, Problem> {
+    let key = message_id(headers)?;
+    let record = decode::one(accepted.body, key, unix_nanos()).inspect_err(|_| {
         stream.metrics.rejected.inc();
     })?;
+    let (intake, reservation) = (accepted.intake, accepted.reservation);
     let settled = ingest
         .deliver(stream, &intake, vec![record], reservation, deadline)
         .await?;
@@ -77,21 +96,13 @@ async fn one(
 async fn many(
     ingest: &Ingest,
     stream: &Stream,
-    head: &Parts,
-    body: Body,
+    headers: &HeaderMap,
+    accepted: Accepted,
+    deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
-    let mut deadline = pin!(sleep(ingest.limits.request));
-    let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
-        Admitted::Here(accepted) => accepted,
-        Admitted::Answered(response) => return Ok(response),
-    };
-    let Accepted {
-        intake,
-        body,
-        reservation,
-    } = accepted;
-    let format = Format::of(&head.headers)?;
-    let decoded = format.decode(body, ingest.limits.records).await?;
+    let (intake, reservation) = (accepted.intake, accepted.reservation);
+    let format = Format::of(headers)?;
+    let decoded = format.decode(accepted.body, ingest.limits.records).await?;
     if decoded.is_too_many {
         return Err(Refused::TooLarge.into());
     }
