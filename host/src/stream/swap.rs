@@ -139,7 +139,7 @@ async fn close(old: ActiveSink) {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::fakes::Reply::{Hangs, Ok, Panics, Permanent, Retryable};
+    use crate::stream::fakes::Reply::{self, Hangs, Ok, Panics, Permanent, Retryable};
     use crate::stream::rig::{Rig, long, shortly};
     use sluice_delivery::Outcome;
 
@@ -149,6 +149,24 @@ mod tests {
             matches!(outcome, Outcome::Acknowledged { .. }),
             "{outcome:?}"
         );
+    }
+
+    /// Wants `b`, whose opening ends like this, and a long time later `c`.
+    async fn assert_b_is_opened_once_and_c_takes_over(opening: Reply) {
+        let rig = Rig::new(|a| a);
+        let (b, c) = (rig.sink("b", |b| b.opens([opening])), rig.sink("c", |c| c));
+        rig.run(async {
+            rig.want(&b);
+            long().await;
+            is_acknowledged(&rig, "1").await;
+            rig.want(&c);
+            shortly().await;
+            rig.stop();
+        })
+        .await;
+        let log = rig.log().join(", ");
+        let expected = "a open, b open, a write 1 #1, c open, a close, c close";
+        assert_eq!(log, expected);
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,21 +207,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_refuses_for_good_is_not_tried_again() {
-        for reply in [Permanent, Panics] {
-            let rig = Rig::new(|a| a);
-            let (b, c) = (rig.sink("b", |b| b.opens([reply])), rig.sink("c", |c| c));
-            rig.run(async {
-                rig.want(&b);
-                long().await;
-                is_acknowledged(&rig, "1").await;
-                rig.want(&c);
-                shortly().await;
-                rig.stop();
-            })
-            .await;
-            let log = rig.log().join(", ");
-            let expected = "a open, b open, a write 1 #1, c open, a close, c close";
-            assert_eq!(log, expected);
+        for opening in [Permanent, Panics] {
+            assert_b_is_opened_once_and_c_takes_over(opening).await;
         }
     }
 
@@ -231,19 +236,6 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_does_not_open_gives_way_to_another_wanted_one() {
-        let rig = Rig::new(|a| a);
-        let (b, c) = (rig.sink("b", |b| b.opens([Hangs])), rig.sink("c", |c| c));
-        rig.run(async {
-            rig.want(&b);
-            long().await;
-            is_acknowledged(&rig, "1").await;
-            rig.want(&c);
-            shortly().await;
-            rig.stop();
-        })
-        .await;
-        let log = rig.log().join(", ");
-        let expected = "a open, b open, a write 1 #1, c open, a close, c close";
-        assert_eq!(log, expected);
+        assert_b_is_opened_once_and_c_takes_over(Hangs).await;
     }
 }
