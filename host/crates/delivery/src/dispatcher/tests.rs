@@ -167,6 +167,18 @@ async fn assert_unknown(receipt: Receipt, reason: &str) {
     assert_eq!(outcome(receipt).await, Outcome::Unknown(reason.to_owned()));
 }
 
+/// Revokes the lease while a request waits for its outcome. The request and the
+/// loop end at once.
+async fn assert_revocation_ends_a_request(sink: &FakeSink, reason: &str) {
+    let tenure = Tenure::start(sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(60 * SECOND).await;
+    tenure.lease.revoke();
+    assert_unknown(receipt, reason).await;
+    assert_eq!(tenure.elapsed(), 60 * SECOND);
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_is_acknowledged_when_a_slow_sink_has_confirmed_it() {
     let sink = FakeSink::new("slow", |_| Answer::AcceptAfter(3 * SECOND, Vec::new()));
@@ -445,33 +457,15 @@ async fn a_sink_that_is_stuck_on_its_output_never_makes_a_record_suspect() {
 #[tokio::test(start_paused = true)]
 async fn a_revoked_lease_ends_a_write_that_hangs() {
     let sink = FakeSink::new("hanging", |_| Answer::Hang);
-    let tenure = Tenure::start(&sink);
-    let receipt = tenure.submit(1);
-    tokio::time::sleep(60 * SECOND).await;
-    tenure.lease.revoke();
-    assert_unknown(
-        receipt,
-        "the node stepped down while the sink was writing it",
-    )
-    .await;
-    assert_eq!(tenure.elapsed(), 60 * SECOND);
-    assert_eq!(tenure.ended().await, Ended::Revoked);
+    let reason = "the node stepped down while the sink was writing it";
+    assert_revocation_ends_a_request(&sink, reason).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_revoked_lease_ends_a_wait() {
     let sink = FakeSink::new("busy", |_| Answer::Fail(retryable(Some(HOUR))));
-    let tenure = Tenure::start(&sink);
-    let receipt = tenure.submit(1);
-    tokio::time::sleep(60 * SECOND).await;
-    tenure.lease.revoke();
-    assert_unknown(
-        receipt,
-        "the node stepped down before the sink confirmed it",
-    )
-    .await;
-    assert_eq!(tenure.elapsed(), 60 * SECOND);
-    assert_eq!(tenure.ended().await, Ended::Revoked);
+    let reason = "the node stepped down before the sink confirmed it";
+    assert_revocation_ends_a_request(&sink, reason).await;
     assert_eq!(sink.writes().len(), 1);
 }
 
