@@ -193,7 +193,8 @@ mod tests {
         }
     }
 
-    fn start() -> Fixture {
+    /// A presence that has registered its node and written its key.
+    async fn start() -> Fixture {
         let store = Arc::new(LocalCoordinator::new());
         let data_dir = tempfile::tempdir().unwrap();
         let epoch_file = EpochFile::open(data_dir.path()).unwrap();
@@ -213,18 +214,25 @@ mod tests {
             state_out,
             role_out,
         );
+        let presence = tokio::spawn(presence.run(leaving));
+        settle().await;
         Fixture {
             store,
             disk,
             state,
             leave,
-            presence: tokio::spawn(presence.run(leaving)),
+            presence,
             _role: role,
             data_dir,
         }
     }
 
     impl Fixture {
+        /// What the node says is wrong from now on.
+        fn set_error(&self, error: &str) {
+            self.state.send_replace(document(Some(error)));
+        }
+
         /// What the key says is wrong; `None` if there is no key.
         fn error(&self) -> Option<Option<String>> {
             self.store.node_document().map(|document| document.error)
@@ -244,8 +252,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_key_says_what_the_node_says_with_its_address_and_epoch() {
-        let it = start();
-        settle().await;
+        let it = start().await;
         assert!(it.store.is_registered());
         let expected = NodeDocument {
             address: "10.0.0.1:3000".to_owned(),
@@ -253,7 +260,7 @@ mod tests {
             ..document(None)
         };
         assert_eq!(it.store.node_document(), Some(expected));
-        it.state.send_replace(document(Some("no file")));
+        it.set_error("no file");
         settle().await;
         assert_eq!(it.error(), Some(Some("no file".to_owned())));
         it.disk.remember_epoch(9).await;
@@ -263,11 +270,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_changes_all_the_time_keeps_its_session() {
-        let it = start();
-        settle().await;
+        let it = start().await;
         let session = it.session();
         for round in 0..60 {
-            it.state.send_replace(document(Some(&round.to_string())));
+            it.set_error(&round.to_string());
             tokio::time::sleep(SESSION_TTL / 20).await;
             assert_eq!(it.error(), Some(Some(round.to_string())));
         }
@@ -276,8 +282,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_registration_or_a_session_that_is_gone_comes_back() {
-        let it = start();
-        settle().await;
+        let it = start().await;
         let session = it.session();
         it.store.end_by_hand(&session);
         it.store.forget_registration();
@@ -290,11 +295,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_there_is_no_answer_the_session_is_not_given_up() {
-        let it = start();
-        settle().await;
+        let it = start().await;
         let session = it.session();
         it.store.set_answering(false);
-        it.state.send_replace(document(Some("no file")));
+        it.set_error("no file");
         tokio::time::sleep(SESSION_TTL / 2).await;
         it.store.set_answering(true);
         tokio::time::sleep(CHECK_INTERVAL).await;
@@ -304,13 +308,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_lives_on_unknown_does_not_keep_the_key_from_the_next() {
-        let it = start();
-        settle().await;
+        let it = start().await;
         let session = it.session();
         it.store.deny_sessions(true);
         tokio::time::sleep(CHECK_INTERVAL).await;
         it.store.deny_sessions(false);
-        it.state.send_replace(document(Some("no file")));
+        it.set_error("no file");
         tokio::time::sleep(CHECK_INTERVAL * 2).await;
         assert_eq!(it.error(), Some(Some("no file".to_owned())));
         assert_ne!(it.session(), session);
@@ -318,8 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_leaves_leaves_nothing() {
-        let mut it = start();
-        settle().await;
+        let mut it = start().await;
         it.leave.send_replace(true);
         (&mut it.presence).await.unwrap().leave().await;
         assert_eq!(it.store.sessions(), Vec::<String>::new());
