@@ -225,19 +225,13 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::records;
     use crate::{Outcome, Queue, QueueLimits};
-    use sluice_types::record::Text;
 
     const LIMITS: QueueLimits = QueueLimits {
         records: 100,
         bytes: 1 << 20,
     };
-
-    fn records(count: usize) -> Vec<LogRecord> {
-        (0..count)
-            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
-            .collect()
-    }
 
     fn permanent(index: usize) -> Refusal {
         Refusal {

@@ -184,10 +184,10 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::records;
     use crate::{Outcome, Queue, QueueLimits, Receipt};
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
-    use sluice_types::record::{LogRecord, Text};
     use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::time::Duration;
@@ -196,12 +196,6 @@ mod tests {
         records: 100_000,
         bytes: 1 << 30,
     };
-
-    fn records(count: usize) -> Vec<LogRecord> {
-        (0..count)
-            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
-            .collect()
-    }
 
     /// A sink that breaks on some records, or on all.
     struct Sink {

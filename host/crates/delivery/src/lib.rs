@@ -25,6 +25,8 @@ mod receipt;
 mod rejects;
 mod sink_swap;
 mod sink_writer;
+#[cfg(test)]
+mod testing;
 mod trace;
 
 pub use active_sink::ActiveSink;

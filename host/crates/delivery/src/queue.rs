@@ -320,31 +320,18 @@ impl Withdraw for Queue {
 mod tests {
     use super::*;
     use crate::Outcome;
-    use sluice_types::record::Text;
+    use crate::testing::records;
 
     const LIMITS: QueueLimits = QueueLimits {
         records: 10_000,
         bytes: 64 << 20,
     };
 
-    fn records(bodies: &[&'static str]) -> Vec<LogRecord> {
-        bodies
-            .iter()
-            .map(|body| LogRecord::with_body(Text::from_static(body), 0))
-            .collect()
-    }
-
-    fn many(count: usize) -> Vec<LogRecord> {
-        (0..count)
-            .map(|_| LogRecord::with_body(Text::from_static("x"), 0))
-            .collect()
-    }
-
     #[tokio::test]
     async fn what_gathers_is_taken_at_once_and_numbered_in_order() {
         let queue = Queue::new(5, LIMITS);
-        let one = queue.submit(records(&["a"])).unwrap();
-        let two = queue.submit(records(&["b", "c"])).unwrap();
+        let one = queue.submit(records(1)).unwrap();
+        let two = queue.submit(records(2)).unwrap();
         let batch = queue.take();
         let ids: Vec<_> = batch
             .records
@@ -365,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_request_is_offered_in_pieces() {
         let queue = Queue::new(1, LIMITS);
-        let receipt = queue.submit(many(BATCH_RECORDS + 10)).unwrap();
+        let receipt = queue.submit(records(BATCH_RECORDS + 10)).unwrap();
         let first = queue.take();
         assert_eq!(first.records.len(), BATCH_RECORDS);
         first.acknowledge();
@@ -401,7 +388,7 @@ mod tests {
                         let count = rng.random_range(1..200);
                         let waits: usize = waiting.iter().map(|(_, rest)| rest.len()).sum();
                         let fits = waits + held(&offered) + count <= limits.records;
-                        match queue.submit(many(count)) {
+                        match queue.submit(records(count)) {
                             Ok(receipt) => {
                                 assert!(fits, "seed {seed}");
                                 let end = last + u64::try_from(count).unwrap();
@@ -456,20 +443,20 @@ mod tests {
                 bytes: 1 << 20,
             },
         );
-        assert_eq!(queue.submit(many(3)).unwrap_err(), Refused::TooLarge);
-        let _kept = queue.submit(many(2)).unwrap();
-        assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Full);
+        assert_eq!(queue.submit(records(3)).unwrap_err(), Refused::TooLarge);
+        let _kept = queue.submit(records(2)).unwrap();
+        assert_eq!(queue.submit(records(1)).unwrap_err(), Refused::Full);
         let batch = queue.take();
-        assert_eq!(queue.submit(many(1)).unwrap_err(), Refused::Full);
+        assert_eq!(queue.submit(records(1)).unwrap_err(), Refused::Full);
         drop(batch);
-        assert!(queue.submit(many(1)).is_ok());
+        assert!(queue.submit(records(1)).is_ok());
     }
 
     #[test]
     fn giving_up_before_the_sink_got_it_is_certain() {
         let queue = Queue::new(1, LIMITS);
-        let receipt = queue.submit(many(3)).unwrap();
-        let other = queue.submit(many(1)).unwrap();
+        let receipt = queue.submit(records(3)).unwrap();
+        let other = queue.submit(records(1)).unwrap();
         assert!(matches!(receipt.give_up(), Outcome::NotDelivered(_)));
         assert_eq!(queue.depth().0, 1);
         let batch = queue.take();
@@ -481,7 +468,7 @@ mod tests {
     #[test]
     fn giving_up_midway_is_unknown() {
         let queue = Queue::new(1, LIMITS);
-        let receipt = queue.submit(many(BATCH_RECORDS + 1)).unwrap();
+        let receipt = queue.submit(records(BATCH_RECORDS + 1)).unwrap();
         let batch = queue.take();
         assert!(matches!(receipt.give_up(), Outcome::Unknown(_)));
         assert_eq!(queue.depth().0, BATCH_RECORDS);
@@ -492,10 +479,10 @@ mod tests {
     #[tokio::test]
     async fn a_closed_queue_can_be_emptied() {
         let queue = Queue::new(1, LIMITS);
-        let receipt = queue.submit(many(1)).unwrap();
+        let receipt = queue.submit(records(1)).unwrap();
         queue.close("stopping");
         assert_eq!(
-            queue.submit(many(1)).unwrap_err(),
+            queue.submit(records(1)).unwrap_err(),
             Refused::Closed("stopping")
         );
         assert!(queue.filled().await);
@@ -507,7 +494,7 @@ mod tests {
     #[tokio::test]
     async fn requests_that_wait_when_the_tenure_ends_are_told() {
         let queue = Queue::new(1, LIMITS);
-        let receipt = queue.submit(many(1)).unwrap();
+        let receipt = queue.submit(records(1)).unwrap();
         queue.fail("stepped down");
         assert_eq!(receipt.await, Outcome::NotDelivered("stepped down"));
         assert_eq!(queue.depth(), (0, 0));

@@ -12,11 +12,11 @@ use super::fake_sink::{Answer, Calls, FakeSink};
 use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatcher, Ended};
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::sink_writer::SWAP_GRACE;
+use crate::testing::records;
 use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal};
-use sluice_types::record::{LogRecord, Text};
 
 const EPOCH: u64 = 7;
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,11 +101,6 @@ impl Tenure {
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
-}
-
-fn records(count: usize) -> Vec<LogRecord> {
-    let record = || LogRecord::with_body(Text::from_static("x"), 0);
-    (0..count).map(|_| record()).collect()
 }
 
 fn retryable(after: Option<Duration>) -> Failure {
