@@ -44,12 +44,6 @@ impl Backlog {
         }
     }
 
-    /// The journal that is read.
-    #[must_use]
-    pub const fn journal(&self) -> &Journal {
-        &self.journal
-    }
-
     /// Waits until there is more to read.
     pub async fn more(&self) {
         let mut synced = self.journal.shared.synced.subscribe();
