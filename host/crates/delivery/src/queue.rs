@@ -266,7 +266,7 @@ impl Entry {
             let Some(mut record) = self.records.next() else {
                 break;
             };
-            self.assign_id(&mut record, epoch);
+            self.number(&mut record, epoch);
             count += 1;
             bytes += record.size();
             batch.records.push(record);
@@ -283,7 +283,7 @@ impl Entry {
     fn become_batch(&mut self, batch: &mut Batch, epoch: u64) {
         let mut records: Vec<_> = std::mem::take(&mut self.records).collect();
         for record in &mut records {
-            self.assign_id(record, epoch);
+            self.number(record, epoch);
         }
         batch.bytes += std::mem::take(&mut self.bytes);
         batch
@@ -292,16 +292,11 @@ impl Entry {
         batch.records = records;
     }
 
-    /// Gives the record its id. A record from another node's journal or from
-    /// the dead letters keeps the id that it has.
-    fn assign_id(&mut self, record: &mut LogRecord, epoch: u64) {
-        if record.id == RecordId::default() {
-            record.id = RecordId {
-                epoch,
-                sequence: self.next_sequence,
-            };
-        }
+    /// Numbers the record. The sequence of a record that has an id is skipped.
+    fn number(&mut self, record: &mut LogRecord, epoch: u64) {
+        let sequence = self.next_sequence;
         self.next_sequence += 1;
+        record.assign_id(RecordId { epoch, sequence });
     }
 }
 

@@ -86,6 +86,17 @@ impl LogRecord {
         }
     }
 
+    /// Gives the record this id, unless it has one: a record from another
+    /// node's journal or from the dead letters keeps its own. Returns whether
+    /// the id was taken.
+    pub fn assign_id(&mut self, id: RecordId) -> bool {
+        let is_new = self.id == RecordId::default();
+        if is_new {
+            self.id = id;
+        }
+        is_new
+    }
+
     /// What it counts in the limits on memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -144,7 +144,13 @@ impl Journal {
         let before = state.pending.len();
         let mut next_entry = state.next_entry;
         for record in &mut records {
-            assign_id(record, lease.epoch(), last_sequence);
+            let id = RecordId {
+                epoch: lease.epoch(),
+                sequence: *last_sequence + 1,
+            };
+            if record.assign_id(id) {
+                *last_sequence = id.sequence;
+            }
             frame::record(next_entry, record, &mut state.pending);
             next_entry += 1;
         }
@@ -192,17 +198,5 @@ impl State {
         } else {
             Ok(())
         }
-    }
-}
-
-/// Gives the record its id. A record from another node's journal or from the
-/// dead letters keeps the id that it has.
-fn assign_id(record: &mut LogRecord, epoch: u64, last_sequence: &mut u64) {
-    if record.id == RecordId::default() {
-        *last_sequence += 1;
-        record.id = RecordId {
-            epoch,
-            sequence: *last_sequence,
-        };
     }
 }
