@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::manifest::Manifest;
+use super::path_list::path_list;
 use super::permissions::{DirectoryWanted, LimitsWanted};
 use sluice_sandbox::{Directory, Grants, Limits, Setup};
 
@@ -26,19 +27,11 @@ pub(crate) struct Ceiling {
 #[derive(Debug, Error)]
 #[error(
     "give the sink the directory {directory:?}: it is not below what this node allows ({}); use a \
-     relative path, or start the node with --allow-dir {directory}", list(.allowed)
+     relative path, or start the node with --allow-dir {directory}", path_list(.allowed)
 )]
 pub(crate) struct DirectoryNotAllowed {
     directory: String,
     allowed: Vec<PathBuf>,
-}
-
-fn list(directories: &[PathBuf]) -> String {
-    let names: Vec<_> = directories
-        .iter()
-        .map(|directory| directory.display().to_string())
-        .collect();
-    names.join(", ")
 }
 
 impl Ceiling {

@@ -20,6 +20,7 @@ mod leader_sink;
 mod manifest;
 mod manifest_error;
 mod manifest_json;
+mod path_list;
 mod permissions;
 mod prepare;
 mod report;

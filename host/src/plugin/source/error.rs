@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::plugin::path_list::path_list;
+
 /// The largest component that is loaded, in bytes.
 pub(super) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 
@@ -24,7 +26,7 @@ pub enum SourceError {
     #[error(
         "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
          start the node with --plugin-dir {}",
-        .file.display(), list(.allowed), .file.parent().unwrap_or(.file).display()
+        .file.display(), path_list(.allowed), .file.parent().unwrap_or(.file).display()
     )]
     NotInPluginDir {
         /// The file, with symbolic links resolved.
@@ -52,12 +54,4 @@ pub enum SourceError {
         /// Its size in bytes.
         size: u64,
     },
-}
-
-fn list(directories: &[PathBuf]) -> String {
-    let names: Vec<_> = directories
-        .iter()
-        .map(|directory| directory.display().to_string())
-        .collect();
-    names.join(", ")
 }
