@@ -1,6 +1,6 @@
 //! `sluice coordinator`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::failure::Failure;
 use super::log::{self, LogFormat};
+use super::reachable::reachable;
 use super::runtime;
 use super::signals::until_signal;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
@@ -68,12 +69,5 @@ pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
 
 /// The address at which processes on this machine reach the coordinator.
 pub(super) fn reached_at(coordinator: &Coordinator) -> SocketAddr {
-    let mut address = coordinator.address();
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
+    reachable(coordinator.address())
 }

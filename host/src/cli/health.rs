@@ -1,7 +1,7 @@
 //! `sluice health`: for health checks where no HTTP client is available, as in
 //! the container image.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::Args;
 use thiserror::Error;
 
 use super::failure::Failure;
+use super::reachable::reachable;
 use super::runtime;
 
 pub(super) const EXAMPLES: &str = "\
@@ -59,14 +60,4 @@ pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, Failure> {
             status => Err(HealthError::Unhealthy { address, status }.into()),
         }
     })
-}
-
-/// An unspecified address becomes the loopback address.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen {
-        SocketAddr::V4(listen) if listen.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(listen) if listen.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        listen => listen.ip(),
-    };
-    SocketAddr::new(ip, listen.port())
 }

@@ -11,6 +11,7 @@ mod journal;
 mod log;
 mod node;
 mod plugin;
+mod reachable;
 mod runtime;
 mod secret;
 mod signals;
