@@ -6,21 +6,22 @@ use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use crate::peer::{PeerClient, Secret};
 use sluice_consul::Client;
+use sluice_types::keys::ClusterKeys;
 
 #[derive(Debug, Error)]
 #[error(
-    "ask the nodes: there is no key {0}/secret in Consul; is the cluster's name right, and has \
+    "ask the nodes: there is no key {0} in Consul; is the cluster's name right, and has \
      a node ever run?"
 )]
-pub(super) struct NoSecret(pub(super) String);
+struct NoSecret(String);
 
 /// A client for the peer routes of the cluster's nodes.
 ///
 /// # Errors
 /// Consul gives no usable answer, or there is no secret.
 pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<PeerClient, Failure> {
-    let name = &cluster.name;
-    let secret = consul.read(&format!("{name}/secret"), None).await?.value;
-    let secret = secret.ok_or_else(|| NoSecret(name.clone()))?;
+    let key = ClusterKeys::new(&cluster.name).secret();
+    let secret = consul.read(&key, None).await?.value;
+    let secret = secret.ok_or(NoSecret(key))?;
     Ok(PeerClient::new(Secret::new(&secret.value), cluster.tls)?)
 }
