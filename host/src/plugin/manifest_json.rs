@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::digest::is_sha256;
 use super::manifest_error::ManifestError;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
 
@@ -79,9 +80,8 @@ impl ManifestJson {
         let Some(digest) = &self.sha256 else {
             return Ok(());
         };
-        let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
         let expected = "expected the 64 hex digits that sha256sum prints";
-        require(is_digest, "sha256", digest, expected)
+        require(is_sha256(digest), "sha256", digest, expected)
     }
 
     fn check_supported(&self) -> Result<(), ManifestError> {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::digest::sha256;
+use super::digest::{is_sha256, sha256};
 use sluice_types::files;
 
 /// The most components that are kept besides the last good one.
@@ -132,8 +132,7 @@ impl Store {
     /// The component's file; `None` if the text is not a digest, which could
     /// name a file elsewhere.
     fn file(&self, digest: &str) -> Option<PathBuf> {
-        let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-        is_digest.then(|| self.folder.join(format!("{digest}.wasm")))
+        is_sha256(digest).then(|| self.folder.join(format!("{digest}.wasm")))
     }
 }
 
