@@ -9,6 +9,7 @@ use clap::Args;
 use thiserror::Error;
 
 use super::failure::Failure;
+use super::http_client::http_client;
 use super::reachable::reachable;
 use super::runtime;
 
@@ -31,8 +32,6 @@ pub(super) struct HealthArgs {
 
 #[derive(Debug, Error)]
 enum HealthError {
-    #[error("set up an HTTP client")]
-    Http(#[source] reqwest::Error),
     #[error("get an answer from the node on {address}")]
     NoAnswer {
         address: SocketAddr,
@@ -49,10 +48,7 @@ enum HealthError {
 pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, Failure> {
     let address = reachable(args.health_listen);
     runtime::block_on(async {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_TIMEOUT);
-        let http = http.build().map_err(HealthError::Http)?;
+        let http = http_client(ANSWER_TIMEOUT)?;
         let asked = http.get(format!("http://{address}/healthz")).send().await;
         let answer = asked.map_err(|cause| HealthError::NoAnswer { address, cause })?;
         match answer.status() {

@@ -7,6 +7,7 @@ mod demo;
 mod dlq;
 mod failure;
 mod health;
+mod http_client;
 mod journal;
 mod log;
 mod node;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::future::join_all;
 use serde::Serialize;
-use thiserror::Error;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
+use super::http_client::http_client;
 use super::runtime;
 use crate::http::admin::Status;
 use sluice_consul as consul;
@@ -42,12 +42,6 @@ pub(super) struct StatusArgs {
     watch: bool,
 }
 
-#[derive(Debug, Error)]
-enum StatusError {
-    #[error("set up an HTTP client")]
-    Http(#[source] reqwest::Error),
-}
-
 #[derive(Debug, Serialize)]
 struct Overview {
     cluster: String,
@@ -69,11 +63,7 @@ struct NodeRow {
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     runtime::block_on(async {
         let consul = Client::new(consul::Config::from_env()?)?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(StatusError::Http)?;
+        let http = http_client(ANSWER_TIMEOUT)?;
         loop {
             let overview = overview(args, &consul, &http).await?;
             if args.json {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
+use super::http_client::{HttpClientError, http_client};
 use super::runtime;
 use super::secret::signing;
 use crate::http::admin::Status;
@@ -46,8 +47,6 @@ pub(super) struct StepDownArgs {
 
 #[derive(Debug, Error)]
 enum StepDownError {
-    #[error("set up an HTTP client")]
-    Http(#[source] reqwest::Error),
     #[error(
         "find the leader of the cluster {0}: there is none at the moment; sluice status shows the \
          nodes"
@@ -182,16 +181,11 @@ struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, StepDownError> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(STATUS_TIMEOUT)
-            .build()
-            .map_err(StepDownError::Http)?;
+    fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, HttpClientError> {
         Ok(Self {
             cluster,
             consul,
-            http,
+            http: http_client(STATUS_TIMEOUT)?,
         })
     }
 
