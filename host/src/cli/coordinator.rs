@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thiserror::Error;
 
 use super::failure::Failure;
 use super::log::{self, LogFormat};
@@ -48,13 +47,9 @@ pub(super) struct CoordinatorArgs {
     log_format: Option<LogFormat>,
 }
 
-#[derive(Debug, Error)]
-#[error("start the log")]
-struct LogError(#[source] std::io::Error);
-
 /// Runs a coordinator until a signal ends it.
 pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
-    let _log = log::start(args.log_format).map_err(LogError)?;
+    let _log = log::start(args.log_format)?;
     let runtime = runtime::single_threaded()?;
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen: args.listen,

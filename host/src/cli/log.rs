@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -34,15 +35,21 @@ enum Message {
 /// Writes the remaining lines when it is dropped.
 pub(super) struct Log(SyncSender<Message>);
 
+/// The thread that writes the log cannot be started.
+#[derive(Debug, Error)]
+#[error("start the log")]
+pub(super) struct LogError(#[source] io::Error);
+
 /// Installs the log for this process.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(super) fn start(format: Option<LogFormat>) -> io::Result<Log> {
+pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
     let (sender, receiver) = sync_channel(LINE_CAPACITY);
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&receiver))?;
+        .spawn(move || write(&receiver))
+        .map_err(LogError)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
     let default = if is_terminal {

@@ -1,4 +1,4 @@
-//! The runtime of commands that need only one thread.
+//! The runtimes of commands.
 
 use std::io;
 use std::process::ExitCode;
@@ -14,10 +14,14 @@ pub(super) struct RuntimeError(#[source] io::Error);
 
 /// A runtime on the calling thread.
 pub(super) fn single_threaded() -> Result<Runtime, RuntimeError> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RuntimeError)
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(RuntimeError)
+}
+
+/// A runtime with one thread per core.
+pub(super) fn multi_threaded() -> Result<Runtime, RuntimeError> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(RuntimeError)
 }
 
 /// Runs a command to its end.

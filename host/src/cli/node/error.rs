@@ -35,8 +35,4 @@ pub(super) enum SettingError {
         #[source]
         cause: std::io::Error,
     },
-    #[error("start the log")]
-    Log(#[source] std::io::Error),
-    #[error("start the runtime")]
-    Runtime(#[source] std::io::Error),
 }

@@ -11,6 +11,7 @@ use super::error::SettingError;
 use crate::cli::coordinator::reached_at;
 use crate::cli::failure::Failure;
 use crate::cli::log;
+use crate::cli::runtime;
 use crate::cli::signals::until_signal;
 use crate::config::Config;
 use crate::node::Node;
@@ -20,7 +21,7 @@ use sluice_coordinator::{Coordinator, CoordinatorConfig};
 /// Runs a node until a signal ends it.
 pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     args.parent.map_or(Ok(()), end_with)?;
-    let _log = log::start(args.log_format).map_err(SettingError::Log)?;
+    let _log = log::start(args.log_format)?;
     let embedded = args.embedded_coordinator;
     let mut config = config::from_args(args)?;
     // Lives longer than the node, which releases its lock at the end.
@@ -28,10 +29,7 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
         Some(listen) => Some(start_coordinator(listen, &mut config)?),
         None => None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(SettingError::Runtime)?;
+    let runtime = runtime::multi_threaded()?;
     let result = runtime.block_on(async {
         let control = &config.control;
         let (name, cluster) = (control.node.clone(), control.cluster.clone());
