@@ -7,7 +7,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::cluster::ClusterArgs;
+use super::cluster::{ClusterArgs, node_name};
 use super::failure::Failure;
 use super::http_client::http_client;
 use super::runtime;
@@ -112,13 +112,8 @@ async fn overview(
 }
 
 async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
-    let prefix = format!("{}-", cluster.name);
-    let node = instance
-        .id
-        .strip_prefix(&prefix)
-        .unwrap_or(&instance.id)
-        .to_owned();
-    let address = format!("{}:{}", instance.address, instance.port);
+    let node = node_name(&cluster.name, instance).to_owned();
+    let address = instance.host_and_port();
     let scheme = cluster.scheme();
     let asked = async {
         let url = format!("{scheme}://{address}/api/v1/status");

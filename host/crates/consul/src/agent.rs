@@ -74,6 +74,14 @@ pub struct Instance {
     pub tags: Vec<String>,
 }
 
+impl Instance {
+    /// Where to connect to, as `host:port`.
+    #[must_use]
+    pub fn host_and_port(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+}
+
 impl Client {
     /// Registers a service, or updates its registration. A check that exists
     /// keeps its state, and with it the sessions that are bound to it.

@@ -28,9 +28,7 @@ pub(super) async fn watch_addresses(
 }
 
 fn client_addresses(instances: Vec<Instance>) -> Arc<HashSet<String>> {
-    let addresses = instances.iter();
-    let addresses = addresses.map(|instance| format!("{}:{}", instance.address, instance.port));
-    Arc::new(addresses.collect())
+    Arc::new(instances.iter().map(Instance::host_and_port).collect())
 }
 
 /// Keeps the documents of the nodes that are alive: a node's key is deleted

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::DlqError;
 use super::filter::Filter;
-use crate::cli::cluster::ClusterArgs;
+use crate::cli::cluster::{ClusterArgs, node_name};
 use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
 use crate::peer::PeerClient;
@@ -121,13 +121,12 @@ impl LetterSource {
                 client,
                 cluster,
             } => {
-                let prefix = format!("{cluster}-");
                 for instance in consul.instances(cluster, None).await?.value {
-                    let node = instance.id.strip_prefix(&prefix).unwrap_or(&instance.id);
+                    let node = node_name(cluster, &instance);
                     if !filter.admits_node(node) {
                         continue;
                     }
-                    let address = format!("{}:{}", instance.address, instance.port);
+                    let address = instance.host_and_port();
                     match client.dead_letters(&address).await {
                         Ok(letters) => all.add(node, &address, letters),
                         Err(error) => {
