@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{ACCEPT, CONNECTION, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONNECTION, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::response::{JSON, json_body, plain, typed};
+use super::response::{JSON, accepts, json_body, plain, typed};
 use sluice_delivery::Refused;
 
 /// The epoch under which an acknowledgement was decided.
@@ -117,11 +117,7 @@ impl Problem {
             error: &'a str,
         }
         let text = self.text();
-        let wants_json = asked
-            .get(ACCEPT)
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("application/json"));
-        let mut response = if wants_json {
+        let mut response = if accepts(asked, JSON) {
             typed(self.status(), JSON, json_body(&Answer { error: &text }))
         } else {
             plain(self.status(), text)

@@ -1,13 +1,19 @@
 //! Responses of a type.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
+
+/// Whether the headers of a request ask for this content type by name.
+pub(super) fn accepts(asked: &HeaderMap, content_type: &str) -> bool {
+    let accept = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(content_type))
+}
 
 /// A response with a body of this content type.
 pub(super) fn typed(

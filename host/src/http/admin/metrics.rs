@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::context::AdminContext;
-use crate::http::response::typed;
+use crate::http::response::{accepts, typed};
 use crate::stream::Stream;
 use sluice_delivery::metrics::{OPENMETRICS, PLAIN, StreamReadings};
 use sluice_leadership::Role;
@@ -24,11 +23,7 @@ pub(in crate::http) async fn metrics(
         stream.metrics.set(readings(stream));
     }
     let text = admin.metrics.encode();
-    let accept = asked
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
-    let content_type = match accept.contains("application/openmetrics-text") {
+    let content_type = match accepts(&asked, "application/openmetrics-text") {
         true => OPENMETRICS,
         false => PLAIN,
     };
