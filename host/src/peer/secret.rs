@@ -47,20 +47,19 @@ impl Secret {
         let (Ok(millis), Ok(tag)) = (millis.parse::<u64>(), hex::decode(tag)) else {
             return false;
         };
-        is_recent(header)
-            && hmac::verify(&self.0, &signed(millis, method, path, body), &tag).is_ok()
+        is_near(millis) && hmac::verify(&self.0, &signed(millis, method, path, body), &tag).is_ok()
     }
 }
 
 /// Whether the header's value says that it was made recently.
 #[must_use]
 pub(crate) fn is_recent(header: &str) -> bool {
-    let made = header
-        .split_once('.')
-        .map(|(millis, _)| millis.parse::<u64>());
-    let Some(Ok(millis)) = made else {
-        return false;
-    };
+    let made = header.split_once('.');
+    made.is_some_and(|(millis, _)| millis.parse::<u64>().is_ok_and(is_near))
+}
+
+/// Whether this time, in milliseconds since the Unix epoch, is about now.
+fn is_near(millis: u64) -> bool {
     let age = (unix_nanos() / 1_000_000).abs_diff(millis);
     Duration::from_millis(age) < MAX_CLOCK_DIFFERENCE
 }
