@@ -169,7 +169,7 @@ fn table(overview: &Overview) -> String {
             role.clone_from(&status.role);
             *epoch = status.epoch.to_string();
             plugin.clone_from(&status.plugin.active.name.source);
-            *state = format!("{:?}", status.plugin.active.state).to_lowercase();
+            *state = status.plugin.active.state.name().to_owned();
             *queue = status.queue.records.to_string();
             *acknowledged = status.counters.acknowledged.to_string();
         }

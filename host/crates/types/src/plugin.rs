@@ -59,3 +59,17 @@ pub enum PluginPhase {
     /// It could not be opened.
     Failed,
 }
+
+impl PluginPhase {
+    /// Its name, as in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Prepared => "prepared",
+            Self::Opening => "opening",
+            Self::Running => "running",
+            Self::Failed => "failed",
+        }
+    }
+}

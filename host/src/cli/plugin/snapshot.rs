@@ -76,7 +76,7 @@ impl NodeRow {
             None if sink.plugin_index != index => format!("{name}: opening {source}"),
             None => {
                 let (source, digest) = (&sink.plugin.source, short_digest(&sink.plugin.sha256));
-                format!("{name}: {} {source} {digest}", phase_name(sink.state))
+                format!("{name}: {} {source} {digest}", sink.state.name())
             }
         }
     }
@@ -152,16 +152,6 @@ impl Snapshot {
             "active": self.active.as_ref().map(|(_, document)| document),
             "nodes": self.nodes.iter().map(|node| &node.document).collect::<Vec<_>>(),
         })
-    }
-}
-
-pub(super) const fn phase_name(phase: PluginPhase) -> &'static str {
-    match phase {
-        PluginPhase::Preparing => "preparing",
-        PluginPhase::Prepared => "prepared",
-        PluginPhase::Opening => "opening",
-        PluginPhase::Running => "running",
-        PluginPhase::Failed => "failed",
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::snapshot::{Snapshot, Verdict, phase_name, short_digest};
+use super::snapshot::{Snapshot, Verdict, short_digest};
 use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::table;
@@ -74,7 +74,7 @@ fn active_text(active: &ActiveDocument) -> String {
         ..
     } = active;
     let (source, digest) = (&plugin.source, short_digest(&plugin.sha256));
-    let phase = phase_name(*state);
+    let phase = state.name();
     format!("{source} {digest} {phase} on {node} since {since}\n           {why}")
 }
 
@@ -83,7 +83,7 @@ fn rows(snapshot: &Snapshot) -> Vec<[String; 4]> {
     for node in &snapshot.nodes {
         let sink = &node.sink;
         let state = match sink.index == snapshot.index() {
-            true => phase_name(sink.state),
+            true => sink.state.name(),
             false => "not seen yet",
         };
         let digest = short_digest(&sink.plugin.sha256);
