@@ -68,7 +68,7 @@ impl SinkOpener<'_> {
                 Ok(Ok(instance)) => {
                     return Some(ActiveSink::new(Arc::clone(&candidate.sink), instance));
                 }
-                Ok(Err(error)) => (error.to_string(), is_final(&error), retry_after(&error)),
+                Ok(Err(error)) => (error.to_string(), is_final(&error), error.retry_after()),
                 Err(_) => {
                     let late = format!("open did not return within {} s", OPEN_LIMIT.as_secs());
                     (late, true, None)
@@ -96,14 +96,6 @@ pub(super) const fn is_final(error: &WriteError) -> bool {
         error,
         WriteError::Failed(Failure::Permanent(_) | Failure::Fenced(_))
     )
-}
-
-/// The least time that the sink asks to wait before the next attempt.
-pub(super) const fn retry_after(error: &WriteError) -> Option<Duration> {
-    match error {
-        WriteError::Failed(Failure::Retryable { after, .. }) => *after,
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::choice::is_other;
-use super::opener::{is_final, retry_after};
+use super::opener::is_final;
 use super::reports::Reports;
 use crate::plugin::{Candidate, Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
@@ -82,7 +82,7 @@ impl SinkSwapper<'_> {
                 return None;
             }
             tracing::warn!(plugin, %error, "the sink did not open; keeping the old one meanwhile");
-            tokio::time::sleep(backoff.next(retry_after(&error)).min(LONGEST_BACKOFF)).await;
+            tokio::time::sleep(backoff.next(error.retry_after()).min(LONGEST_BACKOFF)).await;
         }
     }
 

@@ -76,12 +76,8 @@ impl ActiveSink {
 /// A failure to open a fresh instance says nothing about the records, so it
 /// never refuses them.
 fn retryable(error: WriteError) -> Failure {
-    let after = match &error {
-        WriteError::Failed(Failure::Retryable { after, .. }) => *after,
-        _ => None,
-    };
     Failure::Retryable {
         reason: format!("open the sink again: {error}"),
-        after,
+        after: error.retry_after(),
     }
 }

@@ -85,3 +85,14 @@ pub enum WriteError {
     #[error(transparent)]
     Broken(#[from] Broken),
 }
+
+impl WriteError {
+    /// The least time that the sink asks to wait before the next attempt.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(Failure::Retryable { after, .. }) => *after,
+            _ => None,
+        }
+    }
+}
