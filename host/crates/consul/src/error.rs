@@ -75,7 +75,7 @@ impl Error {
 
     /// Whether the agent does not know the service.
     #[must_use]
-    pub fn is_unknown_service(&self) -> bool {
+    pub(super) fn is_unknown_service(&self) -> bool {
         self.is(Refusal::UnknownService)
     }
 

@@ -23,7 +23,7 @@ pub struct EpochFileError {
 
 /// The file `epoch` in the data directory.
 #[derive(Debug)]
-pub struct EpochFile {
+pub(super) struct EpochFile {
     file: PathBuf,
     highest: AtomicU64,
     /// Held while the file is written; readers do not wait for it.
@@ -35,7 +35,7 @@ impl EpochFile {
     ///
     /// # Errors
     /// The file cannot be read, or holds no number.
-    pub fn open(data_dir: &Path) -> Result<Self, EpochFileError> {
+    pub(super) fn open(data_dir: &Path) -> Result<Self, EpochFileError> {
         let file = data_dir.join("epoch");
         let highest = match fs::read_to_string(&file) {
             Ok(text) => text
@@ -61,7 +61,7 @@ impl EpochFile {
 
     /// The highest epoch.
     #[must_use]
-    pub fn highest(&self) -> u64 {
+    pub(super) fn highest(&self) -> u64 {
         self.highest.load(Ordering::Acquire)
     }
 
@@ -69,7 +69,7 @@ impl EpochFile {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn raise(&self, epoch: u64) -> Result<(), EpochFileError> {
+    pub(super) fn raise(&self, epoch: u64) -> Result<(), EpochFileError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if epoch <= self.highest() {
             return Ok(());

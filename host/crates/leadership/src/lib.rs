@@ -46,7 +46,7 @@ mod view;
 
 pub use config::ControlConfig;
 pub use control::{Control, ControlError, Controls};
-pub use epoch_file::{EpochFile, EpochFileError};
+pub use epoch_file::EpochFileError;
 pub use heartbeat::Heartbeat;
 pub use lock::CLEAN;
 pub use order::{Order, StepDown};
