@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
 use crate::batch::{Batch, Settled};
+use crate::counting::to_u64;
 use crate::dead_letters::{Cause, DeadLetters};
 use crate::isolation::{Isolation, Piece};
 use crate::metrics::StreamMetrics;
@@ -183,7 +184,7 @@ impl Dispatcher {
             return Some(Ended::Revoked);
         }
         if piece.batch.offers > 0 {
-            let records = as_u64(piece.batch.records.len());
+            let records = to_u64(piece.batch.records.len());
             self.metrics.retried.inc_by(records);
         }
         piece.batch.offers += 1;
@@ -286,8 +287,8 @@ impl Dispatcher {
         } else {
             confirmed
         };
-        self.metrics.acknowledged.inc_by(as_u64(acknowledged));
-        self.metrics.delivered.inc_by(as_u64(confirmed));
+        self.metrics.acknowledged.inc_by(to_u64(acknowledged));
+        self.metrics.delivered.inc_by(to_u64(confirmed));
     }
 
     /// The sink refused all of these records, and its instance lives on.
@@ -357,8 +358,4 @@ fn not_confirmed(batch: Batch) {
         0 => batch.not_delivered("the node is no longer the leader"),
         _ => batch.unknown("the node stepped down before the sink confirmed it"),
     }
-}
-
-fn as_u64(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }

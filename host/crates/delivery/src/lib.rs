@@ -12,6 +12,7 @@ mod active_sink;
 mod batch;
 mod completion;
 mod compute_limit;
+mod counting;
 mod dead_letters;
 mod dispatcher;
 mod intake;

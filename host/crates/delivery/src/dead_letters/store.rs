@@ -7,6 +7,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 
 use super::error::DeadLetterError;
 use super::letter::Letter;
+use crate::counting::to_u64;
 
 /// The letters by id, as JSON.
 const LETTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("letters");
@@ -118,5 +119,5 @@ fn unusable(error: impl Into<redb::Error>) -> DeadLetterError {
 
 /// What a letter counts for, in bytes.
 pub(super) fn size(json: &[u8]) -> u64 {
-    u64::try_from(json.len()).unwrap_or(u64::MAX)
+    to_u64(json.len())
 }

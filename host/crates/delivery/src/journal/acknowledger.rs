@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::scan::to_u64;
 use crate::completion::Completion;
+use crate::counting::to_u64;
 use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
 use sluice_types::clock::BootTime;

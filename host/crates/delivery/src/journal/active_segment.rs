@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::frame;
-use super::scan::to_u64;
 use super::segment::Segment;
 use super::shared::Shared;
+use crate::counting::to_u64;
 
 /// The last segment of a journal.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use super::acknowledger::PendingAcknowledgement;
 use super::frame;
-use super::scan::to_u64;
 use super::shared::State;
+use crate::counting::to_u64;
 
 /// What is written together.
 pub(super) struct Group {

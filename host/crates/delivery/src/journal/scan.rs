@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Frame, HEADER, Head, MARK};
+use crate::counting::to_u64;
 
 /// How many bytes are read at once.
 const READ_BYTES: u64 = 1 << 20;
@@ -155,8 +156,4 @@ impl Scanner {
         self.buffer = buffer.freeze();
         Ok(())
     }
-}
-
-pub(super) fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::acknowledger::{Acknowledger, PendingAcknowledgement};
 use super::active_segment::ActiveSegment;
 use super::group::Group;
-use super::scan::to_u64;
 use super::shared::{Shared, State};
+use crate::counting::to_u64;
 use sluice_types::error_chain::chain;
 
 /// How soon progress is written when there is nothing else to write. Entries
