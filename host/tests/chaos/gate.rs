@@ -1,6 +1,6 @@
-//! What stands between a node and its Consul agent: an HTTP proxy that can make
-//! the agent slow, busy or out of reach. (The delay is made here because not
-//! every kernel can delay packets.)
+//! An HTTP proxy between a node and its Consul agent, which can make the agent
+//! slow, busy or unreachable. (The delay is made here because not every kernel
+//! can delay packets.)
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,22 +19,22 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::http;
 
-/// Longer than Consul lets a query wait that waits for a change.
+/// Longer than Consul lets a blocking query wait.
 const LONGEST_CALL: Duration = Duration::from_secs(90);
 
-/// What happens to what passes.
+/// What the gate does to requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Nothing.
+    /// Passes everything.
     Open,
-    /// Each request arrives half of this late, and each answer the other half.
+    /// Delays each request by half of this, and each answer by the other half.
     Slow(Duration),
-    /// Requests and answers wait for another mode.
+    /// Holds requests and answers until the mode changes.
     Shut,
-    /// Each request is answered with 429.
+    /// Answers each request with 429.
     Busy,
-    /// Each renewal of a session is answered as if there were none, as a
-    /// server does that has not caught up.
+    /// Answers each renewal of a session with 404, as a server does that has
+    /// not caught up.
     Forgetful,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Listens on any port of this address, for what is meant for `agent`.
+    /// Listens on a free port of this address, and passes requests to `agent`.
     pub(crate) async fn open(listen: Ipv4Addr, agent: SocketAddr) -> Self {
         let listener = TcpListener::bind((listen, 0)).await.expect("open a gate");
         let address = listener.local_addr().expect("an address");
@@ -76,7 +76,7 @@ impl Drop for Gate {
     }
 }
 
-/// The way from one connection to the agent.
+/// Passes the requests of one connection to the agent.
 #[derive(Clone)]
 struct Passage {
     now: watch::Receiver<Mode>,
@@ -100,13 +100,13 @@ async fn serve(stream: TcpStream, passage: Passage) {
     let service = service_fn(|request| passage.clone().pass(request));
     let connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // The client or the agent has closed it.
+    // An error means that the client or the agent closed the connection.
     drop(connection.await);
 }
 
 impl Passage {
-    /// Fails, which closes the connection without an answer, if the agent can
-    /// not be reached.
+    /// Fails if the agent cannot be reached, which closes the connection
+    /// without an answer.
     async fn pass(mut self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -128,8 +128,8 @@ impl Passage {
             .headers(end_to_end(head.headers))
             .timeout(LONGEST_CALL)
             .body(body);
-        // A request that its client no longer waits for arrives all the same,
-        // as it does in a network.
+        // A request whose client has stopped waiting arrives all the same, as
+        // it does in a real network.
         let mut before = self.clone();
         let asked = tokio::spawn(async move {
             before.held_up().await;
@@ -151,12 +151,12 @@ impl Passage {
         if let Mode::Slow(delay) = mode {
             tokio::time::sleep(delay / 2).await;
         }
-        // If the gate itself is gone, nobody waits any more.
+        // An error means that the gate is gone, so nobody waits for the answer.
         drop(self.now.wait_for(|mode| *mode != Mode::Shut).await);
     }
 }
 
-/// Without what concerns one connection only.
+/// Removes the headers that apply to one connection only.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);

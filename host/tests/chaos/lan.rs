@@ -1,5 +1,5 @@
-//! A network of the test's own: each host is a network namespace, all hang on
-//! one bridge. Making it needs root and iproute2; where it can not be made the
+//! A network for one test: each host is a network namespace, and a bridge
+//! connects them all. Creating it needs root and iproute2; without them, the
 //! test fails.
 
 use std::collections::BTreeSet;
@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the names of all namespaces and devices begin with.
+/// The prefix of the names of all namespaces and devices.
 const PREFIX: &str = "slc";
-/// The last part of the address by which the test itself is on the network.
+/// The last part of the test's own address on the network.
 const SELF: u8 = 1;
 
 /// A host: a namespace with one address.
@@ -25,7 +25,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A program that will run on this host, as the process that is started.
+    /// A command that runs a program on this host. `ip` executes the program in
+    /// its place, so the child is the program itself.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");
         command
@@ -35,14 +36,14 @@ impl Host {
     }
 }
 
-/// The bridge with its hosts. Several can exist at a time, but not beside a test
-/// that needs the machine for itself.
+/// The bridge with its hosts. Several networks can exist at a time, unless a
+/// test needs the machine for itself.
 #[derive(Debug)]
 pub(crate) struct Lan {
     id: String,
     network: Network,
     hosts: Vec<Host>,
-    /// Pairs of hosts of which the second hears nothing from the first.
+    /// Pairs of hosts; packets from the first to the second are dropped.
     cuts: BTreeSet<(String, String)>,
     _turn: Turn,
 }
@@ -60,8 +61,8 @@ impl Lan {
             cuts: BTreeSet::new(),
             _turn: turn,
         };
-        // The bridge has a namespace too: the machine's own packet filter
-        // shall have no say.
+        // The bridge has a namespace too, so that the machine's own packet
+        // filter does not apply to it.
         let switch = lan.switch();
         ip(&["netns", "add", &switch]);
         ip(&["-n", &switch, "link", "add", "name", "br", "type", "bridge"]);
@@ -100,14 +101,14 @@ impl Lan {
         self.address(SELF)
     }
 
-    /// What `from` sends to `to` is lost without a word from now on.
+    /// Silently drops what `from` sends to `to` from now on.
     pub(crate) fn cut_one_way(&mut self, from: &str, to: &str) {
         if self.cuts.insert((from.to_owned(), to.to_owned())) {
             self.rule("add", from, to);
         }
     }
 
-    /// The two hear each other again.
+    /// Undoes all cuts between the two.
     pub(crate) fn join(&mut self, one: &str, other: &str) {
         for (from, to) in [(one, other), (other, one)] {
             if self.cuts.remove(&(from.to_owned(), to.to_owned())) {
@@ -148,7 +149,7 @@ impl Lan {
         format!("{}-switch", self.id)
     }
 
-    /// A cable from the bridge to a new device.
+    /// Connects a new device to the bridge.
     fn plug(&self, device: &[&str], name: &str) {
         let switch = self.switch();
         let port = format!("to-{name}");
@@ -166,7 +167,8 @@ impl Drop for Lan {
     }
 }
 
-/// The right to use the machine, among the tests of this build.
+/// The right to use the machine, shared or exclusive, among the tests of this
+/// build.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _lock: File,
@@ -193,7 +195,7 @@ impl Turn {
     }
 }
 
-/// Removes what runs that were killed have left.
+/// Removes what killed runs left behind.
 fn sweep() {
     for namespace in namespaces() {
         let Some((id, _)) = namespace.split_once('-') else {
@@ -217,14 +219,14 @@ fn is_test(pid: u32) -> bool {
     name.to_string_lossy().starts_with("chaos")
 }
 
-/// Removes a network with all that still runs on it.
+/// Removes a network, and kills every process that still runs on it.
 fn remove(id: &str) {
     let mine = |namespace: &String| namespace.split_once('-').is_some_and(|(own, _)| own == id);
     for namespace in namespaces().into_iter().filter(mine) {
         let pids = try_ip(&["netns", "pids", &namespace]).unwrap_or_default();
         for pid in pids.lines().filter_map(|pid| pid.trim().parse().ok()) {
             if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                // It may have ended meanwhile.
+                // It may have exited meanwhile.
                 _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
@@ -232,7 +234,7 @@ fn remove(id: &str) {
             eprintln!("{error}");
         }
     }
-    // The kernel may have removed it with its other end.
+    // The kernel may have removed it together with its peer.
     drop(try_ip(&["link", "del", "dev", id]));
 }
 
@@ -275,7 +277,7 @@ impl Network {
 
 fn ip(arguments: &[&str]) {
     if let Err(error) = try_ip(arguments) {
-        panic!("{error}\nThese tests make network namespaces: they need root and iproute2.");
+        panic!("{error}\nThese tests create network namespaces, which needs root and iproute2.");
     }
 }
 
@@ -308,7 +310,7 @@ mod tests {
         echo.is_ok_and(|byte| byte.unwrap() == b'x')
     }
 
-    /// Bash on `from` sends all that it hears from `to` back there.
+    /// Bash on `from` echoes everything it receives from `to`.
     fn echo(lan: &Lan, folder: &Path, from: &str, to: Ipv4Addr, port: u16) -> Process {
         let script = format!("exec 3<>/dev/tcp/{to}/{port}; cat <&3 >&3");
         let mut command = lan.named(from).command("bash");
@@ -321,7 +323,8 @@ mod tests {
         let mut lan = Lan::new();
         lan.host("one", 11);
         let own = lan.own_address();
-        // The test's own side can not be cut: it stands in for a second host.
+        // The test itself stands in for a second host. It can be cut off only
+        // as a sender: it has no namespace for a rule.
         lan.hosts.push(Host {
             name: "self".to_owned(),
             address: own,
@@ -347,7 +350,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut lan = Lan::new();
         let host = lan.host("left", 11);
-        // As if another process had made it, which is gone.
+        // As if a process that no longer exists had created it.
         let gone = format!("{PREFIX}4194305x0-left");
         ip(&["netns", "add", &gone]);
         let stray = Host {

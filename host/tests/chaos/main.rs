@@ -1,8 +1,9 @@
-//! Faults of networks, machines and Consul, on a cluster whose hosts are network
-//! namespaces: three Consul servers, three nodes each with an agent of its own,
-//! and producers. Whatever happens, two oracles judge: what is acknowledged and
-//! when (`oracle.rs`), and what is lost (`../integration/support/checker.rs`).
-//! Run them with `make test`, and for long with `make chaos`. They need root.
+//! Faults of networks, machines and Consul, on a cluster whose hosts are
+//! network namespaces: three Consul servers, three nodes with an agent each,
+//! and producers. Two oracles judge every run: when messages were acknowledged
+//! (`oracle.rs`), and whether any were lost
+//! (`../integration/support/checker.rs`). `make test` runs these tests; `make
+//! chaos` runs random faults for longer. They need root.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +25,7 @@ mod starvation;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "what the tests of processes on one host share; not all of it is for here"
+    reason = "shared with the tests on one host; not all of it is used here"
 )]
 mod support;
 mod trace;

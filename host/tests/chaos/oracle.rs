@@ -1,7 +1,7 @@
-//! Judges who acknowledged when, from nothing but what the nodes wrote to the
-//! files of `--trace-acks`. It knows neither leases nor Consul: at most one
-//! epoch acknowledges at a time, each is one process's, later epochs come
-//! later, and each record is decided once.
+//! Judges which process acknowledged when, using only what the nodes wrote to
+//! the files of `--trace-acks`. It knows nothing about leases or Consul. Its
+//! rules: at most one epoch acknowledges at a time, each epoch belongs to one
+//! process, higher epochs come later, and each record is decided once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 /// An acknowledgement that was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {
-    /// The reading of the machine's clock, in nanoseconds since boot.
+    /// When it was decided, in nanoseconds since boot.
     pub(crate) at: u64,
     pub(crate) epoch: u64,
     pub(crate) sequence: u64,
@@ -29,16 +29,16 @@ impl Ack {
     }
 }
 
-/// What must not be.
+/// A violation of the oracle's rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Two epochs acknowledged in the same time.
+    /// The times in which two epochs acknowledged overlap.
     Overlap { earlier: Epoch, later: Epoch },
-    /// An epoch acknowledged before one that is lower.
+    /// A higher epoch acknowledged before a lower one.
     Backward { earlier: Epoch, later: Epoch },
     /// Two processes acknowledged under one epoch.
     Shared { epoch: u64, processes: [String; 2] },
-    /// A record was decided more than once; each by whom, in order of time.
+    /// A record was decided more than once; `by` is in order of time.
     Twice {
         epoch: u64,
         sequence: u64,
@@ -93,7 +93,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Collects acknowledgements, in whatever order they are found.
+/// Collects acknowledgements in any order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Oracle {
     epochs: BTreeMap<u64, Epoch>,
@@ -102,7 +102,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    /// This process decided so.
+    /// Adds an acknowledgement of this process.
     pub(crate) fn hear(&mut self, process: &str, ack: Ack) {
         let Ack {
             at,
@@ -134,7 +134,7 @@ impl Oracle {
         }
     }
 
-    /// Everything that is wrong so far.
+    /// All faults that were found so far.
     pub(crate) fn judge(&self) -> Vec<Fault> {
         let mut faults = self.found.clone();
         for (earlier, later) in self.epochs.values().zip(self.epochs.values().skip(1)) {
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn an_epoch_that_goes_on_into_the_next_is_found() {
-        // The very same reading is one too many.
+        // An acknowledgement at the very moment the next epoch starts is a
+        // fault too.
         assert_eq!(with(("a.1", 130, 1, 5)), [""; 0]);
         for late in [131, 150] {
             let found = with(("a.1", late, 1, 5));
@@ -264,8 +265,8 @@ mod tests {
         }
     }
 
-    /// Any clean run, with any one acknowledgement moved into another epoch's
-    /// time, is no longer clean.
+    /// Moving any one acknowledgement of a clean run into another epoch's time
+    /// is found.
     #[test]
     fn whatever_is_moved_into_another_epochs_time_is_found() {
         for _ in 0..2000 {

@@ -1,7 +1,7 @@
-//! Consul's outages, under load: no node ends, nothing is acknowledged without
-//! a valid lease, nothing acknowledged is lost, and the service resumes without
-//! anybody's help. The outages of one test follow one another on one cluster;
-//! each of them is judged, and prints how long nothing was acknowledged.
+//! Consul's outages, under load: no node exits, nothing is acknowledged without
+//! a valid lease, nothing acknowledged is lost, and the service resumes by
+//! itself. The outages of one test follow one another on one cluster. Each of
+//! them is judged, and prints how long nothing was acknowledged.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::trace::now;
 /// How soon messages are acknowledged again once Consul is back.
 const RESUMED: Duration = Duration::from_secs(5);
 /// How soon another node acknowledges if only the leader has lost Consul: its
-/// session ends after twice its TTL of 10 s at the latest.
+/// session ends after at most twice its TTL of 10 s.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
-/// The same if it lets go by itself, or its agent hears of it and ends its
-/// session.
+/// The same if the leader releases the lock itself, or its agent notices the
+/// failure and ends the session.
 const LET_GO: Duration = Duration::from_secs(15);
 
 /// An outage under way.
@@ -29,16 +29,18 @@ impl Outage {
         Self { name, began: now() }
     }
 
-    /// Consul is there again, as of now: the service has to be too. Then the
-    /// run goes on for a while, and is judged.
+    /// Consul is back as of now, so the service must resume. The run then
+    /// continues for a while, and is judged.
     async fn ends(self, cluster: &mut Cluster) {
         let back = now();
         let resumed = cluster.acknowledges_after(back, RESUMED).await;
-        // Late effects: sessions that end, members that come back.
+        // Leave time for late effects: sessions that end, members that come
+        // back.
         tokio::time::sleep(Duration::from_secs(10)).await;
         cluster.acknowledges(100, RESUMED).await;
         cluster.all_are_ready().await;
-        // Nodes may have been waited for for long, and messages acknowledged.
+        // Waiting for the nodes may take long, and messages are acknowledged
+        // meanwhile.
         cluster.traces.read();
         let silence = cluster.traces.silence(self.began, now());
         let verdict = cluster.judge();
@@ -51,8 +53,8 @@ impl Outage {
     }
 }
 
-/// Fails if anything is acknowledged in this time but for the lease that was
-/// proven just before it.
+/// Fails if anything is acknowledged in this time, except under a lease that
+/// was proven just before it.
 fn is_silent(cluster: &mut Cluster, from: u64, to: u64) {
     cluster.traces.read();
     let expired = from + u64::try_from(LEASE.as_nanos()).unwrap();
@@ -158,7 +160,7 @@ async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum(cluster:
     cluster.kill("s2");
     lasts(3).await;
     cluster.kill(&leader);
-    // Its health check passes again before any server hears that it failed.
+    // Its health check passes again before any server learns that it failed.
     cluster.restart(&leader);
     lasts(5).await;
     cluster.restart("s1");
@@ -166,8 +168,8 @@ async fn the_leader_is_killed_and_comes_back_while_consul_has_no_quorum(cluster:
     outage.ends(cluster).await;
 }
 
-/// Waits until another node acknowledges, and says how long that took. No
-/// session ends within the first seconds, so nothing is acknowledged then.
+/// Waits until another node acknowledges, and prints how long that took. No
+/// session ends within the first seconds, so nothing may be acknowledged then.
 async fn another_takes_over(
     cluster: &mut Cluster,
     leader: &str,
@@ -177,7 +179,7 @@ async fn another_takes_over(
     let cut = now();
     lasts(4).await;
     is_silent(cluster, cut, now());
-    // The leader's own lease is over before the next one's begins.
+    // By then, the old leader's lease has expired.
     let expired = outage.began + 2 * u64::try_from(LEASE.as_nanos()).unwrap();
     let took = cluster.acknowledges_after(expired, within).await + 2 * LEASE;
     let next = cluster.leader().await;
@@ -201,7 +203,7 @@ async fn the_leaders_agent_is_out_of_its_reach(cluster: &mut Cluster) {
 async fn the_leaders_agent_is_slow(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader's agent answers after 1.5 s");
-    // Longer than its lease, so that no proof is worth anything.
+    // Longer than its lease, so that every proof arrives too late.
     cluster.slow(&leader, Duration::from_millis(1500));
     another_takes_over(cluster, &leader, &outage, LET_GO).await;
     cluster.gate(&leader, Mode::Open);
@@ -223,18 +225,19 @@ async fn consul_says_of_living_sessions_that_there_are_none(cluster: &mut Cluste
     for node in NODES {
         cluster.gate(node, Mode::Forgetful);
     }
-    // Less than a TTL: who leads goes on, and nobody leaves a session behind.
+    // Shorter than a TTL: the leader keeps leading, and no node leaves a
+    // session behind.
     lasts(8).await;
     for node in NODES {
         cluster.gate(node, Mode::Open);
     }
     outage.ends(cluster).await;
     let now = cluster.traces.oracle.epochs();
-    assert_eq!(now, epochs, "it led on under the same epoch");
+    assert_eq!(now, epochs, "the leader must keep its epoch");
     cluster.holds_sessions(2 * NODES.len()).await;
 }
 
-/// The leader's host and these others do not hear each other.
+/// Cuts the leader's host off from these other hosts.
 async fn cut_off(
     cluster: &mut Cluster,
     name: &'static str,
@@ -271,10 +274,10 @@ async fn the_leader_steps_down_while_its_agent_is_busy(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
     let outage = Outage::begins("the leader steps down while its agent answers 429");
     cluster.gate(&leader, Mode::Busy);
-    // Its lease lasts long enough for its sink to say that it has to go.
+    // Its lease lasts long enough for its sink to report that it is fenced.
     cluster.post(&leader, "fence").await;
     cluster.follows(&leader).await;
-    // Whatever it said to let go of the lock was in vain.
+    // Meanwhile, every attempt to release the lock fails.
     lasts(2).await;
     cluster.gate(&leader, Mode::Open);
     outage.ends(cluster).await;
@@ -288,14 +291,14 @@ async fn the_leader_is_told_to_end_while_its_agent_is_busy(cluster: &mut Cluster
     let ended = now() - outage.began;
     assert!(
         ended < 15_000_000_000,
-        "it took {ended} ns to end without Consul"
+        "it took {ended} ns to exit without Consul"
     );
     cluster.gate(&leader, Mode::Open);
     cluster.restart(&leader);
     outage.ends(cluster).await;
 }
 
-/// Something happens to what all nodes say to Consul.
+/// Applies a mode to all nodes' calls to Consul for some seconds.
 async fn all_gates(cluster: &mut Cluster, name: &'static str, mode: Mode, seconds: u64) {
     let outage = Outage::begins(name);
     for node in NODES {
@@ -330,8 +333,8 @@ async fn consul_is_busy(cluster: &mut Cluster) {
     all_gates(cluster, "Consul answers 429", Mode::Busy, 15).await;
 }
 
-/// A test of its own for each of these: they follow one another on a cluster
-/// with Consul set up like this.
+/// One test for each of these. It runs its outages one after another on a cluster
+/// with this Consul setup.
 macro_rules! in_turn {
     ($($test:ident on $consul:ident: $($outage:ident),+;)+) => {
         $(#[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! What happens in a run with faults at random: the same seed gives the same
-//! plan, whatever the cluster makes of it.
+//! The steps of a run with random faults. The same seed gives the same plan,
+//! whatever happens in the cluster.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cluster::{NODES, SERVERS};
 
-/// A reproducible source of chance: `SplitMix64`.
+/// A reproducible random number generator: `SplitMix64`.
 #[derive(Clone, Debug)]
 struct Chance(u64);
 
@@ -24,7 +24,7 @@ impl Chance {
         range.start + self.next() % (range.end - range.start)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `percent` of a hundred cases.
     fn percent(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }
@@ -38,10 +38,10 @@ impl Chance {
     }
 }
 
-/// Someone of several, one of which leads.
+/// One of several members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whom {
-    /// Who leads at that moment, or if nobody does, this one.
+    /// The one that leads at that moment, or this one if none does.
     Leader {
         or: &'static str,
     },
@@ -63,21 +63,22 @@ pub(crate) enum Fault {
     Terminate(Whom),
     Freeze(Whom),
     KillAgent(Whom),
-    /// It comes back without its state.
+    /// The agent comes back without its state.
     ForgetAgent(Whom),
     FreezeAgent(Whom),
     KillServer(Whom),
     FreezeServer(Whom),
-    /// All servers but this one are killed.
+    /// Kills all servers but this one.
     LoseQuorum(Whom),
-    /// A node's host and these servers.
+    /// Cuts a node's host off from this server.
     CutFromServer(Whom, Whom, Way),
+    /// Cuts a node's host off from all servers.
     CutFromServers(Whom, Way),
-    /// A node's host and those of the other nodes.
+    /// Cuts a node's host off from those of the other nodes.
     CutFromNodes(Whom, Way),
-    /// A server and the other servers.
+    /// Cuts a server off from the other servers.
     CutServer(Whom, Way),
-    /// A node's calls to its agent: late, lost, refused.
+    /// Delays, holds or refuses a node's calls to its agent.
     Slow(Whom, Duration),
     Shut(Whom),
     Busy(Whom),
@@ -85,18 +86,17 @@ pub(crate) enum Fault {
     SlowForAll(Duration),
     ShutForAll,
     BusyForAll,
-    /// All cores have other work.
     BusyCores,
 }
 
-/// One or two faults at once, for some time.
+/// One or two simultaneous faults, which last for some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) faults: Vec<Fault>,
     pub(crate) lasts: Duration,
     /// Whether messages have to be acknowledged again before the next step.
     pub(crate) settles: bool,
-    /// The calm before the next step.
+    /// The pause before the next step.
     pub(crate) calm: Duration,
 }
 
@@ -106,7 +106,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The steps of a seed, without end.
+/// The endless sequence of steps for a seed.
 pub(crate) fn plan(seed: u64) -> impl Iterator<Item = Step> {
     let mut chance = Chance(seed);
     std::iter::repeat_with(move || {
@@ -114,7 +114,7 @@ pub(crate) fn plan(seed: u64) -> impl Iterator<Item = Step> {
         if chance.percent(30) {
             faults.push(fault(&mut chance));
         }
-        // Some outlive sessions and what Consul's gossip bears.
+        // Some outlast a session, and the failure timeout of Consul's gossip.
         let lasts = match chance.percent(15) {
             true => chance.millis(12_000..30_000),
             false => chance.millis(100..8000),

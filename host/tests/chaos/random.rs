@@ -1,5 +1,5 @@
-//! Faults at random, under load, judged by both oracles.
-//! `make chaos SEED=… MINUTES=…`
+//! Random faults under load, judged by both oracles. Run them for longer with
+//! `make chaos SEED=… MINUTES=…`.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use super::gate::Mode;
 use super::plan::{Fault, Step, Way, Whom, plan};
 use super::trace::now;
 
-/// Once Consul answers after whatever faults, messages are acknowledged again
-/// within this time: a session may have to end by its TTL, which takes twice 10 s.
+/// How soon messages are acknowledged again once Consul answers: a session may
+/// have to expire first, which takes up to twice its TTL of 10 s.
 const RESUMED: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +77,7 @@ enum Undo {
     Idle,
 }
 
-/// Lets the faults of a step happen, last, and end.
+/// Starts the faults of a step, waits for its duration, and undoes them.
 async fn follow(cluster: &mut Cluster, step: &Step) {
     let mut undo = Vec::new();
     for fault in &step.faults {

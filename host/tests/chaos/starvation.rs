@@ -1,5 +1,5 @@
 //! Nothing on the path of the messages can starve the control loop: whatever
-//! keeps the node busy or is used up, the leader keeps its lock and answers
+//! keeps the node busy or runs out, the leader keeps its lock and answers
 //! health checks.
 
 use std::fs::File;
@@ -15,21 +15,21 @@ use super::cluster::say;
 use super::lan::Turn;
 use crate::support::{Bench, Cluster, Consul, Process, SOON, eventually, guest};
 
-/// How long it has to last.
+/// How long the leader has to keep its lock.
 const LENGTH: Duration = Duration::from_secs(15);
-/// What the agent gives a health check.
+/// The agent's timeout for a health check.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A script that starts a node as it is.
+/// A script that starts the node directly.
 const DIRECTLY: &str = "exec \"$@\"";
 
-/// One node, which leads.
+/// A single node, which leads.
 struct Alone {
     process: Process,
-    /// Where it listens.
+    /// The address of the HTTP API.
     address: String,
     health: String,
-    /// Its Consul; no nodes.
+    /// Runs Consul, but no nodes.
     cluster: Cluster,
     _turn: Turn,
 }
@@ -39,8 +39,8 @@ impl Alone {
         Self::start_within(DIRECTLY, turn, arguments, None).await
     }
 
-    /// The node replaces a shell that follows this script; `$0` is the data
-    /// directory, the arguments are the node's command.
+    /// Starts the node by a shell that runs this script and becomes the node.
+    /// `$0` is the data directory; the arguments are the node's command.
     async fn start_within(
         script: &str,
         turn: Turn,
@@ -98,15 +98,15 @@ impl Alone {
         serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
     }
 
-    /// `POST /api/v1/log`: the status of the answer.
+    /// Sends `POST /api/v1/log`, and returns the status.
     async fn log(&self, text: &str) -> u16 {
         let url = format!("http://{}/api/v1/log", self.address);
         let answer = self.cluster.http.post(url).body(text.to_owned()).send();
         answer.await.unwrap().status().as_u16()
     }
 
-    /// For a while the lock stays as it was acquired, and each health check is
-    /// answered in time.
+    /// Checks for a while that the lock is not lost, and that each health check
+    /// is answered in time.
     async fn keeps_its_lock(&self, through: &str) {
         let lock = self.lock().await;
         let end = Instant::now() + LENGTH;
@@ -127,7 +127,7 @@ impl Alone {
         ));
     }
 
-    /// Which session holds the lock, and since when.
+    /// The session that holds the lock, and the index at which it acquired it.
     async fn lock(&self) -> (String, String) {
         let key = self.cluster.consul.key("sluice/leader").await.unwrap();
         assert!(key["Session"].is_string(), "{key}");
@@ -148,7 +148,8 @@ impl Alone {
         open.unwrap().count()
     }
 
-    /// A file of the node's, as the node sees it.
+    /// Creates a file in the node's data directory, as the node's mount
+    /// namespace sees it.
     fn file(&self, name: &str) -> File {
         let pid = self.process.pid().as_raw_pid();
         let data = self.cluster.folder.path().join("data");
@@ -157,7 +158,7 @@ impl Alone {
     }
 }
 
-/// Lets this process have so many files open.
+/// Allows this process to have at least this many files open.
 fn allow_files(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);
     assert!(
@@ -180,7 +181,7 @@ async fn busy_cores() {
         Process::start("busy", alone.cluster.folder.path(), &mut command)
     };
     let busy: Vec<_> = (0..8 * cores).map(busy).collect();
-    alone.keeps_its_lock("8 busy loops a core").await;
+    alone.keeps_its_lock("8 busy loops per core").await;
     assert_eq!(alone.log("Message: 1").await, 200);
     drop(busy);
 }
@@ -233,7 +234,7 @@ async fn no_file_descriptor_left_for_clients() {
     )
     .await;
     let before = alone.open_files();
-    // Half of the descriptors are for clients; the rest of these wait.
+    // Half of the descriptors are for clients; the remaining clients wait.
     let clients = alone.connect(200).await;
     eventually("many are accepted", SOON, || async {
         match alone.open_files() {
@@ -251,7 +252,7 @@ async fn no_file_descriptor_left_for_clients() {
 
 #[tokio::test]
 async fn a_full_disk() {
-    // Small, and gone with the node.
+    // A small disk that disappears with the node.
     let mount = "exec unshare --mount sh -c \
                  'mount -t tmpfs -o size=16m small \"$0\" && exec \"$@\"' \"$0\" \"$@\"";
     let file = guest("misbehave");
@@ -262,7 +263,7 @@ async fn a_full_disk() {
     assert_eq!(alone.log("Message: 1").await, 200);
     let filled = io::copy(&mut io::repeat(b'x'), &mut alone.file("filling"));
     assert_eq!(filled.unwrap_err().kind(), io::ErrorKind::StorageFull);
-    // What can not be set aside is not acknowledged.
+    // A record that cannot be set aside is not acknowledged.
     let poison = alone.log("trap");
     let ((), poison) = tokio::join!(alone.keeps_its_lock("a full disk"), poison);
     assert_ne!(poison, 200);
@@ -274,7 +275,7 @@ async fn a_blocked_stdout() {
     let (reader, writer) = io::pipe().unwrap();
     let alone =
         Alone::start_within(DIRECTLY, Turn::beside_others(), &[], Some(writer.into())).await;
-    // As nobody reads, this fills it.
+    // Nobody reads the pipe, so this fills it.
     assert_eq!(alone.log(&"x".repeat(1 << 20)).await, 504);
     let target = format!("http://{}", alone.address);
     let load = ["--duration", "16s", "--target", &target];

@@ -1,4 +1,4 @@
-//! What the nodes traced, read as it grows.
+//! Reads the nodes' acknowledgement traces while they grow.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::oracle::{Ack, Oracle};
 
-/// The clock that traces are written by, in nanoseconds since boot.
+/// The clock of the traces, in nanoseconds since boot.
 pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).expect("a time after boot");
@@ -18,14 +18,14 @@ pub(crate) fn now() -> u64 {
     seconds * 1_000_000_000 + nanoseconds
 }
 
-/// The files `*.acks` of a folder: one a node's process, so that what a killed
-/// one left unfinished at its end spoils nothing.
+/// The files `*.acks` of a folder. Each process of a node has its own, so that
+/// an incomplete last line of a killed process does no harm.
 #[derive(Debug)]
 pub(crate) struct Traces {
     folder: PathBuf,
     read: BTreeMap<PathBuf, u64>,
     pub(crate) oracle: Oracle,
-    /// When anything was acknowledged; sorted.
+    /// When anything was acknowledged, sorted.
     times: Vec<u64>,
 }
 
@@ -39,7 +39,7 @@ impl Traces {
         }
     }
 
-    /// Reads what has come since.
+    /// Reads what was added since the last call.
     pub(crate) fn read(&mut self) {
         let entries = std::fs::read_dir(&self.folder).expect("read a folder");
         for entry in entries {
@@ -48,7 +48,7 @@ impl Traces {
                 self.read_file(&path);
             }
         }
-        // Nearly sorted as it is.
+        // Cheap, because they are nearly sorted already.
         self.times.sort();
     }
 
@@ -76,7 +76,6 @@ impl Traces {
         }
     }
 
-    /// How many acknowledgements there are.
     pub(crate) fn count(&self) -> usize {
         self.times.len()
     }
@@ -87,13 +86,13 @@ impl Traces {
         self.times.get(place).copied()
     }
 
-    /// How many there are in this time, both ends included.
+    /// The number of acknowledgements in this period, both ends included.
     pub(crate) fn between(&self, from: u64, to: u64) -> usize {
         let before = |time| self.times.partition_point(|at| *at < time);
         before(to + 1).saturating_sub(before(from))
     }
 
-    /// The longest time without any, from one time to another.
+    /// The longest time without an acknowledgement, between these two times.
     pub(crate) fn silence(&self, from: u64, to: u64) -> Duration {
         let within = self.times.iter().filter(|at| (from..=to).contains(*at));
         let mut last = from;

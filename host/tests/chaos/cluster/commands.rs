@@ -1,4 +1,4 @@
-//! How members are started.
+//! The commands that start the members of a cluster.
 
 use std::process::Command;
 
@@ -8,14 +8,14 @@ use super::{Cluster, Kind, LEASE, Member};
 use crate::support::{guest, program};
 
 impl Cluster {
-    /// What starts this member's next process.
+    /// The command that starts this member's next process.
     pub(super) fn command(&self, member: &Member) -> Command {
         let name = &member.name;
         let Some(gate) = &member.gate else {
             return self.consul_command(member);
         };
-        // It prints what it gets, and takes its time for some of it, so that
-        // faults meet writes that are under way.
+        // The sink prints each message and is slow for one in 20, so that
+        // faults hit writes that are in progress.
         let sink = guest("misbehave");
         let source = format!("file://{}", sink.display());
         let manifest = json!({"source": source, "config": "dawdle 1 in 20"}).to_string();
@@ -48,7 +48,8 @@ impl Cluster {
             .args(["agent", "-client=0.0.0.0", "-log-level=info"])
             .arg(format!("-bind={address}"))
             .arg(format!("-node={}", member.host.name))
-            // One that has lost its state is the same one still.
+            // An agent that has lost its state must remain the same Consul
+            // node.
             .arg(format!("-node-id=00000000-0000-0000-0000-{place:012}"))
             .arg("-data-dir")
             .arg(self.data(&member.name))

@@ -1,4 +1,4 @@
-//! What becomes of messages, as the oracles see it.
+//! Checks what happened to the messages, using both oracles.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::History;
 use crate::trace::now;
 
 impl Cluster {
-    /// Waits for so many acknowledgements more than there are.
+    /// Waits until `more` further messages are acknowledged.
     pub(crate) async fn acknowledges(&mut self, more: usize, within: Duration) {
         let deadline = Instant::now() + within;
         self.traces.read();
@@ -27,8 +27,8 @@ impl Cluster {
         }
     }
 
-    /// Waits for the first acknowledgement after this time, and says how long
-    /// that took.
+    /// Waits for the first acknowledgement after this time, and returns how
+    /// long it took.
     pub(crate) async fn acknowledges_after(&mut self, time: u64, within: Duration) -> Duration {
         loop {
             self.traces.read();
@@ -46,7 +46,8 @@ impl Cluster {
         }
     }
 
-    /// Fails if two nodes ever acknowledged beside each other.
+    /// Fails if the oracle found a fault, such as two nodes that acknowledged
+    /// at the same time.
     pub(crate) fn one_acknowledges(&mut self) {
         self.traces.read();
         let faults = self.traces.oracle.judge();
@@ -54,7 +55,7 @@ impl Cluster {
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 
-    /// Fails if anything that was not killed has ended.
+    /// Fails if a process that was not killed has exited.
     pub(crate) fn nobody_exited(&self) {
         let members = self
             .members
@@ -65,17 +66,18 @@ impl Cluster {
             let ended = waitid(WaitId::Pid(process.pid()), options).expect("look at a child");
             assert!(
                 ended.is_none(),
-                "{} has ended by itself: {ended:?}",
+                "{} exited by itself: {ended:?}",
                 process.name
             );
         }
     }
 
-    /// Judges what has happened so far, while it goes on; says what it found.
+    /// Judges the run so far, while it continues, and returns a summary.
     pub(crate) fn judge(&mut self) -> String {
         self.nobody_exited();
         self.one_acknowledges();
-        // What is acknowledged by now has been written before.
+        // Read before the outputs: what is acknowledged by now was written
+        // earlier.
         let producers = self.producers.iter().map(|p| self.acknowledged(&p.name));
         let probes = self.probes.iter().map(Probe::acknowledged);
         let acknowledged: Vec<_> = producers.chain(probes).collect();
@@ -87,8 +89,8 @@ impl Cluster {
         let verdict = history.judge();
         assert!(verdict.is_clean(), "{verdict:?}");
         format!(
-            "{} messages acknowledged, none lost; {} acknowledgements under {} epochs, none \
-             beside another; {} repeats",
+            "{} messages acknowledged, none lost; {} acknowledgements under {} epochs, no two \
+             at the same time; {} repeats",
             history.producers.iter().map(BTreeSet::len).sum::<usize>(),
             self.traces.count(),
             self.traces.oracle.epochs(),
@@ -96,10 +98,10 @@ impl Cluster {
         )
     }
 
-    /// The numbers that a producer was told are safe.
+    /// The numbers that were acknowledged to a producer.
     fn acknowledged(&self, producer: &str) -> BTreeSet<u64> {
         let text = std::fs::read_to_string(self.journal(producer)).unwrap_or_default();
-        // The last line may be half written.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole
             .lines()
@@ -107,7 +109,8 @@ impl Cluster {
             .collect()
     }
 
-    /// The numbers that a node's sink has written, over all its lives.
+    /// The numbers that a node's sink has written, across all the node's
+    /// processes.
     fn written(&self, node: &str) -> Vec<u64> {
         let path = self.folder.path().join(format!("{node}.out"));
         let text = std::fs::read(path).expect("read an output");

@@ -1,5 +1,5 @@
-//! The cluster under test: Consul, nodes and producers, each on its host, and
-//! probes.
+//! The cluster under test: Consul, nodes and producers on the hosts of a test
+//! network, and probes.
 
 mod commands;
 mod judge;
@@ -22,19 +22,19 @@ use crate::support::{Process, SOON, http, programs};
 
 /// The nodes, and the hosts that they run on.
 pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
-/// The servers of Consul, and their hosts.
+/// The Consul servers, and the hosts that they run on.
 pub(crate) const SERVERS: [&str; 3] = ["s1", "s2", "s3"];
-/// How long a proof of leadership is good for: `--lease`.
+/// How long a proof of leadership is valid: `--lease`.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// The first number of each producer is a multiple of this.
 const SPAN: u64 = 1_000_000_000;
 const PRODUCERS: u64 = 4;
-/// The host that they run on.
+/// The host that the producers run on.
 const PRODUCER: &str = "p";
-/// Consul's gossip looks for hosts that it lost each 30 s. Until then their
-/// nodes get no session.
+/// Consul's gossip retries lost hosts every 30 s. Until then their nodes cannot
+/// create a session.
 const REJOINED: Duration = Duration::from_secs(45);
-/// For questions to what may be frozen.
+/// The timeout of requests to processes that may be frozen.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How Consul is set up.
@@ -53,7 +53,7 @@ enum Kind {
     Node,
 }
 
-/// Something that runs, and may be killed and started again.
+/// A process that may be killed and started again.
 #[derive(Debug)]
 struct Member {
     name: String,
@@ -61,9 +61,9 @@ struct Member {
     host: Host,
     /// None while it is killed.
     process: Option<Process>,
-    /// How many processes it has had.
+    /// How many processes were started for it so far.
     lives: u32,
-    /// Before a node's way to Consul.
+    /// The proxy between a node and Consul.
     gate: Option<Gate>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Everything runs, and messages are acknowledged.
+    /// Starts everything, and waits until messages are acknowledged.
     pub(crate) async fn start(consul: Consul) -> Self {
         let folder = tempfile::Builder::new().prefix("chaos-").tempdir();
         let folder = folder.expect("make a folder");
@@ -154,8 +154,8 @@ impl Cluster {
         self.restart(name);
     }
 
-    /// Each tries another node first, and sends a message until it is
-    /// acknowledged.
+    /// The producers start with different nodes. Each repeats a message until
+    /// it is acknowledged.
     fn start_producers(&mut self) {
         let host = self.lan.host(PRODUCER, 31);
         for place in 1..=PRODUCERS {
@@ -185,29 +185,29 @@ impl Cluster {
         self.folder.path().join(format!("{producer}.journal"))
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL; does nothing if the member is not running.
     pub(crate) fn kill(&mut self, name: &str) {
         if let Some(mut process) = self.member_mut(name).process.take() {
             process.kill();
         }
     }
 
-    /// SIGTERM; waits until it has ended by itself.
+    /// Sends SIGTERM, and waits until the process exits with code 0.
     pub(crate) async fn terminate(&mut self, name: &str) {
         if let Some(mut process) = self.member_mut(name).process.take() {
-            // One that is frozen hears it when it is thawed.
+            // A frozen process handles the signal only after it is thawed.
             process.signal(Signal::CONT);
             let status = process.terminate().await;
-            assert_eq!(status.code(), Some(0), "{name} did not end well");
+            assert_eq!(status.code(), Some(0), "{name} did not exit cleanly");
         }
     }
 
-    /// SIGSTOP: it stays, but does nothing any more.
+    /// Sends SIGSTOP: the process stays alive but does not run.
     pub(crate) fn freeze(&self, name: &str) {
         self.signal(name, Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(crate) fn thaw(&self, name: &str) {
         self.signal(name, Signal::CONT);
     }
@@ -218,7 +218,7 @@ impl Cluster {
         }
     }
 
-    /// Starts what was killed; does nothing if it runs.
+    /// Starts a killed member again; does nothing if it is running.
     pub(crate) fn restart(&mut self, name: &str) {
         if self.member(name).process.is_none() {
             self.member_mut(name).lives += 1;
@@ -228,7 +228,7 @@ impl Cluster {
         }
     }
 
-    /// Removes the state that a killed member has kept.
+    /// Removes the state of a killed member.
     pub(crate) fn forget(&self, name: &str) {
         assert!(self.member(name).process.is_none(), "{name} runs");
         let data = self.data(name);
@@ -237,35 +237,36 @@ impl Cluster {
         }
     }
 
-    /// Nothing that the one sends reaches the other any more, and vice versa.
+    /// Drops all packets between the two, in both directions.
     pub(crate) fn partition(&mut self, one: &str, other: &str) {
         self.lan.cut_one_way(one, other);
         self.lan.cut_one_way(other, one);
     }
 
-    /// Nothing that `from` sends reaches `to` any more.
+    /// Drops all packets from `from` to `to`.
     pub(crate) fn partition_one_way(&mut self, from: &str, to: &str) {
         self.lan.cut_one_way(from, to);
     }
 
-    /// The two hear each other again.
+    /// Undoes all cuts between the two.
     pub(crate) fn heal(&mut self, one: &str, other: &str) {
         self.lan.join(one, other);
     }
 
-    /// A node's calls to Consul take so long, half of it on the way there.
+    /// Delays a node's calls to Consul by `delay`, half of it in each
+    /// direction.
     pub(crate) fn slow(&self, node: &str, delay: Duration) {
         self.gate(node, Mode::Slow(delay));
     }
 
-    /// What happens to a node's calls to Consul.
+    /// Sets what happens to a node's calls to Consul.
     pub(crate) fn gate(&self, node: &str, mode: Mode) {
         let gate = self.member(node).gate.as_ref();
-        gate.unwrap_or_else(|| panic!("{node} is no node"))
+        gate.unwrap_or_else(|| panic!("{node} is not a node"))
             .set(mode);
     }
 
-    /// All cores have other work from now on.
+    /// Keeps all cores busy from now on.
     pub(crate) fn busy_cores(&mut self) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..2 * cores {
@@ -276,7 +277,7 @@ impl Cluster {
         }
     }
 
-    /// Ends that.
+    /// Stops what [`Self::busy_cores`] started.
     pub(crate) fn idle_cores(&mut self) {
         self.busy.clear();
     }
@@ -314,7 +315,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Prints past the capture of the test's output: somebody should know.
+/// Prints to the real stderr, which the test harness does not capture.
 pub(crate) fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").expect("write to stderr");
 }

@@ -1,4 +1,4 @@
-//! Asks one node for acknowledgements all the time, whoever leads: producers
+//! Posts messages to one node continuously, whether it leads or not: producers
 //! stay with a node that acknowledges, and would not notice a second one.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::support::http;
 
 const INTERVAL: Duration = Duration::from_millis(25);
-/// For one message; it is not sent again.
+/// Per message; a message is never sent again.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Posts `Message: <from>` and so on to this URL, and follows no redirects.
+    /// Posts the messages `Message: <number>`, counted from `from`, to this
+    /// URL. Does not follow redirects.
     pub(super) fn start(url: String, from: u64) -> Self {
         let acknowledged = Arc::default();
         let noted = Arc::clone(&acknowledged);

@@ -1,4 +1,4 @@
-//! What members are asked.
+//! Requests to members, and waiting for their answers.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::{Cluster, Kind, NODES, PATIENCE, REJOINED, SERVERS};
 use crate::support::{SOON, eventually};
 
 impl Cluster {
-    /// The node that leads and may acknowledge, once there is one.
+    /// Waits for a node that leads and may acknowledge.
     pub(crate) async fn leader(&self) -> String {
         eventually("a node leads", SOON, || self.leads()).await
     }
@@ -28,14 +28,14 @@ impl Cluster {
         Err(roles.join(", "))
     }
 
-    /// What a node says of itself.
+    /// The status that a node reports.
     pub(crate) async fn status(&self, node: &str) -> Result<Value, String> {
         let address = self.lan.named(node).address;
         self.get(format!("http://{address}:3000/api/v1/status"))
             .await
     }
 
-    /// Waits until a node does not lead, and knows it.
+    /// Waits until a node knows that it does not lead.
     pub(crate) async fn follows(&self, node: &str) {
         eventually(&format!("{node} follows"), SOON, || async {
             let status = self.status(node).await?;
@@ -47,7 +47,7 @@ impl Cluster {
         .await;
     }
 
-    /// Sends a node a message, whatever it answers.
+    /// Sends a node a message, and ignores the status of the answer.
     pub(crate) async fn post(&self, node: &str, text: &str) {
         let address = self.lan.named(node).address;
         let url = format!("http://{address}:3000/api/v1/log");
@@ -55,7 +55,7 @@ impl Cluster {
         answer.expect("an answer");
     }
 
-    /// The server that leads Consul, once there is one.
+    /// Waits until a server leads Consul.
     pub(crate) async fn consul_leader(&self) -> String {
         eventually("Consul has a leader", SOON, || self.leads_consul()).await
     }
@@ -87,7 +87,7 @@ impl Cluster {
         Err(errors.join(", "))
     }
 
-    /// Waits until Consul can be read and written by way of this host.
+    /// Waits until Consul serves reads and writes through this host.
     pub(crate) async fn consul_answers(&self, host: &str) {
         let address = self.lan.named(host).address;
         eventually("Consul answers", 3 * SOON, || async {
@@ -106,7 +106,7 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until Consul has so many sessions, and no more.
+    /// Waits until Consul has exactly this many sessions.
     pub(crate) async fn holds_sessions(&self, count: usize) {
         let address = self.lan.named(SERVERS[0]).address;
         eventually("there are as many sessions as expected", SOON, || async {
