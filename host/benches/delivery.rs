@@ -1,7 +1,8 @@
-//! How much the path of a message costs: one node on one core, the load
-//! generator on another, the sink's output in a file (in memory, where the
-//! system has a place for that: a disk's speed is not the question), and in the
-//! same run a route of the same binary that reads the body and answers `OK`.
+//! Measures what the path of a message costs: one node on one core, and the
+//! load generator on another. The sink's output goes to a file, in memory if
+//! the system supports that, because the speed of the disk is not the question.
+//! The baseline, measured in the same run, is a route of the same binary that
+//! reads the body and answers `OK`.
 //!
 //! Run it with `make bench`. `SLUICE_BENCH_SECONDS` and `SLUICE_BENCH_PAIRS`
 //! shorten it for a quick look.
@@ -52,13 +53,13 @@ fn main() -> Fallible<()> {
     );
     let log = "/api/v1/log";
     bench.compare(
-        "one message a request, 32 connections",
+        "one message per request, 32 connections",
         log,
         &["--connections", "32"],
         |report| report.get("requests_per_second")?.as_f64(),
     )?;
     bench.compare(
-        "one message a request, 1 connection, p50 in ms",
+        "one message per request, 1 connection, p50 in ms",
         log,
         &["--connections", "1"],
         |report| report.get("p50_ms")?.as_f64(),
@@ -97,7 +98,7 @@ impl Bench {
         command
     }
 
-    /// One run of the load generator.
+    /// Runs the load generator once.
     fn load(&self, path: &str, arguments: &[&str]) -> Fallible<Value> {
         let mut command = self.stage.program("sluice-producer", CLIENT_CORE);
         command.args([
@@ -112,9 +113,9 @@ impl Bench {
         let output = command.stderr(Stdio::inherit()).output()?;
         let report: Value = serde_json::from_slice(&output.stdout)?;
         if !output.status.success() {
-            return Err(format!("not everything was acknowledged: {report}").into());
+            return Err(format!("not all messages were acknowledged: {report}").into());
         }
-        // What was written so far is of no use, and memory is finite.
+        // The output is not needed any more, and memory is limited.
         File::options().write(true).open(&self.output)?.set_len(0)?;
         Ok(report)
     }
@@ -135,8 +136,8 @@ impl Bench {
             } else {
                 (self.load(path, arguments)?, baseline(self)?)
             };
-            let real = figure(&real).ok_or("the report lacks a figure")?;
-            let base = figure(&base).ok_or("the report lacks a figure")?;
+            let real = figure(&real).ok_or("the report lacks a number")?;
+            let base = figure(&base).ok_or("the report lacks a number")?;
             ratios.push(real / base);
             ours.push(real);
             theirs.push(base);
@@ -146,35 +147,37 @@ impl Bench {
         Ok(())
     }
 
-    /// Bodies of 1000 lines, against a plain loop that writes the same lines.
+    /// Bodies of 1000 lines, compared with a plain loop that writes the same
+    /// lines.
     fn lines(&self) -> Fallible<()> {
         let arguments = ["--connections", "32", "--batch", "1000"];
         let ours = self.rate("/api/v1/logs", &arguments)?;
         let loop_rate = self.plain_loop()?;
         let (ours_m, loop_m) = (ours / 1e6, loop_rate / 1e6);
-        println!("1000 lines a request, 32 connections, in million lines a second");
+        println!("1000 lines per request, 32 connections, in million lines per second");
         println!(
             "    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})",
             ours / loop_rate
         );
         let ndjson = self.rate("/api/v1/logs", &[&arguments[..], &["--ndjson"]].concat())?;
-        println!("1000 NDJSON objects of 5 fields a request, 32 connections");
-        println!("    {:.3} million objects a second", ndjson / 1e6);
+        println!("1000 NDJSON objects of 5 fields per request, 32 connections");
+        println!("    {:.3} million objects per second", ndjson / 1e6);
         Ok(())
     }
 
-    /// The median of the messages a second.
+    /// The median rate in messages per second.
     fn rate(&self, path: &str, arguments: &[&str]) -> Fallible<f64> {
         let mut rates = Vec::new();
         for _ in 0..self.pairs {
             let report = self.load(path, arguments)?;
             let rate = report.get("messages_per_second").and_then(Value::as_f64);
-            rates.push(rate.ok_or("the report lacks a figure")?);
+            rates.push(rate.ok_or("the report lacks a number")?);
         }
         Ok(median(rates))
     }
 
-    /// The same messages, acknowledged by the sink and by the journal in turn.
+    /// Compares acknowledgement by the journal with acknowledgement by the
+    /// sink.
     fn journal(&self) -> Fallible<()> {
         let arguments = ["--connections", "128"];
         let (mut ratios, mut journal, mut sink) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,7 +187,7 @@ impl Bench {
                 self.stage.settled(1)?;
                 let report = self.load("/api/v1/log", &arguments)?;
                 let rate = report.get("messages_per_second").and_then(Value::as_f64);
-                Ok(rate.ok_or("the report lacks a figure")?)
+                Ok(rate.ok_or("the report lacks a number")?)
             };
             let (by_sink, by_journal) = (rate("sink")?, rate("journal")?);
             ratios.push(by_journal / by_sink);
@@ -192,13 +195,13 @@ impl Bench {
             sink.push(by_sink);
         }
         let (ratio, journal, sink) = (median(ratios), median(journal), median(sink));
-        println!("--ack journal, one message a request, 128 connections");
-        println!("    {ratio:.3} × --ack sink  ({journal:.0} against {sink:.0} requests a second)");
+        println!("--ack journal, one message per request, 128 connections");
+        println!("    {ratio:.3} × --ack sink  ({journal:.0} against {sink:.0} requests/s)");
         Ok(())
     }
 
-    /// A sink that spins on one record in 1000, against the same sink that takes
-    /// them all.
+    /// A sink that spins on one record in 1000, compared with the same sink
+    /// without that.
     fn spinning(&self) -> Fallible<()> {
         let guests = guests()?;
         let source = format!("file://{}", guests.join("misbehave.wasm").display());
@@ -215,27 +218,28 @@ impl Bench {
             load.args(["--duration", &format!("{}s", 2 * self.seconds)]);
             let report: Value = serde_json::from_slice(&load.output()?.stdout)?;
             let rate = report.get("messages_per_second").and_then(Value::as_f64);
-            rates.push(rate.ok_or("the report lacks a figure")?);
+            rates.push(rate.ok_or("the report lacks a number")?);
         }
         if let [healthy, spinning] = rates.as_slice() {
             println!("a sink that spins on one record in 1000, 32 connections");
             println!(
-                "    {:.3} × the same without  ({spinning:.0} against {healthy:.0} requests a second)",
+                "    {:.3} × the same without  ({spinning:.0} against {healthy:.0} requests/s)",
                 spinning / healthy
             );
         }
         Ok(())
     }
 
-    /// Ten times what the sink takes: how much memory the node needs.
+    /// Sends more than a slow sink takes, and reports how much memory the node
+    /// needs.
     fn overload(&self) -> Fallible<()> {
         for (what, arguments) in [
             (
-                "1000 lines a request",
+                "1000 lines per request",
                 ["--batch", "1000", "--connections", "256"],
             ),
             (
-                "one message a request",
+                "one message per request",
                 ["--batch", "1", "--connections", "256"],
             ),
         ] {
@@ -254,8 +258,8 @@ impl Bench {
             let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
             println!(
-                "{what}, 256 connections, a sink that takes {SLOW} bytes a second: {} acknowledged, \
-                 {} refused\n    most memory ever resident: {}",
+                "{what}, 256 connections, a sink of {SLOW} bytes per second: {} acknowledged, \
+                 {} refused\n    peak resident memory: {}",
                 count("acknowledged"),
                 count("refused"),
                 peak.unwrap_or("unknown").trim()
@@ -291,7 +295,7 @@ impl Bench {
     }
 }
 
-/// What the slow sink takes in a second, in bytes.
+/// The speed of the slow sink, in bytes per second.
 const SLOW: usize = 1 << 20;
 
 fn read_slowly(mut from: impl std::io::Read) {

@@ -1,6 +1,6 @@
-//! How long nothing is acknowledged when the leader ends, steps down, stands
-//! still or loses the lock: three nodes, four producers of numbered messages,
-//! and a client that goes to the next node 5 ms after each failure. Also checks
+//! Measures how long nothing is acknowledged when the leader exits, steps down,
+//! freezes or loses the lock: three nodes, four producers of numbered messages,
+//! and a client that tries the next node 5 ms after each failure. Also checks
 //! that every acknowledged number was written.
 //!
 //! Run it with `make bench-failover`; `SLUICE_BENCH_ROUNDS` shortens it.
@@ -26,7 +26,7 @@ const PRODUCERS: u64 = 4;
 /// The first number of each producer is a multiple of this.
 const SPAN: u64 = 1_000_000_000;
 
-/// What befalls the leader, and the most that the median silence should be, in
+/// What happens to the leader, and the highest acceptable median silence in
 /// milliseconds.
 const KINDS: [(Kind, &str, f64); 6] = [
     (Kind::Terminate, "SIGTERM", 100.0),
@@ -99,7 +99,7 @@ fn producer(stage: &Stage, place: u64) -> Fallible<Owned> {
     stage.spawn(&mut command, &format!("producer{place}"))
 }
 
-/// Lets it befall the leader in the middle of a run, and mends it afterwards.
+/// Causes the failure in the middle of a run, and repairs it afterwards.
 fn round(stage: &Stage, nodes: &mut [Owned], kind: Kind) -> Fallible<f64> {
     let status = stage.settled(NODES.len())?;
     let leader = status.pointer("/leader/node").and_then(Value::as_str);
@@ -134,11 +134,11 @@ fn round(stage: &Stage, nodes: &mut [Owned], kind: Kind) -> Fallible<f64> {
         Kind::StepDown | Kind::DestroySession | Kind::DeleteKey => {}
     }
     let silence = report.get("silence_ms").and_then(Value::as_f64);
-    silence.ok_or_else(|| format!("the report lacks a figure: {report}").into())
+    silence.ok_or_else(|| format!("the report lacks a number: {report}").into())
 }
 
-/// A client that goes to the next node 5 ms after each failure. From a leader
-/// that stands still there is no failure; there it waits for 200 ms.
+/// A client that tries the next node 5 ms after each failure. A frozen leader
+/// causes no failure, so the client's timeout for it is 200 ms.
 fn client(stage: &Stage, kind: Kind) -> Fallible<Child> {
     let targets = NODES
         .map(|(_, listen)| format!("http://{listen}"))
@@ -160,7 +160,7 @@ fn step_down(stage: &Stage) -> Fallible<()> {
     }
 }
 
-/// Asks Consul; the answer's body.
+/// Sends a request to Consul, and returns the body of the answer.
 fn consul(stage: &Stage, method: &str, path: &str) -> Fallible<String> {
     let mut stream = TcpStream::connect(stage.consul_address())?;
     write!(
@@ -176,7 +176,7 @@ fn consul(stage: &Stage, method: &str, path: &str) -> Fallible<String> {
     }
 }
 
-/// Every number that a producer was told is safe must stand in an output.
+/// Fails if an acknowledged number is in no output.
 fn check(stage: &Stage) -> Fallible<()> {
     let mut written = BTreeSet::new();
     for (name, _) in NODES {
@@ -192,7 +192,7 @@ fn check(stage: &Stage) -> Fallible<()> {
         for number in journal.lines() {
             acknowledged += 1;
             if !written.contains(&number.parse()?) {
-                return Err(format!("{number} was acknowledged and stands in no output").into());
+                return Err(format!("{number} was acknowledged but is in no output").into());
             }
         }
     }

@@ -1,6 +1,6 @@
-//! What the sandbox costs a record: the default sink's `write` through
-//! WebAssembly, against the same code compiled natively and called directly.
-//! Both write lines of 100 bytes to /dev/null.
+//! Measures what the sandbox costs per record: the default sink's `write`
+//! through WebAssembly, compared with the same code compiled natively and
+//! called directly. Both write lines of 100 bytes to /dev/null.
 //!
 //! Run it with `make bench-sandbox`.
 
@@ -84,7 +84,7 @@ fn main() -> Fallible<()> {
             file: File::options().write(true).open("/dev/null")?,
             lines: Vec::new(),
         };
-        println!("ns a record of {BODY} bytes, {rounds} rounds: min, median, max\n");
+        println!("ns per record of {BODY} bytes, {rounds} rounds: min, median, max\n");
         for batch in [1, 32, 100, 1000] {
             let (ours, theirs) = (records(batch), native_records(batch));
             let (mut in_sandbox, mut directly, mut more) = (Vec::new(), Vec::new(), Vec::new());
@@ -108,10 +108,10 @@ fn main() -> Fallible<()> {
     })
 }
 
-/// How long a round takes, about.
+/// The approximate duration of a round.
 const ROUND: Duration = Duration::from_millis(100);
 
-/// Calls until the round is over; nanoseconds a record.
+/// Nanoseconds per record in a round that started at `started`.
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 fn per_record(started: Instant, calls: usize, batch: usize) -> f64 {
     started.elapsed().as_nanos() as f64 / (calls * batch) as f64

@@ -1,6 +1,7 @@
-//! What swapping the sink costs those who send: three nodes, 32 connections,
-//! and puts that alternate between two digests, each active on all nodes
-//! before the next. The same load without swaps is the baseline.
+//! Measures what a swap of the sink costs the clients: three nodes, 32
+//! connections, and puts that alternate between two digests. Each is active on
+//! all nodes before the next is put. The same load without swaps is the
+//! baseline.
 //!
 //! Run it with `make bench-swap`; `SLUICE_BENCH_ROUNDS` sets the number of
 //! swaps.
@@ -20,9 +21,9 @@ const NODES: [(&str, &str); 3] = [
     ("c", "127.0.0.1:13003"),
 ];
 const KEY: &str = "sluice/plugin";
-/// From one swap to the next, unless it takes longer.
+/// The shortest time between two swaps.
 const PACE: Duration = Duration::from_millis(400);
-/// For a swap to reach all nodes before the benchmark gives up.
+/// How long a swap may take to reach all nodes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Fallible<()> {
@@ -57,7 +58,7 @@ async fn run() -> Fallible<()> {
     bench.put(0).await?;
     bench.all_have(0).await?;
 
-    // Half of the windows with a swap, half without, in one run of the load.
+    // One run of the load: half of the windows have a swap, half do not.
     let quiet = swaps;
     let length = PACE * (swaps + quiet) * 3 / 2 + Duration::from_secs(5);
     let duration = format!("{}s", length.as_secs());
@@ -107,12 +108,12 @@ fn start(stage: &Stage, name: &str, listen: &str) -> Fallible<Owned> {
     stage.spawn(&mut command, name)
 }
 
-/// Two components that do the same under different digests.
+/// Two components with the same behaviour but different digests.
 fn sources(stage: &Stage) -> Fallible<[String; 2]> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/stdout.wasm");
     let component = std::fs::read(built)?;
     let mut other = component.clone();
-    // A custom section, which means nothing.
+    // An unknown custom section, which has no effect.
     other.extend_from_slice(b"\0\x06\x05other");
     let mut names = Vec::new();
     for (name, bytes) in [("one.wasm", component), ("two.wasm", other)] {
@@ -123,14 +124,15 @@ fn sources(stage: &Stage) -> Fallible<[String; 2]> {
     names.try_into().map_err(|_| "two sources".into())
 }
 
-/// When there were swaps, when not, and how long they took to be reported.
+/// The windows with and without swaps, and how long the swaps took to be
+/// reported.
 #[derive(Default)]
 struct Windows {
     swapped: Vec<(SystemTime, SystemTime)>,
     quiet: Vec<(SystemTime, SystemTime)>,
     /// Milliseconds.
     reported: Vec<f64>,
-    /// Once both digests had run, in KiB.
+    /// In KiB, once both digests have run.
     memory_first: u64,
 }
 
@@ -153,7 +155,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Waits until every node reports the sink, and the leader that it runs.
+    /// Waits until every node reports the new sink, and the leader runs it.
     async fn all_have(&self, swap: u32) -> Fallible<()> {
         let deadline = Instant::now() + PATIENCE;
         for (_, listen) in NODES {
@@ -239,7 +241,7 @@ fn report(
     check(stage)
 }
 
-/// The longest silence of which a part lies between the two, in ms.
+/// The length in ms of the longest silence that overlaps with this period.
 fn longest(silences: &[(f64, f64)], from: SystemTime, to: SystemTime) -> f64 {
     let ms = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH)
@@ -270,7 +272,7 @@ fn percentiles(mut values: Vec<f64>) -> String {
     )
 }
 
-/// Every number that was acknowledged must stand in an output.
+/// Fails if an acknowledged number is in no output.
 fn check(stage: &Stage) -> Fallible<()> {
     let mut written = HashSet::new();
     for (name, _) in NODES {
@@ -285,7 +287,7 @@ fn check(stage: &Stage) -> Fallible<()> {
     for number in journal.lines() {
         acknowledged += 1;
         if !written.contains(&number.parse()?) {
-            return Err(format!("{number} was acknowledged and stands in no output").into());
+            return Err(format!("{number} was acknowledged but is in no output").into());
         }
     }
     println!("{acknowledged} numbers in the journal, all of them written");

@@ -1,4 +1,4 @@
-//! What the benchmarks share: processes, and their end.
+//! What the benchmarks share: starting processes, and killing them at the end.
 
 #![allow(dead_code, reason = "not every benchmark needs all of it")]
 
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
-/// A process that ends with the benchmark.
+/// A process that is killed when the benchmark ends.
 pub(crate) struct Owned(pub(crate) Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
         if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
-            eprintln!("a process could not be ended: {error}");
+            eprintln!("failed to kill a process: {error}");
         }
     }
 }
 
-/// A folder for logs, and a Consul.
+/// A folder for logs, and the port of a Consul.
 pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
-    /// Of Consul's HTTP API; the ports above it are used too.
+    /// The port of Consul's HTTP API. The ports above it are used too.
     pub(crate) consul_port: u16,
 }
 
@@ -34,7 +34,8 @@ impl Stage {
         format!("127.0.0.1:{}", self.consul_port)
     }
 
-    /// A program of this build, pinned to a core if one is named.
+    /// The command for a program of this build, pinned to a core if one is
+    /// given.
     pub(crate) fn program(&self, name: &str, core: Option<&str>) -> Command {
         let path = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name(name);
         let mut command = pinned(core, &path);
@@ -61,7 +62,8 @@ impl Stage {
         self.spawn(&mut command, "consul")
     }
 
-    /// Starts a process whose output is appended to files of its name.
+    /// Starts a process. Its output is appended to files that are named after
+    /// it.
     pub(crate) fn spawn(&self, command: &mut Command, name: &str) -> Fallible<Owned> {
         let append = |kind: &str| {
             File::options()
@@ -76,7 +78,8 @@ impl Stage {
         Ok(Owned(command.spawn()?))
     }
 
-    /// What `sluice status --json` says, once a node leads and `nodes` answer.
+    /// Waits until a node leads and `nodes` of them answer. Returns the output
+    /// of `sluice status --json`.
     pub(crate) fn settled(&self, nodes: usize) -> Fallible<serde_json::Value> {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
@@ -130,7 +133,8 @@ pub(crate) fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T,
     std::env::var(name).map_or(Ok(default), |value| value.parse())
 }
 
-/// `cargo test --benches` only wants to know that a benchmark builds.
+/// Whether the benchmark should run: `cargo test --benches` only checks that it
+/// builds.
 pub(crate) fn is_wanted() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }

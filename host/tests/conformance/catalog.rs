@@ -59,7 +59,7 @@ fn full_service() -> Value {
     })
 }
 
-/// How its address is shown.
+/// How the catalog shows its address.
 fn addresses() -> Value {
     json!({
         "lan_ipv4": { "Address": "127.0.0.9", "Port": 3000 },
@@ -88,7 +88,7 @@ async fn a_service_is_shown_by_the_catalog(it: Subject) {
     ] {
         assert_eq!(service[field], value, "{field}");
     }
-    // The same fields, neither more nor less.
+    // Exactly these fields.
     let mut fields: Vec<_> = service.as_object().unwrap().keys().collect();
     fields.sort();
     let expected = [
@@ -151,7 +151,7 @@ async fn a_service_is_shown_by_its_agent_and_with_its_checks(it: Subject) {
     let tags = it.get("/v1/catalog/services").await;
     is_of_catalog(&tags);
     let mut services = tags.json();
-    // Consul gives them in no order.
+    // Consul returns the tags in no particular order.
     services["s"]
         .as_array_mut()
         .unwrap()
@@ -176,7 +176,7 @@ async fn a_service_that_is_not_there(it: Subject) {
     }
     let reply = it.get("/v1/agent/service/none").await;
     reply.says(404, "unknown service ID: none");
-    // Forgetting what is not known.
+    // Deregistering an unknown service succeeds.
     it.put("/v1/agent/service/deregister/none", "")
         .await
         .says(200, "");
@@ -221,7 +221,7 @@ async fn instances_come_and_go(it: Subject) {
         assert!(reply.took < Duration::from_secs(10) && reply.index() > index);
         index = reply.index();
     }
-    // Others do not wake who waits for it.
+    // Other services do not wake a query that waits for this one.
     it.registers(service("s-3")).await;
     let index = it.index("/v1/catalog/service/s").await;
     it.registers(json!({ "ID": "o", "Name": "other" })).await;

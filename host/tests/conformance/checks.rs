@@ -1,4 +1,4 @@
-//! Checks that are really made, and the sessions that are bound to them.
+//! Checks that the agent really runs, and the sessions that are bound to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -20,13 +20,13 @@ on_both!(
     deregistering_ends_the_sessions_of_the_check,
 );
 
-/// Something to be checked.
+/// An HTTP server to be checked, which answers with a given status.
 struct Patient {
     address: String,
     status: Arc<AtomicU16>,
 }
 
-/// Answers nothing.
+/// A status that means: accept the request and never answer.
 const HANGS: u16 = 0;
 
 impl Patient {
@@ -123,7 +123,8 @@ async fn a_check_is_made_and_judged(it: Subject) {
         patient.becomes(status);
         let check = it.until_check(judged).await;
         let output = check["Output"].as_str().unwrap();
-        // The reason stands as the number usually has it, or as it was sent.
+        // The reason phrase is the usual one of the status, or the one that was
+        // sent.
         let number = shown.split(' ').next().unwrap();
         assert!(
             output.starts_with(&format!("HTTP GET {url}: {number} ")),
@@ -151,7 +152,7 @@ async fn a_check_is_made_and_judged(it: Subject) {
     );
     let own = it.get("/v1/agent/checks").await.json();
     assert_eq!(own["service:s-1"]["Status"], "critical");
-    // The agent counts no indexes.
+    // An agent does not count indexes.
     assert_eq!(own["service:s-1"]["ModifyIndex"], 0);
 }
 
@@ -215,7 +216,7 @@ async fn a_check_that_fails_ends_its_sessions(it: Subject) {
     assert!(!it.has_session(&releasing).await && !it.has_session(&deleting).await);
     let reply = it.put(&format!("/v1/session/renew/{releasing}"), "").await;
     assert_eq!(reply.status, 404);
-    // A warning does no harm.
+    // A warning does not end the session.
     patient.becomes(200);
     it.until_check("passing").await;
     let session = it.bound_session("release").await;
@@ -245,7 +246,8 @@ async fn a_service_registered_again_keeps_its_check(it: Subject) {
     it.until_check("passing").await;
     let session = it.bound_session("release").await;
     let index = it.index("/v1/catalog/service/s").await;
-    // The same: nothing happens. It says critical again, but is passing.
+    // The same service again changes nothing: it says critical, but the check
+    // stays passing.
     it.register(&patient.service("")).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(it.index("/v1/catalog/service/s").await, index);

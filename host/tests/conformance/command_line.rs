@@ -1,4 +1,4 @@
-//! The real `consul` command.
+//! Runs the real `consul` command against both.
 
 use std::process::Command;
 
@@ -12,8 +12,8 @@ on_both!(
 );
 
 impl Subject {
-    /// Runs `consul` with these arguments: whether it succeeded, and its
-    /// output.
+    /// Runs `consul` with these arguments. Returns whether it succeeded, and
+    /// its output.
     fn consul_command(&self, arguments: &[&str]) -> (bool, String) {
         let output = Command::new(program())
             .args(arguments)

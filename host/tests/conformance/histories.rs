@@ -1,5 +1,5 @@
-//! Random histories: whatever is asked of a real Consul and of the embedded
-//! coordinator in the same order, both answer the same.
+//! Random histories: a real Consul and the embedded coordinator get the same
+//! requests in the same order, and must give the same answers.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,24 @@ const STEPS: usize = 3000;
 const KEYS: [&str; 7] = ["a", "a/", "a/b", "a/b/c", "a/d", "b", "zz"];
 const PREFIXES: [&str; 6] = ["", "a", "a/", "a/b", "b", "none"];
 
-/// Something to be asked; sessions are named by their number.
+/// One request. Sessions and indexes in it are names, which stand for different
+/// values on each side.
 #[derive(Debug)]
 enum Step {
     Ask(Method, String, String),
     Create(Value),
 }
 
-/// Both, and what is known of them.
+/// Both sides, and what is known about them.
 struct Pair {
     consul: Subject,
     embedded: Subject,
-    /// The ids of the sessions, on both.
+    /// The ids of each session, on Consul and on the embedded coordinator.
     sessions: Vec<[String; 2]>,
-    /// The indexes that stand for each other.
+    /// The indexes that correspond to each other: Consul's, and the embedded
+    /// one's.
     indexes: BTreeMap<u64, u64>,
-    /// Whether all keys of some prefix were deleted.
+    /// Whether a prefix was deleted with all its keys.
     trees_deleted: bool,
 }
 
@@ -154,12 +156,12 @@ impl Pair {
         );
         fields.insert("Flags".to_owned(), random.random_range(0..3).into());
         fields.insert("Session".to_owned(), self.any_session(random).into());
-        // A text that each gets its own number for.
+        // The name of an index. Each side gets its own number for it.
         fields.insert("Index".to_owned(), self.any_index(random).into());
         json!({ "KV": fields })
     }
 
-    /// A session's name: one of the latest, or of one that never was.
+    /// The name of a recent session, or of one that never existed.
     fn any_session(&self, random: &mut SmallRng) -> String {
         let from = self.sessions.len().saturating_sub(4);
         match self.sessions.len() {
@@ -169,7 +171,7 @@ impl Pair {
         }
     }
 
-    /// An index's name: mostly a late one.
+    /// The name of an index, usually a recent one.
     fn any_index(&self, random: &mut SmallRng) -> String {
         let late: Vec<_> = self.indexes.keys().rev().take(8).collect();
         match late.len() {
@@ -203,8 +205,8 @@ impl Pair {
         let mut consul = self.consul.ask(method.clone(), &path, body).await;
         let mut embedded = self.embedded.ask(method, &path_too, body_too).await;
         if is_list && consul.status == 404 && self.trees_deleted {
-            // After `a` was deleted with all that begins so, Consul gives the
-            // empty list of `a/b` an index from before that.
+            // After `a` was deleted with everything that begins with it, Consul
+            // gives the empty list of `a/b` an index from before that.
             for reply in [&mut consul, &mut embedded] {
                 assert!(reply.headers.remove("X-Consul-Index").is_some(), "{what}");
             }
@@ -212,7 +214,7 @@ impl Pair {
         self.compare(&consul, &embedded, what);
     }
 
-    /// The text with the names replaced by what they stand for on this side.
+    /// The text with the names replaced by the values of this side.
     fn spoken(&self, text: &str, side: usize) -> String {
         let nobody = "00000000-0000-0000-0000-000000000000";
         let mut spoken = text.replace("{nobody}", nobody);
@@ -258,7 +260,7 @@ impl Pair {
         }
     }
 
-    /// Ids of sessions as their names, numbers in texts as a sign.
+    /// The body with session ids replaced by their names, and without indexes.
     fn plain(&self, reply: &Reply, side: usize) -> String {
         let mut body = Value::String(reply.text().trim().to_owned());
         self.forget_ids(&mut body, side);
@@ -279,7 +281,7 @@ impl Pair {
                 .iter_mut()
                 .for_each(|value| self.forget_ids(value, side)),
             Value::Object(fields) => {
-                // Each has a name of its own.
+                // Each side has its own node name.
                 fields.remove("Node");
                 fields
                     .values_mut()
@@ -317,7 +319,8 @@ impl Pair {
         }
     }
 
-    /// Equal indexes are equal on both, later ones are later on both.
+    /// Records that these indexes correspond. Equal indexes must be equal on
+    /// both sides, and later ones later on both.
     fn stand_for_each_other(&mut self, consul: u64, embedded: u64, seen: &str) {
         let before = self.indexes.range(..consul).next_back();
         let after = self.indexes.range(consul + 1..).next();
@@ -336,7 +339,7 @@ impl Pair {
     }
 }
 
-/// Sessions are listed by their ids, which are random.
+/// Sessions are listed in the order of their ids, which are random.
 fn sort_sessions(value: &mut Value) {
     if let Value::Array(values) = value
         && values.iter().all(|value| value.get("TTL").is_some())

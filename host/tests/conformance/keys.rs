@@ -48,7 +48,7 @@ async fn a_key_is_shown_as_it_was_written(it: Subject) {
     assert!(entry["ModifyIndex"].as_u64() > index.as_u64());
     assert_eq!(entry["CreateIndex"], index);
 
-    // Nothing is null, not an empty text.
+    // An empty value is null, not an empty string.
     it.put("/v1/kv/empty", "").await.is_true();
     assert_eq!(it.entry("empty").await["Value"], Value::Null);
     let raw = it.get("/v1/kv/empty?raw").await;
@@ -75,7 +75,7 @@ async fn a_missing_key_is_not_found(it: Subject) {
         assert!(reply.index() >= 1, "{path}");
         assert_eq!(reply.header("X-Consul-KnownLeader"), Some("true"), "{path}");
     }
-    // What a missing key can be waited for beyond: the latest write to any.
+    // The index of a missing key is that of the latest write to any key.
     it.set("other", "1").await;
     assert_eq!(
         it.index("/v1/kv/none").await,
@@ -139,7 +139,7 @@ async fn deleting(it: Subject) {
     it.delete("/v1/kv/d/?recurse").await.is_true();
     assert_eq!(it.get("/v1/kv/d?keys").await.json(), json!(["dd"]));
     it.delete("/v1/kv/?recurse").await.is_true();
-    // Of everything there is always a list, but not of its values.
+    // A list of all keys always exists; a list of all values does not.
     it.get("/v1/kv/?keys").await.says(200, "[]");
     it.get("/v1/kv/?recurse").await.says(404, "");
 }
@@ -158,7 +158,7 @@ async fn keys_with_separator(it: Subject) {
             "/v1/kv/s/?keys&separator=",
             json!(["s/a", "s/b/c", "s/b/d", "s/e"]),
         ),
-        // Keys alone, even if everything is asked for.
+        // Only keys, even with `recurse`.
         ("/v1/kv/s/b?keys&recurse", json!(["s/b/c", "s/b/d"])),
     ];
     for (path, keys) in listed {
@@ -188,7 +188,7 @@ async fn lists_have_the_index_of_their_latest_change(it: Subject) {
         assert_eq!(it.index(list).await, second, "{list}");
     }
     assert_eq!(it.index("/v1/kv/?recurse").await, other);
-    // Nothing there: the latest write to any key.
+    // An empty list has the index of the latest write to any key.
     assert_eq!(it.index("/v1/kv/x/?recurse").await, other);
 }
 
@@ -200,7 +200,7 @@ async fn indexes_after_deleting_and_making_again(it: Subject) {
     let deleted = it.index("/v1/kv/r/?recurse").await;
     assert!(deleted > before, "a list without the key is a later one");
     assert_eq!(it.index("/v1/kv/r/2").await, deleted);
-    // Neither waits for what happens elsewhere.
+    // Writes elsewhere change neither index.
     it.set("q", "1").await;
     assert_eq!(it.index("/v1/kv/r/?recurse").await, deleted);
     it.delete("/v1/kv/r/?recurse").await.is_true();
@@ -210,7 +210,7 @@ async fn indexes_after_deleting_and_making_again(it: Subject) {
     assert_eq!(it.index("/v1/kv/r/?recurse").await, emptied);
     it.set("r/2", "1").await;
     let entry = it.entry("r/2").await;
-    assert_eq!(entry["CreateIndex"], entry["ModifyIndex"], "it begins anew");
+    assert_eq!(entry["CreateIndex"], entry["ModifyIndex"], "a new key");
     assert_eq!(
         entry["ModifyIndex"].as_u64(),
         Some(it.index("/v1/kv/r/?recurse").await)
@@ -246,7 +246,7 @@ async fn keys_may_be_called_anything(it: Subject) {
     it.get("/v1/kv/").await.says(400, "Missing key name");
     it.put("/v1/kv/", "x").await.says(400, "Missing key name");
     it.delete("/v1/kv/").await.says(400, "Missing key name");
-    // Empty parts lead elsewhere.
+    // Empty path segments cause a redirect.
     let reply = it.ask(Method::PUT, "/v1/kv/a//b", "x").await;
     assert_eq!(reply.status, 301);
     assert_eq!(reply.header("Location"), Some("/v1/kv/a/b"));

@@ -1,4 +1,4 @@
-//! Locks: taking, giving back, and what is written meanwhile.
+//! Locks: acquiring, releasing, and writes in between.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_lock_has_one_holder(it: Subject) {
         (&json!(1), &json!(5))
     );
 
-    // The same again changes nothing, another value does.
+    // The same value again changes nothing, another value does.
     it.put(&(acquire(&first) + "&flags=5"), "one")
         .await
         .is_true();
@@ -159,12 +159,12 @@ async fn lock_delay_keeps_a_key_of_a_lost_session_free(it: Subject) {
     let lock = json!([{ "Verb": "lock", "Key": "l", "Value": "eQ==", "Session": other }]);
     let delay = "failed to lock key \"l\" due to lock delay";
     it.transact(lock).await.failed(&[(0, delay)]);
-    // Whoever holds no lock is not held back.
+    // The lock-delay does not affect plain writes.
     it.set("l", "z").await;
     tokio::time::sleep(Duration::from_millis(2200)).await;
     it.put(&acquire, "y").await.is_true();
 
-    // Who gives back by himself is succeeded at once.
+    // A lock that its holder released can be acquired at once.
     let delayed = it.session(json!({ "LockDelay": "10s" })).await;
     it.put(&format!("/v1/kv/m?acquire={delayed}"), "x")
         .await

@@ -1,5 +1,5 @@
-//! What Sluice relies on in Consul, asked of a real Consul and of the embedded
-//! coordinator: one set of tests, each run on both.
+//! What Sluice relies on in Consul. One set of tests, each run against a real
+//! Consul and against the embedded coordinator.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ mod watches;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "these tests share it with others, and need only a part"
+    reason = "shared with other tests, and these use only a part of it"
 )]
 #[path = "../integration/support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! What makes no sense, and how that is said.
+//! Invalid requests, and the errors they get.
 
 use reqwest::Method;
 use serde_json::json;

@@ -45,7 +45,7 @@ async fn a_wait_goes_on_after_a_restart(it: Subject) {
     let cut_off = tokio::spawn(cut_off);
     tokio::time::sleep(Duration::from_millis(300)).await;
     it.server.restart().await;
-    // Killed, so the connection breaks; nobody is told that nothing changed.
+    // The server is killed, so the connection breaks without an answer.
     assert!(cut_off.await.unwrap().is_err());
     let change = async {
         tokio::time::sleep(Duration::from_millis(500)).await;

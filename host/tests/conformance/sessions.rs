@@ -1,4 +1,4 @@
-//! Sessions: making, showing, renewing and ending them.
+//! Sessions: creating, showing, renewing and destroying them.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ async fn a_session_is_shown_as_it_was_made(it: Subject) {
     );
     assert_eq!(it.get("/v1/session/node/other").await.json(), json!([]));
 
-    // What is not said, and other ways to say it.
+    // Defaults, and other notations.
     let said = |body: Value, field: &'static str| {
         let it = &it;
         async move {
@@ -72,7 +72,7 @@ async fn a_session_is_shown_as_it_was_made(it: Subject) {
         said(json!({ "name": "lower", "nonsense": 1 }), "Name").await,
         "lower"
     );
-    // No body at all is a session too.
+    // A session can be created without a body.
     let reply = it.put("/v1/session/create", "").await;
     assert_eq!(reply.status, 200);
 }
@@ -225,7 +225,8 @@ async fn a_session_ends_after_twice_its_ttl(it: Subject) {
 
 async fn a_body_of_unknown_length_is_not_looked_at(it: Subject) {
     let body = r#"{"Name":"chunked","TTL":"10s"}"#;
-    // Chunked by hand: a client would say the length of what it has whole.
+    // Chunked by hand, because a client sends the length of a body that it has
+    // as a whole.
     let mut stream = tokio::net::TcpStream::connect(&it.server.address)
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! Who is asked, and what it answers.
+//! The server under test, and its answers.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// How long it took.
+    /// From the request to the end of the body.
     pub(crate) took: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Subject {
         Self::on(Consul::of(Kind::Embedded, false).await).await
     }
 
-    /// The same, with its state on disk.
+    /// The same kind of server, with its state on disk.
     pub(crate) async fn made_durable(self) -> Self {
         Self::on(Consul::of(self.server.kind, true).await).await
     }
@@ -43,8 +43,8 @@ impl Subject {
             server,
             http: http(),
         };
-        // A real agent tells its server who it is a moment after it began,
-        // and that changes indexes.
+        // A real agent registers its node a moment after it starts, and that
+        // changes indexes.
         eventually("the node is known", SOON, || async {
             let reply = subject.get("/v1/catalog/nodes").await;
             match reply.json()[0]["TaggedAddresses"]["lan"].is_string() {
@@ -82,7 +82,7 @@ impl Subject {
         Reply::of(self.request(Method::DELETE, path)).await
     }
 
-    /// Writes a key, which has to go.
+    /// Writes a key, which must succeed.
     pub(crate) async fn set(&self, key: &str, value: &str) {
         self.put(&format!("/v1/kv/{key}"), value.to_owned())
             .await
@@ -98,19 +98,19 @@ impl Subject {
         }
     }
 
-    /// The index of what a path shows.
+    /// The index in the answer for a path.
     pub(crate) async fn index(&self, path: &str) -> u64 {
         self.get(path).await.index()
     }
 
-    /// Makes a session, and tells its id.
+    /// Creates a session, and returns its id.
     pub(crate) async fn session(&self, body: Value) -> String {
         let reply = self.put("/v1/session/create", body.to_string()).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()["ID"].as_str().unwrap().to_owned()
     }
 
-    /// One without lock-delay, bound to nothing but the node.
+    /// Creates a session without a lock-delay, bound to nothing but the node.
     pub(crate) async fn plain_session(&self) -> String {
         self.session(json!({ "LockDelay": "0s" })).await
     }
@@ -121,7 +121,7 @@ impl Subject {
         all.iter().any(|session| session["ID"] == id)
     }
 
-    /// Runs a transaction of these steps on keys.
+    /// Runs a transaction of these operations on keys.
     pub(crate) async fn transact(&self, steps: Value) -> Reply {
         let steps = steps.as_array().unwrap().iter();
         let wrapped: Vec<_> = steps.map(|step| json!({ "KV": step })).collect();
@@ -177,20 +177,20 @@ impl Reply {
         self.says(200, "false");
     }
 
-    /// Status and text are exactly these.
+    /// The status and the text are exactly these.
     #[track_caller]
     pub(crate) fn says(&self, status: u16, text: &str) {
         assert_eq!((self.status.as_u16(), self.text().trim()), (status, text));
     }
 
-    /// The status is this, and the text begins so.
+    /// The status is this, and the text starts with `text`.
     #[track_caller]
     pub(crate) fn begins(&self, status: u16, text: &str) {
         let is_so = self.status.as_u16() == status && self.text().starts_with(text);
         assert!(is_so, "{} {}", self.status, self.text());
     }
 
-    /// A transaction that was rolled back, for these reasons.
+    /// The transaction was rolled back for these reasons.
     #[track_caller]
     pub(crate) fn failed(&self, errors: &[(u64, &str)]) {
         assert_eq!(self.status, 409, "{}", self.text());
@@ -208,7 +208,7 @@ impl Reply {
         assert_eq!(found, errors);
     }
 
-    /// A transaction that was committed: its results.
+    /// The transaction was committed. Returns its results.
     #[track_caller]
     pub(crate) fn committed(&self) -> Vec<Value> {
         assert_eq!(self.status, 200, "{}", self.text());

@@ -1,4 +1,5 @@
-//! Transactions: each step as it succeeds and as it fails, and all or nothing.
+//! Transactions: each operation when it succeeds and when it fails, and
+//! atomicity.
 
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ async fn reading_steps(it: Subject) {
     });
     let reply = it.transact(json!([{ "Verb": "get", "Key": "t/a" }])).await;
     assert_eq!(reply.committed(), std::slice::from_ref(&shown));
-    // What only reads says how fresh it is.
+    // A read-only transaction reports how fresh its data is.
     assert_eq!(reply.json()["KnownLeader"], true);
     assert_eq!(reply.header("X-Consul-KnownLeader"), Some("true"));
     assert_eq!(reply.header("X-Consul-Index"), None);
@@ -97,7 +98,7 @@ async fn writing_steps(it: Subject) {
         (&Value::Null, &json!(3))
     );
     assert_eq!(reply.json().get("KnownLeader"), None);
-    // The same again leaves the index.
+    // The same value again keeps the index.
     assert_eq!(it.transact(set).await.committed(), written);
 
     let cas = |key: &str, index: u64| json!([{ "Verb": "cas", "Key": key, "Value": "eQ==", "Index": index }]);
@@ -180,7 +181,7 @@ async fn all_or_nothing(it: Subject) {
             { "Verb": "check-index", "Key": "old", "Index": 1 },
         ]))
         .await;
-    // All steps are tried, one after the other, and all that fail are named.
+    // All operations are tried in order, and all that fail are reported.
     let errors = [
         (2, "key \"new\" exists"),
         (3, "failed to check index, key \"old\" doesn't exist"),
@@ -192,7 +193,7 @@ async fn all_or_nothing(it: Subject) {
         before
     );
 
-    // Steps see what those before them did, and share one index.
+    // Operations see the effects of those before them, and share one index.
     let reply = it
         .transact(json!([
             { "Verb": "set", "Key": "a", "Value": "eA==" },
@@ -248,7 +249,7 @@ async fn what_takes_a_lock_as_sluice_does(it: Subject) {
         .failed(&[(1, raced)]);
     it.transact(take(at(free), 2, epoch)).await.committed();
     assert_eq!(it.entry("c/leader").await["Flags"], 1000);
-    // What the leader then writes.
+    // What the leader writes later.
     let guarded = json!([
         { "Verb": "check-session", "Key": "c/leader", "Session": session },
         { "Verb": "set", "Key": "c/active", "Value": "eA==" },

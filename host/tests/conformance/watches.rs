@@ -1,4 +1,4 @@
-//! Blocking queries: when they wake, and when not.
+//! Blocking queries: when they return early, and when they do not.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ on_both!(
 const MOMENT: Duration = Duration::from_millis(300);
 
 impl Subject {
-    /// Waits at the path beyond the index for 3 s at most, while something is
-    /// done after a moment.
+    /// Waits for a change of `path` after `index`, for 3 s at most. Does `done`
+    /// after a moment.
     async fn waits(&self, path: &str, index: u64, done: impl Future<Output = ()>) -> Reply {
         let join = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{join}index={index}&wait=3s");
@@ -45,7 +45,7 @@ impl Reply {
 
     #[track_caller]
     fn not_woken(self) -> Self {
-        // With up to a sixteenth more.
+        // Consul adds up to a sixteenth to the waiting time.
         let in_time = Duration::from_secs(3) <= self.took && self.took < Duration::from_secs(4);
         assert!(in_time, "after {:?}", self.took);
         self
@@ -59,7 +59,7 @@ async fn a_wait_ends_with_its_time(it: Subject) {
     let index = it.index("/v1/kv/k").await;
     let reply = it.waits("/v1/kv/k", index, nothing()).await.not_woken();
     assert_eq!((reply.status.as_u16(), reply.index()), (200, index));
-    // Nothing to wait for: no index, 0, or one that is past.
+    // No index, 0 or an old index: returns at once.
     for path in ["?wait=3s", "?wait=3s&index=0", "?wait=3s&index=1"] {
         let reply = it.get(&format!("/v1/kv/k{path}")).await;
         assert!(reply.took < Duration::from_secs(1), "{path}");
@@ -69,7 +69,7 @@ async fn a_wait_ends_with_its_time(it: Subject) {
 async fn a_wait_ends_with_a_change(it: Subject) {
     it.set("w/k", "1").await;
     let index = it.index("/v1/kv/w/k").await;
-    // Neither other keys nor the same value count.
+    // Neither a change of another key nor the same value counts.
     let elsewhere = async {
         it.set("w/k2", "1").await;
         it.set("w/k", "1").await;
@@ -92,7 +92,8 @@ async fn a_wait_ends_with_a_change(it: Subject) {
 }
 
 async fn a_wait_for_a_missing_key(it: Subject) {
-    // Alone: any write wakes it, with nothing to show.
+    // No other key near it: any write wakes the query, which then shows
+    // nothing.
     it.set("x", "1").await;
     let index = it.index("/v1/kv/none").await;
     let reply = it
@@ -101,7 +102,7 @@ async fn a_wait_for_a_missing_key(it: Subject) {
         .woken();
     assert_eq!(reply.status, 404);
     assert!(reply.index() > index);
-    // Beside others: writes near it wake it, writes far from it do not.
+    // With other keys near it, only writes to those wake the query.
     it.set("near/a", "1").await;
     let index = it.index("/v1/kv/near/none").await;
     it.waits("/v1/kv/near/none", index, it.set("x", "2"))
@@ -142,7 +143,7 @@ async fn a_wait_for_what_begins_so(it: Subject) {
     let delete = async { it.delete("/v1/kv/p/?recurse").await.is_true() };
     let reply = it.waits("/v1/kv/p/?recurse", index, delete).await.woken();
     assert_eq!(reply.status, 404);
-    // What was emptied waits for its own, too.
+    // A prefix whose keys were deleted waits for its own changes too.
     let index = reply.index();
     it.waits("/v1/kv/p/?recurse", index, it.set("q", "3"))
         .await
@@ -161,14 +162,14 @@ async fn an_index_that_is_too_high_is_waited_for_in_vain(it: Subject) {
 }
 
 async fn all_who_wait_are_woken_by_one_write(it: Subject) {
-    // Consul serves no more than 200 connections from one address, and one is
-    // for the write.
+    // Consul accepts at most 200 connections from one address, and one is for
+    // the write.
     let waiting = match it.server.kind {
         Kind::Consul => 190,
         Kind::Embedded => 200,
     };
-    // Other tests run meanwhile, so that some rounds take longer; none takes
-    // less than it can.
+    // Other tests run at the same time and slow some rounds down, so the
+    // fastest round counts.
     let mut best = Duration::MAX;
     for round in 0..20 {
         let last = wake_all(&it, waiting, &format!("value {round}")).await;
@@ -181,8 +182,8 @@ async fn all_who_wait_are_woken_by_one_write(it: Subject) {
     panic!("{waiting} were woken within {best:?}");
 }
 
-/// Writes a key for which so many wait: how long it took until the last had
-/// the answer.
+/// Writes a key that this many queries wait for. Returns how long it took until
+/// the last of them had its answer.
 async fn wake_all(it: &Subject, waiting: usize, value: &str) -> Duration {
     it.set("k", "before").await;
     let index = it.index("/v1/kv/k").await;

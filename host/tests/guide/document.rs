@@ -1,6 +1,6 @@
 //! The blocks of a walkthrough, and the comparison of their output.
 
-/// A part of the document that is run.
+/// A block of commands from the document.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The number of its first line in the document.
@@ -14,7 +14,7 @@ pub(crate) struct Block {
 pub(crate) fn blocks(document: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = document.lines().enumerate();
-    // Whether a text that begins here is the output of the last block.
+    // Whether a `text` block that starts here is the output of the last block.
     let mut is_output = false;
     while let Some((number, line)) = lines.next() {
         let Some(kind) = line.strip_prefix("```") else {
@@ -42,7 +42,7 @@ pub(crate) fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
-/// The first part of the expected text that the output lacks.
+/// The first part of the expected text that is missing from the output.
 pub(crate) fn missing(output: &str, expected: &str) -> Option<String> {
     let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (output, expected) = (squeeze(output), squeeze(expected));

@@ -13,13 +13,14 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use crate::document::{Block, blocks, missing};
 use crate::repository;
 
-/// For one walkthrough on a busy machine; one of them builds a crate from nothing, twice.
+/// For one walkthrough on a busy machine. One of them builds a crate from
+/// scratch, twice.
 const LIMIT: Duration = Duration::from_secs(1200);
 /// For processes that were told to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Follows a document in this folder, and panics with everything that is not as
-/// the document says. The nodes of the walkthrough write their logs to `data`,
+/// Follows a document in this folder, and panics with everything that differs
+/// from the document. The nodes of the walkthrough write their logs to `data`,
 /// below the folder.
 pub(crate) fn follow(document: &str, folder: &Path, data: &str) {
     let blocks = blocks(&read(&repository().join(document)));
@@ -44,7 +45,7 @@ pub(crate) fn follow(document: &str, folder: &Path, data: &str) {
     assert!(following.is_alone(), "the clean-up leaves processes");
 }
 
-/// All walkthroughs use the same ports: only one is followed at a time.
+/// All walkthroughs use the same ports, so only one is followed at a time.
 fn reserve_ports() -> File {
     let name = Path::new(env!("CARGO_TARGET_TMPDIR")).join("walkthrough-ports");
     let file = File::create(name).unwrap();
@@ -52,9 +53,9 @@ fn reserve_ports() -> File {
     file
 }
 
-/// All blocks as one script, which leaves the output of each, and the number of
-/// the block that it has reached, in the folder `notes`. If these tests are
-/// interrupted, it stops with everything that it has started.
+/// All blocks as one script. It writes the output of each block, and the number
+/// of the current block, to the folder `notes`. If these tests are interrupted,
+/// it stops with everything that it has started.
 fn script(blocks: &[Block], notes: &Path) -> String {
     let (notes, tests) = (notes.display(), std::process::id());
     let mut script = format!(
@@ -76,7 +77,7 @@ fn script(blocks: &[Block], notes: &Path) -> String {
     script
 }
 
-/// What went wrong in the blocks up to the last one that was run.
+/// What went wrong in the blocks up to the last one that ran.
 fn problems(blocks: &[Block], notes: &Path, status: Option<ExitStatus>) -> String {
     let at: usize = read(&notes.join("at")).trim().parse().unwrap();
     let mut problems = String::new();
@@ -84,9 +85,9 @@ fn problems(blocks: &[Block], notes: &Path, status: Option<ExitStatus>) -> Strin
         let output = read(&notes.join(number.to_string()));
         let lacks = block.expected.as_ref().and_then(|e| missing(&output, e));
         let problem = match (status, lacks) {
-            (None, _) if number == at => format!("it was not done within {LIMIT:?}"),
+            (None, _) if number == at => format!("it did not finish within {LIMIT:?}"),
             (Some(status), _) if number == at && !status.success() => format!("{status}"),
-            (_, Some(part)) => format!("its output has no (more): {part}"),
+            (_, Some(part)) => format!("its output lacks: {part}"),
             _ => continue,
         };
         let Block { line, commands, .. } = block;
@@ -99,7 +100,7 @@ fn problems(blocks: &[Block], notes: &Path, status: Option<ExitStatus>) -> Strin
     problems
 }
 
-/// A script with everything that it has started, which is killed on drop.
+/// A script and everything that it has started, which is killed on drop.
 struct Following {
     child: Child,
     group: Pid,
@@ -112,7 +113,7 @@ impl Following {
         Self { child, group }
     }
 
-    /// Waits for its end; `None` if the time is over.
+    /// Waits until the script exits. Returns `None` after the time limit.
     fn end(&mut self) -> Option<ExitStatus> {
         within(LIMIT, || self.child.try_wait().unwrap())
     }
@@ -126,7 +127,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // Fails if nothing is left, which is just as good.
+        // Fails if nothing is left to kill, which is fine.
         let _gone = kill_process_group(self.group, Signal::KILL);
         let _reaped = self.child.wait();
     }
@@ -160,10 +161,11 @@ fn logs(data: &Path) -> String {
     logs
 }
 
-/// Gives the script what the requirements of the document ask for.
+/// Provides what the document's requirements list.
 fn provide(command: &mut Command, programs: &Path) {
     let sluice = Path::new(env!("CARGO_BIN_EXE_sluice")).parent().unwrap();
-    // Without it, Consul is on the PATH, or the document's first block fails.
+    // If it is not set, Consul must be on the PATH, or the document's first
+    // block fails.
     if let Some(consul) = std::env::var_os("CONSUL") {
         let consul = fs::canonicalize(consul).expect("CONSUL names a program");
         std::os::unix::fs::symlink(consul, programs.join("consul")).unwrap();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::follow::read;
 
-/// Every relative link of the documents in the root and in `docs/` that leads
-/// to no file, or to no heading.
+/// Every relative link in the documents of the root and of `docs/` whose target
+/// file or heading does not exist.
 pub(crate) fn broken(root: &Path) -> Vec<String> {
     let mut documents = Vec::new();
     for folder in ["", "docs", "docs/deploy"] {

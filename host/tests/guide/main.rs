@@ -1,21 +1,21 @@
 //! Follows the walkthroughs `docs/writing-a-sink.md` and `docs/by-hand.md` to
-//! the letter, each in an empty folder, and checks the links of all documents.
+//! the letter, each in an empty folder, and checks the links in all documents.
 //!
-//! What the fenced blocks of a walkthrough mean here:
+//! How the fenced blocks of a walkthrough are treated:
 //!
-//! - `sh`: it is run, and must succeed. All of them are one script of
-//!   `bash -euo pipefail`, in order: later blocks have what earlier ones set.
+//! - `sh`: runs, and must succeed. All blocks, in order, form one script of
+//!   `bash -euo pipefail`, so later blocks see what earlier ones set.
 //! - `sh fails`: the same, but in a subshell, and it must fail.
-//! - `text`, if nothing stands between it and one of these: the output of that
-//!   block. `…` stands for anything, and every run of white space for one
-//!   space, so that long lines may be broken. What is left must be in the
-//!   block's output, in this order and without gaps.
+//! - `text`, directly after one of these: the output of that block. `…` stands
+//!   for anything, and any run of white space equals one space, so that long
+//!   lines may be broken. The parts between must occur in the block's output,
+//!   in this order and without gaps.
 //! - Anything else is only for the reader.
 //!
-//! The script gets what the requirements of the document ask for: `sluice` and
-//! `consul` on the `PATH`, and the repository in `SLUICE`. It needs curl, and
-//! cargo's registry or its local copy. It uses Consul's own ports and 3000 to
-//! 3002, and says so if they are taken.
+//! The script gets what the document's requirements list: `sluice` and `consul`
+//! on the `PATH`, and the repository in `SLUICE`. It needs curl, and cargo's
+//! registry or its local copy. It uses Consul's own ports and 3000 to 3002, and
+//! reports ports that are taken.
 
 #![allow(
     clippy::unwrap_used,
@@ -57,7 +57,7 @@ fn the_guide_to_writing_a_sink_can_be_followed() {
 #[test]
 fn three_nodes_can_be_started_by_hand() {
     let folder = tempfile::tempdir().unwrap();
-    // What `make sinks` leaves in a clone.
+    // The sink that `make sinks` builds in a clone.
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or(repository().join("target"), PathBuf::from);
     let built = ["guests/wasm32-wasip2", "wasm32-wasip2"].map(|folder| target.join(folder));
@@ -82,8 +82,8 @@ fn the_guide_uses_the_bindings_that_the_plugins_use() {
     assert!(document.contains(line), "{line}");
 }
 
-/// `make compose-test` runs the blocks of `docs/compose.md`, so the README shows
-/// nothing about Docker Compose that is not run.
+/// `make compose-test` runs the blocks of `docs/compose.md`, so every Docker
+/// Compose command in the README is run too.
 #[test]
 fn the_readme_shows_only_commands_of_the_walkthroughs() {
     let commands = |document: &str| -> Vec<String> {

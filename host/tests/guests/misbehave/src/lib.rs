@@ -1,5 +1,5 @@
 //! A sink for tests. Its config, or a message whose text is one of the commands
-//! below, makes it misbehave. All other messages are printed.
+//! below, makes it misbehave. It prints all other messages.
 
 #![cfg(target_family = "wasm")]
 
@@ -78,7 +78,7 @@ impl Guest for Misbehave {
     }
 }
 
-/// Does what the config says about each write.
+/// Does what the config says for every write.
 fn obey_config(config: &str) -> Result<(), Failure> {
     match config {
         "always busy" => return Err(busy(None)),
@@ -97,8 +97,8 @@ fn obey_config(config: &str) -> Result<(), Failure> {
     }
 }
 
-/// Does what a message says. Returns the failures with which the message is
-/// refused, or the failure of the whole write.
+/// Does what a message says. Returns the failures that refuse the message, or
+/// the failure of the whole write.
 fn obey(config: &str, delivery: &Delivery, record: &LogRecord) -> Result<Vec<Failure>, Failure> {
     match record.body.as_str() {
         "fence" => return Err(Failure::Fenced("epoch 99 was seen".to_owned())),
