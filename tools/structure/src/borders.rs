@@ -3,16 +3,16 @@
 use crate::manifest::{Dependency, Package};
 use crate::problem::Problem;
 
-/// What one crate of the host may depend on, of the crates of this table.
+/// The crates of this table that one crate of the host may depend on.
 struct Border {
     name: &'static str,
     may_use: &'static [&'static str],
-    /// Beside those, in its tests.
+    /// What its tests may use in addition.
     tests_may_use: &'static [&'static str],
 }
 
-/// The crates of the host. Any other member of the workspace, a plugin for
-/// one, may depend on none of them.
+/// The crates of the host. No other member of the workspace, such as a plugin,
+/// may depend on any of them.
 const BORDERS: [Border; 7] = [
     Border {
         name: "sluice-types",
@@ -29,7 +29,7 @@ const BORDERS: [Border; 7] = [
         may_use: &["sluice-types", "sluice-consul"],
         tests_may_use: &["sluice-coordinator"],
     },
-    // It knows a sink by its trait, and a leader by its lease.
+    // It knows sinks only by their trait, and the leader only by its lease.
     Border {
         name: "sluice-delivery",
         may_use: &["sluice-types"],
@@ -59,7 +59,7 @@ const BORDERS: [Border; 7] = [
     },
 ];
 
-/// Crates from elsewhere that only one crate may depend on.
+/// External crates that only one crate may depend on.
 const RESERVED: [(&str, &str); 2] = [
     ("wasmtime", "sluice-sandbox"),
     ("wasmtime-wasi", "sluice-sandbox"),

@@ -1,4 +1,4 @@
-//! No file, and no folder, may import another that imports it back.
+//! No files or folders may import each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,14 +22,14 @@ pub(crate) fn check(package: &Package, source: &Source) -> Vec<Problem> {
     problems
 }
 
-/// One thing that imports another, as the problem shows it.
+/// An import from one file or folder to another.
 struct Edge {
     names: Names,
     /// The file that holds the import.
     importer: PathBuf,
 }
 
-/// By what is shown of importer and imported.
+/// By the names that a problem shows for the importer and the imported.
 type Edges = BTreeMap<(String, String), Edge>;
 
 fn of_files(package: &Package, source: &Source, imports: &Imports) -> Vec<Problem> {
@@ -43,8 +43,8 @@ fn of_files(package: &Package, source: &Source, imports: &Imports) -> Vec<Proble
     problems("files", &edges, |_| true)
 }
 
-/// Files and folders of one folder are compared with each other, on every
-/// level: a folder imports what any file in it imports from outside.
+/// Compares the files and folders of one folder with each other, on every
+/// level. A folder imports what any file in it imports from outside.
 fn of_folders(package: &Package, source: &Source, imports: &Imports) -> Vec<Problem> {
     let with_folder = folders(source);
     let mut levels = BTreeMap::<PathBuf, Edges>::new();
@@ -98,7 +98,7 @@ fn problem(kind: &str, edges: &Edges, circle: &BTreeSet<String>) -> Option<Probl
         .filter(|((from, to), _)| circle.contains(from) && circle.contains(to))
         .collect();
     let (_, first) = *inside.first()?;
-    // Two that import each other are the shortest circles.
+    // Pairs that import each other come first, as the shortest circles.
     inside.sort_by_key(|((from, to), _)| !edges.contains_key(&(to.clone(), from.clone())));
     let mut ties: Vec<String> = inside
         .iter()
@@ -130,8 +130,8 @@ fn folders(source: &Source) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Where a file stands among the folders: `a.rs` beside a folder `a` is a part
-/// of that folder, as `a/mod.rs` would be.
+/// The place of a file among the folders: `a.rs` beside a folder `a` is part of
+/// that folder, as `a/mod.rs` would be.
 fn place(path: &Path, folders: &BTreeSet<PathBuf>) -> PathBuf {
     let folder = path.with_extension("");
     if folders.contains(&folder) {
@@ -149,8 +149,8 @@ fn common_folder(from: &Path, to: &Path) -> PathBuf {
         .collect()
 }
 
-/// What of `path` stands right in the folder `level`, as a problem shows it: a
-/// file, or a folder with a slash at its end.
+/// The part of `path` that is directly in the folder `level`, as a problem
+/// shows it: a file, or a folder with a trailing slash.
 fn sibling(package: &Package, level: &Path, path: &Path) -> String {
     let depth = level.components().count() + 1;
     let sibling: PathBuf = path.components().take(depth).collect();

@@ -1,4 +1,5 @@
-//! Only the crates that speak as Consul or with it know how it words errors.
+//! The texts of Consul's errors may occur only in the crates that talk to
+//! Consul or imitate it.
 
 use crate::borders::host_crates;
 use crate::manifest::Package;
@@ -8,7 +9,7 @@ use crate::source::Source;
 /// The client, and the coordinator that answers as Consul does.
 const MAY_KNOW: [&str; 2] = ["sluice-consul", "sluice-coordinator"];
 
-/// What Consul's errors are told by.
+/// Phrases by which Consul's errors are recognised.
 const TEXTS: [&str; 8] = [
     "invalid session",
     "Permission denied",
@@ -20,7 +21,7 @@ const TEXTS: [&str; 8] = [
     "Unknown session",
 ];
 
-/// Finds the string literals with words of Consul's errors.
+/// Finds the string literals that contain a phrase of Consul's errors.
 pub(crate) fn check(package: &Package, source: &Source) -> Vec<Problem> {
     let name = package.name.as_str();
     if MAY_KNOW.contains(&name) || !host_crates().any(|known| known == name) {

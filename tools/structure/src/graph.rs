@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who leads to whom.
+/// The successors of each node.
 #[derive(Debug)]
 pub(crate) struct Graph<N> {
     next: BTreeMap<N, BTreeSet<N>>,
@@ -17,7 +17,7 @@ impl<N: Clone + Ord> Graph<N> {
         Self { next }
     }
 
-    /// The sets of nodes that each lead to all others of their set.
+    /// The sets of nodes in which each node leads to all others.
     pub(crate) fn circles(&self) -> Vec<BTreeSet<N>> {
         let reached: BTreeMap<&N, BTreeSet<N>> = self
             .next

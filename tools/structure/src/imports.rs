@@ -1,4 +1,4 @@
-//! Which file of a package takes which names from which other.
+//! Which file of a package imports which names from which other file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use crate::resolve::{Found, Item, Resolver};
 use crate::scope::{Import, ImportedName};
 use crate::source::{Module, Source};
 
-/// The imports between the files of a package, by their indexes in
-/// [`Source::files`]: importer and imported. Faces are left out.
+/// The imports between the files of a package, by importer and imported file as
+/// indexes of [`Source::files`]. Faces are left out.
 pub(crate) type Imports = BTreeMap<(usize, usize), Names>;
 
-/// What one file takes from another.
+/// What one file imports from another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) names: BTreeSet<String>,
-    /// The first line that takes one.
+    /// The first line that imports or uses one of them.
     pub(crate) line: usize,
 }
 
@@ -58,8 +58,8 @@ impl Finder<'_> {
         }
     }
 
-    /// Whether the module takes what it imports for itself. One that imports
-    /// from a module inside it may only pass the name on.
+    /// Whether the module itself uses the import. An import from a module
+    /// inside it may be only a re-export.
     fn is_used(&self, index: usize, module: &Module, import: &Import, item: &Item) -> bool {
         match &import.name {
             ImportedName::Named(name) if self.is_inside(item.module, index) => {
@@ -74,8 +74,8 @@ impl Finder<'_> {
         parent.is_some_and(|parent| parent == outer || self.is_inside(parent, outer))
     }
 
-    /// The names of `inside` that the code of a module uses which imports all
-    /// of them.
+    /// Adds the names of `inside` that the code of `module` uses. The module
+    /// imports all of them.
     fn all(&mut self, index: usize, module: &Module, inside: usize) {
         for (word, line) in &module.scope.words {
             let is_own = self.resolver.is_own(index, word);

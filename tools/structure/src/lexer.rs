@@ -1,7 +1,7 @@
 //! Splits Rust source text into tokens. Comments and white space are dropped,
 //! so what a comment or a string mentions is never taken for code.
 
-/// What a token is, as far as the check has to tell.
+/// The kind of a token, as far as the checks need it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// An identifier or a keyword; a raw identifier without its `r#`.
@@ -58,7 +58,8 @@ pub(crate) fn tokens(source: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Kind and length of what `rest` begins with; no kind for what is dropped.
+/// The kind and length of the token that `rest` starts with; no kind for what
+/// is dropped.
 fn head(rest: &str) -> (Option<Kind>, usize) {
     if let Some(length) = blank(rest) {
         return (None, length);
@@ -162,7 +163,8 @@ fn lifetime(rest: &str) -> Option<usize> {
     Some(1 + word(rest.strip_prefix('\'')?)?)
 }
 
-/// The length of a number; a fraction is one, a range or a field is not.
+/// The length of a number. A fraction belongs to it, a range or a field does
+/// not.
 fn number(rest: &str) -> Option<usize> {
     rest.starts_with(|c: char| c.is_ascii_digit())
         .then_some(())?;
@@ -182,7 +184,7 @@ fn word(rest: &str) -> Option<usize> {
         .then(|| prefix + alphanumeric(name))
 }
 
-/// The length of the letters, digits and underscores that `rest` begins with.
+/// The length of the letters, digits and underscores that `rest` starts with.
 fn alphanumeric(rest: &str) -> usize {
     rest.find(|c: char| !c.is_alphanumeric() && c != '_')
         .unwrap_or(rest.len())

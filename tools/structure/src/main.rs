@@ -1,7 +1,7 @@
 //! Checks what the compiler does not: that no files or folders import each
-//! other in circles, that the crates keep their borders, that Consul's error
-//! texts stay in one crate, and that files and functions stay short.
-//! `make structure` runs it.
+//! other in circles, that crates respect their borders, that the texts of
+//! Consul's errors stay in the crates that may know them, and that files and
+//! functions stay short. `make structure` runs it.
 
 mod borders;
 mod circles;

@@ -12,23 +12,23 @@ use crate::problem::{Error, read};
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
-    /// Below the root of the workspace.
+    /// Relative to the root of the workspace.
     pub(crate) folder: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
-    /// The root file of its library, below the root of the workspace.
+    /// The root file of its library, relative to the root of the workspace.
     pub(crate) library: Option<PathBuf>,
-    /// Those of its programs and its build script.
+    /// The root files of its programs and of its build script.
     pub(crate) programs: Vec<PathBuf>,
 }
 
 /// A dependency of a package.
 #[derive(Debug)]
 pub(crate) struct Dependency {
-    /// The package, whatever it is renamed to.
+    /// The name of the package, even if the dependency is renamed.
     pub(crate) package: String,
-    /// Of the manifest.
+    /// The line in the manifest.
     pub(crate) line: usize,
-    /// Whether only tests and benches have it.
+    /// Whether only tests and benches use it.
     pub(crate) is_dev: bool,
 }
 
@@ -112,8 +112,8 @@ fn package(
     })
 }
 
-/// Every table of dependencies, those for one target too, and whether it is
-/// for tests only.
+/// Every table of dependencies, including target-specific ones, and whether it
+/// is for tests only.
 fn dependency_tables<'m, 'i>(manifest: &'m DeTable<'i>) -> Vec<(&'m DeTable<'i>, bool)> {
     let targets = table(manifest, "target")
         .into_iter()
@@ -143,7 +143,7 @@ fn package_of(key: &str, value: &DeValue<'_>, workspace: Option<&DeTable<'_>>) -
 }
 
 /// The root files of a package's programs: those that the manifest names, and
-/// those that Cargo finds by itself.
+/// those that Cargo discovers itself.
 fn programs(root: &Path, folder: &Path, manifest: &DeTable<'_>) -> Vec<PathBuf> {
     let named = manifest
         .get("bin")

@@ -5,19 +5,19 @@ use crate::scope::{Child, Function, Path, Scope};
 use crate::test_code::{group, is_closing, is_opening};
 use crate::use_tree;
 
-/// Keywords that a name follows which the module then defines.
+/// Keywords that are followed by the name of a new item.
 const DEFINING: [&str; 8] = [
     "const", "enum", "fn", "static", "struct", "trait", "type", "union",
 ];
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) scope: Scope,
     pub(crate) functions: Vec<Function>,
 }
 
-/// Reads the tokens of a file, which has no tests any more.
+/// Parses the tokens of a file, from which the tests were removed.
 pub(crate) fn parse(tokens: &[Token<'_>]) -> Parsed {
     let mut parser = Parser {
         tokens,
@@ -33,7 +33,7 @@ pub(crate) fn parse(tokens: &[Token<'_>]) -> Parsed {
 
 struct Parser<'t, 'a> {
     tokens: &'t [Token<'a>],
-    /// The token that is read next.
+    /// The index of the next token.
     at: usize,
     functions: Vec<Function>,
 }
@@ -64,7 +64,7 @@ impl<'t, 'a> Parser<'t, 'a> {
         scope
     }
 
-    /// The token so many places ahead.
+    /// The token this many places ahead.
     fn peek(&self, ahead: usize) -> Option<&'t Token<'a>> {
         self.tokens.get(self.at + ahead)
     }
@@ -110,8 +110,8 @@ impl<'t, 'a> Parser<'t, 'a> {
         self.at += tree.len() + 1;
     }
 
-    /// Reads an attribute: the paths in it, quoted ones too, and the file that
-    /// a `#[path]` names.
+    /// Reads an attribute: the paths in it, including quoted ones. Returns the
+    /// file that a `#[path]` names.
     fn attribute(&mut self, scope: &mut Scope) -> Option<String> {
         self.at += 1;
         if self.peek(0).is_some_and(|token| token.is("!")) {
@@ -156,7 +156,8 @@ impl<'t, 'a> Parser<'t, 'a> {
         }
     }
 
-    /// The path that begins here, unless it goes on with an earlier one.
+    /// The path that starts here, unless it is the continuation of an earlier
+    /// one.
     fn path(&self) -> Option<Path> {
         let first = self.peek(0).filter(|token| token.kind == Kind::Word)?;
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
@@ -178,7 +179,7 @@ impl<'t, 'a> Parser<'t, 'a> {
         })
     }
 
-    /// The name that an item defines which begins here.
+    /// The name of the item that starts here.
     fn definition(&self) -> Option<String> {
         let keyword = self.peek(0)?;
         if keyword.is("macro_rules") {
@@ -190,7 +191,7 @@ impl<'t, 'a> Parser<'t, 'a> {
         (is_defining && name.kind == Kind::Word).then(|| name.text.to_owned())
     }
 
-    /// Measures the function that begins here.
+    /// Measures the function that starts here.
     fn function(&mut self) {
         let Some((keyword, name)) = self.peek(0).zip(self.peek(1)) else {
             return;
@@ -216,8 +217,8 @@ fn depth_after(depth: usize, token: &Token<'_>) -> usize {
     }
 }
 
-/// The brace that closes the body of the function that begins here; none if it
-/// has no body.
+/// The brace that closes the body of the function that starts here; `None` if
+/// it has no body.
 fn end_of_body<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t Token<'a>> {
     let mut at = 0;
     loop {
@@ -234,7 +235,7 @@ fn end_of_body<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t Token<'a>> {
     }
 }
 
-/// Whether a string in an attribute names something of this crate, as in
+/// Whether a string in an attribute refers to something in this crate, as in
 /// `#[serde(with = "super::duration")]`.
 fn is_quoted_path(text: &str) -> bool {
     let is_word =

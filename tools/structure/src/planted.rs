@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::workspace::check;
 
-/// A workspace of a library and a program, with nothing wrong in it.
+/// A workspace with a library and a program, without problems.
 struct Tree(TempDir);
 
 impl Tree {
@@ -34,7 +34,7 @@ impl Tree {
             .with("plugins/file/src/lib.rs", "//! A sink.\n")
     }
 
-    /// With a file, written again if it is there.
+    /// Adds a file, or replaces it.
     fn with(self, path: &str, text: &str) -> Self {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +49,7 @@ impl Tree {
         )
     }
 
-    /// With the files of the library of the host.
+    /// Adds files to the library of the host.
     fn library(self, files: &[(&str, &str)]) -> Self {
         files.iter().fold(self, |tree, (path, text)| {
             tree.with(&format!("host/src/{path}"), text)
@@ -61,7 +61,8 @@ impl Tree {
         report.problems.iter().map(ToString::to_string).collect()
     }
 
-    /// Asserts that there is one problem, and that it starts and ends so.
+    /// Asserts that there is exactly one problem, which starts and ends like
+    /// this.
     fn assert_only(&self, start: &str, end: &str) {
         let problems = self.problems();
         assert_eq!(problems.len(), 1, "{problems:#?}");

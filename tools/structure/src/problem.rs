@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Something in the tree that is not as it has to be.
+/// A violation of a rule.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Problem {
-    /// Below the root of the workspace.
+    /// Relative to the root of the workspace.
     path: PathBuf,
     line: usize,
     /// What is wrong, and the remedy.
@@ -31,7 +31,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A tree that cannot be checked.
+/// Why a tree cannot be checked.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("read {}: {cause}", path.display())]

@@ -1,16 +1,16 @@
-//! Finds the file that defines what a path names. Re-exports are followed, so
+//! Finds the file that defines what a path refers to. Follows re-exports, so
 //! that an import through a face leads to the file behind it.
 
 use crate::scope::{ImportedName, Path};
 use crate::source::{Module, Source};
 
-/// What a path names.
+/// What a path refers to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Found {
     /// An index of [`Source::modules`].
     Module(usize),
     Item(Item),
-    /// Something of another crate.
+    /// Something in another crate.
     Elsewhere,
 }
 
@@ -25,7 +25,8 @@ pub(crate) struct Item {
 #[derive(Debug)]
 pub(crate) struct Resolver<'s> {
     source: &'s Source,
-    /// What is being looked up, so that imports that name each other end.
+    /// What is being looked up, so that imports that refer to each other do not
+    /// loop.
     under_way: Vec<(usize, String)>,
 }
 
@@ -37,7 +38,7 @@ impl<'s> Resolver<'s> {
         }
     }
 
-    /// What `path` names where `module` writes it.
+    /// What `path` refers to when it is written in `module`.
     pub(crate) fn path(&mut self, module: usize, path: &Path) -> Found {
         let mut segments = path.segments.iter();
         let Some(first) = segments.next() else {
@@ -53,7 +54,7 @@ impl<'s> Resolver<'s> {
         found
     }
 
-    /// What `name` names in `module`; `None` if the module does not say.
+    /// What `name` refers to in `module`; `None` if it is not known there.
     pub(crate) fn name(&mut self, module: usize, name: &str) -> Option<Found> {
         let here = self.module(module)?;
         if let Some(child) = here.children.get(name) {
@@ -97,7 +98,7 @@ impl<'s> Resolver<'s> {
         }
     }
 
-    /// The library of the package, which its programs name like any crate.
+    /// The library of the package, which its programs refer to by name.
     fn library(&self, segment: &str) -> Option<Found> {
         let (name, root) = self.source.library.as_ref()?;
         (name == segment).then_some(Found::Module(*root))
@@ -108,7 +109,8 @@ impl<'s> Resolver<'s> {
         match segment {
             "self" => Found::Module(module),
             "super" => parent.map_or(Found::Elsewhere, Found::Module),
-            // What a macro makes is known to nobody else.
+            // Items that a macro defines are not known, so assume that it
+            // exists.
             _ => self
                 .name(module, segment)
                 .unwrap_or_else(|| item(module, segment)),

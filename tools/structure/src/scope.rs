@@ -1,16 +1,16 @@
-//! What one module says: the names that it defines, imports and uses. Plain
-//! data, filled by the parser.
+//! The names that one module defines, imports and uses. Plain data, filled by
+//! the parser.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The text of one module: a file's own, or one written inside a file.
+/// The content of one module: a whole file, or a module written inside a file.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     pub(crate) definitions: BTreeSet<String>,
     pub(crate) imports: Vec<Import>,
     /// Paths of two segments or more in the code, and in its attributes.
     pub(crate) paths: Vec<Path>,
-    /// Every first word of the code outside `use`, with its first line.
+    /// The first segment of every path outside `use`, with its first line.
     pub(crate) words: BTreeMap<String, usize>,
     pub(crate) children: Vec<Child>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Import {
     pub(crate) name: ImportedName,
 }
 
-/// What an import is called where it is imported.
+/// The name of an import in the module that imports it.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum ImportedName {
     Named(String),
@@ -62,7 +62,7 @@ pub(crate) struct Path {
 pub(crate) struct Child {
     pub(crate) name: String,
     pub(crate) line: usize,
-    /// Of a `#[path]` attribute.
+    /// The file in a `#[path]` attribute.
     pub(crate) file: Option<String>,
     /// The module itself, unless it is in a file of its own.
     pub(crate) inline: Option<Scope>,

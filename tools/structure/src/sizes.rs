@@ -27,8 +27,8 @@ pub(crate) fn check(source: &Source) -> Vec<Problem> {
         .collect()
 }
 
-/// Whether the median function is too long. It counts in no file, so the
-/// manifest of the workspace stands for all of them.
+/// Whether the median function is too long. The problem belongs to no single
+/// file, so it is reported for the manifest of the workspace.
 pub(crate) fn check_median(median: usize) -> Option<Problem> {
     let text = format!(
         "the median function has {median} lines, more than {LARGEST_MEDIAN}; split functions"
@@ -61,7 +61,7 @@ pub(crate) fn check_readme(text: &str) -> Option<Problem> {
 fn long_file(file: &File) -> Option<Problem> {
     let text = format!(
         "the file has {} lines without its tests, more than {LONGEST_FILE}; \
-         move a part that stands for itself to a file of its own",
+         move an independent part to a file of its own",
         file.lines
     );
     (file.lines > LONGEST_FILE).then(|| Problem::new(&file.path, 1, text))

@@ -10,10 +10,11 @@ use crate::problem::{Error, read};
 use crate::scope::{Child, Function, Scope};
 use crate::test_code::without_tests;
 
-/// A package, read.
+/// The parsed source of a package.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// The library, as other targets of the package write it in paths.
+    /// The library: its name in the paths of other targets, and its root
+    /// module.
     pub(crate) library: Option<(String, usize)>,
     pub(crate) files: Vec<File>,
     pub(crate) modules: Vec<Module>,
@@ -22,14 +23,14 @@ pub(crate) struct Source {
 /// A source file that is not a test.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// Below the root of the workspace.
+    /// Relative to the root of the workspace.
     pub(crate) path: PathBuf,
     /// Without its tests.
     pub(crate) lines: usize,
     pub(crate) functions: Vec<Function>,
     /// String literals outside tests, with their lines.
     pub(crate) literals: Vec<(String, usize)>,
-    /// Whether it only declares modules and passes names on.
+    /// Whether it only declares modules and re-exports names.
     pub(crate) is_face: bool,
 }
 
@@ -48,7 +49,7 @@ pub(crate) struct Module {
 ///
 /// # Errors
 ///
-/// A file cannot be read, or a declared module has none.
+/// A file cannot be read, or a declared module has no file.
 pub(crate) fn read_package(root: &Path, package: &Package) -> Result<Source, Error> {
     let mut reader = Reader {
         root,

@@ -1,11 +1,11 @@
-//! Finds what is compiled for tests only, so that it does not count.
+//! Finds what is compiled for tests only, so that it can be ignored.
 
 use crate::lexer::{Kind, Token};
 
-/// Items that end with a semicolon, whatever braces they hold.
+/// Items that end with a semicolon, whatever braces they contain.
 const ENDED_BY_SEMICOLON: [&str; 5] = ["const", "let", "static", "type", "use"];
 
-/// Words that begin an item which a comma does not end.
+/// Keywords that start an item that a comma does not end.
 const ITEMS: [&str; 10] = [
     "async", "enum", "extern", "fn", "impl", "mod", "pub", "struct", "trait", "unsafe",
 ];
@@ -14,12 +14,12 @@ const ITEMS: [&str; 10] = [
 #[derive(Debug)]
 pub(crate) struct Code<'a> {
     pub(crate) tokens: Vec<Token<'a>>,
-    /// How many lines the tests take.
+    /// The number of lines that belong to tests.
     pub(crate) test_lines: usize,
 }
 
-/// Takes the items under `#[cfg(test)]` and `#[test]` out of `tokens`; all of
-/// them under `#![cfg(test)]`.
+/// Removes the items under `#[cfg(test)]` and `#[test]` from `tokens`, and
+/// everything under `#![cfg(test)]`.
 pub(crate) fn without_tests<'a>(tokens: &[Token<'a>]) -> Code<'a> {
     let mut code = Code {
         tokens: Vec::with_capacity(tokens.len()),
@@ -44,8 +44,8 @@ pub(crate) fn without_tests<'a>(tokens: &[Token<'a>]) -> Code<'a> {
     code
 }
 
-/// How many tokens the group takes that `tokens` begins with, both its
-/// brackets included.
+/// The number of tokens in the group that `tokens` starts with, including both
+/// brackets.
 pub(crate) fn group(tokens: &[Token<'_>]) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -78,13 +78,13 @@ fn lines(tokens: &[Token<'_>]) -> usize {
 
 struct Attribute {
     is_test: bool,
-    /// Whether it is about what it stands in: `#![…]`.
+    /// Whether it is an inner attribute: `#![…]`.
     is_inner: bool,
     /// In tokens.
     length: usize,
 }
 
-/// The attribute that `tokens` begins with.
+/// The attribute that `tokens` starts with.
 fn attribute(tokens: &[Token<'_>]) -> Option<Attribute> {
     let (hash, tail) = tokens.split_first()?;
     hash.is("#").then_some(())?;
@@ -101,7 +101,7 @@ fn attribute(tokens: &[Token<'_>]) -> Option<Attribute> {
     })
 }
 
-/// Whether the attribute, written without spaces, is one of test code.
+/// Whether the attribute, written without spaces, marks test code.
 fn is_test(attribute: &str) -> bool {
     let inner = attribute.trim_start_matches('[').trim_end_matches(']');
     let is_all = inner.strip_prefix("cfg(all(").is_some_and(|list| {
@@ -113,8 +113,8 @@ fn is_test(attribute: &str) -> bool {
     inner == "cfg(test)" || is_all || path == "test" || path.ends_with("::test")
 }
 
-/// How many tokens the item takes that `tokens` begins with, its further
-/// attributes included. It may be a statement, a field, a variant or an arm.
+/// The number of tokens in the item that `tokens` starts with, including its
+/// further attributes. It may be a statement, a field, a variant or an arm.
 fn item(tokens: &[Token<'_>]) -> usize {
     let mut at = 0;
     while let Some(attribute) = tokens.get(at..).and_then(attribute) {

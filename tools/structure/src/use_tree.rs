@@ -1,4 +1,4 @@
-//! Reads the tree of a `use` item into single imports.
+//! Splits the tree of a `use` item into single imports.
 
 use crate::lexer::{Kind, Token};
 use crate::scope::{Import, ImportedName, Path};
@@ -32,7 +32,7 @@ fn read(tree: &[Token<'_>], prefix: &[String], imports: &mut Vec<Import>) {
     }
 }
 
-/// Reads the trees that commas part.
+/// Reads trees that are separated by commas.
 fn branches(trees: &[Token<'_>], prefix: &[String], imports: &mut Vec<Import>) {
     let mut start = 0;
     let mut at = 0;

@@ -10,7 +10,7 @@ use crate::{borders, circles, error_texts, sizes};
 /// What the checks found.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// In the order of their places.
+    /// Sorted by file and line.
     pub(crate) problems: Vec<Problem>,
     /// How much was checked.
     pub(crate) figures: String,
