@@ -76,7 +76,7 @@ pub(crate) struct NumberedArgs {
     #[arg(long, default_value = "5s", value_parser = duration)]
     pub(crate) interval: Duration,
 
-    /// How many messages [default: unlimited]
+    /// How many messages to send [default: unlimited]
     #[arg(long)]
     pub(crate) count: Option<u64>,
 

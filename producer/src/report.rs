@@ -20,7 +20,7 @@ pub(crate) struct Measured {
     unknown: u64,
     requests: u64,
     last_acknowledgement: Option<Instant>,
-    /// The longest one.
+    /// The longest silence so far.
     silence: Duration,
     /// When each silence of at least [`MIN_SILENCE`] ended, and its length.
     silences: Vec<(SystemTime, Duration)>,
@@ -66,7 +66,7 @@ impl Measured {
         })
     }
 
-    /// Notes an answer of 200 that rejects `rejected` of the messages.
+    /// Counts an answer of 200 that rejects `rejected` of the messages.
     pub(crate) fn acknowledged(&mut self, started: Instant, messages: u64, rejected: u64) {
         let now = Instant::now();
         let nanos = u64::try_from((now - started).as_nanos()).unwrap_or(MAX_LATENCY);
@@ -95,13 +95,13 @@ impl Measured {
         lines.collect()
     }
 
-    /// Notes messages that were certainly not delivered.
+    /// Counts messages that were certainly not delivered.
     pub(crate) fn refused(&mut self, messages: u64, why: String) {
         self.refused += messages;
         self.last_trouble = Some(why);
     }
 
-    /// Notes messages that may have been delivered.
+    /// Counts messages that may have been delivered.
     pub(crate) fn unknown(&mut self, messages: u64, why: String) {
         self.unknown += messages;
         self.last_trouble = Some(why);

@@ -9,8 +9,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Parses a URL. Without a path it means the route for one message or, with
-    /// `is_many`, the one for many.
+    /// Parses a URL. Without a path, it means the route for one message or,
+    /// with `is_many`, the route for many messages.
     pub(crate) fn parse(url: &str, is_many: bool) -> Result<Self, SetupError> {
         let rest = url.strip_prefix("http://");
         let rest = rest.ok_or_else(|| SetupError::Target(url.to_owned()))?;

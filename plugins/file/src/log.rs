@@ -173,7 +173,7 @@ fn end_of(file: &File, mut size: u64) -> io::Result<(u64, bool)> {
     Ok((size, false))
 }
 
-/// Those of the lines that are not whole in the file from `offset` on.
+/// The lines that are not in the file as whole lines from `offset` on.
 /// `at_start` says whether a line starts there.
 fn not_whole(file: &File, mut offset: u64, at_start: bool, lines: &[u8]) -> io::Result<Vec<u8>> {
     let mut missing: BTreeSet<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();

@@ -1,7 +1,7 @@
-//! Files by WASI's own calls.
+//! Files, using WASI's own calls.
 //!
-//! Not by `std`, because an append has to hold whole lines, for which the host's
-//! permit must be known, and because `std` cannot sync a directory in WASI.
+//! `std` is not enough: an append has to hold whole lines, for which the host's
+//! permit must be known, and `std` cannot sync a directory in WASI.
 
 use std::io::{self, ErrorKind};
 

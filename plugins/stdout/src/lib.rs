@@ -14,8 +14,8 @@ mod bindings;
 mod config;
 mod line;
 
-/// The host allocates each text of a record with this allocator. With the one of
-/// the standard library that takes as long as writing the line.
+/// The host allocates each text of a record with this allocator. With the
+/// standard library's allocator, that takes as long as writing the line.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

@@ -202,7 +202,8 @@ fn several_writers_with_rotation_lose_and_garble_nothing() {
     let place = Place::new();
     let mut expected = write_at_once(&place, 64 << 10, 200);
     let mut found = place.lines();
-    // One that sees another's append half done takes it for half a line.
+    // A writer that sees an unfinished append of another takes it for a broken
+    // line, and adds a line feed.
     found.retain(|line| !line.is_empty());
     found.sort();
     expected.sort();
