@@ -1,5 +1,4 @@
-# What there is to do with Sluice. `make test` is all that CI runs beside the
-# format and lint checks.
+# The tasks of this repository. CI runs `make lint` and `make test`.
 
 TARGET = wasm32-wasip2
 CARGO ?= cargo
@@ -11,31 +10,32 @@ BUILT = $${CARGO_TARGET_DIR:-target}
 # host/build.rs.
 GUESTS = $(BUILT)/guests
 BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir "$(GUESTS)"
-# What `make demo` and `make test` share. Cargo unites the features of all that is
-# built together, so other packages, or no test at all, would mean to compile
-# some dependencies again for the tests. This test is small.
+# The build that `make demo` and `make test` share. Cargo unifies the features
+# of all packages of a build, so with other packages, or without any test, some
+# dependencies would have to be compiled again for the tests. This test is
+# small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
 .PHONY: help demo build sinks guests test test-all soak chaos bench bench-sandbox bench-failover bench-swap compose-test lint structure consul tools wasm-target
 
 help:
-	@echo "make demo    build, then show it all on this machine (DEMO='--port 4000' for its flags)"
+	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
-	@echo "make test    run every test once, with real processes and a real Consul; as root"
-	@echo "make test-all         run all tests in full: longer, and on both kinds of coordinator"
-	@echo "make soak    run the tests with faults for long: SECONDS=600 each"
-	@echo "make chaos   faults of network, machines and Consul at random: SEED=1 MINUTES=60; as root"
+	@echo "make test    run every test once, with real processes and a real Consul; needs root"
+	@echo "make test-all         run every test for longer, and on both kinds of coordinator"
+	@echo "make soak    run each test with faults for a long time: SECONDS=600"
+	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
-	@echo "make bench-sandbox    measure what the sandbox costs a record"
-	@echo "make bench-failover   measure the silence when the leader ends, or loses the lock"
+	@echo "make bench-sandbox    measure what the sandbox costs per record"
+	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
 	@echo "make lint    check format and lints"
 	@echo "make structure        check for circles of imports, forbidden dependencies and sizes"
 	@echo "make consul  print the path of the Consul that the tests use"
 
-# The compiler shows how far it is; the demo then says what it does.
+# The compiler shows its progress; the demo then says what it does.
 demo: tools wasm-target
 	@echo "Building. The first time this takes some minutes; then the demo starts by itself."
 	@$(BUILD_PROGRAMS)
@@ -44,8 +44,8 @@ demo: tools wasm-target
 build: wasm-target
 	$(CARGO) build --release --locked -p sluice -p sluice-producer
 
-# A node may watch plugins/dist: a sink appears there whole, and one that is the
-# same as before is left alone.
+# A node may watch plugins/dist, so a new sink appears there as a whole, and an
+# unchanged one is not touched.
 sinks: wasm-target
 	$(BUILD_GUESTS) $(SINKS:%=-p sluice-plugin-%)
 	@mkdir -p plugins/dist
@@ -59,7 +59,7 @@ sinks: wasm-target
 		echo "$(CURDIR)/$$sink"; \
 	done
 
-# What tests and benchmarks use as sinks.
+# The sinks that tests and benchmarks use.
 guests: wasm-target
 	$(BUILD_GUESTS) -p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
 
@@ -68,16 +68,15 @@ CRATES = host host/crates/* plugins/* producer tools/*
 TEST_PROGRAMS = $(notdir $(basename $(wildcard $(CRATES:%=%/tests/*.rs))) \
 	$(patsubst %/main.rs,%,$(wildcard $(CRATES:%=%/tests/*/main.rs))))
 CORES := $(shell nproc)
-# These wait most of their time, so more of their tests run at a time than
-# there are cores.
+# These tests mostly wait, so more of them run at a time than there are cores.
 THREADS_integration := $(shell expr 2 \* $(CORES))
 THREADS_conformance := $(shell expr 2 \* $(CORES))
 THREADS_chaos := $(shell expr 4 \* $(CORES))
-# One program after the other: some of the tests need the machine's cores.
+# One test program at a time, because some tests need all cores.
 RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \
 	$(MAKE) --no-print-directory --jobs=1
 
-# Every test once: on the embedded coordinator where any will do.
+# Every test once; on the embedded coordinator if either kind is enough.
 test: export SLUICE_CHAOS_SEED ?= 1
 test: export SLUICE_CHAOS_MINUTES ?= 1
 test: guests
@@ -98,19 +97,20 @@ test-all: guests
 	+$(RUN_TESTS) COORDINATOR=consul $(TEST_PROGRAMS:%=test-%)
 	+$(RUN_TESTS) COORDINATOR=embedded test-integration
 
-# One of the programs.
+# One test program.
 test-%:
 	$(CARGO) test --locked --workspace --test $* -- $(THREADS_$*:%=--test-threads=%)
 
-# Each run with faults takes so long.
+# How long each test with faults runs.
 SECONDS ?= 600
 soak: guests
 	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && SLUICE_SOAK_SECONDS=$(SECONDS) \
 		$(CARGO) test --locked --workspace --test integration -- faults:: journal::leaders --nocapture --test-threads=1
 
-# A seed is a plan of faults; without one it is another each time. The run says
-# which, and on a failure also what happened when, and where its logs are.
+# The seed determines the plan of faults; without one, every run uses a new one.
+# The run prints its seed and, on failure, what happened when and where its
+# logs are.
 SEED ?=
 MINUTES ?= 60
 chaos: guests
@@ -134,7 +134,7 @@ bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench swap
 
-# Needs a Docker engine, and builds the images: not a part of `make test`.
+# Needs a Docker engine and builds the images, so it is not part of `make test`.
 compose-test:
 	.ci/compose-test
 
@@ -151,14 +151,15 @@ structure:
 consul:
 	@.ci/find-consul
 
-# What a new machine may lack, and how to get it.
+# Reports tools that a new machine may lack, and how to install them.
 tools:
 	@command -v "$(CARGO)" >/dev/null || { \
 		echo "make: there is no $(CARGO); install Rust with rustup: https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
 		echo "make: there is no C compiler; on Debian: apt-get install build-essential" >&2; exit 1; }
 
-# Sinks are components: their target has to be there before anything is built.
+# Sinks are components, so their target must be installed before anything is
+# built.
 wasm-target:
 	@if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(TARGET); then \
 		rustup target add $(TARGET); \
