@@ -89,7 +89,7 @@ impl Config {
         let (mut url, authority, socket) = locate(&address, ssl)?;
         let server_name = get("CONSUL_TLS_SERVER_NAME").filter(|_| url.starts_with("https:"));
         if let (Some(name), Some(authority)) = (&server_name, &authority) {
-            // The client asks for this name and is led to the address.
+            // The client connects to this name, which resolves to the address.
             let port = authority.rsplit_once(':').map_or("443", |(_, port)| port);
             url = format!("https://{name}:{port}");
         }

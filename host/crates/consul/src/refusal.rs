@@ -1,5 +1,5 @@
-//! Why Consul refuses something, told by the words of its answer: it has no
-//! codes for these. No other file knows the words.
+//! Why Consul refuses something, recognised by the words of its answer, because
+//! it has no codes for these. No other file of this crate knows the words.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl Refusal {
         let said = known.into_iter().find(|(_, words)| text.contains(words));
         match said {
             Some((refusal, _)) => refusal,
-            // That the agent's host is critical is not over in a moment.
+            // If the agent's own host is critical, that takes longer to pass.
             None if text.contains("critical state") && !text.contains("'serfHealth'") => {
                 Self::CheckNotReady
             }

@@ -48,10 +48,10 @@ pub struct Pace {
 struct WatchIndex(u64);
 
 impl WatchIndex {
-    /// After a read with this index; `None` after one without an answer. Both
-    /// a Consul that comes back and one whose index went back may be without
-    /// its former state: in that, the index may lie far ahead, so the next
-    /// read returns at once.
+    /// The index to wait beyond after a read; `read` is `None` if there was no
+    /// answer. A Consul that is back after an outage, or whose index went back,
+    /// may have lost its state. The old index may then be far ahead, so the
+    /// next read returns at once.
     fn after(self, read: Option<u64>) -> Self {
         match read {
             Some(index) if index >= self.0 => Self(index),
@@ -115,7 +115,7 @@ pub async fn watch<T, S: PartialEq, F>(
     }
 }
 
-/// Whether it is news.
+/// Publishes the value, and returns whether it has changed.
 fn publish<S: PartialEq>(seen: &watch::Sender<S>, now: S) -> bool {
     seen.send_if_modified(|before| {
         let is_news = *before != now;
@@ -124,7 +124,8 @@ fn publish<S: PartialEq>(seen: &watch::Sender<S>, now: S) -> bool {
     })
 }
 
-/// A denial lasts until somebody changes the ACL, so it is told loudly once.
+/// A denial lasts until somebody changes the ACL, so it is logged as an error
+/// once.
 fn log_failure(subject: &str, error: &Error, is_denial_known: bool) {
     if error.is_denied() && !is_denial_known {
         let error = chain(error);

@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// Offers one piece; what was set aside.
+    /// Offers one piece, and returns what was set aside.
     fn step(isolation: &mut Isolation, sink: &mut Sink) -> Option<Vec<u64>> {
         let piece = isolation.next()?;
         match sink.write(&piece.batch) {
@@ -254,8 +254,8 @@ mod tests {
         }
     }
 
-    /// Everything that was accepted, offered as the dispatcher does; what was
-    /// set aside.
+    /// Offers everything that was accepted, as the dispatcher does, and returns
+    /// what was set aside.
     fn drain(isolation: &mut Isolation, queue: &Arc<Queue>, sink: &mut Sink) -> BTreeSet<u64> {
         let mut set_aside = BTreeSet::new();
         for _ in 0..100_000 {

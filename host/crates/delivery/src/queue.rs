@@ -371,7 +371,8 @@ mod tests {
                 bytes: 64 << 20,
             };
             let queue = Queue::new(1, limits);
-            // What waits, a list of sequences a request, and what was taken.
+            // What waits, one list of sequences per request, and what was
+            // taken.
             let mut waiting: VecDeque<(Receipt, Vec<u64>)> = VecDeque::new();
             let (mut taken, mut offered) = (Vec::new(), Vec::new());
             let mut last = 0;

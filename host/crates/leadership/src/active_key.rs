@@ -1,5 +1,5 @@
-//! The key of the active sink, `<c>/active`: what the leader says of the sink
-//! that really runs.
+//! The key of the active sink, `<c>/active`, in which the leader publishes the
+//! sink that it runs.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use sluice_types::documents::ActiveDocument;
 /// The pause after a write without an answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keeps the key as `active` says while this node holds the lock. What the
-/// leader before it wrote stands until there is something to say.
+/// Keeps the key equal to `active` while this node holds the lock. The previous
+/// leader's value stays until there is something to write.
 pub(super) async fn keep(
     coordination: Coordination,
     mut tenure: watch::Receiver<Option<Tenure>>,
     mut active: watch::Receiver<Option<ActiveDocument>>,
 ) {
-    // Under which tenure what was written.
+    // The tenure and the document of the last write.
     let mut written = None;
     loop {
         let holding = tenure.borrow_and_update().clone();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// A tenure of this epoch begins; its session.
+        /// Starts a tenure with this epoch, and returns its session.
         fn lead(&self, epoch: u64) -> String {
             let session = self.store.open_session(SessionKind::Lock).unwrap();
             self.store.lock(&session);
@@ -97,7 +97,7 @@ mod tests {
             self.active.send_replace(Some(document(why)));
         }
 
-        /// Why the sink runs and under which epoch, by the key.
+        /// Reads from the key why the sink runs, and under which epoch.
         fn written(&self) -> Option<(String, u64)> {
             let document = self.store.active_document();
             document.map(|document| (document.why, document.epoch))
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Lets everything happen that needs no time.
+    /// Runs everything that can run without time passing.
     async fn settle() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

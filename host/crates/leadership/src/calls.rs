@@ -35,7 +35,7 @@ impl Calls {
         }
     }
 
-    /// The event of the next call that ends; waits for ever if there is none.
+    /// The event of the next call that ends; waits forever if there is none.
     pub(super) async fn next(&mut self) -> Event {
         match self.under_way.next().await {
             Some(event) => event,

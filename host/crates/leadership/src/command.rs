@@ -1,4 +1,4 @@
-//! What the election wants done.
+//! The commands of the election.
 
 use super::lock::Lock;
 use super::loss::Loss;
@@ -18,7 +18,8 @@ pub(super) enum Command {
     Watch { index: u64 },
     /// Read the lock, the epoch and the successor, consistently.
     Look,
-    /// Take the lock. The epoch must be on disk before the answer is told.
+    /// Take the lock. The epoch must be on disk before the election gets the
+    /// answer.
     Take { sent: BootTime, take: Take },
     /// Read the lock, consistently.
     Prove { epoch: u64, sent: BootTime },

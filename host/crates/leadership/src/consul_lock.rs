@@ -76,7 +76,7 @@ impl LockKeys {
     }
 }
 
-/// What the end of a [`LockKeys::take`] means.
+/// Interprets the outcome of a [`LockKeys::take`].
 pub(super) fn taken(outcome: &TxnOutcome) -> Taken {
     match outcome {
         TxnOutcome::Committed { index } => Taken::Won {
@@ -92,7 +92,7 @@ pub(super) fn taken(outcome: &TxnOutcome) -> Taken {
     }
 }
 
-/// The lock, by a read of its key.
+/// The lock, from a read of its key.
 pub(super) fn lock(read: Read<Option<Entry>>) -> Lock {
     let key = read.value.map(|entry| Key {
         modify_index: entry.modify_index,
@@ -106,8 +106,8 @@ pub(super) fn lock(read: Read<Option<Entry>>) -> Lock {
     }
 }
 
-/// The epoch, by its key. One that was written by hand and is no number, or
-/// too high, counts as 0.
+/// The epoch, from its key. A value that was written by hand counts as 0 if it
+/// is not a number or is too high.
 pub(super) fn epoch(entry: Option<&Entry>) -> Epoch {
     let Some(entry) = entry else {
         return Epoch::default();
@@ -122,7 +122,7 @@ pub(super) fn epoch(entry: Option<&Entry>) -> Epoch {
     }
 }
 
-/// The successor, by its key.
+/// The successor, from its key.
 pub(super) fn successor(entry: &Entry) -> Successor {
     Successor {
         node: String::from_utf8_lossy(&entry.value).trim().to_owned(),

@@ -1,4 +1,4 @@
-//! Starts the control thread, gives it orders, and shows what it publishes.
+//! Starts the control thread, gives it orders, and offers what it publishes.
 
 use std::collections::HashSet;
 use std::io;
@@ -76,8 +76,9 @@ pub struct Controls {
 
 impl Control {
     /// Binds the listener for health checks, and starts the thread. It tries to
-    /// reach Consul until it succeeds. `state` is what this node says of its
-    /// sink, and `active` what it says of the sink that runs while it leads.
+    /// reach Consul until it succeeds. `state` is what this node reports about
+    /// its sink, and `active` what it reports about the sink that runs while it
+    /// leads.
     ///
     /// # Errors
     /// What is wrong with the configuration or the machine.

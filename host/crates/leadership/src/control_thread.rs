@@ -47,9 +47,9 @@ pub(super) struct ControlThread {
     pub(super) heartbeat: Arc<Heartbeat>,
     pub(super) peers: Peers,
     pub(super) published: Published,
-    /// What this node says of its sink.
+    /// What this node reports about its sink.
     pub(super) state: watch::Receiver<NodeDocument>,
-    /// What it says of the sink that runs while it leads.
+    /// What it reports about the sink that runs while it leads.
     pub(super) active: watch::Receiver<Option<ActiveDocument>>,
 }
 

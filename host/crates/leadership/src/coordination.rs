@@ -1,5 +1,5 @@
-//! What the driver and the presence of a node ask of the coordinator. Another kind of coordinator is
-//! another variant.
+//! What the driver and the presence of a node ask of the coordinator. Another
+//! kind of coordinator is another variant.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::publication::Publication;
 use super::session_kind::SessionKind;
 use super::take::{Take, Taken};
 
-/// The one seam to a coordinator. `None` is no
-/// answer in time: what was asked for may have happened or not.
+/// The only interface to a coordinator. `None` means that no answer came in
+/// time: the request may have taken effect or not.
 #[derive(Clone, Debug)]
 pub(super) enum Coordination {
     Consul(Arc<LockClient>),
@@ -32,7 +32,8 @@ impl Coordination {
         }
     }
 
-    /// Opens a session that is bound to the health of this node: its id.
+    /// Opens a session that is bound to the health of this node, and returns
+    /// its id.
     pub(super) async fn open_session(&self, kind: SessionKind) -> Option<String> {
         match self {
             Self::Consul(client) => client.open_session(kind).await,
@@ -43,7 +44,7 @@ impl Coordination {
         }
     }
 
-    /// Renews a session; whether it exists, by an answer that may be out of date.
+    /// Renews a session. Returns whether it exists, which may be out of date.
     pub(super) async fn keep_alive(&self, session: &str, kind: SessionKind) -> Option<bool> {
         match self {
             Self::Consul(client) => client.keep_alive(session, kind).await,
@@ -54,7 +55,7 @@ impl Coordination {
         }
     }
 
-    /// Ends a session once; whether there is no point in trying again.
+    /// Tries once to end a session. Returns whether trying again is pointless.
     pub(super) async fn end_session(&self, session: &str) -> bool {
         match self {
             Self::Consul(client) => client.end_session(session).await,
@@ -65,7 +66,7 @@ impl Coordination {
         }
     }
 
-    /// The lock, once it has changed beyond this index or some time is over.
+    /// The lock, once it has changed beyond this index or some time has passed.
     pub(super) async fn watch(&self, index: u64) -> Option<Lock> {
         match self {
             Self::Consul(client) => client.watch(index).await,
@@ -98,7 +99,7 @@ impl Coordination {
         }
     }
 
-    /// The lock, by a consistent read that is over within one lease.
+    /// The lock, by a consistent read that ends within one lease.
     pub(super) async fn prove(&self) -> Option<Lock> {
         match self {
             Self::Consul(client) => client.prove().await,
@@ -133,7 +134,7 @@ impl Coordination {
         }
     }
 
-    /// The epoch, as it was some time ago at worst.
+    /// The epoch, which may be slightly out of date.
     pub(super) async fn read_epoch(&self) -> Option<u64> {
         match self {
             Self::Consul(client) => client.read_epoch().await,

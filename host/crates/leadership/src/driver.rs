@@ -1,4 +1,4 @@
-//! Carries out what the election commands, and tells it what came of it.
+//! Carries out the election's commands, and reports the results to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,9 +127,9 @@ impl Driver {
         }
     }
 
-    /// Takes in what happened, after the highest epoch of the other nodes:
-    /// they may have led in a life of the coordinator that it has forgotten.
-    /// Whether the election is finished.
+    /// Passes an event to the election, after the highest epoch of the other
+    /// nodes: they may have led under a state that the coordinator has lost.
+    /// Returns whether the election is finished.
     fn take_in_with_epoch(&mut self, event: Event) -> bool {
         let seen = self.peers.highest_epoch();
         let is_news = seen > self.election.epoch();

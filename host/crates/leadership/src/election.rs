@@ -14,9 +14,9 @@
 //!   is a consistent read that shows this very acquisition.
 //! - The lock is lost when a read shows that the acquisition is gone. Silence
 //!   only suspends. A renewal that says that the session is gone triggers a
-//!   proof, as it may be told from the past.
-//! - A leader that renews its session for long but proves nothing releases the
-//!   lock: Consul is available, and would keep the lock for it for ever.
+//!   proof, because that answer may be out of date.
+//! - A leader that renews its session but cannot prove the lock for long releases
+//!   it: Consul is available, and would keep the lock for it forever.
 //! - A node stops acknowledging first, and then releases. A session that was
 //!   released never takes the lock again, so a release that arrives late or
 //!   twice frees nothing. Every session that is given up is ended.
@@ -112,7 +112,7 @@ impl Election {
         self.retired.is_any_ending()
     }
 
-    /// Takes in what happened by `now`, and says what to do.
+    /// Handles an event that happened by `now`, and returns what to do.
     pub(super) fn handle(&mut self, now: BootTime, event: Event) -> Vec<Command> {
         match event {
             Event::Session(created) => self.session_created(now, created),
@@ -160,7 +160,7 @@ impl Election {
         self.may_campaign().then(|| self.pause.until())
     }
 
-    /// Whether this node may take the lock, but for the pause.
+    /// Whether this node may take the lock, apart from the pause.
     fn may_campaign(&self) -> bool {
         let is_willing = self.eligible && !self.yielding && !self.stopping;
         let is_free = self.watch.is_known() && self.watch.lock().holder().is_none();
@@ -208,7 +208,7 @@ impl Election {
     }
 }
 
-/// Orders, and what other nodes say.
+/// Orders, and reports of other nodes.
 impl Election {
     fn set_eligible(&mut self, now: BootTime, eligible: bool) {
         // There is no longer a reason to leave the lock to others.
@@ -247,7 +247,7 @@ impl Election {
 /// The session.
 impl Election {
     fn session_created(&mut self, now: BootTime, created: Option<String>) {
-        // An answer that comes again may name one that was given up.
+        // A repeated answer may name a session that was given up.
         let is_retired = created.as_ref().is_some_and(|id| self.retired.contains(id));
         if matches!(self.session, LockSession::Creating) && !is_retired {
             self.session.created(now, created, now + self.retry());
@@ -274,7 +274,7 @@ impl Election {
         }
     }
 
-    /// Gives up the session, for another one from then on.
+    /// Gives up the session. The next one is created from `retry` on.
     fn retire_session(&mut self, retry: BootTime) {
         if let Some(id) = self.session.retire(retry) {
             self.commands.push(self.retired.retire(id));
@@ -282,7 +282,7 @@ impl Election {
     }
 }
 
-/// The lock as it is seen.
+/// Reads of the lock.
 impl Election {
     fn watched(&mut self, now: BootTime, lock: Option<Lock>) {
         let Some(lock) = lock else {

@@ -298,8 +298,8 @@ fn a_renewal_that_says_no_ends_a_tenure_only_if_the_lock_says_so_too() {
     election.handle(at(500), renewed(Some(false)));
     let commands = election.handle(at(510), proved(500, Some(lock(12, None, 1000))));
     assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
-    // Nobody's tenure hangs on it any more: another session, and no trace of
-    // the old one.
+    // No tenure depends on the session any more: a new one is created, and the
+    // old one is ended.
     let commands = election.handle(at(520), renewed(Some(false)));
     assert_eq!(commands, [destroy("s"), Command::CreateSession]);
 }
@@ -313,7 +313,7 @@ fn a_retired_session_that_holds_the_lock_is_ended_again_and_never_used() {
     let taken = Taken::Won { modify_index: 9 };
     let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
     assert_eq!(commands, [], "the session is being ended");
-    // An answer that comes again is none.
+    // A repeated answer is ignored.
     election.handle(at(4), Event::Session(Some("s".to_owned())));
     assert_eq!(election.session(), None);
     election.handle(at(5), Event::Session(Some("t".to_owned())));
@@ -343,8 +343,8 @@ fn a_release_that_is_answered_late_does_not_cost_the_next_session() {
     assert_eq!(election.session(), Some("t"));
 }
 
-/// What becomes of a leader whose proofs get no answer from 1 s on, if its
-/// renewals get these, one each second.
+/// What happens to a leader whose proofs get no answer from 1 s on, if its
+/// renewals get these answers, one per second.
 fn unproven(renewals: &[Option<bool>]) -> (Election, Vec<Command>) {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let mut all = Vec::new();
@@ -395,7 +395,7 @@ fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin
         &[no, no, no, no, no, no, no, no, yes, yes],
         &[yes, yes, no, no, no, no, no, no, no, yes, yes],
         &[yes, yes, no, yes, yes, no, yes, yes, no, yes, yes, no],
-        // The last yes was under way until Consul was back.
+        // The last yes was delayed until Consul was back.
         &[yes, yes, yes, no, no, no, no, yes],
         // A session that is gone frees the lock by itself.
         &[Some(false); 10],
@@ -524,7 +524,7 @@ fn shutdown_releases_then_ends_the_session_then_is_finished() {
             session: "s".to_owned()
         }]
     );
-    // What another session's end says is not waited for.
+    // The end of another session does not count.
     assert_eq!(election.handle(at(202), destroyed("other")), []);
     assert_eq!(
         election.handle(at(203), destroyed("s")),

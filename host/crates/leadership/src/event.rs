@@ -1,4 +1,4 @@
-//! What the election is told.
+//! The events that the election handles.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(super) enum Event {
     /// Whether this node leaves the lock to another that is better prepared.
     Yielding(bool),
     /// Release the lock if it was taken under this epoch, and stay out of the
-    /// election for so long, or only until another node has taken the lock.
+    /// election for this long, or only until another node has taken the lock.
     /// If a node is named, it may take the lock first.
     StepDown {
         epoch: u64,

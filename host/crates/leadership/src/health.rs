@@ -22,12 +22,12 @@ use super::view::View;
 use sluice_consul::Client;
 use sluice_types::clock::BootTime;
 
-/// How long the agent may give a leader no answer. After that, the leader can
-/// neither prove that it holds the lock nor release it. The agent can, if the
-/// check fails: the session is bound to it.
+/// How long the agent may leave a leader without an answer. After that, the
+/// leader can neither prove that it holds the lock nor release it. The agent
+/// can, if the check fails: the session is bound to it.
 const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 /// A restarted agent runs its checks before answering, so its silence does not
-/// count during the first of them: those of this time.
+/// count during this time.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
 /// The longest pause between checks of one run of the agent.
 const CHECK_GAP_LIMIT: Duration = Duration::from_secs(3);
@@ -46,7 +46,8 @@ pub(super) struct Health {
     pub(super) asked: Arc<Mutex<Asked>>,
 }
 
-/// Since when, and when last, it was asked without a long pause.
+/// When the current series of checks, without a long pause, began, and when the
+/// last check was.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     since: BootTime,

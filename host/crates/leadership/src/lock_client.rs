@@ -16,7 +16,7 @@ use sluice_types::keys::{ClusterKeys, StreamKeys};
 
 /// How long a watch waits for a change.
 ///
-/// Short, so that a wake-up that was lost on its way hides a free lock no longer.
+/// Short, so that a wake-up that was lost on its way does not hide a free lock for longer.
 const WATCH_WAIT: Duration = Duration::from_secs(2);
 /// The time for a transaction or a consistent read.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);

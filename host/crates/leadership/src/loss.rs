@@ -29,7 +29,7 @@ pub(super) enum Loss {
 }
 
 impl Loss {
-    /// What a read shows that does not show the acquisition under `session`
+    /// The loss, by a read that does not show the acquisition under `session`
     /// with these flags.
     pub(super) fn shown_by(lock: &Lock, session: &str, own_flags: u64) -> Self {
         let Some(key) = &lock.key else {
@@ -47,7 +47,7 @@ impl Loss {
         }
     }
 
-    /// Whether something outside of this node brought it about.
+    /// Whether something outside of this node caused it.
     pub(super) const fn is_from_outside(&self) -> bool {
         !matches!(self, Self::Ordered | Self::Unable)
     }

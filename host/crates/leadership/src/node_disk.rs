@@ -62,8 +62,8 @@ impl NodeDisk {
     }
 
     /// Returns once the epoch is on disk, or the disk has failed or taken too
-    /// long. Without it only a coordinator that loses its state can lead the
-    /// epoch back.
+    /// long. If the epoch is not on disk, it can go back only if the
+    /// coordinator loses its state.
     pub(super) async fn remember_epoch(&self, epoch: u64) {
         if epoch <= self.highest_epoch() {
             return;

@@ -43,7 +43,7 @@ pub(super) async fn watch_documents(
     sluice_consul::watch(PACE, &prefix, read, show, nodes).await;
 }
 
-/// What is no document is left out.
+/// Values that are not documents are left out.
 fn documents(entries: Vec<Entry>) -> Arc<Vec<NodeDocument>> {
     let documents = entries.iter();
     let documents = documents.filter_map(|entry| serde_json::from_slice(&entry.value).ok());

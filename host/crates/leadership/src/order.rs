@@ -19,8 +19,8 @@ pub struct StepDown {
 /// An order to the control thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Whether this node can lead: its sink is prepared. If it can, a time that
-    /// it was to leave the lock to others is over.
+    /// Whether this node can lead: its sink is prepared. If it can, it no
+    /// longer leaves the lock to others.
     Eligible(bool),
     /// Release the lock. From now on nothing is acknowledged.
     StepDown(StepDown),

@@ -11,7 +11,7 @@ use sluice_types::documents::NodeDocument;
 #[derive(Clone, Debug)]
 pub struct Peers {
     node: String,
-    /// What this node's key says, or is about to.
+    /// What this node's key holds, or will soon hold.
     own: watch::Receiver<NodeDocument>,
     /// `None` until Consul has answered.
     all: watch::Receiver<Option<Arc<Vec<NodeDocument>>>>,

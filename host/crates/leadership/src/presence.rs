@@ -244,8 +244,8 @@ mod tests {
         }
     }
 
-    /// Lets everything happen that needs no time. Time stands still while a
-    /// file is written.
+    /// Runs everything that can run without time passing. Paused time does not
+    /// advance while a file is written.
     async fn settle() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -1,4 +1,4 @@
-//! What became of a node's document.
+//! The result of writing a node's document.
 
 /// How an attempt to write a node's document ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use sluice_types::clock::BootTime;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Lease;
 
-/// Who this node is in the election.
+/// The identity of this node in the election.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) node: String,
@@ -56,7 +56,7 @@ impl Publisher {
         self.lease.is_some()
     }
 
-    /// A tenure begins, under this session if it still exists.
+    /// Starts a tenure, under this session if it still exists.
     pub(super) fn lead(&mut self, lease: Lease, session: Option<&str>) {
         let (epoch, lease) = (lease.epoch(), Arc::new(lease));
         self.lease = Some(Arc::clone(&lease));
@@ -73,10 +73,10 @@ impl Publisher {
         }
     }
 
-    /// The tenure ends, if there is one.
+    /// Ends the tenure, if there is one.
     pub(super) fn lose(&mut self, loss: &Loss) {
         if let Some(lease) = self.lease.take() {
-            // First of all: from here on nothing is written or acknowledged.
+            // First, so that nothing is written or acknowledged from here on.
             lease.revoke();
             self.log_loss(lease.epoch(), loss);
         }

@@ -1,6 +1,6 @@
-//! The sessions that this process has given up. Each is ended, whatever was
-//! said of it before: an answer that it is gone may come from a server that has
-//! not caught up, and a session that lives on keeps the lock.
+//! The sessions that this process has given up. Each is ended, even if an
+//! answer said that it is gone: that answer may come from a server that has not
+//! caught up, and a session that lives on keeps the lock.
 
 use super::command::Command;
 
@@ -19,7 +19,7 @@ struct Session {
 pub(super) struct RetiredSessions(Vec<Session>);
 
 impl RetiredSessions {
-    /// Retires a session: the command that ends it.
+    /// Retires a session, and returns the command that ends it.
     pub(super) fn retire(&mut self, id: String) -> Command {
         if self.0.len() >= MAX_SESSIONS
             && let Some(oldest) = self.0.iter().position(|session| !session.is_ending)

@@ -76,7 +76,8 @@ impl Service {
                 http: self.health_url.clone(),
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_millis(500),
-                // The listener is bound before: no need to wait for the agent.
+                // The listener is already bound, so there is no need to wait
+                // for a check.
                 status: "passing",
                 deregister_critical_service_after: Duration::from_secs(60),
             },

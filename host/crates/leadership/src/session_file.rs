@@ -65,7 +65,8 @@ impl SessionFile {
     }
 }
 
-/// A UUID: it becomes a part of a path, and Consul has errors for others.
+/// Whether the line is a UUID. An id becomes part of a path, and Consul answers
+/// anything else with an error.
 fn is_id(line: &str) -> bool {
     let is_of_one = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
     line.len() == 36 && line.bytes().all(is_of_one)

@@ -63,7 +63,8 @@ fn sync(directory: &OwnedFd) -> Result<(), Errno> {
 fn open_error(path: &Path, errno: Errno) -> GrantError {
     let path = path.to_owned();
     match errno {
-        // With O_PATH and O_NOFOLLOW a link is opened itself, and is no directory.
+        // With O_PATH and O_NOFOLLOW, the link itself is opened, which is not a
+        // directory.
         Errno::LOOP | Errno::NOTDIR => GrantError::Link(path),
         errno => GrantError::Open {
             path,

@@ -23,7 +23,7 @@ impl BootTime {
         Self(seconds * 1_000_000_000 + nanoseconds)
     }
 
-    /// A reading of so many nanoseconds since boot.
+    /// The reading at this many nanoseconds since boot.
     #[must_use]
     pub const fn from_nanos(nanoseconds: u64) -> Self {
         Self(nanoseconds)

@@ -24,13 +24,13 @@ impl ClusterKeys {
         self.key("epoch")
     }
 
-    /// What nodes sign their requests to each other with.
+    /// The secret that nodes sign their requests to each other with.
     #[must_use]
     pub fn secret(&self) -> String {
         self.key("secret")
     }
 
-    /// How the keys of all nodes begin.
+    /// The prefix of the keys of all nodes.
     #[must_use]
     pub fn nodes(&self) -> String {
         self.key("nodes/")

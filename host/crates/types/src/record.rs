@@ -5,8 +5,8 @@ use std::collections::HashMap;
 /// Text that may share its memory with the request body it came from.
 pub type Text = bytestring::ByteString;
 
-/// What a record counts beside its texts, in bytes: about the size of the
-/// structure itself with its bookkeeping.
+/// What a record counts in addition to its texts, in bytes: about the size of
+/// the structure itself with its bookkeeping.
 const OVERHEAD: usize = 256;
 
 /// Names a record, the same in every attempt to deliver it.

@@ -11,7 +11,7 @@ use crate::record::LogRecord;
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What a sink is told beside a batch; the WIT's `delivery`.
+/// What a sink gets in addition to a batch: the WIT's `delivery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The leader's epoch.

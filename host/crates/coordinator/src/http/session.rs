@@ -190,7 +190,7 @@ pub(super) async fn renew(context: &Context, id: &str, call: &Call) -> Result<An
 pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Answer, Problem> {
     named(id)?;
     let blocking = call.query.blocking()?;
-    // Refuses an id that is no UUID without waiting.
+    // Refuses an id that is not a UUID without waiting.
     context.hub.read(|store| store.session(id)).await??;
     let watched = context.hub.watch(blocking, |store| {
         let sessions = store.sessions();

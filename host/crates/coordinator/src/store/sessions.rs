@@ -33,7 +33,7 @@ impl Sessions {
         self.sessions.get(id)
     }
 
-    /// Looks up an id that a client sent, and refuses one that is no UUID.
+    /// Looks up an id that a client sent, and refuses one that is not a UUID.
     pub(super) fn find(&self, id: &str) -> Result<Option<&Session>, Refusal> {
         match id.len() {
             ID_LENGTH => Ok(self.get(id)),

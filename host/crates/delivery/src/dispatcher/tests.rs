@@ -81,7 +81,7 @@ impl Tenure {
         self.queue.submit_acknowledged(records(count)).unwrap()
     }
 
-    /// Starts a swap; returns the old sink.
+    /// Starts a swap, and returns the old sink.
     async fn swap(&self, sink: &FakeSink) -> ActiveSink {
         let (swap, returned) = sink.swap();
         self.swaps.send(swap).await.unwrap();

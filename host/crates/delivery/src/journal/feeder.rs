@@ -148,7 +148,7 @@ impl Feeder {
             end,
         } = chunk;
         if records.is_empty() {
-            // The journal holds only damage there.
+            // Only damage is left in the journal there.
             if self.fed.is_empty() {
                 self.journal.settle(end);
             }

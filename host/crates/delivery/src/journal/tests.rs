@@ -483,8 +483,8 @@ fn a_journal_is_a_queue_that_survives() {
     }
 }
 
-/// Confirms what the queue gives, but for the numbers in `refuse`, which are
-/// refused and not kept so many times.
+/// Confirms what the queue gives, except for the numbers in `refuse`: those are
+/// refused, and not kept, this many times.
 async fn deliver(queue: Arc<Queue>, mut refuse: BTreeMap<u64, u32>) -> Vec<u64> {
     let mut delivered = Vec::new();
     while queue.filled().await {

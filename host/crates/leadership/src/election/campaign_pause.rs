@@ -18,17 +18,17 @@ impl CampaignPause {
         self.until
     }
 
-    /// Lasts at least until then.
+    /// Extends the pause at least until then.
     pub(super) fn extend(&mut self, until: BootTime) {
         self.until = self.until.max(until);
     }
 
-    /// Ends, whatever it was for.
+    /// Ends the pause, whatever its reason.
     pub(super) const fn end(&mut self, now: BootTime) {
         self.until = now;
     }
 
-    /// Leaves the lock of this acquisition to others for so long, or only
+    /// Leaves the lock of this acquisition to others for `stay_out`, or only
     /// until another node has taken it.
     pub(super) fn leave(
         &mut self,
@@ -41,7 +41,7 @@ impl CampaignPause {
         self.extend(now + stay_out);
     }
 
-    /// The lock was seen.
+    /// Ends the pause if this read shows that another node has taken the lock.
     pub(super) fn see(&mut self, now: BootTime, lock: &Lock) {
         let taken = lock.key.as_ref().filter(|key| key.session.is_some());
         let is_taken = |after| taken.is_some_and(|key| key.modify_index > after);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::lock::{CLEAN, Lock};
 
-/// No lease is longer; flags that say so were not written by a node.
+/// The longest possible lease. A node never writes flags that exceed it.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
 /// How a lock was found before it was taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    /// As the key says; 0 if there was none.
+    /// The flags of the key; 0 if there was no key.
     pub(super) flags: u64,
 }
 
@@ -24,7 +24,8 @@ impl Found {
         self.flags == CLEAN
     }
 
-    /// The longest lease that an earlier holder may have had, by the flags.
+    /// The longest lease that an earlier holder may have had, according to the
+    /// flags.
     fn lease(self) -> Duration {
         if self.is_clean() {
             return Duration::ZERO;

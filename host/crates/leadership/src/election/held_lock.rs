@@ -15,10 +15,10 @@ use sluice_types::clock::BootTime;
 const MAX_OPEN_PROOFS: u32 = 3;
 /// How often the session is renewed while nothing proves that the lock is held.
 const UNPROVEN_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
-/// Once a lease has been over for so long, renewals say whether Consul is
-/// available: one that lost its quorum no longer answers any.
+/// After a lease has been over for this long, renewals show whether Consul is
+/// available: a Consul that lost its quorum no longer answers any.
 const UNPROVEN_LIMIT: Duration = Duration::from_secs(3);
-/// If every renewal succeeds for so long from then on, the lock is released. A
+/// If every renewal succeeds for this long after that, the lock is released. A
 /// Consul that has just come back is given this time to prove it.
 const RENEWED_LIMIT: Duration = Duration::from_secs(2);
 
@@ -29,7 +29,7 @@ pub(super) struct HeldLock {
     session: String,
     /// The acquisition.
     pub(super) modify_index: u64,
-    /// What the lock says while it is held.
+    /// The flags of the key while it is held.
     flags: u64,
     found: Found,
     /// The lease is valid in this span of the clock.
@@ -38,7 +38,7 @@ pub(super) struct HeldLock {
     lease: Duration,
     next_proof: BootTime,
     open_proofs: u32,
-    /// Since when every renewal was answered with yes, long after the lease.
+    /// Since when every renewal has succeeded, long after the lease ended.
     only_renewed: Option<BootTime>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Renewal {
 }
 
 impl HeldLock {
-    /// The lock was taken at this index by an attempt that was sent then.
+    /// The lock that was taken at this index by an attempt sent at `sent`.
     pub(super) fn new(
         now: BootTime,
         sent: BootTime,
@@ -91,7 +91,7 @@ impl HeldLock {
         })
     }
 
-    /// What a read shows that does not show the acquisition.
+    /// Why the lock was lost, by a read that does not show the acquisition.
     pub(super) fn loss_shown_by(&self, lock: &Lock) -> Loss {
         Loss::shown_by(lock, &self.session, self.flags)
     }
@@ -123,7 +123,7 @@ impl HeldLock {
             Some(false) | None => {
                 self.only_renewed = None;
                 if exists.is_some() {
-                    // It may be told from the past, so the lock is looked at.
+                    // The answer may be out of date, so the lock is read.
                     self.next_proof = now;
                 }
                 Renewal {
@@ -158,7 +158,7 @@ impl HeldLock {
         self.next_proof = self.next_proof.min(now + wait);
     }
 
-    /// A proof that was sent then shows the acquisition.
+    /// A proof that was requested at `sent` shows the acquisition.
     pub(super) fn proved(&mut self, sent: BootTime) -> Option<Command> {
         self.only_renewed = None;
         let until = sent + self.lease;

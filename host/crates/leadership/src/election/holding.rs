@@ -24,11 +24,11 @@ impl Election {
         }
     }
 
-    /// Ends the tenure for what a read shows.
+    /// Ends the tenure because of what a read shows.
     pub(super) fn lose_to(&mut self, now: BootTime, lock: &Lock) {
         if let Role::Leader(held) = &self.role {
             let loss = held.loss_shown_by(lock);
-            // It may be for the session: ask at once.
+            // The session may have ended: find out at once.
             self.session.renew_at(now);
             self.lose(now, loss);
         }
@@ -68,9 +68,9 @@ impl Election {
         }
         self.role = Role::Follower(Campaign::Idle);
         self.pause.extend(now + SHORT_RETRY_INTERVAL);
-        // The release may still be on its way, or come again, and it names
-        // only the session: under the same one it could free a lock that is
-        // won later.
+        // The release may still arrive, or arrive twice, and it names only the
+        // session: under the same session, it could free a lock that is won
+        // later.
         if self.session() == Some(of) {
             self.retire_session(now + self.retry());
         }

@@ -25,7 +25,7 @@ impl LockSession {
         }
     }
 
-    /// A session was created, or could not be and is to be tried again then.
+    /// A session was created; if not, creating it is tried again at `retry`.
     pub(super) fn created(&mut self, now: BootTime, created: Option<String>, retry: BootTime) {
         *self = match created {
             Some(id) => Self::Held {
@@ -37,7 +37,7 @@ impl LockSession {
         };
     }
 
-    /// A renewal has ended; whether it was of this session.
+    /// Notes the end of a renewal. Returns whether it was of this session.
     pub(super) fn renewal_ended(&mut self, of: &str) -> bool {
         match self {
             Self::Held {
@@ -50,14 +50,14 @@ impl LockSession {
         }
     }
 
-    /// Renews it then, if there is one.
+    /// Schedules the next renewal, if there is a session.
     pub(super) fn renew_at(&mut self, time: BootTime) {
         if let Self::Held { renew, .. } = self {
             *renew = time;
         }
     }
 
-    /// Gives the session up, for another one from then on.
+    /// Gives the session up. The next one is created from `retry` on.
     pub(super) fn retire(&mut self, retry: BootTime) -> Option<String> {
         let Self::Held { id, .. } = self else {
             return None;

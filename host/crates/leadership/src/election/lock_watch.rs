@@ -10,7 +10,7 @@ pub(super) struct LockWatch {
     retry: BootTime,
     /// The lock as it was last seen.
     lock: Lock,
-    /// Whether a watch was answered since the last that was not.
+    /// Whether the last watch was answered.
     is_known: bool,
 }
 
@@ -23,21 +23,21 @@ impl LockWatch {
         self.is_known
     }
 
-    /// The lock was seen; whether its key is other than before.
+    /// Notes a read of the lock. Returns whether its key has changed.
     pub(super) fn see(&mut self, lock: Lock) -> bool {
         let is_news = self.lock.key != lock.key;
         self.lock = lock;
         is_news
     }
 
-    /// The watch ended; it is opened again then.
+    /// The watch ended. It is opened again at `retry`.
     pub(super) const fn ended(&mut self, is_answered: bool, retry: BootTime) {
         self.is_open = false;
         self.is_known = is_answered;
         self.retry = retry;
     }
 
-    /// When the watch is opened, unless it is.
+    /// When to open the watch; `None` if it is open.
     pub(super) fn wake(&self) -> Option<BootTime> {
         (!self.is_open).then_some(self.retry)
     }
@@ -48,8 +48,9 @@ impl LockWatch {
             return None;
         }
         self.is_open = true;
-        // After a watch without an answer nothing is waited for: the index may
-        // be of a state that the coordinator lost, or the change already there.
+        // After a watch without an answer, do not wait for a change: the index
+        // may be of a state that the coordinator lost, or the change already
+        // there.
         let index = if self.is_known { self.lock.index } else { 0 };
         Some(Command::Watch { index })
     }

@@ -100,7 +100,7 @@ impl Election {
         }
     }
 
-    /// The attempt that was sent then, if it is under way.
+    /// The attempt that was sent at `sent`, if it is under way.
     fn end_attempt(&mut self, sent: BootTime) -> Option<Attempt> {
         let idle = Role::Follower(Campaign::Idle);
         match std::mem::replace(&mut self.role, idle) {

@@ -18,7 +18,8 @@ pub(super) struct Tenure {
 pub(super) struct Checker {
     /// The tenure of the latest decision, and when it was made.
     latest: Option<(Tenure, Time)>,
-    /// The numbers of tenures after whose decisions others decided.
+    /// The numbers of tenures that were followed by a decision of another
+    /// tenure.
     over: BTreeSet<u64>,
     /// The highest epoch of any tenure.
     pub(super) highest: u64,
@@ -61,7 +62,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Those nodes may acknowledge now.
+    /// Checks the tenures that may acknowledge now: at most one is allowed.
     pub(super) fn may(tenures: &[Tenure]) -> Result<(), String> {
         match tenures {
             [one, other, ..] => Err(format!(

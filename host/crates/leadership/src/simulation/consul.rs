@@ -169,7 +169,7 @@ impl Consul {
             .report(self.moment(), &check_of(node), status, output);
     }
 
-    /// Ends the sessions whose TTL is over: their ids.
+    /// Ends the sessions whose TTL is over, and returns their ids.
     pub(super) fn expire(&mut self) -> Vec<String> {
         let over = self.expires.iter().filter(|(_, at)| **at <= self.now);
         let over: Vec<_> = over.map(|(id, _)| id.clone()).collect();
@@ -223,7 +223,7 @@ impl Consul {
         drop(self.put_lock(draft, &put));
     }
 
-    // What people do by hand, and what may befall Consul.
+    // What people do by hand, and what may happen to Consul.
 
     pub(super) fn delete_lock(&mut self) {
         self.store.delete(&self.keys.leader.clone(), None);
@@ -261,7 +261,7 @@ impl Consul {
         self.set(&key, draft(node.as_bytes(), 0));
     }
 
-    /// Others write too.
+    /// Writes of other clients.
     pub(super) fn pass_by(&mut self, writes: u64) {
         for _ in 0..writes {
             self.created += 1;

@@ -13,7 +13,7 @@ use super::world::World;
 use crate::order::{Order, StepDown};
 
 impl World {
-    /// Lets something go wrong, and plans the next; in the end, mends it all.
+    /// Causes a fault, and plans the next one; in the end, repairs everything.
     pub(super) fn fault(&mut self) -> Result<(), String> {
         if self.is_quiet() {
             self.mend();
@@ -45,7 +45,7 @@ impl World {
             self.note(|| format!("the clock of n{node} is put back by {} ms", by / MILLI));
             self.nodes[node].clock.step_back(by);
         }
-        // Often one comes on top of the other.
+        // Faults often overlap.
         let most = if self.random.random_bool(0.5) {
             500 * MILLI
         } else {
@@ -139,7 +139,7 @@ impl World {
         self.nodes[node].unproven_until = self.now + time;
     }
 
-    /// The node asks a Consul leader that was replaced, and does not know it.
+    /// The node talks to a Consul leader that was replaced, without knowing it.
     /// It is shown the past, and may get no answer to a consistent read.
     fn fall_behind(&mut self, node: usize) {
         let until = self.now + STALE;
@@ -205,7 +205,8 @@ impl World {
         self.drop_watches();
     }
 
-    /// Consul no longer knows the highest epoch; do the disks of all nodes?
+    /// Consul no longer knows the highest epoch. Notes whether the disks of all
+    /// nodes still do.
     fn forget_epochs(&mut self) {
         let highest = self.checker.highest.max(self.consul.epoch().value);
         let knows = |node: &Node| node.port.disk(|disk| disk.epoch) >= highest;

@@ -10,7 +10,7 @@ use super::seam::DiskWrite;
 
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
-    /// A question gets to Consul.
+    /// A question reaches Consul.
     Arrives(Request),
     /// Something reaches a process of a node.
     Reaches {

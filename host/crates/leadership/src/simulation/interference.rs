@@ -1,5 +1,5 @@
-//! What a world does between the driver of a node and its election: it lets
-//! answers be heard twice, leaves out what it is told to, and keeps a record.
+//! What a world does between the driver of a node and its election: it repeats
+//! answers, leaves out what it is told to, and keeps a record.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::lock::{CLEAN, Lock};
 use crate::take::Taken;
 use sluice_types::clock::BootTime;
 
-/// An answer is heard again at most so much later.
+/// The longest delay before an answer is repeated.
 const ECHO_LIMIT_MS: u64 = 5000;
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Interference {
         }
     }
 
-    /// Tells the election, and says what the driver is to do.
+    /// Passes an event to the election, and returns what the driver is to do.
     pub(crate) fn decide(
         &mut self,
         election: &mut Election,
@@ -100,7 +100,7 @@ impl Interference {
         }
     }
 
-    /// What the election is told in place of the event.
+    /// The events that the election gets in place of this one.
     fn hear(&mut self, now: BootTime, event: Event, decided: &mut Vec<Command>) -> Vec<Event> {
         let Some(without) = self.without else {
             return vec![event];
@@ -158,7 +158,7 @@ impl Interference {
         events
     }
 
-    /// What the driver does in place of the commands.
+    /// The commands that the driver gets in place of these.
     fn change(
         &mut self,
         now: BootTime,

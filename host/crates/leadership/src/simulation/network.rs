@@ -48,7 +48,7 @@ impl World {
             return;
         }
         if self.goes_wrong(0.3) {
-            // Something between asks again.
+            // Something on the way to Consul repeats the question.
             let again = Request {
                 deadline: None,
                 ..request.clone()
@@ -60,7 +60,7 @@ impl World {
         self.schedule(arrival, Happening::Arrives(request));
     }
 
-    /// The question is lost, or so late that the node does not wait any more.
+    /// The question is lost, or so late that the node no longer waits.
     fn lose(&mut self, mut request: Request, timeout: Time, is_cut: bool) {
         let given_up = self.now + self.random.random_range(MILLI..timeout);
         let nothing = Waiting::Answer(request.call, None);
@@ -84,7 +84,7 @@ impl World {
         self.random.random_range(MILLI / 10..most)
     }
 
-    /// A question gets to Consul.
+    /// A question reaches Consul.
     pub(super) fn arrives(&mut self, request: Request) {
         let node = request.node;
         self.note(|| format!("Consul gets {:?} of n{node}", request.question));

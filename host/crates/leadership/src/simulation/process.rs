@@ -1,5 +1,5 @@
-//! A node's process: the real driver, which the world polls by hand. Not to
-//! poll it is to freeze it, and to drop it is to kill it.
+//! A node's process: the real driver, which the world polls by hand. A world
+//! that does not poll it freezes it, and a world that drops it kills it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -87,7 +87,7 @@ impl Process {
         }
     }
 
-    /// Lets it run until it waits for something; whether it has ended.
+    /// Runs it until it waits for something. Returns whether it has ended.
     pub(super) fn run(&mut self) -> bool {
         let waker = Waker::from(Arc::clone(&self.woken));
         let mut context = Context::from_waker(&waker);
@@ -103,7 +103,7 @@ impl Process {
         self.orders.try_send(order).unwrap();
     }
 
-    /// What this node says of itself.
+    /// The document that this node publishes.
     pub(super) fn document(&self) -> NodeDocument {
         self.own.borrow().clone()
     }

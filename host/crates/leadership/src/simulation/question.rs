@@ -1,4 +1,4 @@
-//! What the driver of a node asks, and what it is answered.
+//! The questions of a node's driver, and the answers.
 
 use super::clock::{SECOND, Time};
 use crate::lock::{Lock, Looked};

@@ -181,9 +181,9 @@ impl World {
         Ok(())
     }
 
-    /// A tenure that ends for what a read showed had lost its lock. (Where
-    /// Consul loses its state, indexes start again, and an old answer may look
-    /// like a new one.)
+    /// Checks that a tenure that ended because of a read had lost its lock.
+    /// (Where Consul loses its state, indexes start again, and an old answer
+    /// may look like a new one.)
     fn check_loss(&self, node: usize, loss: &Loss, acquisition: u64) -> Result<(), String> {
         let is_shown = matches!(
             loss,
@@ -207,7 +207,7 @@ impl World {
 
     fn sleep(&mut self, node: usize, duration: Duration, wake: oneshot::Sender<()>) {
         if self.without == Some(Without::Timers) {
-            // Kept, so that the sleeper waits for ever.
+            // Kept, so that the sleeper waits forever.
             let number = self.agenda.number();
             if let Some(process) = &mut self.nodes[node].process {
                 process.pauses.insert(number, wake);
@@ -224,7 +224,7 @@ impl World {
         self.pause(node, over, wake);
     }
 
-    /// Ends a wait of the node's driver then.
+    /// Schedules the end of a wait of the node's driver.
     fn pause(&mut self, node: usize, over: Time, wake: oneshot::Sender<()>) {
         let number = self.agenda.number();
         if let Some(process) = &mut self.nodes[node].process {
@@ -234,7 +234,8 @@ impl World {
         self.schedule_for(node, over, Waiting::Pause(number));
     }
 
-    /// A disk does one thing at a time. One that hangs is not waited for.
+    /// A disk does one thing at a time. The node does not wait for one that
+    /// hangs.
     fn write(&mut self, node: usize, write: DiskWrite, done: oneshot::Sender<()>) {
         let hangs = self.goes_wrong(0.1);
         let takes = match hangs {

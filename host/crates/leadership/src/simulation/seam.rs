@@ -56,7 +56,7 @@ impl Disk {
 #[derive(Debug, Default)]
 struct State {
     reading: BootTime,
-    /// How likely it is that an answer is heard twice.
+    /// How likely it is that an answer is repeated.
     echo_chance: f64,
     /// Whether a session is ended once only: a duty that is left out.
     ends_once: bool,
@@ -124,7 +124,7 @@ impl Port {
         self.state().reading
     }
 
-    /// Waits for so long by the node's clock.
+    /// Waits for this long by the node's clock.
     pub(super) async fn sleep(&self, duration: Duration) {
         let (wake, woken) = oneshot::channel();
         self.outbox(|outbox| outbox.sleeps.push((duration, wake)));

@@ -1,4 +1,4 @@
-//! The worlds are tried; and each thing that can be left out is left out.
+//! Runs the worlds, and checks that leaving out any rule is noticed.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use super::ended::Ended;
 use super::without::Without;
 use super::world::World;
 
-/// Worlds that are tried unless another number is asked for: some ten seconds
-/// of a debug build, in which elections take in about three million events.
+/// The number of worlds unless another one is asked for: some ten seconds of a
+/// debug build, in which elections take in about three million events.
 const WORLDS: u64 = 3_000;
-/// Worlds within which something that is left out must show.
+/// The number of worlds within which leaving something out must be noticed.
 const ENOUGH: u64 = 10_000;
 
 #[test]

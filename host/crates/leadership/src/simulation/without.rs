@@ -15,11 +15,11 @@ pub(super) enum Without {
     StoppingFirst,
     /// A winner that still waits releases with the flags that it found.
     FoundFlags,
-    /// Only a read is a proof, no renewal of the session.
+    /// Only a read is a proof; a renewal of the session is not.
     ReadsOnly,
-    /// A renewal that says no is no proof, and its session is ended.
+    /// A renewal that says no proves nothing, and its session is ended.
     Doubt,
-    /// A leader that can renew and not prove releases the lock.
+    /// A leader that can renew but not prove releases the lock.
     ReleasingUnproven,
     /// The sessions of an earlier process are ended.
     EndingEarlier,
@@ -46,6 +46,6 @@ pub(super) enum Without {
     TenureOfAnswer,
     /// A session is ended until the coordinator has confirmed it.
     EndingUntilConfirmed,
-    /// A call without an answer is told to the election.
+    /// A call without an answer is reported to the election.
     TellingSilence,
 }

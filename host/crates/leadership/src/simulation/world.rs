@@ -23,7 +23,7 @@ use sluice_coordinator::store::Interest;
 /// of a winner, and another winner before that which proves nothing. A lock
 /// that is held in vain until a TTL is over takes longer.
 const RECOVERY_LIMIT: Time = 21 * SECOND;
-/// A world with more events goes round in circles.
+/// A world with more events never ends.
 const MAX_EVENTS: u64 = 400_000;
 /// How often a node's health is checked.
 const CHECK_INTERVAL: Time = SECOND;
@@ -51,7 +51,7 @@ pub(super) struct World {
     pub(super) consul: Consul,
     /// Nothing gets to Consul before.
     pub(super) consul_away_until: Time,
-    /// Renewals are told of no session before.
+    /// Until then, renewals are answered as if no session existed.
     pub(super) consul_lags_until: Time,
     /// A node whose proofs get no answer in the end: another has to lead.
     pub(super) never_proves: Option<usize>,
@@ -63,8 +63,8 @@ pub(super) struct World {
     pub(super) quiet_from: Time,
     /// How often, in thousandths, a message is lost, late or repeated.
     trouble: u32,
-    /// Whether keys are changed by hand, and Consul loses its state. What is
-    /// said of the lease is gone then, so all leases are equally long.
+    /// Whether keys are changed by hand, and Consul loses its state. The leases
+    /// in the lock's flags are lost then, so all leases are equally long.
     pub(super) by_hand: bool,
     pub(super) told: u64,
     trace: Option<Vec<String>>,

@@ -18,7 +18,7 @@ const CAPACITY: usize = 1 << 20;
 /// The most bytes that the thread takes at once, so that most of what a dropped
 /// instance left behind can still be removed.
 pub(super) const SLICE: usize = 64 << 10;
-/// Stands for the writer of a line that an error broke off.
+/// Stands for the writer of a line that was cut off by an error.
 const NOBODY: u64 = u64::MAX;
 /// A write from a guest's call that takes longer than this shows that the disk
 /// behind the file has become slow.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugin::{Identity, PluginPhase};
 
-/// What the leader says of the sink that really runs.
+/// What the leader reports about the sink that it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveDocument {
     /// Which sink it is.
@@ -19,7 +19,7 @@ pub struct ActiveDocument {
     /// The leader's name.
     pub node: String,
     /// The `ModifyIndex` of the manifest's key that asked for this sink; 0 if
-    /// it was not the key.
+    /// the sink does not come from the key.
     pub index: u64,
     /// The manifest that the sink was prepared from, as its key holds it.
     pub manifest: String,

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugin::{Identity, PluginPhase, WantedPlugin};
 
-/// What a node says of itself. The key is deleted when the node's session ends.
+/// What a node reports about itself. The key is deleted when the node's session
+/// ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeDocument {
     /// The node's name.
@@ -40,8 +41,8 @@ pub struct NodeSink {
     pub state: PluginPhase,
     /// What is asked for.
     pub desired: WantedPlugin,
-    /// The `ModifyIndex` of the manifest's key that the node has seen; 0 if it
-    /// is not the key that asks.
+    /// The `ModifyIndex` of the manifest's key that the node has seen; 0 if the
+    /// sink is not asked for by the key.
     pub index: u64,
     /// The `ModifyIndex` that the node's sink was asked for at.
     pub plugin_index: u64,
