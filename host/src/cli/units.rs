@@ -11,7 +11,7 @@ const MAX_DURATION: Duration = Duration::from_secs(1_000_000_000);
 /// Parses a duration with a unit, such as `1.5s` or `2h`.
 ///
 /// # Errors
-/// The text is no duration, is negative, or exceeds [`MAX_DURATION`].
+/// The text is not a duration, is negative, or exceeds [`MAX_DURATION`].
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     SpanParser::new()
         .parse_unsigned_duration(text.trim())
@@ -23,7 +23,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// Parses a size in bytes, with or without a unit, such as `1000` or `64KiB`.
 ///
 /// # Errors
-/// The text is no size, or does not fit in a `usize`.
+/// The text is not a size, or does not fit in a `usize`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     const UNITS: [(&str, usize); 5] = [
         ("", 1),

@@ -42,8 +42,8 @@ pub(crate) struct PeerContext {
 
 impl PeerContext {
     pub(crate) fn new(secret: watch::Receiver<Option<Secret>>, ingest: &Arc<Ingest>) -> Self {
-        // A record can be as large as the body of a client, and has more about
-        // it in its other forms.
+        // A record can be as large as the body of a client, and takes more
+        // space in its other forms.
         Self {
             body_limit: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
             secret,

@@ -54,7 +54,7 @@ pub(crate) struct ServerConfig {
     pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
     pub(crate) connections: usize,
-    /// How long a client may take nothing of its answer before the connection
+    /// How long a client may read nothing of its answer before the connection
     /// is cut.
     pub(crate) write_timeout: Duration,
 }

@@ -43,7 +43,7 @@ pub(crate) enum PeerError {
     },
 }
 
-/// What became of records that were sent to the leader: those that are not
+/// What happened to records that were sent to the leader: those that are not
 /// named here were acknowledged.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Taken {

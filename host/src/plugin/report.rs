@@ -1,4 +1,4 @@
-//! What the controller tells the stream, and what the stream tells back.
+//! What the controller and the stream report to each other.
 
 use std::sync::Arc;
 

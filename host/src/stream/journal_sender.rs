@@ -147,7 +147,7 @@ impl JournalSender {
         drop(self.addresses.clone().wait_for(is_peer).await);
     }
 
-    /// Settles what the leader took; how many records that were.
+    /// Settles what the leader took, and returns the number of these records.
     fn settle(&self, chunk: &Chunk, answer: &TransferAnswer) -> usize {
         let taken = answer.taken.min(chunk.end);
         let count = chunk.entries.iter().filter(|entry| **entry < taken).count();

@@ -25,7 +25,7 @@ use sluice_delivery::{
 };
 use sluice_leadership::{Controls, Order};
 
-/// Why a stream cannot be had.
+/// Why a stream cannot be opened.
 #[derive(Debug, Error)]
 pub(crate) enum StreamError {
     #[error(transparent)]
@@ -47,7 +47,7 @@ pub(crate) struct StreamStore {
     trace: Option<Arc<AckTrace>>,
 }
 
-/// A stream of which everything is open and nothing runs.
+/// A stream whose resources are open, but of which nothing runs yet.
 #[derive(Debug)]
 pub(crate) struct PreparedStream {
     store: StreamStore,

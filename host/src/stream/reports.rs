@@ -1,4 +1,4 @@
-//! Tells the plugin controller what became of the sinks.
+//! Tells the plugin controller what happened to the sinks.
 
 use tokio::sync::mpsc;
 

@@ -128,7 +128,7 @@ impl Rig {
         self
     }
 
-    /// Another node lives, whose sink is prepared or not.
+    /// Adds another live node, whose sink is prepared or not.
     pub(super) fn with_peer(self, eligible: bool) -> Self {
         let peers = vec![node("peer", eligible)];
         self.nodes.send_replace(Some(Arc::new(peers)));
@@ -149,8 +149,8 @@ impl Rig {
         self.choice.send_modify(|choice| choice.wanted = wanted);
     }
 
-    /// Runs a tenure to its end while a test goes on; how it ended, and how
-    /// long it took.
+    /// Runs a tenure to its end while a test goes on. Returns how it ended, and
+    /// how long it took.
     pub(super) async fn run(&self, test: impl Future<Output = ()>) -> (Sinks, Duration) {
         let started = Instant::now();
         let tenure = Tenure::begin(&self.parts, Arc::clone(&self.lease));
@@ -181,7 +181,7 @@ impl Rig {
         self.log.lock().unwrap().clone()
     }
 
-    /// What the control thread was told.
+    /// The orders that the control thread got.
     pub(super) fn orders(&mut self) -> Vec<Order> {
         std::iter::from_fn(|| self.orders.try_recv().ok()).collect()
     }
@@ -233,8 +233,8 @@ fn node(name: &str, eligible: bool) -> NodeDocument {
     }
 }
 
-/// Waits for the outcome of records that go to the disk. The paused time stands
-/// still meanwhile, as it does while a thread works.
+/// Waits for the outcome of records that go to the disk. Paused time does not
+/// advance meanwhile, as always while a thread works.
 pub(super) async fn on_disk(receipt: Receipt) -> Outcome {
     let runtime = tokio::runtime::Handle::current();
     let waiting = tokio::task::spawn_blocking(move || runtime.block_on(receipt));

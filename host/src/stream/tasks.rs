@@ -28,8 +28,7 @@ impl StreamTasks {
         }
     }
 
-    /// Stops accepting requests; those that were accepted are brought to
-    /// their end.
+    /// Stops accepting requests; those that were accepted are finished.
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }

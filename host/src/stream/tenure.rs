@@ -57,7 +57,7 @@ pub(super) struct TenureParts {
     pub(super) peers: Peers,
 }
 
-/// What a tenure showed about the sinks that there were.
+/// What a tenure showed about the sinks that were available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sinks {
     /// One opened.

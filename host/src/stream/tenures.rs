@@ -16,9 +16,9 @@ use sluice_types::lease::Lease;
 #[derive(Debug)]
 pub(super) struct Tenures {
     parts: TenureParts,
-    /// What this node is to the cluster.
+    /// This node's role in the cluster.
     role: watch::Receiver<Role>,
-    /// The sinks that there were when this node last led.
+    /// The sinks that were available when this node last led.
     known: Choice,
     /// Whether the last tenure ended because no sink opened.
     no_sink_opened: bool,

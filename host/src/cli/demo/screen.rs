@@ -22,7 +22,7 @@ const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
 #[derive(Clone, Debug)]
 pub(super) struct Label {
     text: String,
-    /// An ANSI code; 0 is no colour.
+    /// An ANSI code; 0 means no colour.
     colour: u8,
     /// Whether its lines are less important.
     is_faint: bool,

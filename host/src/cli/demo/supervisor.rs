@@ -1,4 +1,4 @@
-//! Runs the nodes and the producer, and counts what becomes of the messages.
+//! Runs the nodes and the producer, and counts what happens to the messages.
 
 use std::path::PathBuf;
 use std::time::Instant;

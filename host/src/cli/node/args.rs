@@ -119,7 +119,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_LEADER_VALUE", default_value = "json", value_parser = leader_value())]
     pub(super) leader_value: LeaderValue,
 
-    /// How long a proof of leadership is good for (200ms to 60s, the same on all nodes)
+    /// How long a proof of leadership is valid (200ms to 60s, the same on all nodes)
     #[arg(long, env = "SLUICE_LEASE", default_value = "1s", value_parser = lease)]
     pub(super) lease: Duration,
 

@@ -20,7 +20,7 @@ use sluice_leadership::ControlConfig;
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
 
-/// How long a client may take nothing of its answer.
+/// How long a client may read nothing of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The name that stands for the first free one.

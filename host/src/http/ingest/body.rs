@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 use crate::http::memory_budget::Reservation;
 use crate::http::problem::Problem;
 
-/// Bodies of up to so many bytes are copied, so that a short message does not
+/// Bodies of up to this many bytes are copied, so that a short message does not
 /// keep the connection's read buffer alive while it waits.
 const COPY_LIMIT: usize = 4 << 10;
 

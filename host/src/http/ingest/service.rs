@@ -176,7 +176,7 @@ impl Ingest {
     }
 
     /// Takes records that another node or the command line sends, with the ids
-    /// that they have; how they were settled.
+    /// that they have. Returns how they were settled.
     pub(in crate::http) async fn take(
         &self,
         stream: &Stream,

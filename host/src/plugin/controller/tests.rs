@@ -15,7 +15,7 @@ use sluice_types::plugin::PluginPhase;
 const FLAG: &str = "builtin:stdout";
 const A: &str = "file:///a.wasm";
 const B: &str = "file:///b.wasm";
-/// Virtual time after which what should have happened never will.
+/// Virtual time after which nothing more is expected to happen.
 const NEVER: Duration = Duration::from_secs(3600);
 
 type Started = Result<(PluginController, ControllerView), PluginError>;
@@ -654,7 +654,7 @@ async fn a_slow_disk_does_not_delay_what_is_published() {
     let bench = Bench::with_flag().await;
     let hold = bench.preparer.hold_disk();
     bench.report(Report::Running(bench.wanted()));
-    // Time stands still while a thread waits for the disk.
+    // Paused time does not advance while a thread waits for the disk.
     let mut yields = 0;
     while bench.view.active.borrow().is_none() {
         assert!(yields < 1000, "the disk is waited for");

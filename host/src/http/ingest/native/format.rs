@@ -9,8 +9,8 @@ use crate::http::ingest::decoded::Decoded;
 use crate::http::problem::Problem;
 use sluice_types::clock::unix_nanos;
 
-/// Bodies of at least so many bytes are decoded on a thread for such work, so
-/// that they do not hold up other requests.
+/// Bodies of at least this many bytes are decoded on a blocking thread, so that
+/// they do not hold up other requests.
 const OWN_THREAD_BYTES: usize = 256 << 10;
 
 /// The format of a body.
