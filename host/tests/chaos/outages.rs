@@ -140,7 +140,7 @@ async fn consul_loses_its_quorum(cluster: &mut Cluster) {
 }
 
 async fn most_servers_stand_still(cluster: &mut Cluster) {
-    let outage = Outage::begins("most of Consul's servers stand still");
+    let outage = Outage::begins("most of Consul's servers are frozen");
     cluster.freeze("s1");
     cluster.freeze("s2");
     let still = now();
@@ -285,7 +285,7 @@ async fn the_leader_steps_down_while_its_agent_is_busy(cluster: &mut Cluster) {
 
 async fn the_leader_is_told_to_end_while_its_agent_is_busy(cluster: &mut Cluster) {
     let leader = cluster.leader().await;
-    let outage = Outage::begins("the leader ends while its agent answers 429");
+    let outage = Outage::begins("the leader is terminated while its agent answers 429");
     cluster.gate(&leader, Mode::Busy);
     cluster.terminate(&leader).await;
     let ended = now() - outage.began;

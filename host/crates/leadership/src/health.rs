@@ -98,7 +98,7 @@ struct Condition {
 impl Condition {
     fn complaint(self) -> Option<&'static str> {
         if !self.is_loop_alive {
-            return Some("the control loop stands still");
+            return Some("the control loop makes no progress");
         }
         let is_silent = self.asked_for >= FIRST_CHECKS && self.unanswered_for >= SILENCE_LIMIT;
         (self.may_hold_lock && is_silent)
@@ -203,7 +203,7 @@ mod tests {
             asked_for: Duration::ZERO,
             unanswered_for: Duration::ZERO,
         };
-        assert!(still.complaint().unwrap().contains("stands still"));
+        assert!(still.complaint().unwrap().contains("no progress"));
     }
 
     async fn get(address: std::net::SocketAddr, path: &str) -> String {

@@ -15,7 +15,7 @@ use sluice_types::plugin::PluginPhase;
 pub(in crate::http) async fn healthz(State(admin): State<Arc<AdminContext>>) -> Response {
     let is_alive = |stream: &Arc<Stream>| stream.controls.heartbeat.is_alive();
     let unhealthy =
-        (!admin.streams.iter().all(is_alive)).then_some("the control loop stands still");
+        (!admin.streams.iter().all(is_alive)).then_some("the control loop makes no progress");
     answer(unhealthy)
 }
 

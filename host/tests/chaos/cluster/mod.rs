@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) enum Consul {
     /// One server, which every node talks to.
     One,
-    /// Three servers, and an agent beside each node.
+    /// Three servers, and an agent on the host of each node.
     Three,
 }
 
