@@ -199,9 +199,14 @@ async fn a_node_waits_for_a_consul_that_is_not_there_yet() {
     let mut cluster = Cluster::empty(consul, &["--advertise", "127.0.0.1"]);
     let process = cluster.spawn("early", Options::default());
     let address = cluster.served_by(&process).await;
-    for (path, expected) in [("healthz", 200), ("readyz", 503)] {
-        let answer = cluster.http.get(format!("http://{address}/{path}"));
-        assert_eq!(answer.send().await.unwrap().status(), expected, "{path}");
+    for (path, expected) in [
+        ("healthz", (200, "OK")),
+        ("readyz", (503, "no session with Consul")),
+    ] {
+        let request = cluster.http.get(format!("http://{address}/{path}"));
+        let answer = request.send().await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!((status, body.as_str()), expected, "{path}");
     }
     cluster.consul.restart().await;
     eventually("the node registers once it is", SOON, || async {

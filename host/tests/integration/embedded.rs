@@ -1,5 +1,7 @@
 //! The embedded coordinator: inside a node, and as a program of its own.
 
+use std::net::TcpStream;
+
 use crate::support::{Cluster, Consul, Kind, Options, Process, SOON, TRIES, eventually};
 
 fn with_coordinator(address: &str) -> Options {
@@ -96,10 +98,16 @@ async fn what_is_in_use_is_named_with_a_way_out() {
 
     // Only one that other machines can reach warns.
     let open = start("open", "0.0.0.0:0", "open");
+    let is_reachable = |process: &Process| {
+        let mut ports = process.ports().into_iter();
+        ports.any(|port| TcpStream::connect(("127.0.0.2", port)).is_ok())
+    };
     let warns = |process: &Process| process.stderr().contains("\"WARN\"");
     eventually("it warns", SOON, || async {
         warns(&open).then_some(()).ok_or(open.stderr())
     })
     .await;
+    assert!(is_reachable(&open), "{:?}", open.ports());
     assert!(!warns(&own), "{}", own.stderr());
+    assert!(!is_reachable(&own), "{:?}", own.ports());
 }

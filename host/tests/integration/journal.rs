@@ -250,6 +250,9 @@ async fn what_a_crash_cuts_short_is_cut_counted_and_told() {
     assert_eq!(damaged, remains.len() as u64);
     fs::remove_file(&down).unwrap();
     delivered(&cluster, &acknowledged).await;
+    cluster.nodes[0].process.terminate().await;
+    let (code, out, err) = sluice(&cluster, &verify).await;
+    assert!(code == Some(0) && out.contains("whole"), "{out}{err}");
 }
 
 #[tokio::test]
@@ -358,6 +361,8 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     assert!(status == 503 && body.contains("journal"), "{status} {body}");
     let ready = cluster.http.get(node.url("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 503);
+    let reason = ready.text().await.unwrap();
+    assert_eq!(reason, "the journal cannot be written");
     let acknowledged = producer.acknowledged(&cluster);
     // It goes on by itself when there is room.
     fs::remove_file(&hog).unwrap();

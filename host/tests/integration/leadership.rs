@@ -48,52 +48,73 @@ impl Cluster {
     }
 }
 
+/// How long a winner waits, unless the lock that it found was released as
+/// clean: 1.25 leases of 1 s.
+const WINNER_WAIT: Duration = Duration::from_millis(1250);
+
 fn session(lock: &Value) -> &str {
     lock["Session"].as_str().unwrap()
 }
 
-/// Does something to the lock, and sees the leader step down and a node lead
-/// under the next epoch. (The reasons that it logs are told apart by a unit
-/// test.)
-async fn is_noticed(cluster: &Cluster, what: &str, interfere: impl AsyncFnOnce(&Value)) {
+/// Interferes with the lock, and waits until the leader has stepped down and a
+/// node acknowledges under a later epoch. Returns how long that took.
+async fn is_noticed(
+    cluster: &Cluster,
+    what: &str,
+    interfere: impl AsyncFnOnce(&Value),
+) -> Duration {
     let epoch = cluster.epoch().await;
+    let leader = cluster.node(cluster.leader().await);
     let lock = cluster.lock().await;
     let began = Instant::now();
     interfere(&lock).await;
-    serves_after(cluster, epoch, began, what).await;
+    let took = serves_after(cluster, epoch, began, what).await;
+    let has_stepped_down = |status: &Value| status["epoch"].as_u64() > Some(epoch);
+    let what = format!("{what}: {} has stepped down", leader.name);
+    leader.until(&what, has_stepped_down).await;
+    took
 }
 
-/// Waits until a node acknowledges under a later epoch, and prints how long that
-/// took.
-async fn serves_after(cluster: &Cluster, epoch: u64, began: Instant, what: &str) {
+/// Waits until a node acknowledges under a later epoch. Prints and returns the
+/// time since `began`.
+async fn serves_after(cluster: &Cluster, epoch: u64, began: Instant, what: &str) -> Duration {
     let next = cluster.leads_after(epoch).await;
     let (status, body) = cluster.node(next).log("after").await;
     assert_eq!(status, 200, "{what}: {body}");
-    println!("{what}: acknowledged again after {:?}", began.elapsed());
+    let took = began.elapsed();
+    println!("{what}: acknowledged again after {took:?}");
+    took
 }
 
 #[tokio::test]
 async fn whatever_becomes_of_the_lock_is_noticed() {
     let cluster = Cluster::on_consul(2, &[]).await;
     let consul = &cluster.consul;
-    is_noticed(&cluster, "the session is destroyed", async |lock| {
+    let destroyed = is_noticed(&cluster, "the session is destroyed", async |lock| {
         let path = format!("session/destroy/{}", session(lock));
         consul.put(&path, "").await;
     })
     .await;
-    is_noticed(&cluster, "the lock's key is deleted", async |_| {
+    let deleted = is_noticed(&cluster, "the lock's key is deleted", async |_| {
         consul.delete("kv/sluice/leader").await;
     })
     .await;
+    // The leader's session still holds the lock, so the leader releases it as
+    // clean, and the next one need not wait.
     is_noticed(&cluster, "the key is overwritten", async |_| {
         consul.put("kv/sluice/leader", "someone else").await;
     })
     .await;
-    is_noticed(&cluster, "the lock is released", async |lock| {
+    let released = is_noticed(&cluster, "the lock is released", async |lock| {
         let path = format!("kv/sluice/leader?release={}", session(lock));
         consul.put(&path, "gone").await;
     })
     .await;
+    for took in [destroyed, deleted, released] {
+        assert!(took >= WINNER_WAIT, "the winner did not wait: {took:?}");
+    }
+    let value = consul.value("sluice/leader").await.unwrap();
+    assert!(value.contains("\"address\""), "not repaired: {value}");
 }
 
 #[tokio::test]
@@ -127,7 +148,8 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
     assert_eq!(session(&cluster.lock().await), other);
     let began = Instant::now();
     consul.put(&format!("session/destroy/{other}"), "").await;
-    serves_after(&cluster, epoch, began, "taken by hand, then free").await;
+    let took = serves_after(&cluster, epoch, began, "taken by hand, then free").await;
+    assert!(took >= WINNER_WAIT, "the winner did not wait: {took:?}");
 }
 
 /// Two nodes with the sink that does as messages say, ready to lead.
@@ -150,7 +172,7 @@ async fn a_leader_that_its_sink_calls_fenced_is_succeeded_by_another() {
     let began = Instant::now();
     let fenced = cluster.node(cluster.leader().await).log("fence");
     let served = serves_after(&cluster, epoch, began, "the sink calls the node fenced");
-    let ((status, body), ()) = tokio::join!(fenced, served);
+    let ((status, body), _) = tokio::join!(fenced, served);
     assert_eq!(status, 504, "{body}");
     assert_ne!(cluster.node(cluster.leader().await).name, leader);
 }

@@ -300,7 +300,10 @@ async fn what_is_refused_for_now_is_offered_again() {
 async fn a_fenced_leader_steps_down() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
-    assert_eq!(node.log("fence").await.0, 504);
+    let (status, body) = node.log("fence").await;
+    assert_eq!(status, 504, "{body}");
+    let reason = "the destination knows a later leader";
+    assert!(body.contains(reason), "{body}");
     node.until("the node follows", |status| status["role"] == "follower")
         .await;
 }

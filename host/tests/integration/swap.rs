@@ -306,10 +306,14 @@ async fn a_bad_manifest_keeps_the_sink_and_says_what_to_change() {
             "{status}"
         );
         assert_eq!(status["plugin"]["active"]["state"], "running", "{status}");
-        for key in [
+        let mut keys = vec![
             format!("sluice/nodes/{}", leader.name),
             "sluice/active".to_owned(),
-        ] {
+        ];
+        if !is_of_open {
+            keys.push(format!("sluice/nodes/{}", follower.name));
+        }
+        for key in keys {
             eventually(&format!("{key} names {expected:?}"), SOON, || async {
                 let value = cluster.consul.value(&key).await?;
                 let said: Value = serde_json::from_str(&value).map_err(|e| e.to_string())?;
