@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sink::verdict;
+use crate::sink::{beside_others, verdict};
 use crate::support::{Cluster, guest, sluice};
 
 async fn poisoned(nodes: usize) -> Cluster {
@@ -129,15 +129,8 @@ async fn dead_letters_outlive_their_node_and_can_be_purged() {
 async fn replayed_poison_stays_a_dead_letter() {
     let cluster = poisoned(1).await;
     let node = cluster.node(0);
-    let replay = async { sluice(&cluster, &["dlq", "replay", "--all"]).await };
-    let (replayed, _) = tokio::join!(replay, async {
-        // Others, without which nobody could tell whose fault it is.
-        for _ in 0..20 {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            assert_eq!(node.log("another").await.0, 200);
-        }
-    });
-    let (code, out, err) = replayed;
+    let replay = sluice(&cluster, &["dlq", "replay", "--all"]);
+    let (code, out, err) = beside_others(node, replay).await;
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(err.contains("trapped"), "{err}");
     assert_eq!(listed(&cluster, &[]).await.len(), 2);

@@ -1,6 +1,7 @@
 //! Runs with faults: whatever happens, nothing acknowledged is lost, and each
-//! producer's messages keep their order. `SLUICE_SOAK_SECONDS` makes every run
-//! as long (`make soak`); otherwise they take some seconds each.
+//! producer's messages keep their order. A run ends when enough has happened,
+//! which takes some seconds. With `SLUICE_SOAK_SECONDS` (`make soak`) every run
+//! takes at least that long.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,15 +9,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, History, Options, Producer, guest, sluice};
+use crate::support::{Cluster, History, Options, Producer, SOON, eventually, guest, sluice};
 
 /// The first number of each producer is a multiple of this.
 const SPAN: u64 = 1_000_000_000;
 const PRODUCERS: u64 = 4;
+/// For what takes a run some seconds on an idle machine.
+const RUN_LIMIT: Duration = Duration::from_secs(120);
 
-pub(crate) fn length(usual: u64) -> Duration {
-    let seconds = std::env::var("SLUICE_SOAK_SECONDS").map_or(usual, |s| s.parse().unwrap());
-    Duration::from_secs(seconds)
+/// The earliest end of a run that starts now.
+pub(crate) fn earliest_end() -> Instant {
+    let seconds = std::env::var("SLUICE_SOAK_SECONDS").map_or(0, |s| s.parse().unwrap());
+    Instant::now() + Duration::from_secs(seconds)
 }
 
 /// Producers that are under way, and the cluster that they send to.
@@ -52,8 +56,46 @@ impl Run {
         }
     }
 
-    /// Ends the producers, judges, and gives how many messages were
-    /// acknowledged.
+    /// Waits for the earliest end, and until each producer has got this many
+    /// acknowledgements.
+    async fn lasts(&self, acknowledgements: usize) {
+        tokio::time::sleep_until(earliest_end().into()).await;
+        for producer in &self.producers {
+            producer
+                .gets(&self.cluster, acknowledgements, RUN_LIMIT)
+                .await;
+        }
+    }
+
+    /// Waits until a message of each producer waits, and the sink has refused
+    /// some of them several times since.
+    async fn is_held_up(&self) {
+        const RETRIES: u64 = 2 * PRODUCERS;
+        let before = self.sum("/counters/retried").await.unwrap();
+        eventually("all producers are held up", SOON, || async {
+            let waiting = self.sum("/queue/records").await?;
+            let retried = self.sum("/counters/retried").await?;
+            match waiting >= PRODUCERS && retried >= before + RETRIES {
+                true => Ok(()),
+                false => Err(format!("{waiting} wait; retried {before}, then {retried}")),
+            }
+        })
+        .await;
+    }
+
+    /// The sum of a number in the status of all nodes.
+    async fn sum(&self, pointer: &str) -> Result<u64, String> {
+        let mut sum = 0;
+        for node in &self.cluster.nodes {
+            let status = node.status().await?;
+            let number = status.pointer(pointer).and_then(Value::as_u64);
+            sum += number.ok_or_else(|| status.to_string())?;
+        }
+        Ok(sum)
+    }
+
+    /// Stops the producers and judges the run. Returns the number of
+    /// acknowledged messages, and the dead letters.
     async fn judge(mut self) -> (usize, BTreeSet<u64>) {
         self.progresses(1).await;
         for producer in &mut self.producers {
@@ -101,7 +143,7 @@ impl Run {
 #[tokio::test]
 async fn one_record_in_a_thousand_traps() {
     let run = Run::start(1, "trap 1 in 1000", json!({})).await;
-    tokio::time::sleep(length(6)).await;
+    run.lasts(1500).await;
     let (acknowledged, dead) = run.judge().await;
     assert!(dead.len() >= acknowledged / 2000, "{dead:?}");
     assert!(dead.iter().all(|number| number % 1000 == 0), "{dead:?}");
@@ -110,7 +152,7 @@ async fn one_record_in_a_thousand_traps() {
 #[tokio::test]
 async fn one_record_in_a_thousand_spins() {
     let run = Run::start(1, "spin 1 in 1000", json!({"write_timeout_ms": 500})).await;
-    tokio::time::sleep(length(8)).await;
+    run.lasts(1100).await;
     let (acknowledged, dead) = run.judge().await;
     assert!(acknowledged > 1000, "only {acknowledged}");
     assert!(
@@ -122,7 +164,7 @@ async fn one_record_in_a_thousand_spins() {
 #[tokio::test]
 async fn one_record_in_a_hundred_is_refused() {
     let run = Run::start(1, "refuse 1 in 100", json!({})).await;
-    tokio::time::sleep(length(5)).await;
+    run.lasts(500).await;
     let (acknowledged, dead) = run.judge().await;
     assert!(acknowledged > 1000, "only {acknowledged}");
     // Their producers were told.
@@ -147,7 +189,8 @@ async fn the_destination_is_down_for_a_while() {
     for place in &places {
         fs::write(place, "").unwrap();
     }
-    tokio::time::sleep(length(6)).await;
+    tokio::time::sleep_until(earliest_end().into()).await;
+    run.is_held_up().await;
     for place in &places {
         fs::remove_file(place).unwrap();
     }
@@ -158,10 +201,11 @@ async fn the_destination_is_down_for_a_while() {
 
 #[tokio::test]
 async fn the_leader_is_killed_again_and_again() {
+    const KILLS: usize = 5;
     let mut run = Run::start(3, "write 1 in 1", json!({})).await;
-    let end = Instant::now() + length(20);
+    let end = earliest_end();
     let mut kills = 0;
-    while kills < 3 || Instant::now() < end {
+    while kills < KILLS || Instant::now() < end {
         run.progresses(20).await;
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..300))).await;
         let leader = run.cluster.leader().await;
@@ -179,11 +223,12 @@ async fn the_leader_is_killed_again_and_again() {
 
 #[tokio::test]
 async fn the_sink_is_swapped_every_moment() {
+    const SWAPS: usize = 40;
     let run = Run::start(2, "write 1 in 1", json!({})).await;
     run.progresses(10).await;
-    let end = Instant::now() + length(8);
+    let end = earliest_end();
     let mut swaps = 0;
-    while Instant::now() < end {
+    while swaps < SWAPS || Instant::now() < end {
         swaps += 1;
         let manifest = if swaps % 2 == 0 {
             json!({"source": "builtin:stdout", "permissions": {"env": {"SWAP": swaps.to_string()}}})
@@ -194,7 +239,7 @@ async fn the_sink_is_swapped_every_moment() {
             .consul
             .put("kv/sluice/plugin", &manifest.to_string())
             .await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        run.cluster.runs_what_is_asked_for().await;
     }
     println!("{swaps} swaps");
     run.judge().await;

@@ -5,8 +5,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+use tokio::time::timeout;
+
 use crate::support::first_generation::{LEADER_KEY, OldNode, OldProducer, post_log};
-use crate::support::{Cluster, Consul, Options, SOON, eventually};
+use crate::support::{Cluster, Consul, Options, SOON};
 
 const ARGUMENTS: [&str; 6] = [
     "--leader-key",
@@ -195,36 +198,35 @@ async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
     cluster.leader().await;
     let old = OldNode::start(&cluster.consul, old_host).await;
 
-    // Asks both in turn: who answers 200, in order, without repeats.
+    // Asks both in turn. The hosts that answered 200, in order, without repeats.
+    let (tell, mut tenures) = watch::channel(Vec::<&str>::new());
     let asking = tokio::spawn(async move {
-        let mut tenures: Vec<&str> = Vec::new();
         loop {
             for host in [hosts[0], old_host] {
                 // A node that has ended answers nothing.
                 let answer = post_log(host, "who?").await;
-                if answer.is_ok_and(|(status, _)| status == 200) && tenures.last() != Some(&host) {
-                    tenures.push(host);
+                if answer.is_ok_and(|(status, _)| status == 200) {
+                    tell.send_if_modified(|tenures| {
+                        let is_next = tenures.last() != Some(&host);
+                        if is_next {
+                            tenures.push(host);
+                        }
+                        is_next
+                    });
                 }
-            }
-            if tenures.len() >= 3 {
-                return tenures;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    eventually("the new node acknowledges", SOON, || async {
-        match cluster.node(0).log("x").await {
-            (200, _) => Ok(()),
-            answer => Err(format!("{answer:?}")),
-        }
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let first = tenures.wait_for(|tenures| !tenures.is_empty());
+    drop(timeout(SOON, first).await.unwrap().unwrap());
     cluster.nodes[0].process.terminate().await;
     old.until_it_leads().await;
     cluster.nodes.clear();
     add(&mut cluster, hosts[0]).await;
     old.stop(&cluster.consul).await;
-    let tenures = tokio::time::timeout(SOON, asking).await.unwrap().unwrap();
+    let third = tenures.wait_for(|tenures| tenures.len() >= 3);
+    let tenures = timeout(SOON, third).await.unwrap().unwrap().clone();
     assert_eq!(tenures, [hosts[0], old_host, hosts[0]]);
+    asking.abort();
 }

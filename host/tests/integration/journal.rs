@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::faults::length;
+use crate::faults::earliest_end;
 use crate::support::{Cluster, Options, Producer, eventually, guest, sluice};
 
 const LATER: Duration = Duration::from_secs(60);
@@ -176,13 +176,14 @@ async fn a_destination_that_is_down_holds_up_no_hand_over() {
 
 #[tokio::test]
 async fn leaders_are_killed_again_and_again() {
+    const KILLS: usize = 4;
     let mut cluster = cluster(3, "write 1 in 1", &[]).await;
     let mut producers: Vec<_> = (1..=4)
         .map(|place| Producer::start(&cluster, &format!("p{place}"), place * 1_000_000_000, "1ms"))
         .collect();
-    let end = Instant::now() + length(15);
+    let end = earliest_end();
     let mut kills = 0;
-    while kills < 3 || Instant::now() < end {
+    while kills < KILLS || Instant::now() < end {
         for producer in &producers {
             producer.progresses(&cluster, 20).await;
         }

@@ -18,12 +18,18 @@ async fn misbehaving(arguments: &[&str]) -> Cluster {
     Cluster::start(1, &[&own, arguments].concat()).await
 }
 
-/// Sends what breaks the sink, and others until its verdict is there.
+/// Sends a message that breaks the sink, and returns the node's verdict on it.
 pub(crate) async fn verdict(node: &Node, text: &str) -> (u16, String) {
-    let mut verdict = Box::pin(node.log(text));
+    beside_others(node, node.log(text)).await
+}
+
+/// Sends good messages until `what` is done: the node blames a message for a
+/// broken sink only once the sink has taken another one.
+pub(crate) async fn beside_others<T>(node: &Node, what: impl Future<Output = T>) -> T {
+    let mut what = Box::pin(what);
     loop {
         tokio::select! {
-            verdict = &mut verdict => return verdict,
+            done = &mut what => return done,
             (status, body) = async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 node.log("another").await
@@ -55,19 +61,18 @@ async fn a_record_that_traps_is_set_aside_and_the_node_lives_on() {
 async fn neighbours_of_a_trap_are_delivered() {
     let cluster = misbehaving(&[]).await;
     let node = cluster.node(0);
-    // While the slow one is written the others gather in one batch.
-    let texts = ["slow", "one", "trap", "two", "three", "later"];
-    let answers = futures_util::future::join_all(texts.map(|text| async move {
-        let delay = match text {
-            "slow" => 0,
-            // Whichever of the others comes last, one is confirmed after it.
-            "later" => 2000,
-            _ => 100,
-        };
-        tokio::time::sleep(Duration::from_millis(delay)).await;
-        (text, node.log(text).await)
-    }));
-    for (text, (status, body)) in answers.await {
+    let neighbours = async {
+        node.until("the slow one is written", |s| s["queue"]["records"] == 1)
+            .await;
+        // They gather in one batch meanwhile.
+        let texts = ["one", "trap", "two", "three"];
+        let send = |text| async move { (text, node.log(text).await) };
+        let answers = futures_util::future::join_all(texts.map(send));
+        beside_others(node, answers).await
+    };
+    let (slow, answers) = tokio::join!(node.log("slow"), neighbours);
+    assert_eq!(slow.0, 200, "{}", slow.1);
+    for (text, (status, body)) in answers {
         let expected = if text == "trap" { 422 } else { 200 };
         assert_eq!(status, expected, "{text}: {body}");
     }
@@ -192,7 +197,7 @@ async fn a_sink_that_was_long_to_open_is_not_written_to_without_a_lease() {
         cluster.consul.signal(Signal::STOP);
         node.until("the lease runs out", |status| status["role"] == "suspended")
             .await;
-        // It is open by then.
+        // The guest takes 2.5 s to open, so it is open by then.
         tokio::time::sleep(Duration::from_millis(3500)).await;
         let broken = node.metric("sluice_sink_restarts_total").await;
         cluster.consul.signal(Signal::CONT);

@@ -391,17 +391,7 @@ async fn of_puts_in_quick_succession_the_last_one_counts() {
             cluster.all_complain("not a source either").await;
         } else {
             let node = cluster.node(cluster.leader().await);
-            let index = cluster.consul.key("sluice/plugin").await.unwrap()["ModifyIndex"].clone();
-            eventually("the last one runs", SOON, || async {
-                let value = cluster.consul.value("sluice/active").await?;
-                let active: Value = serde_json::from_str(&value).map_err(|e| e.to_string())?;
-                if active["index"] == index {
-                    Ok(())
-                } else {
-                    Err(value)
-                }
-            })
-            .await;
+            cluster.runs_what_is_asked_for().await;
             assert_eq!(node.log(&format!("round {round}")).await.0, 200);
             node.wrote(&format!("round {round} attempt 1 by last\n"))
                 .await;
@@ -868,7 +858,7 @@ async fn the_file_sink_keeps_every_message_through_swaps_and_rotations() {
     // Two instances on one file, again and again.
     for swap in 1..10 {
         cluster.ask(&manifest(1, &swap.to_string())).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        cluster.runs_what_is_asked_for().await;
     }
     let (report, acknowledged) = load.finish(&cluster).await;
     assert_eq!(report["refused"], 0, "{report}");

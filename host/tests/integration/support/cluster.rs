@@ -225,6 +225,21 @@ impl Cluster {
         follower
     }
 
+    /// Waits until the leader runs the sink that the manifest in Consul asks
+    /// for now.
+    pub(crate) async fn runs_what_is_asked_for(&self) {
+        let asked = self.consul.key("sluice/plugin").await.unwrap()["ModifyIndex"].clone();
+        eventually("the sink that is asked for runs", SOON, || async {
+            let value = self.consul.value("sluice/active").await?;
+            let active: Value = serde_json::from_str(&value).map_err(|e| e.to_string())?;
+            match active["index"] == asked && active["state"] == "running" {
+                true => Ok(()),
+                false => Err(value),
+            }
+        })
+        .await;
+    }
+
     pub(crate) fn node(&self, place: usize) -> &Node {
         &self.nodes[place]
     }

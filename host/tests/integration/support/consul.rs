@@ -325,6 +325,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::support::eventually;
 
     #[tokio::test]
     async fn a_server_whose_port_is_taken_is_started_again() {
@@ -333,8 +334,19 @@ mod tests {
             let taken = TcpListener::bind(&server.address).unwrap();
             let reason = server.comes_up().await.unwrap_err();
             assert!(reason.contains("in use"), "{reason}");
+            let folder = server.folder.path();
+            let logs = ["consul.out", "consul.err"].map(|name| folder.join(name));
+            let refusals = || {
+                let said = |log| std::fs::read_to_string(log).unwrap_or_default();
+                let said = logs.each_ref().map(said).concat();
+                said.matches("in use").count()
+            };
+            let before = refusals();
             let free = async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                eventually("it is refused again", SOON, || async {
+                    (refusals() > before).then_some(()).ok_or(String::new())
+                })
+                .await;
                 drop(taken);
             };
             tokio::join!(server.restart(), free);

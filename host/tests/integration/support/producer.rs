@@ -39,15 +39,19 @@ impl Producer {
         journal(cluster, &self.process.name)
     }
 
-    /// Waits for so many acknowledgements beyond those there are.
+    /// Waits for this many more acknowledgements.
     pub(crate) async fn progresses(&self, cluster: &Cluster, by: usize) {
         let before = self.acknowledged(cluster).len();
-        eventually("the producer gets acknowledgements", SOON, || async {
-            let now = self.acknowledged(cluster).len();
-            if now >= before + by {
-                Ok(())
-            } else {
-                Err(format!("{before} then {now}"))
+        self.gets(cluster, before + by, SOON).await;
+    }
+
+    /// Waits until it has this many acknowledgements.
+    pub(crate) async fn gets(&self, cluster: &Cluster, count: usize, within: Duration) {
+        let what = format!("{} gets {count} acknowledgements", self.process.name);
+        eventually(&what, within, || async {
+            match self.acknowledged(cluster).len() {
+                got if got >= count => Ok(()),
+                got => Err(format!("it has {got}")),
             }
         })
         .await;
