@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Cluster, Consul, Options, Producer, SOON, eventually};
+use crate::support::{Cluster, Consul, Options, Producer, SOON, START_LIMIT, eventually};
 
 /// Named after the directory that the node is to find.
 async fn add(cluster: &mut Cluster, expected: &str) -> usize {
@@ -73,7 +73,7 @@ async fn nodes_that_start_at_once_share_out_the_names() {
         .collect();
     eventually(
         "all are registered, each under its own name",
-        SOON,
+        START_LIMIT,
         || async {
             let keys = cluster.consul.get("kv/sluice/nodes/?keys").await?;
             let wanted = [1, 2, 3].map(|number| format!("sluice/nodes/node-{number}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Port, Process, SOON, TRIES, eventually, http};
+use crate::support::{Port, Process, SOON, START_LIMIT, TRIES, eventually, http};
 
 /// A demo with a temporary folder of its own.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Demo {
 
     async fn has_its_ports(&mut self) -> bool {
         let process = std::cell::RefCell::new(&mut self.process);
-        eventually("the demo runs its nodes, or ends", SOON, || async {
+        eventually("the demo runs its nodes, or ends", START_LIMIT, || async {
             let mut process = process.borrow_mut();
             let (has_ended, said) = (process.has_ended(), process.stdout());
             match said.contains("n3 runs as process") {

@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 
-use crate::support::{Cluster, Consul, Kind, Options, Process, SOON, TRIES, eventually};
+use crate::support::{
+    Cluster, Consul, Kind, Options, Process, SOON, START_LIMIT, TRIES, eventually,
+};
 
 fn with_coordinator(address: &str) -> Options {
     Options {
@@ -22,7 +24,7 @@ async fn start() -> Cluster {
         let mut cluster = Cluster::empty(Consul::within_a_node(), &[]);
         let options = with_coordinator(&cluster.consul.address);
         let mut process = cluster.spawn("a", options);
-        eventually("it listens on three ports, or ends", SOON, || {
+        eventually("it listens on three ports, or ends", START_LIMIT, || {
             let ports = process.ports();
             let is_decided = ports.len() == 3 || process.has_ended();
             async move { is_decided.then_some(()).ok_or(format!("{ports:?}")) }
@@ -84,13 +86,7 @@ async fn what_is_in_use_is_named_with_a_way_out() {
     assert!(node.stderr().contains("is in use"), "{}", node.stderr());
 
     let own = start("own", "127.0.0.1:0", "own");
-    eventually("it listens", SOON, || async {
-        match own.ports().is_empty() {
-            true => Err(own.stderr()),
-            false => Ok(()),
-        }
-    })
-    .await;
+    own.listens().await;
     let mut third = start("third", "127.0.0.1:0", "own");
     assert_eq!(third.wait(SOON).await.code(), Some(1));
     let said = third.stderr();
@@ -103,7 +99,7 @@ async fn what_is_in_use_is_named_with_a_way_out() {
         ports.any(|port| TcpStream::connect(("127.0.0.2", port)).is_ok())
     };
     let warns = |process: &Process| process.stderr().contains("\"WARN\"");
-    eventually("it warns", SOON, || async {
+    eventually("it warns", START_LIMIT, || async {
         warns(&open).then_some(()).ok_or(open.stderr())
     })
     .await;

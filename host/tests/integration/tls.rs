@@ -13,10 +13,11 @@ fn certificate(name: &str) -> String {
 async fn clients_can_be_served_over_https() {
     let cluster = Cluster::empty(Consul::start().await, &[]);
     let (chain, key) = (certificate("server.pem"), certificate("server.key"));
-    let _node = cluster.spawn(
+    let node = cluster.spawn(
         "a",
         Options::with(&["--tls-cert", &chain, "--tls-key", &key]),
     );
+    node.listens().await;
     let authority = std::fs::read(certificate("authority.pem")).unwrap();
     let https = reqwest::Client::builder()
         .no_proxy()
@@ -78,6 +79,7 @@ async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
         ..Options::with(&["--advertise", "127.0.0.1"])
     };
     let mut allowed = cluster.spawn("a", options);
+    allowed.listens().await;
     eventually("the node leads", SOON, || async {
         let value = cluster.consul.value("sluice/leader").await?;
         if value.contains("\"a\"") {
@@ -110,7 +112,8 @@ async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
         ),
         ..Options::with(&["--advertise", "127.0.0.1"])
     };
-    let _renamed = cluster.spawn("b", options);
+    let renamed = cluster.spawn("b", options);
+    renamed.listens().await;
     eventually("the node leads", SOON, || async {
         let value = cluster.consul.value("sluice/leader").await?;
         if value.contains("\"b\"") {
@@ -126,6 +129,7 @@ async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
         ..Options::with(&["--advertise", "127.0.0.1"])
     };
     let denied = cluster.spawn("c", options);
+    denied.listens().await;
     eventually(
         "the node without a token says what it lacks",
         SOON,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Consul, Process, SOON, eventually, http};
+use super::{Consul, Process, SOON, START_LIMIT, eventually, http};
 
 /// A node process.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Cluster {
     /// Where a node that was started on any port serves clients, registered or
     /// not.
     pub(crate) async fn served_by(&self, process: &Process) -> String {
-        eventually("the node serves clients", SOON, || async {
+        eventually("the node serves clients", START_LIMIT, || async {
             // The other port answers health checks only.
             for port in process.ports() {
                 let address = format!("127.0.0.1:{port}");
@@ -160,7 +160,7 @@ impl Cluster {
 
     async fn registered_address(&self, cluster: &str, name: &str) -> String {
         let id = format!("{cluster}-{name}");
-        eventually(&format!("{name} is registered"), SOON, || async {
+        eventually(&format!("{name} is registered"), START_LIMIT, || async {
             let services = self
                 .consul
                 .get(&format!("catalog/service/{cluster}"))

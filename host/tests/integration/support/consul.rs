@@ -8,7 +8,7 @@ use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Port, Process, SOON, TRIES, deploy, http, program};
+use super::{Port, Process, START_LIMIT, TRIES, deploy, http, program};
 
 /// What coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Consul {
     /// Starts it on the same ports as before, which another program may have
     /// for a moment.
     pub(crate) async fn restart(&mut self) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + START_LIMIT;
         while let Err(reason) = self.comes_up().await {
             assert!(Instant::now() < deadline, "{reason}");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -150,7 +150,7 @@ impl Consul {
             Kind::Embedded => self.embedded_command(),
         };
         let mut process = Process::start("consul", self.folder.path(), &mut command);
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + START_LIMIT;
         loop {
             let is_own = process.ports().contains(&self.ports[0].number);
             // What answers on the port may be another program.
@@ -164,7 +164,9 @@ impl Consul {
             };
             if process.has_ended() || Instant::now() > deadline {
                 let (out, err) = (process.stdout(), process.stderr());
-                return Err(format!("{missing} within {SOON:?}; its log:\n{out}{err}"));
+                return Err(format!(
+                    "{missing} within {START_LIMIT:?}; its log:\n{out}{err}"
+                ));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -325,7 +327,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::support::eventually;
+    use crate::support::{SOON, eventually};
 
     #[tokio::test]
     async fn a_server_whose_port_is_taken_is_started_again() {

@@ -38,8 +38,12 @@ where
     }
 }
 
-/// For what should take a moment but may take long on a busy machine.
+/// For what takes a moment, and longer on a busy machine. It bounds a fail-over.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// For a process to start and serve. Many start at once when tests run side by
+/// side, so this is long; it bounds nothing else.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// An HTTP client that follows no redirects.
 pub(crate) fn http() -> reqwest::Client {

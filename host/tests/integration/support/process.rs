@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{SOON, eventually};
+use super::{SOON, START_LIMIT, eventually};
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -97,6 +97,18 @@ impl Process {
             self.ended = self.child.try_wait().expect("look at a child");
         }
         self.ended.is_some()
+    }
+
+    /// Waits until it has started, which a port shows.
+    pub(crate) async fn listens(&self) {
+        let what = format!("{} listens", self.name);
+        eventually(&what, START_LIMIT, || async {
+            match self.ports().is_empty() {
+                true => Err(self.stderr()),
+                false => Ok(()),
+            }
+        })
+        .await;
     }
 
     /// The TCP ports that it listens on. A program that was started on port 0
