@@ -3,13 +3,14 @@
 //! test fails.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::support::Turn;
 
 /// The prefix of the names of all namespaces and devices.
 const PREFIX: &str = "slc";
@@ -164,34 +165,6 @@ impl Lan {
 impl Drop for Lan {
     fn drop(&mut self) {
         remove(&self.id);
-    }
-}
-
-/// The right to use the machine, shared or exclusive, among the tests of this
-/// build.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    _lock: File,
-}
-
-impl Turn {
-    /// Waits until no test has the machine for itself.
-    pub(crate) fn beside_others() -> Self {
-        let lock = Self::file();
-        lock.lock_shared().expect("lock a file");
-        Self { _lock: lock }
-    }
-
-    /// Waits until no other test uses the machine.
-    pub(crate) fn alone() -> Self {
-        let lock = Self::file();
-        lock.lock().expect("lock a file");
-        Self { _lock: lock }
-    }
-
-    fn file() -> File {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos.lock");
-        File::create(path).expect("make a lock file")
     }
 }
 

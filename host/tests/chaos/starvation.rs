@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::cluster::say;
-use super::lan::Turn;
-use crate::support::{Bench, Cluster, Consul, Process, SOON, eventually, guest};
+use crate::support::{Bench, Cluster, Consul, Process, SOON, Turn, eventually, guest};
 
 /// How long the leader has to keep its lock.
 const LENGTH: Duration = Duration::from_secs(15);

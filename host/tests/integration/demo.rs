@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Port, Process, SOON, START_LIMIT, TRIES, eventually, http};
+use crate::support::{Port, Process, SOON, START_LIMIT, TRIES, Turn, eventually, http};
 
 /// A demo with a temporary folder of its own.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ struct Demo {
     /// The coordinator.
     consul: String,
     _ports: Ports,
+    _turn: Turn,
 }
 
 /// Those of the nodes, and then the coordinator's.
@@ -64,6 +65,7 @@ impl Demo {
     }
 
     fn run(command: &mut Command, consul: String, ports: Ports) -> Self {
+        let turn = Turn::beside_others();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
         command
@@ -78,6 +80,7 @@ impl Demo {
             folder,
             consul,
             _ports: ports,
+            _turn: turn,
         }
     }
 

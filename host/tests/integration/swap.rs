@@ -680,13 +680,10 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
 #[tokio::test]
 async fn a_sink_that_was_mended_lets_a_node_lead_again() {
     // Nothing to fall back to: neither the flag's sink nor the key's opens.
-    let cluster = Cluster::empty(Consul::agent().await, &[]);
+    let mut cluster = Cluster::empty(Consul::agent().await, &[]);
     let source = cluster.plugin("misbehave", "a.wasm");
     let refusing = json!({"source": source, "config": "refuse to open"}).to_string();
-    let mut cluster = Cluster {
-        arguments: vec!["--plugin".to_owned(), refusing],
-        ..cluster
-    };
+    cluster.arguments = vec!["--plugin".to_owned(), refusing];
     cluster.add("a").await;
     cluster.add("b").await;
     for node in &cluster.nodes {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Consul, Process, SOON, START_LIMIT, eventually, http};
+use super::{Consul, Process, SOON, START_LIMIT, Turn, eventually, http};
 
 /// A node process.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Cluster {
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
     pub(crate) arguments: Vec<String>,
+    /// Longer than the processes live.
+    _turn: Turn,
 }
 
 impl Cluster {
@@ -82,6 +84,7 @@ impl Cluster {
                 .iter()
                 .map(|argument| (*argument).to_owned())
                 .collect(),
+            _turn: Turn::beside_others(),
         }
     }
 

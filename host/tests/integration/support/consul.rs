@@ -8,7 +8,7 @@ use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Port, Process, START_LIMIT, TRIES, deploy, http, program};
+use super::{Port, Process, START_LIMIT, TRIES, Turn, deploy, http, program};
 
 /// What coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(crate) struct Consul {
     process: Option<Process>,
     /// Certificate and key.
     guard: Option<(String, String)>,
+    _turn: Turn,
 }
 
 impl Consul {
@@ -91,6 +92,7 @@ impl Consul {
     }
 
     fn stopped(kind: Kind, durable: bool) -> Self {
+        let turn = Turn::beside_others();
         let ports = Port::claim_row();
         Self {
             address: format!("127.0.0.1:{}", ports[0].number),
@@ -101,6 +103,7 @@ impl Consul {
             folder: tempfile::tempdir().unwrap(),
             process: None,
             guard: None,
+            _turn: turn,
         }
     }
 

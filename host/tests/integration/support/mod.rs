@@ -8,6 +8,7 @@ pub(crate) mod first_generation;
 mod ports;
 mod process;
 mod producer;
+mod turn;
 
 pub(crate) use checker::History;
 pub(crate) use cluster::{Cluster, Node, Options, sluice};
@@ -15,6 +16,7 @@ pub(crate) use consul::{Consul, Kind};
 pub(crate) use ports::{Port, TRIES};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
+pub(crate) use turn::Turn;
 
 use std::future::Future;
 use std::path::PathBuf;
