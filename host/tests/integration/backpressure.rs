@@ -1,5 +1,5 @@
-//! Clients that are slow, large, silent or many do not hurt the others, and
-//! memory stays bounded.
+//! Clients that are slow or silent, or that send too much, do not affect other
+//! clients, and memory stays bounded.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Cluster, Node, Options};
 
-/// The most memory that a node ever had resident, in MiB.
+/// The peak resident memory of a node, in MiB.
 fn peak(node: &Node) -> u64 {
     let pid = node.process.pid().as_raw_nonzero();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -24,8 +24,8 @@ fn connect(node: &Node, said: &str) -> TcpStream {
     stream
 }
 
-/// A well-behaved client, meanwhile: every message acknowledged, and how long
-/// the slowest took.
+/// Sends messages one by one. Each must be acknowledged. Returns how long the
+/// slowest took.
 async fn serves(node: &Node, messages: usize) -> Duration {
     let mut slowest = Duration::ZERO;
     for number in 0..messages {
@@ -42,7 +42,7 @@ async fn idle_slow_and_half_sent_clients_hold_up_nobody() {
     let cluster = Cluster::start(1, &["--request-timeout", "3s"]).await;
     let node = cluster.node(0);
     let mut held = Vec::new();
-    // Each is two descriptors of this machine, one of this process.
+    // Each takes two file descriptors of this machine, one of them here.
     for _ in 0..2000 {
         held.push(connect(node, ""));
     }
@@ -62,7 +62,7 @@ async fn idle_slow_and_half_sent_clients_hold_up_nobody() {
         ));
     }
     assert!(serves(node, 200).await < Duration::from_secs(2));
-    // Whoever sent the half of a body is told when its time is over.
+    // A client that sent half of a body gets an answer when the time is over.
     let mut half = held.swap_remove(2001);
     half.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
@@ -76,7 +76,7 @@ async fn idle_slow_and_half_sent_clients_hold_up_nobody() {
 async fn clients_that_do_not_read_their_answers_hold_up_nobody() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
-    // Pipelined, and no answer is ever read.
+    // The requests are pipelined, and no answer is ever read.
     let request = "POST /api/v1/log HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx";
     let mut held = Vec::new();
     for _ in 0..100 {
@@ -87,7 +87,7 @@ async fn clients_that_do_not_read_their_answers_hold_up_nobody() {
     let flood = request.repeat(500);
     for stream in &mut held {
         for _ in 0..20 {
-            // Until it is full.
+            // An error means that the connection is full.
             if stream.write(flood.as_bytes()).is_err() {
                 break;
             }
@@ -103,7 +103,7 @@ async fn huge_bodies_share_a_bounded_memory() {
     let node = cluster.node(0);
     let head = "POST /api/v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\n\
                 content-length: 16000000\r\n\r\n";
-    // More together than there is room for, and none of them comes to its end.
+    // Together these exceed the limit, and none of them is ever complete.
     let block = vec![b'x'; 1 << 20];
     let mut held: Vec<_> = (0..40).map(|_| connect(node, head)).collect();
     for stream in &held {
@@ -113,12 +113,12 @@ async fn huge_bodies_share_a_bounded_memory() {
     }
     for _ in 0..12 {
         for stream in &mut held {
-            // It may have been told to go away.
+            // The node may have refused it and closed the connection.
             drop(stream.write_all(&block));
         }
     }
     assert!(serves(node, 50).await < Duration::from_secs(5));
-    // Those for whom there was no room were told so.
+    // Most of them were refused.
     let mut told = 0;
     for stream in &mut held {
         stream
@@ -133,7 +133,7 @@ async fn huge_bodies_share_a_bounded_memory() {
     assert!(told >= 30, "{told}");
     assert!(peak(node) < 256, "{} MiB", peak(node));
     drop(held);
-    // The room is there again.
+    // The memory is available again.
     let body = format!("{}\n", "y".repeat(1000)).repeat(10_000);
     let (status, body) = node.post("/api/v1/logs", "text/plain", body.clone()).await;
     assert_eq!(status, 200, "{body}");
@@ -144,7 +144,7 @@ async fn bodies_that_unpack_to_very_much_are_refused_early() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
     let before = peak(node);
-    // As records these would take gigabytes.
+    // Decoded into records, these would take gigabytes.
     for (content_type, body) in [
         ("text/plain", "x\n".repeat(4_000_000)),
         ("application/x-ndjson", "{}\n".repeat(4_000_000)),
@@ -171,7 +171,7 @@ async fn more_than_the_sink_takes_is_refused_and_memory_stays_bounded() {
     };
     cluster.add_with("a", options).await;
     cluster.leader().await;
-    // About a tenth of what comes.
+    // Reads about a tenth of what is sent.
     let reading = std::thread::spawn(move || {
         let mut reader = reader;
         let mut block = vec![0; 64 << 10];

@@ -1,11 +1,11 @@
-//! What containers need: names that nodes find for themselves, and a health
-//! check without an HTTP client, and a Consul that forgets.
+//! What containers need: nodes that choose their own names, a health check that
+//! needs no HTTP client, and nodes that survive a Consul without its state.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Cluster, Consul, Options, Producer, SOON, START_LIMIT, eventually};
 
-/// Named after the directory that the node is to find.
+/// Adds a node with `--name auto`, which must choose the expected name.
 async fn add(cluster: &mut Cluster, expected: &str) -> usize {
     let root = cluster.folder.path().join("shared").display().to_string();
     let options = Options::with(&["--name", "auto", "--data-dir", &root]);
@@ -37,7 +37,8 @@ async fn what_a_dead_node_leaves_is_taken_up_by_the_next() {
     let dead = place(&cluster, &leader);
     cluster.nodes[dead].process.kill();
     let dead = cluster.nodes.remove(dead);
-    // The first free one is the dead node's, also while Consul still knows it.
+    // The first free name is that of the dead node, even while Consul still
+    // knows that node.
     add(&mut cluster, &leader).await;
     producer.progresses(&cluster, 20).await;
     eventually("the epoch was found and raised", SOON, || async {
@@ -125,7 +126,7 @@ async fn health_is_asked_from_the_command_line() {
 #[tokio::test]
 async fn a_dev_agent_that_restarts_forgets_the_sink_and_the_nodes_see_it_soon() {
     let mut cluster = Cluster::on_consul(1, &[]).await;
-    // Its indexes begin anew, far below those that the node has seen.
+    // After the restart its indexes are far below those that the node has seen.
     for number in 0..200 {
         let key = format!("kv/other/{number}");
         cluster.consul.put(&key, "x").await;

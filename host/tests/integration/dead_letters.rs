@@ -1,4 +1,4 @@
-//! Records that no sink takes: kept, shown, replayed, purged.
+//! Dead letters are kept, listed, replayed and purged.
 
 use serde_json::Value;
 
@@ -63,7 +63,6 @@ async fn dead_letters_can_be_found_shown_and_replayed() {
         "{out}"
     );
 
-    // By each filter.
     for (filter, count) in [
         (["--reason", "trapped"], 2),
         (["--reason", "memory"], 0),
@@ -77,7 +76,7 @@ async fn dead_letters_can_be_found_shown_and_replayed() {
         assert_eq!(listed(&cluster, &filter).await.len(), count, "{filter:?}");
     }
 
-    // To a sink that takes them.
+    // Replay them to a sink that accepts them.
     cluster
         .consul
         .put("kv/sluice/plugin", "builtin:stdout")

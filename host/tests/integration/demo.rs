@@ -1,4 +1,4 @@
-//! `sluice demo`, by what it prints. It needs no Consul.
+//! `sluice demo`: what it prints and what it leaves behind. It needs no Consul.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -14,17 +14,17 @@ use crate::support::{Port, Process, SOON, START_LIMIT, TRIES, Turn, eventually, 
 struct Demo {
     process: Process,
     folder: TempDir,
-    /// The coordinator.
+    /// The coordinator's address.
     consul: String,
     _ports: Ports,
     _turn: Turn,
 }
 
-/// Those of the nodes, and then the coordinator's.
+/// The ports of the nodes, then that of the coordinator.
 type Ports = [Port; NODES as usize + 1];
 
 impl Demo {
-    /// Started again on other ports if another program took one.
+    /// Tries again on other ports if another program took one.
     async fn start(arguments: &[&str]) -> Self {
         for _ in 0..TRIES {
             let mut demo = Self::on(Port::claim_row(), arguments);
@@ -70,7 +70,7 @@ impl Demo {
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
         command
             .env("TMPDIR", folder.path().join("tmp"))
-            // What is set for other nodes is not for these.
+            // The demo must ignore settings that are meant for other nodes.
             .env("SLUICE_LISTEN", "127.0.0.1:1")
             .env("SLUICE_CLUSTER", "other")
             .env("CONSUL_HTTP_ADDR", "nowhere.test:1");
@@ -84,7 +84,7 @@ impl Demo {
         }
     }
 
-    /// Waits for a line that has this in it.
+    /// Waits for a line with this text, and returns the line.
     async fn says(&self, text: &str) -> String {
         eventually(&format!("the demo says {text:?}"), SOON, || async {
             let said = self.process.stdout();
@@ -94,7 +94,7 @@ impl Demo {
         .await
     }
 
-    /// The process of the node that leads first, once it does.
+    /// Waits for the first leader, and returns its process.
     async fn leader(&self) -> Pid {
         pid_after(&self.says("    kill -9 ").await, "kill -9 ")
     }
@@ -109,7 +109,7 @@ impl Demo {
         nodes
     }
 
-    /// The exit code, once it has ended by itself.
+    /// Waits until the demo exits by itself, and returns its exit code.
     async fn end(&mut self) -> Option<i32> {
         self.process.wait(Duration::from_secs(40)).await.code()
     }
@@ -130,7 +130,7 @@ fn pid_after(line: &str, before: &str) -> Pid {
 
 async fn are_gone(processes: &[Pid]) {
     eventually("the nodes are gone", Duration::from_secs(5), || async {
-        // Of one that nobody has waited for, no arguments are left.
+        // A zombie has no arguments, so it does not count.
         let runs = |pid: &&Pid| {
             let arguments = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
             String::from_utf8_lossy(&arguments.unwrap_or_default()).contains("--parent")
@@ -155,7 +155,7 @@ async fn a_killed_leader_costs_no_message() {
     demo.says("every one was acknowledged and is in an output")
         .await;
     assert!(demo.is_folder_removed());
-    // Nobody needs to look at colours in a file.
+    // Output to a file has no colours.
     assert!(!said.contains('\u{1b}'), "{said}");
 }
 
@@ -182,7 +182,7 @@ async fn a_second_ctrl_c_ends_at_once() {
     let mut demo = Demo::start(&[]).await;
     let leader = demo.leader().await;
     let nodes = demo.nodes().await;
-    // The message under way is not answered, and this node does not end.
+    // Now neither the message in flight nor this node finishes.
     kill_process(leader, Signal::STOP).unwrap();
     demo.process.signal(Signal::INT);
     demo.says("a second signal stops at once").await;
@@ -226,7 +226,7 @@ async fn ports_in_use_are_named_with_a_command_that_works() {
         demo = Demo::run(&mut command, String::new(), Port::claim_row());
         let code = demo.end().await;
         let said = demo.process.stderr();
-        // Its ports may be in use by now too.
+        // Another program may have taken one of the suggested ports too.
         if !said.contains("is in use") {
             assert_eq!(code, Some(0), "{said}");
             return;

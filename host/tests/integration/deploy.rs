@@ -1,5 +1,4 @@
-//! The examples of docs/deploy are what they say. (The policy is applied by the
-//! tests of `tls`.)
+//! The examples in docs/deploy work. (The tests of `tls` apply the policy.)
 
 use std::fs;
 
@@ -10,7 +9,7 @@ async fn the_example_of_a_configuration_runs_a_node() {
     let mut cluster = Cluster::empty(Consul::start().await, &[]);
     let file = deploy("sluice.toml").display().to_string();
     let sinks = cluster.folder.path().display().to_string();
-    // What belongs to this machine goes before the file.
+    // Flags for what depends on this machine override the file.
     let options = Options::with(&[
         "--config",
         &file,
@@ -22,7 +21,7 @@ async fn the_example_of_a_configuration_runs_a_node() {
     cluster.add_with("a", options).await;
     let leader = cluster.leader().await;
     assert_eq!(cluster.node(leader).log("hello").await.0, 200);
-    // The log's form is of the file.
+    // The file asks for JSON logs.
     let log = cluster.node(leader).process.stderr();
     assert!(!log.is_empty(), "it logs nothing");
     for line in log.lines() {

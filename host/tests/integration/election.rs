@@ -1,4 +1,4 @@
-//! Who leads: election, take-over, and what Consul's troubles do to it.
+//! Election and take-over, and the effect of Consul's failures on them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -93,7 +93,7 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() {
         for producer in &producers {
             producer.progresses(&cluster, 50).await;
         }
-        // Its output counts, so it comes back under its name.
+        // Restarted under the same name, so that its earlier output counts.
         drop(ended);
         cluster.add(&name).await;
     }
@@ -130,7 +130,7 @@ async fn load_through_a_hand_over_loses_nothing_acknowledged() {
         &["--duration", "4s", "--connections", "8"],
     );
     let leader = cluster.leader().await;
-    eventually("the load has begun", SOON, || async {
+    eventually("the load has started", SOON, || async {
         let status = cluster.node(leader).status().await?;
         let acknowledged = status["counters"]["acknowledged"].as_u64().unwrap();
         if acknowledged > 100 {
@@ -209,7 +209,7 @@ async fn a_node_waits_for_a_consul_that_is_not_there_yet() {
         assert_eq!((status, body.as_str()), expected, "{path}");
     }
     cluster.consul.restart().await;
-    eventually("the node registers once it is", SOON, || async {
+    eventually("the node takes the lock once Consul runs", SOON, || async {
         let lock = cluster.consul.key("sluice/leader").await?;
         if lock["Session"].is_string() {
             Ok(())
@@ -345,7 +345,7 @@ async fn a_node_that_ends_leaves_nothing_in_consul() {
 #[tokio::test]
 async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     let cluster = Cluster::on_consul(2, &["--trace-acks", "acks"]).await;
-    // Something is under way on both sides of the freeze.
+    // Messages are in flight before and after the freeze.
     let mut producers = [
         Producer::start(&cluster, "p1", 1_000_000, "2ms"),
         Producer::start(&cluster, "p2", 2_000_000, "2ms"),
@@ -389,7 +389,7 @@ async fn a_second_of_freezing_does_not_let_two_nodes_acknowledge() {
     }
 }
 
-/// The first and the last acknowledgement that was traced under each epoch.
+/// The times of the first and the last traced acknowledgement of each epoch.
 fn acknowledged(cluster: &Cluster) -> BTreeMap<u64, (u64, u64)> {
     let trace = std::fs::read_to_string(cluster.folder.path().join("acks")).unwrap();
     let mut spans = BTreeMap::new();
@@ -410,7 +410,7 @@ async fn a_killed_leader_that_comes_back_at_once_does_not_stand_in_the_way() {
     cluster.nodes[leader].process.kill();
     let gone = cluster.nodes.remove(leader);
     cluster.add(&name).await;
-    // Far less than the session's TTL, which would be waited for twice.
+    // Consul may keep a dead session, and with it the lock, for twice its TTL.
     let next = cluster.leader_within(Duration::from_secs(6)).await;
     assert_eq!(cluster.node(next).log("Message: 1").await.0, 200);
     drop(gone);

@@ -1,4 +1,4 @@
-//! The embedded coordinator: inside a node, and as a program of its own.
+//! The embedded coordinator: inside a node, and as a separate program.
 
 use std::net::TcpStream;
 
@@ -8,7 +8,7 @@ use crate::support::{
 
 fn with_coordinator(address: &str) -> Options {
     Options {
-        // The flag goes before what was set for a real Consul.
+        // The flag overrides settings for a real Consul.
         variables: vec![
             ("CONSUL_HTTP_ADDR".to_owned(), "nowhere.test:1".to_owned()),
             ("CONSUL_HTTP_SSL".to_owned(), "true".to_owned()),
@@ -17,8 +17,8 @@ fn with_coordinator(address: &str) -> Options {
     }
 }
 
-/// A node with a coordinator; started again on another port if another program
-/// took it.
+/// Starts a node with a coordinator, again on another port if another program
+/// took the port.
 async fn start() -> Cluster {
     for _ in 0..TRIES {
         let mut cluster = Cluster::empty(Consul::within_a_node(), &[]);
@@ -48,7 +48,7 @@ async fn a_node_with_a_coordinator_needs_nothing_else() {
     assert_eq!(cluster.node(first).log("Message: 1").await.0, 200);
     cluster.consul.put("kv/mine", "kept").await;
 
-    // It lets go of its lock before it takes the coordinator with it.
+    // It releases its lock before the coordinator stops with it.
     let status = cluster.nodes[first].process.terminate().await;
     assert_eq!(status.code(), Some(0));
     let gone = cluster.nodes.remove(first);
@@ -92,7 +92,7 @@ async fn what_is_in_use_is_named_with_a_way_out() {
     let said = third.stderr();
     assert!(said.contains("another coordinator is using it"), "{said}");
 
-    // Only one that other machines can reach warns.
+    // Only a coordinator that other machines can reach logs a warning.
     let open = start("open", "0.0.0.0:0", "open");
     let is_reachable = |process: &Process| {
         let mut ports = process.ports().into_iter();

@@ -14,7 +14,7 @@ use crate::support::{Cluster, History, Options, Producer, SOON, eventually, gues
 /// The first number of each producer is a multiple of this.
 const SPAN: u64 = 1_000_000_000;
 const PRODUCERS: u64 = 4;
-/// For what takes a run some seconds on an idle machine.
+/// For conditions that a run reaches within seconds on an idle machine.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
 
 /// The earliest end of a run that starts now.
@@ -23,7 +23,7 @@ pub(crate) fn earliest_end() -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-/// Producers that are under way, and the cluster that they send to.
+/// Running producers, and the cluster that they send to.
 struct Run {
     cluster: Cluster,
     producers: Vec<Producer>,
@@ -56,7 +56,7 @@ impl Run {
         }
     }
 
-    /// Waits for the earliest end, and until each producer has got this many
+    /// Waits for the earliest end, and until each producer has this many
     /// acknowledgements.
     async fn lasts(&self, acknowledgements: usize) {
         tokio::time::sleep_until(earliest_end().into()).await;
@@ -67,8 +67,8 @@ impl Run {
         }
     }
 
-    /// Waits until a message of each producer waits, and the sink has refused
-    /// some of them several times since.
+    /// Waits until a message of each producer is in the queue, and the sink has
+    /// been offered some of them again several times.
     async fn is_held_up(&self) {
         const RETRIES: u64 = 2 * PRODUCERS;
         let before = self.sum("/counters/retried").await.unwrap();
@@ -167,7 +167,7 @@ async fn one_record_in_a_hundred_is_refused() {
     run.lasts(500).await;
     let (acknowledged, dead) = run.judge().await;
     assert!(acknowledged > 1000, "only {acknowledged}");
-    // Their producers were told.
+    // The producers were told, so nothing is kept.
     assert!(dead.is_empty(), "{dead:?}");
 }
 

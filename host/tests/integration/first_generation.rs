@@ -1,6 +1,6 @@
-//! With `--leader-key`, `--leader-value host` and `--follower reject` a node is
-//! to its clients what the first-generation system was, and stands in one
-//! election with that system's nodes.
+//! With `--leader-key`, `--leader-value host` and `--follower reject` a node
+//! behaves to its clients like the first-generation system, and takes part in
+//! one election with that system's nodes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ const ARGUMENTS: [&str; 6] = [
     "reject",
 ];
 
-/// Addresses of this machine for three nodes and an old one. All of them use
-/// the same port, so every test has its own addresses.
+/// Loopback addresses for three nodes and an old node. All of them use the same
+/// port, so each test has its own addresses.
 fn hosts() -> ([&'static str; 3], &'static str) {
     let network: [u8; 2] = rand::random();
     let [a, b] = network.map(|part| part.clamp(1, 254));
@@ -29,7 +29,7 @@ fn hosts() -> ([&'static str; 3], &'static str) {
     ([one, two, three], old)
 }
 
-/// The node's name is its host.
+/// Adds a node whose name is its host.
 async fn add(cluster: &mut Cluster, host: &str) -> usize {
     let listen = format!("{host}:3000");
     let options = Options::with(&["--listen", &listen]);
@@ -44,7 +44,7 @@ async fn start(hosts: [&str; 3]) -> Cluster {
     cluster
 }
 
-/// Who acknowledges right now; everyone else must refuse in the known words.
+/// The hosts that acknowledge now. The others must answer `400 Not Leader`.
 async fn acknowledging(hosts: &[&str]) -> BTreeSet<String> {
     let mut acknowledging = BTreeSet::new();
     for host in hosts {
@@ -73,7 +73,7 @@ fn holds(written: &BTreeSet<String>, producer: &OldProducer) {
     for number in &producer.acknowledged {
         assert!(
             written.contains(&format!("Message: {number}")),
-            "{number} was acknowledged and stands nowhere"
+            "{number} was acknowledged, but is in no output"
         );
     }
 }
@@ -117,7 +117,7 @@ async fn its_producer_follows_the_leader_unchanged() {
         producer.reaches(&cluster.consul, &host, 20).await;
         cluster.nodes[leader].process.kill();
         let dead = cluster.nodes.remove(leader);
-        // Its output counts, so it comes back.
+        // Restarted under the same name, so that its earlier output counts.
         drop(dead);
         add(&mut cluster, &host).await;
     }
@@ -134,7 +134,7 @@ async fn old_and_new_nodes_stand_in_one_election() {
     let mut producer = OldProducer::new();
     let all = [hosts[0], hosts[1], old_host];
 
-    // The old node leads, and new ones come and wait.
+    // The old node leads, and new nodes start as followers.
     let old = OldNode::start(&cluster.consul, old_host).await;
     old.until_it_leads().await;
     for host in &hosts[..2] {
@@ -149,7 +149,7 @@ async fn old_and_new_nodes_stand_in_one_election() {
         .await;
     }
 
-    // It ends in order. It says nothing of a lease, so the next one waits.
+    // It stops cleanly, but the lock names no lease, so the next leader waits.
     old.stop(&cluster.consul).await;
     let released = Instant::now();
     let leader = cluster.leader().await;
@@ -160,7 +160,7 @@ async fn old_and_new_nodes_stand_in_one_election() {
     let mut lines = old.lines();
     drop(old);
 
-    // Another old one comes back, as a standby; then the new nodes leave.
+    // An old node starts again as a standby. Then the new nodes stop.
     let old = OldNode::start(&cluster.consul, old_host).await;
     assert_eq!(acknowledging(&all).await, [host].into());
     while !cluster.nodes.is_empty() {
@@ -176,8 +176,8 @@ async fn old_and_new_nodes_stand_in_one_election() {
     old.until_it_leads().await;
     producer.reaches(&cluster.consul, old_host, 5).await;
 
-    // It dies under the eyes of new ones: Consul keeps the lock for the delay
-    // that its session asked for, and the epochs go on.
+    // The old node dies while a new node is there. Consul blocks the lock for
+    // the lock-delay of the old session, and the epochs continue.
     for node in std::mem::take(&mut cluster.nodes) {
         lines.extend(node.process.stdout().lines().map(str::to_owned));
     }
@@ -198,12 +198,13 @@ async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
     cluster.leader().await;
     let old = OldNode::start(&cluster.consul, old_host).await;
 
-    // Asks both in turn. The hosts that answered 200, in order, without repeats.
+    // Asks both in turn. `tenures` has the hosts that answered 200, in order,
+    // without repeats.
     let (tell, mut tenures) = watch::channel(Vec::<&str>::new());
     let asking = tokio::spawn(async move {
         loop {
             for host in [hosts[0], old_host] {
-                // A node that has ended answers nothing.
+                // A node that has stopped does not answer.
                 let answer = post_log(host, "who?").await;
                 if answer.is_ok_and(|(status, _)| status == 200) {
                     tell.send_if_modified(|tenures| {

@@ -1,4 +1,4 @@
-//! What clients are answered.
+//! The answers that clients get.
 
 use std::io::Write;
 
@@ -193,7 +193,7 @@ async fn a_follower_forwards_one_hop() {
     let follower = cluster.node(cluster.follower().await);
     let leader = cluster.node(cluster.leader().await);
     eventually("the follower forwards", SOON, || async {
-        // It has to have heard of the leader's registration.
+        // It forwards once it has seen the leader's registration.
         let (status, body) = follower.log("forwarded").await;
         if (status, body.as_str()) == (200, "OK") {
             Ok(())
@@ -293,7 +293,8 @@ async fn a_full_queue_and_an_unconfirmed_message() {
         unknown.0 == 504 && unknown.1.contains("busy"),
         "{unknown:?}"
     );
-    // It is either withdrawn in time or, once the first gave up, delivered.
+    // It is either withdrawn in time, or delivered after the first one was
+    // given up.
     assert!([200, 503].contains(&waiting.0), "{waiting:?}");
     let (status, body) = node.post("/api/v1/logs", "text/plain", "a\nb\nc\n").await;
     assert_eq!(status, 413, "{body}");

@@ -1,5 +1,5 @@
-//! `--ack journal`: what is acknowledged is on disk, and is delivered however
-//! nodes and sinks come and go.
+//! `--ack journal`: acknowledged messages are on disk, and are delivered even if
+//! nodes and sinks fail.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,8 +15,8 @@ use crate::support::{Cluster, Options, Producer, eventually, guest, sluice};
 
 const LATER: Duration = Duration::from_secs(60);
 
-/// Nodes with the misbehaving guest, whose destination is down where a node's
-/// `own/down` is there.
+/// Nodes with the misbehaving guest. Its destination is down on nodes with a
+/// file `own/down`.
 async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
@@ -37,7 +37,7 @@ async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
     let arguments = [&own[..], arguments].concat();
     match nodes {
         0 | 1 => Cluster::start(nodes, &arguments).await,
-        // It is about elections too.
+        // These tests are about elections too.
         _ => Cluster::on_consul(nodes, &arguments).await,
     }
 }
@@ -63,7 +63,7 @@ fn folder(cluster: &Cluster, name: &str) -> PathBuf {
 }
 
 async fn delivered(cluster: &Cluster, numbers: &BTreeSet<u64>) {
-    eventually("all of it is in an output", LATER, || async {
+    eventually("all messages are in an output", LATER, || async {
         let output = cluster.output();
         let written: BTreeSet<u64> = output
             .lines()
@@ -91,7 +91,7 @@ async fn messages_are_acknowledged_while_the_destination_is_down_and_survive_a_c
     producer.progresses(&cluster, 50).await;
     cluster
         .node(0)
-        .until("it says what is to be delivered", |status| {
+        .until("the status shows what is to be delivered", |status| {
             status["journal"]["records"].as_u64() >= Some(350)
         })
         .await;
@@ -127,7 +127,7 @@ async fn a_node_that_no_longer_leads_hands_its_journal_over() {
     cluster.leader().await;
     producer.progresses(&cluster, 50).await;
     let back = cluster.add(&name).await;
-    // The other one leads, and cannot deliver either: it keeps what it gets.
+    // The other node leads, and cannot deliver either: it keeps the records.
     eventually("the journal is handed over", LATER, || async {
         let back = cluster.node(back);
         match back.metric("sluice_records_handed_over_total").await {
@@ -142,7 +142,7 @@ async fn a_node_that_no_longer_leads_hands_its_journal_over() {
             status["journal"]["records"] == 0
         })
         .await;
-    // Nothing of it is needed here any more.
+    // The first node no longer has any of these records.
     cluster.nodes[back].process.kill();
     for name in ["a", "b"] {
         fs::remove_file(down(&cluster, name)).unwrap();
@@ -162,7 +162,7 @@ async fn a_destination_that_is_down_holds_up_no_hand_over() {
     producer.progresses(&cluster, 50).await;
     let ended = cluster.nodes[first].process.terminate().await;
     assert!(ended.success(), "{ended}");
-    // What is acknowledged now is so by the other one.
+    // From now on the other node acknowledges.
     producer.progresses(&cluster, 50).await;
     let name = cluster.node(first).name.clone();
     cluster.nodes.remove(first);
@@ -229,11 +229,11 @@ async fn what_a_crash_cuts_short_is_cut_counted_and_told() {
     assert!(code == Some(0) && out.contains("whole"), "{out}{err}");
     let end = out.lines().find_map(|line| line.strip_prefix("bytes"));
     let end: usize = end.unwrap().trim().parse().unwrap();
-    // As a write that did not end leaves it: the room behind the frames is
-    // reserved, so the remains stand where they stood.
+    // This is what an unfinished write leaves: a part of a frame in the space
+    // that is reserved behind the frames.
     let file = newest(&cluster);
     let mut bytes = fs::read(&file).unwrap();
-    assert!(bytes.len() > 1 << 20, "no room is reserved");
+    assert!(bytes.len() > 1 << 20, "no space is reserved");
     let remains = b"\xFE\x02 a frame that never came to its end";
     bytes[end..end + remains.len()].copy_from_slice(remains);
     fs::write(&file, &bytes).unwrap();
@@ -297,7 +297,7 @@ async fn a_full_journal_answers_429_until_it_has_room() {
     assert_eq!(status, 429, "{body}");
     assert!((45..=53).contains(&taken), "{taken}");
     fs::remove_file(&down).unwrap();
-    eventually("there is room again", LATER, || async {
+    eventually("there is space again", LATER, || async {
         match node.log("room").await {
             (200, _) => Ok(()),
             other => Err(format!("{other:?}")),
@@ -312,7 +312,7 @@ async fn a_full_journal_answers_429_until_it_has_room() {
     );
 }
 
-/// A file system of its own, taken away at the end.
+/// A small file system, unmounted on drop.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -344,7 +344,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     fs::write(&down, "").unwrap();
     let node = cluster.node(0);
     node.log("before").await;
-    // Somebody else takes nearly all the room that there is.
+    // Something else takes nearly all the space.
     let hog = disk.0.join("hog");
     let mut file = fs::File::create(&hog).unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
@@ -352,7 +352,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     file.set_len(left).unwrap();
     drop(file);
     let mut producer = Producer::start(&cluster, "p", 1, "1ms");
-    node.until("the journal can not be written", |status| {
+    node.until("the journal cannot be written", |status| {
         status["journal"]["error"]
             .as_str()
             .is_some_and(|error| error.contains("space"))
@@ -365,7 +365,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     let reason = ready.text().await.unwrap();
     assert_eq!(reason, "the journal cannot be written");
     let acknowledged = producer.acknowledged(&cluster);
-    // It goes on by itself when there is room.
+    // The node resumes by itself when there is space.
     fs::remove_file(&hog).unwrap();
     producer.progresses(&cluster, 50).await;
     fs::remove_file(&down).unwrap();

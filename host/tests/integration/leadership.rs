@@ -1,5 +1,5 @@
-//! How a tenure ends: what is found in the lock's key, a planned hand-over,
-//! and who comes next.
+//! How a tenure ends: interference with the lock's key, planned hand-overs, and
+//! which node leads next.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until every node's key says whether it could lead.
+    /// Waits until the key of each of these nodes says whether it could lead.
     async fn able(&self, expected: &[(&str, bool)]) {
         for (node, able) in expected {
             eventually(&format!("{node} says {able}"), SOON, || async {
@@ -133,14 +133,14 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
     let began = Instant::now();
     consul.put("txn", &steps.to_string()).await;
     leader
-        .until("it follows", |status| status["role"] == "follower")
+        .until("the leader follows", |status| status["role"] == "follower")
         .await;
     println!(
         "taken by hand: the leader stops after {:?}",
         began.elapsed()
     );
     for node in &cluster.nodes {
-        node.until("nobody leads", |status| status["role"] == "follower")
+        node.until("no node leads", |status| status["role"] == "follower")
             .await;
         let (status, body) = node.log("x").await;
         assert!([307, 503].contains(&status), "{status} {body}");
@@ -152,7 +152,7 @@ async fn a_lock_that_another_session_took_by_hand_is_left_to_it() {
     assert!(took >= WINNER_WAIT, "the winner did not wait: {took:?}");
 }
 
-/// Two nodes with the sink that does as messages say, ready to lead.
+/// Two nodes that are ready to lead, with the sink that obeys messages.
 async fn misbehaving() -> Cluster {
     let file = guest("misbehave");
     let (plugin, folder) = (
@@ -184,7 +184,7 @@ async fn a_hand_over_under_load_loses_nothing_and_leaves_nothing_unknown() {
     let load = Bench::start(&cluster, "load", &arguments);
     let leader = cluster.node(cluster.leader().await);
     leader
-        .until("the load has begun", |status| {
+        .until("the load has started", |status| {
             status["counters"]["acknowledged"].as_u64() > Some(100)
         })
         .await;
@@ -215,14 +215,17 @@ async fn who_handed_over_leads_again_when_the_next_one_ends() {
     let last = cluster.leader().await;
     assert_eq!(cluster.node(last).name, first);
     let took = handed_over.elapsed();
-    assert!(took < Duration::from_secs(8), "it stayed out: {took:?}");
+    assert!(
+        took < Duration::from_secs(8),
+        "the node did not campaign: {took:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_hand_over_to_a_node_goes_to_that_node() {
     let cluster = Cluster::on_consul(3, &[]).await;
     cluster.able(&[("a", true), ("b", true), ("c", true)]).await;
-    // Those before stay out for a while, and are wished for all the same.
+    // A node that stepped down pauses, but takes over if it is named.
     for name in ["b", "c"] {
         let leader = cluster.leader().await;
         if cluster.node(leader).name == name {
@@ -258,7 +261,9 @@ async fn what_is_under_way_is_finished_before_a_hand_over() {
     let slow = leader.log("slow");
     let hand_over = async {
         leader
-            .until("it is under way", |status| status["queue"]["records"] == 1)
+            .until("the message is in flight", |status| {
+                status["queue"]["records"] == 1
+            })
             .await;
         sluice(&cluster, &["step-down"]).await
     };
@@ -283,7 +288,7 @@ async fn a_hand_over_that_can_not_be_says_why() {
     fails(&cluster, &[], "no other node is ready to lead").await;
     fails(&cluster, &["--to", "a"], "it already leads").await;
     fails(&cluster, &["--to", "z"], "no such node; there are a").await;
-    // A leader that is nowhere.
+    // A leader that cannot be reached.
     let made = cluster.consul.put("session/create", "{}").await;
     let made: Value = serde_json::from_str(&made).unwrap();
     let holder = made["ID"].as_str().unwrap();
@@ -306,7 +311,7 @@ async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that
     fs::create_dir(&folder).unwrap();
     let file = folder.join("mine.wasm");
     fs::copy(guest("misbehave"), &file).unwrap();
-    // Below the directory that nodes are started in, unless another is given.
+    // Sinks come from the node's working directory, unless another is given.
     let elsewhere = tempfile::tempdir().unwrap();
     let elsewhere = elsewhere.path().display().to_string();
     cluster.add("a").await;
@@ -319,7 +324,7 @@ async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that
     cluster
         .able(&[("a", true), ("b", false), ("c", true)])
         .await;
-    // On a busy machine it may have led before it was asked for that sink.
+    // On a busy machine b may already have led when the sink was asked for.
     if cluster.node(cluster.leader().await).name == "b" {
         sluice(&cluster, &["step-down"]).await;
     }
@@ -334,7 +339,7 @@ async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that
         drop(cluster.nodes.remove(leader));
     }
     let last = cluster.node(cluster.leader().await);
-    assert_eq!(last.log("x").await.0, 200, "b leads where nobody else can");
+    assert_eq!(last.log("x").await.0, 200, "b leads if no other node can");
 }
 
 #[tokio::test]
@@ -352,10 +357,10 @@ async fn a_take_over_neither_reads_nor_compiles_the_sink() {
         node.until("its sink is prepared", is_mine).await;
     }
     let follower = 1 - leader;
-    // Nothing is left that it could read or compile.
+    // Now it has nothing left to read or compile.
     let data = cluster.folder.path().join("data");
     let own = data.join(&cluster.node(follower).name);
-    eventually("it has kept what the leader runs", SOON, || async {
+    eventually("the follower keeps what the leader runs", SOON, || async {
         let kept = fs::read_to_string(own.join("plugin/last-good.json"));
         match kept {
             Ok(kept) if kept.contains("mine.wasm") => Ok(()),

@@ -1,6 +1,7 @@
-//! Tests with real processes: a real Consul, nodes that are really killed, the
-//! real producer. Run them with `make test`, which builds what they need.
-//! With `COORDINATOR=embedded` they run on the embedded coordinator instead.
+//! Tests with real processes: Consul or the embedded coordinator, nodes, and the
+//! producer. Run them with `make test`, which builds what they need.
+//! `COORDINATOR` set to `consul` or `embedded` chooses the coordinator of all
+//! tests; otherwise only tests of elections, swaps and outages run on Consul.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What a sink can do to its node: nothing.
+//! A sink that misbehaves does not harm its node.
 
 use std::io::Read;
 use std::time::Duration;
@@ -64,7 +64,7 @@ async fn neighbours_of_a_trap_are_delivered() {
     let neighbours = async {
         node.until("the slow one is written", |s| s["queue"]["records"] == 1)
             .await;
-        // They gather in one batch meanwhile.
+        // Meanwhile these gather in one batch.
         let texts = ["one", "trap", "two", "three"];
         let send = |text| async move { (text, node.log(text).await) };
         let answers = futures_util::future::join_all(texts.map(send));
@@ -97,7 +97,6 @@ async fn of_many_messages_only_those_that_trap_are_rejected() {
             .contains("dead letter 1-2"),
         "{answer}"
     );
-    // In their order.
     let output = node.process.stdout();
     let place = |text| {
         output
@@ -131,11 +130,11 @@ async fn a_sink_that_breaks_on_everything_costs_no_record() {
     }
     let status = node.status().await.unwrap();
     assert_eq!(status["counters"]["dead_lettered"], 0, "{status}");
-    node.until("nothing waits any more", |status| {
+    node.until("the queue is empty", |status| {
         status["queue"]["records"] == 0
     })
     .await;
-    // With a sink that works, all is well again.
+    // With a sink that works, the node recovers.
     cluster
         .consul
         .put("kv/sluice/plugin", "builtin:stdout")
@@ -173,7 +172,7 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
     assert_eq!(after.0, 200, "{}", after.1);
     assert_eq!(answer.0, 422, "{}", answer.1);
     assert!(answer.1.contains("computing"), "{}", answer.1);
-    assert_eq!(node.status().await.unwrap()["epoch"], 1, "it leads still");
+    assert_eq!(node.status().await.unwrap()["epoch"], 1, "it still leads");
 }
 
 #[tokio::test]
@@ -224,7 +223,8 @@ async fn a_guest_that_takes_memory_without_end_is_stopped_at_its_limit() {
 async fn what_is_refused_when_nobody_waits_any_more_is_kept() {
     let cluster = misbehaving(&["--request-timeout", "3s"]).await;
     let node = cluster.node(0);
-    // Its turn comes when a part of its time is over, and it takes nearly all.
+    // It is offered after the slow one, and then takes so long that its request
+    // times out.
     let (slow, late) = tokio::join!(node.log("slow"), async {
         node.until("the slow one is written", |s| s["queue"]["records"] == 1)
             .await;
@@ -257,7 +257,7 @@ async fn single_records_and_whole_batches_can_be_refused() {
     assert_eq!(status, 422, "{body}");
     assert!(body.contains("refused by the sink"), "{body}");
     assert_eq!(node.log("reject all").await.0, 422);
-    // Of a batch that is refused as a whole, the records that are meant.
+    // If a batch is refused as a whole, only the refused records are rejected.
     let (status, body) = node
         .post("/api/v1/logs", "text/plain", "one\nreject all\ntwo\n")
         .await;

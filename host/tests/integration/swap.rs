@@ -1,5 +1,5 @@
-//! `consul kv put <cluster>/plugin`: another sink on every node, and nothing
-//! lost.
+//! `consul kv put <cluster>/plugin` swaps the sink of every node, and loses
+//! nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ impl Cluster {
         self.consul.put("kv/sluice/plugin", manifest).await;
     }
 
-    /// Waits until every node has taken the manifest up, and the leader runs
-    /// its sink.
+    /// Waits until every node has the sink that is asked for, and the leader
+    /// runs it.
     async fn all_have(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         for node in &self.nodes {
             node.until(&format!("{} has {what}", node.name), |status| {
@@ -41,7 +41,7 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until every node says that what is asked for is wrong, and why.
+    /// Waits until every node shows an error with this text.
     async fn all_complain(&self, expected: &str) {
         self.all_have(expected, |plugin| {
             let error = plugin["error"].as_str().unwrap_or_default();
@@ -50,14 +50,14 @@ impl Cluster {
         .await;
     }
 
-    /// A directory that sinks may come from.
+    /// A directory from which nodes may load sinks.
     fn plugins(&self) -> PathBuf {
         let folder = self.folder.path().join("plugins");
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    /// A copy of a component under a name of its own.
+    /// Copies a component to this name, and returns its source.
     fn plugin(&self, component: &str, name: &str) -> String {
         let file = self.plugins().join(name);
         fs::copy(guest(component), &file).unwrap();
@@ -122,7 +122,7 @@ async fn the_same_sink_with_another_config_is_another_sink() {
         .ask(r#"{"source":"builtin:stdout","config":{"format":"json"}}"#)
         .await;
     let node = cluster.node(0);
-    eventually("the format is another", SOON, || async {
+    eventually("the format has changed", SOON, || async {
         assert_eq!(node.log("hello").await.0, 200);
         let output = node.process.stdout();
         match output.lines().last().map(serde_json::from_str::<Value>) {
@@ -140,7 +140,7 @@ async fn swaps_under_load_lose_and_refuse_nothing() {
         "builtin:stdout".to_owned(),
         cluster.plugin("stdout", "other.wasm"),
     );
-    // The same code under another digest: a custom section tells them apart.
+    // The same code with another digest, because of a custom section.
     let file = Path::new(two.trim_start_matches("file://")).to_owned();
     let mut component = fs::read(&file).unwrap();
     component.extend_from_slice(b"\0\x06\x05other");
@@ -187,7 +187,7 @@ async fn what_waits_for_a_hanging_sink_is_delivered_by_the_next() {
         assert_eq!((answers.0.0, answers.1.0), (200, 200), "{answers:?}");
         node.wrote("one\n").await;
         node.wrote("two\n").await;
-        assert_eq!(node.status().await.unwrap()["epoch"], 1, "it leads still");
+        assert_eq!(node.status().await.unwrap()["epoch"], 1, "it still leads");
     }
 }
 
@@ -226,7 +226,7 @@ async fn what_the_old_sink_breaks_on_while_the_next_waits_is_taken_by_that() {
         })
         .await;
     let swapping = async {
-        node.until("the sink is at it", |status| {
+        node.until("the sink is writing", |status| {
             status["queue"]["records"] == 1
         })
         .await;
@@ -237,7 +237,7 @@ async fn what_the_old_sink_breaks_on_while_the_next_waits_is_taken_by_that() {
     node.wrote("taken over\n").await;
 }
 
-/// A manifest, and what its error must name.
+/// Manifests, each with a text that its error must contain.
 fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
     let plugins = cluster.plugins();
     fs::write(plugins.join("text.wasm"), "no component").unwrap();
@@ -431,7 +431,7 @@ async fn a_file_is_read_again_when_it_changes() {
     assert_eq!(node.log("one").await.0, 200);
     node.wrote("one attempt 1\n").await;
 
-    // Half written: the sink goes on.
+    // The file is half written: the sink keeps running.
     let file = cluster.plugins().join("mine.wasm");
     let next = fs::read(guest("stdout")).unwrap();
     fs::write(&file, &next[..next.len() / 3]).unwrap();
@@ -439,12 +439,12 @@ async fn a_file_is_read_again_when_it_changes() {
     assert_eq!(node.log("two").await.0, 200);
     node.wrote("two attempt 1\n").await;
 
-    // Gone: the same.
+    // The file is gone: the sink keeps running.
     fs::remove_file(&file).unwrap();
     cluster.all_complain("No such file").await;
     assert_eq!(node.log("three").await.0, 200);
 
-    // Whole: it is swapped without a word in Consul.
+    // The file is whole: it is swapped in, although no key changed in Consul.
     let digest = node.status().await.unwrap()["plugin"]["active"]["sha256"].clone();
     fs::write(&file, &next).unwrap();
     cluster
@@ -518,7 +518,7 @@ async fn a_sink_gets_the_directories_and_variables_of_its_manifest_and_no_more()
     }
     assert_eq!(fs::read_to_string(own.join("new")).unwrap(), "written");
 
-    // A link in the place of the directory leads nowhere either.
+    // A symbolic link instead of the directory is refused too.
     let link = cluster.files("a").join("link");
     std::os::unix::fs::symlink(outside.path(), link).unwrap();
     let dirs = json!({"dirs": [{"host": "link", "guest": "/own", "write": true}]});
@@ -603,7 +603,7 @@ async fn a_node_boots_with_the_last_good_sink_when_consul_or_the_file_is_gone() 
     .await;
 }
 
-/// The compiled sinks of node a, each with what tells it from a copy.
+/// The compiled sinks of node a, each with its inode.
 fn compiled(cluster: &Cluster) -> Vec<(PathBuf, u64)> {
     let folder = cluster.folder.path().join("data/a/compiled");
     let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
@@ -646,7 +646,7 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
     cluster.ask(&bad.to_string()).await;
     cluster
         .node(leader)
-        .until("the leader complains", |status| {
+        .until("the leader shows an error", |status| {
             status["plugin"]["error"].is_string()
         })
         .await;
@@ -656,7 +656,7 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
             status["plugin"]["active"]["source"] == bad["source"]
         })
         .await;
-    // One that was not there when the good one was asked for.
+    // This node was not running when the good sink was asked for.
     let late = cluster.add("late").await;
     for gone in [leader, follower] {
         cluster.nodes[gone].process.kill();
@@ -679,7 +679,7 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
 
 #[tokio::test]
 async fn a_sink_that_was_mended_lets_a_node_lead_again() {
-    // Nothing to fall back to: neither the flag's sink nor the key's opens.
+    // There is no sink to fall back to: that of the flag does not open either.
     let mut cluster = Cluster::empty(Consul::agent().await, &[]);
     let source = cluster.plugin("misbehave", "a.wasm");
     let refusing = json!({"source": source, "config": "refuse to open"}).to_string();
@@ -696,7 +696,7 @@ async fn a_sink_that_was_mended_lets_a_node_lead_again() {
     cluster.ask("builtin:stdout").await;
     cluster.leader().await;
     cluster.all_run("builtin:stdout").await;
-    // Without waiting for the half minute that a failed node stays out.
+    // Less than the 30 s for which a failed node stays out.
     assert!(
         asked.elapsed() < Duration::from_secs(15),
         "{:?}",
@@ -722,7 +722,7 @@ async fn waiting_is_over_when_the_new_sink_runs_and_not_before() {
     let node = cluster.node(cluster.leader().await);
     assert_eq!(use_it("\"first\"").await.0, Some(0));
     node.wrote("by first\n").await;
-    // The same component: only the config tells the two apart.
+    // The same component with another config.
     assert_eq!(use_it("\"slow to open\"").await.0, Some(0));
     node.wrote("by slow to open\n").await;
     let (code, out, err) = use_it("\"slow to refuse\"").await;
@@ -789,7 +789,7 @@ async fn a_node_with_a_word_of_its_own_is_not_asked_twice() {
     cluster.ask(&source).await;
     cluster.all_run(&source).await;
     let since = node.status().await.unwrap()["plugin"]["active"]["since"].clone();
-    // The same manifest in other words swaps nothing.
+    // The same manifest in another form swaps nothing.
     cluster
         .ask(&json!({"source": source, "config": null}).to_string())
         .await;
@@ -810,7 +810,7 @@ async fn a_node_with_a_word_of_its_own_is_not_asked_twice() {
     );
 }
 
-/// The lines that the file sink of these nodes has written, whole.
+/// All lines that the file sinks of these nodes have written.
 fn written(cluster: &Cluster) -> Vec<Value> {
     let folders = cluster.nodes.iter().map(|node| cluster.files(&node.name));
     let files = folders.flat_map(|folder| fs::read_dir(folder.join("audit")).into_iter().flatten());
@@ -852,7 +852,7 @@ async fn the_file_sink_keeps_every_message_through_swaps_and_rotations() {
         "20",
     ];
     let load = Bench::start(&cluster, "load", &arguments);
-    // Two instances on one file, again and again.
+    // During each swap two instances have the file open.
     for swap in 1..10 {
         cluster.ask(&manifest(1, &swap.to_string())).await;
         cluster.runs_what_is_asked_for().await;

@@ -1,4 +1,4 @@
-//! Encrypted and guarded: HTTPS for clients, HTTPS and ACL on Consul.
+//! HTTPS for clients; HTTPS and access control of Consul.
 
 use std::path::PathBuf;
 
@@ -100,7 +100,7 @@ async fn a_consul_with_tls_and_default_deny_is_used_with_the_least_rights() {
         .unwrap();
     assert_eq!(chosen.status(), 403, "no node chooses the sink of all");
 
-    // Under the certificate's other name, which no resolver knows.
+    // With the certificate's other name, which no resolver knows.
     let options = Options {
         variables: variables(
             format!("127.0.0.1:{port}"),

@@ -1,28 +1,28 @@
-//! Judges a run by what producers were told and what sinks wrote.
+//! Judges a run by what was acknowledged and what sinks wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a run left behind. Numbers are those of the messages.
+/// The results of a run, as numbers of messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// What each producer was told is safe. A producer numbers its messages
-    /// from its own start on, and sends one at a time.
+    /// The messages of each producer that were acknowledged. A producer numbers
+    /// its messages upwards from its own start, and sends one at a time.
     pub(crate) producers: Vec<BTreeSet<u64>>,
     /// What each sink wrote, in order.
     pub(crate) written: Vec<Vec<u64>>,
-    /// What was set aside.
+    /// The dead letters.
     pub(crate) dead: BTreeSet<u64>,
 }
 
-/// What is wrong with a run, and what is only worth knowing.
+/// The faults of a run, and the number of repeats, which are no fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Acknowledged, and neither written nor set aside.
+    /// Acknowledged, but neither written nor a dead letter.
     pub(crate) missing: Vec<u64>,
-    /// Written by one sink after a later one of the same producer, and not
-    /// before: the later one comes first.
+    /// Pairs of a later and an earlier message of one producer, of which a sink
+    /// first wrote the later one.
     pub(crate) out_of_order: Vec<(u64, u64)>,
-    /// Written more than once, by one sink or several.
+    /// How often a message was written again, by any sink.
     pub(crate) repeats: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Nodes of one cluster, on one Consul.
+//! Nodes on one Consul, usually of one cluster.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use super::{Consul, Process, SOON, START_LIMIT, Turn, eventually, http};
 
-/// A node process.
+/// A node's process, and where it serves.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) process: Process,
-    /// `host:port` for clients.
+    /// Where it serves clients, as `host:port`.
     pub(crate) address: String,
     http: reqwest::Client,
 }
@@ -39,7 +39,7 @@ impl Options {
     }
 }
 
-/// A Consul and some nodes.
+/// A Consul and its nodes.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) consul: Consul,
@@ -47,18 +47,18 @@ pub(crate) struct Cluster {
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
     pub(crate) arguments: Vec<String>,
-    /// Longer than the processes live.
+    /// The last field, so that it outlives all processes.
     _turn: Turn,
 }
 
 impl Cluster {
-    /// `count` nodes that were started with these arguments, on either kind of
-    /// coordinator.
+    /// Starts nodes with these arguments on either kind of coordinator, and
+    /// waits until one leads.
     pub(crate) async fn start(count: usize, arguments: &[&str]) -> Self {
         Self::on(Consul::start().await, count, arguments).await
     }
 
-    /// The same on a real Consul.
+    /// The same on Consul.
     pub(crate) async fn on_consul(count: usize, arguments: &[&str]) -> Self {
         Self::on(Consul::agent().await, count, arguments).await
     }
@@ -97,13 +97,14 @@ impl Cluster {
         self.add_to("sluice", name, options).await
     }
 
-    /// Starts a node whose arguments put it into this cluster.
+    /// Starts a node whose options name this cluster, and waits until it is
+    /// registered.
     pub(crate) async fn add_to(&mut self, cluster: &str, name: &str, options: Options) -> usize {
         let process = self.spawn(name, options);
         self.adopt(cluster, name, process).await
     }
 
-    /// Makes a node of a process once it is registered.
+    /// Adds a running node once it is registered.
     pub(crate) async fn adopt(&mut self, cluster: &str, name: &str, process: Process) -> usize {
         let address = self.registered_address(cluster, name).await;
         let node = Node {
@@ -134,11 +135,10 @@ impl Cluster {
         }
     }
 
-    /// Where a node that was started on any port serves clients, registered or
-    /// not.
+    /// Where a node on port 0 serves clients. It need not be registered.
     pub(crate) async fn served_by(&self, process: &Process) -> String {
         eventually("the node serves clients", START_LIMIT, || async {
-            // The other port answers health checks only.
+            // Only the port for clients has this route.
             for port in process.ports() {
                 let address = format!("127.0.0.1:{port}");
                 let status = self.http.get(format!("http://{address}/api/v1/status"));
@@ -177,7 +177,7 @@ impl Cluster {
                 service["ServiceAddress"].as_str().unwrap_or_default(),
                 service["ServicePort"]
             );
-            // A node of that name may have been registered before.
+            // The registration may be that of an earlier process.
             match self
                 .http
                 .get(format!("http://{address}/healthz"))
@@ -191,7 +191,7 @@ impl Cluster {
         .await
     }
 
-    /// The place of the node that leads and may acknowledge, once there is one.
+    /// Waits until a node leads and may acknowledge, and returns its place.
     pub(crate) async fn leader(&self) -> usize {
         self.leader_within(SOON).await
     }
@@ -211,7 +211,7 @@ impl Cluster {
         .await
     }
 
-    /// A node that does not lead but knows who does.
+    /// The place of a node that does not lead, once it knows the leader.
     pub(crate) async fn follower(&self) -> usize {
         let leader = self.leader().await;
         let follower = (0..self.nodes.len())
@@ -267,7 +267,7 @@ impl Node {
         serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
     }
 
-    /// Waits until the status is as wanted.
+    /// Waits until the status meets this condition.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         eventually(what, SOON, || async {
             let status = self.status().await?;
@@ -300,7 +300,7 @@ impl Node {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// Waits until this text stands in what the sink wrote.
+    /// Waits until the sink has written this text.
     pub(crate) async fn wrote(&self, text: &str) {
         eventually(&format!("{} wrote {text:?}", self.name), SOON, || async {
             let stdout = self.process.stdout();
@@ -313,8 +313,8 @@ impl Node {
         .await;
     }
 
-    /// Waits until this, which the sink wrote to its stderr, stands in the
-    /// node's log.
+    /// Waits until the node's log has this text, which the sink wrote to its
+    /// stderr.
     pub(crate) async fn guest_said(&self, text: &str) {
         eventually(
             &format!("{}'s sink said {text:?}", self.name),
@@ -327,7 +327,7 @@ impl Node {
         .await;
     }
 
-    /// A number of the stream from `GET /metrics`, by its whole name.
+    /// A metric of the stream from `GET /metrics`, by its full name.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
         let text = answer.text().await.unwrap();
@@ -340,7 +340,7 @@ impl Node {
     }
 }
 
-/// Runs the command line to its end: the code, stdout and stderr.
+/// Runs `sluice` with these arguments. Returns its exit code, stdout and stderr.
 pub(crate) async fn sluice(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = cluster.command();
     command.args(arguments);

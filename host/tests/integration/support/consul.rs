@@ -1,4 +1,4 @@
-//! A real Consul agent, or the embedded coordinator in its place.
+//! Consul, or the embedded coordinator instead.
 
 use std::io::Write as _;
 use std::process::Command;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Port, Process, START_LIMIT, TRIES, Turn, deploy, http, program};
 
-/// What coordinates.
+/// The two kinds of coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Consul,
@@ -18,8 +18,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As the variable `COORDINATOR` says for all tests; without it, what is
-    /// usual for this one.
+    /// The kind that the variable `COORDINATOR` names for all tests, or this
+    /// test's usual kind.
     fn wanted_or(usual: Self) -> Self {
         match std::env::var("COORDINATOR").as_deref() {
             Err(_) | Ok("") => usual,
@@ -29,11 +29,11 @@ impl Kind {
         }
     }
 
-    /// For tests of what only a real Consul has: whether to run them.
+    /// Whether to run a test of what only Consul has.
     pub(crate) fn is_consul_for(what: &str) -> bool {
         let is_consul = Self::wanted_or(Self::Consul) == Self::Consul;
         if !is_consul {
-            // Past the capture of the test's output: somebody should know.
+            // Written directly, because the test's output is captured.
             let mut stderr = std::io::stderr();
             writeln!(
                 stderr,
@@ -55,30 +55,30 @@ pub(crate) struct Consul {
     durable: bool,
     folder: TempDir,
     process: Option<Process>,
-    /// Certificate and key.
+    /// The certificate and the key, if it serves HTTPS and requires tokens.
     guard: Option<(String, String)>,
     _turn: Turn,
 }
 
 impl Consul {
-    /// Either kind, for tests of something else: the embedded coordinator
-    /// starts in a moment. Its state is gone when it ends.
+    /// Either kind, without state on disk, for tests that do not depend on it.
+    /// Usually the embedded coordinator, because it starts faster.
     pub(crate) async fn start() -> Self {
         Self::of(Kind::wanted_or(Kind::Embedded), false).await
     }
 
-    /// A dev agent of Consul, for tests of elections, swaps and outages. Its
-    /// state is gone when it ends.
+    /// A dev agent of Consul, for tests of elections, swaps and outages. It
+    /// loses its state when it stops.
     pub(crate) async fn agent() -> Self {
         Self::of(Kind::wanted_or(Kind::Consul), false).await
     }
 
-    /// A single server of Consul with its state on disk.
+    /// A single Consul server with its state on disk.
     pub(crate) async fn server() -> Self {
         Self::of(Kind::wanted_or(Kind::Consul), true).await
     }
 
-    /// Started again on other ports if it does not come up.
+    /// Starts it, again on other ports if it does not come up.
     pub(crate) async fn of(kind: Kind, durable: bool) -> Self {
         let mut refusals = Vec::new();
         for _ in 0..TRIES {
@@ -107,12 +107,12 @@ impl Consul {
         }
     }
 
-    /// Where a node will serve its own coordinator.
+    /// Stands for the coordinator that a node will serve at this address.
     pub(crate) fn within_a_node() -> Self {
         Self::stopped(Kind::Embedded, true)
     }
 
-    /// A dev agent that serves HTTPS too, and denies what no token allows.
+    /// A dev agent that also serves HTTPS, and denies requests without a token.
     pub(crate) async fn guarded(certificate: &str, key: &str) -> Self {
         let mut consul = Self::of(Kind::Consul, false).await;
         consul.guard = Some((certificate.to_owned(), key.to_owned()));
@@ -120,7 +120,8 @@ impl Consul {
         consul
     }
 
-    /// A token with what a node needs, and no more: the policy of docs/deploy.
+    /// A token with only the rights that a node needs, by the policy in
+    /// docs/deploy.
     pub(crate) async fn least_token(&self) -> String {
         let rules = std::fs::read_to_string(deploy("node-policy.hcl")).unwrap();
         let policy = serde_json::json!({ "Name": "node", "Rules": rules }).to_string();
@@ -135,8 +136,8 @@ impl Consul {
         self.ports[3].number
     }
 
-    /// Starts it on the same ports as before, which another program may have
-    /// for a moment.
+    /// Starts it on the same ports as before. Tries again while another program
+    /// has one of them.
     pub(crate) async fn restart(&mut self) {
         let deadline = Instant::now() + START_LIMIT;
         while let Err(reason) = self.comes_up().await {
@@ -145,7 +146,10 @@ impl Consul {
         }
     }
 
-    /// Starts it and waits until it can be used; fails with the reason.
+    /// Starts it and waits until it can be used.
+    ///
+    /// # Errors
+    /// It exits or is too slow; the error has its log.
     async fn comes_up(&mut self) -> Result<(), String> {
         self.stop();
         let mut command = match self.kind {
@@ -156,7 +160,7 @@ impl Consul {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let is_own = process.ports().contains(&self.ports[0].number);
-            // What answers on the port may be another program.
+            // Another program may answer on the port.
             let missing = match is_own {
                 true => self.is_usable().await.err(),
                 false => Some("it does not listen".to_owned()),
@@ -239,7 +243,7 @@ impl Consul {
         command
     }
 
-    /// Kills it.
+    /// Kills the process.
     pub(crate) fn stop(&mut self) {
         self.process = None;
     }
@@ -322,7 +326,7 @@ impl Consul {
     }
 }
 
-/// The token that may do everything, where tokens are asked for.
+/// The token with all rights, if tokens are required.
 const MASTER: &str = "11111111-2222-3333-4444-555555555555";
 
 #[cfg(test)]

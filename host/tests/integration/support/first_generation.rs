@@ -1,5 +1,5 @@
-//! The first-generation system, as far as its protocol goes: its producer, and
-//! one of its nodes.
+//! The protocol of the first-generation system: its producer, and one of its
+//! nodes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,8 +20,8 @@ use super::{Consul, SOON, eventually};
 pub(crate) const LEADER_KEY: &str = "service/distributed-logger/leader";
 const PORT: u16 = 3000;
 
-/// `POST http://<host>:3000/api/v1/log` as that producer sends it, on a
-/// connection of its own; the status and the body of the answer.
+/// Posts to `http://<host>:3000/api/v1/log` as that producer does, on a new
+/// connection. Returns the status and the body of the answer.
 pub(crate) async fn post_log(host: &str, text: &str) -> Result<(u16, String), String> {
     let said = async {
         let mut stream = TcpStream::connect((host, PORT)).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn post_log(host: &str, text: &str) -> Result<(u16, String), St
     Ok((status.ok_or(answer.clone())?, body.to_owned()))
 }
 
-/// Its producer: asks Consul who leads, posts once, tries nothing again.
+/// Its producer: asks Consul for the leader, posts once, and never retries.
 #[derive(Debug)]
 pub(crate) struct OldProducer {
     next: u64,
@@ -61,7 +61,8 @@ impl OldProducer {
         }
     }
 
-    /// What it does each five seconds; who answered, and how, if it posted.
+    /// Does what that producer does every 5 s. Returns the host and its answer,
+    /// if there was one.
     pub(crate) async fn tick(&mut self, consul: &Consul) -> Option<(String, u16, String)> {
         let entry = consul.key(LEADER_KEY).await.ok()?;
         entry["Session"].as_str()?;
@@ -75,7 +76,7 @@ impl OldProducer {
         Some((host, status, body))
     }
 
-    /// Goes on until this host has acknowledged so many.
+    /// Posts until this host has acknowledged this many messages.
     pub(crate) async fn reaches(&mut self, consul: &Consul, host: &str, count: usize) {
         let producer = tokio::sync::Mutex::new((self, 0));
         let what = format!("the producer reaches {host}");
@@ -94,8 +95,8 @@ impl OldProducer {
     }
 }
 
-/// One of its nodes: tries again and again to take the lock with `?acquire`,
-/// and knows no epoch, no flags and no lease.
+/// One of its nodes: repeatedly tries to take the lock with `?acquire`, and
+/// knows no epochs, flags or leases.
 #[derive(Debug)]
 pub(crate) struct OldNode {
     session: String,
@@ -158,7 +159,7 @@ impl OldNode {
         .await;
     }
 
-    /// Ends in order: it gives the lock back, and its session up.
+    /// Stops cleanly: releases the lock and destroys its session.
     pub(crate) async fn stop(&self, consul: &Consul) {
         self.state.leads.store(false, Ordering::SeqCst);
         for task in &self.tasks {
@@ -171,7 +172,8 @@ impl OldNode {
             .await;
     }
 
-    /// Dies; Consul then ends the session, as it does when its TTL is over.
+    /// Stops without releasing the lock. The session is destroyed at once, as
+    /// Consul does after the TTL.
     pub(crate) async fn die(&self, consul: &Consul) {
         for task in &self.tasks {
             task.abort();
@@ -181,7 +183,7 @@ impl OldNode {
             .await;
     }
 
-    /// What it has acknowledged.
+    /// The messages that it has acknowledged.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.state.lines.lock().unwrap().clone()
     }

@@ -1,5 +1,6 @@
-//! Real processes for tests: a Consul or what stands in for it, nodes, producers. All are killed
-//! when they go out of scope, and their logs are shown if the test failed.
+//! Real processes for tests: Consul or the embedded coordinator, nodes, and
+//! producers. They are killed on drop, and their logs are shown if the test
+//! failed.
 
 mod checker;
 mod cluster;
@@ -23,7 +24,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Asks again until the answer is there; fails with what it was last.
+/// Asks repeatedly until the answer is `Ok`. Panics with the last error after
+/// this time.
 pub(crate) async fn eventually<T, F>(what: &str, within: Duration, mut ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
@@ -33,7 +35,7 @@ where
         match ask().await {
             Ok(answer) => return answer,
             Err(reason) if Instant::now() > deadline => {
-                panic!("{what}: not within {within:?}; at last: {reason}")
+                panic!("{what}: not within {within:?}; last: {reason}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
@@ -81,12 +83,12 @@ fn root() -> PathBuf {
     host.parent().unwrap().to_owned()
 }
 
-/// An example of docs/deploy.
+/// The path of an example in docs/deploy.
 pub(crate) fn deploy(name: &str) -> PathBuf {
     root().join("docs/deploy").join(name)
 }
 
-/// A component that was built for tests, by its crate's library name.
+/// The file of a component that was built for tests, by its library's name.
 pub(crate) fn guest(name: &str) -> PathBuf {
     let file = format!("guests/wasm32-wasip2/release/{name}.wasm");
     let found = programs()

@@ -4,15 +4,15 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-/// Below the range from which the system takes ports for connections.
+/// Below the range of ephemeral ports.
 const RANGE: std::ops::Range<u16> = 10_000..30_000;
 
-/// How often a server is started if it does not come up: another program may
-/// take a port before the server does.
+/// How many times to start a server that does not come up, because another
+/// program may take its port first.
 pub(crate) const TRIES: usize = 5;
 
-/// A port that no other test uses, even while no server listens on it. Other
-/// programs may: a server that does not come up is started again on another.
+/// A port that no other test uses, even while no server listens on it. Programs
+/// that are not tests may still take it.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) number: u16,
@@ -25,7 +25,7 @@ impl Port {
         port
     }
 
-    /// Ports with subsequent numbers.
+    /// Claims ports with consecutive numbers.
     pub(crate) fn claim_row<const LENGTH: usize>() -> [Self; LENGTH] {
         loop {
             let first = rand::random_range(RANGE);
@@ -36,8 +36,8 @@ impl Port {
         }
     }
 
-    /// The claim is a socket with a name of its own, which the system takes
-    /// back with the process, however that ends.
+    /// The claim is a Unix socket with an abstract name. The kernel removes it
+    /// when the process ends for any reason.
     fn try_claim(number: u16) -> Option<Self> {
         let name = format!("sluice-test-port-{number}");
         let name = SocketAddr::from_abstract_name(name).expect("a short name");

@@ -1,4 +1,4 @@
-//! A child process with its output in files.
+//! A child process whose output goes to files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,8 +20,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program; its output goes to files in `folder` that are
-    /// appended to, so that a second life of it continues them.
+    /// Starts a program. Its output is appended to files in `folder`, so that
+    /// they have the output of all processes of that name.
     pub(crate) fn start(name: &str, folder: &Path, command: &mut Command) -> Self {
         let stdout = folder.join(format!("{name}.out"));
         Self::start_with_stdout(name, folder, command, append(&stdout).into())
@@ -44,7 +44,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| {
                 panic!(
-                    "{} can not be started ({error}): use `make test`",
+                    "cannot start {} ({error}): use `make test`",
                     command.get_program().display()
                 )
             });
@@ -67,19 +67,19 @@ impl Process {
         }
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL, and waits until the process is gone.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.ended = self.child.wait().ok();
     }
 
-    /// SIGTERM, and waits until it has ended by itself.
+    /// Sends SIGTERM, and waits until the process has exited.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait(SOON).await
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process exits by itself.
     pub(crate) async fn wait(&mut self, within: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
         let process = std::cell::RefCell::new(self);
@@ -91,7 +91,7 @@ impl Process {
         .await
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has exited.
     pub(crate) fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().expect("look at a child");
@@ -99,7 +99,7 @@ impl Process {
         self.ended.is_some()
     }
 
-    /// Waits until it has started, which a port shows.
+    /// Waits until the process listens on a port.
     pub(crate) async fn listens(&self) {
         let what = format!("{} listens", self.name);
         eventually(&what, START_LIMIT, || async {
@@ -111,9 +111,8 @@ impl Process {
         .await;
     }
 
-    /// The TCP ports that it listens on. A program that was started on port 0
-    /// needs no other way to say which one it got, and one that answers on a
-    /// port of another program is told apart from it.
+    /// The TCP ports that the process listens on: it shows which port a program
+    /// on port 0 got, and that a port is not that of another program.
     pub(crate) fn ports(&self) -> BTreeSet<u16> {
         let process = PathBuf::from(format!("/proc/{}", self.child.id()));
         let links = fs::read_dir(process.join("fd")).into_iter().flatten();
@@ -135,8 +134,7 @@ impl Process {
             .collect()
     }
 
-    /// Of a node's two ports, the one for health checks: not this one, which is
-    /// for clients.
+    /// The port of a node for health checks, given the address for clients.
     pub(crate) fn other_port(&self, address: &str) -> u16 {
         let ports = self.ports();
         let is_other = |port: &&u16| !address.ends_with(&format!(":{port}"));
@@ -166,7 +164,7 @@ impl Drop for Process {
     }
 }
 
-/// The inode and the port of a socket that listens, from its line in
+/// The inode and the port of a listening socket, from a line of
 /// `/proc/net/tcp`.
 fn listener(line: &str) -> Option<(&str, u16)> {
     const LISTENING: &str = "0A";

@@ -1,4 +1,4 @@
-//! The real producer, and what it was told.
+//! The producer, and which of its messages were acknowledged.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::{Cluster, Process, SOON, eventually, programs};
 
-/// Numbered messages.
+/// A process that sends numbered messages, one at a time.
 #[derive(Debug)]
 pub(crate) struct Producer {
     pub(crate) process: Process,
 }
 
 impl Producer {
-    /// Sends `Message: <from>` and so on, `interval` apart.
+    /// Sends `Message: <from>`, `Message: <from + 1>` and so on, with this
+    /// interval.
     pub(crate) fn start(cluster: &Cluster, name: &str, from: u64, interval: &str) -> Self {
         let mut command = Command::new(programs().join("sluice-producer"));
         command
@@ -34,7 +35,7 @@ impl Producer {
         }
     }
 
-    /// The numbers that were acknowledged so far.
+    /// The numbers of the messages that have been acknowledged so far.
     pub(crate) fn acknowledged(&self, cluster: &Cluster) -> BTreeSet<u64> {
         journal(cluster, &self.process.name)
     }
@@ -58,7 +59,7 @@ impl Producer {
     }
 }
 
-/// The numbers in a journal.
+/// The numbers in a producer's journal.
 fn journal(cluster: &Cluster, name: &str) -> BTreeSet<u64> {
     let path = cluster.folder.path().join(format!("{name}.journal"));
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -67,7 +68,7 @@ fn journal(cluster: &Cluster, name: &str) -> BTreeSet<u64> {
     whole.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// A run of the load generator.
+/// A process of the load generator.
 #[derive(Debug)]
 pub(crate) struct Bench {
     process: Process,
@@ -87,7 +88,7 @@ impl Bench {
         }
     }
 
-    /// Waits for its end: the report, and the acknowledged numbers.
+    /// Waits until it exits. Returns its report and the acknowledged numbers.
     pub(crate) async fn finish(mut self, cluster: &Cluster) -> (Value, BTreeSet<u64>) {
         self.process.wait(Duration::from_secs(120)).await;
         let report = self.process.stdout();
@@ -98,8 +99,8 @@ impl Bench {
 }
 
 impl Cluster {
-    /// Fails unless every one of these numbers stands in an output as a line
-    /// `Message: <number>`, perhaps followed by filling.
+    /// Panics unless an output has a line `Message: <number>`, with or without
+    /// padding, for each of these numbers.
     pub(crate) fn holds(&self, numbers: &BTreeSet<u64>) {
         let output = self.output();
         let written: BTreeSet<u64> = output

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_to_be_alone_goes_before_those_that_come_later() {
+    fn a_test_that_waits_to_run_alone_goes_before_later_tests() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let (tell, told) = mpsc::channel();
