@@ -202,7 +202,7 @@ async fn hand_overs_between_old_and_new_leave_one_acknowledging() {
     // without repeats.
     let (tell, mut tenures) = watch::channel(Vec::<&str>::new());
     let asking = tokio::spawn(async move {
-        loop {
+        while !tell.is_closed() {
             for host in [hosts[0], old_host] {
                 // A node that has stopped does not answer.
                 let answer = post_log(host, "who?").await;
