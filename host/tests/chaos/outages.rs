@@ -222,6 +222,7 @@ async fn the_leaders_agent_is_very_slow(cluster: &mut Cluster) {
 async fn consul_says_of_living_sessions_that_there_are_none(cluster: &mut Cluster) {
     let outage = Outage::begins("Consul says of living sessions that there are none");
     let epochs = cluster.traces.oracle.epochs();
+    assert_eq!(epochs, 1, "this outage comes first on its cluster");
     for node in NODES {
         cluster.gate(node, Mode::Forgetful);
     }
@@ -341,6 +342,7 @@ macro_rules! in_turn {
         async fn $test() {
             let mut cluster = Cluster::start(Consul::$consul).await;
             $($outage(&mut cluster).await;)+
+            cluster.finish().await;
         })+
     };
 }

@@ -49,7 +49,7 @@ async fn faults_at_random() {
     cluster.acknowledges_after(now(), RESUMED).await;
     cluster.all_are_ready().await;
     resumed.sort();
-    let verdict = cluster.judge();
+    let verdict = cluster.finish().await;
     say(&format!(
         "chaos: seed {seed}, {steps} steps in {:.0} s; acknowledged again {:?} after Consul was \
          back in the median, {:?} at most; {verdict}",

@@ -75,6 +75,21 @@ impl Cluster {
     /// Judges the run so far, while it continues, and returns a summary.
     pub(crate) fn judge(&mut self) -> String {
         self.nobody_exited();
+        self.verdict()
+    }
+
+    /// Stops the producers and the probes, and judges the whole run. Returns a
+    /// summary.
+    pub(crate) async fn finish(&mut self) -> String {
+        self.nobody_exited();
+        for producer in &mut self.producers {
+            producer.terminate().await;
+        }
+        self.probes.iter().for_each(Probe::stop);
+        self.verdict()
+    }
+
+    fn verdict(&mut self) -> String {
         self.one_acknowledges();
         // Read before the outputs: what is acknowledged by now was written
         // earlier.

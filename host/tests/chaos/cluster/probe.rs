@@ -29,6 +29,11 @@ impl Probe {
         Self { acknowledged, task }
     }
 
+    /// Sends nothing more.
+    pub(super) fn stop(&self) {
+        self.task.abort();
+    }
+
     /// The numbers of the messages that were acknowledged so far.
     pub(super) fn acknowledged(&self) -> BTreeSet<u64> {
         self.acknowledged.lock().expect("no panic").clone()
