@@ -72,9 +72,10 @@ CORES := $(shell nproc)
 THREADS_integration := $(shell expr 2 \* $(CORES))
 THREADS_conformance := $(shell expr 2 \* $(CORES))
 THREADS_chaos := $(shell expr 4 \* $(CORES))
-# One test program at a time, because some tests need all cores.
+# The test programs run side by side; tests that need all cores wait until no
+# other test runs.
 RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \
-	$(MAKE) --no-print-directory --jobs=1
+	$(MAKE) --no-print-directory --jobs --output-sync=target
 
 # Every test once; on the embedded coordinator if either kind is enough.
 test: export SLUICE_CHAOS_SEED ?= 1

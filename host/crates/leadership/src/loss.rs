@@ -116,6 +116,10 @@ mod tests {
         };
         assert_eq!(Loss::shown_by(&Lock::default(), "own", 1000), Loss::Deleted);
         assert_eq!(shown(None, 1000, b"{}"), Loss::Freed);
+        let deleted = Loss::Deleted.to_string();
+        assert!(deleted.contains("the lock's key is gone"), "{deleted}");
+        let freed = Loss::Freed.to_string();
+        assert!(freed.contains("the session of this node ended"), "{freed}");
         let released = shown(None, 0, b"x").to_string();
         assert!(
             released.contains("flags 0 and the value \"x\""),
