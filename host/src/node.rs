@@ -59,8 +59,8 @@ pub(crate) enum NodeError {
     Ended(&'static str),
 }
 
-/// A node that is ready to serve: every socket is bound, the sink is compiled,
-/// nothing was accepted yet.
+/// A node that is ready to serve: the client port is bound, the sink is compiled,
+/// nothing was accepted yet. The health listener is bound by [`Control::start`].
 #[derive(Debug)]
 pub(crate) struct Node {
     config: Config,

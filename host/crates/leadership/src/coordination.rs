@@ -1,5 +1,6 @@
 //! What the driver and the presence of a node ask of the coordinator. Another
-//! kind of coordinator is another variant.
+//! kind of coordinator is another variant. Watches of nodes, health and this
+//! node's address use the client for Consul directly.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use super::publication::Publication;
 use super::session_kind::SessionKind;
 use super::take::{Take, Taken};
 
-/// The only interface to a coordinator. `None` means that no answer came in
-/// time: the request may have taken effect or not.
+/// The interface of the election and the presence to a coordinator. `None`
+/// means that no answer came in time: the request may have taken effect or not.
 #[derive(Clone, Debug)]
 pub(super) enum Coordination {
     Consul(Arc<LockClient>),

@@ -1,9 +1,10 @@
 //! The routes that take messages: one file or folder per protocol.
 //!
 //! A protocol decodes a request into records and encodes the outcome as its
-//! clients read it. Everything between is the same for all of them and in
-//! [`Ingest`]: the token, the leader, the body's limits, the queue, the
-//! deadline.
+//! clients read it. [`Ingest`] holds what all protocols share: the token, the
+//! leader, the body's limits, the queue, the wait until the deadline, and the
+//! form of errors. A protocol's handler sets the deadline and calls these steps;
+//! `native/handlers.rs` shows their order.
 
 mod authorization;
 pub(super) mod baseline;

@@ -1,8 +1,8 @@
 //! Where components come from: one file per kind of source.
 //!
 //! To add a kind, such as `oci:`, write a file with a type that offers what
-//! [`Builtin`] and [`PluginFile`] do, and add a variant to [`Source`]; the
-//! compiler then names every place that has to know it.
+//! [`Builtin`] and [`PluginFile`] do. Add a variant to [`Source`], and an arm to
+//! its `FromStr`; the compiler names the other places in this file.
 
 mod builtin;
 mod error;
