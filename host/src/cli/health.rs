@@ -17,8 +17,10 @@ pub(super) const EXAMPLES: &str = "\
 Example:
   sluice health --health-listen 127.0.0.1:3001
 
-The exit code is 0 if the node is alive and its control loop runs, else 1. It does not depend on
-Consul: a node waits for Consul to come back, and a restart would not help.";
+The exit code is 0 if the node is alive and its control loop runs, else 1. A node that waits for
+Consul is healthy, because a restart would not help. A node that may hold the lock is unhealthy
+while its Consul agent checks its health but has answered none of its requests for 5 s: the failed
+check ends its session, so that another node can lead.";
 
 /// Longer than a healthy node needs, shorter than most health checks wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
