@@ -23,7 +23,7 @@ help:
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run every test once, with real processes and a real Consul; needs root"
-	@echo "make test-all         run every test for longer, and on both kinds of coordinator"
+	@echo "make test-all         run all tests for longer, integration on both kinds of coordinator"
 	@echo "make soak    run each test with faults for a long time: SECONDS=600"
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
@@ -31,7 +31,7 @@ help:
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
-	@echo "make lint    check format and lints"
+	@echo "make lint    check format, lints, documentation comments and structure"
 	@echo "make structure        check for circles of imports, forbidden dependencies and sizes"
 	@echo "make consul  print the path of the Consul that the tests use"
 
@@ -86,7 +86,7 @@ test: guests
 	$(CARGO) test --locked --workspace --lib --bins
 	+$(RUN_TESTS) $(TEST_PROGRAMS:%=test-%)
 
-# The same for longer, and every test on both kinds of coordinator.
+# The same for longer, and the integration tests on both kinds of coordinator.
 test-all: export SLUICE_CHAOS_SEED ?= 1
 test-all: export SLUICE_CHAOS_MINUTES ?= 2
 test-all: export SLUICE_FUZZ_SECONDS ?= 60
