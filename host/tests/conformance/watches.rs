@@ -19,6 +19,8 @@ on_both!(
 );
 
 const MOMENT: Duration = Duration::from_millis(300);
+/// How long rounds are repeated until one is undisturbed.
+const ROUNDS_LIMIT: Duration = Duration::from_secs(60);
 
 impl Subject {
     /// Waits for a change of `path` after `index`, for 3 s at most. Does `done`
@@ -169,17 +171,18 @@ async fn all_who_wait_are_woken_by_one_write(it: Subject) {
         Kind::Embedded => 200,
     };
     // Other tests run at the same time and slow some rounds down, so the
-    // fastest round counts.
+    // fastest round counts, and there are enough of them.
+    let deadline = Instant::now() + ROUNDS_LIMIT;
     let mut best = Duration::MAX;
-    for round in 0..20 {
+    for round in 0.. {
         let last = wake_all(&it, waiting, &format!("value {round}")).await;
         best = best.min(last);
-        if best < Duration::from_millis(50) {
-            println!("{waiting} were woken within {best:?}");
-            return;
+        if best < Duration::from_millis(50) || Instant::now() > deadline {
+            break;
         }
     }
-    panic!("{waiting} were woken within {best:?}");
+    println!("{waiting} were woken within {best:?}");
+    assert!(best < Duration::from_millis(50), "{best:?}");
 }
 
 /// Writes a key that this many queries wait for. Returns how long it took until

@@ -18,7 +18,7 @@ use self::probe::Probe;
 use super::gate::{Gate, Mode};
 use super::lan::{Host, Lan};
 use super::trace::Traces;
-use crate::support::{Process, SOON, http, programs};
+use crate::support::{Process, START_LIMIT, eventually, http, programs};
 
 /// The nodes, and the hosts that they run on.
 pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
@@ -102,10 +102,10 @@ impl Cluster {
         for (name, place) in NODES.iter().zip(21..) {
             cluster.start_node(name, place).await;
         }
-        cluster.leader().await;
+        eventually("a node leads", START_LIMIT, || cluster.leads()).await;
         cluster.start_producers();
         cluster.start_probes();
-        cluster.acknowledges(100, SOON).await;
+        cluster.acknowledges(100, START_LIMIT).await;
         cluster
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Cluster, Kind, NODES, PATIENCE, REJOINED, SERVERS};
-use crate::support::{SOON, eventually};
+use crate::support::{SOON, START_LIMIT, eventually};
 
 impl Cluster {
     /// Waits for a node that leads and may acknowledge.
@@ -16,7 +16,7 @@ impl Cluster {
         self.leads().await.ok()
     }
 
-    async fn leads(&self) -> Result<String, String> {
+    pub(super) async fn leads(&self) -> Result<String, String> {
         let mut roles = Vec::new();
         for name in NODES {
             match self.status(name).await {
@@ -90,7 +90,7 @@ impl Cluster {
     /// Waits until Consul serves reads and writes through this host.
     pub(crate) async fn consul_answers(&self, host: &str) {
         let address = self.lan.named(host).address;
-        eventually("Consul answers", 3 * SOON, || async {
+        eventually("Consul answers", START_LIMIT, || async {
             let url = format!("http://{address}:8500/v1/kv/anything");
             let read = self.http.get(format!("{url}?consistent"));
             let write = self.http.put(url).body("written");
