@@ -227,6 +227,8 @@ mod tests {
     use super::*;
     use crate::testing::records;
     use crate::{Outcome, Queue, QueueLimits};
+    use sluice_types::retry_after::RetryAfter;
+    use std::time::Duration;
 
     const LIMITS: QueueLimits = QueueLimits {
         records: 100,
@@ -241,7 +243,7 @@ mod tests {
     }
 
     fn retryable(index: usize, millis: u64) -> Refusal {
-        let after = Some(std::time::Duration::from_millis(millis));
+        let after = Some(RetryAfter::at_most(Duration::from_millis(millis)));
         Refusal {
             index,
             failure: Failure::Retryable {
@@ -298,7 +300,8 @@ mod tests {
                 .collect::<Vec<_>>(),
             [1, 4]
         );
-        assert!(matches!(failure, Failure::Retryable { after: Some(a), .. } if a.as_millis() == 9));
+        let after = RetryAfter::at_most(Duration::from_millis(9));
+        assert!(matches!(failure, Failure::Retryable { after: Some(a), .. } if a == after));
         assert_eq!(queue.depth().0, 2);
         retry.acknowledge();
         assert_eq!(rejected(one.await), [1]);

@@ -1,6 +1,7 @@
 //! How long a sink may compute on a batch: normally as long as its own limit
-//! says, but for a while after it was caught spinning only in proportion to the
-//! time that it usually takes.
+//! says, but for a while after it spun for all of that time only in proportion
+//! to the time that it usually takes. Where the time decides about a record, the
+//! sink always has its full time.
 
 use std::time::Duration;
 
@@ -14,6 +15,15 @@ const COMPUTE_MIN: Duration = Duration::from_millis(100);
 const USUAL_FACTOR: u32 = 20;
 /// How long the sink is held to its usual duration after an alarm.
 const ALARM_TIME: Duration = Duration::from_secs(10);
+
+/// How long a sink may compute on a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ComputeTime {
+    /// Its full time, or less for a while after it spun.
+    Usual,
+    /// Its full time in any case.
+    Full,
+}
 
 /// Remembers how long writes take.
 #[derive(Debug, Default)]
@@ -33,7 +43,8 @@ impl ComputeLimit {
         self.next = (self.next + 1) % SAMPLES;
     }
 
-    /// The sink was still computing when its time was over.
+    /// The sink was still computing when its full time was over. A shortened
+    /// time proves less, and does not prolong the alarm.
     pub(crate) fn alarm(&mut self) {
         self.alarmed = Some(Instant::now());
     }
@@ -44,12 +55,13 @@ impl ComputeLimit {
     }
 
     /// How long the next write may compute. The sink's own limit applies too.
-    pub(crate) fn current(&self) -> Duration {
-        match self.alarmed {
-            Some(alarmed) if alarmed.elapsed() < ALARM_TIME => {
-                COMPUTE_MIN.max(USUAL_FACTOR * self.p99())
-            }
-            _ => Duration::MAX,
+    pub(crate) fn of(&self, time: ComputeTime) -> Duration {
+        let is_alarmed = self
+            .alarmed
+            .is_some_and(|alarmed| alarmed.elapsed() < ALARM_TIME);
+        match time {
+            ComputeTime::Usual if is_alarmed => COMPUTE_MIN.max(USUAL_FACTOR * self.p99()),
+            ComputeTime::Usual | ComputeTime::Full => Duration::MAX,
         }
     }
 
@@ -71,18 +83,19 @@ mod tests {
         for _ in 0..1000 {
             limit.wrote(Duration::from_millis(1));
         }
-        assert_eq!(limit.current(), Duration::MAX);
+        assert_eq!(limit.of(ComputeTime::Usual), Duration::MAX);
         limit.alarm();
-        assert_eq!(limit.current(), COMPUTE_MIN);
+        assert_eq!(limit.of(ComputeTime::Usual), COMPUTE_MIN);
+        assert_eq!(limit.of(ComputeTime::Full), Duration::MAX);
         for _ in 0..SAMPLES / 2 {
             limit.wrote(Duration::from_millis(50));
         }
-        assert_eq!(limit.current(), Duration::from_secs(1));
+        assert_eq!(limit.of(ComputeTime::Usual), Duration::from_secs(1));
         tokio::time::advance(ALARM_TIME).await;
-        assert_eq!(limit.current(), Duration::MAX);
+        assert_eq!(limit.of(ComputeTime::Usual), Duration::MAX);
         limit.alarm();
-        assert_eq!(limit.current(), Duration::from_secs(1));
+        assert_eq!(limit.of(ComputeTime::Usual), Duration::from_secs(1));
         limit.forget();
-        assert_eq!(limit.current(), Duration::MAX);
+        assert_eq!(limit.of(ComputeTime::Usual), Duration::MAX);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
@@ -16,11 +16,13 @@ use crate::queue::Queue;
 use crate::rejects::Rejects;
 use crate::sink_swap::{SinkSwap, SwapQueue};
 use crate::sink_writer::{Readiness, SinkWriter, Written};
+use crate::stall::{Stall, StallReporter};
 use crate::trace::AckTrace;
 use sluice_types::backoff::Backoff;
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::retry_after::RetryAfter;
 
 #[cfg(test)]
 mod fake_sink;
@@ -62,6 +64,8 @@ pub struct Delivery {
     pub metrics: Arc<StreamMetrics>,
     /// Where acknowledgements are traced, if anywhere.
     pub trace: Option<Arc<AckTrace>>,
+    /// Gets what keeps the delivery from making progress, while it makes none.
+    pub stall: watch::Sender<Option<Stall>>,
 }
 
 /// Takes batches from a tenure's queue to its sink.
@@ -75,6 +79,7 @@ pub struct Dispatcher {
     trace: Option<Arc<AckTrace>>,
     isolation: Isolation,
     backoff: Backoff,
+    stall: StallReporter,
 }
 
 impl Dispatcher {
@@ -89,6 +94,7 @@ impl Dispatcher {
             letters,
             metrics,
             trace,
+            stall,
         } = delivery;
         let swaps = SwapQueue::new(swaps);
         Self {
@@ -100,6 +106,7 @@ impl Dispatcher {
             trace,
             isolation: Isolation::default(),
             backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
+            stall: StallReporter::new(stall),
         }
     }
 
@@ -140,13 +147,20 @@ impl Dispatcher {
     /// Waits for something to deliver, and takes it.
     async fn take(&mut self) -> Option<Ended> {
         let is_suspicious = self.isolation.has_suspects();
+        let probe_at = Instant::now() + self.backoff.peek();
+        if is_suspicious {
+            self.stall.next_attempt(Some(probe_at));
+        } else if self.stall.is_stalled() && self.queue.depth().0 == 0 {
+            // What failed was given up, and nothing else waits.
+            self.stall.ended();
+        }
         let is_filled = tokio::select! {
             biased;
             () = self.writer.swaps.arrived() => return None,
             is_filled = self.queue.filled() => is_filled,
             () = self.lease.revoked() => return Some(Ended::Revoked),
             // Nothing else comes that could show whether it was the sink.
-            () = tokio::time::sleep(self.backoff.peek()), if is_suspicious => {
+            () = tokio::time::sleep_until(probe_at), if is_suspicious => {
                 self.backoff.next(None);
                 self.isolation.probe();
                 return None;
@@ -169,6 +183,7 @@ impl Dispatcher {
     /// Offers a piece once. The isolation keeps what is left of it. Returns the
     /// reason if the tenure is over.
     async fn deliver(&mut self, mut piece: Piece) -> Option<Ended> {
+        self.stall.next_attempt(None);
         // The lease is asked after this, because opening may take long.
         match self.writer.ready().await {
             Ok(Readiness::Ready) => {}
@@ -188,7 +203,8 @@ impl Dispatcher {
             self.metrics.retried.inc_by(records);
         }
         piece.batch.offers += 1;
-        let written = self.writer.write(&piece.batch).await;
+        let compute = piece.compute_time();
+        let written = self.writer.write(&piece.batch, compute).await;
         self.written(piece, written).await
     }
 
@@ -221,11 +237,12 @@ impl Dispatcher {
     /// Waits for as long as the backoff says, or the sink if that is longer;
     /// but only while some producer waits for the batch, and until a swap
     /// arrives.
-    async fn wait(&mut self, batch: Option<&Batch>, at_least: Option<Duration>) {
+    async fn wait(&mut self, batch: Option<&Batch>, at_least: Option<RetryAfter>) {
         if self.writer.swaps.is_waiting() {
             return;
         }
         let end = Instant::now() + self.backoff.next(at_least);
+        self.stall.next_attempt(Some(end));
         let is_abandoned = || batch.is_some_and(Batch::is_abandoned);
         while !is_abandoned() && Instant::now() < end {
             let next = (Instant::now() + ABANDONED_POLL_INTERVAL).min(end);
@@ -255,6 +272,7 @@ impl Dispatcher {
         let confirmed = batch.records.len() - refusals.len();
         self.count(&batch, &refusals, confirmed);
         if confirmed > 0 {
+            self.stall.ended();
             for guilty in self.isolation.confirmed(is_probe) {
                 let plugin = self.writer.identity();
                 self.rejects
@@ -267,10 +285,16 @@ impl Dispatcher {
         }
         let Settled { retry, refused } = batch.settle(refusals);
         for (batch, reason) in refused {
-            self.rejects.refuse(batch, reason, self.writer.identity());
+            self.refuse(batch, reason);
         }
         let (batch, failure) = retry?;
         self.failed(Piece::of(batch), failure).await
+    }
+
+    /// The sink refused this record for good.
+    fn refuse(&mut self, batch: Batch, reason: String) {
+        self.stall.ended();
+        self.rejects.refuse(batch, reason, self.writer.identity());
     }
 
     fn trace(&self, now: BootTime, batch: &Batch, refusals: &[Refusal]) -> std::io::Result<()> {
@@ -302,6 +326,7 @@ impl Dispatcher {
                     "the sink asks to try again"
                 );
                 piece.batch.set_last_error(&reason);
+                self.stall.failed(reason);
                 self.wait(Some(&piece.batch), after).await;
                 self.isolation.retry(piece);
                 None
@@ -309,7 +334,7 @@ impl Dispatcher {
             // Offering the records apart shows which ones are meant.
             Failure::Permanent(reason) => {
                 if let Some(batch) = self.isolation.refused(piece) {
-                    self.rejects.refuse(batch, reason, self.writer.identity());
+                    self.refuse(batch, reason);
                 }
                 None
             }
@@ -338,7 +363,9 @@ impl Dispatcher {
             records = piece.batch.records.len(),
             "replacing a broken sink instance"
         );
-        piece.batch.set_last_error(&broken.to_string());
+        let reason = broken.to_string();
+        piece.batch.set_last_error(&reason);
+        self.stall.failed(reason);
         if broken.suspects_records() {
             self.isolation.broke(piece, broken);
         } else {

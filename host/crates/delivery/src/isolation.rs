@@ -5,11 +5,16 @@
 //! record was confirmed after that. Until then, either the record or the sink
 //! may be at fault: the record is a suspect, and comes first when the sink is
 //! tried again.
+//!
+//! A sink that spun has less time for a while. A record that breaks it only in
+//! such a shortened time may just need longer: it becomes a suspect after the
+//! sink has had its full time for it alone.
 
 use std::collections::VecDeque;
 
 use crate::batch::Batch;
-use sluice_types::outcome::Broken;
+use crate::compute_limit::ComputeTime;
+use sluice_types::outcome::{Broken, TimeLimit};
 
 /// How often a record must break the sink alone to become a suspect.
 const BREAKS_OF_A_SUSPECT: u32 = 2;
@@ -23,7 +28,10 @@ pub(crate) struct Piece {
     pub(crate) batch: Batch,
     /// How often it broke the sink, if it is a single record.
     breaks: u32,
-    /// How it broke the sink last.
+    /// Whether the sink spun on it alone for its full time.
+    has_spun: bool,
+    /// How it broke the sink: by spinning for the full time if it ever did, or
+    /// else the last time.
     pub(crate) reason: String,
     /// Whether it is offered to see if the sink works again.
     is_probe: bool,
@@ -81,18 +89,17 @@ impl Isolation {
             // Where the sink spins, every failing step of a search by halves
             // costs a whole deadline. One by one, only the bad records do.
             let parts = match broken {
-                Broken::Spinning(_) => piece.batch.records.len(),
+                Broken::Spinning { .. } => piece.batch.records.len(),
                 _ => 2,
             };
             self.split(piece.batch, parts);
             return;
         }
-        piece.reason = broken.to_string();
-        piece.breaks += 1;
+        let is_suspect = piece.broke(broken);
         if std::mem::take(&mut piece.is_probe) {
             self.suspects.push_front(piece);
             self.has_probe_failed = true;
-        } else if piece.breaks < BREAKS_OF_A_SUSPECT {
+        } else if !is_suspect {
             self.retry(piece);
         } else {
             self.suspects.push_back(piece);
@@ -143,14 +150,12 @@ impl Isolation {
         self.has_probe_failed = false;
         let suspects = std::mem::take(&mut self.suspects);
         self.put_back(suspects);
-        for piece in &mut self.work {
-            piece.breaks = 0;
-        }
+        self.work.iter_mut().for_each(Piece::acquit);
     }
 
     fn put_back(&mut self, suspects: VecDeque<Piece>) {
         for mut piece in suspects.into_iter().rev() {
-            piece.breaks = 0;
+            piece.acquit();
             self.work.push_front(piece);
         }
     }
@@ -170,9 +175,40 @@ impl Piece {
         Self {
             batch,
             breaks: 0,
+            has_spun: false,
             reason: String::new(),
             is_probe: false,
         }
+    }
+
+    /// How long the sink may compute on it. Once it has broken the sink alone,
+    /// it is offered with the full time, unless the sink has spun on it for all
+    /// of that: that costs the full time once per record, and not at every
+    /// attempt.
+    pub(crate) const fn compute_time(&self) -> ComputeTime {
+        if self.breaks > 0 && !self.has_spun {
+            ComputeTime::Full
+        } else {
+            ComputeTime::Usual
+        }
+    }
+
+    /// A single record broke the sink. Returns whether it is a suspect now.
+    fn broke(&mut self, broken: &Broken) -> bool {
+        self.breaks += 1;
+        if !self.has_spun {
+            self.reason = broken.to_string();
+            self.has_spun = broken.spun_until(TimeLimit::Manifest);
+        }
+        let is_conclusive = self.has_spun || !broken.spun_until(TimeLimit::Shortened);
+        self.breaks >= BREAKS_OF_A_SUSPECT && is_conclusive
+    }
+
+    /// Forgets how it broke the sink.
+    fn acquit(&mut self) {
+        self.breaks = 0;
+        self.has_spun = false;
+        self.reason.clear();
     }
 
     /// Whether it is offered to see if the sink works again.
@@ -200,6 +236,13 @@ mod tests {
     /// A sink that breaks on some records, or on all.
     struct Sink {
         poison: BTreeSet<u64>,
+        /// Breaks it in a shortened time only.
+        slow: BTreeSet<u64>,
+        /// Whether calls have less time.
+        is_alarmed: bool,
+        /// The records that it spun on although it was to have its full time,
+        /// whatever it had done before.
+        spun_in_full: Vec<u64>,
         is_broken: bool,
         /// What it confirmed, in order.
         confirmed: Vec<u64>,
@@ -211,6 +254,9 @@ mod tests {
         fn new(poison: impl IntoIterator<Item = u64>, seed: u64) -> Self {
             Self {
                 poison: poison.into_iter().collect(),
+                slow: BTreeSet::new(),
+                is_alarmed: false,
+                spun_in_full: Vec::new(),
                 is_broken: false,
                 confirmed: Vec::new(),
                 calls: 0,
@@ -218,30 +264,51 @@ mod tests {
             }
         }
 
-        fn write(&mut self, batch: &Batch) -> Result<(), Broken> {
+        fn write(&mut self, piece: &Piece) -> Result<(), Broken> {
             self.calls += 1;
-            let sequences = || batch.records.iter().map(|record| record.id.sequence);
-            if self.is_broken || sequences().any(|sequence| self.poison.contains(&sequence)) {
-                return Err(if self.rng.random() {
-                    Broken::Spinning(Duration::ZERO)
-                } else {
-                    Broken::Trapped("x".to_owned())
-                });
+            self.is_alarmed &= self.rng.random_bool(0.95);
+            let sequences: Vec<u64> = piece.batch.records.iter().map(|r| r.id.sequence).collect();
+            let contain = |some: &BTreeSet<u64>| sequences.iter().any(|s| some.contains(s));
+            let is_shortened = self.is_alarmed && piece.compute_time() == ComputeTime::Usual;
+            if self.is_broken || contain(&self.poison) {
+                if self.rng.random() {
+                    return Err(Broken::Trapped("x".to_owned()));
+                }
+                if piece.compute_time() == ComputeTime::Full {
+                    self.spun_in_full.extend(&sequences);
+                }
+                self.is_alarmed |= !is_shortened;
+                return Err(spinning(is_shortened));
             }
-            self.confirmed.extend(sequences());
+            if is_shortened && contain(&self.slow) {
+                return Err(spinning(true));
+            }
+            self.confirmed.extend(sequences);
             Ok(())
+        }
+    }
+
+    fn spinning(is_shortened: bool) -> Broken {
+        Broken::Spinning {
+            after: Duration::ZERO,
+            limit: if is_shortened {
+                TimeLimit::Shortened
+            } else {
+                TimeLimit::Manifest
+            },
         }
     }
 
     /// Offers one piece, and returns what was set aside.
     fn step(isolation: &mut Isolation, sink: &mut Sink) -> Option<Vec<u64>> {
         let piece = isolation.next()?;
-        match sink.write(&piece.batch) {
+        match sink.write(&piece) {
             Ok(()) => {
                 let guilty = isolation.confirmed(piece.is_probe());
                 piece.batch.acknowledge();
                 let set_aside = guilty.into_iter().map(|guilty| {
                     let sequence = guilty.batch.records[0].id.sequence;
+                    assert!(!guilty.reason.contains("shorter"), "{}", guilty.reason);
                     guilty.batch.reject("poison", false);
                     sequence
                 });
@@ -297,6 +364,10 @@ mod tests {
             // The last one is fine, so that every verdict can be reached.
             let poison: BTreeSet<u64> = (1..total).filter(|_| rng.random_bool(share)).collect();
             let mut sink = Sink::new(poison.clone(), seed);
+            let slow_share = [0.0, 0.05, 0.5][rng.random_range(0..3)];
+            sink.slow = (1..=total)
+                .filter(|_| rng.random_bool(slow_share))
+                .collect();
             let mut isolation = Isolation::default();
             let receipts: Vec<_> = sizes
                 .iter()
@@ -308,8 +379,62 @@ mod tests {
             assert_eq!(sink.confirmed, expected, "seed {seed}");
             let told: usize = receipts.into_iter().map(|r| rejected(r).unwrap()).sum();
             assert_eq!(told, poison.len(), "seed {seed}");
+            let spun_in_full = sink.spun_in_full.len();
+            let distinct: BTreeSet<u64> = sink.spun_in_full.into_iter().collect();
+            assert_eq!(
+                distinct.len(),
+                spun_in_full,
+                "one costs the full time twice"
+            );
             assert_eq!(queue.depth(), (0, 0));
         }
+    }
+
+    #[test]
+    fn a_record_that_needs_more_than_a_shortened_time_is_confirmed_in_its_order() {
+        let queue = Queue::new(1, LIMITS);
+        let mut sink = Sink::new([], 0);
+        sink.slow = [2].into();
+        sink.is_alarmed = true;
+        let receipt = queue.submit(records(3)).unwrap();
+        let mut isolation = Isolation::default();
+        assert!(drain(&mut isolation, &queue, &mut sink).is_empty());
+        assert_eq!(sink.confirmed, [1, 2, 3]);
+        assert_eq!(rejected(receipt), Some(0));
+    }
+
+    #[test]
+    fn a_shortened_time_alone_never_makes_a_suspect() {
+        let queue = Queue::new(1, LIMITS);
+        let _receipt = queue.submit(records(1)).unwrap();
+        let mut isolation = Isolation::default();
+        isolation.add(queue.take());
+        for breaks in 0..10 {
+            let piece = isolation.next().unwrap();
+            let is_full = piece.compute_time() == ComputeTime::Full;
+            assert_eq!(is_full, breaks > 0);
+            isolation.broke(piece, &spinning(true));
+        }
+        assert!(!isolation.has_suspects());
+        let piece = isolation.next().unwrap();
+        isolation.broke(piece, &spinning(false));
+        assert!(isolation.has_suspects());
+    }
+
+    #[test]
+    fn a_record_that_spun_alone_for_the_full_time_gets_it_once() {
+        let queue = Queue::new(1, LIMITS);
+        let _receipt = queue.submit(records(1)).unwrap();
+        let mut isolation = Isolation::default();
+        isolation.add(queue.take());
+        let piece = isolation.next().unwrap();
+        isolation.broke(piece, &spinning(false));
+        let piece = isolation.next().unwrap();
+        assert_eq!(piece.compute_time(), ComputeTime::Usual);
+        isolation.broke(piece, &spinning(true));
+        assert!(isolation.has_suspects());
+        let guilty = isolation.confirmed(false).remove(0);
+        assert_eq!(guilty.reason, spinning(false).to_string());
     }
 
     #[test]

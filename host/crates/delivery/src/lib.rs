@@ -26,6 +26,7 @@ mod receipt;
 mod rejects;
 mod sink_swap;
 mod sink_writer;
+mod stall;
 #[cfg(test)]
 mod testing;
 mod trace;
@@ -43,4 +44,5 @@ pub use outcome::{Outcome, Refused, Rejection};
 pub use queue::Queue;
 pub use receipt::Receipt;
 pub use sink_swap::SinkSwap;
+pub use stall::Stall;
 pub use trace::AckTrace;

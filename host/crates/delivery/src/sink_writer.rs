@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
 use crate::batch::Batch;
-use crate::compute_limit::ComputeLimit;
+use crate::compute_limit::{ComputeLimit, ComputeTime};
 use crate::metrics::StreamMetrics;
 use crate::sink_swap::{SinkSwap, SwapQueue};
 use sluice_types::lease::Lease;
-use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::outcome::{Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::plugin::Identity;
 use sluice_types::sink::Attempt;
 
@@ -98,25 +98,28 @@ impl SinkWriter {
 
     /// One call of the sink's `write`. If a swap arrives meanwhile, the call is
     /// cancelled unless it ends within [`SWAP_GRACE`].
-    pub(crate) async fn write(&mut self, batch: &Batch) -> Written {
+    pub(crate) async fn write(&mut self, batch: &Batch, compute: ComputeTime) -> Written {
         let started = Instant::now();
-        let written = self.call(batch).await;
+        let written = self.call(batch, self.limit.of(compute)).await;
         let took = started.elapsed();
         self.metrics.write_seconds.observe(took.as_secs_f64());
         match &written {
             Written::Done(Ok(_)) => self.limit.wrote(took),
-            Written::Done(Err(WriteError::Broken(Broken::Spinning(_)))) => self.limit.alarm(),
+            Written::Done(Err(WriteError::Broken(broken)))
+                if broken.spun_until(TimeLimit::Manifest) =>
+            {
+                self.limit.alarm();
+            }
             _ => {}
         }
         written
     }
 
-    async fn call(&mut self, batch: &Batch) -> Written {
+    async fn call(&mut self, batch: &Batch, compute: Duration) -> Written {
         let attempt = Attempt {
             epoch: self.lease.epoch(),
             number: batch.offers,
         };
-        let compute = self.limit.current();
         let mut writing = pin!(self.sink.write(attempt, &batch.records, compute));
         tokio::select! {
             biased;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::record::LogRecord;
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
 use wasmtime::{Store, Trap};
@@ -186,7 +186,7 @@ fn classify<T>(
                 .computed
                 .is_some_and(|at| at.elapsed() < 2 * GRACE);
             return Err(if computed {
-                Broken::Spinning(limit)
+                spinning(limit, limit)
             } else {
                 Broken::Stuck(limit)
             });
@@ -195,13 +195,26 @@ fn classify<T>(
         Some(Err(error)) => error,
     };
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        return Err(Broken::Spinning(compute));
+        return Err(spinning(compute, limit));
     }
     let cause = cause(&error);
     Err(match store.data().memory.hit() {
         Some(limit) => Broken::OutOfMemory { limit, cause },
         None => Broken::Trapped(cause),
     })
+}
+
+/// The guest was still computing when it had computed for `compute`, of at most
+/// `limit`.
+fn spinning(compute: Duration, limit: Duration) -> Broken {
+    Broken::Spinning {
+        after: compute,
+        limit: if compute < limit {
+            TimeLimit::Shortened
+        } else {
+            TimeLimit::Manifest
+        },
+    }
 }
 
 /// The last error of the chain says what happened. Those before it are the
@@ -214,6 +227,18 @@ fn cause(error: &wasmtime::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_that_was_hit_is_named() {
+        let limit = Duration::from_secs(10);
+        let said = spinning(Duration::from_millis(100), limit).to_string();
+        assert!(said.contains("after 100 ms (the shorter time"), "{said}");
+        let said = spinning(limit, limit).to_string();
+        assert!(
+            said.contains("after 10000 ms (limits.write_timeout_ms)"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn a_time_is_counted_in_whole_ticks() {

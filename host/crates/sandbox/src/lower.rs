@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::record::{LogRecord, Severity, Value};
+use sluice_types::retry_after::RetryAfter;
 
 use super::bindings as wit;
 
@@ -71,7 +72,9 @@ pub(super) fn failure(failure: wit::Failure) -> Failure {
     match failure {
         wit::Failure::Retryable(retry) => Failure::Retryable {
             reason: readable(&retry.reason),
-            after: retry.after_ms.map(Duration::from_millis),
+            after: retry
+                .after_ms
+                .map(|asked| RetryAfter::at_most(Duration::from_millis(asked))),
         },
         wit::Failure::Permanent(reason) => Failure::Permanent(readable(&reason)),
         wit::Failure::Fenced(reason) => Failure::Fenced(readable(&reason)),
@@ -125,6 +128,20 @@ mod tests {
         wit::Refusal {
             index,
             failure: wit::Failure::Permanent("no".to_owned()),
+        }
+    }
+
+    #[test]
+    fn no_sink_is_left_alone_for_longer_than_the_bound() {
+        for (asked, given) in [(20, Duration::from_millis(20)), (u64::MAX, RetryAfter::MAX)] {
+            let retry = wit::Failure::Retryable(wit::sluice::sink::types::Retry {
+                reason: String::new(),
+                after_ms: Some(asked),
+            });
+            let Failure::Retryable { after, .. } = failure(retry) else {
+                panic!("it is no longer retryable");
+            };
+            assert_eq!(after.map(Duration::from), Some(given));
         }
     }
 

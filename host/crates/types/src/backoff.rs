@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::retry_after::RetryAfter;
+
 /// Doubles from `first` to `most`, each wait drawn between a half of that and
 /// the whole, so that nodes do not try in step.
 #[derive(Clone, Debug)]
@@ -23,11 +25,11 @@ impl Backoff {
     }
 
     /// The next wait, at least `least`.
-    pub fn next(&mut self, least: Option<Duration>) -> Duration {
+    pub fn next(&mut self, least: Option<RetryAfter>) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.most);
         let drawn = whole.mul_f64(rand::random_range(0.5..=1.0));
-        drawn.max(least.unwrap_or_default())
+        least.map_or(drawn, |least| drawn.max(least.into()))
     }
 
     /// About what the next wait will be.
@@ -57,7 +59,7 @@ mod tests {
         backoff.reset();
         assert!(backoff.next(None) <= Duration::from_millis(10));
         assert_eq!(
-            backoff.next(Some(Duration::from_secs(3))),
+            backoff.next(Some(RetryAfter::at_most(Duration::from_secs(3)))),
             Duration::from_secs(3)
         );
     }

@@ -12,5 +12,6 @@ pub mod outcome;
 pub mod plugin;
 pub mod record;
 pub mod record_document;
+pub mod retry_after;
 pub mod sink;
 pub mod stream;

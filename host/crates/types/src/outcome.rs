@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::retry_after::RetryAfter;
+
 /// What a sink answered for a record or a batch that it did not take.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
@@ -13,7 +15,7 @@ pub enum Failure {
         /// Why, in the sink's words.
         reason: String,
         /// How long to wait before that, at least.
-        after: Option<Duration>,
+        after: Option<RetryAfter>,
     },
     /// The record must not be offered again.
     #[error("{0}")]
@@ -32,6 +34,17 @@ pub struct Refusal {
     pub failure: Failure,
 }
 
+/// What limits the time that a sink may compute in a call.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// The limit of the sink's manifest: the call had its full time.
+    #[error("limits.write_timeout_ms")]
+    Manifest,
+    /// The shorter limit that the caller set for a while.
+    #[error("the shorter time that calls have for a while after an endless loop")]
+    Shortened,
+}
+
 /// Why an instance can no longer be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Broken {
@@ -39,8 +52,13 @@ pub enum Broken {
     #[error("the sink trapped: {0}")]
     Trapped(String),
     /// Its code was still running when the time of the call was over.
-    #[error("the sink was still computing after {} ms (limits.write_timeout_ms)", .0.as_millis())]
-    Spinning(Duration),
+    #[error("the sink was still computing after {} ms ({limit})", .after.as_millis())]
+    Spinning {
+        /// How long it could compute.
+        after: Duration,
+        /// Which limit that was.
+        limit: TimeLimit,
+    },
     /// It was waiting for the host (stdout, a file) when the time was over.
     #[error(
         "the sink was still waiting for its output after {} ms (limits.write_timeout_ms)",
@@ -73,6 +91,13 @@ impl Broken {
     pub const fn suspects_records(&self) -> bool {
         !matches!(self, Self::Stuck(_) | Self::Denied(_))
     }
+
+    /// Whether it was still computing when its time was over, and this limit
+    /// had set that time.
+    #[must_use]
+    pub fn spun_until(&self, which: TimeLimit) -> bool {
+        matches!(self, Self::Spinning { limit, .. } if *limit == which)
+    }
 }
 
 /// Why a call failed.
@@ -89,7 +114,7 @@ pub enum WriteError {
 impl WriteError {
     /// The least time that the sink asks to wait before the next attempt.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
+    pub const fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::Failed(Failure::Retryable { after, .. }) => *after,
             _ => None,

@@ -11,6 +11,7 @@ use crate::{ActiveSink, SinkSwap};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
 use sluice_types::record::LogRecord;
+use sluice_types::retry_after::RetryAfter;
 use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
 
 /// The most writes that a test may need.
@@ -49,7 +50,16 @@ type Script = Box<dyn Fn(&Calls) -> Answer + Send + Sync>;
 struct Shared {
     script: Script,
     calls: Mutex<Calls>,
-    opens: bool,
+    opening: Opening,
+}
+
+/// How a fake sink opens another instance.
+#[derive(Clone, Copy)]
+enum Opening {
+    Works,
+    Hangs,
+    /// It asks to wait this long the first time.
+    Later(RetryAfter),
 }
 
 /// A sink that answers by its script, which sees all calls including the
@@ -65,20 +75,28 @@ impl FakeSink {
         name: &str,
         script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::build(name, script, true)
+        Self::build(name, script, Opening::Works)
     }
 
     /// A sink that has an instance at first, but opens no other one.
     pub(super) fn that_never_reopens(
         script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::build("stuck", script, false)
+        Self::build("stuck", script, Opening::Hangs)
+    }
+
+    /// A sink that asks once to be opened later.
+    pub(super) fn that_reopens_later(
+        after: RetryAfter,
+        script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::build("late", script, Opening::Later(after))
     }
 
     fn build(
         name: &str,
         script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
-        opens: bool,
+        opening: Opening,
     ) -> Self {
         let identity = Identity {
             source: name.to_owned(),
@@ -87,7 +105,7 @@ impl FakeSink {
         let shared = Shared {
             script: Box::new(script),
             calls: Mutex::default(),
-            opens,
+            opening,
         };
         Self {
             identity: Arc::new(identity),
@@ -159,8 +177,13 @@ impl Sink for FakeSink {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {
         Box::pin(async {
             self.calls().opens += 1;
-            if !self.shared.opens {
-                std::future::pending::<()>().await;
+            match self.shared.opening {
+                Opening::Later(after) if self.opens() == 1 => {
+                    let (reason, after) = ("not yet".to_owned(), Some(after));
+                    return Err(Failure::Retryable { reason, after }.into());
+                }
+                Opening::Hangs => std::future::pending::<()>().await,
+                Opening::Works | Opening::Later(_) => {}
             }
             Ok(Box::new(self.clone()) as Box<dyn SinkInstance>)
         })

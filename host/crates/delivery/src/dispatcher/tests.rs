@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -13,10 +13,11 @@ use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatc
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::sink_writer::SWAP_GRACE;
 use crate::testing::records;
-use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap};
+use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap, Stall};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
-use sluice_types::outcome::{Broken, Failure, Refusal};
+use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit};
+use sluice_types::retry_after::RetryAfter;
 
 const EPOCH: u64 = 7;
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ struct Tenure {
     swaps: mpsc::Sender<SinkSwap>,
     metrics: Arc<StreamMetrics>,
     letters: DeadLetters,
+    stall: watch::Receiver<Option<Stall>>,
     running: JoinHandle<Ended>,
     started: Instant,
     _folder: tempfile::TempDir,
@@ -51,6 +53,7 @@ impl Tenure {
         let queue = Queue::new(EPOCH, LIMITS);
         let metrics = Metrics::new().stream("default");
         let (swaps_in, swaps) = mpsc::channel(1);
+        let (stall_in, stall) = watch::channel(None);
         let mut dispatcher = Dispatcher::new(Delivery {
             queue: Arc::clone(&queue),
             lease: Arc::clone(&lease),
@@ -59,6 +62,7 @@ impl Tenure {
             letters: letters.clone(),
             metrics: Arc::clone(&metrics),
             trace: None,
+            stall: stall_in,
         });
         Self {
             queue,
@@ -66,6 +70,7 @@ impl Tenure {
             swaps: swaps_in,
             metrics,
             letters,
+            stall,
             running: tokio::spawn(async move { dispatcher.run().await }),
             started: Instant::now(),
             _folder: folder,
@@ -101,11 +106,21 @@ impl Tenure {
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    /// What keeps the delivery from making progress.
+    fn stall(&self) -> Option<Stall> {
+        self.stall.borrow().clone()
+    }
 }
 
 fn retryable(after: Option<Duration>) -> Failure {
     let reason = "busy".to_owned();
+    let after = after.map(RetryAfter::at_most);
     Failure::Retryable { reason, after }
+}
+
+const fn spinning(after: Duration, limit: TimeLimit) -> Broken {
+    Broken::Spinning { after, limit }
 }
 
 fn permanent(index: usize) -> Refusal {
@@ -167,10 +182,10 @@ async fn assert_unknown(receipt: Receipt, reason: &str) {
 async fn assert_revocation_ends_a_request(sink: &FakeSink, reason: &str) {
     let tenure = Tenure::start(sink);
     let receipt = tenure.submit(1);
-    tokio::time::sleep(60 * SECOND).await;
+    tokio::time::sleep(30 * SECOND).await;
     tenure.lease.revoke();
     assert_unknown(receipt, reason).await;
-    assert_eq!(tenure.elapsed(), 60 * SECOND);
+    assert_eq!(tenure.elapsed(), 30 * SECOND);
     assert_eq!(tenure.ended().await, Ended::Revoked);
 }
 
@@ -230,6 +245,100 @@ async fn a_sink_that_asks_to_wait_is_left_alone_for_that_time() {
     assert_eq!(numbers, [1, 2]);
     assert_eq!(tenure.metrics.retried.get(), 3);
     assert_eq!(sink.opens(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_asks_to_wait_for_ever_is_asked_again_after_the_bound() {
+    let for_ever = Some(Duration::from_millis(u64::MAX));
+    let sink = FakeSink::new(
+        "hostile",
+        at_first(move || Answer::Fail(retryable(for_ever))),
+    );
+    let tenure = Tenure::start(&sink);
+    // Nobody gives up: the producer was told that it is safe.
+    assert_acknowledged(tenure.submit_acknowledged(2)).await;
+    assert_eq!(tenure.elapsed(), RetryAfter::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_refused_until_the_end_of_time_are_offered_again_after_the_bound() {
+    let for_ever = Some(Duration::from_millis(u64::MAX));
+    let refusal = move |index| Refusal {
+        index,
+        failure: retryable(for_ever),
+    };
+    let sink = FakeSink::new(
+        "hostile",
+        at_first(move || Answer::Accept(vec![refusal(1)])),
+    );
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit_acknowledged(2)).await;
+    assert_eq!(tenure.elapsed(), RetryAfter::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_asks_to_be_opened_much_later_is_opened_after_the_bound() {
+    let after = RetryAfter::at_most(Duration::from_millis(u64::MAX));
+    let sink = FakeSink::that_reopens_later(after, at_first(|| Answer::Break(trapped())));
+    let tenure = Tenure::start(&sink);
+    assert_acknowledged(tenure.submit_acknowledged(1)).await;
+    assert_eq!(sink.opens(), 2);
+    assert_eq!(tenure.elapsed(), RetryAfter::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_is_shown_until_a_record_is_confirmed() {
+    let sink = FakeSink::new("busy", |calls| match calls.writes.len() {
+        ..=3 => Answer::Fail(retryable(Some(50 * SECOND))),
+        _ => Answer::AcceptAfter(SECOND, Vec::new()),
+    });
+    let tenure = Tenure::start(&sink);
+    assert!(tenure.stall().is_none());
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(20 * SECOND).await;
+    let first = tenure.stall().unwrap();
+    assert_eq!(first.reason, "busy");
+    assert_eq!(first.duration(), 20 * SECOND);
+    assert_eq!(first.until_next_attempt(), Some(30 * SECOND));
+    tokio::time::sleep(100 * SECOND).await;
+    let later = tenure.stall().unwrap();
+    assert_eq!(later.since, first.since);
+    assert_eq!(later.duration(), 120 * SECOND);
+    tokio::time::sleep(30 * SECOND + SECOND / 2).await;
+    let trying = tenure.stall().unwrap();
+    assert_eq!(trying.until_next_attempt(), None, "it is being written");
+    assert_acknowledged(receipt).await;
+    assert!(tenure.stall().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_ends_when_nothing_waits_any_more_and_when_the_tenure_ends() {
+    let sink = FakeSink::new("down", |_| Answer::Fail(retryable(Some(50 * SECOND))));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(tenure.stall().is_some());
+    drop(receipt);
+    tokio::time::sleep(SECOND).await;
+    assert!(tenure.stall().is_none(), "nobody waits");
+    let _receipt = tenure.submit(1);
+    tokio::time::sleep(SECOND).await;
+    let shown = tenure.stall.clone();
+    assert!(shown.borrow().is_some());
+    tenure.lease.revoke();
+    assert_eq!(tenure.ended().await, Ended::Revoked);
+    assert!(shown.borrow().is_none(), "this node no longer delivers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_refuses_for_good_does_not_stall() {
+    let sink = FakeSink::new("picky", |calls| match calls.writes.len() {
+        1 => Answer::Fail(retryable(Some(SECOND))),
+        _ => Answer::Fail(Failure::Permanent("no".to_owned())),
+    });
+    let tenure = Tenure::start(&sink);
+    assert_eq!(rejected(tenure.submit(1)).await, [(0, false)]);
+    assert!(tenure.stall().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -403,7 +512,7 @@ async fn a_lonely_suspect_is_tried_again_until_it_succeeds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_spins_may_compute_less_for_a_while() {
-    let spins = || Answer::BreakAfter(SECOND, Broken::Spinning(SECOND));
+    let spins = || Answer::BreakAfter(SECOND, spinning(SECOND, TimeLimit::Manifest));
     let sink = FakeSink::new("spinning", at_first(spins));
     let tenure = Tenure::start(&sink);
     // Offered one by one after it spun.
@@ -418,9 +527,76 @@ async fn a_sink_that_spins_may_compute_less_for_a_while() {
     assert_eq!(computes[3], Duration::MAX);
 }
 
+/// A sink that spins on the first record, and needs a little more than the
+/// shortened time for the third.
+fn spins_on_1_and_is_slow_on_3(calls: &Calls) -> Answer {
+    const CALL_LIMIT: Duration = Duration::from_secs(10);
+    const SLOW: Duration = Duration::from_millis(120);
+    let write = calls.writes.last().unwrap();
+    let needs = match write.sequences.as_slice() {
+        some if some.contains(&1) => Duration::MAX,
+        some if some.contains(&3) => SLOW,
+        _ => Duration::ZERO,
+    };
+    let limit = match write.compute < CALL_LIMIT {
+        true => TimeLimit::Shortened,
+        false => TimeLimit::Manifest,
+    };
+    let time = write.compute.min(CALL_LIMIT);
+    if needs > time {
+        Answer::BreakAfter(time, spinning(time, limit))
+    } else {
+        Answer::AcceptAfter(needs, Vec::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_needs_more_than_the_shortened_time_is_not_set_aside() {
+    let sink = FakeSink::new("spinning", spins_on_1_and_is_slow_on_3);
+    let tenure = Tenure::start(&sink);
+    let spinning = tenure.submit(1);
+    tokio::time::sleep(SECOND).await;
+    let others = tenure.submit(3);
+    assert_acknowledged(others).await;
+    assert_eq!(rejected(spinning).await, [(0, true)]);
+    let letters = tenure.letters.list().unwrap();
+    let ids: Vec<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
+    assert_eq!(ids, ["7-1"]);
+    let reason = &letters[0].reason;
+    assert!(
+        reason.contains("10000 ms (limits.write_timeout_ms)"),
+        "{reason}"
+    );
+    let parts = [
+        vec![1],
+        vec![1],
+        vec![2, 3, 4],
+        vec![2],
+        vec![3],
+        vec![3],
+        vec![4],
+    ];
+    assert_eq!(sink.offered(), parts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_spins_costs_the_full_time_of_a_call_once_it_is_alone() {
+    let sink = FakeSink::new("spinning", spins_on_1_and_is_slow_on_3);
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(2);
+    assert_eq!(rejected(receipt).await, [(0, true)]);
+    assert_eq!(sink.offered(), [vec![1, 2], vec![1], vec![1], vec![2]]);
+    let shortened = Duration::from_millis(100);
+    let computes: Vec<_> = sink.writes().iter().map(|write| write.compute).collect();
+    assert_eq!(
+        computes,
+        [Duration::MAX, shortened, Duration::MAX, shortened]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_sink_may_compute_as_long_as_its_own_limit_says() {
-    let spins = || Answer::BreakAfter(SECOND, Broken::Spinning(SECOND));
+    let spins = || Answer::BreakAfter(SECOND, spinning(SECOND, TimeLimit::Manifest));
     let old = FakeSink::new("spinning", at_first(spins));
     let new = FakeSink::accepting("new");
     let tenure = Tenure::start(&old);

@@ -52,6 +52,10 @@ pub(super) const SINK_SWAPS: MetricName = unitless(
     "Sinks that replaced another without a change of leader",
 );
 pub(super) const SINK_WRITE: MetricName = seconds("sink_write", "Duration of the sink's write");
+pub(super) const DELIVERY_STALLED: MetricName = seconds(
+    "delivery_stalled",
+    "How long attempts to deliver have failed without a success; 0 if they have not",
+);
 pub(super) const REQUESTS_QUEUE_FULL: MetricName =
     unitless("requests_queue_full", "Requests answered 429");
 pub(super) const REQUESTS_UNKNOWN: MetricName =

@@ -48,6 +48,7 @@ pub struct StreamMetrics {
     leader: Gauge,
     epoch: Gauge,
     lease_remaining: SecondsGauge,
+    delivery_stalled: SecondsGauge,
 }
 
 /// What a stream's gauges show.
@@ -67,6 +68,8 @@ pub struct StreamReadings {
     pub epoch: u64,
     /// How long the lease is still valid.
     pub lease_remaining: Duration,
+    /// How long the delivery has stalled; zero if it has not.
+    pub delivery_stalled: Duration,
 }
 
 impl StreamMetrics {
@@ -95,6 +98,7 @@ impl StreamMetrics {
             write_seconds: families.histogram(names::SINK_WRITE, label),
             journal_sync_seconds: families.histogram(names::JOURNAL_SYNC, label),
             lease_remaining: families.seconds(names::LEASE_REMAINING, label),
+            delivery_stalled: families.seconds(names::DELIVERY_STALLED, label),
         }
     }
 
@@ -106,8 +110,10 @@ impl StreamMetrics {
         set(&self.journal_bytes, readings.journal_bytes);
         set(&self.leader, u8::from(readings.leader));
         set(&self.epoch, readings.epoch);
-        let seconds = readings.lease_remaining.as_secs_f64();
-        self.lease_remaining.set(seconds);
+        self.lease_remaining
+            .set(readings.lease_remaining.as_secs_f64());
+        self.delivery_stalled
+            .set(readings.delivery_stalled.as_secs_f64());
     }
 }
 
