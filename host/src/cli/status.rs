@@ -11,7 +11,7 @@ use super::cluster::{ClusterArgs, node_name};
 use super::failure::Failure;
 use super::http_client::http_client;
 use super::runtime;
-use crate::http::admin::Status;
+use crate::http::admin::{StallStatus, Status};
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
 use sluice_types::documents::LeaderAddress;
@@ -141,6 +141,17 @@ async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance)
     }
 }
 
+/// What is wrong with a node.
+fn notes(error: Option<&String>, status: Option<&Status>) -> Vec<String> {
+    let plugin = status.and_then(|status| status.plugin.error.clone());
+    let stall = status.and_then(|status| status.delivery.stalled.as_ref());
+    let stalled = stall.map(StallStatus::to_string);
+    [error.cloned(), plugin, stalled]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 fn table(overview: &Overview) -> String {
     let mut rows = vec![
         [
@@ -174,11 +185,8 @@ fn table(overview: &Overview) -> String {
             *acknowledged = status.counters.acknowledged.to_string();
         }
         rows.push(row);
-        let note = error
-            .as_ref()
-            .or(status.as_ref().and_then(|s| s.plugin.error.as_ref()));
-        if let Some(note) = note {
-            rows.push(["", note, "", "", "", "", "", ""].map(str::to_owned));
+        for note in notes(error.as_ref(), status.as_deref()) {
+            rows.push(["", &note, "", "", "", "", "", ""].map(str::to_owned));
         }
     }
     let mut text = match &overview.leader {

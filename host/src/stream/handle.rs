@@ -8,7 +8,7 @@ use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
 use sluice_delivery::metrics::StreamMetrics;
-use sluice_delivery::{DeadLetters, Journal};
+use sluice_delivery::{DeadLetters, Intake, Journal, Stall};
 use sluice_leadership::{Controls, StepDown};
 use sluice_types::plugin::PluginStatus;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     pub(crate) metrics: Arc<StreamMetrics>,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
+    /// What the tenure's dispatcher says of attempts that fail.
+    pub(super) stall: watch::Receiver<Option<Stall>>,
     pub(super) hand_over: watch::Sender<Option<StepDown>>,
     /// How long accepted requests may take to finish when a tenure ends.
     pub(super) drain: Duration,
@@ -67,6 +69,18 @@ impl Stream {
             Route::Local(intake) => intake.depth(),
             _ => (0, 0),
         }
+    }
+
+    /// What keeps the records that wait here from being delivered, if no attempt
+    /// succeeds.
+    pub(crate) fn stall(&self) -> Option<Stall> {
+        let (records, _) = self.depth();
+        self.stall.borrow().clone().filter(|_| records > 0)
+    }
+
+    /// Whether requests here wait for the sink, and not only for the journal.
+    pub(crate) fn waits_for_sink(&self) -> bool {
+        matches!(&*self.route.borrow(), Route::Local(intake) if matches!(**intake, Intake::Sink(_)))
     }
 
     /// Whether the stream is about to end.

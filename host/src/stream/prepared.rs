@@ -113,6 +113,7 @@ impl PreparedStream {
         let (route_in, route) = watch::channel(Route::Unknown);
         let (stop, stopping) = watch::channel(false);
         let (hand_over, requests) = watch::channel(None);
+        let (stall_in, stall) = watch::channel(None);
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let stream = Stream {
@@ -124,6 +125,7 @@ impl PreparedStream {
             letters: self.store.letters.clone(),
             metrics: Arc::clone(&self.store.metrics),
             receiver: JournalReceiver::new(route, journal.clone()),
+            stall,
             hand_over,
             drain: self.store.config.drain,
         };
@@ -139,6 +141,7 @@ impl PreparedStream {
             letters: self.store.letters,
             metrics: self.store.metrics,
             trace: self.store.trace,
+            stall: stall_in,
             peers: node.controls.peers.clone(),
         };
         let mut tenures = JoinSet::new();

@@ -71,6 +71,7 @@ impl Rig {
             letters: DeadLetters::open(letters, 1 << 20).unwrap(),
             metrics: Metrics::new().stream("default"),
             trace: None,
+            stall: watch::channel(None).0,
             peers: Peers::new("own".to_owned(), own, all),
         };
         let end = BootTime::now() + Duration::from_secs(3600);

@@ -20,7 +20,7 @@ use crate::plugin::{Candidate, Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    SinkSwap,
+    SinkSwap, Stall,
 };
 use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::lease::Lease;
@@ -53,6 +53,8 @@ pub(super) struct TenureParts {
     pub(super) letters: DeadLetters,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
+    /// What keeps the delivery from making progress.
+    pub(super) stall: watch::Sender<Option<Stall>>,
     /// The other nodes.
     pub(super) peers: Peers,
 }
@@ -180,6 +182,7 @@ impl<'a> Tenure<'a> {
             letters: self.parts.letters.clone(),
             metrics: Arc::clone(&self.parts.metrics),
             trace: self.parts.trace.clone(),
+            stall: self.parts.stall.clone(),
         }
     }
 

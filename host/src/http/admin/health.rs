@@ -1,31 +1,61 @@
 //! Whether a node lives, and whether it is ready.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::context::AdminContext;
+use super::delivery_status::StallStatus;
 use crate::http::response::plain;
 use crate::stream::Stream;
+use sluice_delivery::Stall;
 use sluice_types::plugin::PluginPhase;
+
+/// With `--ack sink`, a node is not ready while its delivery has stalled for this
+/// long: less than a request may take by default, so that one request shows it.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// `GET /healthz`: whether the control loops run.
 pub(in crate::http) async fn healthz(State(admin): State<Arc<AdminContext>>) -> Response {
     let is_alive = |stream: &Arc<Stream>| stream.controls.heartbeat.is_alive();
     let unhealthy =
         (!admin.streams.iter().all(is_alive)).then_some("the control loop makes no progress");
-    answer(unhealthy)
+    answer(unhealthy.map_or(Ok(None), |problem| Err(problem.to_owned())))
 }
 
 /// `GET /readyz`: whether the node can serve its role.
 pub(in crate::http) async fn readyz(State(admin): State<Arc<AdminContext>>) -> Response {
-    answer(admin.streams.iter().find_map(|stream| unready(stream)))
+    let mut note = None;
+    for stream in admin.streams.iter() {
+        let stall = stream.stall();
+        if let Some(problem) = unready(stream, stall.as_ref()) {
+            return answer(Err(problem));
+        }
+        note = note.or(stall.map(said));
+    }
+    answer(Ok(note))
 }
 
 /// What keeps a stream from serving, if anything.
-fn unready(stream: &Stream) -> Option<&'static str> {
+fn unready(stream: &Stream, stall: Option<&Stall>) -> Option<String> {
+    if let Some(problem) = not_serving(stream) {
+        return Some(problem.to_owned());
+    }
+    // With a journal, requests are answered all the same.
+    let is_too_long = |stall: &&Stall| stall.duration() >= STALL_LIMIT;
+    let stall = stall.filter(is_too_long)?;
+    stream.waits_for_sink().then(|| said(stall.clone()))
+}
+
+fn said(stall: Stall) -> String {
+    StallStatus::from(stall).to_string()
+}
+
+/// What keeps a stream from taking requests, if anything.
+fn not_serving(stream: &Stream) -> Option<&'static str> {
     let journal = stream.journal.as_ref().map(|journal| journal.status());
     if stream.is_stopping() {
         Some("the node is stopping")
@@ -40,9 +70,11 @@ fn unready(stream: &Stream) -> Option<&'static str> {
     }
 }
 
-fn answer(problem: Option<&'static str>) -> Response {
-    match problem {
-        None => plain(StatusCode::OK, "OK"),
-        Some(problem) => plain(StatusCode::SERVICE_UNAVAILABLE, problem),
+/// `Err` says what is wrong. `Ok` may hold a note for people.
+fn answer(result: Result<Option<String>, String>) -> Response {
+    match result {
+        Ok(None) => plain(StatusCode::OK, "OK"),
+        Ok(Some(note)) => plain(StatusCode::OK, format!("OK\n{note}")),
+        Err(problem) => plain(StatusCode::SERVICE_UNAVAILABLE, problem),
     }
 }

@@ -46,5 +46,6 @@ fn readings(stream: &Stream) -> StreamReadings {
         leader,
         epoch: stream.controls.view.borrow().epoch,
         lease_remaining: lease,
+        delivery_stalled: stream.stall().map_or(Duration::ZERO, |s| s.duration()),
     }
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::context::AdminContext;
+use super::delivery_status::{DeliveryStatus, StallStatus};
 use crate::http::response::json;
 use crate::stream::Stream;
 use sluice_delivery::JournalStatus;
@@ -35,6 +36,9 @@ pub(crate) struct Status {
     pub(crate) plugin: PluginStatus,
     /// What waits or is being offered.
     pub(crate) queue: QueueStatus,
+    /// How the delivery of what waits goes.
+    #[serde(default)]
+    pub(crate) delivery: DeliveryStatus,
     /// What is on disk and still to be delivered, if there is a journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) journal: Option<JournalView>,
@@ -113,6 +117,9 @@ impl Status {
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             plugin: stream.plugin.borrow().clone(),
             queue: QueueStatus { records, bytes },
+            delivery: DeliveryStatus {
+                stalled: stream.stall().map(StallStatus::from),
+            },
             journal: stream.journal.as_ref().map(|j| j.status().into()),
             counters: Counters::from(&*stream.metrics),
         }
