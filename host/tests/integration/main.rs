@@ -20,6 +20,7 @@ mod election;
 mod embedded;
 mod faults;
 mod first_generation;
+mod hostile_delivery;
 mod http;
 mod journal;
 mod leadership;

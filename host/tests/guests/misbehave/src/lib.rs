@@ -92,6 +92,7 @@ fn obey_config(config: &str) -> Result<(), Failure> {
         _ => {}
     }
     match std::fs::exists("/own/down") {
+        Ok(true) if config == "away for ever" => Err(busy(Some(u64::MAX))),
         Ok(true) => Err(busy(None)),
         _ => Ok(()),
     }
@@ -123,6 +124,7 @@ fn obey(config: &str, delivery: &Delivery, record: &LogRecord) -> Result<Vec<Fai
         "stderr" => eprintln!("a word on stderr"),
         "slow" => std::thread::sleep(Duration::from_millis(500)),
         body => match body.split_once(' ') {
+            Some(("compute", ms)) => compute(ms),
             Some(("env", name)) => println!("{body}: {:?}", std::env::var(name).ok()),
             Some(("read", path)) => println!("{body}: {:?}", std::fs::read_to_string(path)),
             Some(("write", path)) => println!("{body}: {:?}", std::fs::write(path, "written")),
@@ -206,6 +208,13 @@ fn trap() {
 #[expect(clippy::empty_loop, reason = "the tests need it")]
 fn spin() {
     loop {}
+}
+
+/// Computes for this many milliseconds.
+fn compute(ms: &str) {
+    let time = Duration::from_millis(ms.parse().unwrap_or_default());
+    let start = std::time::Instant::now();
+    while start.elapsed() < time {}
 }
 
 fn grow() {
