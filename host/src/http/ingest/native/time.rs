@@ -50,9 +50,9 @@ fn from_number(text: &str) -> Option<u64> {
 /// The nanoseconds of the unit that a Unix time of this magnitude is in.
 const fn unit(magnitude: u64) -> u64 {
     match magnitude {
-        ..100_000_000_000 => 1_000_000_000,
-        ..100_000_000_000_000 => 1_000_000,
-        ..100_000_000_000_000_000 => 1_000,
+        m if m < 100_000_000_000 => 1_000_000_000,
+        m if m < 100_000_000_000_000 => 1_000_000,
+        m if m < 100_000_000_000_000_000 => 1_000,
         _ => 1,
     }
 }
