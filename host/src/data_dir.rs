@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use sluice_types::files;
+
 /// Why a data directory cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum DataDirError {
@@ -36,7 +38,8 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory if it is missing, and locks it.
+    /// Creates the directory if it is missing, closes it to other users, and locks
+    /// it.
     pub(crate) fn lock(path: PathBuf) -> Result<Self, DataDirError> {
         Self::try_lock(&path)?.ok_or(DataDirError::InUse(path))
     }
@@ -65,8 +68,9 @@ impl DataDir {
             let path = path.to_owned();
             move |cause| DataDirError::Use { act, path, cause }
         };
-        fs::create_dir_all(path).map_err(error("create the data directory"))?;
-        let lock = File::create(path.join("lock")).map_err(error("write to the data directory"))?;
+        files::own_dir(&real(path)).map_err(error("create the data directory"))?;
+        let lock = files::open_own(&path.join("lock"));
+        let lock = lock.map_err(error("write to the data directory"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Self {
                 path: path.to_owned(),
@@ -76,6 +80,12 @@ impl DataDir {
             Err(TryLockError::Error(cause)) => Err(error("lock the data directory")(cause)),
         }
     }
+}
+
+/// Where the path leads, if it exists: the operator named it, so it may be a
+/// symbolic link.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::manifest::Manifest;
 use super::prepare::Preparer;
 use super::store::{Store, StoreError};
 use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+use sluice_types::files::shared_dir;
 
 /// The settings of sinks.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ impl PluginConfig {
                 .map_err(at("find the data directory", data_dir))
         };
         let files = in_data_dir("files")?;
-        fs::create_dir_all(&files).map_err(at("create the folder of the sinks' files", &files))?;
+        shared_dir(&files).map_err(at("create the folder of the sinks' files", &files))?;
         for directory in &self.allowed_dirs {
             check_allowed(directory, data_dir)?;
         }

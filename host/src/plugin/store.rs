@@ -46,7 +46,7 @@ impl Store {
     /// # Errors
     /// It cannot be created.
     pub(crate) fn open(folder: PathBuf) -> Result<Self, StoreError> {
-        match fs::create_dir_all(&folder) {
+        match files::own_dir(&folder) {
             Ok(()) => Ok(Self { folder }),
             Err(cause) => Err(StoreError {
                 act: "create",

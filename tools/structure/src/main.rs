@@ -1,11 +1,13 @@
 //! Checks what the compiler does not: that no files or folders import each
 //! other in circles, that crates respect their borders, that the texts of
-//! Consul's errors stay in the crates that may know them, and that files and
-//! functions stay short. `make structure` runs it.
+//! Consul's errors stay in the crates that may know them, that one file of the
+//! host creates all its files, and that files and functions stay short. `make structure` runs it.
 
 mod borders;
 mod circles;
+mod creation_calls;
 mod error_texts;
+mod file_creation;
 mod graph;
 mod imports;
 mod lexer;
@@ -44,6 +46,7 @@ Checked, without tests and benches:
   - no dependency that the table in tools/structure/src/borders.rs forbids
   - no text of Consul's errors in the host outside sluice-consul and
     sluice-coordinator
+  - no file or directory created by the host outside sluice_types::files
   - no file over 400 lines, no function over 60 lines, a median function of at
     most 9 lines, a README of at most 150 lines";
 

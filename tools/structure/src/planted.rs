@@ -361,6 +361,37 @@ fn an_error_of_consul_recognised_outside_its_crate() {
 }
 
 #[test]
+fn a_file_that_is_created_past_the_one_place() {
+    for call in [
+        "std::fs::File::create(path)",
+        "File::create_new(path)",
+        "std::fs::write(path, \"\")",
+        "fs::create_dir_all(path)",
+        "File::options().create(true).open(path)",
+        "OpenOptions::new().write(true).create_new(true).open(path)",
+        "tempfile::Builder::new().tempdir()",
+        "rustix::fs::mkdirat(parent, path, mode)",
+        "Database::create(path)",
+    ] {
+        let code = format!("pub fn run() {{\n    {call};\n}}\n");
+        Tree::new()
+            .library(&[("queue.rs", &code)])
+            .assert_only("host/src/queue.rs:2: ", "a function of sluice_types::files");
+        let place = "host/crates/types/src/files.rs";
+        Tree::new()
+            .with("host/crates/types/src/lib.rs", "pub mod files;\n")
+            .with(place, &code)
+            .assert_clean();
+    }
+    let test = "#[cfg(test)]\nmod tests {\n    fn f() { std::fs::write(a, b); }\n}\n";
+    let harmless = "fn g() { Coordinator::create(1); builder.create_file(open); write(a); }\n";
+    let code = format!("pub fn run() {{}}\n{harmless}{test}");
+    Tree::new()
+        .library(&[("queue.rs", &code)])
+        .assert_clean();
+}
+
+#[test]
 fn a_tree_that_cannot_be_read_says_why() {
     let tree = Tree::new().with("host/src/lib.rs", "//! A.\nmod missing;\n");
     assert_eq!(

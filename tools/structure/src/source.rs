@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::creation_calls::creation_calls;
 use crate::lexer::{Kind, tokens};
 use crate::manifest::Package;
 use crate::parser::{self, Parsed};
@@ -30,6 +31,8 @@ pub(crate) struct File {
     pub(crate) functions: Vec<Function>,
     /// String literals outside tests, with their lines.
     pub(crate) literals: Vec<(String, usize)>,
+    /// The calls outside tests that create a file or a directory.
+    pub(crate) creations: Vec<(String, usize)>,
     /// Whether it only declares modules and re-exports names.
     pub(crate) is_face: bool,
 }
@@ -97,6 +100,7 @@ impl Reader<'_> {
             literals: literals
                 .map(|token| (token.text.to_owned(), token.line))
                 .collect(),
+            creations: creation_calls(&code.tokens),
             is_face: scope.is_face(),
         });
         self.module(scope, self.files.len() - 1, parent, folder)

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::manifest::{Package, packages};
 use crate::problem::{Error, Problem, read};
 use crate::source::{Source, read_package};
-use crate::{borders, circles, error_texts, sizes};
+use crate::{borders, circles, error_texts, file_creation, sizes};
 
 /// What the checks found.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ fn of_package(package: &Package, source: &Source) -> Vec<Problem> {
         borders::check(package),
         circles::check(package, source),
         error_texts::check(package, source),
+        file_creation::check(package, source),
         sizes::check(source),
     ]
     .concat()

@@ -9,6 +9,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use thiserror::Error;
 
 use super::store::{Behavior, Entry, Held, Saved, SavedKey};
+use sluice_types::files;
 
 /// The bytes of the file's pages that are cached. Few, because the store holds
 /// everything in memory.
@@ -83,12 +84,17 @@ pub(super) struct Disk(Database);
 impl Disk {
     /// Opens or creates the file in this directory, and returns what it holds.
     pub(super) fn open(folder: &Path) -> Result<(Self, Saved), DiskError> {
-        std::fs::create_dir_all(folder).map_err(|cause| DiskError::Folder {
+        files::own_dir(folder).map_err(|cause| DiskError::Folder {
             path: folder.to_owned(),
             cause,
         })?;
         let path = folder.join("coordinator.redb");
-        let opened = Database::builder().set_cache_size(PAGE_CACHE).create(&path);
+        let opened = files::open_own(&path)
+            .map_err(DatabaseError::from)
+            .and_then(|file| {
+                let mut builder = Database::builder();
+                builder.set_cache_size(PAGE_CACHE).create_file(file)
+            });
         let database = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => DiskError::InUse(path.clone()),
             cause => DiskError::Open {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sluice_types::clock::BootTime;
+use sluice_types::files;
 use sluice_types::record::RecordId;
 
 /// Records that keep the id of an earlier epoch are numbered from here: above
@@ -34,7 +35,7 @@ impl AckTrace {
     /// # Errors
     /// The file cannot be opened for writing.
     pub fn append_to(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = files::append_to(path)?;
         Ok(Self(Mutex::new(Lines {
             file,
             next_of_earlier_epochs: EARLIER_EPOCHS_BASE,

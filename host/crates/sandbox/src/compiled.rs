@@ -5,10 +5,9 @@
 //! with an HMAC over its name and content, made with a key that only this node
 //! has. A component whose file has no valid HMAC is compiled again.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,9 +51,7 @@ impl Compiled {
             let path = path.to_owned();
             move |cause| CompiledError { act, path, cause }
         };
-        fs::create_dir_all(&folder).map_err(error("create", &folder))?;
-        fs::set_permissions(&folder, Permissions::from_mode(0o700))
-            .map_err(error("restrict", &folder))?;
+        files::own_dir(&folder).map_err(error("create", &folder))?;
         let file = folder.join("key");
         let key = match fs::read(&file) {
             Ok(key) if key.len() == TAG_LENGTH => key,

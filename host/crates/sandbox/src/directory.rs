@@ -1,10 +1,12 @@
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, fsync, mkdirat, openat};
+use rustix::fs::{CWD, Mode, OFlags, fsync, openat};
 use rustix::io::Errno;
 
 use super::grant_error::GrantError;
+use sluice_types::files::shared_dir_at;
 
 /// A directory of the host, as a sink sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +43,10 @@ impl Directory {
         for name in &self.below {
             path.push(name);
             if self.create {
-                match mkdirat(&open, name, Mode::from_raw_mode(0o750)).and_then(|()| sync(&open)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(open_error(&path, errno)),
-                }
+                create(open.as_fd(), name).map_err(|cause| GrantError::Open {
+                    path: path.clone(),
+                    cause,
+                })?;
             }
             open = openat(&open, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())
                 .map_err(|errno| open_error(&path, errno))?;
@@ -53,9 +55,18 @@ impl Directory {
     }
 }
 
+/// Creates a directory unless the name is taken.
+fn create(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match shared_dir_at(parent, name) {
+        Ok(()) => Ok(sync(parent)?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Makes a new entry of a directory durable. The sink cannot do it, because it
 /// does not see the directory above its own.
-fn sync(directory: &OwnedFd) -> Result<(), Errno> {
+fn sync(directory: BorrowedFd<'_>) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     fsync(openat(directory, ".", flags, Mode::empty())?)
 }

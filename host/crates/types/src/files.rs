@@ -1,9 +1,125 @@
-//! Files that are replaced whole, and folders that do not grow without end.
+//! Every file and directory of a node is created here, so that one place
+//! decides who can use it. `tools/structure` refuses other ways to create one.
+//!
+//! What is the node's own is for its user alone: directories have the mode 0700,
+//! files 0600. What sinks write follows the umask ([`shared_dir`]).
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use tempfile::TempDir;
+
+use super::error_chain::chain;
+
+const OWN_DIR_MODE: u32 = 0o700;
+const OWN_FILE_MODE: u32 = 0o600;
+/// The rights of the group and of everybody else.
+const RIGHTS_OF_OTHERS: u32 = 0o077;
+
+/// Makes this a directory that only its owner can use: creates it with its
+/// missing parents, or takes the rights of others away from it and from the
+/// files directly in it. A symbolic link is not followed to what it names.
+///
+/// Where the rights cannot be taken away, because another user owns the
+/// directory or the file system has no modes, that is logged as a warning.
+///
+/// # Errors
+/// It cannot be created.
+pub fn own_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(OWN_DIR_MODE)
+        .create(path)?;
+    if let Err(error) = narrow_all(path) {
+        tracing::warn!(
+            path = %path.display(),
+            error = chain(&error),
+            "other users can read or change what this node keeps here; give the directory to the \
+             user of this process, with mode 0700"
+        );
+    }
+    Ok(())
+}
+
+/// Creates a directory for what sinks write, with its missing parents, unless
+/// it exists. Its mode follows the umask.
+///
+/// # Errors
+/// It cannot be created.
+pub fn shared_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// As [`shared_dir`], for one name in an open directory.
+///
+/// # Errors
+/// It cannot be created; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn shared_dir_at(parent: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    Ok(mkdirat(parent, name, Mode::from_raw_mode(0o777))?)
+}
+
+/// A directory in the system's place for temporary files, for this user alone.
+/// It is removed when the value is dropped.
+///
+/// # Errors
+/// It cannot be created.
+pub fn temporary_dir(prefix: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .permissions(Permissions::from_mode(OWN_DIR_MODE))
+        .tempdir()
+}
+
+/// Opens a file to read and write it, and creates it for this user alone if it
+/// is missing. A symbolic link is refused.
+///
+/// # Errors
+/// It cannot be opened or created.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(OWN_FILE_MODE)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+}
+
+/// Creates an empty file for this user alone, in place of one that has the
+/// name.
+///
+/// # Errors
+/// The other file cannot be removed, or the new one created.
+pub fn create_own(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(OWN_FILE_MODE)
+        .open(path)
+}
+
+/// Opens a file to append to it, and creates it for this user alone if it is
+/// missing. The operator named it, so it may be a link, a pipe or a device.
+///
+/// # Errors
+/// It cannot be opened or created.
+pub fn append_to(path: &Path) -> io::Result<File> {
+    File::options()
+        .create(true)
+        .append(true)
+        .mode(OWN_FILE_MODE)
+        .open(path)
+}
 
 /// Replaces a file by these parts, one after the other; they are on disk when
 /// this returns. Only the owner can read the file. Readers see the old or the new
@@ -13,12 +129,7 @@ use std::path::{Path, PathBuf};
 /// The file cannot be written; the old one stays.
 pub fn replace(file: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let new = file.with_extension("new");
-    let mut out = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
+    let mut out = create_own(&new)?;
     for part in parts {
         out.write_all(part)?;
     }
@@ -46,5 +157,123 @@ pub fn remove_oldest(folder: &Path, extension: &str, most: usize, spare: Option<
         if let Err(error) = fs::remove_file(&path) {
             tracing::debug!(file = %path.display(), %error, "could not remove an old file");
         }
+    }
+}
+
+/// Narrows a directory and the files directly in it, as far as it can. Returns
+/// the first failure.
+fn narrow_all(folder: &Path) -> io::Result<()> {
+    let mut outcome = narrow(folder, FileType::Directory);
+    if outcome.is_err() && fs::symlink_metadata(folder)?.is_symlink() {
+        return outcome;
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let narrowed = narrow(&entry.path(), FileType::RegularFile);
+            outcome = outcome.and(narrowed);
+        }
+    }
+    outcome
+}
+
+/// Takes the rights of others away from this file or directory.
+fn narrow(path: &Path, wanted: FileType) -> io::Result<()> {
+    // Opens no device and follows no link, whatever took the place of the file.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(open) => open,
+        // Another process has removed it meanwhile.
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    };
+    let (kind, mode) = state(open.as_fd())?;
+    if kind == FileType::Symlink {
+        return Err(io::Error::other(
+            "it is a symbolic link, and what it names is left as it is",
+        ));
+    }
+    if kind != wanted || mode & RIGHTS_OF_OTHERS == 0 {
+        return Ok(());
+    }
+    // The link in /proc stands for what was opened; `fchmod` refuses O_PATH.
+    let opened = format!("/proc/self/fd/{}", open.as_raw_fd());
+    fs::set_permissions(opened, Permissions::from_mode(mode & !RIGHTS_OF_OTHERS))?;
+    match state(open.as_fd())?.1 & RIGHTS_OF_OTHERS {
+        0 => Ok(()),
+        _ => Err(io::Error::other("its file system does not change modes")),
+    }
+}
+
+fn state(open: BorrowedFd<'_>) -> io::Result<(FileType, u32)> {
+    let mode = fstat(open)?.st_mode;
+    Ok((FileType::from_raw_mode(mode), mode & 0o7777))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn widened(path: &Path) {
+        fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    }
+
+    #[test]
+    fn what_is_created_is_for_its_owner_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        own_dir(&folder).unwrap();
+        let file = |name: &str| folder.join(name);
+        drop(open_own(&file("opened")).unwrap());
+        drop(create_own(&file("created")).unwrap());
+        drop(append_to(&file("appended")).unwrap());
+        replace(&file("replaced"), &[b"x"]).unwrap();
+        for name in ["opened", "created", "appended", "replaced"] {
+            assert_eq!(mode(&file(name)), 0o600, "{name}");
+        }
+        assert_eq!((mode(&root.path().join("a")), mode(&folder)), (0o700, 0o700));
+        assert_eq!(mode(temporary_dir("x").unwrap().path()), 0o700);
+    }
+
+    #[test]
+    fn a_directory_with_wider_modes_is_narrowed_but_no_link_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, outside) = (root.path().join("own"), root.path().join("outside"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("file"), "x").unwrap();
+        fs::write(&outside, "x").unwrap();
+        symlink(&outside, folder.join("link")).unwrap();
+        for path in [&folder, &folder.join("file"), &outside] {
+            widened(path);
+        }
+        own_dir(&folder).unwrap();
+        assert_eq!(mode(&folder), 0o700);
+        // The owner's own rights stay as they were.
+        assert_eq!(mode(&folder.join("file")), 0o700);
+        assert_eq!(mode(&outside), 0o777);
+
+        let linked = root.path().join("linked");
+        symlink(&folder, &linked).unwrap();
+        widened(&folder);
+        own_dir(&linked).unwrap();
+        assert_eq!(mode(&folder), 0o777);
+    }
+
+    #[test]
+    fn a_planted_link_is_neither_written_through_nor_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let (link, outside) = (root.path().join("link"), root.path().join("outside"));
+        fs::write(&outside, "theirs").unwrap();
+        symlink(&outside, &link).unwrap();
+        assert!(open_own(&link).is_err());
+        create_own(&link).unwrap().write_all(b"ours").unwrap();
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "theirs");
+        assert_eq!(fs::read_to_string(&link).unwrap(), "ours");
     }
 }

@@ -25,6 +25,7 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
 use sluice_leadership::CLEAN;
+use sluice_types::files;
 
 /// The key of the lock in the cluster with the default name.
 const LEADER_KEY: &str = "sluice/leader";
@@ -51,10 +52,7 @@ enum DemoError {
 pub(in crate::cli) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     ports::check(args)?;
-    let folder = tempfile::Builder::new()
-        .prefix("sluice-demo-")
-        .tempdir()
-        .map_err(DemoError::Folder)?;
+    let folder = files::temporary_dir("sluice-demo-").map_err(DemoError::Folder)?;
     let (screen, writer) = Screen::start().map_err(DemoError::Screen)?;
     let outcome = run_in(&folder, args, started, screen);
     clean_up(folder, writer, outcome)

@@ -8,6 +8,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use super::error::DeadLetterError;
 use super::letter::Letter;
 use crate::counting::to_u64;
+use sluice_types::files;
 
 /// The letters by id, as JSON.
 const LETTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("letters");
@@ -24,7 +25,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file, or makes it.
     pub(super) fn open(file: &Path, bytes_max: u64) -> Result<Self, redb::Error> {
-        let database = Database::create(file)?;
+        let database = Database::builder().create_file(files::open_own(file)?)?;
         let writing = database.begin_write()?;
         let mut bytes = 0;
         {

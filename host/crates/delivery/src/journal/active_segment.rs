@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::frame;
 use super::segment::Segment;
 use super::shared::Shared;
 use crate::counting::to_u64;
+use sluice_types::files;
 
 /// The last segment of a journal.
 #[derive(Debug)]
@@ -118,13 +119,7 @@ impl ActiveSegment {
 /// leaves no part of one. It may replace one that holds no records.
 fn create(folder: &Path, path: &Path, head: &[u8], reserved: u64) -> io::Result<File> {
     let new = path.with_extension("new");
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
+    let file = files::create_own(&new)?;
     // With the space reserved, a sync need not write the file's length each
     // time. Where that is not supported, the file grows.
     if let Err(error) = fallocate(&file, FallocateFlags::empty(), 0, reserved) {

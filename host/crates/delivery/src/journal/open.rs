@@ -19,6 +19,7 @@ use super::shared::{Shared, State};
 use super::writer::Writer;
 use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
+use sluice_types::files;
 
 /// A journal cannot be used.
 #[derive(Debug, Error)]
@@ -121,10 +122,11 @@ fn shared(
 
 /// Makes the folder, so that it is there after a power cut.
 fn make(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    let is_there = folder.is_dir();
+    files::own_dir(folder)?;
+    if is_there {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
     for above in folder.ancestors().skip(1).take(2) {
         let above = if above.as_os_str().is_empty() {
             Path::new(".")
