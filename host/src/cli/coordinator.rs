@@ -42,6 +42,16 @@ pub(super) struct CoordinatorArgs {
     )]
     data_dir: PathBuf,
 
+    /// A name or address by which clients reach the coordinator, besides localhost and the address
+    /// that they connect to; repeatable. Requests for other hosts are refused
+    #[arg(
+        long = "host",
+        env = "SLUICE_COORDINATOR_HOST",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    hosts: Vec<String>,
+
     /// The format of the log on stderr [default: text on a terminal, else json]
     #[arg(long, env = "SLUICE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -54,6 +64,7 @@ pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen: args.listen,
         data_dir: args.data_dir,
+        hosts: args.hosts,
     })?;
     let address = coordinator.address().to_string();
     tracing::info!(address, "coordinating");

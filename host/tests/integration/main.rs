@@ -21,6 +21,8 @@ mod embedded;
 mod faults;
 mod first_generation;
 mod hostile_delivery;
+mod hostile_coordinator;
+mod hostile_disk;
 mod http;
 mod journal;
 mod leadership;

@@ -386,9 +386,7 @@ fn a_file_that_is_created_past_the_one_place() {
     let test = "#[cfg(test)]\nmod tests {\n    fn f() { std::fs::write(a, b); }\n}\n";
     let harmless = "fn g() { Coordinator::create(1); builder.create_file(open); write(a); }\n";
     let code = format!("pub fn run() {{}}\n{harmless}{test}");
-    Tree::new()
-        .library(&[("queue.rs", &code)])
-        .assert_clean();
+    Tree::new().library(&[("queue.rs", &code)]).assert_clean();
 }
 
 #[test]

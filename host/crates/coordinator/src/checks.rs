@@ -5,19 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Method, StatusCode};
 use tokio::task::JoinHandle;
 
+use super::check_target::{Registrar, Target};
 use super::hub::Hub;
 use super::store::CheckStatus;
+use sluice_types::error_chain::chain;
 
 /// Consul's lower bound for the interval of a check.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Consul's lower bound for the time after which a critical service is removed.
 const MIN_DEREGISTER_AFTER: Duration = Duration::from_secs(60);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes of an answer's body that are kept as output.
+/// The most bytes of an answer's body, or of an error, that are kept as output.
 const MAX_OUTPUT: usize = 4096;
+/// The most bytes of a URL, its headers and its body together.
+const MAX_DEFINITION: usize = 4096;
 
 /// The request of a check, and what follows from its result.
 #[derive(Clone, Debug)]
@@ -35,17 +40,13 @@ pub(super) struct Definition {
 #[derive(Debug)]
 pub(super) struct Checks {
     hub: Arc<Hub>,
-    http: reqwest::Client,
+    http: Client,
     running: Mutex<HashMap<String, JoinHandle<()>>>,
 }
 
 impl Checks {
     pub(super) fn new(hub: Arc<Hub>) -> Result<Arc<Self>, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .user_agent("Consul Health Check")
-            .build()?;
+        let http = client().build()?;
         Ok(Arc::new(Self {
             hub,
             http,
@@ -54,12 +55,19 @@ impl Checks {
     }
 
     /// Starts a check, and stops an earlier one with the same id.
-    pub(super) fn start(self: &Arc<Self>, id: String, service: String, definition: Definition) {
+    pub(super) fn start(
+        self: &Arc<Self>,
+        id: String,
+        service: String,
+        definition: Definition,
+        registrar: Registrar,
+    ) {
         let checks = Arc::clone(self);
         let check = Check {
             id: id.clone(),
             service,
             definition,
+            registrar,
         };
         let task = tokio::spawn(async move { checks.run(check).await });
         self.replace(&id, Some(task));
@@ -93,7 +101,7 @@ impl Checks {
         tokio::time::sleep(interval.mul_f64(rand::random_range(0.0..1.0))).await;
         let mut critical_since = None;
         loop {
-            let (status, output) = self.ask(&check.definition).await;
+            let (status, output) = self.ask(&check).await;
             let reported = self
                 .hub
                 .write(|store, now| store.report(now, &check.id, status, output));
@@ -129,7 +137,20 @@ impl Checks {
         self.stop(id);
     }
 
-    async fn ask(&self, definition: &Definition) -> (CheckStatus, String) {
+    /// A client that can only reach the machine that registered the check.
+    async fn client(&self, check: &Check) -> Result<Client, String> {
+        let target = check.registrar.target(&check.definition.url).await;
+        match target.map_err(|error| chain(&error))? {
+            Target::Address => Ok(self.http.clone()),
+            Target::Name(name, addresses) => {
+                let client = client().resolve_to_addrs(&name, &addresses).build();
+                client.map_err(|error| chain(&error))
+            }
+        }
+    }
+
+    async fn ask(&self, check: &Check) -> (CheckStatus, String) {
+        let definition = &check.definition;
         let Definition {
             url,
             method,
@@ -137,37 +158,77 @@ impl Checks {
             body,
             ..
         } = definition;
-        let request = self
-            .http
-            .request(method.clone(), url)
-            .header("accept", "text/plain, text/*, */*")
-            .headers(headers.clone())
-            .body(body.clone());
         let answer = async {
-            let mut answer = request.send().await?;
-            let status = answer.status();
-            let mut text = Vec::new();
-            while text.len() < MAX_OUTPUT
-                && let Some(part) = answer.chunk().await?
-            {
-                text.extend_from_slice(&part);
-            }
-            text.truncate(MAX_OUTPUT);
-            Ok::<_, reqwest::Error>((status, text))
+            let client = self.client(check).await?;
+            let request = client
+                .request(method.clone(), url)
+                .header("accept", "text/plain, text/*, */*")
+                .headers(headers.clone())
+                .body(body.clone());
+            receive(request)
+                .await
+                .map_err(|error| chain(&error.without_url()))
         };
         let timeout = definition.timeout.filter(|timeout| !timeout.is_zero());
         let failure = match tokio::time::timeout(timeout.unwrap_or(DEFAULT_TIMEOUT), answer).await {
             Ok(Ok((status, text))) => {
-                let text = String::from_utf8_lossy(&text);
                 let output = format!("HTTP {method} {url}: {status} Output: {text}");
                 return (judge(status), output);
             }
-            Ok(Err(error)) => sluice_types::error_chain::chain(&error.without_url()),
+            Ok(Err(failure)) => failure,
             Err(_) => "timed out waiting for an answer".to_owned(),
         };
         let verb = capitalised(method);
+        let failure = shortened(failure);
         (CheckStatus::Critical, format!("{verb} {url:?}: {failure}"))
     }
+}
+
+impl Definition {
+    /// Refuses a check that asks another machine than the one that registers it,
+    /// and one that is too long.
+    pub(super) fn admit(&self, registrar: Registrar) -> Result<(), String> {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
+        let length = self.url.len() + self.body.len() + headers.sum::<usize>();
+        if length > MAX_DEFINITION {
+            return Err(format!(
+                "its URL, headers and body take more than {MAX_DEFINITION} bytes together"
+            ));
+        }
+        registrar.admit(&self.url).map_err(|error| chain(&error))
+    }
+}
+
+/// A client that goes where it is sent and nowhere else.
+fn client() -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .user_agent("Consul Health Check")
+}
+
+/// Returns the status, and the beginning of the body.
+async fn receive(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, String)> {
+    let mut answer = request.send().await?;
+    let status = answer.status();
+    let mut text = Vec::new();
+    while text.len() < MAX_OUTPUT
+        && let Some(part) = answer.chunk().await?
+    {
+        text.extend_from_slice(&part);
+    }
+    text.truncate(MAX_OUTPUT);
+    Ok((
+        status,
+        shortened(String::from_utf8_lossy(&text).into_owned()),
+    ))
+}
+
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_OUTPUT));
+    text
 }
 
 #[derive(Debug)]
@@ -175,6 +236,7 @@ struct Check {
     id: String,
     service: String,
     definition: Definition,
+    registrar: Registrar,
 }
 
 fn judge(status: StatusCode) -> CheckStatus {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::checks::Checks;
 use super::disk::{Disk, DiskError};
-use super::http::{Context, NodeIdentity, serve};
+use super::http::{Context, Hosts, LARGE_BODIES, NodeIdentity, serve};
 use super::hub::{DiskThread, Hub};
 use super::ttl::Ttls;
 
@@ -24,6 +24,9 @@ pub struct CoordinatorConfig {
     pub listen: SocketAddr,
     /// The directory of the file that keeps the keys.
     pub data_dir: PathBuf,
+    /// Names or addresses by which clients reach the coordinator, besides those of
+    /// loopback and the address that they connect to.
+    pub hosts: Vec<String>,
 }
 
 /// Why the coordinator could not be started.
@@ -99,6 +102,8 @@ impl Coordinator {
             ttls: Arc::new(Ttls::new()),
             checks,
             node: NodeIdentity::new(NODE_NAME, advertised(address.ip()).to_string(), address),
+            hosts: Hosts::new(address.ip(), &config.hosts),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -8,9 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::disk::{Batch, Disk, DiskError};
+use super::large_answers::{LARGE, LargeAnswers, LargePermit};
 use super::store::{Moment, Saved, Snapshot, Store};
 use super::waiters::Waiters;
 use sluice_types::error_chain::chain;
@@ -32,6 +33,7 @@ pub(super) struct Hub {
     state: Mutex<State>,
     work: Condvar,
     durable: watch::Sender<Durable>,
+    large: LargeAnswers,
     start: Instant,
 }
 
@@ -56,6 +58,14 @@ struct State {
 pub(super) struct DiskThread {
     hub: Arc<Hub>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What a read has found, and the permit to answer with it. The permit is to be
+/// kept until the answer is sent.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    pub(super) snapshot: Snapshot<T>,
+    pub(super) permit: LargePermit,
 }
 
 /// What a blocking query waits for.
@@ -91,6 +101,7 @@ impl Hub {
             state: Mutex::new(state),
             work: Condvar::new(),
             durable,
+            large: LargeAnswers::default(),
             start: Instant::now(),
         });
         let for_thread = Arc::clone(&hub);
@@ -131,40 +142,78 @@ impl Hub {
         Ok(snapshot)
     }
 
+    /// Waits for the turn of an answer of about this many bytes, if that is large.
+    pub(super) async fn turn(&self, length: impl FnOnce(&Store) -> usize) -> LargePermit {
+        let length = length(&self.lock().store);
+        let mut permit = LargePermit::default();
+        if length > LARGE {
+            permit = self.large.permit().await;
+            permit.set_length(length);
+        }
+        permit
+    }
+
     /// Reads again on each change that concerns the read, until the result is
     /// new or the time is over. Without `blocking` it reads once.
+    ///
+    /// `weigh` returns about how many bytes the answer will have, or at least
+    /// that they are more than its second argument. A read whose answer is large
+    /// waits for its turn first.
     pub(super) async fn watch<T>(
         &self,
         blocking: Option<Blocking>,
+        weigh: impl Fn(&Store, usize) -> usize,
         read: impl Fn(&Store) -> Snapshot<T>,
-    ) -> Result<Snapshot<T>, Unavailable> {
-        let Some(Blocking { index, max_wait }) = blocking else {
-            return self.read(read).await;
+    ) -> Result<Found<T>, Unavailable> {
+        let (index, max_wait) = match blocking {
+            Some(Blocking { index, max_wait }) => (Some(index), max_wait),
+            None => (None, Duration::ZERO),
         };
         let over = tokio::time::sleep(max_wait);
         tokio::pin!(over);
         let mut is_over = false;
+        let mut permit = LargePermit::default();
         loop {
-            let (snapshot, sequence, woken) = {
-                let mut state = self.lock();
-                let snapshot = read(&state.store);
-                let is_new = snapshot.index > index;
-                let woken = (!is_new && !is_over).then(|| {
-                    let (number, woken) = state.waiters.add(snapshot.interest.clone());
-                    (Waiting { hub: self, number }, woken)
-                });
-                (snapshot, state.sequence, woken)
-            };
-            let Some((waiting, woken)) = woken else {
-                self.until_durable(sequence).await?;
-                return Ok(snapshot);
-            };
-            tokio::select! {
-                _ = woken => {}
-                () = &mut over => is_over = true,
+            let last = index.filter(|_| !is_over);
+            match self.look(last, &mut permit, &weigh, &read) {
+                Look::Found(snapshot, sequence) => {
+                    self.until_durable(sequence).await?;
+                    return Ok(Found { snapshot, permit });
+                }
+                Look::IsLarge => permit = self.large.permit().await,
+                Look::Waits(waiting, woken) => {
+                    permit = LargePermit::default();
+                    tokio::select! {
+                        _ = woken => {}
+                        () = &mut over => is_over = true,
+                    }
+                    drop(waiting);
+                }
             }
-            drop(waiting);
         }
+    }
+
+    /// Reads once, unless the answer is large and has no permit. With `last`, the
+    /// query waits if nothing is newer than that index.
+    fn look<T>(
+        &self,
+        last: Option<u64>,
+        permit: &mut LargePermit,
+        weigh: impl Fn(&Store, usize) -> usize,
+        read: impl Fn(&Store) -> Snapshot<T>,
+    ) -> Look<'_, T> {
+        let mut state = self.lock();
+        if permit.is_held() {
+            permit.set_length(weigh(&state.store, usize::MAX));
+        } else if weigh(&state.store, LARGE) > LARGE {
+            return Look::IsLarge;
+        }
+        let snapshot = read(&state.store);
+        if last.is_none_or(|last| snapshot.index > last) {
+            return Look::Found(snapshot, state.sequence);
+        }
+        let (number, woken) = state.waiters.add(snapshot.interest);
+        Look::Waits(Waiting { hub: self, number }, woken)
     }
 
     async fn until_durable(&self, sequence: u64) -> Result<(), Unavailable> {
@@ -247,6 +296,16 @@ impl Drop for DiskThread {
     }
 }
 
+/// The outcome of one attempt to read.
+enum Look<'a, T> {
+    /// With the number of the change that has to be on disk first.
+    Found(Snapshot<T>, u64),
+    /// It needs a permit.
+    IsLarge,
+    /// Nothing is new.
+    Waits(Waiting<'a>, oneshot::Receiver<()>),
+}
+
 /// Removes the waiter when dropped, also if the client has disconnected.
 struct Waiting<'a> {
     hub: &'a Hub,
@@ -312,18 +371,41 @@ mod tests {
         let read = |store: &Store| store.key("k");
         let first = hub.read(read).await.unwrap();
 
-        let snapshot = hub.watch(blocking(first.index, 20), read).await.unwrap();
-        assert_eq!(snapshot.index, first.index);
+        let snapshot = hub
+            .watch(blocking(first.index, 20), |_, _| 0, read)
+            .await
+            .unwrap();
+        assert_eq!(snapshot.snapshot.index, first.index);
         assert!(hub.lock().waiters.is_empty());
 
-        let watch = hub.watch(blocking(first.index, 60_000), read);
+        let watch = hub.watch(blocking(first.index, 60_000), |_, _| 0, read);
         let (snapshot, written) = tokio::join!(watch, hub.write(set("2")));
         written.unwrap();
-        assert_eq!(snapshot.unwrap().value.unwrap().value, "2");
+        assert_eq!(snapshot.unwrap().snapshot.value.unwrap().value, "2");
 
-        let gone = hub.watch(blocking(first.index + 9, 60_000), read);
+        let gone = hub.watch(blocking(first.index + 9, 60_000), |_, _| 0, read);
         let gone = tokio::time::timeout(Duration::from_millis(20), gone);
         assert!(gone.await.is_err());
         assert!(hub.lock().waiters.is_empty());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn large_answers_take_turns_and_hold_up_nothing_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, saved) = Disk::open(folder.path()).unwrap();
+        let (hub, _thread) = Hub::start("n", disk, saved).unwrap();
+        let large = || hub.watch(None, |_, _| LARGE + 1, |store: &Store| store.key("k"));
+        let mut held = Vec::new();
+        for _ in 0..LargeAnswers::CONCURRENT {
+            held.push(large().await.unwrap());
+        }
+        let second = Duration::from_secs(1);
+        assert!(tokio::time::timeout(second, large()).await.is_err());
+        let small = hub.watch(None, |_, _| LARGE, |store: &Store| store.key("k"));
+        tokio::time::timeout(second, small).await.unwrap().unwrap();
+        drop(held.pop());
+        tokio::time::timeout(second, large())
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

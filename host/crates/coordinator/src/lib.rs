@@ -9,6 +9,7 @@
 //! [`store`] is public for tests of other crates that need a Consul without
 //! I/O: the simulation of the leadership runs on it.
 
+mod check_target;
 mod checks;
 mod coordinator;
 mod disk;
@@ -16,6 +17,7 @@ mod duration;
 mod fields;
 mod http;
 mod hub;
+mod large_answers;
 pub mod store;
 mod ttl;
 mod waiters;

@@ -68,7 +68,7 @@ impl State {
             name: "c".to_owned(),
             ..NewService::default()
         };
-        self.store.register(service, vec![check]);
+        self.store.register(service, vec![check]).unwrap();
     }
 
     fn value(&self, key: &str) -> Option<Vec<u8>> {

@@ -249,6 +249,7 @@ mod tests {
         let config = CoordinatorConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: data_dir.path().to_owned(),
+            hosts: Vec::new(),
         };
         let coordinator = Coordinator::start(&config).unwrap();
         let address = coordinator.address().to_string();

@@ -85,6 +85,7 @@ fn run_in(
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen: args.coordinator,
         data_dir: folder.path().join("coordinator"),
+        hosts: Vec::new(),
     })?;
     let consul = reached_at(&coordinator).to_string();
     screen.try_say(

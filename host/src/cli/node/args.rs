@@ -98,6 +98,16 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) embedded_coordinator: Option<SocketAddr>,
 
+    /// A name or address by which others reach the embedded coordinator, besides localhost and the
+    /// address that they connect to; repeatable
+    #[arg(
+        long,
+        env = "SLUICE_COORDINATOR_HOST",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub(super) coordinator_host: Vec<String>,
+
     /// What an acknowledgement means: the sink has confirmed the record, or it is on this node's
     /// disk and will be delivered
     #[arg(long, env = "SLUICE_ACK", default_value = "sink", value_parser = ack())]

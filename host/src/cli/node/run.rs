@@ -23,10 +23,11 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     args.parent.map_or(Ok(()), end_with)?;
     let _log = log::start(args.log_format)?;
     let embedded = args.embedded_coordinator;
+    let hosts = args.coordinator_host.clone();
     let mut config = config::from_args(args)?;
     // Lives longer than the node, which releases its lock at the end.
     let _coordinator = match embedded {
-        Some(listen) => Some(start_coordinator(listen, &mut config)?),
+        Some(listen) => Some(start_coordinator(listen, hosts, &mut config)?),
         None => None,
     };
     let runtime = runtime::multi_threaded()?;
@@ -68,10 +69,15 @@ fn end_with(parent: u32) -> Result<(), SettingError> {
 }
 
 /// Starts a coordinator, and points the node at it.
-fn start_coordinator(listen: SocketAddr, config: &mut Config) -> Result<Coordinator, Failure> {
+fn start_coordinator(
+    listen: SocketAddr,
+    hosts: Vec<String>,
+    config: &mut Config,
+) -> Result<Coordinator, Failure> {
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen,
         data_dir: config.data_dir.path().join("coordinator"),
+        hosts,
     })?;
     tracing::info!(address = %coordinator.address(), "coordinating");
     let address = reached_at(&coordinator);

@@ -252,6 +252,10 @@ impl Consul {
         self.process.as_ref().expect("Consul runs").signal(signal);
     }
 
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        self.process.as_ref().expect("Consul runs").pid()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/v1/{path}", self.address)
     }

@@ -13,8 +13,10 @@ use super::catalog_shape::{AgentServiceShape, CheckShape};
 use super::context::{Context, DATACENTER};
 use super::problem::Problem;
 use super::registration::Registration;
+use crate::check_target::Registrar;
 use crate::fields;
-use crate::store::{Check, Service};
+use crate::hub::Found;
+use crate::store::{Check, Service, Store};
 
 const CONTENT_HASH: HeaderName = HeaderName::from_static("x-consul-contenthash");
 
@@ -43,12 +45,15 @@ pub(super) fn own(context: &Context, call: &Call) -> Answer {
 }
 
 pub(super) async fn services(context: &Context, call: &Call) -> Result<Answer, Problem> {
-    let services = context.hub.read(|store| store.services(None)).await?.value;
-    let own = services.iter().filter(|service| is_own(service));
+    let read = context
+        .hub
+        .watch(None, Store::length_of_catalog, |store| store.services(None));
+    let Found { snapshot, permit } = read.await?;
+    let own = snapshot.value.iter().filter(|service| is_own(service));
     let shapes: BTreeMap<_, _> = own
         .map(|service| (&service.service.id, AgentServiceShape::new(service)))
         .collect();
-    Ok(Answer::json(&call.query, &shapes))
+    Ok(Answer::json(&call.query, &shapes).holding(permit))
 }
 
 /// The coordinator itself is in the catalog, but is not a registered service.
@@ -58,14 +63,17 @@ fn is_own(service: &Service) -> bool {
 
 pub(super) async fn checks(context: &Context, call: &Call) -> Result<Answer, Problem> {
     let of_services = |check: &Check| check.service.is_some();
-    let read = context.hub.read(|store| store.checks(of_services));
-    let checks = read.await?.value;
-    let shapes = checks.iter().map(|check| {
+    let hub = &context.hub;
+    let read = hub.watch(None, Store::length_of_catalog, |store| {
+        store.checks(of_services)
+    });
+    let Found { snapshot, permit } = read.await?;
+    let shapes = snapshot.value.iter().map(|check| {
         let shape = CheckShape::of_agent(&context.node.name, check);
         (&check.id, shape)
     });
     let shapes: BTreeMap<_, _> = shapes.collect();
-    Ok(Answer::json(&call.query, &shapes))
+    Ok(Answer::json(&call.query, &shapes).holding(permit))
 }
 
 pub(super) async fn service(context: &Context, id: &str, call: &Call) -> Result<Answer, Problem> {
@@ -92,16 +100,19 @@ pub(super) async fn register(context: &Context, mut call: Call) -> Result<Answer
     let body = call.body("http_max_body").await?;
     let parsed = fields::json(&body).and_then(Registration::parse);
     let registration = parsed.map_err(|error| Problem::decode(&error))?;
-    let (service, checks) = registration.judge()?;
+    let registrar = Registrar::new(call.connection.peer);
+    let (service, checks) = registration.judge(registrar)?;
     let id = service.id.clone();
     let (new, definitions): (Vec<_>, Vec<_>) = checks.into_iter().unzip();
     let ids: Vec<String> = new.iter().map(|check| check.id.clone()).collect();
     context
         .hub
         .write(|store, _| store.register(service, new))
-        .await?;
+        .await??;
     for (check, definition) in ids.into_iter().zip(definitions) {
-        context.checks.start(check, id.clone(), definition);
+        context
+            .checks
+            .start(check, id.clone(), definition, registrar);
     }
     Ok(Answer::empty())
 }

@@ -1,14 +1,15 @@
 //! Answers with Consul's headers and its forms of JSON.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
+use super::answer_body::{AnswerBody, Parts};
 use super::problem::Problem;
 use super::query::Query;
+use crate::large_answers::LargePermit;
 
 pub(super) const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
 pub(super) const KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
@@ -18,11 +19,11 @@ pub(super) const CONSISTENCY: HeaderName =
 
 /// A successful answer while it is being built.
 #[derive(Debug)]
-pub(super) struct Answer(Response<Full<Bytes>>);
+pub(super) struct Answer(Response<AnswerBody>);
 
 impl Answer {
     pub(super) fn empty() -> Self {
-        Self(Response::default())
+        Self(Response::new(AnswerBody::whole(Bytes::new())))
     }
 
     pub(super) fn json(query: &Query, value: &impl Serialize) -> Self {
@@ -45,10 +46,25 @@ impl Answer {
     }
 
     pub(super) fn of(body: impl Into<Bytes>, content_type: &'static str) -> Self {
-        let mut response = Response::new(Full::new(body.into()));
+        Self::typed(AnswerBody::whole(body.into()), content_type)
+    }
+
+    /// JSON that is made while it is sent.
+    pub(super) fn json_parts(parts: Parts) -> Self {
+        Self::typed(AnswerBody::of_parts(parts), "application/json")
+    }
+
+    fn typed(body: AnswerBody, content_type: &'static str) -> Self {
+        let mut response = Response::new(body);
         let content_type = HeaderValue::from_static(content_type);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         Self(response)
+    }
+
+    /// Keeps the permit for a large answer until it is sent.
+    pub(super) fn holding(mut self, permit: LargePermit) -> Self {
+        self.0.body_mut().hold(permit);
+        self
     }
 
     pub(super) fn status(mut self, status: StatusCode) -> Self {
@@ -84,7 +100,7 @@ impl Answer {
             .header(CONSISTENCY, HeaderValue::from_static(consistency))
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(super) fn into_response(self) -> Response<AnswerBody> {
         self.0
     }
 }

@@ -10,11 +10,13 @@ use super::catalog_shape::{CatalogServiceShape, NodeServiceShape, NodeShape};
 use super::context::Context;
 use super::health;
 use super::problem::Problem;
-use crate::store::{Interest, Service, Snapshot};
+use crate::hub::Found;
+use crate::store::{Interest, Service, Snapshot, Store};
 
 pub(super) async fn nodes(context: &Context, call: &Call) -> Result<Answer, Problem> {
     let blocking = call.query.blocking()?;
-    let snapshot = context.hub.watch(blocking, |store| store.node()).await?;
+    let watched = context.hub.watch(blocking, |_, _| 0, |store| store.node());
+    let snapshot = watched.await?.snapshot;
     let shapes = [NodeShape::new(&context.node, snapshot.value)];
     Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
 }
@@ -22,14 +24,20 @@ pub(super) async fn nodes(context: &Context, call: &Call) -> Result<Answer, Prob
 /// The names of all services, each with the tags of all its instances.
 pub(super) async fn services(context: &Context, call: &Call) -> Result<Answer, Problem> {
     let blocking = call.query.blocking()?;
-    let watched = context.hub.watch(blocking, |store| store.services(None));
-    let snapshot = watched.await?;
+    let watched = context
+        .hub
+        .watch(blocking, Store::length_of_catalog, |store| {
+            store.services(None)
+        });
+    let Found { snapshot, permit } = watched.await?;
     let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Service { service, .. } in &snapshot.value {
         let of_name = tags.entry(&service.name).or_default();
         of_name.extend(service.tags.iter().map(String::as_str));
     }
-    Ok(Answer::json(&call.query, &tags).catalog(&call.query, snapshot.index))
+    Ok(Answer::json(&call.query, &tags)
+        .catalog(&call.query, snapshot.index)
+        .holding(permit))
 }
 
 pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Result<Answer, Problem> {
@@ -39,8 +47,10 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
     let blocking = call.query.blocking()?;
     let watched = context
         .hub
-        .watch(blocking, |store| store.services(Some(name)));
-    let snapshot = watched.await?;
+        .watch(blocking, Store::length_of_catalog, |store| {
+            store.services(Some(name))
+        });
+    let Found { snapshot, permit } = watched.await?;
     let tagged = snapshot
         .value
         .iter()
@@ -48,7 +58,9 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
     let shapes: Vec<_> = tagged
         .map(|service| CatalogServiceShape::new(&context.node, service))
         .collect();
-    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
+    Ok(Answer::json(&call.query, &shapes)
+        .catalog(&call.query, snapshot.index)
+        .holding(permit))
 }
 
 #[derive(Debug, Serialize)]
@@ -66,15 +78,17 @@ pub(super) async fn node(context: &Context, name: &str, call: &Call) -> Result<A
         return Ok(Answer::json(&call.query, &()).catalog(&call.query, 1));
     }
     let blocking = call.query.blocking()?;
-    let watched = context.hub.watch(blocking, |store| {
-        let services = store.services(None);
-        Snapshot {
-            index: services.index,
-            value: (store.node().value, services.value),
-            interest: Interest::Catalog,
-        }
-    });
-    let snapshot = watched.await?;
+    let watched = context
+        .hub
+        .watch(blocking, Store::length_of_catalog, |store| {
+            let services = store.services(None);
+            Snapshot {
+                index: services.index,
+                value: (store.node().value, services.value),
+                interest: Interest::Catalog,
+            }
+        });
+    let Found { snapshot, permit } = watched.await?;
     let (index, services) = &snapshot.value;
     let services = services
         .iter()
@@ -83,5 +97,7 @@ pub(super) async fn node(context: &Context, name: &str, call: &Call) -> Result<A
         node: NodeShape::new(&context.node, *index),
         services: services.collect(),
     };
-    Ok(Answer::json(&call.query, &shape).catalog(&call.query, snapshot.index))
+    Ok(Answer::json(&call.query, &shape)
+        .catalog(&call.query, snapshot.index)
+        .holding(permit))
 }

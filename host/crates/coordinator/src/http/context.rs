@@ -1,10 +1,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
+use super::hosts::Hosts;
 use super::uuid;
 use crate::checks::Checks;
 use crate::hub::Hub;
 use crate::ttl::Ttls;
+
+/// How many large bodies are received at once. Each takes up to twice the most
+/// bytes that a body can have.
+pub(crate) const LARGE_BODIES: usize = 32;
 
 /// The only datacenter.
 pub(super) const DATACENTER: &str = "dc1";
@@ -16,6 +23,9 @@ pub(crate) struct Context {
     pub(crate) ttls: Arc<Ttls>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) node: NodeIdentity,
+    pub(crate) hosts: Hosts,
+    /// How many more large bodies can be received at once.
+    pub(crate) large_bodies: Arc<Semaphore>,
 }
 
 /// This machine, as Consul would describe it.

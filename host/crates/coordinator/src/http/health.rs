@@ -8,7 +8,8 @@ use super::catalog_shape::{CheckShape, NodeServiceShape, NodeShape, status_name}
 use super::context::Context;
 use super::problem::Problem;
 use super::query::Query;
-use crate::store::{Check, CheckStatus, Service, Snapshot};
+use crate::hub::Found;
+use crate::store::{Check, CheckStatus, Service, Snapshot, Store};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -28,15 +29,17 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
         Some(_) => return Err(Problem::bad_request("Invalid value for ?passing")),
     };
     let blocking = call.query.blocking()?;
-    let watched = context.hub.watch(blocking, |store| {
-        let instances = store.instances(name);
-        Snapshot {
-            index: instances.index,
-            value: (instances.value, store.node().value),
-            interest: instances.interest,
-        }
-    });
-    let snapshot = watched.await?;
+    let watched = context
+        .hub
+        .watch(blocking, Store::length_of_catalog, |store| {
+            let instances = store.instances(name);
+            Snapshot {
+                index: instances.index,
+                value: (instances.value, store.node().value),
+                interest: instances.interest,
+            }
+        });
+    let Found { snapshot, permit } = watched.await?;
     let (instances, node_index) = &snapshot.value;
     let shown = instances.iter().filter(|(service, checks)| {
         let passes = checks
@@ -51,7 +54,9 @@ pub(super) async fn service(context: &Context, name: &str, call: &Call) -> Resul
             checks: shapes(context, checks),
         })
         .collect();
-    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
+    Ok(Answer::json(&call.query, &shapes)
+        .catalog(&call.query, snapshot.index)
+        .holding(permit))
 }
 
 pub(super) async fn checks(context: &Context, name: &str, call: &Call) -> Result<Answer, Problem> {
@@ -84,10 +89,15 @@ async fn watch(
     are: impl Fn(&Check) -> bool,
 ) -> Result<Answer, Problem> {
     let blocking = call.query.blocking()?;
-    let watched = context.hub.watch(blocking, |store| store.checks(&are));
-    let snapshot = watched.await?;
+    let hub = &context.hub;
+    let watched = hub.watch(blocking, Store::length_of_catalog, |store| {
+        store.checks(&are)
+    });
+    let Found { snapshot, permit } = watched.await?;
     let shapes = shapes(context, &snapshot.value);
-    Ok(Answer::json(&call.query, &shapes).catalog(&call.query, snapshot.index))
+    Ok(Answer::json(&call.query, &shapes)
+        .catalog(&call.query, snapshot.index)
+        .holding(permit))
 }
 
 fn shapes<'a>(context: &'a Context, checks: &'a [Check]) -> Vec<CheckShape<'a>> {

@@ -1,15 +1,19 @@
 //! `/v1/kv/`.
 
+use std::sync::Arc;
+
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, StatusCode};
 
 use super::answer::Answer;
 use super::call::Call;
 use super::context::Context;
+use super::json_list;
 use super::problem::Problem;
 use super::query::Query;
 use super::shape::KeyShape;
-use crate::store::{Draft, Entry, Put, Snapshot};
+use crate::hub::Found;
+use crate::store::{Draft, Entry, Put, Store};
 
 pub(super) async fn answer(context: &Context, key: &str, call: Call) -> Result<Answer, Problem> {
     let query = &call.query;
@@ -33,45 +37,72 @@ pub(super) async fn answer(context: &Context, key: &str, call: Call) -> Result<A
 
 async fn get(context: &Context, key: &str, query: &Query) -> Result<Answer, Problem> {
     let blocking = query.blocking()?;
-    let snapshot = context.hub.watch(blocking, |store| store.key(key)).await?;
-    let Some(entry) = &snapshot.value else {
+    let weigh = |store: &Store, _| store.weight_of(key);
+    let watched = context.hub.watch(blocking, weigh, |store| store.key(key));
+    let Found { snapshot, permit } = watched.await?;
+    let Some(entry) = snapshot.value else {
         return Ok(absent(snapshot.index));
     };
-    if query.has("raw") {
+    let answer = if query.has("raw") {
         let sandbox = HeaderValue::from_static("sandbox");
         let no_sniff = HeaderValue::from_static("nosniff");
-        return Ok(Answer::of(entry.value.clone(), "text/plain")
+        Answer::of(entry.value, "text/plain")
             .header(CONTENT_SECURITY_POLICY, sandbox)
             .header(X_CONTENT_TYPE_OPTIONS, no_sniff)
-            .index(snapshot.index));
-    }
-    Ok(Answer::json(query, &[KeyShape::new(key, entry)]).index(snapshot.index))
+    } else {
+        Answer::json(query, &[KeyShape::new(key, &entry)])
+    };
+    Ok(answer.index(snapshot.index).holding(permit))
 }
 
 async fn list(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
-    let snapshot = watch_under(context, prefix, query).await?;
+    let Found { snapshot, permit } = watch_under(context, prefix, query).await?;
     if snapshot.value.is_empty() {
         return Ok(absent(snapshot.index));
     }
-    let keys = snapshot.value.iter();
-    let shapes: Vec<_> = keys.map(|(key, entry)| KeyShape::new(key, entry)).collect();
-    Ok(Answer::json(query, &shapes).index(snapshot.index))
+    let answer = if permit.is_held() {
+        let is_pretty = query.has("pretty");
+        let mut entries = snapshot.value.into_iter();
+        Answer::json_parts(json_list::list(is_pretty, move |part| {
+            let (key, entry) = entries.next()?;
+            json_list::item(is_pretty, &KeyShape::new(&key, &entry), part)
+        }))
+    } else {
+        let keys = snapshot.value.iter();
+        let shapes: Vec<_> = keys.map(|(key, entry)| KeyShape::new(key, entry)).collect();
+        Answer::json(query, &shapes)
+    };
+    Ok(answer.index(snapshot.index).holding(permit))
 }
 
 async fn keys(context: &Context, prefix: &str, query: &Query) -> Result<Answer, Problem> {
-    let snapshot = watch_under(context, prefix, query).await?;
+    let Found { snapshot, permit } = watch_under(context, prefix, query).await?;
     // The empty prefix always has a list, even an empty one.
     if snapshot.value.is_empty() && !prefix.is_empty() {
         return Ok(absent(snapshot.index));
     }
     let separator = query.get("separator").filter(|text| !text.is_empty());
-    let mut keys: Vec<&str> = snapshot
-        .value
-        .iter()
-        .map(|(key, _)| up_to(key, prefix.len(), separator))
-        .collect();
-    keys.dedup();
-    Ok(Answer::json(query, &keys).index(snapshot.index))
+    let (separator, prefix) = (separator.map(str::to_owned), prefix.len());
+    let mut latest: Option<String> = None;
+    let mut entries = snapshot.value.into_iter();
+    let next = move || loop {
+        let (key, _) = entries.next()?;
+        let key = up_to(&key, prefix, separator.as_deref());
+        if latest.as_deref() != Some(key) {
+            latest = Some(key.to_owned());
+            return latest.clone();
+        }
+    };
+    let answer = if permit.is_held() {
+        let (is_pretty, mut next) = (query.has("pretty"), next);
+        Answer::json_parts(json_list::list(is_pretty, move |part| {
+            json_list::item(is_pretty, &next()?, part)
+        }))
+    } else {
+        let keys: Vec<String> = std::iter::from_fn(next).collect();
+        Answer::json(query, &keys)
+    };
+    Ok(answer.index(snapshot.index).holding(permit))
 }
 
 /// The key up to and including the first separator after the prefix.
@@ -87,11 +118,12 @@ async fn watch_under(
     context: &Context,
     prefix: &str,
     query: &Query,
-) -> Result<Snapshot<Vec<(String, Entry)>>, Problem> {
+) -> Result<Found<Vec<(Arc<str>, Arc<Entry>)>>, Problem> {
     let blocking = query.blocking()?;
+    let weigh = |store: &Store, most| store.weight_under(prefix, most);
     let watched = context
         .hub
-        .watch(blocking, |store| store.keys_under(prefix));
+        .watch(blocking, weigh, |store| store.keys_under(prefix));
     Ok(watched.await?)
 }
 

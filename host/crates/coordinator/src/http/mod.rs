@@ -3,11 +3,15 @@
 
 mod agent;
 mod answer;
+mod answer_body;
 mod call;
 mod catalog;
 mod catalog_shape;
+mod connection;
 mod context;
 mod health;
+mod hosts;
+mod json_list;
 mod kv;
 mod problem;
 mod query;
@@ -19,5 +23,6 @@ mod shape;
 mod txn;
 mod uuid;
 
-pub(super) use context::{Context, NodeIdentity};
+pub(super) use context::{Context, LARGE_BODIES, NodeIdentity};
+pub(super) use hosts::Hosts;
 pub(super) use server::serve;

@@ -1,10 +1,10 @@
 //! Errors as Consul answers them.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode};
 
+use super::answer_body::AnswerBody;
 use crate::fields::DecodeError;
 use crate::hub::Unavailable;
 use crate::store::Refusal;
@@ -63,8 +63,9 @@ impl Problem {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.text.clone())));
+    pub(super) fn into_response(self) -> Response<AnswerBody> {
+        let text = Bytes::from(self.text.clone());
+        let mut response = Response::new(AnswerBody::whole(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if !self.text.is_empty() {
@@ -88,7 +89,13 @@ impl From<Unavailable> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self::internal(refusal.to_string())
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::KeysFull | Refusal::SessionsFull | Refusal::CatalogFull => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, text)
+            }
+            _ => Self::internal(text),
+        }
     }
 }
 

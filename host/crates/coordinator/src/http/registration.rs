@@ -5,6 +5,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::problem::Problem;
+use crate::check_target::Registrar;
 use crate::checks::Definition;
 use crate::fields::{self, DecodeError, Fields};
 use crate::store::{CheckStatus, NewCheck, NewService, Weights};
@@ -85,7 +86,10 @@ impl Registration {
     }
 
     /// Validates the registration and fills in the defaults.
-    pub(super) fn judge(self) -> Result<(NewService, Vec<(NewCheck, Definition)>), Problem> {
+    pub(super) fn judge(
+        self,
+        registrar: Registrar,
+    ) -> Result<(NewService, Vec<(NewCheck, Definition)>), Problem> {
         let Self { service, checks } = self;
         if service.name.is_empty() {
             return Err(Problem::bad_request("Missing service name"));
@@ -99,7 +103,7 @@ impl Registration {
                     true => format!("service:{}", service.id),
                     false => format!("service:{}:{number}", service.id),
                 };
-                check.judge(&service.name, default_id)
+                check.judge(&service.name, default_id, registrar)
             });
         let judged = judged.collect::<Result<_, _>>()?;
         Ok((service, judged))
@@ -107,7 +111,12 @@ impl Registration {
 }
 
 impl CheckFields {
-    fn judge(self, service: &str, default_id: String) -> Result<(NewCheck, Definition), Problem> {
+    fn judge(
+        self,
+        service: &str,
+        default_id: String,
+        registrar: Registrar,
+    ) -> Result<(NewCheck, Definition), Problem> {
         let invalid = |text| Err(Problem::bad_request(format!("Invalid check: {text}")));
         if let Some(field) = self.only_in_consul {
             return Err(Problem::bad_request(format!(
@@ -125,6 +134,9 @@ impl CheckFields {
         if self.definition.interval.is_zero() {
             return invalid("Interval must be > 0 for Script, HTTP, or TCP checks");
         }
+        self.definition
+            .admit(registrar)
+            .map_err(|text| Problem::bad_request(format!("Invalid check: {text}")))?;
         let status = match self.status.as_str() {
             "passing" => CheckStatus::Passing,
             "warning" => CheckStatus::Warning,
@@ -242,7 +254,7 @@ mod tests {
         let parsed = fields::json(body.as_bytes()).and_then(Registration::parse);
         let registration = parsed.map_err(|error| error.to_string())?;
         registration
-            .judge()
+            .judge(Registrar::new(std::net::Ipv4Addr::LOCALHOST.into()))
             .map_err(|problem| format!("{problem:?}"))
     }
 
@@ -293,5 +305,14 @@ mod tests {
             r#"{"Name":"x","Check":{"Interval":"1x"}}"#,
             "invalid duration",
         );
+        refused(
+            r#"{"Name":"x","Check":{"HTTP":"http://192.0.2.1/","Interval":"1s"}}"#,
+            "asks only the machine that registers a check",
+        );
+        let long = "x".repeat(5000);
+        let body = format!(
+            r#"{{"Name":"x","Check":{{"HTTP":"http://x/","Body":"{long}","Interval":"1s"}}}}"#
+        );
+        refused(&body, "take more than 4096 bytes");
     }
 }

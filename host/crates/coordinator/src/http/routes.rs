@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::Answer;
+use super::answer_body::AnswerBody;
 use super::call::Call;
+use super::connection::Connection;
 use super::context::{Context, DATACENTER};
 use super::problem::{Problem, allow};
 use super::query::{Query, cleaned, decode};
@@ -104,18 +104,27 @@ impl Route {
 
 pub(super) async fn answer(
     context: Arc<Context>,
+    connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
+    connection.begin_request();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = match dispatch(&context, request).await {
+    let mut response = match dispatch(&context, &connection, request).await {
         Ok(answer) => answer.into_response(),
         Err(problem) => problem.into_response(),
     };
+    let body = response.body_mut();
+    body.limit_time(|time| connection.limit_time(time));
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     Ok(response)
 }
 
-async fn dispatch(context: &Context, request: Request<Incoming>) -> Result<Answer, Problem> {
+async fn dispatch(
+    context: &Context,
+    connection: &Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
+    context.hosts.check(&request, connection.local)?;
     let uri = request.uri().clone();
     if let Some(clean) = cleaned(uri.path()) {
         let query = uri.query().map(|query| format!("?{query}"));
@@ -141,7 +150,12 @@ async fn dispatch(context: &Context, request: Request<Incoming>) -> Result<Answe
             "the embedded coordinator does not support ?filter",
         ));
     }
-    let call = Call::new(request, query);
+    let bodies = Arc::clone(&context.large_bodies);
+    let call = Call::new(request, query, Arc::clone(connection), bodies);
+    run(context, route, name, call).await
+}
+
+async fn run(context: &Context, route: Route, name: &str, call: Call) -> Result<Answer, Problem> {
     match route {
         Route::Kv => kv::answer(context, name, call).await,
         Route::Txn => txn::run(context, call).await,

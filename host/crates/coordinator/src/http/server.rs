@@ -6,52 +6,68 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::connection::{Connection, Connections};
 use super::context::Context;
 use super::routes;
 
-/// How many connections are served at once; further ones wait. Consul allows 200
-/// per address, but here all clients have the same address.
-const MAX_CONNECTIONS: usize = 4096;
 /// The limit for receiving the head of a request, idle time included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// The most bytes of a request's head, and of an answer that is not sent yet.
+const MAX_BUFFER: usize = 64 * 1024;
 /// The pause after a failed accept, which fails again until a file descriptor
 /// is free.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until the future is dropped, which also closes the connections.
 pub(crate) async fn serve(listener: TcpListener, context: Arc<Context>) {
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
+    let mut connections = Connections::default();
     loop {
-        while connections.try_join_next().is_some() {}
-        if connections.len() >= MAX_CONNECTIONS {
-            connections.join_next().await;
-        }
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        while tasks.try_join_next().is_some() {}
+        let accepted = listener.accept().await;
+        let accepted = accepted.and_then(|(stream, peer)| {
+            let connection = connections.add(peer, stream.local_addr()?);
+            Ok((stream, connection))
+        });
+        match accepted {
+            Ok((stream, connection)) => {
+                tasks.spawn(serve_one(stream, connection, Arc::clone(&context)));
+            }
             Err(error) => {
                 tracing::warn!(%error, "the coordinator could not accept a connection");
+                connections.make_room();
                 tokio::time::sleep(ACCEPT_RETRY).await;
-                continue;
             }
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "could not set TCP_NODELAY");
         }
-        let context = Arc::clone(&context);
-        connections.spawn(async move {
-            let service = service_fn(move |request| routes::answer(Arc::clone(&context), request));
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                // Scripts match on X-Consul-Index, not on x-consul-index.
-                .title_case_headers(true)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = served.await {
+    }
+}
+
+async fn serve_one(stream: TcpStream, connection: Arc<Connection>, context: Arc<Context>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set TCP_NODELAY");
+    }
+    let asked = Arc::clone(&connection);
+    let service = service_fn(move |request| {
+        routes::answer(Arc::clone(&context), Arc::clone(&asked), request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER)
+        // Scripts match on X-Consul-Index, not on x-consul-index.
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
                 tracing::debug!(%error, "a connection to the coordinator ended with an error");
             }
-        });
+        }
+        () = connection.until_closed() => {
+            tracing::debug!(peer = %connection.peer, "closed a connection to the coordinator");
+        }
     }
 }

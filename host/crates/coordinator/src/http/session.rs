@@ -14,7 +14,8 @@ use super::shape::SessionShape;
 use super::uuid;
 use crate::duration;
 use crate::fields::{self, DecodeError, Fields};
-use crate::store::{Behavior, NewSession, Refusal, ServiceCheck, Session, Snapshot};
+use crate::hub::Found;
+use crate::store::{Behavior, NewSession, Refusal, ServiceCheck, Session, Store};
 
 const TTL_RANGE: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
@@ -192,22 +193,11 @@ pub(super) async fn info(context: &Context, id: &str, call: &Call) -> Result<Ans
     let blocking = call.query.blocking()?;
     // Refuses an id that is not a UUID without waiting.
     context.hub.read(|store| store.session(id)).await??;
-    let watched = context.hub.watch(blocking, |store| {
-        let sessions = store.sessions();
-        let found = sessions.value.into_iter().find(|session| session.id == id);
-        Snapshot {
-            index: sessions.index,
-            value: found,
-            interest: sessions.interest,
-        }
-    });
-    let snapshot = watched.await?;
-    Ok(list_answer(
-        context,
-        call,
-        snapshot.value.as_slice(),
-        snapshot.index,
-    ))
+    let read = |store: &Store| store.session_by_id(id);
+    let weigh = |store: &Store, _| store.weight_of_session(id);
+    let watched = context.hub.watch(blocking, weigh, read);
+    let Found { snapshot, permit } = watched.await?;
+    Ok(list_answer(context, call, snapshot.value.as_slice(), snapshot.index).holding(permit))
 }
 
 /// All sessions, or those of a node.
@@ -220,14 +210,17 @@ pub(super) async fn list(
         return Err(Problem::bad_request("Missing node name"));
     }
     let blocking = call.query.blocking()?;
-    let mut snapshot = context
-        .hub
-        .watch(blocking, |store| store.sessions())
-        .await?;
+    let hub = &context.hub;
+    let weigh = |store: &Store, _| store.weight_of_sessions();
+    let watched = hub.watch(blocking, weigh, |store| store.sessions());
+    let Found {
+        mut snapshot,
+        permit,
+    } = watched.await?;
     if node.is_some_and(|node| node != context.node.name) {
         snapshot.value.clear();
     }
-    Ok(list_answer(context, call, &snapshot.value, snapshot.index))
+    Ok(list_answer(context, call, &snapshot.value, snapshot.index).holding(permit))
 }
 
 fn list_answer(context: &Context, call: &Call, sessions: &[Session], index: u64) -> Answer {

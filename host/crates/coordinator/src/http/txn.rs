@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::shape::KeyShape;
 use crate::fields::{self, DecodeError, Fields};
-use crate::store::{Draft, Operation, OperationError, OperationResult, Verb};
+use crate::store::{Draft, Operation, OperationError, OperationResult, RESULTS_MAX, Store, Verb};
 
 /// The most operations in one transaction.
 const MAX_OPERATIONS: usize = 64;
@@ -64,15 +64,32 @@ pub(super) async fn run(context: &Context, mut call: Call) -> Result<Answer, Pro
         ));
     }
     let reads_only = !operations.iter().any(|operation| operation.verb.writes());
+    let permit = context.hub.turn(|store| length(store, &operations)).await;
     let outcome = context
         .hub
         .write(|store, now| store.transact(now, &operations))
         .await?;
-    let answer = answer(&call.query, &outcome, reads_only);
+    let answer = answer(&call.query, &outcome, reads_only).holding(permit);
     Ok(match reads_only {
         true => answer.fresh(),
         false => answer,
     })
+}
+
+/// About how many bytes the operations that read return, in all.
+fn length(store: &Store, operations: &[Operation]) -> usize {
+    let mut sum = 0;
+    for operation in operations {
+        sum += match operation.verb {
+            Verb::Get => store.weight_of(&operation.key),
+            Verb::GetTree => store.weight_under(&operation.key, RESULTS_MAX),
+            _ => 0,
+        };
+        if sum > RESULTS_MAX {
+            break;
+        }
+    }
+    sum
 }
 
 fn answer(

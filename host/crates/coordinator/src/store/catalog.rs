@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::change::{Changes, Interest};
 use super::check::{Check, CheckStatus, NewCheck};
+use super::refusal::Refusal;
 use super::service::{NewService, Service};
 use super::snapshot::Snapshot;
+use super::weight;
 
 /// The check of the node itself. It always passes, because this process
 /// answers.
@@ -77,16 +79,27 @@ impl Catalog {
         }
         let create_index = existing.map_or(index, |existing| existing.create_index);
         let name_before = existing.map(|existing| existing.service.name.clone());
-        for name in name_before.iter().filter(|before| **before != service.name) {
-            self.touch_service(index, changes, name);
-        }
+        let renamed = name_before.filter(|before| *before != service.name);
         let registered = Service {
             service: service.clone(),
             create_index,
             modify_index: index,
         };
         self.services.insert(service.id.clone(), registered);
+        if let Some(before) = renamed {
+            self.lost_instance(index, changes, &before);
+        }
         self.touch_service(index, changes, &service.name);
+    }
+
+    /// Notes that a service of this name is gone, perhaps the last one.
+    fn lost_instance(&mut self, index: u64, changes: &mut Changes, name: &str) {
+        self.touch_service(index, changes, name);
+        let mut others = self.services.values();
+        if !others.any(|other| other.service.name == name) {
+            self.by_name.remove(name);
+            self.last_extinction = Some(index);
+        }
     }
 
     /// A check that exists keeps its status and outputs.
@@ -145,12 +158,7 @@ impl Catalog {
         let removed = self.checks.extract_if(.., |_, check| check.is_of(id));
         let removed = removed.map(|(id, _)| id).collect();
         self.touch_check(index, changes, None);
-        self.touch_service(index, changes, &name);
-        let mut others = self.services.values();
-        if !others.any(|other| other.service.name == name) {
-            self.by_name.remove(&name);
-            self.last_extinction = Some(index);
-        }
+        self.lost_instance(index, changes, &name);
         Some(removed)
     }
 
@@ -198,7 +206,10 @@ impl Catalog {
         self.latest_check = index;
         match service {
             Some(name) => {
-                self.by_name.insert(name.to_owned(), index);
+                // A check may outlive the service that it was registered with.
+                if let Some(latest) = self.by_name.get_mut(name) {
+                    *latest = index;
+                }
                 changes.service(name);
             }
             None => changes.catalog(),
@@ -206,8 +217,46 @@ impl Catalog {
     }
 }
 
+/// Weights, in bytes.
+impl Catalog {
+    /// Refuses a registration that would make services and checks take more than
+    /// they may.
+    pub(super) fn admit(&self, service: &NewService, checks: &[NewCheck]) -> Result<(), Refusal> {
+        let known = checks.iter().filter_map(|check| self.checks.get(&check.id));
+        let replaced = self.services.get(&service.id);
+        let replaced = replaced.map_or(0, |before| weight::of_service(&before.service))
+            + known.map(weight::of_check).sum::<usize>();
+        let new = checks
+            .iter()
+            .map(|check| weight::of_new_check(service, check));
+        let new = weight::of_service(service) + new.sum::<usize>();
+        let after = self.weight().saturating_sub(replaced) + new;
+        match new > replaced && after > weight::CATALOG_MAX {
+            true => Err(Refusal::CatalogFull),
+            false => Ok(()),
+        }
+    }
+
+    /// What services and checks take, with what the checks may still say.
+    fn weight(&self) -> usize {
+        let services = self.services.values();
+        let services = services.map(|service| weight::of_service(&service.service));
+        let checks = self.checks.values().map(weight::of_check);
+        services.chain(checks).sum()
+    }
+}
+
 /// Reads.
 impl Catalog {
+    /// About how many bytes an answer with everything has, counted until they are
+    /// more than `most`.
+    pub(super) fn length(&self, most: usize) -> usize {
+        let services = self.services.values();
+        let services = services.map(|service| weight::of_service(&service.service));
+        let mut lengths = services.chain(self.checks.values().map(weight::of_shown_check));
+        weight::sum_up_to(most, &mut lengths)
+    }
+
     pub(super) fn check(&self, id: &str) -> Option<&Check> {
         self.checks.get(id)
     }

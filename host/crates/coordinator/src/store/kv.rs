@@ -1,23 +1,30 @@
 //! The table of keys, and the indexes that reads of it return.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::change::Interest;
 use super::entry::Entry;
 use super::saved::{Held, Saved, SavedKey};
 use super::session::Behavior;
 use super::snapshot::Snapshot;
+use super::weight;
 
 /// How many deletions are remembered at least; at most twice as many.
 const DELETIONS: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct Kv {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<Arc<str>, Arc<Entry>>,
+    /// The sum of the entries' weights, in bytes.
+    weight: usize,
     /// The indexes at which keys were deleted, so that a list without them has
     /// a later index than one with them.
     deleted: BTreeMap<String, u64>,
+    /// The sum of the deletions' weights, in bytes.
+    deleted_weight: usize,
     /// The highest index among the deletions that are no longer remembered.
     forgotten: u64,
     /// The index of the latest change to any key.
@@ -29,7 +36,7 @@ pub(super) struct Kv {
 #[derive(Debug)]
 struct Undo {
     latest: u64,
-    before: Vec<(String, Option<Entry>, Option<u64>)>,
+    before: Vec<(String, Option<Arc<Entry>>, Option<u64>)>,
 }
 
 impl Kv {
@@ -48,11 +55,11 @@ impl Kv {
                         held.push((key.clone(), behavior));
                     }
                     table.latest = table.latest.max(entry.modify_index);
-                    table.entries.insert(key, entry);
+                    table.set_entry(&key, Some(Arc::new(entry)));
                 }
                 SavedKey::Deleted(index) => {
                     table.latest = table.latest.max(index);
-                    table.deleted.insert(key, index);
+                    table.set_deleted(&key, Some(index));
                 }
                 SavedKey::Unknown => {}
             }
@@ -65,7 +72,34 @@ impl Kv {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
+        self.entries.get(key).map(Arc::as_ref)
+    }
+
+    /// The bytes that the keys take.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    #[cfg(test)]
+    pub(super) const fn weight_of_deletions(&self) -> usize {
+        self.deleted_weight
+    }
+
+    #[cfg(test)]
+    pub(super) fn weight_of_deletions_counted(&self) -> usize {
+        self.deleted
+            .keys()
+            .map(|key| weight::of_deletion(key))
+            .sum()
+    }
+
+    /// The bytes that the keys with this prefix take, counted until they are
+    /// more than `most`.
+    pub(super) fn weight_under(&self, prefix: &str, most: usize) -> usize {
+        let mut weights = self
+            .under(prefix)
+            .map(|(key, entry)| weight::of_entry(key, entry));
+        weight::sum_up_to(most, &mut weights)
     }
 
     /// The index of the key's latest write; 0 if the key does not exist.
@@ -73,21 +107,21 @@ impl Kv {
         self.get(key).map_or(0, |entry| entry.modify_index)
     }
 
-    pub(super) fn under(&self, prefix: &str) -> impl Iterator<Item = (&String, &Entry)> {
+    pub(super) fn under(&self, prefix: &str) -> impl Iterator<Item = (&Arc<str>, &Arc<Entry>)> {
         starting_with(&self.entries, prefix)
     }
 
     pub(super) fn held_by(&self, session: &str) -> Vec<String> {
         let held = |entry: &Entry| entry.session.as_deref() == Some(session);
         let keys = self.entries.iter().filter(|(_, entry)| held(entry));
-        keys.map(|(key, _)| key.clone()).collect()
+        keys.map(|(key, _)| key.to_string()).collect()
     }
 
     pub(super) fn insert(&mut self, key: &str, entry: Entry) {
         self.note(key);
         self.latest = entry.modify_index;
-        self.deleted.remove(key);
-        self.entries.insert(key.to_owned(), entry);
+        self.set_deleted(key, None);
+        self.set_entry(key, Some(Arc::new(entry)));
     }
 
     /// Returns whether the key existed.
@@ -97,9 +131,37 @@ impl Kv {
         }
         self.note(key);
         self.latest = index;
-        self.entries.remove(key);
-        self.deleted.insert(key.to_owned(), index);
+        self.set_entry(key, None);
+        self.set_deleted(key, Some(index));
         true
+    }
+
+    fn set_entry(&mut self, key: &str, entry: Option<Arc<Entry>>) {
+        let after = entry
+            .as_ref()
+            .map_or(0, |entry| weight::of_entry(key, entry));
+        let before = match entry {
+            Some(entry) => self.entries.insert(key.into(), entry),
+            None => self.entries.remove(key),
+        };
+        let before = before.map_or(0, |entry| weight::of_entry(key, &entry));
+        self.weight = self.weight + after - before;
+    }
+
+    fn set_deleted(&mut self, key: &str, index: Option<u64>) {
+        let before = match index {
+            Some(index) => self.deleted.insert(key.to_owned(), index),
+            None => self.deleted.remove(key),
+        };
+        let weight = |is_there| {
+            if is_there {
+                weight::of_deletion(key)
+            } else {
+                0
+            }
+        };
+        let (after, before) = (weight(index.is_some()), weight(before.is_some()));
+        self.deleted_weight = self.deleted_weight + after - before;
     }
 
     /// Starts to note what [`Kv::roll_back`] has to undo.
@@ -118,14 +180,8 @@ impl Kv {
         let Some(undo) = self.undo.take() else { return };
         self.latest = undo.latest;
         for (key, entry, deleted) in undo.before.into_iter().rev() {
-            match deleted {
-                Some(index) => drop(self.deleted.insert(key.clone(), index)),
-                None => drop(self.deleted.remove(&key)),
-            }
-            match entry {
-                Some(entry) => drop(self.entries.insert(key, entry)),
-                None => drop(self.entries.remove(&key)),
-            }
+            self.set_deleted(&key, deleted);
+            self.set_entry(&key, entry);
         }
     }
 
@@ -140,16 +196,28 @@ impl Kv {
     /// Forgets the oldest deletions if there are too many, and returns their
     /// keys.
     pub(super) fn forget_old_deletions(&mut self) -> Vec<String> {
-        if self.deleted.len() < 2 * DELETIONS {
+        let is_full = self.deleted_weight > weight::DELETIONS_MAX;
+        if self.deleted.len() < 2 * DELETIONS && !is_full {
             return Vec::new();
         }
-        let mut indexes: Vec<u64> = self.deleted.values().copied().collect();
-        indexes.sort_unstable();
-        let surplus = indexes.len() - DELETIONS;
-        let last = indexes.get(surplus - 1).copied().unwrap_or_default();
+        let mut newest: Vec<(u64, usize)> = self
+            .deleted
+            .iter()
+            .map(|(key, index)| (*index, weight::of_deletion(key)))
+            .collect();
+        newest.sort_unstable_by(|one, other| other.cmp(one));
+        let mut weight = 0;
+        let kept = newest.iter().take(DELETIONS).take_while(|(_, more)| {
+            weight += more;
+            weight <= weight::DELETIONS_MAX / 2
+        });
+        let last = newest.get(kept.count()).map_or(0, |(index, _)| *index);
         self.forgotten = self.forgotten.max(last);
         let old = self.deleted.extract_if(.., |_, index| *index <= last);
-        old.map(|(key, _)| key).collect()
+        let old: Vec<String> = old.map(|(key, _)| key).collect();
+        let freed = old.iter().map(|key| weight::of_deletion(key));
+        self.deleted_weight -= freed.sum::<usize>();
+        old
     }
 
     pub(super) fn snapshot_key(&self, key: &str) -> Snapshot<Option<Entry>> {
@@ -167,10 +235,12 @@ impl Kv {
         }
     }
 
-    pub(super) fn snapshot_under(&self, prefix: &str) -> Snapshot<Vec<(String, Entry)>> {
+    /// Shares keys and entries with the table, so that a large list is not
+    /// copied.
+    pub(super) fn snapshot_under(&self, prefix: &str) -> Snapshot<Vec<(Arc<str>, Arc<Entry>)>> {
         let under = self.under(prefix);
         let found: Vec<_> = under
-            .map(|(key, entry)| (key.clone(), entry.clone()))
+            .map(|(key, entry)| (Arc::clone(key), Arc::clone(entry)))
             .collect();
         Snapshot {
             index: self.index_under(prefix),
@@ -193,7 +263,10 @@ impl Kv {
         match (self.entries.get(key), self.deleted.get(key)) {
             (Some(entry), _) => {
                 let behavior = entry.session.as_deref().and_then(behavior_of);
-                SavedKey::Present(entry.clone(), behavior.map_or(Held::ByNobody, Held::By))
+                SavedKey::Present(
+                    Entry::clone(entry),
+                    behavior.map_or(Held::ByNobody, Held::By),
+                )
             }
             (None, Some(index)) => SavedKey::Deleted(*index),
             (None, None) => SavedKey::Unknown,
@@ -240,10 +313,10 @@ impl Kv {
     }
 }
 
-fn starting_with<'a, T>(
-    map: &'a BTreeMap<String, T>,
+fn starting_with<'a, K: Borrow<str> + Ord, T>(
+    map: &'a BTreeMap<K, T>,
     prefix: &str,
-) -> impl Iterator<Item = (&'a String, &'a T)> {
+) -> impl Iterator<Item = (&'a K, &'a T)> {
     map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
+        .take_while(move |(key, _)| (*key).borrow().starts_with(prefix))
 }

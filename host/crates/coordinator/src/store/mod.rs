@@ -34,6 +34,9 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod txn;
+mod weight;
+#[cfg(test)]
+mod weight_tests;
 mod write;
 
 pub use change::{Changes, Interest};
@@ -47,7 +50,10 @@ pub use session::{Behavior, NewSession, ServiceCheck, Session};
 pub use session_ttls::SessionTtls;
 pub use snapshot::Snapshot;
 pub use txn::{Operation, OperationError, OperationResult, Verb};
+pub use weight::RESULTS_MAX;
 pub use write::Put;
+
+use std::sync::Arc;
 
 use catalog::Catalog;
 use kv::Kv;
@@ -142,8 +148,22 @@ impl Store {
 
     /// Reads all keys with this prefix, in order.
     #[must_use]
-    pub fn keys_under(&self, prefix: &str) -> Snapshot<Vec<(String, Entry)>> {
+    pub fn keys_under(&self, prefix: &str) -> Snapshot<Vec<(Arc<str>, Arc<Entry>)>> {
         self.kv.snapshot_under(prefix)
+    }
+
+    /// The bytes that a key takes; 0 if it does not exist.
+    #[must_use]
+    pub fn weight_of(&self, key: &str) -> usize {
+        let entry = self.kv.get(key);
+        entry.map_or(0, |entry| weight::of_entry(key, entry))
+    }
+
+    /// The bytes that the keys with this prefix take, counted until they are
+    /// more than `most`.
+    #[must_use]
+    pub fn weight_under(&self, prefix: &str, most: usize) -> usize {
+        self.kv.weight_under(prefix, most)
     }
 
     /// The key as it has to be saved.
@@ -162,7 +182,8 @@ impl Store {
     /// Writes a key if the condition holds, and returns whether it did.
     ///
     /// # Errors
-    /// The condition names no session, or one that does not exist.
+    /// The condition names no session, or one that does not exist; or the keys
+    /// would take too much memory.
     pub fn put(
         &mut self,
         now: Moment,
@@ -216,7 +237,8 @@ impl Store {
     /// Creates a session.
     ///
     /// # Errors
-    /// A check that the session names does not exist or is critical.
+    /// A check that the session names does not exist or is critical, or the
+    /// sessions would take too much memory.
     pub fn create_session(&mut self, session: NewSession) -> Result<(), Refusal> {
         for check in session.check_ids() {
             match self.catalog.check(check).map(|check| check.status) {
@@ -227,7 +249,7 @@ impl Store {
                 Some(CheckStatus::Passing | CheckStatus::Warning) => {}
             }
         }
-        self.sessions.insert(session, self.index + 1);
+        self.sessions.insert(session, self.index + 1)?;
         self.changes.sessions();
         self.settle();
         Ok(())
@@ -242,10 +264,28 @@ impl Store {
         Ok(self.sessions.snapshot(session))
     }
 
+    /// As [`Store::session`]; an id of another length finds nothing.
+    #[must_use]
+    pub fn session_by_id(&self, id: &str) -> Snapshot<Option<Session>> {
+        self.sessions.snapshot(self.sessions.get(id).cloned())
+    }
+
+    /// The bytes that a session takes; 0 if it does not exist.
+    #[must_use]
+    pub fn weight_of_session(&self, id: &str) -> usize {
+        self.sessions.get(id).map_or(0, weight::of_session)
+    }
+
     /// Reads all sessions, in the order of their ids.
     #[must_use]
     pub fn sessions(&self) -> Snapshot<Vec<Session>> {
         self.sessions.snapshot(self.sessions.all())
+    }
+
+    /// The bytes that all sessions take.
+    #[must_use]
+    pub const fn weight_of_sessions(&self) -> usize {
+        self.sessions.weight()
     }
 
     /// Ends a session and releases or deletes its keys. Does nothing if there
@@ -265,13 +305,18 @@ impl Store {
 impl Store {
     /// Registers a service with these checks, or replaces its registration.
     /// Checks that exist keep their status.
-    pub fn register(&mut self, service: NewService, checks: Vec<NewCheck>) {
+    ///
+    /// # Errors
+    /// Services and checks would take too much memory.
+    pub fn register(&mut self, service: NewService, checks: Vec<NewCheck>) -> Result<(), Refusal> {
+        self.catalog.admit(&service, &checks)?;
         let (index, changes) = (self.index + 1, &mut self.changes);
         self.catalog.register_service(index, changes, &service);
         for check in checks {
             self.catalog.register_check(index, changes, &service, check);
         }
         self.settle();
+        Ok(())
     }
 
     /// Removes a service and its checks, ends the sessions that are bound to
@@ -306,6 +351,13 @@ impl Store {
             self.write().end_sessions_bound_to(now, id);
         }
         self.settle();
+    }
+
+    /// About how many bytes all services and checks take in an answer, counted
+    /// until they are more than `most`.
+    #[must_use]
+    pub fn length_of_catalog(&self, most: usize) -> usize {
+        self.catalog.length(most)
     }
 
     /// Reads a service by its id.

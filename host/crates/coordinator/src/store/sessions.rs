@@ -1,12 +1,14 @@
 //! The table of sessions, and of the lock delays that ended sessions leave.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::change::Interest;
 use super::moment::Moment;
 use super::refusal::Refusal;
 use super::session::{NewSession, Session};
 use super::snapshot::Snapshot;
+use super::weight;
 
 /// The length of a UUID's text.
 const ID_LENGTH: usize = 36;
@@ -14,6 +16,8 @@ const ID_LENGTH: usize = 36;
 #[derive(Debug)]
 pub(super) struct Sessions {
     sessions: BTreeMap<String, Session>,
+    /// The sum of the sessions' weights, in bytes.
+    weight: usize,
     /// Until when each of these keys cannot be acquired.
     delays: HashMap<String, Moment>,
     /// The index of the latest change to any session.
@@ -24,9 +28,15 @@ impl Sessions {
     pub(super) fn starting_at(index: u64) -> Self {
         Self {
             sessions: BTreeMap::new(),
+            weight: 0,
             delays: HashMap::new(),
             latest: index,
         }
+    }
+
+    /// The bytes that the sessions take.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Session> {
@@ -51,23 +61,38 @@ impl Sessions {
         bound.map(|session| session.id.clone()).collect()
     }
 
-    pub(super) fn insert(&mut self, session: NewSession, index: u64) {
+    /// Refuses a session that would make them take more than they may.
+    pub(super) fn insert(&mut self, session: NewSession, index: u64) -> Result<(), Refusal> {
+        let after = self.weight + weight::of_session(&session);
+        if after > weight::SESSIONS_MAX {
+            return Err(Refusal::SessionsFull);
+        }
         let session = Session {
             create_index: index,
             ..session
         };
         self.latest = index;
-        self.sessions.insert(session.id.clone(), session);
+        self.weight = after;
+        if let Some(before) = self.sessions.insert(session.id.clone(), session) {
+            self.weight -= weight::of_session(&before);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, id: &str, index: u64) -> Option<Session> {
         let session = self.sessions.remove(id)?;
+        self.weight -= weight::of_session(&session);
         self.latest = index;
         Some(session)
     }
 
-    pub(super) fn delay_key(&mut self, key: String, until: Moment) {
-        self.delays.insert(key, until);
+    /// Keeps the key from being acquired for this long.
+    pub(super) fn delay_key(&mut self, now: Moment, key: String, delay: Duration) {
+        self.delays.retain(|_, until| *until > now);
+        let weights = self.delays.keys().map(|key| weight::of_deletion(key));
+        if weights.sum::<usize>() + weight::of_deletion(&key) <= weight::DELAYS_MAX {
+            self.delays.insert(key, now.saturating_add(delay));
+        }
     }
 
     /// Whether a lock delay still keeps the key from being acquired.

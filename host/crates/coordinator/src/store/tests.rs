@@ -200,7 +200,9 @@ fn a_critical_check_ends_its_sessions_in_the_same_change() {
         notes: String::new(),
         status: CheckStatus::Critical,
     };
-    store.register(service.clone(), vec![check.clone()]);
+    store
+        .register(service.clone(), vec![check.clone()])
+        .unwrap();
     let bound = || NewSession {
         service_checks: Some(vec![ServiceCheck {
             id: "c".to_owned(),
@@ -216,7 +218,7 @@ fn a_critical_check_ends_its_sessions_in_the_same_change() {
     store.create_session(bound()).unwrap();
     assert_eq!(store.acquire(NOW, "k", 1), Ok(true));
     // Registering again keeps the status, and a new output takes no index.
-    store.register(service, vec![check]);
+    store.register(service, vec![check]).unwrap();
     let index = store.index();
     store.report(NOW, "c", CheckStatus::Passing, "finer".to_owned());
     assert_eq!(store.index(), index);
@@ -242,8 +244,8 @@ fn a_deregistered_service_leaves_a_later_index() {
         name: name.to_owned(),
         ..NewService::default()
     };
-    store.register(service("a"), Vec::new());
-    store.register(service("b"), Vec::new());
+    store.register(service("a"), Vec::new()).unwrap();
+    store.register(service("b"), Vec::new()).unwrap();
     let (a, b) = (store.services(Some("a")).index, store.index());
     assert_eq!((a, store.services(Some("none")).index), (b - 1, b));
     store.deregister(NOW, "a");

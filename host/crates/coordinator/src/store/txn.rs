@@ -4,6 +4,7 @@ use super::entry::{Draft, Entry};
 use super::kv::Kv;
 use super::moment::Moment;
 use super::refusal::Refusal;
+use super::weight;
 use super::write::Write;
 
 /// One operation of a transaction.
@@ -50,6 +51,13 @@ pub enum Verb {
     DeleteCas,
     /// A name that is none of these; the operation fails.
     Unknown(String),
+}
+
+impl Operation {
+    /// Whether it succeeds only for a session that holds the key.
+    const fn is_under_session(&self) -> bool {
+        matches!(self.verb, Verb::Lock | Verb::Unlock | Verb::CheckSession)
+    }
 }
 
 impl Verb {
@@ -127,12 +135,26 @@ pub(super) fn transact(
         return Err(errors);
     }
     write.kv.begin();
-    let mut results = Vec::new();
+    let before = write.kv.weight();
+    let (mut results, mut shown_weight) = (Vec::new(), 0);
     for (position, operation) in operations.iter().enumerate() {
         match apply(write, operation) {
-            Ok(shown) => results.extend(shown),
+            Ok(shown) => {
+                shown_weight += shown.iter().map(weight_of).sum::<usize>();
+                results.extend(shown);
+            }
             Err(what) => errors.push(error(position, what)),
         }
+        if shown_weight > weight::RESULTS_MAX {
+            errors.push(error(position, too_large()));
+            break;
+        }
+    }
+    let is_under_session = operations.iter().any(Operation::is_under_session);
+    let after = write.kv.weight();
+    if after > before && after > Write::room(is_under_session) {
+        let last = operations.len().saturating_sub(1);
+        errors.push(error(last, text(Refusal::KeysFull)));
     }
     if errors.is_empty() {
         write.kv.commit();
@@ -214,6 +236,17 @@ fn apply(write: &mut Write<'_>, operation: &Operation) -> Result<Vec<OperationRe
     }
     let shown = write.kv.get(key).map(|entry| result(key, entry, false));
     Ok(shown.into_iter().collect())
+}
+
+fn weight_of(result: &OperationResult) -> usize {
+    weight::of_entry(&result.key, &result.entry)
+}
+
+fn too_large() -> String {
+    format!(
+        "the results of the transaction take more than {} bytes; read fewer keys",
+        weight::RESULTS_MAX
+    )
 }
 
 fn text(refusal: Refusal) -> String {

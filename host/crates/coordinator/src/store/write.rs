@@ -7,6 +7,7 @@ use super::moment::Moment;
 use super::refusal::Refusal;
 use super::session::Behavior;
 use super::sessions::Sessions;
+use super::weight;
 
 /// The condition under which a key is written.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ impl Write<'_> {
         draft: Draft,
         how: &Put,
     ) -> Result<bool, Refusal> {
+        self.admit(key, &draft, how)?;
         match how {
             Put::Always => {
                 self.set(key, draft);
@@ -49,6 +51,26 @@ impl Write<'_> {
             Put::Acquire(_) if self.sessions.is_delayed(now, key) => Ok(false),
             Put::Acquire(session) => self.lock(key, draft, session),
             Put::Release(session) => self.unlock(key, draft, session),
+        }
+    }
+
+    /// Refuses what would make the keys take more than they may.
+    fn admit(&self, key: &str, draft: &Draft, how: &Put) -> Result<(), Refusal> {
+        let before = self.kv.get(key);
+        let before = before.map_or(0, |entry| weight::of_entry(key, entry));
+        let after = self.kv.weight() - before + weight::of_key(key, draft.value.len());
+        let is_under_session = matches!(how, Put::Acquire(_) | Put::Release(_));
+        match after > self.kv.weight() && after > Self::room(is_under_session) {
+            true => Err(Refusal::KeysFull),
+            false => Ok(()),
+        }
+    }
+
+    /// What the keys may take after a write.
+    pub(super) const fn room(is_under_session: bool) -> usize {
+        match is_under_session {
+            true => weight::KEYS_MAX + weight::KEYS_RESERVED,
+            false => weight::KEYS_MAX,
         }
     }
 
@@ -122,7 +144,8 @@ impl Write<'_> {
     }
 
     pub(super) fn remove_under(&mut self, prefix: &str) {
-        let keys: Vec<_> = self.kv.under(prefix).map(|(key, _)| key.clone()).collect();
+        let under = self.kv.under(prefix);
+        let keys: Vec<_> = under.map(|(key, _)| key.to_string()).collect();
         for key in keys {
             self.remove(&key);
         }
@@ -154,7 +177,7 @@ impl Write<'_> {
         for key in self.kv.held_by(id) {
             self.release(&key, session.behavior);
             if !session.lock_delay.is_zero() {
-                self.sessions.delay_key(key, now + session.lock_delay);
+                self.sessions.delay_key(now, key, session.lock_delay);
             }
         }
     }

@@ -120,7 +120,7 @@ impl Consul {
             name: "c".to_owned(),
             ..NewService::default()
         };
-        self.store.register(service, vec![check]);
+        self.store.register(service, vec![check]).unwrap();
         self.created += 1;
         let id = format!("00000000-0000-0000-0000-{:012}", self.created);
         let session = NewSession {

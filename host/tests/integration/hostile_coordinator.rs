@@ -1,0 +1,300 @@
+//! The embedded coordinator among web pages, greedy clients and checks that
+//! lead elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Cluster, Consul, Kind, Process, SOON, eventually, http};
+
+const HALF_MIB: usize = 512 * 1024;
+
+/// A node on a coordinator that runs by itself.
+async fn led() -> Cluster {
+    let consul = Consul::of(Kind::Embedded, false).await;
+    Cluster::on(consul, 1, &[]).await
+}
+
+async fn embedded() -> Consul {
+    Consul::of(Kind::Embedded, false).await
+}
+
+async fn fill(consul: &Consul) -> (usize, StatusCode, String) {
+    let client = http();
+    for written in 0.. {
+        let url = consul.url(&format!("kv/fill/{written}"));
+        let answer = client.put(url).body(vec![b'x'; HALF_MIB]).send().await;
+        let answer = answer.unwrap();
+        let status = answer.status();
+        if !status.is_success() {
+            return (written, status, answer.text().await.unwrap());
+        }
+    }
+    unreachable!("the numbers do not end")
+}
+
+#[tokio::test]
+async fn a_web_page_reads_and_changes_nothing() {
+    let cluster = led().await;
+    let secret = cluster.consul.url("kv/sluice/secret?raw");
+    let plain = cluster.http.get(&secret).send().await.unwrap();
+    assert_eq!(plain.status(), 200);
+    for (name, value) in [
+        ("host", "evil.example:8500"),
+        ("host", "evil.example"),
+        ("host", "192.0.2.1:8500"),
+        ("origin", "http://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        for request in [
+            cluster.http.get(&secret),
+            cluster.http.put(cluster.consul.url("kv/sluice/plugin")),
+            cluster.http.put(cluster.consul.url("session/create")),
+        ] {
+            let answer = request.header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), 403, "{name}: {value}");
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("embedded coordinator"), "{text}");
+        }
+    }
+    assert_eq!(cluster.consul.value("sluice/plugin").await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn hosts_that_were_named_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command
+        .args(["coordinator", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(folder.path().join("data"))
+        .args(["--host", "consul", "--host", "Sluice.internal"]);
+    let process = Process::start("named", folder.path(), &mut command);
+    let port = eventually("it listens", SOON, || async {
+        process.ports().pop_first().ok_or_else(|| process.stderr())
+    })
+    .await;
+    let url = format!("http://127.0.0.1:{port}/v1/status/leader");
+    let status = |host: &'static str| {
+        let request = http().get(&url).header("host", host);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    for host in ["consul:8500", "sluice.internal", "localhost", "127.0.0.1"] {
+        assert_eq!(status(host).await, 200, "{host}");
+    }
+    for host in ["consul.evil.example", "internal", "192.0.2.1:8500"] {
+        assert_eq!(status(host).await, 403, "{host}");
+    }
+}
+
+/// A server that counts who asks, and answers everybody with this.
+async fn answering(answer: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut head = [0; 2048];
+            if stream.read(&mut head).await.is_ok() {
+                drop(stream.write_all(answer.as_bytes()).await);
+            }
+        }
+    });
+    (address, asked)
+}
+
+async fn register(consul: &Consul, url: &str) -> (u16, String) {
+    let body = json!({
+        "ID": "s-1", "Name": "s",
+        "Check": { "HTTP": url, "Interval": "1s", "Timeout": "500ms" },
+    });
+    let url = consul.url("agent/service/register");
+    let answer = http().put(url).body(body.to_string()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_check_is_not_led_elsewhere() {
+    let consul = embedded().await;
+    let (other, asked) = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    let (redirecting, redirected) = answering(format!(
+        "HTTP/1.1 302 Found\r\nLocation: http://{other}/\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(
+        register(&consul, &format!("http://{redirecting}/")).await.0,
+        200
+    );
+    eventually("it was asked twice", SOON, || async {
+        let count = redirected.load(Ordering::Relaxed);
+        (count >= 2).then_some(()).ok_or(format!("{count} times"))
+    })
+    .await;
+    let check = consul.get("health/checks/s").await.unwrap()[0].clone();
+    assert_eq!(check["Status"], "critical", "{check}");
+    assert!(check["Output"].as_str().unwrap().contains("302"), "{check}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+
+    for foreign in ["http://192.0.2.1/", "http://169.254.169.254/latest/"] {
+        let (status, text) = register(&consul, foreign).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains("only the machine that registers"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_costs_no_leader() {
+    let mut cluster = led().await;
+    let (written, status, text) = fill(&cluster.consul).await;
+    assert!((64..=128).contains(&written), "{written} values of 512 KiB");
+    assert_eq!(status, 507, "{text}");
+    assert!(text.contains("is full"), "{text}");
+    let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
+    assert_eq!(cluster.node(0).log("while it is full").await.0, 200);
+
+    // Another node comes, and takes over when the first one leaves.
+    cluster.add("b").await;
+    let mut first = cluster.nodes.remove(0);
+    assert_eq!(first.process.terminate().await.code(), Some(0));
+    cluster.leader().await;
+    let next = cluster.node(0).status().await.unwrap()["epoch"].clone();
+    assert!(next.as_u64() > epoch.as_u64(), "{next} after {epoch}");
+    assert_eq!(cluster.node(0).log("by the next one").await.0, 200);
+
+    cluster.consul.delete("kv/fill/?recurse").await;
+    cluster.consul.put("kv/fill/0", "again").await;
+}
+
+/// The most memory that a process has had, in MiB.
+fn peak_memory(consul: &Consul) -> u64 {
+    let status = format!("/proc/{}/status", consul.pid().as_raw_pid());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    kib / 1024
+}
+
+/// Renews a session again and again until `attack` has ended. Returns the
+/// longest time that this took.
+async fn longest_renewal(consul: &Consul, attack: impl Future<Output = ()>) -> Duration {
+    let body = json!({ "TTL": "10s", "NodeChecks": [] }).to_string();
+    let created = consul.put("session/create", &body).await;
+    let created: Value = serde_json::from_str(&created).unwrap();
+    let path = format!("session/renew/{}", created["ID"].as_str().unwrap());
+    let mut longest = Duration::ZERO;
+    let renewing = async {
+        loop {
+            let begun = Instant::now();
+            consul.put(&path, "").await;
+            longest = longest.max(begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = attack => {}
+        () = renewing => {}
+    }
+    longest
+}
+
+#[tokio::test]
+async fn large_reads_hold_up_no_session() {
+    let cluster = led().await;
+    let consul = &cluster.consul;
+    let (written, _, _) = fill(consul).await;
+    let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
+    let attack = async {
+        let read = || async {
+            let url = consul.url("kv/fill/?recurse");
+            let answer = http().get(url).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            answer.bytes().await.unwrap().len()
+        };
+        for length in join_all((0..12).map(|_| read())).await {
+            assert!(length > written * HALF_MIB, "{length}");
+        }
+    };
+    let longest = longest_renewal(consul, attack).await;
+    let peak = peak_memory(consul);
+    println!("12 reads of {written} values: a renewal took up to {longest:?}, memory {peak} MiB");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(peak < 256 + 64, "{peak} MiB");
+    let status = cluster.node(0).status().await.unwrap();
+    assert_eq!(status["epoch"], epoch, "it leads still");
+
+    // It is whole, and what it says is right.
+    let list: Value = consul.get("kv/fill/?recurse").await.unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), written);
+    assert!(
+        list.iter()
+            .all(|key| key["Value"].as_str().unwrap().len() > HALF_MIB)
+    );
+}
+
+#[tokio::test]
+async fn clients_that_read_nothing_take_no_memory_and_no_turn_for_long() {
+    let consul = embedded().await;
+    fill(&consul).await;
+    let mut stuck = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&consul.address).await.unwrap();
+        let head = format!(
+            "GET /v1/kv/?recurse HTTP/1.1\r\nHost: {}\r\n\r\n",
+            consul.address
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stuck.push(stream);
+    }
+    let small = async { tokio::time::sleep(Duration::from_secs(3)).await };
+    let longest = longest_renewal(&consul, small).await;
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(
+        peak_memory(&consul) < 256 + 64,
+        "{} MiB",
+        peak_memory(&consul)
+    );
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_costs_no_leader() {
+    let cluster = led().await;
+    let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
+    let flood = async {
+        let mut idle = Vec::new();
+        for _ in 0..3000 {
+            // A limit of the system on this process ends the flood.
+            let Ok(stream) = TcpStream::connect(&cluster.consul.address).await else {
+                break;
+            };
+            idle.push(stream);
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        println!("{} connections", idle.len());
+        let mut closed = 0;
+        for stream in &idle {
+            let mut byte = [0];
+            closed += usize::from(matches!(stream.try_read(&mut byte), Ok(0)));
+        }
+        assert!(closed + 1024 >= idle.len(), "{closed} of {}", idle.len());
+    };
+    let longest = longest_renewal(&cluster.consul, flood).await;
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    let status = cluster.node(0).status().await.unwrap();
+    assert_eq!(status["epoch"], epoch, "it leads still");
+    assert_eq!(cluster.node(0).log("after the flood").await.0, 200);
+}
