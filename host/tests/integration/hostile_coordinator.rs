@@ -120,7 +120,7 @@ async fn answering(answer: String) -> (String, Arc<AtomicUsize>) {
 async fn register(consul: &Consul, url: &str) -> (u16, String) {
     let body = json!({
         "ID": "s-1", "Name": "s",
-        "Check": { "HTTP": url, "Interval": "1s", "Timeout": "500ms" },
+        "Check": { "HTTP": url, "Interval": "1s", "Timeout": "500ms", "Status": "passing" },
     });
     let url = consul.url("agent/service/register");
     let answer = http().put(url).body(body.to_string()).send().await.unwrap();
@@ -237,7 +237,7 @@ async fn large_reads_hold_up_no_session() {
     let longest = longest_renewal(consul, attack).await;
     let peak = peak_memory(consul);
     println!("12 reads of {written} values: a renewal took up to {longest:?}, memory {peak} MiB");
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
     assert!(peak < 256 + 64, "{peak} MiB");
     let status = cluster.node(0).status().await.unwrap();
     assert_eq!(status["epoch"], epoch, "it leads still");
@@ -268,12 +268,10 @@ async fn clients_that_read_nothing_take_no_memory_and_no_turn_for_long() {
     }
     let small = async { tokio::time::sleep(Duration::from_secs(3)).await };
     let longest = longest_renewal(&consul, small).await;
+    let peak = peak_memory(&consul);
+    println!("40 unread answers: a renewal took up to {longest:?}, memory {peak} MiB");
     assert!(longest < Duration::from_secs(1), "{longest:?}");
-    assert!(
-        peak_memory(&consul) < 256 + 64,
-        "{} MiB",
-        peak_memory(&consul)
-    );
+    assert!(peak < 256 + 64, "{peak} MiB");
 }
 
 #[tokio::test]
@@ -299,6 +297,7 @@ async fn a_flood_of_connections_costs_no_leader() {
         assert!(closed + 1024 >= idle.len(), "{closed} of {}", idle.len());
     };
     let longest = longest_renewal(&cluster.consul, flood).await;
+    println!("a flood of connections: a renewal took up to {longest:?}");
     assert!(longest < Duration::from_secs(1), "{longest:?}");
     let status = cluster.node(0).status().await.unwrap();
     assert_eq!(status["epoch"], epoch, "it leads still");

@@ -80,6 +80,8 @@ async fn is_busy(cluster: &Cluster, round: u32) {
     assert_eq!(node.log(&format!("one {round}")).await.0, 200);
     assert_eq!(node.log(&format!("write /own/{round}")).await.0, 200);
     assert_eq!(node.log("trap").await.0, 200);
+    // Only when another record is confirmed is the first one known to be guilty.
+    assert_eq!(node.log(&format!("after {round}")).await.0, 200);
     let key = format!("kv/round/{round}");
     cluster.consul.put(&key, "x").await;
     node.until("the record is a dead letter", |status| {

@@ -20,6 +20,8 @@ const FRAME: usize = 32 * 1024;
 pub(crate) struct AnswerBody {
     next: Bytes,
     rest: Option<Parts>,
+    /// Whether other tasks have run since the latest part was made.
+    is_its_turn: bool,
     permit: LargePermit,
     limit: Option<TimeLimit>,
 }
@@ -32,6 +34,7 @@ impl AnswerBody {
         Self {
             next: bytes,
             rest: None,
+            is_its_turn: false,
             permit: LargePermit::default(),
             limit: None,
         }
@@ -60,17 +63,27 @@ impl Body for AnswerBody {
     type Error = Infallible;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        while self.next.is_empty() {
-            match self.rest.as_mut().and_then(Iterator::next) {
-                Some(next) => self.next = next,
-                None => return Poll::Ready(None),
+        let this = self.get_mut();
+        while this.next.is_empty() {
+            let Some(rest) = &mut this.rest else {
+                return Poll::Ready(None);
+            };
+            // However fast the client reads, sessions are served between parts.
+            if !std::mem::replace(&mut this.is_its_turn, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            this.is_its_turn = false;
+            match rest.next() {
+                Some(next) => this.next = next,
+                None => this.rest = None,
             }
         }
-        let length = self.next.len().min(FRAME);
-        let frame = self.next.split_to(length);
+        let length = this.next.len().min(FRAME);
+        let frame = this.next.split_to(length);
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
@@ -91,5 +104,30 @@ impl std::fmt::Debug for AnswerBody {
         f.debug_struct("AnswerBody")
             .field("next", &self.next.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn other_tasks_run_between_the_parts_and_frames_are_short() {
+        let lengths = [10, 3 * FRAME + 1, 0, 5];
+        let parts = lengths.map(|length| Bytes::from(vec![b'x'; length]));
+        let mut body = AnswerBody::of_parts(Box::new(parts.into_iter()));
+        assert!(!body.is_end_stream() && body.size_hint().exact().is_none());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let first = Pin::new(&mut body).poll_frame(&mut context);
+        assert!(first.is_pending());
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.unwrap().into_data().unwrap().len());
+        }
+        assert_eq!(frames, [10, FRAME, FRAME, FRAME, 1, 5]);
+        let whole = AnswerBody::whole(Bytes::from_static(b"abc"));
+        assert_eq!(whole.size_hint().exact(), Some(3));
     }
 }
