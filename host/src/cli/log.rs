@@ -1,10 +1,11 @@
 //! The log on stderr. A separate thread writes the lines, so that a stderr that
-//! nobody reads does not block the node. Lines that do not fit are dropped and
-//! counted.
+//! nobody reads does not block the node. Lines that do not fit, by their number
+//! or by their bytes, are dropped and counted.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -14,6 +15,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for stderr.
 const LINE_CAPACITY: usize = 4096;
+/// Bytes that may wait for stderr.
+const BYTE_CAPACITY: usize = 4 << 20;
 /// How long the last lines may take to be written when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -45,10 +48,11 @@ pub(super) struct LogError(#[source] io::Error);
 /// # Errors
 /// The thread cannot be started.
 pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
-    let (sender, receiver) = sync_channel(LINE_CAPACITY);
+    let (lines, receiver) = Lines::new();
+    let (sender, waiting) = (lines.sender.clone(), Arc::clone(&lines.waiting));
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&receiver))
+        .spawn(move || write(&receiver, &waiting))
         .map_err(LogError)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = io::stderr().is_terminal();
@@ -59,7 +63,7 @@ pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(Lines(sender.clone()))
+        .with_writer(lines)
         .with_ansi(is_terminal)
         .with_target(false);
     match format.unwrap_or(default) {
@@ -69,23 +73,29 @@ pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
     Ok(Log(sender))
 }
 
-fn write(receiver: &Receiver<Message>) {
+fn write(receiver: &Receiver<Message>, waiting: &AtomicUsize) {
     let mut stderr = io::stderr();
     while let Ok(message) = receiver.recv() {
         // An error of stderr cannot be reported anywhere.
-        let _unreported =
-            match message {
-                Message::Line(line) => stderr.write_all(&line).and_then(|()| {
-                    match DROPPED.swap(0, Ordering::Relaxed) {
-                        0 => Ok(()),
-                        dropped => writeln!(
-                            stderr,
-                            "{dropped} lines of this log were dropped: stderr is not read"
-                        ),
-                    }
-                }),
-                Message::Flush(done) => done.send(()).map_err(io::Error::other),
-            };
+        let _unreported = match message {
+            Message::Line(line) => {
+                let written = write_line(&mut stderr, &line);
+                waiting.fetch_sub(line.len(), Ordering::Relaxed);
+                written
+            }
+            Message::Flush(done) => done.send(()).map_err(io::Error::other),
+        };
+    }
+}
+
+fn write_line(stderr: &mut io::Stderr, line: &[u8]) -> io::Result<()> {
+    stderr.write_all(line)?;
+    match DROPPED.swap(0, Ordering::Relaxed) {
+        0 => Ok(()),
+        dropped => writeln!(
+            stderr,
+            "{dropped} lines of this log were dropped: stderr is not read"
+        ),
     }
 }
 
@@ -100,22 +110,46 @@ impl Drop for Log {
 }
 
 /// Makes a writer per line.
-struct Lines(SyncSender<Message>);
+struct Lines {
+    sender: SyncSender<Message>,
+    /// The bytes of the lines that wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Lines {
+    fn new() -> (Self, Receiver<Message>) {
+        let (sender, receiver) = sync_channel(LINE_CAPACITY);
+        let waiting = Arc::default();
+        (Self { sender, waiting }, receiver)
+    }
+
+    /// Puts a line in the queue; returns whether there is room.
+    fn send(&self, line: &[u8]) -> bool {
+        let bytes = line.len();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = before.saturating_add(bytes) <= BYTE_CAPACITY;
+        let is_sent = has_room && self.sender.try_send(Message::Line(line.to_vec())).is_ok();
+        if !is_sent {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        is_sent
+    }
+}
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self.0.clone())
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self)
     }
 }
 
 /// Sends each write, which is a whole line, to the thread.
-struct Line(SyncSender<Message>);
+struct Line<'a>(&'a Lines);
 
-impl Write for Line {
+impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.0.try_send(Message::Line(bytes.to_vec())) {
+        if !self.0.send(bytes) {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
         Ok(bytes.len())
@@ -123,5 +157,22 @@ impl Write for Line {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_stderr_is_bounded_in_lines_and_bytes() {
+        for bytes in [1, 64, 8 << 10, 1 << 20, BYTE_CAPACITY, BYTE_CAPACITY + 1] {
+            let (lines, waiting) = Lines::new();
+            let line = vec![b'x'; bytes];
+            let sent = (0..LINE_CAPACITY * 2).filter(|_| lines.send(&line)).count();
+            assert_eq!(sent, LINE_CAPACITY.min(BYTE_CAPACITY / bytes));
+            assert_eq!(lines.waiting.load(Ordering::Relaxed), sent * bytes);
+            assert_eq!(waiting.try_iter().count(), sent);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod failure;
 mod health;
 mod http_client;
 mod journal;
+mod json;
 mod log;
 mod node;
 mod plugin;

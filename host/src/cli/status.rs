@@ -10,12 +10,14 @@ use serde::Serialize;
 use super::cluster::{ClusterArgs, node_name};
 use super::failure::Failure;
 use super::http_client::http_client;
+use super::json;
 use super::runtime;
 use crate::http::admin::{StallStatus, Status};
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::keys::ClusterKeys;
+use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +69,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         loop {
             let overview = overview(args, &consul, &http).await?;
             if args.json {
-                println!("{}", serde_json::to_string(&overview)?);
+                json::print(&overview)?;
             } else {
                 print!("{}", table(&overview));
             }
@@ -192,7 +194,10 @@ fn table(overview: &Overview) -> String {
     let mut text = match &overview.leader {
         Some(leader) => format!(
             "cluster {}: {} leads at {}, epoch {}\n\n",
-            overview.cluster, leader.node, leader.address, overview.epoch
+            overview.cluster,
+            readable::source(&leader.node),
+            readable::source(&leader.address),
+            overview.epoch
         ),
         None => format!(
             "cluster {}: no leader, epoch {}\n\n",

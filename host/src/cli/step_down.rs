@@ -18,6 +18,7 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
 use sluice_types::keys::ClusterKeys;
+use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -123,6 +124,7 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
         }
         .into()),
         _ => {
+            let (node, name) = (readable::source(node), readable::source(&name));
             println!("{node} leads now, epoch {epoch}, {took} ms after {name} was asked");
             Ok(ExitCode::SUCCESS)
         }

@@ -42,10 +42,8 @@ pub(crate) enum PluginError {
 }
 
 impl PluginError {
-    /// The error and its causes without line breaks, which wasmtime's reasons
-    /// have: logs and tables show one line.
+    /// The error and its causes, as logs and tables show them.
     pub(super) fn one_line(&self) -> String {
-        let text = chain(self);
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        chain(self)
     }
 }

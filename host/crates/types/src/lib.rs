@@ -10,6 +10,7 @@ pub mod keys;
 pub mod lease;
 pub mod outcome;
 pub mod plugin;
+pub mod readable;
 pub mod record;
 pub mod record_document;
 pub mod retry_after;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::readable::{error_field, source_field};
+
 /// The sink that is asked for, and the one that there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStatus {
@@ -11,6 +13,7 @@ pub struct PluginStatus {
     /// The sink that there is.
     pub active: ActivePlugin,
     /// Why they differ, or what is wrong.
+    #[serde(default, with = "error_field")]
     pub error: Option<String>,
 }
 
@@ -18,6 +21,7 @@ pub struct PluginStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedPlugin {
     /// Where it comes from; `None` if what asks for it cannot be read.
+    #[serde(default, with = "source_field")]
     pub source: Option<String>,
     /// The SHA-256 of its bytes, in hex; `None` if it is not known.
     pub sha256: Option<String>,
@@ -27,6 +31,7 @@ pub struct WantedPlugin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Where it comes from, for example `builtin:stdout`.
+    #[serde(with = "source_field")]
     pub source: String,
     /// The SHA-256 of the component's bytes, in lower-case hex.
     pub sha256: String,

@@ -9,7 +9,8 @@ use super::filter::Filter;
 use super::letter_source::{FoundLetter, LetterSource, Letters, SourceArgs};
 use super::replay::replay;
 use crate::cli::failure::Failure;
-use crate::cli::{runtime, table};
+use crate::cli::{json, runtime, table};
+use sluice_types::readable;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +92,7 @@ impl ListArgs {
         let letters = source.letters(&self.filter).await?;
         if self.json {
             for found in &letters.found {
-                println!("{}", serde_json::to_string(found)?);
+                json::print(found)?;
             }
         } else {
             print!("{}", list(&letters.found));
@@ -109,7 +110,7 @@ impl ShowArgs {
         let found = letters
             .find(|found| found.letter.id == self.id)
             .ok_or_else(|| DlqError::UnknownLetter(self.id.clone()))?;
-        println!("{}", serde_json::to_string_pretty(found)?);
+        json::print_pretty(found)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -163,19 +164,9 @@ fn list(found: &[FoundLetter]) -> String {
             letter.time.clone(),
             format!("{:?}", letter.cause).to_lowercase(),
             letter.plugin.source.clone(),
-            cell(&letter.reason),
-            cell(&letter.record.body),
+            readable::line(&letter.reason, MAX_CELL),
+            readable::line(&letter.record.body, MAX_CELL),
         ]);
     }
     table::align(&rows)
-}
-
-/// The beginning of a text, on one line.
-fn cell(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut cell: String = text.chars().take(MAX_CELL).map(plain).collect();
-    if cell.len() < text.len() {
-        cell.push('…');
-    }
-    cell
 }

@@ -17,6 +17,7 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_delivery::{DeadLetters, Letter};
 use sluice_types::error_chain::chain;
+use sluice_types::readable;
 
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
@@ -131,6 +132,7 @@ impl LetterSource {
                         Ok(letters) => all.add(node, &address, letters),
                         Err(error) => {
                             all.is_complete = false;
+                            let node = readable::source(node);
                             eprintln!("sluice: {node} is left out: failed to {}", chain(&error));
                         }
                     }

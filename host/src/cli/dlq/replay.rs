@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
 use sluice_consul as consul;
 use sluice_consul::Client;
+use sluice_types::readable;
 
 /// The most records in one request.
 const MAX_RECORDS: usize = 500;
@@ -41,7 +42,8 @@ pub(super) async fn replay(
         let rejected = client.records(&leader.address, &records).await?.rejected;
         for rejection in &rejected {
             if let Some(found) = part.get(rejection.index) {
-                eprintln!("{}: {}", found.letter.id, rejection.reason);
+                let reason = readable::error(&rejection.reason);
+                eprintln!("{}: {reason}", found.letter.id);
             }
         }
         let is_rejected = |index| rejected.iter().any(|rejected| rejected.index == index);

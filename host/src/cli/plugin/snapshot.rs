@@ -9,6 +9,7 @@ use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::plugin::PluginPhase;
+use sluice_types::readable;
 use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) struct Snapshot {
@@ -45,7 +46,7 @@ impl NodeRow {
             node, error, sink, ..
         } = serde_json::from_value(document.clone()).ok()?;
         Some(Self {
-            name: node,
+            name: readable::source(&node),
             sink: sink?,
             error,
             document,
@@ -157,7 +158,8 @@ impl Snapshot {
 
 /// The first digits of a digest, enough to tell components apart.
 pub(super) fn short_digest(sha256: &str) -> &str {
-    sha256.get(..12).unwrap_or(sha256)
+    let digits = sha256.bytes().take(12).take_while(u8::is_ascii_hexdigit);
+    sha256.get(..digits.count()).unwrap_or_default()
 }
 
 fn red(text: &str) -> String {

@@ -7,9 +7,11 @@ use clap::Args;
 use super::snapshot::{Snapshot, Verdict, short_digest};
 use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
+use crate::cli::json;
 use crate::cli::table;
 use sluice_consul::Client;
 use sluice_types::documents::ActiveDocument;
+use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +35,7 @@ impl StatusArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
         let snapshot = Snapshot::read(client, &self.cluster).await?;
         if self.json {
-            println!("{}", serde_json::to_string(&snapshot.json())?);
+            json::print(&snapshot.json())?;
         } else {
             print!("{}", text(&snapshot, &self.cluster));
         }
@@ -46,7 +48,7 @@ impl StatusArgs {
 
 fn text(snapshot: &Snapshot, cluster: &str) -> String {
     let asked = match &snapshot.asked {
-        Some((_, asked)) => asked.clone(),
+        Some((_, asked)) => readable::source(asked),
         None => {
             let key = plugin_key(cluster);
             format!("nothing ({key} is empty: each node's --plugin)")
@@ -75,7 +77,8 @@ fn active_text(active: &ActiveDocument) -> String {
     } = active;
     let (source, digest) = (&plugin.source, short_digest(&plugin.sha256));
     let phase = state.name();
-    format!("{source} {digest} {phase} on {node} since {since}\n           {why}")
+    let line = format!("{source} {digest} {phase} on {node} since {since}");
+    format!("{}\n           {why}", readable::source(&line))
 }
 
 fn rows(snapshot: &Snapshot) -> Vec<[String; 4]> {

@@ -14,6 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul::Client;
+use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -172,7 +173,7 @@ async fn write(client: &Client, key: &str, value: &str) -> Result<u64, Failure> 
         if !client.check_and_set(key, index, value_bytes).await? {
             return Err(PluginCommandError::Overwritten(key.to_owned()).into());
         }
-        println!("wrote {key}: {value}");
+        println!("wrote {key}: {}", readable::source(value));
     }
     let written = client.read(key, None).await?.value;
     let ours = written.filter(|entry| entry.value == value.as_bytes());

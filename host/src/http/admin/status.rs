@@ -17,6 +17,7 @@ use sluice_leadership::Role;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Standing;
 use sluice_types::plugin::PluginStatus;
+use sluice_types::readable::error_field;
 
 /// The status document of a node: of its default stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,6 +62,7 @@ pub(crate) struct JournalView {
     /// Bytes on disk.
     pub(crate) bytes: u64,
     /// Why it cannot be written, if so.
+    #[serde(default, with = "error_field")]
     pub(crate) error: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::{Identity, PluginPhase};
+use crate::readable::error_field;
 
 /// What the leader reports about the sink that it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,7 @@ pub struct ActiveDocument {
     /// Since when it has been in that state, in RFC 3339.
     pub since: String,
     /// Why this sink runs, for people.
+    #[serde(with = "error_field")]
     pub why: String,
     /// The leader's name.
     pub node: String,

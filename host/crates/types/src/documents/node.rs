@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::{Identity, PluginPhase, WantedPlugin};
+use crate::readable::error_field;
 
 /// What a node reports about itself. The key is deleted when the node's session
 /// ends.
@@ -22,7 +23,7 @@ pub struct NodeDocument {
     #[serde(rename = "able", default = "yes")]
     pub eligible: bool,
     /// Why it is not.
-    #[serde(default)]
+    #[serde(default, with = "error_field")]
     pub error: Option<String>,
     /// `None` for a document that does not say, as those of earlier versions.
     #[serde(flatten)]
@@ -110,6 +111,29 @@ mod tests {
         assert!(read.eligible);
         assert_eq!((read.address.as_str(), read.epoch), ("", 0));
         assert_eq!((read.error, read.sink), (None, None));
+    }
+
+    #[test]
+    fn a_document_is_small_and_plain_whatever_the_node_was_asked_for() {
+        let garbage = "\u{1b}[31m\u{202e}\n".repeat(50_000);
+        let mut document = document();
+        document.error = Some(garbage.clone());
+        if let Some(sink) = &mut document.sink {
+            sink.plugin.source.clone_from(&garbage);
+            sink.desired.source = Some(garbage);
+        }
+        let value = serde_json::to_string(&document).unwrap();
+        assert!(value.len() < 16 << 10, "{} bytes", value.len());
+        let read: NodeDocument = serde_json::from_str(&value).unwrap();
+        let sink = read.sink.unwrap();
+        let texts = [read.error, Some(sink.plugin.source), sink.desired.source];
+        for text in texts {
+            assert!(!text.unwrap().contains(|c: char| c.is_control()));
+        }
+        // One of a node that escapes nothing is as harmless.
+        let wire = json!({ "node": "b", "error": "\u{1b}]0;title\u{7}" });
+        let read: NodeDocument = serde_json::from_value(wire).unwrap();
+        assert_eq!(read.error.unwrap(), r"\u{1b}]0;title\u{7}");
     }
 
     #[test]
