@@ -65,6 +65,7 @@ impl Ceiling {
         Limits {
             memory: memory.min(self.memory),
             call: call.min(self.call),
+            ..defaults
         }
     }
 

@@ -11,6 +11,7 @@ use super::compiled::Compiled;
 use super::guest::Guest;
 use super::prepare_error::PrepareError;
 use super::ticker::Ticker;
+use super::wasi;
 
 /// Why the engine could not be set up.
 #[derive(Debug, Error)]
@@ -50,9 +51,7 @@ impl Engine {
         config.epoch_interruption(true);
         let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
-        // All of WASI's command world is linked, because toolchains import more
-        // than a sink uses. A call to what is not granted fails.
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(EngineError::Wasmtime)?;
+        wasi::add_to_linker(&mut linker).map_err(EngineError::Wasmtime)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?;
         Ok(Self {
             wasmtime,

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::grant_error::GrantError;
 use super::grants::Granted;
+use super::limits::{Limits, MAX_RANDOM};
 use super::memory_limit::MemoryLimit;
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
@@ -32,7 +33,7 @@ impl Guest {
     /// is granted, and nothing else.
     pub(super) fn new(
         name: &str,
-        memory_limit: usize,
+        limits: Limits,
         granted: &Granted,
         stdout: InstanceStdout,
     ) -> Result<Self, GrantError> {
@@ -41,14 +42,15 @@ impl Guest {
             .stderr(LoggedStderr::new(name))
             .allow_tcp(false)
             .allow_udp(false)
-            .allow_ip_name_lookup(false);
+            .allow_ip_name_lookup(false)
+            .max_random_size(MAX_RANDOM);
         granted.give(&mut wasi)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Ok(Self {
             wasi: wasi.build(),
             table,
-            memory: MemoryLimit::new(memory_limit),
+            memory: MemoryLimit::new(limits.memory, limits.core_instances),
             ticks_left: 0,
             computed: None,
         })

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit, WriteError};
+use sluice_types::readable;
 use sluice_types::record::LogRecord;
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
 use wasmtime::{Store, Trap};
 
 use super::bindings::{Delivery, LogSink, LogSinkPre};
 use super::guest::Guest;
-use super::limits::Limits;
+use super::limits::{Limits, MAX_HOST_CALL};
 use super::lower;
 use super::stdout::InstanceStdout;
 use super::ticker::TICK;
@@ -47,6 +48,7 @@ impl Instance {
         guest.ticks_left = ticks(limits.call);
         let mut store = Store::new(pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(MAX_HOST_CALL);
         store.epoch_deadline_callback(Guest::tick);
         store.set_epoch_deadline(1);
         // A start function can compute, wait or trap.
@@ -221,7 +223,7 @@ fn spinning(compute: Duration, limit: Duration) -> Broken {
 /// guest's backtrace, which is logged.
 fn cause(error: &wasmtime::Error) -> String {
     tracing::debug!(trap = format!("{error:#}"), "a sink trapped");
-    error.root_cause().to_string()
+    readable::error(&error.root_cause().to_string())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod bindings;
 mod compiled;
+mod core_instances;
 mod directory;
 mod engine;
 mod grant_error;
@@ -20,10 +21,13 @@ mod prepare_error;
 mod prepared;
 mod setup;
 mod stderr;
+mod stderr_rate;
 mod stdout;
 mod ticker;
+mod wasi;
 
 pub use compiled::{Compiled, CompiledError};
+pub use core_instances::core_instances;
 pub use directory::Directory;
 pub use engine::{Engine, EngineError};
 pub use grant_error::GrantError;

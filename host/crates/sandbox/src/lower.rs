@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
+use sluice_types::readable;
 use sluice_types::record::{LogRecord, Severity, Value};
 use sluice_types::retry_after::RetryAfter;
 
 use super::bindings as wit;
-
-/// The most characters of a guest's reason that are kept.
-const MAX_REASON: usize = 2000;
 
 /// All attributes of a batch, record by record.
 pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
@@ -68,25 +66,18 @@ const fn lower_severity(severity: Severity) -> wit::Severity {
     }
 }
 
+/// The guest's reason ends up in logs, terminals and Consul.
 pub(super) fn failure(failure: wit::Failure) -> Failure {
     match failure {
         wit::Failure::Retryable(retry) => Failure::Retryable {
-            reason: readable(&retry.reason),
+            reason: readable::error(&retry.reason),
             after: retry
                 .after_ms
                 .map(|asked| RetryAfter::at_most(Duration::from_millis(asked))),
         },
-        wit::Failure::Permanent(reason) => Failure::Permanent(readable(&reason)),
-        wit::Failure::Fenced(reason) => Failure::Fenced(readable(&reason)),
+        wit::Failure::Permanent(reason) => Failure::Permanent(readable::error(&reason)),
+        wit::Failure::Fenced(reason) => Failure::Fenced(readable::error(&reason)),
     }
-}
-
-/// A guest's text ends up in logs, terminals and Consul, so it is cut to a
-/// bounded length and freed from control characters.
-fn readable(reason: &str) -> String {
-    let is_control = |c: char| c.is_control() && c != '\t';
-    let plain = |c| if is_control(c) { ' ' } else { c };
-    reason.chars().take(MAX_REASON).map(plain).collect()
 }
 
 /// The refusals of a batch of `len` records, sorted by index.
@@ -143,6 +134,16 @@ mod tests {
             };
             assert_eq!(after.map(Duration::from), Some(given));
         }
+    }
+
+    #[test]
+    fn a_reason_is_short_and_plain() {
+        let hostile = "\u{1b}[2J".repeat(100_000);
+        let Failure::Permanent(reason) = failure(wit::Failure::Permanent(hostile)) else {
+            panic!("another failure");
+        };
+        assert!(reason.starts_with(r"\u{1b}[2J"), "{reason}");
+        assert!(reason.chars().count() <= readable::MAX_ERROR);
     }
 
     #[test]

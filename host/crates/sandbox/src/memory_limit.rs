@@ -1,21 +1,28 @@
+//! What an instance may use of the node's memory.
+
 use wasmtime::ResourceLimiter;
 
-/// The most elements of one table of a guest. Each takes the size of a pointer
-/// on the host.
-const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+/// What an element of a table takes on the host, in bytes: a pointer, and as
+/// much again because a table that grows doubles its room.
+const TABLE_ELEMENT: usize = 2 * size_of::<usize>();
+/// The most memories, and the most tables. Each memory reserves some GiB of
+/// addresses.
+const MAX_MEMORIES_AND_TABLES: usize = 256;
 
-/// Refuses memory beyond a limit in bytes, over all memories of an instance, and
-/// remembers that it did.
+/// Refuses memory beyond a limit in bytes, over all memories and tables of an
+/// instance, and remembers that it did.
 pub(super) struct MemoryLimit {
     limit: usize,
+    core_instances: usize,
     used: usize,
     was_hit: bool,
 }
 
 impl MemoryLimit {
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(super) const fn new(limit: usize, core_instances: usize) -> Self {
         Self {
             limit,
+            core_instances,
             used: 0,
             was_hit: false,
         }
@@ -24,6 +31,17 @@ impl MemoryLimit {
     /// The limit, if the instance asked for more.
     pub(super) fn hit(&self) -> Option<usize> {
         self.was_hit.then_some(self.limit)
+    }
+
+    /// Charges what grows from one size to another, in bytes.
+    fn grow(&mut self, from: usize, to: usize) -> bool {
+        let grown = self.used.saturating_add(to.saturating_sub(from));
+        if grown > self.limit {
+            self.was_hit = true;
+            return false;
+        }
+        self.used = grown;
+        true
     }
 }
 
@@ -34,22 +52,29 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let grown = self.used.saturating_add(desired.saturating_sub(current));
-        if grown > self.limit {
-            self.was_hit = true;
-            return Ok(false);
-        }
-        self.used = grown;
-        Ok(true)
+        Ok(self.grow(current, desired))
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        let bytes = |elements: usize| elements.saturating_mul(TABLE_ELEMENT);
+        Ok(self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn instances(&self) -> usize {
+        self.core_instances
+    }
+
+    fn tables(&self) -> usize {
+        MAX_MEMORIES_AND_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES_AND_TABLES
     }
 }
 
@@ -58,24 +83,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_memories_of_an_instance_count_together() {
-        let mut limit = MemoryLimit::new(100);
-        assert!(limit.memory_growing(0, 60, None).unwrap());
-        assert!(limit.memory_growing(0, 30, None).unwrap());
+    fn all_memories_and_tables_of_an_instance_count_together() {
+        let mut limit = MemoryLimit::new(100 * TABLE_ELEMENT, 1);
+        let of = |elements| elements * TABLE_ELEMENT;
+        assert!(limit.memory_growing(0, of(60), None).unwrap());
+        assert!(limit.memory_growing(0, of(20), None).unwrap());
+        assert!(limit.table_growing(0, 10, None).unwrap());
         assert_eq!(limit.hit(), None);
-        assert!(!limit.memory_growing(30, 41, None).unwrap());
-        assert_eq!(limit.hit(), Some(100));
-        assert!(limit.memory_growing(30, 40, None).unwrap());
+        assert!(!limit.memory_growing(of(20), of(31), None).unwrap());
+        assert_eq!(limit.hit(), Some(of(100)));
+        assert!(!limit.table_growing(10, 21, None).unwrap());
+        assert!(limit.table_growing(10, 20, None).unwrap());
+        assert!(!limit.table_growing(0, 1, None).unwrap());
     }
 
     #[test]
-    fn a_table_is_bounded() {
-        let mut limit = MemoryLimit::new(0);
-        assert!(limit.table_growing(0, MAX_TABLE_ELEMENTS, None).unwrap());
-        assert!(
-            !limit
-                .table_growing(0, MAX_TABLE_ELEMENTS + 1, None)
-                .unwrap()
-        );
+    fn no_size_of_a_table_overflows() {
+        let mut limit = MemoryLimit::new(usize::MAX - 1, 1);
+        assert!(!limit.table_growing(0, usize::MAX, None).unwrap());
     }
 }

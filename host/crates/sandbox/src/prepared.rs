@@ -118,7 +118,7 @@ impl Prepared {
         };
         let stdout = self.stdout.for_instance();
         let source = &self.identity.source;
-        let guest = Guest::new(source, limits.memory, &granted, stdout.clone())?;
+        let guest = Guest::new(source, *limits, &granted, stdout.clone())?;
         Ok((guest, stdout))
     }
 }

@@ -1,11 +1,17 @@
 //! A guest's stderr: each line goes to the node's log with the sink's name.
+//! What comes faster than [`NODE_RATE`] allows is dropped, and a note says how
+//! much.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
+use sluice_types::readable;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use super::stderr_rate::{NODE_RATE, StderrRate};
 
 /// A longer line, in bytes, is logged in pieces.
 const MAX_LINE: usize = 8 * 1024;
@@ -18,14 +24,24 @@ pub(super) struct LoggedStderr(Arc<Mutex<Lines>>);
 
 struct Lines {
     name: String,
+    /// At most [`MAX_LINE`] bytes.
     unfinished: Vec<u8>,
+    rate: &'static StderrRate,
+    /// The bytes that were dropped since a line was logged.
+    dropped: usize,
 }
 
 impl LoggedStderr {
     pub(super) fn new(name: &str) -> Self {
+        Self::with_rate(name, &NODE_RATE)
+    }
+
+    fn with_rate(name: &str, rate: &'static StderrRate) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             name: name.to_owned(),
             unfinished: Vec::new(),
+            rate,
+            dropped: 0,
         })))
     }
 
@@ -38,39 +54,48 @@ impl LoggedStderr {
 }
 
 impl Lines {
-    fn push(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+    fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = bytes.len().min(MAX_LINE - self.unfinished.len());
+            let (within, _) = bytes.split_at(room);
+            let end = within.iter().position(|byte| *byte == b'\n');
+            let (piece, rest) = bytes.split_at(end.map_or(room, |end| end + 1));
             self.unfinished.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.unfinished.len() >= MAX_LINE {
+            bytes = rest;
+            if end.is_some() || self.unfinished.len() >= MAX_LINE {
                 self.log();
             }
         }
     }
 
+    /// Logs the line, or drops it.
     fn log(&mut self) {
-        let text = String::from_utf8_lossy(&self.unfinished);
-        // Only control characters can do harm. Debug formatting would also escape quotes.
-        let line: String = text
-            .trim_end()
-            .chars()
-            .map(|c| {
-                if c.is_control() && c != '\t' {
-                    char::REPLACEMENT_CHARACTER
-                } else {
-                    c
-                }
-            })
-            .collect();
-        if !line.is_empty() {
+        let line = self.unfinished.trim_ascii_end();
+        if line.is_empty() {
+            self.unfinished.clear();
+        } else if self.rate.admits(line.len(), Instant::now()) {
+            let line = readable::line(&String::from_utf8_lossy(line), MAX_LINE);
+            self.note_dropped();
             tracing::warn!(plugin = %self.name, "{line}");
+            self.unfinished.clear();
+        } else {
+            self.dropped = self.dropped.saturating_add(self.unfinished.len());
+            self.unfinished.clear();
         }
-        self.unfinished.clear();
+    }
+
+    fn note_dropped(&mut self) {
+        let bytes = std::mem::take(&mut self.dropped);
+        if bytes > 0 {
+            tracing::warn!(plugin = %self.name, bytes, "dropped what the sink wrote to stderr too fast");
+        }
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
         self.log();
+        self.note_dropped();
     }
 }
 
@@ -98,6 +123,11 @@ impl Pollable for LoggedStderr {
 
 impl OutputStream for LoggedStderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > PERMIT {
+            return Err(StreamError::trap(
+                "wrote more to stderr than it was permitted",
+            ));
+        }
         self.push(&bytes);
         Ok(())
     }
@@ -108,5 +138,50 @@ impl OutputStream for LoggedStderr {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(PERMIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stderr() -> LoggedStderr {
+        LoggedStderr::with_rate("test", Box::leak(Box::new(StderrRate::new())))
+    }
+
+    #[test]
+    fn text_without_line_breaks_is_held_in_pieces() {
+        let stderr = stderr();
+        for _ in 0..100 {
+            stderr.push(&[b'x'; PERMIT - 1]);
+            let lines = stderr.0.lock().unwrap();
+            assert!(lines.unfinished.len() < MAX_LINE);
+            assert!(lines.unfinished.capacity() <= 2 * MAX_LINE);
+        }
+    }
+
+    #[test]
+    fn what_comes_too_fast_is_dropped_and_counted() {
+        let stderr = stderr();
+        let before = Instant::now();
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        for _ in 0..10_000 {
+            stderr.push(&line);
+        }
+        let dropped = stderr.0.lock().unwrap().dropped;
+        let seconds = usize::try_from(before.elapsed().as_secs()).unwrap() + 1;
+        let logged = 10_000 * line.len() - dropped;
+        assert!(logged > 100 * line.len() && logged <= seconds * (256 << 10));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        stderr.push(b"the next line\n");
+        assert_eq!(stderr.0.lock().unwrap().dropped, 0, "it is noted");
+    }
+
+    #[test]
+    fn a_guest_that_writes_more_than_its_permit_traps() {
+        let mut stderr = stderr();
+        assert!(stderr.write(vec![b'x'; PERMIT].into()).is_ok());
+        let beyond = stderr.write(vec![b'x'; PERMIT + 1].into());
+        assert!(matches!(beyond, Err(StreamError::Trap(_))), "{beyond:?}");
     }
 }

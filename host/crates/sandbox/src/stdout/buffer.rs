@@ -136,7 +136,7 @@ impl Buffer {
             && self.descriptor.may_be_quick()
             && state.only_thread_until.is_none_or(|until| now >= until);
         if !at_once {
-            state.chunks.push_back(chunk);
+            state.enqueue(chunk);
             drop(state);
             self.work.notify_one();
             return;
@@ -168,6 +168,21 @@ impl Buffer {
 }
 
 impl State {
+    /// Puts a chunk at the end. Small ones of the same instance become one, so
+    /// that what is buffered takes about as many bytes as it counts.
+    fn enqueue(&mut self, chunk: Chunk) {
+        match self.chunks.back_mut() {
+            Some(back)
+                if back.instance == chunk.instance
+                    && !back.last
+                    && back.bytes.len() + chunk.bytes.len() <= SLICE =>
+            {
+                back.append(&chunk.bytes);
+            }
+            _ => self.chunks.push_back(chunk),
+        }
+    }
+
     /// Takes the next chunk, or the first [`SLICE`] bytes of it.
     fn take_slice(&mut self) -> Option<Chunk> {
         match self.chunks.front_mut() {
@@ -322,5 +337,30 @@ impl Drop for Account {
         drop(guard);
         self.buffer.work.notify_one();
         self.buffer.progress.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_small_writes_take_no_more_room_than_few() {
+        let (_reader, pipe) = io::pipe().unwrap();
+        let buffer = Arc::new(Buffer::new(Descriptor::new(pipe.into())));
+        let (one, other) = (
+            Account::open(Arc::clone(&buffer)),
+            Account::open(Arc::clone(&buffer)),
+        );
+        // More than the pipe takes.
+        one.write(vec![b'x'; 256 << 10].into());
+        for _ in 0..200_000 {
+            one.write(Bytes::from_static(b"x"));
+        }
+        other.write(Bytes::from_static(b"y"));
+        let state = buffer.lock();
+        assert!(state.chunks.len() <= 6, "{} chunks", state.chunks.len());
+        let in_chunks: usize = state.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        assert_eq!(state.buffered, in_chunks);
     }
 }

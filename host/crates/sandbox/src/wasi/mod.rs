@@ -1,0 +1,67 @@
+//! What a guest can import, and what bounds each part of it.
+//!
+//! All of WASI's command world is linked, because toolchains import more than
+//! a sink uses. A call to what is not granted fails. This is what the host holds
+//! for a guest:
+//!
+//! | interface | held for a guest | bound |
+//! |---|---|---|
+//! | any call | its arguments, until it returns | [`MAX_HOST_CALL`] |
+//! | any resource: files, streams, timers, listings, errors | an entry of the table | [`MAX_HANDLES`] |
+//! | resources that the sink's own components define | a handle | wasmtime: 100,000 |
+//! | `wasi:io/poll` | an index per entry of the list | [`MAX_HOST_CALL`] |
+//! | `wasi:io/streams` of a file, to read | 64 KiB per stream | wasmtime-wasi |
+//! | `wasi:io/streams` of a file, to write | one write of 64 KiB per stream | `file_output.rs` |
+//! | `wasi:filesystem`, `descriptor.read` | 64 KiB, until it returns | wasmtime-wasi |
+//! | `wasi:filesystem`, `read-directory` | some entries per listing | `listing.rs` |
+//! | `wasi:cli/stdout` | 1 MiB for all instances together | `stdout/buffer.rs` |
+//! | `wasi:cli/stderr` | an unfinished line of 8 KiB | `stderr.rs` |
+//! | `wasi:cli/stdin`, `wasi:cli/terminal-*` | nothing: they are empty | |
+//! | `wasi:cli/environment` | a copy, until it returns | the size of a manifest |
+//! | `wasi:cli/exit` | nothing: it traps | |
+//! | `wasi:random` | the bytes, until it returns | [`MAX_RANDOM`] |
+//! | `wasi:clocks` | a timer per handle | [`MAX_HANDLES`] |
+//! | `wasi:sockets` | nothing: no socket is created and no name looked up | `guest.rs` |
+
+mod file_output;
+mod listing;
+
+use wasmtime::component::Linker;
+
+use super::guest::Guest;
+#[cfg(doc)]
+use super::{
+    guest::MAX_HANDLES,
+    limits::{MAX_HOST_CALL, MAX_RANDOM},
+};
+
+/// The interface with the functions that are replaced, in the version that
+/// wasmtime-wasi links; another would be a second interface.
+const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
+
+/// Links WASI. The functions of wasmtime-wasi that hold as much as a guest
+/// likes are replaced.
+pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    let mut filesystem = linker.instance(FILESYSTEM)?;
+    listing::add_to_linker(&mut filesystem)?;
+    file_output::add_to_linker(&mut filesystem)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_replaced_is_what_wasmtime_wasi_links() {
+        let mut linker = Linker::new(&wasmtime::Engine::default());
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
+        let mut filesystem = linker.instance(FILESYSTEM).unwrap();
+        // Without leave to replace, a second definition is refused.
+        assert!(listing::add_to_linker(&mut filesystem).is_err());
+        assert!(file_output::add_to_linker(&mut filesystem).is_err());
+    }
+}
