@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::PluginError;
 use super::manifest::Manifest;
-use super::source::Stamp;
+use super::source::{Source, Stamp};
 use super::store::{Kept, StoreError};
 use sluice_types::plugin::Identity;
 use sluice_types::sink::{BoxFuture, Sink};
@@ -65,6 +65,10 @@ pub(crate) trait Prepare: Debug + Send + Sync {
     /// Prepares a sink from the copy that was kept on disk; `None` if that
     /// does not work.
     fn revive(self: Arc<Self>, kept: Kept) -> BoxFuture<'static, Option<Candidate>>;
+
+    /// A value that changes when the source's content does; `None` if it never
+    /// changes, or cannot be read at the moment. Blocks.
+    fn stamp(&self, source: &Source) -> Option<Stamp>;
 
     /// The sink that was kept last; `None` if there is none.
     fn last_good(&self) -> Option<Kept>;

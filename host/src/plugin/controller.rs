@@ -126,6 +126,7 @@ impl PluginController {
         let mut controller = Self {
             leader_sink: LeaderSink::new(Arc::clone(&preparer), inputs.active),
             last_good: LastGood::new(Arc::clone(&preparer), kept),
+            file_watch: FileWatch::new(Arc::clone(&preparer)),
             preparer,
             flag,
             key: inputs.key,
@@ -136,7 +137,6 @@ impl PluginController {
             preparing: JoinSet::new(),
             retry_at: must_retry.then(|| Instant::now() + FIRST_RETRY_DELAY),
             backoff: Backoff::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY),
-            file_watch: FileWatch::new(),
             publisher,
         };
         controller.watch_file(stamp);

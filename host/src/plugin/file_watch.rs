@@ -1,11 +1,13 @@
 //! Notices changes of the file that the desired sink comes from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
+use super::candidate::Prepare;
 use super::source::{Source, Stamp};
 
 /// How often the file's stamp is read.
@@ -16,6 +18,8 @@ const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct FileWatch {
+    /// Reads the stamps.
+    preparer: Arc<dyn Prepare>,
     /// At most one task.
     polling: JoinSet<()>,
     changed_in: watch::Sender<()>,
@@ -23,9 +27,10 @@ pub(super) struct FileWatch {
 }
 
 impl FileWatch {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(preparer: Arc<dyn Prepare>) -> Self {
         let (changed_in, changed) = watch::channel(());
         Self {
+            preparer,
             polling: JoinSet::new(),
             changed_in,
             changed,
@@ -38,7 +43,9 @@ impl FileWatch {
         self.stop();
         if source.can_change() {
             let changed = self.changed_in.clone();
-            self.polling.spawn(poll(source.clone(), read, changed));
+            let preparer = Arc::clone(&self.preparer);
+            self.polling
+                .spawn(poll(preparer, source.clone(), read, changed));
         }
     }
 
@@ -55,16 +62,21 @@ impl FileWatch {
     }
 }
 
-async fn poll(source: Source, mut known: Option<Stamp>, changed: watch::Sender<()>) {
+async fn poll(
+    preparer: Arc<dyn Prepare>,
+    source: Source,
+    mut known: Option<Stamp>,
+    changed: watch::Sender<()>,
+) {
     loop {
         sleep(POLL_INTERVAL).await;
-        let mut now = stamp(&source).await;
+        let mut now = stamp(&preparer, &source).await;
         if now == known {
             continue;
         }
         loop {
             sleep(SETTLE_TIME).await;
-            let before = std::mem::replace(&mut now, stamp(&source).await);
+            let before = std::mem::replace(&mut now, stamp(&preparer, &source).await);
             if before == now {
                 break;
             }
@@ -74,14 +86,16 @@ async fn poll(source: Source, mut known: Option<Stamp>, changed: watch::Sender<(
     }
 }
 
-async fn stamp(source: &Source) -> Option<Stamp> {
-    let source = source.clone();
-    spawn_blocking(move || source.stamp()).await.ok().flatten()
+async fn stamp(preparer: &Arc<dyn Prepare>, source: &Source) -> Option<Stamp> {
+    let (preparer, source) = (Arc::clone(preparer), source.clone());
+    let stamp = spawn_blocking(move || preparer.stamp(&source));
+    stamp.await.ok().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::testing::FakePreparer;
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
@@ -89,7 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.wasm");
         let source: Source = format!("file://{}", file.display()).parse().unwrap();
-        let mut watch = FileWatch::new();
+        let mut watch = FileWatch::new(FakePreparer::new(None).0);
         watch.watch(&source, None);
         let hour = Duration::from_secs(3600);
         assert!(timeout(hour, watch.changed()).await.is_err());

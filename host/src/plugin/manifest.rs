@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::value::RawValue;
 
-use super::manifest_error::ManifestError;
+use super::manifest_error::{MAX_MANIFEST_BYTES, ManifestError};
 use super::manifest_json::ManifestJson;
 use super::permissions::{LimitsWanted, Permissions};
 use super::source::Source;
@@ -58,6 +58,9 @@ impl FromStr for Manifest {
 
     fn from_str(text: &str) -> Result<Self, ManifestError> {
         let text = text.trim();
+        if text.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge(text.len()));
+        }
         if text.starts_with('"') {
             let source: String = serde_json::from_str(text).map_err(ManifestError::Shape)?;
             return Ok(Self::of(source.parse()?));
@@ -175,6 +178,8 @@ mod tests {
             assert!(error.contains(named), "{text}: {error}");
         }
         assert!(Manifest::from_value(&[0xff]).is_err());
+        let large = Manifest::from_value(&vec![b'x'; MAX_MANIFEST_BYTES + 1]);
+        assert!(matches!(large, Err(ManifestError::TooLarge(_))));
     }
 
     #[test]

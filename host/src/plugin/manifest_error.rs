@@ -4,9 +4,20 @@ use thiserror::Error;
 
 use super::source::SourceError;
 
+/// The largest value of the key that is read as a manifest. The leader's
+/// document quotes the manifest, which may double its size, and Consul takes
+/// 512 KiB in base64.
+pub(super) const MAX_MANIFEST_BYTES: usize = 128 << 10;
+
 /// Why a text is not a manifest.
 #[derive(Debug, Error)]
 pub enum ManifestError {
+    /// The text is larger than any that is read.
+    #[error(
+        "read the manifest: it has {0} bytes, more than the {MAX_MANIFEST_BYTES} that are read; \
+         keep large settings in a file below permissions.dirs"
+    )]
+    TooLarge(usize),
     /// The text is not UTF-8.
     #[error("read the manifest: it is not UTF-8 text")]
     NotText,

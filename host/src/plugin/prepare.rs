@@ -11,9 +11,9 @@ use super::ceiling::Ceiling;
 use super::digest::sha256;
 use super::error::PluginError;
 use super::manifest::Manifest;
-use super::source::Stamp;
+use super::source::{Source, Stamp};
 use super::store::{Kept, Store, StoreError};
-use sluice_sandbox::{Engine, NodeStdout, Prepared};
+use sluice_sandbox::{Engine, NodeStdout, Prepared, core_instances};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::Identity;
 use sluice_types::sink::BoxFuture;
@@ -42,7 +42,7 @@ impl Prepare for Preparer {
     ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
         Box::pin(async move {
             let done = self.in_turn(move |preparer| {
-                let stamp = manifest.source.stamp();
+                let stamp = preparer.stamp(&manifest.source);
                 let component = manifest.source.read(&preparer.plugin_dirs);
                 let compiled = component
                     .map_err(PluginError::from)
@@ -72,6 +72,10 @@ impl Prepare for Preparer {
                 })
                 .ok()
         })
+    }
+
+    fn stamp(&self, source: &Source) -> Option<Stamp> {
+        source.stamp(&self.plugin_dirs)
     }
 
     fn last_good(&self) -> Option<Kept> {
@@ -133,7 +137,9 @@ impl Preparer {
                 found: identity.sha256,
             });
         }
-        let setup = self.ceiling.setup(&manifest)?;
+        let mut setup = self.ceiling.setup(&manifest)?;
+        let limits = &mut setup.limits;
+        limits.core_instances = core_instances(component, limits.memory);
         if manifest.limits.concurrency.is_some_and(|wanted| wanted > 1) {
             tracing::warn!(
                 plugin = identity.source,

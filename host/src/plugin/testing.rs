@@ -10,7 +10,7 @@ use super::candidate::{Candidate, Prepare};
 use super::digest::sha256;
 use super::error::PluginError;
 use super::manifest::Manifest;
-use super::source::{SourceError, Stamp};
+use super::source::{Source, SourceError, Stamp};
 use super::store::{Kept, StoreError};
 use sluice_types::outcome::WriteError;
 use sluice_types::plugin::Identity;
@@ -45,6 +45,11 @@ fn candidate_of(manifest: Manifest, component: &str) -> Candidate {
     Candidate::new(manifest, Arc::new(FakeSink(identity)))
 }
 
+/// The stamp of a source, wherever its file is.
+fn stamp(source: &Source) -> Option<Stamp> {
+    source.stamp(&["/".into()])
+}
+
 /// A preparation that the controller waits for.
 #[derive(Debug)]
 pub(super) struct Preparation {
@@ -70,7 +75,7 @@ impl Preparation {
 
     /// Prepares what is asked for; the source has this component.
     pub(super) fn succeed_with(self, component: &str) {
-        let stamp = self.manifest.source.stamp();
+        let stamp = stamp(&self.manifest.source);
         let prepared = candidate_of(self.manifest, component);
         self.reply.send((stamp, Ok(prepared))).unwrap();
     }
@@ -78,7 +83,7 @@ impl Preparation {
     /// Fails, for a reason that contains this text.
     pub(super) fn fail(self, reason: &str) {
         let error = PluginError::Source(SourceError::Unknown(reason.to_owned()));
-        let stamp = self.manifest.source.stamp();
+        let stamp = stamp(&self.manifest.source);
         self.reply.send((stamp, Err(error))).unwrap();
     }
 
@@ -145,6 +150,10 @@ impl Prepare for FakePreparer {
             let manifest = kept.manifest.parse().unwrap();
             self.ask(manifest, true).await.1.ok()
         })
+    }
+
+    fn stamp(&self, source: &Source) -> Option<Stamp> {
+        stamp(source)
     }
 
     fn last_good(&self) -> Option<Kept> {

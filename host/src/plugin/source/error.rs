@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use sluice_types::readable::MAX_SOURCE;
 use thiserror::Error;
 
 use crate::plugin::path_list::path_list;
@@ -16,6 +17,12 @@ pub enum SourceError {
     /// The text is not a source.
     #[error("read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm")]
     Unknown(String),
+    /// The text cannot be shown as it is.
+    #[error(
+        "read the plugin source: expected builtin:stdout or file:///absolute/path.wasm, without \
+         control or bidirectional characters, in at most {MAX_SOURCE} characters; it is {0:?}"
+    )]
+    Unreadable(String),
     /// A kind of source that a later version may support.
     #[error(
         "read the plugin source {0:?}: this version of Sluice does not fetch from there; put the \
@@ -24,12 +31,12 @@ pub enum SourceError {
     Unsupported(String),
     /// The file is not below a directory that plugins may come from.
     #[error(
-        "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
-         start the node with --plugin-dir {}",
+        "read the plugin {}: it is in none of the plugin directories ({}), or a symbolic link \
+         leads out of them; move it there, or start the node with --plugin-dir {}",
         .file.display(), path_list(.allowed), .file.parent().unwrap_or(.file).display()
     )]
     NotInPluginDir {
-        /// The file, with symbolic links resolved.
+        /// The file, as the manifest names it.
         file: PathBuf,
         /// The plugin directories.
         allowed: Vec<PathBuf>,

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::OFlags;
-
+use super::beneath;
 use super::error::{MAX_COMPONENT_BYTES, SourceError};
 
 /// The absolute path of a component.
@@ -39,8 +37,9 @@ impl PluginFile {
         path.starts_with('/').then(|| Self(path.into()))
     }
 
-    pub(super) fn stamp(&self) -> Option<Stamp> {
-        let data = fs::metadata(&self.0).ok()?;
+    /// The state of the file, if it is below one of the directories.
+    pub(super) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
+        let data = self.open(plugin_dirs).ok()?.metadata().ok()?;
         Some(Stamp {
             changed: (data.ctime(), data.ctime_nsec()),
             size: data.len(),
@@ -50,26 +49,13 @@ impl PluginFile {
 
     /// Reads the file if it is below one of the directories.
     pub(super) fn read(&self, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
-        let path = &self.0;
-        let read_error = |cause| SourceError::Read {
-            file: path.clone(),
-            cause,
-        };
-        // Checks the open file, not its path, so that what is checked is what
-        // is read. Opening a pipe in its place must not block.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let file = File::options().read(true).custom_flags(flags).open(path);
-        let file = file.map_err(read_error)?;
-        check_location(&file, plugin_dirs).map_err(read_error)??;
-        let data = file.metadata().map_err(read_error)?;
-        if !data.is_file() {
-            let cause = io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file");
-            return Err(read_error(cause));
-        }
-        if data.len() > MAX_COMPONENT_BYTES {
+        let read_error = |cause| self.read_error(cause);
+        let file = self.open(plugin_dirs)?;
+        let size = file.metadata().map_err(read_error)?.len();
+        if size > MAX_COMPONENT_BYTES {
             return Err(SourceError::TooLarge {
-                file: path.clone(),
-                size: data.len(),
+                file: self.0.clone(),
+                size,
             });
         }
         let mut bytes = Vec::new();
@@ -79,22 +65,59 @@ impl PluginFile {
             .map_err(read_error)?;
         Ok(bytes)
     }
+
+    /// Opens the file in the first of the directories that has it. Looks at
+    /// nothing outside of them, so that an error says nothing about it.
+    fn open(&self, plugin_dirs: &[PathBuf]) -> Result<File, SourceError> {
+        let mut cause = None;
+        for (directory, below) in plugin_dirs.iter().filter_map(|dir| self.place(dir)) {
+            match beneath::open(&directory, &below) {
+                Ok(file) => return Ok(file),
+                Err(error) if beneath::is_outside(&error) => {}
+                Err(error) => cause = Some(error),
+            }
+        }
+        Err(match cause {
+            Some(cause) => self.read_error(cause),
+            None => SourceError::NotInPluginDir {
+                file: self.0.clone(),
+                allowed: plugin_dirs.to_vec(),
+            },
+        })
+    }
+
+    /// The directory, and the file's path below it, if it is written as one
+    /// below the directory or below what the directory is a link to.
+    fn place(&self, directory: &Path) -> Option<(PathBuf, PathBuf)> {
+        let names = [std::path::absolute(directory), fs::canonicalize(directory)];
+        let mut names = names.into_iter().flatten();
+        let file = without_dots(&self.0);
+        names.find_map(|name| {
+            let below = file.strip_prefix(&name).ok()?.to_owned();
+            Some((name, below))
+        })
+    }
+
+    fn read_error(&self, cause: io::Error) -> SourceError {
+        SourceError::Read {
+            file: self.0.clone(),
+            cause,
+        }
+    }
 }
 
-/// The outer error is the system's.
-fn check_location(file: &File, plugin_dirs: &[PathBuf]) -> io::Result<Result<(), SourceError>> {
-    let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let is_below = |directory: &PathBuf| {
-        fs::canonicalize(directory).is_ok_and(|directory| real.starts_with(directory))
-    };
-    if plugin_dirs.iter().any(is_below) {
-        return Ok(Ok(()));
+/// The path with `..` taken back, without a look at the disk.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            component => plain.push(component),
+        }
     }
-    let allowed = plugin_dirs.to_vec();
-    Ok(Err(SourceError::NotInPluginDir {
-        file: real,
-        allowed,
-    }))
+    plain
 }
 
 impl fmt::Display for PluginFile {
@@ -106,6 +129,7 @@ impl fmt::Display for PluginFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn files_come_from_the_plugin_directories_only() {
@@ -114,17 +138,42 @@ mod tests {
         fs::create_dir(&inside).unwrap();
         fs::write(&secret, "x").unwrap();
         fs::write(inside.join("a.wasm"), "a").unwrap();
-        std::os::unix::fs::symlink(&secret, inside.join("link.wasm")).unwrap();
-        let allowed = [inside.clone()];
-        let read = |file: PathBuf| PluginFile(file).read(&allowed);
-        assert_eq!(read(inside.join("a.wasm")).unwrap(), b"a");
-        for file in [secret, inside.join("link.wasm"), inside.join("../secret")] {
-            let error = read(file).unwrap_err();
-            assert!(
-                matches!(error, SourceError::NotInPluginDir { .. }),
-                "{error}"
-            );
+        symlink(&secret, inside.join("link.wasm")).unwrap();
+        let alias = folder.path().join("alias");
+        symlink(&inside, &alias).unwrap();
+        let dots = folder.path().join("x/../plugins");
+        for (allowed, named) in [
+            (&inside, &inside),
+            (&inside, &dots),
+            (&alias, &alias),
+            (&alias, &inside),
+        ] {
+            let file = PluginFile(named.join("a.wasm"));
+            let allowed = [folder.path().join("none"), allowed.clone()];
+            assert_eq!(file.read(&allowed).unwrap(), b"a");
+            assert!(file.stamp(&allowed).is_some());
         }
+        let outside = || {
+            [
+                secret.clone(),
+                inside.join("link.wasm"),
+                inside.join("../secret"),
+                folder.path().join("plugins-too/a.wasm"),
+            ]
+            .map(|path| {
+                let file = PluginFile(path);
+                let allowed = [inside.clone()];
+                assert_eq!(file.stamp(&allowed), None);
+                let error = file.read(&allowed).unwrap_err();
+                let is_it = matches!(error, SourceError::NotInPluginDir { .. });
+                assert!(is_it, "{error}");
+                error.to_string()
+            })
+        };
+        // The errors do not tell whether there is a file.
+        let before = outside();
+        fs::remove_file(&secret).unwrap();
+        assert_eq!(outside(), before);
     }
 
     #[test]
@@ -139,12 +188,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wasm");
         let file = PluginFile(path.clone());
-        assert_eq!(file.stamp(), None);
+        let stamp = || file.stamp(&[folder.path().to_owned()]);
+        assert_eq!(stamp(), None);
         fs::write(&path, "a").unwrap();
-        let before = file.stamp();
+        let before = stamp();
         assert!(before.is_some());
-        assert_eq!(file.stamp(), before);
+        assert_eq!(stamp(), before);
         fs::write(&path, "ab").unwrap();
-        assert_ne!(file.stamp(), before);
+        assert_ne!(stamp(), before);
     }
 }

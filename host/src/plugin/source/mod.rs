@@ -4,6 +4,7 @@
 //! [`Builtin`] and [`PluginFile`] do. Add a variant to [`Source`], and an arm to
 //! its `FromStr`; the compiler names the other places in this file.
 
+mod beneath;
 mod builtin;
 mod error;
 mod file;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+use sluice_types::readable;
 
 pub use builtin::Builtin;
 pub use error::SourceError;
@@ -31,7 +33,7 @@ pub enum Source {
 
 impl Source {
     /// Reads the component's bytes. Blocks. Files must be below one of the
-    /// directories, symbolic links resolved.
+    /// directories, and no symbolic link may lead out of it.
     ///
     /// # Errors
     /// The component cannot be read; the error says what to change.
@@ -44,10 +46,10 @@ impl Source {
 
     /// A value that changes when the source's content does; `None` if it never
     /// changes, or cannot be read at the moment. Blocks.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
+    pub(super) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
         match self {
             Self::Builtin(_) => None,
-            Self::File(file) => file.stamp(),
+            Self::File(file) => file.stamp(plugin_dirs),
         }
     }
 
@@ -70,6 +72,10 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
         let text = text.trim();
+        // The log, the documents and the status show it as it is.
+        if readable::source(text) != text {
+            return Err(SourceError::Unreadable(text.to_owned()));
+        }
         let parsed = match text.split_once(':') {
             Some((Builtin::SCHEME, rest)) => Builtin::parse(rest).map(Self::Builtin),
             Some((PluginFile::SCHEME, rest)) => PluginFile::parse(rest).map(Self::File),
@@ -100,6 +106,7 @@ impl fmt::Display for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_types::error_chain::chain;
 
     #[test]
     fn sources_are_read_as_people_write_them() {
@@ -122,8 +129,12 @@ mod tests {
             "file://relative.wasm",
             "ftp://x",
             "https://example.com/a.wasm",
+            "file:///a\u{1b}[31m.wasm",
+            "file:///a\u{202e}msaw.",
+            &format!("file:///{}", "a".repeat(5000)),
         ] {
-            let error = wrong.parse::<Source>().unwrap_err().to_string();
+            let error = chain(&wrong.parse::<Source>().unwrap_err());
+            assert!(!error.contains(['\u{1b}', '\u{202e}']), "{error}");
             assert!(error.contains("file:///absolute/path.wasm"), "{error}");
         }
     }
