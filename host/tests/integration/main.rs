@@ -23,6 +23,7 @@ mod first_generation;
 mod hostile_delivery;
 mod hostile_coordinator;
 mod hostile_disk;
+mod hostile_plugins;
 mod http;
 mod journal;
 mod leadership;
