@@ -171,7 +171,7 @@ fn with_tables(component: &[u8]) -> Vec<u8> {
     whole.extend(section(1, &module));
     for _ in 0..INSTANCES {
         // One instance, of the module, without arguments.
-        let instance = [&[1, 0], &index[..], &[0]].concat();
+        let instance = [&[1, 0][..], &index, &[0]].concat();
         whole.extend(section(2, &instance));
     }
     whole
@@ -179,7 +179,7 @@ fn with_tables(component: &[u8]) -> Vec<u8> {
 
 fn section(id: u8, content: &[u8]) -> Vec<u8> {
     let length = number(u32::try_from(content.len()).unwrap());
-    [&[id], &length[..], content].concat()
+    [&[id][..], &length, content].concat()
 }
 
 /// A number in LEB128.
