@@ -63,7 +63,7 @@ use std::time::{Duration, Instant};
 use bindings::sluice::sink::types;
 use common::{Fallible, is_wanted, setting, spread};
 use sluice::plugin::Manifest;
-use sluice_sandbox::{Engine, NodeStdout, Prepared, Setup};
+use sluice_sandbox::{Compiler, Engine, NodeStdout, Prepared, Setup};
 use sluice_types::plugin::Identity;
 use sluice_types::record::{LogRecord, RecordId, Text};
 use sluice_types::sink::{Attempt, Sink, SinkInstance};
@@ -122,15 +122,16 @@ struct Sandboxed(Box<dyn SinkInstance>);
 impl Sandboxed {
     async fn open() -> Fallible<Self> {
         let manifest: Manifest = "builtin:stdout".parse()?;
-        let component = manifest.source.read(&[])?;
+        let component = manifest.source.read(&[])?.into_owned();
         let identity = Identity {
             source: "builtin:stdout".to_owned(),
             sha256: String::new(),
         };
         let null = File::options().write(true).open("/dev/null")?;
         let stdout = NodeStdout::new(null.into())?;
-        let engine = Engine::new(None)?;
-        let prepared = Prepared::compile(&engine, &component, identity, Setup::default(), stdout)?;
+        let engine = Engine::new(Compiler::InProcess, None)?;
+        let code = engine.compile(component.into(), &identity).await?;
+        let prepared = Prepared::link(&engine, &code, identity, Setup::default(), stdout)?;
         Ok(Self(prepared.open().await?))
     }
 

@@ -1,6 +1,7 @@
 //! The command line: one file or folder per subcommand.
 
 mod cluster;
+mod compile;
 mod config_file;
 mod coordinator;
 mod demo;
@@ -12,6 +13,7 @@ mod journal;
 mod json;
 mod log;
 mod node;
+mod parent;
 mod plugin;
 mod reachable;
 mod runtime;
@@ -65,6 +67,9 @@ enum Command {
     /// Inspect what a node has on disk and still has to deliver
     #[command(subcommand, after_help = journal::EXAMPLES)]
     Journal(journal::JournalCommand),
+    /// Compile a sink for a node, from stdin to stdout
+    #[command(hide = true)]
+    Compile(compile::CompileArgs),
 }
 
 /// Parses the arguments, runs the command, and prints what went wrong. The
@@ -103,5 +108,6 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Plugin(command) => plugin::run(&command),
         Command::Dlq(command) => dlq::run(command),
         Command::Journal(command) => journal::run(&command),
+        Command::Compile(args) => compile::run(&args),
     }
 }

@@ -51,6 +51,16 @@ impl Candidate {
     }
 }
 
+/// What to do with a component that was being compiled when the node was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// Compile it unless the same request led to that: the key as it was written
+    /// at this index, or, with 0, anything but the key.
+    AskedAt(u64),
+    /// Compile it all the same.
+    Always,
+}
+
 /// Makes candidates, and keeps the last good one on disk. The controller's
 /// tests have their own.
 pub(crate) trait Prepare: Debug + Send + Sync {
@@ -60,6 +70,7 @@ pub(crate) trait Prepare: Debug + Send + Sync {
     fn prepare(
         self: Arc<Self>,
         manifest: Manifest,
+        trial: Trial,
     ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)>;
 
     /// Prepares a sink from the copy that was kept on disk; `None` if that

@@ -9,10 +9,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::ceiling::Ceiling;
+use super::compile_notes::CompileNotes;
 use super::manifest::Manifest;
 use super::prepare::Preparer;
 use super::store::{Store, StoreError};
-use sluice_sandbox::{Compiled, CompiledError, Engine, EngineError, NodeStdout};
+use sluice_sandbox::{Compiled, CompiledError, Compiler, Engine, EngineError, NodeStdout};
 use sluice_types::files::shared_dir;
 
 /// The settings of sinks.
@@ -26,6 +27,8 @@ pub(crate) struct PluginConfig {
     pub(crate) allowed_dirs: Vec<PathBuf>,
     /// The most memory that a sink may use, in bytes.
     pub(crate) max_memory: usize,
+    /// Compiles components.
+    pub(crate) compiler: Compiler,
 }
 
 /// Why no sink can be prepared at all.
@@ -80,8 +83,11 @@ impl PluginConfig {
         for directory in &self.allowed_dirs {
             check_allowed(directory, data_dir)?;
         }
+        let compiled = Compiled::open(in_data_dir("compiled")?)?;
+        let folder = in_data_dir("plugin")?;
+        let store = Store::open(folder.clone())?;
         Ok(Preparer {
-            engine: Engine::new(Some(Compiled::open(in_data_dir("compiled")?)?))?,
+            engine: Engine::new(self.compiler.clone(), Some(compiled))?,
             stdout,
             ceiling: Ceiling {
                 files,
@@ -90,7 +96,8 @@ impl PluginConfig {
                 call: call_limit,
             },
             plugin_dirs: self.dirs.clone(),
-            store: Store::open(in_data_dir("plugin")?)?,
+            store,
+            notes: CompileNotes::open(folder),
             turn: Mutex::default(),
         })
     }

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::asked::Asked;
-use super::boot::{Boot, boot};
-use super::candidate::{Candidate, Prepare};
+use super::boot::{Boot, Done, boot};
+use super::candidate::{Candidate, Prepare, Trial};
 use super::error::PluginError;
 use super::file_watch::FileWatch;
 use super::last_good::LastGood;
@@ -69,7 +69,7 @@ pub(crate) struct PluginController {
     /// The manifest that is asked for, unless it cannot be read.
     desired: Option<Manifest>,
     /// Prepares the desired sink; at most one task.
-    preparing: JoinSet<(Option<Stamp>, Result<Candidate, PluginError>)>,
+    preparing: JoinSet<Done>,
     /// When the desired sink is prepared again.
     retry_at: Option<Instant>,
     backoff: Backoff,
@@ -81,7 +81,8 @@ pub(crate) struct PluginController {
 
 impl PluginController {
     /// Prepares the first sink: the one that the key asks for, else the last
-    /// good one on disk, else that of the flag.
+    /// good one on disk, else that of the flag. If there is a last good one, the
+    /// other may still be being prepared when this returns.
     ///
     /// # Errors
     /// None of them can run.
@@ -120,8 +121,9 @@ impl PluginController {
             desired,
             stamp,
             kept,
+            preparing,
+            must_retry,
         } = booted;
-        let must_retry = desired.is_some() && state.has_problem();
         let (publisher, view) = Publisher::new(node, &mut state);
         let mut controller = Self {
             leader_sink: LeaderSink::new(Arc::clone(&preparer), inputs.active),
@@ -134,17 +136,27 @@ impl PluginController {
             following: inputs.following,
             state,
             desired,
-            preparing: JoinSet::new(),
+            preparing,
             retry_at: must_retry.then(|| Instant::now() + FIRST_RETRY_DELAY),
             backoff: Backoff::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY),
             publisher,
         };
-        controller.watch_file(stamp);
+        if controller.preparing.is_empty() {
+            controller.watch_file(stamp);
+        }
         Ok((controller, view))
     }
 
     /// Runs until the sender of reports is dropped.
     pub(crate) async fn run(mut self) {
+        self.follow().await;
+        // Waits until nothing is compiled any more: what still is when the node
+        // ends counts as interrupted.
+        self.preparing.shutdown().await;
+        self.leader_sink.stop().await;
+    }
+
+    async fn follow(&mut self) {
         loop {
             let retry_at = self.retry_at;
             tokio::select! {
@@ -198,7 +210,8 @@ impl PluginController {
         self.retry_at = None;
         if let Some(manifest) = self.desired.clone() {
             let preparer = Arc::clone(&self.preparer);
-            self.preparing.spawn(preparer.prepare(manifest));
+            let trial = Trial::AskedAt(self.state.asked_at());
+            self.preparing.spawn(preparer.prepare(manifest, trial));
         }
     }
 
@@ -239,7 +252,8 @@ impl PluginController {
                         "keeping the sink: the one that is asked for cannot be prepared"
                     );
                 }
-                self.retry_at = Some(Instant::now() + self.backoff.next(None));
+                let must_retry = !error.is_final();
+                self.retry_at = must_retry.then(|| Instant::now() + self.backoff.next(None));
                 self.state.preparation_failed(problem);
             }
         }

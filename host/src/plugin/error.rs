@@ -1,5 +1,7 @@
 //! Why a manifest gives no sink.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 use tokio::task::JoinError;
 
@@ -33,6 +35,18 @@ pub(crate) enum PluginError {
     /// The component is not a sink.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The node ended while it compiled this component.
+    #[error(
+        "compile {source_name}: this node was killed while it compiled that, and does not try again \
+         by itself; to try again, change the manifest's text (a space is enough), or remove {} and \
+         restart the node", .note.display()
+    )]
+    Interrupted {
+        /// The component's source.
+        source_name: String,
+        /// The note on disk that says so.
+        note: PathBuf,
+    },
     /// Another sink was asked for before this one was prepared.
     #[error("prepare the sink: another one was asked for in the meantime")]
     Superseded,
@@ -42,6 +56,16 @@ pub(crate) enum PluginError {
 }
 
 impl PluginError {
+    /// Whether trying again by itself makes no sense before another component, or
+    /// the same one again, is asked for.
+    pub(super) const fn is_final(&self) -> bool {
+        match self {
+            Self::Interrupted { .. } => true,
+            Self::Prepare(error) => error.is_limit(),
+            _ => false,
+        }
+    }
+
     /// The error and its causes, as logs and tables show them.
     pub(super) fn one_line(&self) -> String {
         chain(self)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::candidate::{Candidate, Prepare};
+use super::candidate::{Candidate, Prepare, Trial};
 use super::manifest::Manifest;
 use super::store::Kept;
 use sluice_consul::Seen;
@@ -42,6 +42,11 @@ impl LeaderSink {
             preparing: JoinSet::new(),
             tried: None,
         }
+    }
+
+    /// Gives up preparing.
+    pub(super) async fn stop(&mut self) {
+        self.preparing.shutdown().await;
     }
 
     /// Waits for news. Dropping the future loses none.
@@ -88,7 +93,10 @@ impl LeaderSink {
                 sha256: Some(kept.sha256.clone()),
                 ..manifest.clone()
             };
-            match Arc::clone(&preparer).prepare(pinned).await.1 {
+            let prepared = Arc::clone(&preparer)
+                .prepare(pinned, Trial::AskedAt(0))
+                .await;
+            match prepared.1 {
                 Ok(candidate) => Some(Candidate::new(manifest, candidate.sink)),
                 Err(error) => {
                     let error = chain(&error);

@@ -10,6 +10,7 @@ mod asked_index;
 mod boot;
 mod candidate;
 mod ceiling;
+mod compile_notes;
 mod config;
 mod controller;
 mod digest;

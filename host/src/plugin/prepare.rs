@@ -4,16 +4,18 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::candidate::{Candidate, Prepare};
+use super::candidate::{Candidate, Prepare, Trial};
 use super::ceiling::Ceiling;
+use super::compile_notes::CompileNotes;
 use super::digest::sha256;
 use super::error::PluginError;
 use super::manifest::Manifest;
 use super::source::{Source, Stamp};
 use super::store::{Kept, Store, StoreError};
-use sluice_sandbox::{Engine, NodeStdout, Prepared, core_instances};
+use sluice_sandbox::{Code, Engine, NodeStdout, Prepared, Setup, core_instances};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::Identity;
 use sluice_types::sink::BoxFuture;
@@ -21,7 +23,7 @@ use sluice_types::sink::BoxFuture;
 /// Prepares sinks in the sandbox.
 #[derive(Debug)]
 pub(crate) struct Preparer {
-    /// Compiles components.
+    /// Loads and compiles components.
     pub(crate) engine: Engine,
     /// Where sinks print.
     pub(crate) stdout: NodeStdout,
@@ -31,26 +33,39 @@ pub(crate) struct Preparer {
     pub(crate) plugin_dirs: Vec<PathBuf>,
     /// Where components are kept for a restart.
     pub(crate) store: Store,
-    /// Held while a component is compiled: one at a time.
+    /// Remembers what was being compiled when the node was killed.
+    pub(super) notes: CompileNotes,
+    /// Held while a component is read: one at a time.
     pub(crate) turn: Mutex<()>,
+}
+
+/// A component that was read and verified.
+struct Found {
+    manifest: Manifest,
+    identity: Identity,
+    setup: Setup,
+    component: Bytes,
+    /// Its machine code, if it was compiled before.
+    code: Option<Code>,
 }
 
 impl Prepare for Preparer {
     fn prepare(
         self: Arc<Self>,
         manifest: Manifest,
+        trial: Trial,
     ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
         Box::pin(async move {
-            let done = self.in_turn(move |preparer| {
+            let done = Arc::clone(&self).in_turn(move |preparer| {
                 let stamp = preparer.stamp(&manifest.source);
                 let component = manifest.source.read(&preparer.plugin_dirs);
-                let compiled = component
+                let found = component
                     .map_err(PluginError::from)
-                    .and_then(|component| preparer.compile(&component, manifest));
-                (stamp, compiled)
+                    .and_then(|component| preparer.inspect(component, manifest));
+                (stamp, found)
             });
             match done.await {
-                Ok((stamp, Ok(compiled))) => (stamp, try_out(compiled).await),
+                Ok((stamp, Ok(found))) => (stamp, self.make(found, trial).await),
                 Ok((stamp, Err(error))) => (stamp, Err(error)),
                 Err(error) => (None, Err(error)),
             }
@@ -59,9 +74,9 @@ impl Prepare for Preparer {
 
     fn revive(self: Arc<Self>, kept: Kept) -> BoxFuture<'static, Option<Candidate>> {
         Box::pin(async move {
-            let compiled = self.in_turn(move |preparer| preparer.compile_kept(&kept));
-            let revived = match compiled.await {
-                Ok(Ok(Some(compiled))) => try_out(compiled).await,
+            let preparer = Arc::clone(&self);
+            let revived = match preparer.in_turn(move |p| p.inspect_kept(&kept)).await {
+                Ok(Ok(Some(found))) => self.make(found, Trial::AskedAt(0)).await,
                 Ok(Ok(None)) => return None,
                 Ok(Err(error)) | Err(error) => Err(error),
             };
@@ -105,7 +120,7 @@ impl Preparer {
         done.ok_or(PluginError::Superseded)
     }
 
-    fn compile_kept(&self, kept: &Kept) -> Result<Option<(Manifest, Prepared)>, PluginError> {
+    fn inspect_kept(&self, kept: &Kept) -> Result<Option<Found>, PluginError> {
         let Ok(manifest) = kept.manifest.parse::<Manifest>() else {
             return Ok(None);
         };
@@ -116,17 +131,21 @@ impl Preparer {
         } else {
             return Ok(None);
         };
-        self.compile(&component, manifest).map(Some)
+        self.inspect(component, manifest).map(Some)
     }
 
-    fn compile(
+    fn inspect(
         &self,
-        component: &[u8],
+        component: Cow<'static, [u8]>,
         manifest: Manifest,
-    ) -> Result<(Manifest, Prepared), PluginError> {
+    ) -> Result<Found, PluginError> {
+        let component = match component {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
         let identity = Identity {
             source: manifest.source.to_string(),
-            sha256: sha256(component),
+            sha256: sha256(&component),
         };
         if let Some(expected) = &manifest.sha256
             && *expected != identity.sha256
@@ -139,27 +158,76 @@ impl Preparer {
         }
         let mut setup = self.ceiling.setup(&manifest)?;
         let limits = &mut setup.limits;
-        limits.core_instances = core_instances(component, limits.memory);
+        limits.core_instances = core_instances(&component, limits.memory);
         if manifest.limits.concurrency.is_some_and(|wanted| wanted > 1) {
             tracing::warn!(
                 plugin = identity.source,
                 "limits.concurrency exceeds what this node gives: one write runs at a time"
             );
         }
-        let digest = identity.sha256.clone();
+        Ok(Found {
+            code: self.engine.cached(&identity),
+            manifest,
+            identity,
+            setup,
+            component,
+        })
+    }
+
+    /// Makes a sink of a component that was found.
+    async fn make(
+        self: Arc<Self>,
+        mut found: Found,
+        trial: Trial,
+    ) -> Result<Candidate, PluginError> {
+        let code = match found.code.take() {
+            Some(code) => code,
+            None => self.compile(&found, trial).await?,
+        };
+        let linking = spawn_blocking(move || self.link(found, &code));
+        let (manifest, prepared) = linking.await.map_err(PluginError::Panicked)??;
+        prepared.try_out().await?;
+        Ok(Candidate::new(manifest, Arc::new(prepared)))
+    }
+
+    /// Compiles a component, in a process of its own. Dropping the future ends
+    /// that.
+    async fn compile(&self, found: &Found, trial: Trial) -> Result<Code, PluginError> {
+        let identity = &found.identity;
+        let asked_at = match trial {
+            Trial::AskedAt(index) => index,
+            Trial::Always => 0,
+        };
+        if trial != Trial::Always
+            && let Some(note) = self.notes.interrupted(identity, asked_at)
+        {
+            let source_name = identity.source.clone();
+            return Err(PluginError::Interrupted { source_name, note });
+        }
+        let (notes, noted) = (self.notes.clone(), identity.clone());
+        let noting = spawn_blocking(move || notes.begin(&noted, asked_at));
+        let _note = noting
+            .await
+            .map_err(PluginError::Panicked)?
+            .inspect_err(|error| {
+                tracing::warn!(%error, "it cannot be noted on disk what is being compiled");
+            });
+        Ok(self
+            .engine
+            .compile(found.component.clone(), identity)
+            .await?)
+    }
+
+    fn link(&self, found: Found, code: &Code) -> Result<(Manifest, Prepared), PluginError> {
+        let digest = found.identity.sha256.clone();
         let stdout = self.stdout.clone();
-        let prepared = Prepared::compile(&self.engine, component, identity, setup, stdout)?;
-        if !manifest.source.is_builtin()
-            && let Err(error) = self.store.stage(&digest, component)
+        let prepared = Prepared::link(&self.engine, code, found.identity, found.setup, stdout)?;
+        if !found.manifest.source.is_builtin()
+            && let Err(error) = self.store.stage(&digest, &found.component)
         {
             let error = chain(&error);
             tracing::warn!(error, "the sink cannot be kept for a restart");
         }
-        Ok((manifest, prepared))
+        Ok((found.manifest, prepared))
     }
-}
-
-async fn try_out((manifest, prepared): (Manifest, Prepared)) -> Result<Candidate, PluginError> {
-    prepared.try_out().await?;
-    Ok(Candidate::new(manifest, Arc::new(prepared)))
 }

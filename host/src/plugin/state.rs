@@ -85,6 +85,12 @@ impl PluginState {
         self.problem.as_deref() == Some(problem)
     }
 
+    /// The index at which the key asked for the desired sink; 0 if something else
+    /// did.
+    pub(super) const fn asked_at(&self) -> u64 {
+        self.origin.index()
+    }
+
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.serving, Serving::Running(_))
     }

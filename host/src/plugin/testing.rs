@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::candidate::{Candidate, Prepare};
+use super::candidate::{Candidate, Prepare, Trial};
 use super::digest::sha256;
 use super::error::PluginError;
 use super::manifest::Manifest;
@@ -56,6 +56,8 @@ pub(super) struct Preparation {
     pub(super) manifest: Manifest,
     /// Whether it is made from the copy on disk.
     pub(super) is_revival: bool,
+    /// What it is to be told of an interrupted compilation; `None` for a revival.
+    pub(super) trial: Option<Trial>,
     reply: oneshot::Sender<(Option<Stamp>, Result<Candidate, PluginError>)>,
 }
 
@@ -84,6 +86,16 @@ impl Preparation {
     pub(super) fn fail(self, reason: &str) {
         let error = PluginError::Source(SourceError::Unknown(reason.to_owned()));
         let stamp = stamp(&self.manifest.source);
+        self.reply.send((stamp, Err(error))).unwrap();
+    }
+
+    /// Fails because the node was killed while it compiled the component.
+    pub(super) fn was_interrupted(self) {
+        let error = PluginError::Interrupted {
+            source_name: self.manifest.source.to_string(),
+            note: "note".into(),
+        };
+        let stamp = self.manifest.source.stamp();
         self.reply.send((stamp, Err(error))).unwrap();
     }
 
@@ -124,12 +136,13 @@ impl FakePreparer {
     async fn ask(
         &self,
         manifest: Manifest,
-        is_revival: bool,
+        trial: Option<Trial>,
     ) -> (Option<Stamp>, Result<Candidate, PluginError>) {
         let (reply, replied) = oneshot::channel();
         let preparation = Preparation {
             manifest,
-            is_revival,
+            is_revival: trial.is_none(),
+            trial,
             reply,
         };
         self.preparations.send(preparation).unwrap();
@@ -141,14 +154,15 @@ impl Prepare for FakePreparer {
     fn prepare(
         self: Arc<Self>,
         manifest: Manifest,
+        trial: Trial,
     ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
-        Box::pin(async move { self.ask(manifest, false).await })
+        Box::pin(async move { self.ask(manifest, Some(trial)).await })
     }
 
     fn revive(self: Arc<Self>, kept: Kept) -> BoxFuture<'static, Option<Candidate>> {
         Box::pin(async move {
             let manifest = kept.manifest.parse().unwrap();
-            self.ask(manifest, true).await.1.ok()
+            self.ask(manifest, None).await.1.ok()
         })
     }
 

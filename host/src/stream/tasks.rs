@@ -1,9 +1,15 @@
 //! The tasks of a stream, and the order in which they end.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use sluice_delivery::Journal;
+
+/// The time for the plugin controller to end.
+const CONTROLLER_LIMIT: Duration = Duration::from_secs(1);
 
 /// Everything that runs for one stream.
 #[derive(Debug)]
@@ -44,9 +50,16 @@ impl StreamTasks {
     }
 
     /// Ends what is not needed without the lock: the plugin controller and the
-    /// transfer of the journal.
+    /// transfer of the journal. Call [`drained`](Self::drained) first.
     pub(crate) async fn end(&mut self) {
-        self.controller.abort();
+        // It ends by itself when the tenures have, unless a disk holds it up.
+        if !self.controller.is_finished()
+            && timeout(CONTROLLER_LIMIT, &mut self.controller)
+                .await
+                .is_err()
+        {
+            self.controller.abort();
+        }
         self.journal_sender.shutdown().await;
     }
 

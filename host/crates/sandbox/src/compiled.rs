@@ -1,28 +1,38 @@
-//! Compiled components, kept on disk so that a restart or a new leader does not
-//! compile again.
+//! Machine code of components, kept on disk so that a restart or a new leader
+//! does not compile again.
 //!
-//! Loading machine code from a file amounts to running it. So each file starts
-//! with an HMAC over its name and content, made with a key that only this node
+//! Loading machine code from a file amounts to running it. So each file ends
+//! with an HMAC over its name and the digest of its code, made with a key that only this node
 //! has. A component whose file has no valid HMAC is compiled again.
+//!
+//! Code is never whole in this process's own memory: it is copied through a small
+//! buffer into a file in memory, from which its pages are mapped as they are
+//! used.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rand::Rng;
+use ring::digest::{self, Digest};
 use ring::hmac;
 use sluice_types::files;
 use thiserror::Error;
 use wasmtime::Engine;
-use wasmtime::component::Component;
+
+use super::compile::memory_file;
 
 /// The bytes of an HMAC-SHA256, and of its key.
 const TAG_LENGTH: usize = 32;
 /// The most files that are kept. The one unused for the longest time is removed
 /// first.
 const MAX_FILES: usize = 16;
+/// The form of the files. Files of another form have other names.
+const FORMAT: u32 = 2;
+/// The buffer through which code is copied, in bytes.
+const BUFFER: usize = 64 << 10;
 
 /// The folder of compiled components cannot be used.
 #[derive(Debug, Error)]
@@ -67,51 +77,85 @@ impl Compiled {
         })
     }
 
-    /// Loads the component with this digest, if it was compiled here before.
-    pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+    /// A file in memory with the code of the component with this digest, if it
+    /// was compiled here before.
+    pub(super) fn load(&self, engine: &Engine, sha256: &str) -> Option<File> {
         let name = name(engine, sha256);
-        let file = self.folder.join(&name);
-        let bytes = fs::read(&file).ok()?;
-        let (tag, code) = bytes.split_at_checked(TAG_LENGTH)?;
-        if hmac::verify(&self.key, &signed(&name, code), tag).is_err() {
-            tracing::warn!(file = %file.display(), "a compiled component is damaged; compiling it again");
-            return None;
-        }
-        match deserialize(engine, code) {
-            Ok(component) => {
-                // Marks the file as used, so that it is not removed first.
-                let touched =
-                    File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
-                if let Err(error) = touched {
-                    tracing::debug!(%error, "could not mark a compiled component as used");
-                }
-                Some(component)
+        let path = self.folder.join(&name);
+        let mut file = File::open(&path).ok()?;
+        let code = match self.read(&name, &mut file) {
+            Ok(Some(code)) => code,
+            Ok(None) => {
+                tracing::warn!(file = %path.display(), "a compiled component is damaged; compiling it again");
+                return None;
             }
             Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "a compiled component does not load; compiling it again");
-                None
+                tracing::warn!(file = %path.display(), %error, "a compiled component cannot be read; compiling it again");
+                return None;
             }
+        };
+        // Marks the file as used, so that it is not removed first.
+        if let Err(error) = file.set_modified(SystemTime::now()) {
+            tracing::debug!(%error, "could not mark a compiled component as used");
         }
+        Some(code)
     }
 
-    /// Saves a component. A failure is only logged: it costs the time to compile
-    /// again.
-    pub(super) fn save(&self, engine: &Engine, sha256: &str, component: &Component) {
+    /// Copies the code out of a file; `None` if its tag is not valid.
+    fn read(&self, name: &str, file: &mut File) -> io::Result<Option<File>> {
+        let length = file.metadata()?.len();
+        let Some(length) = length.checked_sub(TAG_LENGTH as u64) else {
+            return Ok(None);
+        };
+        let mut code = memory_file("code")?;
+        let digest = copy(&mut file.by_ref().take(length), &mut code)?;
+        let mut tag = Vec::new();
+        file.read_to_end(&mut tag)?;
+        let verified = hmac::verify(&self.key, &signed(name, &digest), &tag);
+        Ok(verified.is_ok().then_some(code))
+    }
+
+    /// Saves the code of a component. A failure is only logged: it costs the time
+    /// to compile again.
+    pub(super) fn save(&self, engine: &Engine, sha256: &str, code: &File) {
         let name = name(engine, sha256);
-        let saved = component
-            .serialize()
-            .map_err(|error| error.to_string())
-            .and_then(|code| self.write(&name, &code).map_err(|error| error.to_string()));
-        if let Err(error) = saved {
+        if let Err(error) = self.write(&name, code) {
             let folder = self.folder.display();
-            tracing::warn!(%folder, error, "could not save a compiled component");
+            tracing::warn!(%folder, %error, "could not save a compiled component");
         }
         files::remove_oldest(&self.folder, "cwasm", MAX_FILES, None);
     }
 
-    fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        let tag = hmac::sign(&self.key, &signed(name, code));
-        files::replace(&self.folder.join(name), &[tag.as_ref(), code])
+    fn write(&self, name: &str, mut code: &File) -> io::Result<()> {
+        code.rewind()?;
+        files::replace_with(&self.folder.join(name), |file| {
+            let digest = copy(&mut code, file)?;
+            let tag = hmac::sign(&self.key, &signed(name, &digest));
+            file.write_all(tag.as_ref())
+        })
+    }
+}
+
+/// The signed bytes. They include the name, so that a file cannot be used in
+/// place of another.
+fn signed(name: &str, digest: &Digest) -> Vec<u8> {
+    [name.as_bytes(), b"\n", digest.as_ref()].concat()
+}
+
+/// Copies everything, and returns its digest.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<Digest> {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => return Ok(digest.finish()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let piece = buffer.get(..length).unwrap_or_default();
+        digest.update(piece);
+        to.write_all(piece)?;
     }
 }
 
@@ -126,32 +170,20 @@ fn make_key(file: &Path) -> io::Result<Vec<u8>> {
 /// code depends on: wasmtime's version, its settings and this processor.
 fn name(engine: &Engine, sha256: &str) -> String {
     let mut hasher = DefaultHasher::new();
+    FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{sha256}-{:016x}.cwasm", hasher.finish())
-}
-
-/// The signed bytes. They include the name, so that a file cannot be used in
-/// place of another.
-fn signed(name: &str, code: &[u8]) -> Vec<u8> {
-    [name.as_bytes(), b"\n", code].concat()
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the HMAC shows that this node serialised the code itself"
-)]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: only bytes whose tag was verified get here, and those were
-    // written by `save` from `Component::serialize`.
-    unsafe { Component::deserialize(engine, code) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn component(engine: &Engine) -> Component {
-        Component::new(engine, b"\0asm\x0d\0\x01\0").unwrap()
+    /// More than a buffer.
+    fn code() -> File {
+        let mut code = memory_file("code").unwrap();
+        code.write_all(&[7; 100_000]).unwrap();
+        code
     }
 
     fn only_file(folder: &Path) -> PathBuf {
@@ -165,14 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_component_is_loaded_by_the_next_process() {
+    fn saved_code_is_loaded_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().join("c")).unwrap();
         assert!(compiled.load(&engine, "aa").is_none());
-        compiled.save(&engine, "aa", &component(&engine));
+        compiled.save(&engine, "aa", &code());
         let next = Compiled::open(folder.path().join("c")).unwrap();
-        assert!(next.load(&engine, "aa").is_some());
+        let mut loaded = next.load(&engine, "aa").unwrap();
+        loaded.rewind().unwrap();
+        let mut bytes = Vec::new();
+        loaded.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [7; 100_000]);
         assert!(next.load(&engine, "bb").is_none());
     }
 
@@ -181,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().to_owned()).unwrap();
-        compiled.save(&engine, "aa", &component(&engine));
+        compiled.save(&engine, "aa", &code());
         let file = only_file(folder.path());
         let good = fs::read(&file).unwrap();
 
@@ -194,7 +230,8 @@ mod tests {
         // With one bit changed, cut short, or empty.
         let mut bad = good.clone();
         *bad.last_mut().unwrap() ^= 1;
-        for bytes in [&bad[..], &good[..good.len() - 1], &good[..10], &[]] {
+        let longer = [&good[..], b"\0"].concat();
+        for bytes in [&bad[..], &longer, &good[..good.len() - 1], &good[..10], &[]] {
             fs::write(&file, bytes).unwrap();
             assert!(compiled.load(&engine, "aa").is_none());
         }
@@ -211,9 +248,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let compiled = Compiled::open(folder.path().to_owned()).unwrap();
-        let component = component(&engine);
+        let code = code();
         for number in 0..MAX_FILES + 3 {
-            compiled.save(&engine, &format!("{number:02}"), &component);
+            compiled.save(&engine, &format!("{number:02}"), &code);
         }
         let count = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(count, MAX_FILES + 1, "the key and the components");

@@ -1,17 +1,23 @@
-//! Compiles components.
+//! What a process runs components with: wasmtime, and where code comes from.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sluice_types::plugin::Identity;
 use thiserror::Error;
-use wasmtime::Config;
-use wasmtime::component::{Component, Linker};
+use tokio::task::spawn_blocking;
+use wasmtime::component::Linker;
 
+use super::code::Code;
+use super::compile::{CompileError, Compiler, engine};
 use super::compiled::Compiled;
 use super::guest::Guest;
 use super::prepare_error::PrepareError;
 use super::ticker::Ticker;
 use super::wasi;
+
+/// The first bytes of a core module. A component has another version there.
+const CORE_MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Why the engine could not be set up.
 #[derive(Debug, Error)]
@@ -24,11 +30,12 @@ pub enum EngineError {
     Ticker(#[source] std::io::Error),
 }
 
-/// Compiles components and interrupts running guests. A process has one.
+/// Loads components and interrupts running guests. A process has one.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
+    compiler: Compiler,
     /// Keeps compiled components on disk, if the node has a place for them.
     compiled: Option<Arc<Compiled>>,
     _ticker: Arc<Ticker>,
@@ -41,59 +48,76 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Sets up the compiler, what guests can import, and the thread that
-    /// interrupts them. Without `compiled`, each start compiles again.
+    /// Sets up what guests can import, and the thread that interrupts them.
+    /// Without `compiled`, each start compiles again.
     ///
     /// # Errors
     /// Wasmtime or the thread cannot be set up.
-    pub fn new(compiled: Option<Compiled>) -> Result<Self, EngineError> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        let wasmtime = wasmtime::Engine::new(&config).map_err(EngineError::Wasmtime)?;
+    pub fn new(compiler: Compiler, compiled: Option<Compiled>) -> Result<Self, EngineError> {
+        let wasmtime = engine().map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
         wasi::add_to_linker(&mut linker).map_err(EngineError::Wasmtime)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?;
         Ok(Self {
             wasmtime,
             linker: Arc::new(linker),
+            compiler,
             compiled: compiled.map(Arc::new),
             _ticker: Arc::new(ticker),
         })
     }
 
-    /// Compiles a component, or loads it if it was compiled before.
-    pub(super) fn component(
-        &self,
-        bytes: &[u8],
-        identity: &Identity,
-    ) -> Result<Component, PrepareError> {
-        let Identity { source, sha256 } = identity;
-        let kept = |compiled: &Arc<Compiled>| compiled.load(&self.wasmtime, sha256);
-        if let Some(component) = self.compiled.as_ref().and_then(kept) {
-            return Ok(component);
-        }
-        // Threads of lower priority, so that compiling does not slow down delivery.
-        let threads = rayon::ThreadPoolBuilder::new()
-            .thread_name(|_| "compile".to_owned())
-            .start_handler(|_| lower_priority())
-            .build()
-            .map_err(PrepareError::Threads)?;
-        let component = threads.install(|| Component::from_binary(&self.wasmtime, bytes));
-        let component = component.map_err(|cause| PrepareError::Compile {
-            source_name: source.clone(),
-            cause,
-        })?;
-        if let Some(compiled) = &self.compiled {
-            compiled.save(&self.wasmtime, sha256, &component);
-        }
-        Ok(component)
+    /// Loads a component that was compiled before; `None` if it was not. Blocks
+    /// for as long as it takes to read the code.
+    #[must_use]
+    pub fn cached(&self, identity: &Identity) -> Option<Code> {
+        let compiled = self.compiled.as_ref()?;
+        let code = compiled.load(&self.wasmtime, &identity.sha256)?;
+        Code::load(&self.wasmtime, code)
+            .inspect_err(|error| {
+                let plugin = &identity.source;
+                tracing::warn!(plugin, %error, "a compiled component does not load; compiling it again");
+            })
+            .ok()
     }
-}
 
-/// Lowers the priority of the calling thread: on Linux, that is what setting
-/// the priority of the calling process does.
-fn lower_priority() {
-    if let Err(error) = rustix::process::setpriority_process(None, 10) {
-        tracing::debug!(%error, "could not lower the priority of a compiling thread");
+    /// Compiles a component, and keeps the code on disk. Stops compiling when the
+    /// future is dropped. The threads that poll it must live as long as the
+    /// process.
+    ///
+    /// # Errors
+    /// The bytes are not a component, or compiling them costs too much.
+    pub async fn compile(
+        &self,
+        component: Bytes,
+        identity: &Identity,
+    ) -> Result<Code, PrepareError> {
+        let source_name = &identity.source;
+        if component.starts_with(CORE_MODULE_HEADER) {
+            return Err(PrepareError::CoreModule(source_name.clone()));
+        }
+        let (engine, sha256) = (self.clone(), identity.sha256.clone());
+        let compiled = async move {
+            let code = engine.compiler.compile(component).await?;
+            let kept = spawn_blocking(move || {
+                if let Some(compiled) = &engine.compiled {
+                    compiled.save(&engine.wasmtime, &sha256, &code);
+                }
+                Code::load(&engine.wasmtime, code)
+            });
+            kept.await
+                .map_err(CompileError::Panicked)?
+                .map_err(CompileError::Load)
+        };
+        compiled.await.map_err(|error| match error {
+            CompileError::Refused(cause) => PrepareError::Refused {
+                source_name: source_name.clone(),
+                cause,
+            },
+            cause => PrepareError::Compile {
+                source_name: source_name.clone(),
+                cause,
+            },
+        })
     }
 }

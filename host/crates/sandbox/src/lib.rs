@@ -1,11 +1,13 @@
 //! The sandbox: runs a sink's component in instances that can be thrown away.
 //!
-//! [`Engine`] compiles a component into a [`Prepared`] sink, or loads it from
-//! [`Compiled`] on disk. That opens [`Instance`]s, each with a store of its own
-//! and only what it is granted. Each call has a deadline and a memory limit, and
+//! [`Engine`] loads a component's [`Code`] from [`Compiled`] on disk, or has a
+//! [`Compiler`] make it. Linked, that is a [`Prepared`] sink, which opens
+//! [`Instance`]s, each with a store of its own and only what it is granted. Each call has a deadline and a memory limit, and
 //! an instance that broke is dropped, never reused.
 
 mod bindings;
+mod code;
+mod compile;
 mod compiled;
 mod core_instances;
 mod directory;
@@ -26,6 +28,10 @@ mod stdout;
 mod ticker;
 mod wasi;
 
+pub use code::Code;
+pub use compile::{
+    CompileError, CompileLimit, CompileLimits, CompileProgram, Compiler, Refusal, compile_in_child,
+};
 pub use compiled::{Compiled, CompiledError};
 pub use core_instances::core_instances;
 pub use directory::Directory;

@@ -1,6 +1,7 @@
 use sluice_types::outcome::WriteError;
 use thiserror::Error;
 
+use super::compile::{CompileError, Refusal};
 use super::grant_error::GrantError;
 
 /// Why a component cannot be used as a sink.
@@ -12,17 +13,26 @@ pub enum PrepareError {
          cargo build --release --target wasm32-wasip2"
     )]
     CoreModule(String),
-    /// It is not a component, or wasmtime refuses it.
+    /// It is not a component, or the compiler refuses it.
     #[error(
         "compile {source_name}: it is not a WebAssembly component, or not a whole one \
          (build it for the target wasm32-wasip2)"
     )]
+    Refused {
+        /// The component's source, as in its identity.
+        source_name: String,
+        /// The compiler's reason.
+        #[source]
+        cause: Refusal,
+    },
+    /// It costs too much to compile, or the compiler failed.
+    #[error("compile {source_name}")]
     Compile {
         /// The component's source, as in its identity.
         source_name: String,
-        /// Wasmtime's reason.
+        /// What it exceeds, or how the compiler failed.
         #[source]
-        cause: wasmtime::Error,
+        cause: CompileError,
     },
     /// It imports something that sinks do not get.
     #[error(
@@ -60,7 +70,13 @@ pub enum PrepareError {
         #[source]
         cause: WriteError,
     },
-    /// The threads that compile cannot be started.
-    #[error("start the threads that compile a sink")]
-    Threads(#[source] rayon::ThreadPoolBuildError),
+}
+
+impl PrepareError {
+    /// Whether the component costs too much to compile, so that trying again
+    /// would fail in the same way.
+    #[must_use]
+    pub const fn is_limit(&self) -> bool {
+        matches!(self, Self::Compile { cause, .. } if cause.is_limit())
+    }
 }

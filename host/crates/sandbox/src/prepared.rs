@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::bindings::LogSinkPre;
+use super::code::Code;
 use super::engine::Engine;
 use super::grant_error::GrantError;
 use super::guest::Guest;
@@ -15,9 +16,6 @@ use super::instance::Instance;
 use super::prepare_error::PrepareError;
 use super::setup::Setup;
 use super::stdout::{InstanceStdout, NodeStdout};
-
-/// The first bytes of a core module. A component has another version there.
-const CORE_MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
 
 /// A compiled sink and what it runs with.
 pub struct Prepared {
@@ -38,28 +36,22 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// Compiles a component, or loads it if it was compiled before, and checks
-    /// that it is a sink. Blocks for up to seconds, so it must not run on an
-    /// async task's thread.
+    /// Links a component's code, and checks that it is a sink.
     ///
     /// # Errors
-    /// The bytes are not a component, or the component is not a sink.
-    pub fn compile(
+    /// It imports what sinks do not get, or it is not a sink.
+    pub fn link(
         engine: &Engine,
-        component: &[u8],
+        code: &Code,
         identity: Identity,
         setup: Setup,
         stdout: NodeStdout,
     ) -> Result<Self, PrepareError> {
         let source_name = || identity.source.clone();
-        if component.starts_with(CORE_MODULE_HEADER) {
-            return Err(PrepareError::CoreModule(source_name()));
-        }
-        let component = engine.component(component, &identity)?;
         let linked =
             engine
                 .linker
-                .instantiate_pre(&component)
+                .instantiate_pre(&code.0)
                 .map_err(|cause| PrepareError::Link {
                     source_name: source_name(),
                     cause,

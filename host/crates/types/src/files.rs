@@ -128,11 +128,22 @@ pub fn append_to(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The file cannot be written; the old one stays.
 pub fn replace(file: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    replace_with(file, |out| {
+        parts.iter().try_for_each(|part| out.write_all(part))
+    })
+}
+
+/// Replaces a file like [`replace`] by what `write` writes.
+///
+/// # Errors
+/// The file cannot be written; the old one stays.
+pub fn replace_with(
+    file: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let new = file.with_extension("new");
     let mut out = create_own(&new)?;
-    for part in parts {
-        out.write_all(part)?;
-    }
+    write(&mut out)?;
     out.sync_all()?;
     fs::rename(&new, file)
 }
@@ -237,7 +248,10 @@ mod tests {
         for name in ["opened", "created", "appended", "replaced"] {
             assert_eq!(mode(&file(name)), 0o600, "{name}");
         }
-        assert_eq!((mode(&root.path().join("a")), mode(&folder)), (0o700, 0o700));
+        assert_eq!(
+            (mode(&root.path().join("a")), mode(&folder)),
+            (0o700, 0o700)
+        );
         assert_eq!(mode(temporary_dir("x").unwrap().path()), 0o700);
     }
 

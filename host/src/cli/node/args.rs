@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::values::{
-    Advertise, COORDINATOR, ack, advertise, coordinator, journal_size, key, leader_value, lease,
-    name,
+    Advertise, COORDINATOR, ack, advertise, compile_memory, coordinator, journal_size, key,
+    leader_value, lease, name,
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
@@ -85,6 +85,14 @@ pub(in crate::cli) struct NodeArgs {
     /// The most memory that a sink may use, whatever its manifest asks for
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]
     pub(super) max_memory: usize,
+
+    /// The most memory that compiling a sink may take, in a process of its own; 64MiB or more
+    #[arg(long, env = "SLUICE_MAX_COMPILE_MEMORY", default_value = "2GiB", value_parser = compile_memory)]
+    pub(super) max_compile_memory: usize,
+
+    /// The most processor time that compiling a sink may take
+    #[arg(long, env = "SLUICE_MAX_COMPILE_TIME", default_value = "120s", value_parser = units::duration)]
+    pub(super) max_compile_time: Duration,
 
     /// Serve as the Consul of this machine's nodes, in this process [ADDR defaults to
     /// 127.0.0.1:8500]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::NodeArgs;
 use super::error::SettingError;
 use super::values::{Advertise, name};
+use crate::cli::compile;
 use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -17,6 +18,7 @@ use crate::stream::StreamConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
+use sluice_sandbox::{CompileLimits, Compiler};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
 
@@ -98,6 +100,10 @@ fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
         dirs,
         allowed_dirs: absolute(&args.allow_dir)?,
         max_memory: args.max_memory,
+        compiler: Compiler::Child(compile::program(CompileLimits {
+            memory: u64::try_from(args.max_compile_memory).unwrap_or(u64::MAX),
+            time: args.max_compile_time,
+        })),
     })
 }
 

@@ -27,12 +27,4 @@ pub(super) enum SettingError {
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]
     HostName(String),
-    #[error("end together with the process {0}: it is not the one that started this")]
-    Parent(u32),
-    #[error("ask to end together with the process {parent}")]
-    ParentEnd {
-        parent: u32,
-        #[source]
-        cause: std::io::Error,
-    },
 }

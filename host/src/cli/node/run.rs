@@ -3,14 +3,12 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-
 use super::args::NodeArgs;
 use super::config;
-use super::error::SettingError;
 use crate::cli::coordinator::reached_at;
 use crate::cli::failure::Failure;
 use crate::cli::log;
+use crate::cli::parent::end_with;
 use crate::cli::runtime;
 use crate::cli::signals::until_signal;
 use crate::config::Config;
@@ -49,23 +47,6 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     runtime.shutdown_background();
     result?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Has the system kill this process when its parent is gone.
-fn end_with(parent: u32) -> Result<(), SettingError> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| {
-        SettingError::ParentEnd {
-            parent,
-            cause: errno.into(),
-        }
-    })?;
-    // It may have ended before that.
-    let now = getppid().and_then(|pid| u32::try_from(pid.as_raw_pid()).ok());
-    if now == Some(parent) {
-        Ok(())
-    } else {
-        Err(SettingError::Parent(parent))
-    }
 }
 
 /// Starts a coordinator, and points the node at it.

@@ -16,6 +16,9 @@ pub(super) const COORDINATOR: &str = "127.0.0.1:8500";
 /// The smallest journal that works, in bytes.
 const SMALLEST_JOURNAL: usize = 1 << 20;
 
+/// The least memory with which a small sink compiles, in bytes.
+const LEAST_COMPILE_MEMORY: usize = 64 << 20;
+
 /// The bounds of a lease: shorter ones would be lost to ordinary pauses, longer
 /// ones make every fail-over as slow.
 const LEASES: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(60);
@@ -84,6 +87,13 @@ pub(super) fn journal_size(text: &str) -> Result<usize, String> {
     units::size(text).and_then(|size| match size >= SMALLEST_JOURNAL {
         true => Ok(size),
         false => Err("expected 1MiB or more".to_owned()),
+    })
+}
+
+pub(super) fn compile_memory(text: &str) -> Result<usize, String> {
+    units::size(text).and_then(|size| match size >= LEAST_COMPILE_MEMORY {
+        true => Ok(size),
+        false => Err("expected 64MiB or more".to_owned()),
     })
 }
 
