@@ -18,7 +18,6 @@ const NAME: &str = "compile";
 const ALLOCATOR_SETTING: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 #[derive(Debug, Args)]
-#[command(name = NAME)]
 pub(super) struct CompileArgs {
     /// The process that this one ends with
     #[arg(long)]

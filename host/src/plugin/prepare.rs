@@ -231,3 +231,64 @@ impl Preparer {
         Ok((found.manifest, prepared))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::PluginConfig;
+    use sluice_sandbox::Compiler;
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    /// A node's preparer, as after its start.
+    fn preparer(folder: &Path) -> Arc<Preparer> {
+        let config = PluginConfig {
+            default: "builtin:stdout".parse().unwrap(),
+            dirs: vec![folder.to_owned()],
+            allowed_dirs: Vec::new(),
+            max_memory: 64 << 20,
+            compiler: Compiler::InProcess,
+        };
+        let null = fs::File::options().write(true).open("/dev/null").unwrap();
+        let stdout = NodeStdout::new(null.into()).unwrap();
+        let data_dir = folder.join("data");
+        fs::create_dir_all(&data_dir).unwrap();
+        Arc::new(
+            config
+                .preparer(&data_dir, stdout, Duration::from_secs(5))
+                .unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_the_node_was_killed_over_is_compiled_only_for_another_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = crate::plugin::Builtin::Stdout.component();
+        let file = folder.path().join("a.wasm");
+        fs::write(&file, component).unwrap();
+        let manifest: Manifest = format!("file://{}", file.display()).parse().unwrap();
+        let prepare = async |trial| {
+            let preparer = preparer(folder.path());
+            preparer.prepare(manifest.clone(), trial).await.1
+        };
+        // Killed in the middle.
+        let identity = Identity {
+            source: manifest.source.to_string(),
+            sha256: sha256(component),
+        };
+        let notes = preparer(folder.path()).notes.clone();
+        std::mem::forget(notes.begin(&identity, 7).unwrap());
+
+        for _ in 0..2 {
+            let error = prepare(Trial::AskedAt(7)).await.unwrap_err();
+            assert!(matches!(&error, PluginError::Interrupted { .. }), "{error}");
+        }
+        prepare(Trial::AskedAt(8)).await.unwrap();
+        let data = fs::read_dir(folder.path().join("data/plugin")).unwrap();
+        let names: Vec<_> = data.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [format!("{}.wasm", identity.sha256).as_str()]);
+        // Compiled code is no reason for doubts.
+        prepare(Trial::AskedAt(7)).await.unwrap();
+    }
+}

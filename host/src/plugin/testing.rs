@@ -95,8 +95,13 @@ impl Preparation {
             source_name: self.manifest.source.to_string(),
             note: "note".into(),
         };
-        let stamp = self.manifest.source.stamp();
+        let stamp = stamp(&self.manifest.source);
         self.reply.send((stamp, Err(error))).unwrap();
+    }
+
+    /// Whether the controller has given it up.
+    pub(super) fn is_given_up(&mut self) -> bool {
+        self.reply.is_closed()
     }
 
     /// Waits until the controller gives it up.

@@ -24,6 +24,7 @@ mod hostile_delivery;
 mod hostile_coordinator;
 mod hostile_disk;
 mod hostile_plugins;
+mod hostile_compilation;
 mod http;
 mod journal;
 mod leadership;

@@ -13,7 +13,7 @@ use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, gu
 const SWAPS: usize = 12;
 
 impl Cluster {
-    async fn ask(&self, manifest: &str) {
+    pub(crate) async fn ask(&self, manifest: &str) {
         self.consul.put("kv/sluice/plugin", manifest).await;
     }
 
@@ -34,7 +34,7 @@ impl Cluster {
         }
     }
 
-    async fn all_run(&self, source: &str) {
+    pub(crate) async fn all_run(&self, source: &str) {
         self.all_have(source, |plugin| {
             plugin["active"]["source"] == source && plugin["error"].is_null()
         })
@@ -42,7 +42,7 @@ impl Cluster {
     }
 
     /// Waits until every node shows an error with this text.
-    async fn all_complain(&self, expected: &str) {
+    pub(crate) async fn all_complain(&self, expected: &str) {
         self.all_have(expected, |plugin| {
             let error = plugin["error"].as_str().unwrap_or_default();
             error.contains(expected)
@@ -51,14 +51,14 @@ impl Cluster {
     }
 
     /// A directory from which nodes may load sinks.
-    fn plugins(&self) -> PathBuf {
+    pub(crate) fn plugins(&self) -> PathBuf {
         let folder = self.folder.path().join("plugins");
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
     /// Copies a component to this name, and returns its source.
-    fn plugin(&self, component: &str, name: &str) -> String {
+    pub(crate) fn plugin(&self, component: &str, name: &str) -> String {
         let file = self.plugins().join(name);
         fs::copy(guest(component), &file).unwrap();
         format!("file://{}", file.display())

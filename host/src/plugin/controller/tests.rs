@@ -309,6 +309,81 @@ async fn without_the_sink_that_is_asked_for_a_node_starts_with_its_flag() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_serves_with_its_last_good_sink_while_the_next_is_prepared() {
+    let began = Instant::now();
+    let mut starting = Starting::new(present(7, B), Some(candidate(A).kept()));
+    starting.preparation().await.succeed();
+    let slow = starting.preparation().await;
+    let mut bench = starting.run().await;
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(bench.wanted().manifest, manifest(A));
+    assert_eq!((bench.indexes(), bench.is_eligible()), ((7, 0), false));
+    assert_eq!(bench.error(), None);
+    bench.report(Report::Running(bench.wanted()));
+    sleep(Duration::from_secs(100)).await;
+    bench.assert_no_preparation().await;
+    slow.of(B).succeed();
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(B));
+    assert_eq!((bench.indexes(), bench.is_eligible()), ((7, 0), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_manifest_supersedes_a_preparation_of_the_start() {
+    let mut starting = Starting::new(present(7, B), Some(candidate(A).kept()));
+    starting.preparation().await.succeed();
+    let slow = starting.preparation().await;
+    let mut bench = starting.run().await;
+    bench.put(8, FLAG);
+    given_up(slow).await;
+    bench.preparation().await.of(FLAG).succeed();
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(FLAG));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_interrupted_is_not_tried_again_before_it_is_asked_for_again() {
+    let mut starting = Starting::new(present(7, B), Some(candidate(A).kept()));
+    starting.preparation().await.succeed();
+    let preparation = starting.preparation().await.of(B);
+    assert_eq!(preparation.trial, Some(Trial::AskedAt(7)));
+    preparation.was_interrupted();
+    let mut bench = starting.run().await;
+    assert_eq!(bench.wanted().manifest, manifest(A));
+    assert!(bench.error().unwrap().contains("was killed"));
+    sleep(NEVER).await;
+    bench.assert_no_preparation().await;
+    bench.put(8, B);
+    let preparation = bench.preparation().await.of(B);
+    assert_eq!(preparation.trial, Some(Trial::AskedAt(8)));
+    preparation.was_interrupted();
+    sleep(NEVER).await;
+    bench.assert_no_preparation().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_is_tried_even_if_it_was_interrupted() {
+    let mut starting = Starting::new(Seen::Absent, None);
+    let preparation = starting.preparation().await.of(FLAG);
+    assert_eq!(preparation.trial, Some(Trial::AskedAt(0)));
+    preparation.was_interrupted();
+    let preparation = starting.preparation().await.of(FLAG);
+    assert_eq!(preparation.trial, Some(Trial::Always));
+    preparation.succeed();
+    assert_eq!(starting.run().await.wanted().manifest, manifest(FLAG));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_prepared_any_more_when_it_has_ended() {
+    let mut bench = Bench::with_flag().await;
+    bench.put(4, A);
+    let mut preparation = bench.preparation().await;
+    drop(bench.reports);
+    timeout(NEVER, bench.running).await.unwrap().unwrap();
+    assert!(preparation.is_given_up());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_without_any_sink_does_not_start() {
     let mut starting = Starting::new(present(7, "nonsense"), None);
     starting.preparation().await.of(FLAG).fail("no WebAssembly");

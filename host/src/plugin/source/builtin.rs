@@ -19,7 +19,7 @@ impl Builtin {
         (rest == "stdout").then_some(Self::Stdout)
     }
 
-    pub(super) const fn component(self) -> &'static [u8] {
+    pub(in crate::plugin) const fn component(self) -> &'static [u8] {
         match self {
             Self::Stdout => STDOUT,
         }

@@ -141,6 +141,30 @@ impl Process {
         *ports.iter().find(is_other).expect("a second port")
     }
 
+    /// The processes that it started and that still run.
+    pub(crate) fn children(&self) -> Vec<Pid> {
+        let own = self.child.id().to_string();
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // The name may hold anything; state and parent follow it.
+            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            let mut fields = rest.split(' ');
+            fields.next() != Some("Z") && fields.next() == Some(&own)
+        })
+        .filter_map(Pid::from_raw)
+        .collect()
+    }
+
+    /// The most memory that it has had at a time, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.map_or(u64::MAX, |kib: u64| kib << 10)
+    }
+
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()).into_owned()
     }
