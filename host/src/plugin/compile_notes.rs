@@ -79,7 +79,8 @@ impl CompileNotes {
     }
 
     fn file(&self, identity: &Identity, extension: &str) -> PathBuf {
-        self.folder.join(&identity.sha256).with_extension(extension)
+        let name = format!("note-{}.{extension}", identity.sha256);
+        self.folder.join(name)
     }
 }
 
