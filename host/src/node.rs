@@ -78,7 +78,8 @@ impl Node {
         config.server.connections = limit_connections(config.server.connections);
         let server = BoundServer::bind(&config.server)?;
         config.control.listen = server.address();
-        let stdout = rustix::io::dup(rustix::stdio::stdout())
+        // Not for the processes that this one starts.
+        let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)
             .map_err(io::Error::from)
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;

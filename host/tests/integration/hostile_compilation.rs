@@ -34,6 +34,14 @@ async fn compiles(node: &Node) -> Pid {
     .await
 }
 
+fn descriptors(process: Pid) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{}/fd", process.as_raw_pid())).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
 async fn is_gone(pid: Pid) {
     eventually("the child is gone", SOON, || async {
         match test_kill_process(pid) {
@@ -57,7 +65,7 @@ async fn compiles_nothing(node: &Node, time: Duration) {
 async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
     for (flag, value, expected) in [
         ("--max-compile-memory", "256MiB", "more than 256 MiB"),
-        ("--max-compile-time", "1s", "more than 1 s of processor"),
+        ("--max-compile-time", "3s", "more than 3 s of processor"),
     ] {
         let cluster = Cluster::on_consul(1, &[flag, value]).await;
         let node = cluster.node(0);
@@ -95,6 +103,11 @@ async fn the_next_sink_does_not_wait_for_a_greedy_one() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let good = cluster.plugin("misbehave", "good.wasm");
     assert_eq!(node.process.children(), [child], "it still compiles");
+    assert_eq!(
+        descriptors(child),
+        ["0", "1", "2"],
+        "it has nothing of the node"
+    );
     let asked = Instant::now();
     cluster.ask(&good).await;
     cluster.all_run(&good).await;
