@@ -108,7 +108,7 @@ impl Compiled {
             return Ok(None);
         };
         let mut code = memory_file("code")?;
-        let digest = copy(&mut file.by_ref().take(length), &mut code)?;
+        let digest = copy(&mut Read::take(&mut *file, length), &mut code)?;
         let mut tag = Vec::new();
         file.read_to_end(&mut tag)?;
         let verified = hmac::verify(&self.key, &signed(name, &digest), &tag);
