@@ -43,7 +43,7 @@ pub(super) fn precompile(component: &[u8]) -> Result<Vec<u8>, PrecompileError> {
     let code = threads.install(|| engine()?.precompile_component(component));
     code.map_err(|error| match error.is::<OutOfMemory>() {
         true => PrecompileError::OutOfMemory,
-        false => Refusal(chain(error.as_ref())).into(),
+        false => Refusal(chain(&*error)).into(),
     })
 }
 
