@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::dead_letters::{Cause, DeadLetters, Letter};
 use crate::metrics::StreamMetrics;
+use sluice_types::excerpt::{REASON_CHARS, excerpt};
 use sluice_types::plugin::Identity;
 
 /// Reports or keeps single records that no sink accepts.
@@ -31,7 +32,7 @@ impl Rejects {
         if batch.is_abandoned() || batch.is_acknowledged() {
             self.set_aside(batch, Cause::Refused, reason, plugin);
         } else {
-            batch.reject(&reason, false);
+            batch.reject(&excerpt(&reason, REASON_CHARS), false);
         }
     }
 
@@ -49,6 +50,7 @@ impl Rejects {
         );
         let letter = Letter::new(record, cause, &reason, plugin);
         let metrics = Arc::clone(&self.metrics);
+        let reason = excerpt(&reason, REASON_CHARS).into_owned();
         let report = move |kept: Result<String, String>| match kept {
             Ok(id) => {
                 metrics.dead_lettered.inc();

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod clock;
 pub mod documents;
 pub mod error_chain;
+pub mod excerpt;
 pub mod files;
 pub mod keys;
 pub mod lease;

@@ -5,9 +5,22 @@ use std::collections::HashMap;
 /// Text that may share its memory with the request body it came from.
 pub type Text = bytestring::ByteString;
 
-/// What a record counts in addition to its texts, in bytes: about the size of
-/// the structure itself with its bookkeeping.
-const OVERHEAD: usize = 256;
+/// What the structure of a record takes, in bytes: twice its 128 bytes, because
+/// a list of records grows by doubling.
+const RECORD_BYTES: usize = 256;
+/// What the structures of an attribute take, in bytes: 72 for name and value in
+/// the list, and the bookkeeping of two texts that share no memory.
+const ATTRIBUTE_BYTES: usize = 128;
+
+/// What a record with this many attributes takes in memory in addition to its
+/// texts, in bytes.
+///
+/// This is the only such figure. The budget for requests, the limits of the
+/// queue, and what is read back from the journal all count with it.
+#[must_use]
+pub const fn overhead(attributes: usize) -> usize {
+    RECORD_BYTES.saturating_add(attributes.saturating_mul(ATTRIBUTE_BYTES))
+}
 
 /// Names a record, the same in every attempt to deliver it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,15 +110,48 @@ impl LogRecord {
         is_new
     }
 
-    /// What it counts in the limits on memory, in bytes.
+    /// What it counts in the limits on memory, in bytes: its texts and the
+    /// [`overhead`].
     #[must_use]
     pub fn size(&self) -> usize {
+        overhead(self.attributes.len()) + self.text_bytes()
+    }
+
+    /// The length of all its texts, in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
         let attributes: usize = self
             .attributes
             .iter()
-            .map(|(name, value)| 64 + name.len() + value.size())
+            .map(|(name, value)| name.len() + value.text_bytes())
             .sum();
-        OVERHEAD + self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + attributes
+        self.body.len() + self.key.as_ref().map_or(0, |key| key.len()) + attributes
+    }
+
+    /// Copies the texts into memory of their own, so that they no longer keep
+    /// the request body that they came from.
+    pub fn detach(&mut self) {
+        let mut all = String::with_capacity(self.text_bytes());
+        self.for_each_text(|text| all.push_str(text));
+        let mut rest = Text::from(all);
+        self.for_each_text(|text| (*text, rest) = rest.split_at(text.len()));
+        for (_, value) in &mut self.attributes {
+            if let Value::Bytes(bytes) = value {
+                *bytes = bytes::Bytes::copy_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Always in the same order.
+    fn for_each_text(&mut self, mut f: impl FnMut(&mut Text)) {
+        f(&mut self.body);
+        self.key.iter_mut().for_each(&mut f);
+        for (name, value) in &mut self.attributes {
+            f(name);
+            if let Value::Text(text) | Value::Json(text) = value {
+                f(text);
+            }
+        }
     }
 }
 
@@ -126,7 +172,7 @@ pub fn keep_last_of_repeated(attributes: &mut Vec<(Text, Value)>) {
 }
 
 impl Value {
-    fn size(&self) -> usize {
+    fn text_bytes(&self) -> usize {
         match self {
             Self::Text(text) | Self::Json(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
@@ -146,5 +192,36 @@ mod tests {
         let mut attributes = vec![attribute("a", 1), attribute("b", 2), attribute("a", 3)];
         keep_last_of_repeated(&mut attributes);
         assert_eq!(attributes, [attribute("a", 3), attribute("b", 2)]);
+    }
+
+    #[test]
+    fn the_overhead_covers_the_structures() {
+        // What a text that is shared for the first time allocates besides.
+        const SHARING_BYTES: usize = 24;
+        assert!(RECORD_BYTES >= 2 * size_of::<LogRecord>());
+        assert!(ATTRIBUTE_BYTES >= size_of::<(Text, Value)>() + 2 * SHARING_BYTES);
+        assert_eq!(overhead(3), RECORD_BYTES + 3 * ATTRIBUTE_BYTES);
+    }
+
+    #[test]
+    fn a_detached_record_is_the_same_in_other_memory() {
+        let whole = Text::from("a text, \u{e9}, and much around it".repeat(100));
+        let part = whole.slice_ref(&whole[8..12]);
+        let mut record = LogRecord {
+            key: Some(part.clone()),
+            attributes: vec![
+                (part.clone(), Value::Text(part.clone())),
+                (part.clone(), Value::Json(part.clone())),
+                (part.clone(), Value::Bytes(part.clone().into_bytes())),
+                (part.clone(), Value::Integer(1)),
+            ],
+            ..LogRecord::with_body(part.clone(), 7)
+        };
+        let before = record.clone();
+        record.detach();
+        assert_eq!(record, before);
+        let range = whole.as_bytes().as_ptr_range();
+        record.for_each_text(|text| assert!(!range.contains(&text.as_bytes().as_ptr())));
+        assert_eq!(record.size(), overhead(4) + record.text_bytes());
     }
 }
