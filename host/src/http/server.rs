@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutStream;
 
+use super::drain_rate::DrainRate;
 use super::tls::{Tls, TlsError, TlsFiles};
 use sluice_delivery::metrics::Metrics;
 
@@ -54,7 +54,7 @@ pub(crate) struct ServerConfig {
     pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
     pub(crate) connections: usize,
-    /// How long a client may read nothing of its answer before the connection
+    /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(crate) write_timeout: Duration,
 }
@@ -234,9 +234,7 @@ impl Acceptor {
         let (router, stages) = (self.router.clone(), self.stages.clone());
         let (tls, write_timeout) = (self.tls.clone(), self.write_timeout);
         async move {
-            let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(write_timeout));
-            let stream = Box::pin(stream);
+            let stream = DrainRate::new(stream, write_timeout);
             match tls {
                 None => serve_http(stream, router, stages).await,
                 Some(tls) => {

@@ -22,8 +22,12 @@ use sluice_sandbox::{CompileLimits, Compiler};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
 
-/// How long a client may read nothing of its answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many of the largest bodies the memory for requests holds at least. A
+/// request takes its body once or twice, and its records in addition.
+const BODIES_MIN: usize = 4;
 
 /// The name that stands for the first free one.
 const AUTO: &str = "auto";
@@ -83,7 +87,9 @@ fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
             request: args.request_timeout,
             records: args.queue_records,
         },
-        memory: args.queue_bytes.max(args.max_body),
+        memory: args
+            .queue_bytes
+            .max(args.max_body.saturating_mul(BODIES_MIN)),
         follower: args.follower,
         authorization: token_file.map(authorization).transpose()?,
     })
