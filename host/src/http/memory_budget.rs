@@ -1,52 +1,138 @@
-//! A bound on the memory of all request bodies that are being read at once.
+//! A bound on the memory of all requests that are being read, unpacked and
+//! decoded, and of the answers that are being sent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+/// A body or an answer of up to this many bytes is not charged. The number of
+/// connections bounds these.
+pub(super) const UNCHARGED_BYTES: usize = 4 << 10;
 
-/// How many bytes all requests together may hold.
+/// The least and the most bytes that a reservation asks for ahead, so that a
+/// request with many records rarely touches the shared counter.
+const AHEAD_MIN: usize = 4 << 10;
+const AHEAD_MAX: usize = 256 << 10;
+
+/// How many bytes all requests together may take.
 #[derive(Debug)]
-pub(crate) struct MemoryBudget(Arc<Semaphore>);
+pub(crate) struct MemoryBudget {
+    total: usize,
+    used: AtomicUsize,
+}
+
+/// Why bytes cannot be reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exhausted {
+    /// Other requests have them at the moment.
+    Now,
+    /// The whole budget is smaller.
+    Ever,
+}
 
 /// One request's part of the budget, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    budget: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
+    budget: Arc<MemoryBudget>,
+    /// What counts in the budget.
+    held: usize,
+    /// What the request needs of it; never more.
+    spent: usize,
 }
 
 impl MemoryBudget {
-    /// A budget of `bytes`, at most 2^61 on 64-bit machines.
+    /// A budget in bytes.
     #[must_use]
-    pub(crate) fn new(bytes: usize) -> Arc<Self> {
-        let bytes = bytes.min(Semaphore::MAX_PERMITS);
-        Arc::new(Self(Arc::new(Semaphore::new(bytes))))
+    pub(crate) fn new(total: usize) -> Arc<Self> {
+        Arc::new(Self {
+            total,
+            used: AtomicUsize::new(0),
+        })
     }
 
-    /// An empty reservation, for [`Reservation::grow`].
-    pub(super) fn reserve(&self) -> Reservation {
+    /// An empty reservation.
+    pub(super) fn reserve(self: &Arc<Self>) -> Reservation {
         Reservation {
-            budget: Arc::clone(&self.0),
-            held: None,
+            budget: Arc::clone(self),
+            held: 0,
+            spent: 0,
         }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let within = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.total);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .is_ok()
     }
 }
 
 impl Reservation {
-    /// Reserves more bytes; false if the budget does not have them.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        // The semaphore counts permits in 32 bits.
-        let Ok(bytes) = u32::try_from(bytes) else {
-            return false;
-        };
-        let Ok(more) = Arc::clone(&self.budget).try_acquire_many_owned(bytes) else {
-            return false;
-        };
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            None => self.held = Some(more),
+    /// Reserves more bytes. They may be allocated only after this.
+    ///
+    /// # Errors
+    /// The budget does not have them; nothing has changed.
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let spent = self.spent.saturating_add(bytes);
+        if spent > self.held {
+            self.hold(spent)?;
         }
-        true
+        self.spent = spent;
+        Ok(())
+    }
+
+    /// Spends at least `bytes` in total, even if the budget does not have them:
+    /// for an answer that must be given. Others wait until they are there.
+    pub(super) fn force(&mut self, bytes: usize) {
+        let missing = bytes.saturating_sub(self.held);
+        self.budget.used.fetch_add(missing, Ordering::Relaxed);
+        self.held += missing;
+        self.spent = self.spent.max(bytes);
+    }
+
+    /// What is spent, in bytes.
+    pub(super) const fn spent(&self) -> usize {
+        self.spent
+    }
+
+    /// Says that only `bytes` of what was spent are still needed. The rest stays
+    /// reserved for this request.
+    pub(super) fn reduce(&mut self, bytes: usize) {
+        self.spent = self.spent.min(bytes);
+    }
+
+    /// Moves this many of the spent bytes to a reservation of their own.
+    pub(super) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.spent);
+        self.held -= bytes;
+        self.spent -= bytes;
+        Self {
+            budget: Arc::clone(&self.budget),
+            held: bytes,
+            spent: bytes,
+        }
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let ahead = self.held + self.held.clamp(AHEAD_MIN, AHEAD_MAX);
+        for target in [bytes.max(ahead), bytes] {
+            if self.budget.take(target - self.held) {
+                self.held = target;
+                return Ok(());
+            }
+        }
+        Err(if bytes > self.budget.total {
+            Exhausted::Ever
+        } else {
+            Exhausted::Now
+        })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.held > 0 {
+            self.budget.used.fetch_sub(self.held, Ordering::Relaxed);
+        }
     }
 }
 
@@ -54,14 +140,57 @@ impl Reservation {
 mod tests {
     use super::*;
 
+    fn used(budget: &MemoryBudget) -> usize {
+        budget.used.load(Ordering::Relaxed)
+    }
+
     #[test]
     fn bytes_that_one_request_gives_back_another_can_reserve() {
         let budget = MemoryBudget::new(10);
         let (mut one, mut other) = (budget.reserve(), budget.reserve());
-        assert!(one.grow(4) && one.grow(4));
-        assert!(!other.grow(3));
+        assert!(one.spend(4).is_ok() && one.spend(4).is_ok());
+        assert_eq!(other.spend(3), Err(Exhausted::Now));
         drop(one);
-        assert!(other.grow(7) && !other.grow(4));
-        assert!(other.grow(3));
+        assert!(other.spend(7).is_ok());
+        assert_eq!(other.spend(4), Err(Exhausted::Ever));
+        assert!(other.spend(3).is_ok());
+        drop(other);
+        assert_eq!(used(&budget), 0);
+    }
+
+    #[test]
+    fn what_is_reserved_ahead_never_makes_a_request_fail() {
+        let budget = MemoryBudget::new(AHEAD_MAX);
+        let mut reservation = budget.reserve();
+        for _ in 0..AHEAD_MAX {
+            assert_eq!(reservation.spend(1), Ok(()));
+        }
+        assert_eq!(reservation.spend(1), Err(Exhausted::Ever));
+        assert_eq!(used(&budget), AHEAD_MAX);
+    }
+
+    #[test]
+    fn a_part_outlives_the_rest_and_can_grow_beyond_the_budget() {
+        let budget = MemoryBudget::new(100);
+        let mut request = budget.reserve();
+        request.spend(90).unwrap();
+        let mut answer = request.split(30);
+        assert_eq!((request.spent(), answer.spent()), (60, 30));
+        drop(request);
+        answer.force(150);
+        assert_eq!(used(&budget), 150);
+        assert_eq!(budget.reserve().spend(1), Err(Exhausted::Now));
+        drop(answer);
+        assert_eq!(used(&budget), 0);
+    }
+
+    #[test]
+    fn what_is_no_longer_needed_can_be_spent_again() {
+        let budget = MemoryBudget::new(10);
+        let mut reservation = budget.reserve();
+        reservation.spend(10).unwrap();
+        reservation.reduce(4);
+        assert!(reservation.spend(6).is_ok());
+        assert_eq!(reservation.spend(1), Err(Exhausted::Ever));
     }
 }

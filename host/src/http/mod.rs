@@ -1,6 +1,8 @@
 //! HTTP: what clients, operators, monitors and the other nodes ask of a node.
 
 pub(crate) mod admin;
+mod charged_body;
+mod drain_rate;
 pub(crate) mod ingest;
 mod memory_budget;
 pub(crate) mod peer;

@@ -139,7 +139,7 @@ async fn records(State(context): Context, request: Request<Body>) -> Result<Resp
     let records: Vec<_> = documents.into_iter().map(LogRecord::from).collect();
     let total = records.len();
     let taken = context.ingest.take(&admitted.stream, records).await;
-    let answer = taken.map(|settled| native::many(settled.epoch, total, &settled.rejected));
+    let answer = taken.map(|settled| native::to_peer(total, settled));
     let ingest = &context.ingest;
     Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
 }

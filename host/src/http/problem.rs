@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::memory_budget::Exhausted;
 use super::response::{JSON, accepts, json_body, plain, typed};
 use sluice_delivery::Refused;
 
@@ -55,6 +56,19 @@ impl From<Refused> for Problem {
             Refused::Failing => {
                 Self::Unavailable("this node's journal cannot be written at the moment".to_owned())
             }
+        }
+    }
+}
+
+impl From<Exhausted> for Problem {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::Now => Self::Full,
+            Exhausted::Ever => Self::TooLarge(
+                "the request needs more memory than all requests together may take; send it in \
+                 smaller parts, or raise --queue-bytes"
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -11,7 +11,8 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::readable;
 
-/// The most records in one request.
+/// The most records in one request: not more than the answer lists if all of
+/// them are rejected.
 const MAX_RECORDS: usize = 500;
 
 /// How many records the leader confirmed, and how many it rejected.

@@ -11,7 +11,6 @@ use axum::response::Response;
 use axum::routing::post;
 use tokio::time::sleep;
 
-use super::body;
 use super::service::Ingest;
 
 /// The routes of benchmarks.
@@ -23,11 +22,13 @@ async fn baseline(State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> 
     let stream = ingest.stream();
     let (head, body) = request.into_parts();
     let mut deadline = pin!(sleep(ingest.limits.request));
-    let mut reservation = ingest.memory.reserve();
-    let limit = ingest.limits.body;
     let headers = &head.headers;
-    let answer = body::read(headers, body, limit, &mut reservation, deadline.as_mut())
-        .await
-        .map(|_| Response::new(Body::from("OK")));
+    let reader = ingest.reader(ingest.limits.body);
+    let received = reader.receive(headers, body, deadline.as_mut()).await;
+    let answer = match received {
+        Ok(received) => received.unpacked(deadline).await,
+        Err(problem) => Err(problem),
+    };
+    let answer = answer.map(|_| Response::new(Body::from("OK")));
     ingest.answer(stream, answer, headers)
 }

@@ -1,71 +1,139 @@
 //! Reads a request's body, within its limits.
 
-use std::io::Read;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
-use crate::http::memory_budget::Reservation;
+use super::decoders::Decoders;
+use super::meter::{Client, Meter};
+use super::parts::{COPIED_BYTES, Parts};
+use super::unpack::Encoding;
+use crate::http::memory_budget::{MemoryBudget, Reservation, UNCHARGED_BYTES};
 use crate::http::problem::Problem;
 
-/// Bodies of up to this many bytes are copied, so that a short message does not
-/// keep the connection's read buffer alive while it waits.
-const COPY_LIMIT: usize = 4 << 10;
+/// Bodies of at least this many bytes are decoded on the blocking pool, so that
+/// they do not hold up other requests.
+const OWN_THREAD_BYTES: usize = 256 << 10;
 
-/// How many times as large a compressed body is assumed to become.
-const ASSUMED_RATIO: usize = 16;
+/// Reads bodies of at most `limit` bytes, both before and after unpacking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) memory: &'a Arc<MemoryBudget>,
+    pub(super) decoders: &'a Decoders,
+    pub(super) limit: usize,
+}
 
-/// Reads and decompresses a body of at most `limit` bytes, both before and
-/// after. Larger bodies reserve the memory that they take.
-///
-/// # Errors
-/// The body is too large, came too slowly, broke off, or has an unknown
-/// encoding; or there is no memory for it now.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    reservation: &mut Reservation,
-    deadline: Pin<&mut Sleep>,
-) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::TooLarge(format!(
-            "the body is larger than {limit} bytes; send it in smaller parts, or raise --max-body"
-        ))
-    };
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        if !expects_continue(headers) {
-            discard(body, limit, deadline).await;
-        }
-        return Err(too_large());
-    }
-    let bytes = tokio::select! {
-        biased;
-        collected = collect(body, limit, reservation) => collected?.ok_or_else(too_large)?,
-        () = deadline => return Err(Problem::SlowBody),
-    };
-    match headers
-        .get(CONTENT_ENCODING)
-        .map(|encoding| encoding.as_bytes())
-    {
-        None | Some(b"" | b"identity") => Ok(bytes),
-        Some(encoding) => {
-            let encoding = String::from_utf8_lossy(encoding).to_ascii_lowercase();
-            // The decompressed size is not known before.
-            if !reservation.grow(limit.min(bytes.len().saturating_mul(ASSUMED_RATIO))) {
-                return Err(Problem::Full);
+/// A body as it came.
+#[derive(Debug)]
+pub(super) struct Received<'a> {
+    bytes: Bytes,
+    encoding: Option<Encoding>,
+    /// What the bytes take.
+    reservation: Reservation,
+    reader: Reader<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a body as it is.
+    ///
+    /// # Errors
+    /// The body is too large, came too slowly, broke off, or has an unknown
+    /// encoding; or there is no memory for it now.
+    pub(super) async fn receive(
+        self,
+        headers: &HeaderMap,
+        body: Body,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Received<'a>, Problem> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.limit {
+            if !expects_continue(headers) {
+                discard(body, self.limit, deadline).await;
             }
-            decompress(encoding, bytes, limit)
-                .await?
-                .ok_or_else(too_large)
+            return Err(too_large(self.limit));
+        }
+        let mut reservation = self.memory.reserve();
+        let received = tokio::select! {
+            biased;
+            collected = collect(body, self.limit, &mut reservation) => collected?,
+            () = deadline => return Err(Problem::SlowBody),
+        };
+        let encoding = headers.get(CONTENT_ENCODING);
+        Ok(Received {
+            bytes: received.ok_or_else(|| too_large(self.limit))?,
+            encoding: encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?,
+            reservation,
+            reader: self,
+        })
+    }
+}
+
+impl Received<'_> {
+    /// The body, unpacked if it is compressed, with the memory that it takes.
+    ///
+    /// # Errors
+    /// It is too large or not in its encoding; or there was no memory or no time
+    /// for it.
+    pub(super) async fn unpacked(
+        self,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<(Bytes, Reservation), Problem> {
+        match self.encoding {
+            None => Ok((self.bytes, self.reservation)),
+            Some(_) => self.decode(deadline, |body, _| Ok(body)).await,
         }
     }
+
+    /// Unpacks the body if it is compressed, and decodes it, both in one turn:
+    /// what waits for its turn is not unpacked yet. What the decoder charges is
+    /// added to what the body takes.
+    ///
+    /// # Errors
+    /// Those of the decoder; or the body is too large or not in its encoding; or
+    /// there was no memory or no time for it.
+    pub(super) async fn decode<T: Send + 'static>(
+        self,
+        deadline: Pin<&mut Sleep>,
+        decode: impl FnOnce(Bytes, &mut Meter) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, Reservation), Problem> {
+        let (bytes, reservation) = (self.bytes, self.reservation);
+        let Reader {
+            memory,
+            decoders,
+            limit,
+        } = self.reader;
+        match self.encoding {
+            None if bytes.len() < OWN_THREAD_BYTES => {
+                let meter = Meter::new(reservation, Client::default());
+                meter.measure(|meter| decode(bytes, meter))
+            }
+            None => {
+                let work = |meter: &mut Meter| decode(bytes, meter);
+                decoders.run(reservation, deadline, work).await
+            }
+            // Even a small body may unpack to a large one.
+            Some(encoding) => {
+                let work = move |meter: &mut Meter| {
+                    let unpacked = encoding.unpack(&bytes, limit, meter);
+                    drop((bytes, reservation));
+                    decode(unpacked?.ok_or_else(|| too_large(limit))?, meter)
+                };
+                decoders.run(memory.reserve(), deadline, work).await
+            }
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::TooLarge(format!(
+        "the body is larger than {limit} bytes; send it in smaller parts, or raise --max-body"
+    ))
 }
 
 /// Whether the client waits for `100 Continue` before it sends the body. Then
@@ -101,10 +169,7 @@ async fn collect(
     limit: usize,
     reservation: &mut Reservation,
 ) -> Result<Option<Bytes>, Problem> {
-    // Joined at the end: a buffer that grows would be copied each time.
-    let mut parts: Vec<Bytes> = Vec::new();
-    let mut small = BytesMut::new();
-    let mut length = 0;
+    let mut parts = Parts::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::Malformed(format!("the body broke off: {error}; send it again"))
@@ -112,73 +177,74 @@ async fn collect(
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        length += data.len();
-        if length > limit {
+        if data.len() > limit - parts.len() {
             return Ok(None);
         }
-        if length > COPY_LIMIT && !reservation.grow(data.len()) {
-            return Err(Problem::Full);
-        }
-        if length == data.len() && length <= COPY_LIMIT && body.is_end_stream() {
+        // Most messages come in one piece.
+        if parts.len() == 0 && data.len() <= COPIED_BYTES && body.is_end_stream() {
+            if data.len() > UNCHARGED_BYTES {
+                reservation.spend(data.len())?;
+            }
             return Ok(Some(Bytes::copy_from_slice(&data)));
         }
-        if data.len() > COPY_LIMIT {
-            if !small.is_empty() {
-                parts.push(small.split().freeze());
-            }
-            parts.push(data);
-        } else {
-            small.extend_from_slice(&data);
-        }
+        parts.push(data, reservation)?;
     }
-    if !small.is_empty() {
-        parts.push(small.freeze());
-    }
-    Ok(Some(match parts.as_mut_slice() {
-        [] => Bytes::new(),
-        [whole] => std::mem::take(whole),
-        parts => {
-            let mut whole = BytesMut::with_capacity(length);
-            parts.iter().for_each(|part| whole.extend_from_slice(part));
-            whole.freeze()
-        }
-    }))
+    Ok(Some(parts.join(reservation)))
 }
 
-/// The decompressed body, or `None` if it is larger than the limit.
-async fn decompress(
-    encoding: String,
-    bytes: Bytes,
-    limit: usize,
-) -> Result<Option<Bytes>, Problem> {
-    let work = move || {
-        let mut decoded = Vec::new();
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let result = match encoding.as_str() {
-            "gzip" | "x-gzip" => flate2::read::MultiGzDecoder::new(&*bytes)
-                .take(most)
-                .read_to_end(&mut decoded),
-            "zstd" => zstd::stream::read::Decoder::new(&*bytes)
-                .and_then(|decoder| decoder.take(most).read_to_end(&mut decoded)),
-            _ => {
-                return Err(Problem::Unsupported(format!(
-                    "the content encoding {encoding:?} is not understood; use gzip, zstd or none"
-                )));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::time::Duration;
+    use tokio::time::sleep;
+
+    async fn read(
+        memory: &Arc<MemoryBudget>,
+        encoding: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(Bytes, Reservation), Problem> {
+        let decoders = Decoders::new();
+        let reader = Reader {
+            memory,
+            decoders: &decoders,
+            limit: 1 << 20,
         };
-        match result {
-            Ok(_) if decoded.len() > limit => Ok(None),
-            Ok(_) => Ok(Some(Bytes::from(decoded))),
-            Err(error) => Err(Problem::Malformed(format!(
-                "the body is not valid {encoding}: {error}; correct it or its Content-Encoding"
-            ))),
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
+        let mut deadline = pin!(sleep(Duration::from_secs(60)));
+        let received = reader.receive(&headers, body.into(), deadline.as_mut());
+        received.await?.unpacked(deadline).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_charged_for_what_it_takes_once_unpacked() {
+        let memory = MemoryBudget::new(1 << 20);
+        let text = vec![b'x'; 700_000];
+        let packed = zstd::encode_all(&*text, 1).unwrap();
+        for (encoding, body) in [("identity", text.clone()), ("zstd", packed)] {
+            let (read, reservation) = read(&memory, encoding, body).await.unwrap();
+            assert_eq!(read, text);
+            assert_eq!(reservation.spent(), text.len(), "{encoding}");
         }
-    };
-    // Even a small body may unpack to a large one.
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Problem::Unavailable(format!(
-            "the body could not be unpacked: {error}"
-        ))),
+        let mut all = memory.reserve();
+        assert!(all.spend(1 << 20).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_compressed_body_is_refused_when_others_have_the_memory() {
+        let memory = MemoryBudget::new(1 << 20);
+        let mut other = memory.reserve();
+        other.spend(500_000).unwrap();
+        let packed = zstd::encode_all(&*vec![b'x'; 700_000], 1).unwrap();
+        let refused = read(&memory, "zstd", packed).await.unwrap_err();
+        assert_eq!(refused, Problem::Full);
+    }
+
+    #[tokio::test]
+    async fn a_short_body_costs_nothing() {
+        let memory = MemoryBudget::new(0);
+        let read = read(&memory, "", vec![b'x'; UNCHARGED_BYTES]).await;
+        assert_eq!(read.unwrap().0.len(), UNCHARGED_BYTES);
     }
 }

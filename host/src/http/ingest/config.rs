@@ -8,7 +8,8 @@ use super::authorization::Authorization;
 #[derive(Clone, Debug)]
 pub(crate) struct IngestConfig {
     pub(crate) limits: IngestLimits,
-    /// The most bytes of bodies that are being read at once.
+    /// The most bytes that requests take until they wait in the queue, and
+    /// answers until they are sent.
     pub(crate) memory: usize,
     pub(crate) follower: Follower,
     /// What clients must send, if anything.

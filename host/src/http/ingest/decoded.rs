@@ -1,95 +1,163 @@
 //! What the decoders of all protocols produce.
 
-use sluice_delivery::Rejection;
-use sluice_types::record::LogRecord;
+use super::meter::{Meter, Stop};
+use super::rejected::Rejected;
+use sluice_types::record::{LogRecord, overhead};
+
+/// The most records for which memory is allocated before they are decoded.
+const EXPECTED_MAX: usize = 4096;
 
 /// What a body held: records, and what could not be decoded to one.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) records: Vec<LogRecord>,
-    /// In ascending order of index.
-    pub(super) rejected: Vec<Rejection>,
-    /// The most records and rejections together.
-    most: usize,
-    /// Whether there were more than that.
-    pub(super) is_too_many: bool,
+    pub(super) rejected: Rejected,
 }
 
-impl Decoded {
-    pub(super) fn at_most(most: usize) -> Self {
+/// Gathers what a decoder finds in a body, and charges it.
+#[derive(Debug)]
+pub(super) struct Decoding<'m> {
+    meter: &'m mut Meter,
+    /// The most records and rejections together.
+    most: usize,
+    decoded: Decoded,
+    /// The sum of the records' sizes.
+    bytes: usize,
+}
+
+impl<'m> Decoding<'m> {
+    pub(super) fn new(meter: &'m mut Meter, most: usize) -> Self {
         Self {
+            meter,
             most,
-            ..Self::default()
+            decoded: Decoded::default(),
+            bytes: 0,
         }
     }
 
-    /// Adds a record, or the reason why it could not be decoded. Ignores it if
-    /// there are too many, because short lines take more memory as records than
-    /// in a body.
-    pub(super) fn push(&mut self, decoded: Result<LogRecord, String>) {
-        if self.records.len() + self.rejected.len() >= self.most {
-            self.is_too_many = true;
+    /// Says about how many records there will be.
+    pub(super) fn expect(&mut self, records: usize) {
+        let expected = records.min(self.most).min(EXPECTED_MAX);
+        self.decoded.records.reserve(expected);
+    }
+
+    /// Whether to stop: there is no memory for more, more may not wait, or
+    /// nobody waits.
+    pub(super) fn is_stopped(&mut self) -> bool {
+        self.meter.is_stopped()
+    }
+
+    /// Decodes the next record, and keeps it, or the reason why there is none.
+    pub(super) fn add(&mut self, decode: impl FnOnce(&mut Meter) -> Result<LogRecord, String>) {
+        let place = self.decoded.records.len() + self.decoded.rejected.len();
+        if place >= self.most {
+            self.meter.stop(Stop::TooManyRecords);
             return;
         }
-        match decoded {
-            Ok(record) => self.records.push(record),
+        let before = self.meter.charged();
+        match decode(self.meter) {
+            Ok(record) => {
+                if self.meter.charge(overhead(record.attributes.len())) {
+                    self.bytes += record.size();
+                    self.decoded.records.push(record);
+                }
+            }
             Err(reason) => {
-                let index = self.records.len() + self.rejected.len();
-                self.rejected.push(Rejection {
-                    index,
-                    reason,
-                    is_kept: false,
-                });
+                self.meter.reduce(before);
+                if self.meter.charge(Rejected::cost(&reason)) {
+                    self.decoded.rejected.push(place, &reason);
+                }
             }
         }
     }
 
-    /// Adds to `rejected` what the sink rejected of [`Self::records`], with its
-    /// indexes converted to places in the body.
-    pub(super) fn merge(mut rejected: Vec<Rejection>, by_sink: Vec<Rejection>) -> Vec<Rejection> {
-        let mut decoded = rejected.iter().map(|rejection| rejection.index).peekable();
-        let mut shift = 0;
-        let moved: Vec<Rejection> = by_sink
-            .into_iter()
-            .map(|rejection| {
-                while decoded
-                    .next_if(|index| *index <= rejection.index + shift)
-                    .is_some()
-                {
-                    shift += 1;
-                }
-                Rejection {
-                    index: rejection.index + shift,
-                    ..rejection
-                }
-            })
-            .collect();
-        rejected.extend(moved);
-        rejected.sort_by_key(|rejection| rejection.index);
-        rejected
+    /// Everything that was decoded of a body with this many bytes. Records that
+    /// count for less than the body no longer keep it: they are copied. So what
+    /// waits takes at most twice what it counts.
+    pub(super) fn finish(mut self, body: usize) -> Decoded {
+        let records = &mut self.decoded.records;
+        if self.bytes < body {
+            let texts = records.iter().map(LogRecord::text_bytes).sum();
+            if self.meter.charge(texts) {
+                records.iter_mut().for_each(LogRecord::detach);
+            }
+        }
+        if records.capacity() > 2 * records.len() {
+            records.shrink_to_fit();
+        }
+        self.decoded
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::ingest::meter::Client;
+    use crate::http::memory_budget::{MemoryBudget, Reservation};
+    use crate::http::problem::Problem;
+    use sluice_types::record::Text;
+
+    const OVERHEAD: usize = overhead(0);
+
+    fn decode(
+        memory: usize,
+        work: impl FnOnce(&mut Meter) -> Decoded,
+    ) -> Result<(Decoded, Reservation), Problem> {
+        let reservation = MemoryBudget::new(memory).reserve();
+        Meter::new(reservation, Client::default()).measure(|meter| Ok(work(meter)))
+    }
+
+    fn record(text: Text) -> Result<LogRecord, String> {
+        Ok(LogRecord::with_body(text, 1))
+    }
 
     #[test]
-    fn the_sinks_rejections_find_their_place_in_the_body() {
-        let rejection = |index| Rejection {
-            is_kept: false,
-            index,
-            reason: String::new(),
-        };
-        let decoded = vec![rejection(0), rejection(2), rejection(3)];
-        // Places of the body: r 0 r r 1 2, with r rejected by the decoder.
-        let merged = Decoded::merge(decoded, vec![rejection(0), rejection(2)]);
-        assert_eq!(
-            merged
-                .iter()
-                .map(|rejection| rejection.index)
-                .collect::<Vec<_>>(),
-            [0, 1, 2, 3, 5]
-        );
+    fn every_record_and_rejection_is_charged() {
+        let (decoded, reservation) = decode(1 << 20, |meter| {
+            let mut decoding = Decoding::new(meter, 100);
+            decoding.add(|_| record(Text::new()));
+            decoding.add(|meter| {
+                // Freed with what was rejected.
+                assert!(meter.charge(100_000));
+                Err("no".to_owned())
+            });
+            decoding.finish(0)
+        })
+        .unwrap();
+        assert_eq!((decoded.records.len(), decoded.rejected.len()), (1, 1));
+        assert_eq!(reservation.spent(), OVERHEAD + Rejected::cost("no"));
+    }
+
+    #[test]
+    fn without_memory_nothing_more_is_decoded() {
+        let mut count = 0;
+        let refused = decode(10 * OVERHEAD, |meter| {
+            let mut decoding = Decoding::new(meter, 100);
+            while !decoding.is_stopped() {
+                count += 1;
+                decoding.add(|_| record(Text::new()));
+            }
+            decoding.finish(0)
+        });
+        assert!(matches!(refused, Err(Problem::TooLarge(_))));
+        assert_eq!(count, 11);
+    }
+
+    #[test]
+    fn a_short_record_does_not_keep_a_large_body() {
+        for (body, is_kept) in [(1000, false), (200, true)] {
+            let whole = Text::from(" ".repeat(body));
+            let line = whole.slice_ref(&whole[..10]);
+            let (decoded, _) = decode(1 << 20, |meter| {
+                let mut decoding = Decoding::new(meter, 100_000);
+                decoding.expect(100_000);
+                decoding.add(|_| record(line.clone()));
+                decoding.finish(body)
+            })
+            .unwrap();
+            let kept = decoded.records[0].body.as_bytes().as_ptr();
+            assert_eq!(kept == line.as_bytes().as_ptr(), is_kept);
+            assert!(decoded.records.capacity() < 10);
+        }
     }
 }

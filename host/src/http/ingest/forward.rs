@@ -13,6 +13,9 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::parts::Parts;
+use crate::http::charged_body::charged;
+use crate::http::memory_budget::Reservation;
 use crate::http::problem::{EPOCH, Problem};
 use sluice_leadership::NodeAddresses;
 use sluice_types::documents::LeaderAddress;
@@ -72,6 +75,7 @@ impl Forwarder {
         leader: &LeaderAddress,
         head: &Parts,
         body: Bytes,
+        mut reservation: Reservation,
         deadline: Instant,
     ) -> Result<Response, Problem> {
         if !self.peers.borrow().contains(&leader.address) {
@@ -98,13 +102,16 @@ impl Forwarder {
                 response.headers_mut().insert(name, value.clone());
             }
         }
-        let body = answer.bytes().await.map_err(|_| {
+        // The body is sent.
+        reservation.reduce(0);
+        let body = read_answer(answer, &mut reservation).await;
+        let body = body.map_err(|what| {
             Problem::Unknown(format!(
-                "the answer of the leader at {} broke off",
+                "the answer of the leader at {} {what}",
                 leader.address
             ))
         })?;
-        *response.body_mut() = Body::from(body);
+        *response.body_mut() = charged(body, reservation);
         Ok(response)
     }
 
@@ -132,4 +139,18 @@ impl Forwarder {
         }
         request.header(FORWARDED, HeaderValue::from_static("1"))
     }
+}
+
+/// The body of the leader's answer; if it cannot be read, what happened to it.
+async fn read_answer(
+    mut answer: reqwest::Response,
+    reservation: &mut Reservation,
+) -> Result<Bytes, &'static str> {
+    let mut parts = Parts::default();
+    while let Some(part) = answer.chunk().await.map_err(|_| "broke off")? {
+        parts
+            .push(part, reservation)
+            .map_err(|_| "found no memory here")?;
+    }
+    Ok(parts.join(reservation))
 }

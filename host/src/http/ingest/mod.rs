@@ -11,9 +11,14 @@ pub(super) mod baseline;
 mod body;
 mod config;
 mod decoded;
+mod decoders;
 mod forward;
+mod meter;
 pub(super) mod native;
+mod parts;
+mod rejected;
 mod service;
+mod unpack;
 
 pub(crate) use authorization::Authorization;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};

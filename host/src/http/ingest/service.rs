@@ -12,8 +12,9 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::authorization::Authorization;
-use super::body;
+use super::body::{self, Reader, Received};
 use super::config::{Follower, IngestConfig, IngestLimits};
+use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
 use crate::http::memory_budget::{MemoryBudget, Reservation};
 use crate::http::problem::Problem;
@@ -27,25 +28,24 @@ use sluice_types::record::LogRecord;
 pub(crate) struct Ingest {
     streams: Streams,
     pub(in crate::http) limits: IngestLimits,
-    /// For bodies.
-    pub(super) memory: Arc<MemoryBudget>,
+    /// For bodies, what they are decoded to, and answers.
+    memory: Arc<MemoryBudget>,
+    decoders: Decoders,
     follower: Follower,
     forwarder: Forwarder,
     authorization: Option<Authorization>,
 }
 
 /// A request that this node takes, or the whole answer.
-pub(super) enum Admitted {
-    Here(Accepted),
+pub(super) enum Admitted<'a> {
+    Here(Accepted<'a>),
     Answered(Response),
 }
 
 /// A request that this node takes, being the leader.
-pub(super) struct Accepted {
+pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
-    pub(super) body: Bytes,
-    /// The memory that the body takes until its records are submitted.
-    pub(super) reservation: Reservation,
+    pub(super) body: Received<'a>,
 }
 
 /// Records that were acknowledged, or refused for good.
@@ -61,6 +61,7 @@ impl Ingest {
             streams,
             limits: config.limits,
             memory: MemoryBudget::new(config.memory),
+            decoders: Decoders::new(),
             follower: config.follower,
             forwarder,
             authorization: config.authorization,
@@ -85,7 +86,7 @@ impl Ingest {
         head: &Parts,
         body: Body,
         deadline: Pin<&mut Sleep>,
-    ) -> Result<Admitted, Problem> {
+    ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
         let wanted = self.authorization.as_ref();
         if wanted.is_some_and(|wanted| !wanted.admits(&head.headers)) {
@@ -96,13 +97,9 @@ impl Ingest {
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match route {
             Route::Local(intake) => {
-                let mut reservation = self.memory.reserve();
-                let body = body::read(&head.headers, body, limit, &mut reservation, deadline);
-                return Ok(Admitted::Here(Accepted {
-                    body: body.await?,
-                    intake,
-                    reservation,
-                }));
+                let reading = self.reader(limit).receive(&head.headers, body, deadline);
+                let body = reading.await?;
+                return Ok(Admitted::Here(Accepted { intake, body }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
                 return self.forward(&leader, head, body, deadline).await;
@@ -136,16 +133,25 @@ impl Ingest {
         leader: &LeaderAddress,
         head: &Parts,
         body: Body,
-        deadline: Pin<&mut Sleep>,
-    ) -> Result<Admitted, Problem> {
+        mut deadline: Pin<&mut Sleep>,
+    ) -> Result<Admitted<'_>, Problem> {
         let end = deadline.deadline();
-        let mut reservation = self.memory.reserve();
         let mut headers = head.headers.clone();
         headers.remove(CONTENT_ENCODING);
-        let limit = self.limits.body;
-        let body = body::read(&headers, body, limit, &mut reservation, deadline).await?;
-        let response = self.forwarder.forward(leader, head, body, end).await?;
-        Ok(Admitted::Answered(response))
+        let reader = self.reader(self.limits.body);
+        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
+        let (body, reservation) = received.unpacked(deadline).await?;
+        let relayed = self.forwarder.forward(leader, head, body, reservation, end);
+        Ok(Admitted::Answered(relayed.await?))
+    }
+
+    /// Reads bodies of at most `limit` bytes.
+    pub(super) const fn reader(&self, limit: usize) -> Reader<'_> {
+        Reader {
+            memory: &self.memory,
+            decoders: &self.decoders,
+            limit,
+        }
     }
 
     /// Submits the records, and waits until they are settled or the deadline
@@ -210,9 +216,10 @@ impl Ingest {
         body: Body,
         limit: usize,
     ) -> Result<Bytes, Problem> {
-        let deadline = pin!(sleep(self.limits.request));
-        let mut reservation = self.memory.reserve();
-        body::read(&HeaderMap::new(), body, limit, &mut reservation, deadline).await
+        let mut deadline = pin!(sleep(self.limits.request));
+        let (headers, reader) = (HeaderMap::new(), self.reader(limit));
+        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
+        Ok(received.unpacked(deadline).await?.0)
     }
 
     /// Turns a problem into a response, and counts it. `asked` are the headers

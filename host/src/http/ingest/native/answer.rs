@@ -6,10 +6,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use serde::Serialize;
 
+use crate::http::charged_body::charged;
+use crate::http::ingest::rejected::{Rejected, Rejections};
 use crate::http::ingest::service::Settled;
+use crate::http::memory_budget::Reservation;
 use crate::http::problem::{EPOCH, Problem};
-use crate::http::response::{JSON, TEXT, json_body};
-use sluice_delivery::Rejection;
+use crate::http::response::{JSON, TEXT};
 
 /// The answer for one message.
 pub(super) fn single(settled: Settled) -> Result<Response, Problem> {
@@ -19,27 +21,51 @@ pub(super) fn single(settled: Settled) -> Result<Response, Problem> {
     }
 }
 
-/// The answer for many messages. `total` includes the rejected ones.
-pub(in crate::http) fn many(epoch: u64, total: usize, rejected: &[Rejection]) -> Response {
+/// The answer for many messages. `total` includes the rejected ones. It is
+/// charged to the reservation until it is sent.
+pub(super) fn many(
+    epoch: u64,
+    total: usize,
+    rejections: &Rejections,
+    reservation: Reservation,
+) -> Response {
+    let body = charged(document(total, rejections), reservation);
+    acknowledged(epoch, JSON, body)
+}
+
+/// The answer for records that another node or the command line sent.
+pub(in crate::http) fn to_peer(total: usize, settled: Settled) -> Response {
+    let rejections = Rejected::default().merge(settled.rejected);
+    let body = document(total, &rejections).into();
+    acknowledged(settled.epoch, JSON, body)
+}
+
+fn document(total: usize, rejections: &Rejections) -> Vec<u8> {
     #[derive(Serialize)]
     struct Answer<'a> {
         accepted: usize,
         rejected: Vec<Place<'a>>,
+        /// Only if there are more than are listed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rejected_total: Option<usize>,
     }
     #[derive(Serialize)]
     struct Place<'a> {
         index: usize,
         reason: &'a str,
     }
-    let places = rejected.iter().map(|r| Place {
+    let places = rejections.listed.iter().map(|r| Place {
         index: r.index,
         reason: &r.reason,
     });
+    let is_cut = rejections.listed.len() < rejections.total;
     let answer = Answer {
-        accepted: total - rejected.len(),
+        accepted: total - rejections.total,
         rejected: places.collect(),
+        rejected_total: is_cut.then_some(rejections.total),
     };
-    acknowledged(epoch, JSON, json_body(&answer))
+    // Texts and numbers always have a JSON form.
+    serde_json::to_vec(&answer).unwrap_or_default()
 }
 
 fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response {
@@ -49,4 +75,36 @@ fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response 
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(EPOCH, HeaderValue::from(epoch));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(rejected: usize) -> serde_json::Value {
+        let mut rejections = Rejected::default();
+        (0..rejected).for_each(|place| rejections.push(place, &"x".repeat(1000)));
+        let rejections = rejections.merge(Vec::new());
+        serde_json::from_slice(&document(rejected + 2, &rejections)).unwrap()
+    }
+
+    #[test]
+    fn rejections_are_listed_up_to_a_thousand_and_counted_beyond() {
+        let none = serde_json::json!({"accepted": 2, "rejected": []});
+        assert_eq!(answer(0), none);
+        for (rejected, listed) in [(1000, 1000), (1001, 1000), (99_999, 1000)] {
+            let answer = answer(rejected);
+            assert_eq!(answer["accepted"], 2);
+            let places = answer["rejected"].as_array().unwrap();
+            assert_eq!((places.len(), &places[0]["index"]), (listed, &0.into()));
+            let total = answer
+                .get("rejected_total")
+                .and_then(|total| total.as_u64());
+            assert_eq!(
+                total,
+                (rejected > listed).then(|| rejected.try_into().unwrap())
+            );
+            assert!(answer.to_string().len() < 300_000);
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! Decodes request bodies to records, one function per content type.
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::record_json;
-use crate::http::ingest::decoded::Decoded;
+use super::record_json::RecordReader;
+use crate::http::ingest::decoded::{Decoded, Decoding};
+use crate::http::ingest::meter::Meter;
 use crate::http::problem::Problem;
 use sluice_types::record::{LogRecord, Text};
 
@@ -26,16 +27,17 @@ pub(super) fn one(body: Bytes, key: Option<Text>, observed: u64) -> Result<LogRe
 }
 
 /// One record per line, without empty lines; `most` lines at most.
-pub(super) fn lines(body: &Bytes, observed: u64, most: usize) -> Decoded {
-    each_line(body, most, |text, _whole| {
+pub(super) fn lines(body: &Bytes, observed: u64, most: usize, meter: &mut Meter) -> Decoded {
+    each_line(body, Decoding::new(meter, most), |text, _whole, _meter| {
         Ok(LogRecord::with_body(text, observed))
     })
 }
 
 /// One JSON object per line, without empty lines; `most` lines at most.
-pub(super) fn ndjson(body: &Bytes, observed: u64, most: usize) -> Decoded {
-    each_line(body, most, |text, whole| {
-        record_json::record(whole, &text.clone(), observed)
+pub(super) fn ndjson(body: &Bytes, observed: u64, most: usize, meter: &mut Meter) -> Decoded {
+    let mut reader = RecordReader::new(observed);
+    each_line(body, Decoding::new(meter, most), |text, whole, meter| {
+        reader.read(whole, &text.clone(), meter)
     })
 }
 
@@ -43,7 +45,12 @@ pub(super) fn ndjson(body: &Bytes, observed: u64, most: usize) -> Decoded {
 ///
 /// # Errors
 /// The body is not JSON, or it is neither of the two.
-pub(super) fn json(body: Bytes, observed: u64, most: usize) -> Result<Decoded, Problem> {
+pub(super) fn json(
+    body: Bytes,
+    observed: u64,
+    most: usize,
+    meter: &mut Meter,
+) -> Result<Decoded, Problem> {
     let malformed = |error: &dyn std::fmt::Display| {
         Problem::Malformed(format!(
             "the body is not JSON: {error}; send one object, an array of objects, or NDJSON with \
@@ -55,11 +62,13 @@ pub(super) fn json(body: Bytes, observed: u64, most: usize) -> Result<Decoded, P
             "the body is not UTF-8: {error}; send JSON as UTF-8"
         ))
     })?;
-    let mut decoded = Decoded::at_most(most);
+    let mut reader = RecordReader::new(observed);
+    let mut decoding = Decoding::new(meter, most);
     match whole.trim_start().as_bytes().first() {
         Some(b'[') => {
             let elements = Elements(|raw: &RawValue| {
-                decoded.push(record_json::record(&whole, raw.get(), observed));
+                decoding.add(|meter| reader.read(&whole, raw.get(), meter));
+                !decoding.is_stopped()
             });
             let mut deserializer = serde_json::Deserializer::from_str(&whole);
             elements
@@ -69,20 +78,20 @@ pub(super) fn json(body: Bytes, observed: u64, most: usize) -> Result<Decoded, P
         }
         Some(b'{') => {
             let raw: &RawValue = serde_json::from_str(&whole).map_err(|error| malformed(&error))?;
-            decoded.push(record_json::record(&whole, raw.get(), observed));
+            decoding.add(|meter| reader.read(&whole, raw.get(), meter));
         }
         _ => {
             serde_json::from_str::<&RawValue>(&whole).map_err(|error| malformed(&error))?;
             return Err(malformed(&"it is neither an object nor an array"));
         }
     }
-    Ok(decoded)
+    Ok(decoding.finish(whole.len()))
 }
 
-/// Calls a function with each element of a JSON array.
+/// Calls a function with each element of a JSON array, until it says false.
 struct Elements<F>(F);
 
-impl<'de, F: FnMut(&'de RawValue)> DeserializeSeed<'de> for Elements<F> {
+impl<'de, F: FnMut(&'de RawValue) -> bool> DeserializeSeed<'de> for Elements<F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -90,7 +99,7 @@ impl<'de, F: FnMut(&'de RawValue)> DeserializeSeed<'de> for Elements<F> {
     }
 }
 
-impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
+impl<'de, F: FnMut(&'de RawValue) -> bool> Visitor<'de> for Elements<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,7 +108,9 @@ impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
         while let Some(element) = elements.next_element()? {
-            (self.0)(element);
+            if !(self.0)(element) {
+                return Err(A::Error::custom("stopped"));
+            }
         }
         Ok(())
     }
@@ -110,125 +121,228 @@ impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
 /// share its memory.
 fn each_line(
     body: &Bytes,
-    most: usize,
-    mut decode: impl FnMut(Text, &Text) -> Result<LogRecord, String>,
+    mut decoding: Decoding<'_>,
+    mut decode: impl FnMut(Text, &Text, &mut Meter) -> Result<LogRecord, String>,
 ) -> Decoded {
-    let mut decoded = Decoded::at_most(most);
-    if let Ok(whole) = Text::try_from(body.clone()) {
-        let mut rest: &str = &whole;
-        let first = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
-        // Lines usually have similar lengths. After a short first one, this
-        // reserves no more than the lines themselves take.
-        let lines = rest.len() / (first + 1).max(64) + 1;
-        decoded.records.reserve(lines.min(most));
-        while !rest.is_empty() && !decoded.is_too_many {
-            let (line, later) = match memchr::memchr(b'\n', rest.as_bytes()) {
-                Some(at) => (rest.get(..at), rest.get(at + 1..)),
-                None => (Some(rest), None),
-            };
-            let line = line.unwrap_or_default();
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            if !line.is_empty() {
-                decoded.push(decode(whole.slice_ref(line), &whole));
+    match Text::try_from(body.clone()) {
+        Ok(whole) => each_line_of_text(&whole, &mut decoding, decode),
+        Err(_) => {
+            for line in body.split(|byte| *byte == b'\n') {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                if decoding.is_stopped() {
+                    break;
+                }
+                if !line.is_empty() {
+                    decoding.add(|meter| {
+                        let text = Text::try_from(body.slice_ref(line))
+                            .map_err(|error| format!("not UTF-8: {error}"))?;
+                        decode(text.clone(), &text, meter)
+                    });
+                }
             }
-            rest = later.unwrap_or_default();
         }
-        return decoded;
     }
-    for line in body.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if decoded.is_too_many {
-            break;
-        }
+    decoding.finish(body.len())
+}
+
+fn each_line_of_text(
+    whole: &Text,
+    decoding: &mut Decoding<'_>,
+    mut decode: impl FnMut(Text, &Text, &mut Meter) -> Result<LogRecord, String>,
+) {
+    let mut rest: &str = whole;
+    let first = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+    // Lines usually have similar lengths. After a short first one, this
+    // expects no more than the lines themselves take.
+    decoding.expect(rest.len() / (first + 1).max(64) + 1);
+    while !rest.is_empty() && !decoding.is_stopped() {
+        let (line, later) = match memchr::memchr(b'\n', rest.as_bytes()) {
+            Some(at) => (rest.get(..at), rest.get(at + 1..)),
+            None => (Some(rest), None),
+        };
+        let line = line.unwrap_or_default();
+        let line = line.strip_suffix('\r').unwrap_or(line);
         if !line.is_empty() {
-            let text = Text::try_from(body.slice_ref(line));
-            decoded.push(
-                text.map_err(|error| format!("not UTF-8: {error}"))
-                    .and_then(|text| {
-                        let whole = text.clone();
-                        decode(text, &whole)
-                    }),
-            );
+            decoding.add(|meter| decode(whole.slice_ref(line), whole, meter));
         }
+        rest = later.unwrap_or_default();
     }
-    decoded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_delivery::Rejection;
+    use crate::http::ingest::meter::Client;
+    use crate::http::memory_budget::{MemoryBudget, Reservation};
+    use sluice_types::record::overhead;
+
+    const MEMORY: usize = 64 << 20;
+
+    /// What a body is decoded to, with this much memory, and what was charged.
+    fn decode(
+        memory: usize,
+        most: usize,
+        body: Bytes,
+        work: impl FnOnce(&Bytes, usize, &mut Meter) -> Result<Decoded, Problem>,
+    ) -> Result<(Decoded, Reservation), Problem> {
+        let meter = Meter::new(MemoryBudget::new(memory).reserve(), Client::default());
+        meter.measure(|meter| work(&body, most, meter))
+    }
+
+    type Decoder = fn(&Bytes, usize, &mut Meter) -> Result<Decoded, Problem>;
+
+    const LINES: Decoder = |body, most, meter| Ok(lines(body, 1, most, meter));
+    const NDJSON: Decoder = |body, most, meter| Ok(ndjson(body, 1, most, meter));
+    const JSON: Decoder = |body, most, meter| json(body.clone(), 1, most, meter);
+
+    fn decoded(decoder: Decoder, body: impl Into<Bytes>) -> Result<Decoded, Problem> {
+        decode(MEMORY, 100, body.into(), decoder).map(|(decoded, _)| decoded)
+    }
 
     fn bodies(decoded: &Decoded) -> Vec<&str> {
         decoded.records.iter().map(|record| &*record.body).collect()
     }
 
-    fn places(rejected: &[Rejection]) -> Vec<usize> {
-        rejected.iter().map(|rejection| rejection.index).collect()
+    fn places(decoded: Decoded) -> Vec<usize> {
+        let rejections = decoded.rejected.merge(Vec::new());
+        rejections.listed.iter().map(|r| r.index).collect()
     }
 
     #[test]
     fn text_is_split_at_line_feeds_and_empty_lines_are_skipped() {
-        let decoded = lines(
-            &Bytes::from_static(b"a\r\n\n\r\nb\r\r\n c\rd\n\xc3\xa9"),
-            1,
-            100,
-        );
-        assert_eq!(bodies(&decoded), ["a", "b\r", " c\rd", "é"]);
-        assert!(decoded.rejected.is_empty());
-        assert!(bodies(&lines(&Bytes::new(), 1, 100)).is_empty());
+        let body = Bytes::from_static(b"a\r\n\n\r\nb\r\r\n c\rd\n\xc3\xa9");
+        let text = decoded(LINES, body).unwrap();
+        assert_eq!(bodies(&text), ["a", "b\r", " c\rd", "é"]);
+        assert_eq!(text.rejected.len(), 0);
+        assert!(bodies(&decoded(LINES, "").unwrap()).is_empty());
     }
 
     #[test]
     fn a_line_that_is_not_utf8_is_rejected_alone() {
-        let decoded = lines(&Bytes::from_static(b"a\n\xff\n\nb"), 1, 100);
-        assert_eq!(bodies(&decoded), ["a", "b"]);
-        assert_eq!(places(&decoded.rejected), [1]);
+        let text = decoded(LINES, Bytes::from_static(b"a\n\xff\n\nb")).unwrap();
+        assert_eq!(bodies(&text), ["a", "b"]);
+        assert_eq!(places(text), [1]);
     }
 
     #[test]
     fn a_bad_ndjson_line_is_a_rejection_of_that_index() {
-        let body = Bytes::from_static(b"{\"msg\":\"a\"}\n{oops\n\n{\"msg\":\"b\"}\n[]\n");
-        let decoded = ndjson(&body, 1, 100);
-        assert_eq!(bodies(&decoded), ["a", "b"]);
-        assert_eq!(places(&decoded.rejected), [1, 3]);
+        let body = "{\"msg\":\"a\"}\n{oops\n\n{\"msg\":\"b\"}\n[]\n";
+        let objects = decoded(NDJSON, body).unwrap();
+        assert_eq!(bodies(&objects), ["a", "b"]);
+        assert_eq!(places(objects), [1, 3]);
     }
 
     #[test]
     fn json_is_an_object_or_an_array_of_objects() {
-        let object = json(Bytes::from_static(b" {\"msg\":\"a\"} "), 1, 100).unwrap();
+        let object = decoded(JSON, " {\"msg\":\"a\"} ").unwrap();
         assert_eq!(bodies(&object), ["a"]);
-        let array = json(
-            Bytes::from_static(b"[{\"msg\":\"a\"}, 7, {\"msg\":\"b\"}]"),
-            1,
-            100,
-        )
-        .unwrap();
+        let array = decoded(JSON, "[{\"msg\":\"a\"}, 7, {\"msg\":\"b\"}]").unwrap();
         assert_eq!(bodies(&array), ["a", "b"]);
-        assert_eq!(places(&array.rejected), [1]);
+        assert_eq!(places(array), [1]);
         for body in ["", "7", "\"x\"", "[{]", "{\"a\":1", "{} {}", "nope"] {
-            assert!(
-                matches!(json(Bytes::from(body), 1, 100), Err(Problem::Malformed(_))),
-                "{body}"
-            );
+            let malformed = decoded(JSON, body);
+            assert!(matches!(malformed, Err(Problem::Malformed(_))), "{body}");
         }
     }
 
     #[test]
     fn more_than_may_wait_is_not_even_decoded() {
-        let text = Bytes::from("a\n".repeat(11));
-        let array = Bytes::from(format!("[{}{{}}]", "{},".repeat(10)));
-        let objects = Bytes::from("{}\n".repeat(11));
-        for most in [10, 11] {
-            let decoded = [
-                lines(&text, 1, most),
-                ndjson(&objects, 1, most),
-                json(array.clone(), 1, most).unwrap(),
-            ];
-            for decoded in decoded {
-                let count = decoded.records.len() + decoded.rejected.len();
-                assert_eq!((count, decoded.is_too_many), (most, most == 10));
-            }
+        let array = format!("[{}{{}}]", "{},".repeat(10));
+        for (decoder, body) in [
+            (LINES, "a\n".repeat(11)),
+            (NDJSON, "{}\n".repeat(11)),
+            (NDJSON, "{\n".repeat(11)),
+            (JSON, array),
+        ] {
+            let body = Bytes::from(body);
+            let (all, _) = decode(MEMORY, 11, body.clone(), decoder).unwrap();
+            assert_eq!(all.records.len() + all.rejected.len(), 11);
+            let refused = decode(MEMORY, 10, body, decoder);
+            assert!(matches!(refused, Err(Problem::TooLarge(_))));
+        }
+    }
+
+    #[test]
+    fn memory_is_charged_for_every_record_attribute_and_rejection() {
+        let object = "{\"a\":1,\"b\":\"2\",\"c\":[]}";
+        let attributes = 1000 * overhead(3);
+        for (decoder, body, charged) in [
+            (LINES, "a\n".repeat(1000), 1000 * overhead(0)),
+            (NDJSON, format!("{object}\n").repeat(1000), attributes),
+            (
+                JSON,
+                format!("[{object}{}]", format!(",{object}").repeat(999)),
+                attributes,
+            ),
+            // Of these, all that is charged is that they are rejected.
+            (NDJSON, "{\n".repeat(1000), 1000 * 96),
+            (JSON, format!("[1{}]", ",1".repeat(999)), 1000 * 96),
+        ] {
+            let body = Bytes::from(body);
+            let (_, reservation) = decode(MEMORY, 1000, body.clone(), decoder).unwrap();
+            let spent = reservation.spent();
+            assert!(spent >= charged, "{spent}");
+            assert!(decode(spent, 1000, body.clone(), decoder).is_ok());
+            let refused = decode(charged - 1, 1000, body, decoder);
+            assert!(matches!(refused, Err(Problem::TooLarge(_))));
+        }
+    }
+
+    #[test]
+    fn texts_with_escapes_are_charged_too() {
+        let object = format!("{{\"a\":\"{}\"}}", "\\t".repeat(10_000));
+        for (decoder, body) in [(NDJSON, object.clone()), (JSON, format!("[{object}]"))] {
+            let (_, reservation) = decode(MEMORY, 1, body.into(), decoder).unwrap();
+            assert!(reservation.spent() > overhead(1) + 10_000);
+        }
+    }
+
+    #[test]
+    fn a_record_with_too_many_attributes_is_rejected_and_freed() {
+        let object = |count| format!("{{\"msg\":\"a\",\"x\":1{}}}", ",\"k\":1".repeat(count));
+        let many = object(2_800_000);
+        let memory = 1 << 20;
+        for (decoder, body) in [
+            (NDJSON, format!("{}\n{many}\n{}", object(1), object(2))),
+            (JSON, format!("[{},{many},{}]", object(1), object(2))),
+        ] {
+            let (decoded, _) = decode(memory, 10, body.into(), decoder).unwrap();
+            assert_eq!(bodies(&decoded), ["a", "a"]);
+            let rejections = decoded.rejected.merge(Vec::new());
+            let reason = &rejections.listed[0].reason;
+            assert!(reason.contains("1024 attributes"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn reasons_never_repeat_a_long_input() {
+        let long = "\u{1}x".repeat(1 << 20);
+        for record in [
+            format!("{{\"time\":\"{}\"}}", "x".repeat(1 << 20)),
+            format!("{{\"time\":\"{}\"}}", "\\u0001".repeat(1 << 18)),
+            format!("{{\"time\":[{}1]}}", "1,".repeat(1 << 20)),
+            format!("\"{}\"", "x".repeat(1 << 20)),
+            format!("[\"{}\"]", "x".repeat(1 << 20)),
+            format!("{{\"{long}"),
+        ] {
+            let objects = decoded(NDJSON, record).unwrap();
+            let rejections = objects.rejected.merge(Vec::new());
+            let reason = &rejections.listed[0].reason;
+            assert!(reason.chars().count() <= 200, "{reason}");
+        }
+    }
+
+    #[test]
+    fn one_line_among_newlines_does_not_keep_them() {
+        let newlines = "\n".repeat(1 << 20);
+        for (decoder, line) in [(LINES, "short"), (NDJSON, "{\"msg\":\"short\"}")] {
+            let body = Bytes::from(format!("{newlines}{line}{newlines}"));
+            let range = body.as_ptr_range();
+            let decoded = decode(MEMORY, 100_000, body.clone(), decoder).unwrap().0;
+            let record = &decoded.records[0];
+            assert_eq!(&*record.body, "short");
+            assert!(!range.contains(&record.body.as_bytes().as_ptr()));
+            assert!(decoded.records.capacity() < 10);
         }
     }
 }

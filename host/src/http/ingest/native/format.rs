@@ -1,17 +1,23 @@
 //! The content types of many messages.
 
+use std::pin::Pin;
+
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
+use tokio::time::Sleep;
 
 use super::decode;
+use crate::http::ingest::body::Received;
 use crate::http::ingest::decoded::Decoded;
+use crate::http::ingest::meter::Meter;
+use crate::http::memory_budget::Reservation;
 use crate::http::problem::Problem;
 use sluice_types::clock::unix_nanos;
+use sluice_types::excerpt::excerpt;
 
-/// Bodies of at least this many bytes are decoded on a blocking thread, so that
-/// they do not hold up other requests.
-const OWN_THREAD_BYTES: usize = 256 << 10;
+/// The most characters of an unknown content type in an answer.
+const NAME_CHARS: usize = 100;
 
 /// The format of a body.
 #[derive(Clone, Copy, Debug)]
@@ -37,29 +43,30 @@ impl Format {
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Ndjson),
             "application/json" => Ok(Self::Json),
             other => Err(Problem::Unsupported(format!(
-                "the content type {other:?} is not understood; use text/plain (one message per \
-                 line), application/x-ndjson or application/json"
+                "the content type {:?} is not understood; use text/plain (one message per line), \
+                 application/x-ndjson or application/json",
+                excerpt(other, NAME_CHARS)
             ))),
         }
     }
 
-    /// Decodes a body of at most `most` records.
-    pub(super) async fn decode(self, body: Bytes, most: usize) -> Result<Decoded, Problem> {
+    /// Decodes a body of at most `most` records. Returns them with the memory
+    /// that they and the body take.
+    ///
+    /// # Errors
+    /// The body is not in this format; or there was no memory or no time for it.
+    pub(super) async fn decode(
+        self,
+        body: Received<'_>,
+        most: usize,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<(Decoded, Reservation), Problem> {
         let observed = unix_nanos();
-        let is_large = body.len() >= OWN_THREAD_BYTES;
-        let work = move || match self {
-            Self::Lines => Ok(decode::lines(&body, observed, most)),
-            Self::Ndjson => Ok(decode::ndjson(&body, observed, most)),
-            Self::Json => decode::json(body, observed, most),
+        let decode = move |body: Bytes, meter: &mut Meter| match self {
+            Self::Lines => Ok(decode::lines(&body, observed, most, meter)),
+            Self::Ndjson => Ok(decode::ndjson(&body, observed, most, meter)),
+            Self::Json => decode::json(body, observed, most, meter),
         };
-        if !is_large {
-            return work();
-        }
-        match tokio::task::spawn_blocking(work).await {
-            Ok(decoded) => decoded,
-            Err(error) => Err(Problem::Unavailable(format!(
-                "the body could not be decoded: {error}"
-            ))),
-        }
+        body.decode(deadline, decode).await
     }
 }

@@ -11,7 +11,10 @@ use rand::{RngExt, SeedableRng};
 use super::decode;
 use super::time;
 use crate::http::ingest::decoded::Decoded;
-use sluice_types::record::{Text, Value};
+use crate::http::ingest::meter::{Client, Meter};
+use crate::http::memory_budget::MemoryBudget;
+use crate::http::problem::Problem;
+use sluice_types::record::{Text, Value, overhead};
 use sluice_types::record_document::RecordDocument;
 
 /// Pieces that matter to decoders.
@@ -102,13 +105,28 @@ fn fuzz(check: impl Fn(u64, &Bytes)) {
     println!("{bodies} bodies");
 }
 
+/// Decodes with much memory, and checks that what was decoded is charged.
+fn decoded(
+    decode: impl FnOnce(&mut Meter) -> Result<Decoded, Problem>,
+) -> Result<Decoded, Problem> {
+    let meter = Meter::new(MemoryBudget::new(1 << 30).reserve(), Client::default());
+    let (decoded, reservation) = meter.measure(decode)?;
+    let records = decoded.records.iter();
+    let overheads: usize = records
+        .map(|record| overhead(record.attributes.len()))
+        .sum();
+    assert!(reservation.spent() >= overheads + decoded.rejected.bytes());
+    Ok(decoded)
+}
+
 /// Every line that is not empty is a record or a rejection, in order.
-fn accounts_for(decoded: &Decoded, body: &[u8]) {
+fn accounts_for(decoded: Decoded, body: &[u8]) {
     let strip = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len();
     let lines = body.split(|byte| *byte == b'\n');
     let expected = lines.filter(|line| strip(line) > 0).count();
     assert_eq!(decoded.records.len() + decoded.rejected.len(), expected);
-    let places: Vec<_> = decoded.rejected.iter().map(|r| r.index).collect();
+    let rejections = decoded.rejected.merge(Vec::new());
+    let places: Vec<_> = rejections.listed.iter().map(|r| r.index).collect();
     assert!(places.is_sorted() && places.iter().all(|place| *place < expected));
 }
 
@@ -128,18 +146,20 @@ fn can_be_kept(decoded: &Decoded) {
 #[test]
 fn any_body_of_lines() {
     fuzz(|_, body| {
-        let decoded = decode::lines(body, 7, usize::MAX);
-        accounts_for(&decoded, body);
+        let lines = |meter: &mut Meter| Ok(decode::lines(body, 7, usize::MAX, meter));
+        let decoded = decoded(lines).unwrap();
         can_be_kept(&decoded);
+        accounts_for(decoded, body);
     });
 }
 
 #[test]
 fn any_body_of_ndjson() {
     fuzz(|_, body| {
-        let decoded = decode::ndjson(body, 7, usize::MAX);
-        accounts_for(&decoded, body);
+        let objects = |meter: &mut Meter| Ok(decode::ndjson(body, 7, usize::MAX, meter));
+        let decoded = decoded(objects).unwrap();
         can_be_kept(&decoded);
+        accounts_for(decoded, body);
     });
 }
 
@@ -147,7 +167,7 @@ fn any_body_of_ndjson() {
 fn any_body_of_json() {
     fuzz(|_, body| {
         let is_json = serde_json::from_slice::<serde_json::Value>(body).is_ok();
-        match decode::json(body.clone(), 7, usize::MAX) {
+        match decoded(|meter| decode::json(body.clone(), 7, usize::MAX, meter)) {
             Ok(decoded) => can_be_kept(&decoded),
             Err(_) => assert!(!is_json || !matches!(body.trim_ascii().first(), Some(b'{' | b'['))),
         }

@@ -21,7 +21,6 @@ use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::service::{Accepted, Admitted, Ingest};
 use crate::http::problem::Problem;
 use crate::stream::Stream;
-use sluice_delivery::Refused;
 use sluice_types::clock::unix_nanos;
 use sluice_types::record::Text;
 
@@ -79,16 +78,23 @@ async fn one(
     ingest: &Ingest,
     stream: &Stream,
     headers: &HeaderMap,
-    accepted: Accepted,
-    deadline: Pin<&mut Sleep>,
+    accepted: Accepted<'_>,
+    mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
     let key = message_id(headers)?;
-    let record = decode::one(accepted.body, key, unix_nanos()).inspect_err(|_| {
+    let unpacking = accepted.body.unpacked(deadline.as_mut());
+    let (body, reservation) = unpacking.await?;
+    let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
         stream.metrics.rejected.inc();
     })?;
-    let (intake, reservation) = (accepted.intake, accepted.reservation);
     let settled = ingest
-        .deliver(stream, &intake, vec![record], reservation, deadline)
+        .deliver(
+            stream,
+            &accepted.intake,
+            vec![record],
+            reservation,
+            deadline,
+        )
         .await?;
     answer::single(settled)
 }
@@ -97,29 +103,29 @@ async fn many(
     ingest: &Ingest,
     stream: &Stream,
     headers: &HeaderMap,
-    accepted: Accepted,
-    deadline: Pin<&mut Sleep>,
+    accepted: Accepted<'_>,
+    mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
-    let (intake, reservation) = (accepted.intake, accepted.reservation);
     let format = Format::of(headers)?;
-    let decoded = format.decode(accepted.body, ingest.limits.records).await?;
-    if decoded.is_too_many {
-        return Err(Refused::TooLarge.into());
-    }
-    let Decoded {
-        records, rejected, ..
-    } = decoded;
+    let most = ingest.limits.records;
+    let decoding = format.decode(accepted.body, most, deadline.as_mut());
+    let (decoded, mut reservation) = decoding.await?;
+    let Decoded { records, rejected } = decoded;
     let count = u64::try_from(rejected.len()).unwrap_or_default();
     stream.metrics.rejected.inc_by(count);
     let total = records.len() + rejected.len();
-    if records.is_empty() {
-        return Ok(answer::many(intake.epoch(), total, &rejected));
-    }
-    let settled = ingest
-        .deliver(stream, &intake, records, reservation, deadline)
-        .await?;
-    let rejected = Decoded::merge(rejected, settled.rejected);
-    Ok(answer::many(settled.epoch, total, &rejected))
+    // This stays charged until the answer is sent.
+    let for_answer = reservation.split(rejected.bytes());
+    let (epoch, by_sink) = if records.is_empty() {
+        (accepted.intake.epoch(), Vec::new())
+    } else {
+        let settled = ingest
+            .deliver(stream, &accepted.intake, records, reservation, deadline)
+            .await?;
+        (settled.epoch, settled.rejected)
+    };
+    let rejections = rejected.merge(by_sink);
+    Ok(answer::many(epoch, total, &rejections, for_answer))
 }
 
 /// The producer's own id of the message, if it sent one.

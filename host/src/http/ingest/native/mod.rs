@@ -9,5 +9,5 @@ mod handlers;
 mod record_json;
 mod time;
 
-pub(in crate::http) use answer::many;
+pub(in crate::http) use answer::to_peer;
 pub(in crate::http) use handlers::routes;

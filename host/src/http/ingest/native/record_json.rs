@@ -8,11 +8,12 @@
 
 use bytestring::ByteString;
 use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::http::ingest::meter::Meter;
 use sluice_types::record::{LogRecord, Severity, Text, Value, keep_last_of_repeated};
 
 const TEXT: [&str; 4] = ["body", "message", "log", "msg"];
@@ -20,40 +21,97 @@ const TIME: [&str; 3] = ["timestamp", "time", "@timestamp"];
 const SEVERITY: [&str; 2] = ["severity", "level"];
 const KEY: [&str; 1] = ["id"];
 
-/// Reads an object that is a part of `whole`.
-///
-/// # Errors
-/// What is wrong, worded for the producer.
-pub(super) fn record(whole: &Text, json: &str, observed: u64) -> Result<LogRecord, String> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let fields = deserializer
-        .deserialize_map(Fields { whole })
-        .and_then(|fields| deserializer.end().map(|()| fields))
-        .map_err(|error| format!("not a JSON object: {error}"))?;
-    assemble(fields, observed)
-}
+/// The most attributes of a record.
+const ATTRIBUTES_MAX: usize = 1024;
+/// The most fields of an object: the attributes and text, time, severity and key.
+const FIELDS_MAX: usize = ATTRIBUTES_MAX + 4;
+/// No name of a severity is longer, in bytes.
+const SEVERITY_BYTES_MAX: usize = 16;
 
 type Field = (Text, Value);
 
+/// Reads one object after the other.
+#[derive(Debug)]
+pub(super) struct RecordReader {
+    observed: u64,
+    /// The fields of the object that is being read, in memory that is used
+    /// again for the next one.
+    fields: Vec<Field>,
+}
+
+impl RecordReader {
+    /// For records that were observed at this time.
+    pub(super) const fn new(observed: u64) -> Self {
+        Self {
+            observed,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Reads an object that is a part of `whole`, and charges texts that share
+    /// no memory with it.
+    ///
+    /// # Errors
+    /// What is wrong, worded for the producer.
+    pub(super) fn read(
+        &mut self,
+        whole: &Text,
+        json: &str,
+        meter: &mut Meter,
+    ) -> Result<LogRecord, String> {
+        self.fields.clear();
+        // The error for another type would repeat the whole value.
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err("not a JSON object".to_owned());
+        }
+        let mut is_excessive = false;
+        let fields = Fields {
+            share: Share { whole, meter },
+            fields: &mut self.fields,
+            is_excessive: &mut is_excessive,
+        };
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let read = deserializer
+            .deserialize_map(fields)
+            .and_then(|()| deserializer.end());
+        if is_excessive {
+            return Err(too_many_attributes());
+        }
+        read.map_err(|error| format!("not a JSON object: {error}"))?;
+        assemble(&mut self.fields, self.observed)
+    }
+}
+
+fn too_many_attributes() -> String {
+    format!("more than {ATTRIBUTES_MAX} attributes; send fewer, or nest them")
+}
+
 /// Collects the fields in their order.
 struct Fields<'a> {
-    whole: &'a Text,
+    share: Share<'a>,
+    fields: &'a mut Vec<Field>,
+    /// Set if there are too many.
+    is_excessive: &'a mut bool,
 }
 
 impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = Vec<Field>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
+            if self.fields.len() >= FIELDS_MAX {
+                *self.is_excessive = true;
+                return Err(A::Error::custom("too many fields"));
+            }
             let raw: &RawValue = map.next_value()?;
-            fields.push((share(self.whole, name), value(self.whole, raw)?));
+            let field = (self.share.text(name)?, self.share.value(raw)?);
+            self.fields.push(field);
         }
-        Ok(fields)
+        Ok(())
     }
 }
 
@@ -82,28 +140,59 @@ impl<'de> serde::Deserialize<'de> for Name<'de> {
     }
 }
 
-/// The value as the record keeps it. `raw` is a part of `whole`.
-fn value<E: serde::de::Error>(whole: &Text, raw: &RawValue) -> Result<Value, E> {
-    let json = raw.get();
-    Ok(match json.as_bytes().first() {
-        Some(b'"') => Value::Text(text(whole, json).map_err(E::custom)?),
-        Some(b't') => Value::Boolean(true),
-        Some(b'f') => Value::Boolean(false),
-        Some(b'-' | b'0'..=b'9') => {
-            number(json).unwrap_or_else(|| Value::Json(share(whole, Cow::Borrowed(json))))
-        }
-        _ => Value::Json(share(whole, Cow::Borrowed(json))),
-    })
+/// Makes texts that share the memory of `whole` where they can, and charges the
+/// others.
+struct Share<'a> {
+    whole: &'a Text,
+    meter: &'a mut Meter,
 }
 
-fn text(whole: &Text, json: &str) -> serde_json::Result<Text> {
-    if json.contains('\\') {
-        return serde_json::from_str::<String>(json).map(Text::from);
+impl Share<'_> {
+    /// The value as the record keeps it. `raw` is a part of `whole`.
+    fn value<E: serde::de::Error>(&mut self, raw: &RawValue) -> Result<Value, E> {
+        let json = raw.get();
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => Value::Text(self.quoted(json)?),
+            Some(b't') => Value::Boolean(true),
+            Some(b'f') => Value::Boolean(false),
+            Some(b'-' | b'0'..=b'9') => match number(json) {
+                Some(number) => number,
+                None => Value::Json(self.text(Cow::Borrowed(json))?),
+            },
+            _ => Value::Json(self.text(Cow::Borrowed(json))?),
+        })
     }
-    let inner = json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    Ok(share(whole, Cow::Borrowed(inner.unwrap_or_default())))
+
+    /// The text of a JSON string.
+    fn quoted<E: serde::de::Error>(&mut self, json: &str) -> Result<Text, E> {
+        if json.contains('\\') {
+            // Unescaping makes no text longer.
+            self.charge(json.len())?;
+            let text = serde_json::from_str::<String>(json);
+            return text.map(Text::from).map_err(E::custom);
+        }
+        let inner = json
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        self.text(Cow::Borrowed(inner.unwrap_or_default()))
+    }
+
+    fn text<E: serde::de::Error>(&mut self, text: Cow<'_, str>) -> Result<Text, E> {
+        match text {
+            Cow::Borrowed(text) if is_within(self.whole, text) => Ok(self.whole.slice_ref(text)),
+            text => {
+                self.charge(text.len())?;
+                Ok(ByteString::from(text.into_owned()))
+            }
+        }
+    }
+
+    fn charge<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        match self.meter.charge(bytes) {
+            true => Ok(()),
+            false => Err(E::custom("stopped")),
+        }
+    }
 }
 
 /// The number if it can be kept without loss.
@@ -114,14 +203,6 @@ fn number(json: &str) -> Option<Value> {
     let is_fraction = json.contains(['.', 'e', 'E']);
     let float: f64 = json.parse().ok()?;
     (is_fraction && float.is_finite()).then_some(Value::Float(float))
-}
-
-fn share(whole: &Text, text: Cow<'_, str>) -> Text {
-    match text {
-        Cow::Borrowed(text) if is_within(whole, text) => whole.slice_ref(text),
-        Cow::Borrowed(text) => ByteString::from(text),
-        Cow::Owned(text) => ByteString::from(text),
-    }
 }
 
 fn is_within(whole: &str, part: &str) -> bool {
@@ -147,27 +228,32 @@ fn drop_absent(fields: &mut Vec<Field>) {
     });
 }
 
-fn assemble(mut fields: Vec<Field>, observed: u64) -> Result<LogRecord, String> {
+/// Makes a record of the fields, and leaves none of them.
+fn assemble(fields: &mut Vec<Field>, observed: u64) -> Result<LogRecord, String> {
     let mut record = LogRecord::with_body(Text::new(), observed);
-    merge_repeated(&mut fields);
-    drop_absent(&mut fields);
-    if let Some((_, text)) = take(&mut fields, &TEXT) {
+    merge_repeated(fields);
+    drop_absent(fields);
+    if let Some((_, text)) = take(fields, &TEXT) {
         record.body = as_text(text);
     }
-    if let Some((_, time)) = take(&mut fields, &TIME) {
+    if let Some((_, time)) = take(fields, &TIME) {
         record.timestamp = super::time::nanoseconds(&time)?;
     }
-    if let Some((_, key)) = take(&mut fields, &KEY) {
+    if let Some((_, key)) = take(fields, &KEY) {
         record.key = Some(as_text(key));
     }
-    if let Some((name, severity)) = take(&mut fields, &SEVERITY) {
+    if let Some((name, severity)) = take(fields, &SEVERITY) {
         match parse_severity(&severity) {
             Some(severity) => record.severity = severity,
             // Of an unknown scale: kept as it is.
             None => fields.push((name, severity)),
         }
     }
-    record.attributes = fields;
+    if fields.len() > ATTRIBUTES_MAX {
+        return Err(too_many_attributes());
+    }
+    // Exactly as large as it must be.
+    record.attributes = fields.drain(..).collect();
     Ok(record)
 }
 
@@ -210,6 +296,7 @@ fn parse_severity(value: &Value) -> Option<Severity> {
             .ok()
             .and_then(|range| RANGES.get(range))
             .copied(),
+        Value::Text(name) if name.len() > SEVERITY_BYTES_MAX => None,
         Value::Text(name) => match name.to_ascii_lowercase().as_str() {
             "trace" => Some(Severity::Trace),
             "debug" => Some(Severity::Debug),
@@ -228,10 +315,14 @@ fn parse_severity(value: &Value) -> Option<Severity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::ingest::meter::Client;
+    use crate::http::memory_budget::MemoryBudget;
 
     fn read(json: &str) -> Result<LogRecord, String> {
         let whole = Text::from(json);
-        record(&whole, &whole.clone(), 5)
+        let reservation = MemoryBudget::new(1 << 20).reserve();
+        let mut meter = Meter::new(reservation, Client::default());
+        RecordReader::new(5).read(&whole, &whole.clone(), &mut meter)
     }
 
     fn attributes(record: &LogRecord) -> Vec<(&str, &Value)> {
@@ -312,5 +403,37 @@ mod tests {
             );
         }
         assert!(read(r#"{"time":"noon"}"#).unwrap_err().contains("noon"));
+    }
+
+    #[test]
+    fn as_many_attributes_as_may_be_are_kept_in_no_more_memory() {
+        let object = |count: usize| {
+            let fields: Vec<_> = (0..count).map(|n| format!("\"k{n}\":{n}")).collect();
+            format!(
+                r#"{{"body":"b","time":1,"id":"i","level":"info",{}}}"#,
+                fields.join(",")
+            )
+        };
+        let record = read(&object(ATTRIBUTES_MAX)).unwrap();
+        let attributes = &record.attributes;
+        assert_eq!(
+            (attributes.len(), attributes.capacity()),
+            (ATTRIBUTES_MAX, ATTRIBUTES_MAX)
+        );
+        for count in [ATTRIBUTES_MAX + 1, 10 * ATTRIBUTES_MAX] {
+            let reason = read(&object(count)).unwrap_err();
+            assert!(reason.starts_with("more than 1024 attributes"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_reader_forgets_the_object_before() {
+        let whole = Text::from(r#"{"a":1,"time":"noon"}{"b":2}"#);
+        let reservation = MemoryBudget::new(1 << 20).reserve();
+        let mut meter = Meter::new(reservation, Client::default());
+        let mut reader = RecordReader::new(5);
+        assert!(reader.read(&whole, &whole[..21], &mut meter).is_err());
+        let record = reader.read(&whole, &whole[21..], &mut meter).unwrap();
+        assert_eq!(attributes(&record), [("b", &Value::Integer(2))]);
     }
 }

@@ -1,6 +1,12 @@
 //! Times as producers write them.
 
+use sluice_types::excerpt::excerpt;
 use sluice_types::record::Value;
+
+/// No time is written with more bytes.
+const BYTES_MAX: usize = 64;
+/// The most characters of a time that is repeated as wrong.
+const SHOWN_CHARS: usize = 40;
 
 /// Nanoseconds since the Unix epoch, of RFC 3339 text or of a Unix time in
 /// seconds, milliseconds, microseconds or nanoseconds, told apart by their
@@ -20,7 +26,7 @@ pub(super) fn nanoseconds(value: &Value) -> Result<u64, String> {
     };
     parsed.ok_or_else(|| {
         let said = match value {
-            Value::Text(text) | Value::Json(text) => text.to_string(),
+            Value::Text(text) | Value::Json(text) => excerpt(text, SHOWN_CHARS).into_owned(),
             Value::Integer(integer) => integer.to_string(),
             Value::Float(float) => float.to_string(),
             other => format!("{other:?}"),
@@ -33,6 +39,9 @@ pub(super) fn nanoseconds(value: &Value) -> Result<u64, String> {
 }
 
 fn from_text(text: &str) -> Option<u64> {
+    if text.len() > BYTES_MAX {
+        return None;
+    }
     if text.parse::<f64>().is_ok() {
         return from_number(text);
     }
@@ -82,7 +91,10 @@ fn from_float(float: f64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record_json::RecordReader;
     use super::*;
+    use crate::http::ingest::meter::{Client, Meter};
+    use crate::http::memory_budget::MemoryBudget;
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
@@ -146,7 +158,8 @@ mod tests {
     fn both(number: &str) -> [Option<u64>; 2] {
         let json = format!(r#"{{"time":{number}}}"#);
         let whole = sluice_types::record::Text::from(json);
-        let record = super::super::record_json::record(&whole, &whole.clone(), 5);
+        let mut meter = Meter::new(MemoryBudget::new(1 << 20).reserve(), Client::default());
+        let record = RecordReader::new(5).read(&whole, &whole.clone(), &mut meter);
         let text = nanoseconds(&Value::Text(number.into())).ok();
         [record.ok().map(|record| record.timestamp), text]
     }
