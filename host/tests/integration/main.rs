@@ -28,6 +28,7 @@ mod hostile_compilation;
 mod http;
 mod journal;
 mod leadership;
+mod memory;
 mod sink;
 mod support;
 mod swap;
