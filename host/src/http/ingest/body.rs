@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::decoders::Decoders;
 use super::meter::{Client, Meter};
-use super::parts::{COPIED_BYTES, Parts};
+use super::pieces::{COPIED_BYTES, Pieces};
 use super::unpack::Encoding;
 use crate::http::memory_budget::{MemoryBudget, Reservation, UNCHARGED_BYTES};
 use crate::http::problem::Problem;
@@ -169,7 +169,7 @@ async fn collect(
     limit: usize,
     reservation: &mut Reservation,
 ) -> Result<Option<Bytes>, Problem> {
-    let mut parts = Parts::default();
+    let mut pieces = Pieces::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::Malformed(format!("the body broke off: {error}; send it again"))
@@ -177,19 +177,19 @@ async fn collect(
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if data.len() > limit - parts.len() {
+        if data.len() > limit - pieces.len() {
             return Ok(None);
         }
         // Most messages come in one piece.
-        if parts.len() == 0 && data.len() <= COPIED_BYTES && body.is_end_stream() {
+        if pieces.len() == 0 && data.len() <= COPIED_BYTES && body.is_end_stream() {
             if data.len() > UNCHARGED_BYTES {
                 reservation.spend(data.len())?;
             }
             return Ok(Some(Bytes::copy_from_slice(&data)));
         }
-        parts.push(data, reservation)?;
+        pieces.push(data, reservation)?;
     }
-    Ok(Some(parts.join(reservation)))
+    Ok(Some(pieces.join(reservation)))
 }
 
 #[cfg(test)]

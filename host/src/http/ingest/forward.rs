@@ -13,7 +13,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::parts::Parts;
+use super::pieces::Pieces;
 use crate::http::charged_body::charged;
 use crate::http::memory_budget::Reservation;
 use crate::http::problem::{EPOCH, Problem};
@@ -146,11 +146,11 @@ async fn read_answer(
     mut answer: reqwest::Response,
     reservation: &mut Reservation,
 ) -> Result<Bytes, &'static str> {
-    let mut parts = Parts::default();
-    while let Some(part) = answer.chunk().await.map_err(|_| "broke off")? {
-        parts
-            .push(part, reservation)
+    let mut pieces = Pieces::default();
+    while let Some(piece) = answer.chunk().await.map_err(|_| "broke off")? {
+        pieces
+            .push(piece, reservation)
             .map_err(|_| "found no memory here")?;
     }
-    Ok(parts.join(reservation))
+    Ok(pieces.join(reservation))
 }

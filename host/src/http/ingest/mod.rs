@@ -15,7 +15,7 @@ mod decoders;
 mod forward;
 mod meter;
 pub(super) mod native;
-mod parts;
+mod pieces;
 mod rejected;
 mod service;
 mod unpack;

@@ -13,14 +13,14 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// Pieces of one body or answer.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
-    parts: Vec<Bytes>,
-    /// Where small pieces are copied to, behind `parts`.
+pub(super) struct Pieces {
+    pieces: Vec<Bytes>,
+    /// Where small pieces are copied to, behind `pieces`.
     block: BytesMut,
     length: usize,
 }
 
-impl Parts {
+impl Pieces {
     /// The bytes of all pieces.
     pub(super) const fn len(&self) -> usize {
         self.length
@@ -39,7 +39,7 @@ impl Parts {
         if piece.len() > COPIED_BYTES {
             reservation.spend(piece.len().max(BLOCK_BYTES))?;
             self.end_block();
-            self.parts.push(piece);
+            self.pieces.push(piece);
             return Ok(());
         }
         if piece.len() > self.block.capacity() - self.block.len() {
@@ -61,7 +61,7 @@ impl Parts {
 
     fn end_block(&mut self) {
         if !self.block.is_empty() {
-            self.parts.push(std::mem::take(&mut self.block).freeze());
+            self.pieces.push(std::mem::take(&mut self.block).freeze());
         }
     }
 
@@ -69,13 +69,13 @@ impl Parts {
     /// takes. The joining itself is not charged: each thread joins one at a time.
     pub(super) fn join(mut self, reservation: &mut Reservation) -> Bytes {
         self.end_block();
-        let whole = match self.parts.as_mut_slice() {
+        let whole = match self.pieces.as_mut_slice() {
             [] => Bytes::new(),
             [whole] if whole.len() > COPIED_BYTES => std::mem::take(whole),
-            parts => {
+            pieces => {
                 let mut whole = BytesMut::with_capacity(self.length);
-                for part in parts {
-                    whole.extend_from_slice(&std::mem::take(part));
+                for piece in pieces {
+                    whole.extend_from_slice(&std::mem::take(piece));
                 }
                 whole.freeze()
             }
@@ -105,34 +105,34 @@ mod tests {
             70_000,
         ];
         for count in 0..=sizes.len() {
-            let (mut parts, mut reservation) = (Parts::default(), budget.reserve());
+            let (mut pieces, mut reservation) = (Pieces::default(), budget.reserve());
             let mut expected = Vec::new();
             for (size, byte) in sizes.into_iter().zip(0..).take(count) {
                 expected.extend(vec![byte; size]);
                 let piece = Bytes::from(vec![byte; size]);
-                parts.push(piece, &mut reservation).unwrap();
+                pieces.push(piece, &mut reservation).unwrap();
             }
-            assert_eq!(parts.len(), expected.len());
-            assert_eq!(parts.join(&mut reservation), expected);
+            assert_eq!(pieces.len(), expected.len());
+            assert_eq!(pieces.join(&mut reservation), expected);
         }
     }
 
     #[test]
     fn what_is_kept_is_charged() {
         let budget = MemoryBudget::new(3 * BLOCK_BYTES);
-        let (mut parts, mut reservation) = (Parts::default(), budget.reserve());
+        let (mut pieces, mut reservation) = (Pieces::default(), budget.reserve());
         let byte = Bytes::from_static(b"x");
         for _ in 0..UNCHARGED_BYTES {
-            parts.push(byte.clone(), &mut reservation).unwrap();
+            pieces.push(byte.clone(), &mut reservation).unwrap();
         }
         assert_eq!(reservation.spent(), 0);
-        parts.push(byte.clone(), &mut reservation).unwrap();
+        pieces.push(byte.clone(), &mut reservation).unwrap();
         assert_eq!(reservation.spent(), BLOCK_BYTES);
         // It may keep a whole read buffer.
         let large = Bytes::from(vec![b'x'; COPIED_BYTES + 1]);
-        parts.push(large.clone(), &mut reservation).unwrap();
+        pieces.push(large.clone(), &mut reservation).unwrap();
         assert_eq!(reservation.spent(), 2 * BLOCK_BYTES);
-        parts.push(byte, &mut reservation).unwrap();
-        assert!(parts.push(large, &mut reservation).is_err());
+        pieces.push(byte, &mut reservation).unwrap();
+        assert!(pieces.push(large, &mut reservation).is_err());
     }
 }
