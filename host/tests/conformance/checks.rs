@@ -1,7 +1,7 @@
 //! Checks that the agent really runs, and the sessions that are bound to them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::support::{SOON, eventually};
 
 on_both!(
     a_check_is_made_and_judged,
+    a_check_bears_its_headers,
     a_session_needs_its_check,
     a_check_that_fails_ends_its_sessions,
     a_check_that_hangs_fails,
@@ -24,6 +25,8 @@ on_both!(
 struct Patient {
     address: String,
     status: Arc<AtomicU16>,
+    /// The head of the last request.
+    asked: Arc<Mutex<String>>,
 }
 
 /// A status that means: accept the request and never answer.
@@ -35,13 +38,16 @@ impl Patient {
         let address = listener.local_addr().unwrap().to_string();
         let status = Arc::new(AtomicU16::new(200));
         let shown = Arc::clone(&status);
+        let asked = Arc::new(Mutex::new(String::new()));
+        let last = Arc::clone(&asked);
         tokio::spawn(async move {
             let mut hanging = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = [0; 2048];
-                if stream.read(&mut head).await.is_err() {
+                let Ok(read) = stream.read(&mut head).await else {
                     continue;
-                }
+                };
+                *last.lock().unwrap() = String::from_utf8_lossy(&head[..read]).into_owned();
                 match shown.load(Ordering::Relaxed) {
                     HANGS => hanging.push(stream),
                     status => {
@@ -54,7 +60,11 @@ impl Patient {
                 }
             }
         });
-        Self { address, status }
+        Self {
+            address,
+            status,
+            asked,
+        }
     }
 
     fn becomes(&self, status: u16) {
@@ -107,6 +117,30 @@ impl Subject {
             "NodeChecks": ["serfHealth"], "ServiceChecks": [{ "ID": "service:s-1" }],
         }))
         .await
+    }
+}
+
+async fn a_check_bears_its_headers(it: Subject) {
+    let patient = Patient::well().await;
+    let mut service = patient.service("critical");
+    service["Check"]["Header"] =
+        json!({ "sluice-health-secret": ["sesame"], "X-Other": ["a", "b"] });
+    it.register(&service).await;
+    it.until_check("passing").await;
+    let asked = patient.asked.lock().unwrap().to_ascii_lowercase();
+    assert!(
+        asked.contains("sluice-health-secret: sesame\r\n"),
+        "{asked}"
+    );
+    assert!(asked.contains("x-other: a\r\n"), "{asked}");
+    // Whoever may read the catalog does not learn them.
+    for path in [
+        "/v1/health/checks/s",
+        "/v1/agent/services",
+        "/v1/agent/service/s-1",
+    ] {
+        let shown = it.get(path).await.text();
+        assert!(!shown.contains("sesame"), "{path}: {shown}");
     }
 }
 

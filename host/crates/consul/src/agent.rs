@@ -1,5 +1,6 @@
 //! The local agent: registering this node, and finding the others.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -38,6 +39,8 @@ pub struct Check {
     /// The URL to get.
     #[serde(rename = "HTTP")]
     pub http: String,
+    /// Headers of the request.
+    pub header: BTreeMap<String, Vec<String>>,
     /// How often; Consul allows no less than a second.
     #[serde(serialize_with = "millis")]
     pub interval: Duration,

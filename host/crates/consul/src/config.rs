@@ -1,5 +1,6 @@
 //! How to reach Consul, as its own standard environment variables say.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -121,6 +122,25 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The loopback address at which the agent is reached, or would be in place
+    /// of its Unix socket; `None` if it is on another address.
+    #[must_use]
+    pub fn loopback(&self) -> Option<IpAddr> {
+        const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let Some(authority) = &self.authority else {
+            return Some(LOCALHOST);
+        };
+        match authority.parse::<SocketAddr>() {
+            Ok(address) => Some(address.ip()).filter(IpAddr::is_loopback),
+            Err(_) => {
+                let (host, _) = authority.rsplit_once(':')?;
+                host.eq_ignore_ascii_case("localhost").then_some(LOCALHOST)
+            }
+        }
+    }
+}
+
 type Location = (String, Option<String>, Option<PathBuf>);
 
 fn locate(address: &str, ssl: bool) -> Result<Location, ConfigError> {
@@ -239,6 +259,40 @@ mod tests {
         let port = config(&[("CONSUL_HTTP_ADDR", "https://c")]).unwrap();
         assert_eq!(port.authority.as_deref(), Some("c:443"));
         assert!(config(&[("CONSUL_HTTP_SSL", "yes")]).is_err());
+    }
+
+    #[test]
+    fn an_agent_on_loopback_is_known_by_its_address() {
+        let loopback = |address| {
+            let config = config(&[("CONSUL_HTTP_ADDR", address)]).unwrap();
+            config.loopback().map(|ip| ip.to_string())
+        };
+        for local in [
+            "",
+            "127.0.0.1:8500",
+            "LocalHost:8500",
+            "https://localhost",
+            ":8500",
+        ] {
+            assert_eq!(loopback(local).as_deref(), Some("127.0.0.1"), "{local}");
+        }
+        assert_eq!(
+            loopback("unix:///run/consul.sock").as_deref(),
+            Some("127.0.0.1")
+        );
+        assert_eq!(
+            loopback("http://127.0.0.2:8500/path").as_deref(),
+            Some("127.0.0.2")
+        );
+        assert_eq!(loopback("[::1]:8500").as_deref(), Some("::1"));
+        for other in [
+            "consul:8500",
+            "10.0.0.1:8500",
+            "[2001:db8::1]:8500",
+            "localhost.a:1",
+        ] {
+            assert_eq!(loopback(other), None, "{other}");
+        }
     }
 
     #[test]

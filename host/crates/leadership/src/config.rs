@@ -1,6 +1,6 @@
 //! The settings of a node's part in the cluster.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ pub struct ControlConfig {
     pub listen: SocketAddr,
     /// What to tell clients instead: the host, and the port if it differs.
     pub advertise: Option<(String, Option<u16>)>,
-    /// Where to answer Consul's health check.
-    pub health_listen: SocketAddr,
+    /// Where to answer Consul's health check, if that was set.
+    pub health_listen: Option<SocketAddr>,
     /// The stream's keys.
     pub keys: StreamKeys,
     /// The form of the lock's value.
@@ -31,4 +31,39 @@ pub struct ControlConfig {
     pub lease: Duration,
     /// The directory of the files that keep the epoch and the sessions.
     pub data_dir: PathBuf,
+}
+
+impl ControlConfig {
+    /// Where to answer Consul's health check. Unless it was set, nobody else can
+    /// reach it if the agent is on this machine.
+    pub(crate) fn health_address(&self) -> SocketAddr {
+        let loopback = self.consul.loopback();
+        let default = || SocketAddr::new(health_host(self.listen.ip(), loopback), 0);
+        self.health_listen.unwrap_or_else(default)
+    }
+}
+
+/// The address for health checks of a node that listens on `listen` and reaches
+/// its agent at `loopback`, or elsewhere if that is `None`.
+fn health_host(listen: IpAddr, loopback: Option<IpAddr>) -> IpAddr {
+    loopback.filter(|_| !listen.is_loopback()).unwrap_or(listen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_agent_checks_on_loopback() {
+        let host = |listen: &str, loopback: Option<&str>| {
+            let loopback = loopback.map(|ip| ip.parse().unwrap());
+            health_host(listen.parse().unwrap(), loopback).to_string()
+        };
+        assert_eq!(host("0.0.0.0", Some("127.0.0.1")), "127.0.0.1");
+        assert_eq!(host("::", Some("::1")), "::1");
+        assert_eq!(host("10.0.0.1", Some("127.0.0.1")), "127.0.0.1");
+        assert_eq!(host("127.0.0.2", Some("127.0.0.1")), "127.0.0.2");
+        assert_eq!(host("0.0.0.0", None), "0.0.0.0");
+        assert_eq!(host("10.0.0.1", None), "10.0.0.1");
+    }
 }

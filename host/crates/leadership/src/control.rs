@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::ControlConfig;
@@ -22,6 +23,9 @@ use sluice_types::documents::{ActiveDocument, NodeDocument};
 
 /// Orders that may wait for the control thread.
 const ORDER_CAPACITY: usize = 16;
+/// The most health checks that wait to be accepted. In a flood, the agent's are
+/// among them.
+const ACCEPT_BACKLOG: u32 = 4096;
 
 /// Why the control thread could not be started.
 #[derive(Debug, Error)]
@@ -89,11 +93,14 @@ impl Control {
     ) -> Result<Self, ControlError> {
         let client = Client::new(config.consul.clone()).map_err(ControlError::Consul)?;
         let epoch_file = EpochFile::open(&config.data_dir).map_err(ControlError::Epoch)?;
-        let listener = bind(config.health_listen)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(ControlError::Thread)?;
+        let listener = {
+            let _in_runtime = runtime.enter();
+            bind(config.health_address())?
+        };
         let (published, controls) = channels(&config.node, &state);
         let control = ControlThread {
             config,
@@ -183,10 +190,17 @@ fn channels(node: &str, state: &watch::Receiver<NodeDocument>) -> (Published, Co
     (published, controls)
 }
 
-fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ControlError> {
-    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map_err(|cause| ControlError::Health { address, cause })
+/// Needs the runtime that will use the listener.
+fn bind(address: SocketAddr) -> Result<TcpListener, ControlError> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // As std does it: a restart need not wait for old connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(ACCEPT_BACKLOG)
+    };
+    bound().map_err(|cause| ControlError::Health { address, cause })
 }

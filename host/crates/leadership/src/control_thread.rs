@@ -2,10 +2,10 @@
 //! this node is, and then keeps it in the cluster and in the election.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -16,7 +16,9 @@ use super::consul_lock::LockKeys;
 use super::coordination::Coordination;
 use super::driver::{Driver, Tools};
 use super::epoch_file::EpochFile;
-use super::health::{self, Health};
+use super::health::Health;
+use super::health_secret::HealthSecret;
+use super::health_server;
 use super::heartbeat::Heartbeat;
 use super::lock_client::LockClient;
 use super::node_disk::NodeDisk;
@@ -67,32 +69,29 @@ impl ControlThread {
     /// Runs until it is told to shut down. `listener` is for health checks.
     pub(super) async fn run(self, listener: TcpListener, mut orders: mpsc::Receiver<Order>) {
         let health_port = listener.local_addr().map_or(0, |address| address.port());
-        let Some(health) = self.serve_health(listener) else {
-            return;
-        };
+        let health = self.health();
+        let serving = tokio::spawn(health_server::serve(listener, health.clone()));
         let mut is_eligible = false;
         let found = tokio::select! {
             host = self.own_host() => Some(host),
             () = until_shutdown(&mut orders, &mut is_eligible) => None,
         };
         if let Some(host) = found {
-            self.take_part(host, health_port, is_eligible, orders).await;
+            let service = self.service(host, health_port, health.secret.clone());
+            self.take_part(service, health, is_eligible, orders).await;
         }
-        health.abort();
+        serving.abort();
     }
 
-    fn serve_health(&self, listener: TcpListener) -> Option<JoinHandle<()>> {
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .inspect_err(|error| tracing::error!(%error, "could not listen for health checks"))
-            .ok()?;
-        let health = Health {
+    fn health(&self) -> Health {
+        Health {
             heartbeat: Arc::clone(&self.heartbeat),
             client: self.client.clone(),
             role: self.published.role.subscribe(),
             view: self.published.view.subscribe(),
             asked: Arc::default(),
-        };
-        Some(tokio::spawn(health::serve(listener, health)))
+            secret: HealthSecret::random(),
+        }
     }
 
     async fn own_host(&self) -> String {
@@ -106,12 +105,13 @@ impl ControlThread {
     /// shut down, and then leaves both.
     async fn take_part(
         self,
-        host: String,
-        health_port: u16,
+        service: Service,
+        health: Health,
         is_eligible: bool,
         orders: mpsc::Receiver<Order>,
     ) {
-        let client = Arc::new(self.lock_client(host, health_port));
+        let health_url = service.health_url.clone();
+        let client = Arc::new(self.lock_client(service));
         let coordination = Coordination::Consul(Arc::clone(&client));
         let disk = NodeDisk::open(&self.config.data_dir, self.epoch_file);
         let presence = Presence::new(
@@ -135,6 +135,7 @@ impl ControlThread {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
+        tasks.spawn(health.watch_agent(health_url));
         tasks.spawn(active_key::keep(coordination.clone(), tenure, self.active));
         let publisher = Publisher::new(candidate(&client), role, view, tenure_in);
         let settings = Settings::random(self.config.node, self.config.lease);
@@ -153,22 +154,30 @@ impl ControlThread {
         leave_cluster(presence).await;
     }
 
-    /// Publishes this node's address, and names it to Consul.
-    fn lock_client(&self, host: String, health_port: u16) -> LockClient {
+    /// How this node is registered.
+    fn service(&self, host: String, health_port: u16, secret: HealthSecret) -> Service {
         let config = &self.config;
         let port = config.advertise.as_ref().and_then(|(_, port)| *port);
         let port = port.unwrap_or_else(|| config.listen.port());
-        let health_host = match config.health_listen.ip() {
+        let health_host = match config.health_address().ip() {
             ip if ip.is_unspecified() => host.clone(),
             ip => bracketed(ip),
         };
-        let service = Service::new(
+        Service::new(
             config.cluster.clone(),
             config.node.clone(),
             (host, port),
-            format!("http://{health_host}:{health_port}/healthz"),
+            (
+                format!("http://{health_host}:{health_port}/healthz"),
+                secret,
+            ),
             self.published.role.subscribe(),
-        );
+        )
+    }
+
+    /// Publishes this node's address, and names it to Consul.
+    fn lock_client(&self, service: Service) -> LockClient {
+        let config = &self.config;
         let leader = LeaderAddress {
             node: config.node.clone(),
             address: service.client_address(),

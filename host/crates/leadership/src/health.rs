@@ -1,21 +1,12 @@
 //! Answers Consul's health check: whether the control loop runs, and whether a
 //! node that may hold the lock hears from its agent.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use super::health_secret::HealthSecret;
 use super::heartbeat::Heartbeat;
 use super::role::Role;
 use super::view::View;
@@ -31,10 +22,11 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
 /// The longest pause between checks of one run of the agent.
 const CHECK_GAP_LIMIT: Duration = Duration::from_secs(3);
-/// The time for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections that are served at once; an agent needs one.
-const CONNECTION_LIMIT: usize = 32;
+/// How often is looked whether the agent has checked this node.
+const UNASKED_INTERVAL: Duration = Duration::from_secs(5);
+/// How often in a row the agent has answered this node and has not checked it
+/// before the log says so.
+const UNASKED_LIMIT: u32 = 3;
 
 /// What health depends on.
 #[derive(Clone, Debug)]
@@ -44,10 +36,12 @@ pub(super) struct Health {
     pub(super) role: watch::Receiver<Role>,
     pub(super) view: watch::Receiver<View>,
     pub(super) asked: Arc<Mutex<Asked>>,
+    /// What the agent's checks bear.
+    pub(super) secret: HealthSecret,
 }
 
-/// When the current series of checks, without a long pause, began, and when the
-/// last check was.
+/// When the agent's current series of checks, without a long pause, began, and
+/// when the last check was.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     since: BootTime,
@@ -61,15 +55,24 @@ impl Asked {
             self.since = now;
         }
         self.last = now;
-        now.since(self.since)
+        self.so_far()
+    }
+
+    /// For how long it had been asking at the last check.
+    fn so_far(&self) -> Duration {
+        self.last.since(self.since)
     }
 }
 
 impl Health {
-    /// What is wrong, if anything is.
-    fn complaint(&self) -> Option<&'static str> {
+    /// What is wrong, if anything is. Only the checks of the agent count as
+    /// such.
+    pub(super) fn complaint(&self, is_agents: bool) -> Option<&'static str> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked_for = asked.again(BootTime::now());
+        let asked_for = match is_agents {
+            true => asked.again(BootTime::now()),
+            false => asked.so_far(),
+        };
         drop(asked);
         let is_leader = matches!(*self.role.borrow(), Role::Leader(_));
         let condition = Condition {
@@ -81,6 +84,31 @@ impl Health {
             unanswered_for: self.client.unanswered_for(),
         };
         condition.complaint()
+    }
+
+    /// Whether the agent has ever checked this node.
+    fn was_asked(&self) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.last != BootTime::default()
+    }
+
+    /// Says in the log that the agent answers this node and does not check it.
+    /// Ends then, or once it has checked.
+    pub(super) async fn watch_agent(self, url: String) {
+        let mut unasked = 0;
+        while unasked < UNASKED_LIMIT {
+            tokio::time::sleep(UNASKED_INTERVAL).await;
+            if self.was_asked() {
+                return;
+            }
+            let is_answered = self.client.unanswered_for() < UNASKED_INTERVAL;
+            unasked = if is_answered { unasked + 1 } else { 0 };
+        }
+        tracing::warn!(
+            url,
+            "Consul's agent has not checked this node's health; if it runs elsewhere or in a \
+             container, give an address that it can reach with --health-listen"
+        );
     }
 }
 
@@ -106,50 +134,23 @@ impl Condition {
     }
 }
 
-/// Answers `GET /healthz` until it is dropped.
-pub(super) async fn serve(listener: TcpListener, health: Health) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        if connections.len() >= CONNECTION_LIMIT {
-            // A client that holds them all must not keep the agent out.
-            connections.abort_all();
+#[cfg(test)]
+impl Health {
+    /// That of a node that never leads.
+    pub(super) fn fake(heartbeat: &Arc<Heartbeat>) -> Self {
+        // A client cannot be built without one, even if it speaks plain HTTP. Another
+        // test may have installed it already.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let config = sluice_consul::Config::from_variables(|_| None).unwrap();
+        Self {
+            heartbeat: Arc::clone(heartbeat),
+            client: Client::new(config).unwrap(),
+            role: watch::channel(Role::Follower { leader: None }).1,
+            view: watch::channel(View::default()).1,
+            asked: Arc::default(),
+            secret: HealthSecret::random(),
         }
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "could not accept a health check");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let health = health.clone();
-        connections.spawn(async move {
-            let service = service_fn(move |request| answer(request, health.complaint()));
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = served.await {
-                tracing::debug!(%error, "a health check ended with an error");
-            }
-        });
     }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    complaint: Option<&'static str>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, text) = match (request.uri().path(), complaint) {
-        ("/healthz", None) => (StatusCode::OK, "OK"),
-        ("/healthz", Some(complaint)) => (StatusCode::SERVICE_UNAVAILABLE, complaint),
-        _ => (StatusCode::NOT_FOUND, "only /healthz is here"),
-    };
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 #[cfg(test)]
@@ -206,38 +207,14 @@ mod tests {
         assert!(still.complaint().unwrap().contains("no progress"));
     }
 
-    async fn get(address: std::net::SocketAddr, path: &str) -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer.lines().next().unwrap().to_owned()
-    }
-
-    #[tokio::test]
-    async fn the_route_answers_by_the_heartbeat() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        // A client cannot be built without one, even if it speaks plain HTTP. Another
-        // test may have installed it already.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let config = sluice_consul::Config::from_variables(|_| None).unwrap();
+    #[test]
+    fn only_the_agents_checks_make_a_run_of_checks() {
         let heartbeat = Arc::new(Heartbeat::default());
-        let health = Health {
-            heartbeat: Arc::clone(&heartbeat),
-            client: Client::new(config).unwrap(),
-            role: watch::channel(Role::Follower { leader: None }).1,
-            view: watch::channel(View::default()).1,
-            asked: Arc::default(),
-        };
-        let serving = tokio::spawn(serve(listener, health));
-        let unhealthy = "HTTP/1.1 503 Service Unavailable";
-        assert_eq!(get(address, "/healthz").await, unhealthy);
         heartbeat.beat();
-        assert_eq!(get(address, "/healthz").await, "HTTP/1.1 200 OK");
-        assert_eq!(get(address, "/other").await, "HTTP/1.1 404 Not Found");
-        serving.abort();
+        let health = Health::fake(&heartbeat);
+        assert_eq!(health.complaint(false), None);
+        assert!(!health.was_asked());
+        assert_eq!(health.complaint(true), None);
+        assert!(health.was_asked());
     }
 }

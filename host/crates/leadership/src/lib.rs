@@ -16,6 +16,9 @@ mod election;
 mod epoch_file;
 mod event;
 mod health;
+mod health_places;
+mod health_secret;
+mod health_server;
 mod heartbeat;
 #[cfg(test)]
 mod local_coordinator;

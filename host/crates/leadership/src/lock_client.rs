@@ -224,6 +224,7 @@ fn log_refusal(taken: &Taken, outcome: &TxnOutcome) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health_secret::HealthSecret;
 
     use sluice_consul::Config;
     use sluice_coordinator::{Coordinator, CoordinatorConfig};
@@ -265,7 +266,7 @@ mod tests {
                 "c".to_owned(),
                 "a".to_owned(),
                 ("10.0.0.1".to_owned(), 3000),
-                health_url,
+                (health_url, HealthSecret::random()),
                 role_out,
             ),
             lock: LockKeys::new(&cluster, &keys),

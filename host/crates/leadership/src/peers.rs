@@ -40,6 +40,16 @@ impl Peers {
             .map(|all| all.iter().filter(others).any(|state| state.eligible))
     }
 
+    /// The name of the node that clients reach at this address, if its document
+    /// is known.
+    #[must_use]
+    pub fn name_at(&self, address: &str) -> Option<String> {
+        let all = self.all.borrow();
+        let mut all = all.iter().flat_map(|all| all.iter());
+        let found = all.find(|state| state.address == address);
+        found.map(|state| state.node.clone())
+    }
+
     /// The highest epoch that any node has seen.
     pub(super) fn highest_epoch(&self) -> u64 {
         let all = self.all.borrow();

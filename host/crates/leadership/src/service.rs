@@ -1,10 +1,12 @@
 //! How this node is registered with its agent, and how its sessions are bound
 //! to that.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::health_secret::{HEADER, HealthSecret};
 use super::role::Role;
 use sluice_consul::{Behavior, Check, NewSession, Registration};
 
@@ -20,6 +22,8 @@ pub(super) struct Service {
     pub(super) address: (String, u16),
     /// The URL of Consul's health check.
     pub(super) health_url: String,
+    /// What the check bears.
+    pub(super) health_secret: HealthSecret,
     pub(super) role: watch::Receiver<Role>,
     session_name: String,
     check: String,
@@ -30,7 +34,7 @@ impl Service {
         cluster: String,
         node: String,
         address: (String, u16),
-        health_url: String,
+        (health_url, health_secret): (String, HealthSecret),
         role: watch::Receiver<Role>,
     ) -> Self {
         let session_name = format!("{cluster} {node}");
@@ -40,6 +44,7 @@ impl Service {
             node,
             address,
             health_url,
+            health_secret,
             role,
             session_name,
             check,
@@ -74,6 +79,10 @@ impl Service {
             check: Check {
                 id: self.check.clone(),
                 http: self.health_url.clone(),
+                header: BTreeMap::from([(
+                    HEADER.to_owned(),
+                    vec![self.health_secret.value().to_owned()],
+                )]),
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_millis(500),
                 // The listener is already bound, so there is no need to wait
