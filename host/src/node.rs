@@ -130,11 +130,11 @@ impl Node {
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
         let admin = Arc::new(AdminContext {
-            node,
+            node: node.clone(),
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
         });
-        let peers = peer_routes::router(Arc::new(PeerContext::new(secret, &ingest)));
+        let peers = peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest)));
         let router = router(ingest, admin, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],

@@ -37,6 +37,28 @@ impl ClusterArgs {
         let key = self.leader_key.clone();
         leader(consul, &key.unwrap_or_else(|| leader_key(&self.name))).await
     }
+
+    /// The same with the name under which the leader is registered. The lock's
+    /// key may hold a bare host, without the node's name.
+    ///
+    /// # Errors
+    /// Consul gives no usable answer.
+    pub(super) async fn named_leader(
+        &self,
+        consul: &Client,
+    ) -> Result<Option<LeaderAddress>, Error> {
+        let Some(leader) = self.leader(consul).await? else {
+            return Ok(None);
+        };
+        let instances = consul.instances(&self.name, None).await?.value;
+        let mut instances = instances.iter();
+        let found = instances.find(|instance| instance.host_and_port() == leader.address);
+        let node = found.map(|instance| node_name(&self.name, instance).to_owned());
+        Ok(Some(LeaderAddress {
+            node: node.unwrap_or(leader.node),
+            address: leader.address,
+        }))
+    }
 }
 
 /// The default key of a cluster's lock.

@@ -13,7 +13,8 @@ use super::http_client::{HttpClientError, http_client};
 use super::runtime;
 use super::secret::signing;
 use crate::http::admin::Status;
-use crate::peer::PeerError;
+use crate::peer::wire::StepDownRequest;
+use crate::peer::{PeerError, Target};
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
@@ -53,6 +54,8 @@ enum StepDownError {
          nodes"
     )]
     NoLeader(String),
+    #[error("find the leader's epoch: the key {0} in Consul holds none")]
+    NoEpoch(String),
     #[error("make {wanted} the leader: there is no such node; there are {names}")]
     NoSuchNode { wanted: String, names: String },
     #[error("make {0} the leader: it already leads")]
@@ -101,8 +104,16 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let name = name.clone();
     check_successor(args.to.as_deref(), &name, &nodes)?;
     let client = signing(&consul, &args.cluster).await?;
+    let request = StepDownRequest {
+        to: args.to.clone(),
+        epoch: epoch(&consul, &args.cluster.name).await?,
+    };
+    let target = Target {
+        node: &name,
+        address: &found.address,
+    };
     let started = Instant::now();
-    let asked = client.step_down(&found.address, args.to.clone()).await;
+    let asked = client.step_down(target, &request).await;
     let asked = asked.map_err(|error| match error {
         cause @ PeerError::Transport { .. } => StepDownError::Unreachable {
             node: name.clone(),
@@ -140,6 +151,16 @@ async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, cons
     Ok(states
         .filter_map(|entry| serde_json::from_slice(&entry.value).ok())
         .collect())
+}
+
+/// The epoch of the tenure that is to end. If another begins meanwhile, the node
+/// refuses to end that one.
+async fn epoch(consul: &Client, cluster: &str) -> Result<u64, Failure> {
+    let key = ClusterKeys::new(cluster).epoch();
+    let entry = consul.read(&key, None).await?.value;
+    let value = entry.and_then(|entry| String::from_utf8(entry.value).ok());
+    let epoch = value.and_then(|value| value.trim().parse().ok());
+    Ok(epoch.ok_or(StepDownError::NoEpoch(key))?)
 }
 
 /// Checks that there is a node that can take over.

@@ -12,15 +12,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::ingest::{Ingest, native};
 use super::peer_problem::PeerProblem;
 use super::response::json;
+use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
+use crate::peer::Secret;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
-use crate::peer::{SIGNATURE, Secret, is_recent};
 use crate::stream::{ReceiveError, Stream};
 use sluice_delivery::{Chunk, JournalId};
 use sluice_types::error_chain::chain;
@@ -33,20 +33,25 @@ const LEAST_BODY_LIMIT: usize = 32 << 20;
 /// What the routes for peers work with.
 #[derive(Debug)]
 pub(crate) struct PeerContext {
-    /// The largest body of a request, in bytes.
-    body_limit: usize,
-    /// What requests must be signed with.
-    secret: watch::Receiver<Option<Secret>>,
+    bodies: SignedBodies,
     ingest: Arc<Ingest>,
 }
 
 impl PeerContext {
-    pub(crate) fn new(secret: watch::Receiver<Option<Secret>>, ingest: &Arc<Ingest>) -> Self {
-        // A record can be as large as the body of a client, and takes more
-        // space in its other forms.
+    /// `node` is this node's name.
+    pub(crate) fn new(
+        node: String,
+        secret: watch::Receiver<Option<Secret>>,
+        ingest: &Arc<Ingest>,
+    ) -> Self {
+        let limits = SignedBodyLimits {
+            // A record can be as large as the body of a client, and takes more
+            // space in its other forms.
+            body: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
+            time: ingest.limits.request,
+        };
         Self {
-            body_limit: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
-            secret,
+            bodies: SignedBodies::new(node, secret, limits),
             ingest: Arc::clone(ingest),
         }
     }
@@ -67,36 +72,30 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
 struct Admitted {
     stream: Arc<Stream>,
     headers: HeaderMap,
-    body: Bytes,
+    body: SignedBody,
 }
 
 impl Admitted {
     /// The body as the JSON of a document.
     fn document<T: DeserializeOwned>(&self) -> Result<T, PeerProblem> {
-        serde_json::from_slice(&self.body)
+        serde_json::from_slice(&self.body.bytes)
             .map_err(|error| PeerProblem::Malformed(error.to_string()))
     }
 }
 
 impl PeerContext {
-    /// Checks the signature, and finds the stream. Does not read the body of a
-    /// request without a recent signature.
+    /// Checks the signature, reads the body, and finds the stream.
     async fn admit(&self, request: Request<Body>) -> Result<Admitted, PeerProblem> {
+        self.admit_form(request, OldForm::Refused).await
+    }
+
+    async fn admit_form(
+        &self,
+        request: Request<Body>,
+        old_form: OldForm,
+    ) -> Result<Admitted, PeerProblem> {
         let (head, body) = request.into_parts();
-        let secret = self.secret.borrow().clone();
-        let secret = secret.ok_or(PeerProblem::NoSecret)?;
-        let header = head.headers.get(SIGNATURE);
-        let header = header.and_then(|header| header.to_str().ok());
-        let header = header.filter(|header| is_recent(header));
-        let body = match header {
-            Some(_) => self.ingest.read_bounded(body, self.body_limit).await?,
-            None => Bytes::new(),
-        };
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let method = head.method.as_str();
-        if !header.is_some_and(|header| secret.verifies(header, method, path, &body)) {
-            return Err(PeerProblem::Unsigned);
-        }
+        let body = self.bodies.read(&head, body, old_form).await?;
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
             headers: head.headers,
@@ -144,15 +143,17 @@ async fn records(State(context): Context, request: Request<Body>) -> Result<Resp
     Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
 }
 
-/// Takes frames of another node's journal, which is named in the path.
+/// Takes frames of another node's journal, which is named in the path. A node
+/// of the version before signs in the old form; what it sends is taken, so that
+/// its records need not wait until it is upgraded.
 async fn transfer(
     State(context): Context,
     Path(journal): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, PeerProblem> {
-    let admitted = context.admit(request).await?;
+    let admitted = context.admit_form(request, OldForm::Taken).await?;
     let id = hex::decode(&journal).ok().and_then(|id| id.try_into().ok());
-    let (Some(id), Some(chunk)) = (id, Chunk::from_frames(admitted.body)) else {
+    let (Some(id), Some(chunk)) = (id, Chunk::from_frames(admitted.body.bytes)) else {
         let what = "not frames of a journal".to_owned();
         return Err(PeerProblem::Malformed(what));
     };
@@ -168,8 +169,8 @@ async fn step_down(
     request: Request<Body>,
 ) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
-    let StepDownRequest { to } = admitted.document()?;
-    let begun = admitted.stream.hand_over(to);
+    let StepDownRequest { to, epoch } = admitted.document()?;
+    let begun = admitted.stream.hand_over(epoch, to);
     let begun = begun.ok_or(PeerProblem::NotLeader)?;
     Ok(json(&StepDownAnswer {
         epoch: begun.epoch,

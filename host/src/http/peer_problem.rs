@@ -2,19 +2,25 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use super::response::plain;
+use crate::peer::CHALLENGE;
 
 /// Why a request of a peer is refused.
 #[derive(Debug)]
 pub(super) enum PeerProblem {
     /// 400: the body is not what the route takes.
     Malformed(String),
-    /// 401: the signature is missing or wrong.
+    /// 401: the signature is missing or wrong, or for another node.
     Unsigned,
+    /// 401: the signature was used before.
+    Replayed,
+    /// 401: the signature has a form that this route no longer takes.
+    OldForm,
     /// 404
     NoStream,
     /// 409
@@ -41,10 +47,25 @@ impl IntoResponse for PeerProblem {
             Self::Malformed(what) => (StatusCode::BAD_REQUEST, what.into()),
             Self::Unsigned => (
                 StatusCode::UNAUTHORIZED,
-                "not signed with the cluster's secret, or a clock is wrong by a minute".into(),
+                "not signed with the cluster's secret for this node, or a clock is wrong by a minute"
+                    .into(),
+            ),
+            Self::Replayed => (
+                StatusCode::UNAUTHORIZED,
+                "this signature was used before, or is older than this node's process; sign the \
+                 request again"
+                    .into(),
+            ),
+            Self::OldForm => (
+                StatusCode::UNAUTHORIZED,
+                "signed in the form of an earlier version; use a sluice of this node's version"
+                    .into(),
             ),
             Self::NoStream => (StatusCode::NOT_FOUND, "this node has no such stream".into()),
-            Self::NotLeader => (StatusCode::CONFLICT, "this node does not lead".into()),
+            Self::NotLeader => (
+                StatusCode::CONFLICT,
+                "this node does not lead, or not under the epoch that the request names".into(),
+            ),
             Self::Failed(reason) => (StatusCode::INTERNAL_SERVER_ERROR, reason.into()),
             Self::NoSecret => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -53,6 +74,11 @@ impl IntoResponse for PeerProblem {
             Self::NotTaken(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.into()),
             Self::Body(problem) => return problem.response(&HeaderMap::new()),
         };
-        plain(status, text)
+        let mut response = plain(status, text);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(CHALLENGE);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }

@@ -2,8 +2,22 @@
 //! with the secret that the cluster keeps in Consul.
 
 mod client;
+mod form;
+mod old_signature;
+mod replays;
 mod secret;
+mod signature;
+mod target;
 pub(crate) mod wire;
 
 pub(crate) use client::{PeerClient, PeerError};
-pub(crate) use secret::{SIGNATURE, Secret, is_recent, keep};
+pub(crate) use form::CHALLENGE;
+pub(crate) use old_signature::is_recent_old;
+pub(crate) use replays::{Replay, Replays};
+pub(crate) use secret::{Secret, keep};
+pub(crate) use signature::{
+    BodyDigest, CONTENT_DIGEST, SIGNATURE, SignedHead, parse_content_digest,
+};
+#[cfg(test)]
+pub(crate) use signature::{content_digest, digest_of};
+pub(crate) use target::Target;

@@ -27,6 +27,9 @@ pub(crate) fn stream_of(query: Option<&str>) -> &str {
 pub(crate) struct StepDownRequest {
     /// The node that should lead next, if it matters which one.
     pub(crate) to: Option<String>,
+    /// The epoch of the tenure that is to end. A later one goes on. Nodes of
+    /// the version before do not read it.
+    pub(crate) epoch: u64,
 }
 
 /// The answer of a leader that hands over.

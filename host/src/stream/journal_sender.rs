@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::peer::wire::TransferAnswer;
-use crate::peer::{PeerClient, PeerError, Secret};
+use crate::peer::{PeerClient, PeerError, Secret, Target};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{Backlog, Chunk, Journal};
-use sluice_leadership::{NodeAddresses, Role};
+use sluice_leadership::{NodeAddresses, Peers, Role};
 use sluice_types::backoff::Backoff;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
@@ -33,6 +33,8 @@ pub(super) struct JournalSender {
     pub(super) secret: watch::Receiver<Option<Secret>>,
     /// The nodes of the cluster; nothing is sent to others.
     pub(super) addresses: NodeAddresses,
+    /// Knows the leader's name if the lock's key holds only its host.
+    pub(super) peers: Peers,
     /// Whether the nodes speak HTTPS.
     pub(super) tls: bool,
     pub(super) metrics: Arc<StreamMetrics>,
@@ -109,8 +111,14 @@ impl JournalSender {
                 self.journal.settle(chunk.end);
                 continue;
             }
+            let address = leader.address.as_str();
+            let name = self.peers.name_at(address);
+            let target = Target {
+                node: name.as_deref().unwrap_or(&leader.node),
+                address,
+            };
             let answer = client
-                .transfer(&leader.address, self.journal.id(), chunk.to_frames())
+                .transfer(target, self.journal.id(), chunk.to_frames())
                 .await?;
             let records = self.settle(&chunk, &answer);
             pace.bytes = CHUNK_BYTES;

@@ -166,6 +166,7 @@ impl PreparedStream {
                 role: node.controls.role.clone(),
                 secret: node.secret.clone(),
                 addresses: node.controls.addresses.clone(),
+                peers: node.controls.peers.clone(),
                 tls: node.tls,
                 metrics: Arc::clone(&self.store.metrics),
             };

@@ -1,6 +1,7 @@
 //! Where dead letters are read and removed: on the nodes that run, or in the
 //! data directory of a node that does not.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use super::filter::Filter;
 use crate::cli::cluster::{ClusterArgs, node_name};
 use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
-use crate::peer::PeerClient;
+use crate::peer::{PeerClient, Target};
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_delivery::{DeadLetters, Letter};
@@ -128,7 +129,11 @@ impl LetterSource {
                         continue;
                     }
                     let address = instance.host_and_port();
-                    match client.dead_letters(&address).await {
+                    let target = Target {
+                        node,
+                        address: &address,
+                    };
+                    match client.dead_letters(target).await {
                         Ok(letters) => all.add(node, &address, letters),
                         Err(error) => {
                             all.is_complete = false;
@@ -151,18 +156,19 @@ impl LetterSource {
     /// # Errors
     /// A node does not answer, or the data directory cannot be written.
     pub(super) async fn remove(&self, found: &[&FoundLetter]) -> Result<u64, Failure> {
-        let ids_at = |address: &str| -> Vec<String> {
-            let found = found.iter().filter(|found| found.address == address);
-            found.map(|found| found.letter.id.clone()).collect()
-        };
-        let mut addresses: Vec<_> = found.iter().map(|found| found.address.as_str()).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
+        // By node, where each is reached.
+        let mut by_node: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for letter in found {
+            let node = (letter.node.as_str(), letter.address.as_str());
+            by_node
+                .entry(node)
+                .or_default()
+                .push(letter.letter.id.clone());
+        }
         let mut removed = 0;
-        for address in addresses {
-            let ids = ids_at(address);
+        for ((node, address), ids) in by_node {
             removed += match self {
-                Self::Nodes { client, .. } => client.remove(address, &ids).await?,
+                Self::Nodes { client, .. } => client.remove(Target { node, address }, &ids).await?,
                 Self::DataDir { letters, .. } => letters.remove(ids).await?,
             };
         }

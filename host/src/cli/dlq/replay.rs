@@ -7,6 +7,7 @@ use super::letter_source::{FoundLetter, LetterSource};
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
+use crate::peer::Target;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::readable;
@@ -37,10 +38,14 @@ pub(super) async fn replay(
     let client = signing(&consul, cluster).await?;
     let mut replayed = Replayed::default();
     for part in letters.chunks(MAX_RECORDS) {
-        let leader = cluster.leader(&consul).await?;
+        let leader = cluster.named_leader(&consul).await?;
         let leader = leader.ok_or_else(|| DlqError::NoLeader(cluster.name.clone()))?;
         let records: Vec<_> = part.iter().map(|found| &found.letter.record).collect();
-        let rejected = client.records(&leader.address, &records).await?.rejected;
+        let target = Target {
+            node: &leader.node,
+            address: &leader.address,
+        };
+        let rejected = client.records(target, &records).await?.rejected;
         for rejection in &rejected {
             if let Some(found) = part.get(rejection.index) {
                 let reason = readable::error(&rejection.reason);

@@ -8,7 +8,6 @@ use axum::http::header::{CONNECTION, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::authorization::Authorization;
@@ -207,19 +206,6 @@ impl Ingest {
         let reservation = self.memory.reserve();
         self.deliver(stream, &intake, records, reservation, deadline)
             .await
-    }
-
-    /// Reads a body of at most `limit` bytes, within the time for a request and
-    /// the memory for all bodies.
-    pub(in crate::http) async fn read_bounded(
-        &self,
-        body: Body,
-        limit: usize,
-    ) -> Result<Bytes, Problem> {
-        let mut deadline = pin!(sleep(self.limits.request));
-        let (headers, reader) = (HeaderMap::new(), self.reader(limit));
-        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
-        Ok(received.unpacked(deadline).await?.0)
     }
 
     /// Turns a problem into a response, and counts it. `asked` are the headers
