@@ -1,19 +1,29 @@
 //! HTTP: what clients, operators, monitors and the other nodes ask of a node.
 
+mod activity;
 pub(crate) mod admin;
 mod charged_body;
+mod connections;
 mod drain_rate;
+mod gate;
 pub(crate) mod ingest;
 mod memory_budget;
+mod origin;
 pub(crate) mod peer;
 mod peer_problem;
 mod problem;
 mod response;
 mod router;
 mod server;
+mod serving;
+mod signed_body;
+mod stage;
 mod tls;
+mod watched_body;
+mod watched_stream;
 
 pub(crate) use ingest::IngestConfig;
+pub(crate) use origin::Origin;
 pub(crate) use router::router;
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
 pub(crate) use tls::TlsFiles;

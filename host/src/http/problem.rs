@@ -25,6 +25,9 @@ pub(super) enum Problem {
     Elsewhere(String),
     /// 401: no token, or a wrong one.
     Unauthorized,
+    /// 403: a browser sends it for a page of another origin, which is named if
+    /// it is known.
+    CrossSite(String),
     /// 408: the body did not arrive in time.
     SlowBody,
     /// 413: what is larger than allowed.
@@ -79,6 +82,7 @@ impl Problem {
             Self::Malformed(_) | Self::NotLeader => StatusCode::BAD_REQUEST,
             Self::Elsewhere(_) => StatusCode::TEMPORARY_REDIRECT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::CrossSite(_) => StatusCode::FORBIDDEN,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -96,6 +100,11 @@ impl Problem {
             Self::Unauthorized => {
                 "this node wants a token: send the header Authorization: Bearer <token>".into()
             }
+            Self::CrossSite(origin) => format!(
+                "a page of another origin ({origin:.200}) may not send this; if it should, start \
+                 the node with --allow-origin"
+            )
+            .into(),
             Self::SlowBody => {
                 "the body did not arrive in time; nothing was delivered, send it again".into()
             }
@@ -150,7 +159,7 @@ impl Problem {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             // What is left of the body would be read as the next request.
-            Self::TooLarge(_) | Self::SlowBody => {
+            Self::TooLarge(_) | Self::SlowBody | Self::CrossSite(_) => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Elsewhere(location) => {

@@ -6,25 +6,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::drain_rate::DrainRate;
+use super::connections::{Connections, Patience, Place};
+use super::gate::Gate;
+use super::origin::Origin;
+use super::serving::Serving;
+use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
 use sluice_delivery::metrics::Metrics;
 
-/// The time for a TLS handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// The time for the head of a request; also how long a connection may be idle.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
-/// The most bytes of a connection that are read before they are asked for.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+/// 10 s for the head of a request, a minute between requests.
+const PATIENCE: Patience = Patience {
+    round: Duration::from_millis(500),
+    head: 20,
+    idle: 120,
+};
+/// The part of all connections that one source may have if nothing else is set.
+const SOURCE_PART: usize = 4;
+/// The wait for an idle connection to end before further ones are chosen.
+const EVICTION_WAIT: Duration = Duration::from_millis(50);
 /// The most connections that wait to be accepted. Beyond that the system drops
 /// the handshake, and a client tries again only after a second. Linux takes
 /// `net.core.somaxconn` if that is less (its default since 5.4: 4096).
@@ -54,19 +59,14 @@ pub(crate) struct ServerConfig {
     pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
     pub(crate) connections: usize,
+    /// The most open connections of one source; `None` for a quarter of all,
+    /// 0 for no bound.
+    pub(crate) connections_per_source: Option<usize>,
+    /// Whose web pages may send requests that change something.
+    pub(crate) origins: Vec<Origin>,
     /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(crate) write_timeout: Duration,
-}
-
-/// How far the server's shutdown is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    /// No new connections; those that are open are answered.
-    Closed,
-    /// Open connections end after the request that is under way.
-    Leaving,
 }
 
 /// A listening socket that accepts nothing yet.
@@ -76,7 +76,19 @@ pub(crate) struct BoundServer {
     address: SocketAddr,
     tls: Option<Tls>,
     connections: usize,
+    per_source: usize,
+    gate: Arc<Gate>,
     write_timeout: Duration,
+}
+
+impl ServerConfig {
+    fn per_source(&self) -> usize {
+        match self.connections_per_source {
+            None => (self.connections / SOURCE_PART).max(1),
+            Some(0) => usize::MAX,
+            Some(most) => most,
+        }
+    }
 }
 
 impl BoundServer {
@@ -93,6 +105,8 @@ impl BoundServer {
             address,
             tls,
             connections: config.connections,
+            per_source: config.per_source(),
+            gate: Arc::new(Gate::new(config.origins.clone())),
             write_timeout: config.write_timeout,
         })
     }
@@ -112,15 +126,19 @@ impl BoundServer {
         let (stage, stages) = watch::channel(Stage::Serving);
         let acceptor = Acceptor {
             listener: self.listener,
-            router,
-            tls: self.tls,
-            write_timeout: self.write_timeout,
-            metrics,
+            serving: Arc::new(Serving {
+                service: TowerToHyperService::new(router),
+                gate: self.gate,
+                tls: self.tls,
+                write_timeout: self.write_timeout,
+            }),
+            connections: Connections::new(self.per_source, PATIENCE, metrics),
+            slots: Arc::new(Semaphore::new(self.connections)),
             stages,
         };
         Server {
             stage,
-            accepting: tokio::spawn(acceptor.run(self.connections)),
+            accepting: tokio::spawn(acceptor.run()),
         }
     }
 }
@@ -166,120 +184,99 @@ impl Server {
 
 struct Acceptor {
     listener: TcpListener,
-    router: Router,
-    tls: Option<Tls>,
-    write_timeout: Duration,
-    metrics: Arc<Metrics>,
+    serving: Arc<Serving>,
+    connections: Arc<Connections>,
+    slots: Arc<Semaphore>,
     stages: watch::Receiver<Stage>,
 }
 
 impl Acceptor {
-    async fn run(self, connections: usize) -> JoinSet<()> {
-        let slots = Arc::new(Semaphore::new(connections));
-        let mut connections = JoinSet::new();
+    /// Accepts connections until the server closes; returns the open ones.
+    async fn run(self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tokio::select! {
+            () = self.accept_all(&mut tasks) => {}
+            () = self.connections.end_stale() => {}
+        }
+        tasks
+    }
+
+    async fn accept_all(&self, tasks: &mut JoinSet<()>) {
         let mut stages = self.stages.clone();
         loop {
-            while connections.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {}
             let accepted = tokio::select! {
-                _ = stages.wait_for(|stage| *stage != Stage::Serving) => break,
-                accepted = self.accept(&slots) => accepted,
+                _ = stages.wait_for(|stage| *stage != Stage::Serving) => return,
+                accepted = self.accept() => accepted,
             };
-            let Some((permit, stream)) = accepted else {
-                break;
+            let Some((stream, place, permit)) = accepted else {
+                return;
             };
-            let connection = self.serve(stream);
-            let metrics = Arc::clone(&self.metrics);
-            connections.spawn(async move {
-                metrics.connections.inc();
+            let key = place.key();
+            let connection = self.serving.serve(stream, &place, self.stages.clone());
+            let task = tasks.spawn(async move {
                 connection.await;
-                metrics.connections.dec();
-                drop(permit);
+                drop((place, permit));
             });
+            self.connections.started(key, task);
         }
-        connections
     }
 
-    /// Waits for the next connection. An error of one never ends the server.
-    async fn accept(
-        &self,
-        slots: &Arc<Semaphore>,
-    ) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream)> {
-        let permit = Arc::clone(slots).acquire_owned().await.ok()?;
+    /// Waits for the next connection that there is room for. An error of one
+    /// never ends the server.
+    async fn accept(&self) -> Option<(TcpStream, Place, OwnedSemaphorePermit)> {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "could not set TCP_NODELAY");
-                    }
-                    return Some((permit, stream));
-                }
+            let (stream, address) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    let of_the_client = matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted
-                            | io::ErrorKind::ConnectionReset
-                            | io::ErrorKind::ConnectionRefused
-                    );
-                    if !of_the_client {
-                        tracing::warn!(%error, "could not accept a connection");
-                        tokio::time::sleep(EXHAUSTED_WAIT).await;
-                    }
+                    wait_after(&error).await;
+                    continue;
                 }
+            };
+            let Some(place) = self.connections.enter(address.ip()) else {
+                continue;
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "could not set TCP_NODELAY");
             }
+            return Some((stream, place, self.slot().await?));
         }
     }
 
-    /// Serves one connection to its end; a slow handshake holds up only itself.
-    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
-        let (router, stages) = (self.router.clone(), self.stages.clone());
-        let (tls, write_timeout) = (self.tls.clone(), self.write_timeout);
-        async move {
-            let stream = DrainRate::new(stream, write_timeout);
-            match tls {
-                None => serve_http(stream, router, stages).await,
-                Some(tls) => {
-                    match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => serve_http(stream, router, stages).await,
-                        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                        Err(_) => tracing::debug!("a TLS handshake took too long"),
-                    }
-                }
+    /// Waits for room for another connection, and makes some if connections are
+    /// idle.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Some(permit);
+        }
+        loop {
+            self.connections.evict_idle();
+            let freed = Arc::clone(&self.slots).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(EVICTION_WAIT, freed).await {
+                return permit.ok();
             }
         }
     }
 }
 
-async fn serve_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
-    mut stages: watch::Receiver<Stage>,
-) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    let leaving = async move {
-        // If the server is gone, that means the same.
-        drop(stages.wait_for(|stage| *stage == Stage::Leaving).await);
-    };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = leaving => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended with an error");
+/// Waits after an error of the system, such as a lack of descriptors.
+async fn wait_after(error: &io::Error) {
+    let is_of_the_client = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    );
+    if !is_of_the_client {
+        tracing::warn!(%error, "could not accept a connection");
+        tokio::time::sleep(EXHAUSTED_WAIT).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_cut_off() {
@@ -287,6 +284,8 @@ mod tests {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: None,
             connections: 1,
+            connections_per_source: Some(0),
+            origins: Vec::new(),
             write_timeout: Duration::from_millis(100),
         };
         let bound = BoundServer::bind(&config).unwrap();
@@ -305,6 +304,58 @@ mod tests {
             answered.await.expect("not before this").unwrap();
             clients.push(silent);
         }
+        server.leave(Duration::ZERO).await;
+    }
+    #[test]
+    fn a_source_may_have_a_quarter_of_all_connections_unless_it_is_said() {
+        let most = |connections, connections_per_source| {
+            let config = ServerConfig {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                tls: None,
+                connections,
+                connections_per_source,
+                origins: Vec::new(),
+                write_timeout: Duration::ZERO,
+            };
+            config.per_source()
+        };
+        assert_eq!(most(10_000, None), 2500);
+        assert_eq!(most(2, None), 1);
+        assert_eq!(most(10_000, Some(7)), 7);
+        assert_eq!(most(10_000, Some(0)), usize::MAX);
+    }
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        let request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx";
+        stream.write_all(request).await.unwrap();
+        let mut answer = vec![0; 15];
+        stream.read_exact(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_server_ends_an_idle_connection_for_a_new_one() {
+        let config = ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            connections: 2,
+            connections_per_source: Some(0),
+            origins: Vec::new(),
+            write_timeout: Duration::from_secs(60),
+        };
+        let bound = BoundServer::bind(&config).unwrap();
+        let address = bound.address();
+        let echo = axum::routing::post(|body: String| async { body });
+        let metrics = Arc::new(Metrics::new());
+        let server = bound.start(Router::new().route("/", echo), Arc::clone(&metrics));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut used = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut used).await, "HTTP/1.1 200 OK");
+        let mut new = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut new).await, "HTTP/1.1 200 OK");
+        // The one that has been waiting for longest is gone.
+        assert_eq!(silent.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        assert!(metrics.connections.get() <= 2);
         server.leave(Duration::ZERO).await;
     }
 }

@@ -12,6 +12,7 @@ use super::values::{
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
+use crate::http::Origin;
 use crate::http::ingest::Follower;
 use crate::plugin::Manifest;
 use sluice_delivery::Ack;
@@ -41,7 +42,8 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_ADVERTISE", value_parser = advertise)]
     pub(super) advertise: Option<Advertise>,
 
-    /// Where Consul's health check asks [default: the listen host, any free port]
+    /// Where Consul's health check asks [default: any free port, on loopback if CONSUL_HTTP_ADDR is,
+    /// else on the listen host]
     #[arg(long, env = "SLUICE_HEALTH_LISTEN")]
     pub(super) health_listen: Option<SocketAddr>,
 
@@ -168,6 +170,22 @@ pub(in crate::cli) struct NodeArgs {
     /// The most client connections; more wait to be accepted
     #[arg(long, env = "SLUICE_MAX_CONNECTIONS", default_value_t = 10_000)]
     pub(super) max_connections: usize,
+
+    /// The most client connections from one IPv4 address or IPv6 /64 network, 0 for no limit: raise
+    /// it if many clients share an address, as behind a load balancer [default: a quarter of
+    /// --max-connections]
+    #[arg(long, env = "SLUICE_MAX_CONNECTIONS_PER_SOURCE", value_name = "NUMBER")]
+    pub(super) max_connections_per_source: Option<usize>,
+
+    /// An origin whose web pages may send messages, such as https://app.example.com; repeatable
+    /// [default: only pages of this node]
+    #[arg(
+        long,
+        env = "SLUICE_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub(super) allow_origin: Vec<Origin>,
 
     /// A file with the token that clients must send as Authorization: Bearer <token>
     #[arg(long, env = "SLUICE_TOKEN_FILE")]

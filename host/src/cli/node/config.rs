@@ -50,13 +50,12 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
 fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {
     let (listen, cluster) = (args.listen, args.cluster.clone());
     let keys = ClusterKeys::new(&cluster).stream(DEFAULT_STREAM);
-    let health_listen = args.health_listen;
     Ok(ControlConfig {
         consul: consul::Config::from_env()?,
         node,
         listen,
         advertise: args.advertise.clone().or_else(|| own_address(listen)),
-        health_listen: health_listen.unwrap_or_else(|| SocketAddr::new(listen.ip(), 0)),
+        health_listen: args.health_listen,
         keys: keys.with_leader(args.leader_key.clone()),
         cluster,
         leader_value: args.leader_value,
@@ -75,6 +74,8 @@ fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
         listen: args.listen,
         tls,
         connections: args.max_connections.max(1),
+        connections_per_source: args.max_connections_per_source,
+        origins: args.allow_origin.clone(),
         write_timeout: WRITE_TIMEOUT,
     })
 }

@@ -1,0 +1,147 @@
+//! Serves a connection: TLS, HTTP, and for each request the gate and its route.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
+
+use super::activity::Activity;
+use super::connections::Place;
+use super::gate::Gate;
+use super::problem::Problem;
+use super::stage::Stage;
+use super::tls::Tls;
+use super::watched_body::WatchedBody;
+use super::watched_stream::WatchedStream;
+
+/// The time for a TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// The most bytes of a connection that are read before they are asked for.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// How much of the body of a request that does not reach its route is read, and
+/// for how long.
+const DISCARD_LIMITS: (usize, Duration) = (64 << 10, Duration::from_secs(1));
+
+/// What all connections need.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) service: TowerToHyperService<Router>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) tls: Option<Tls>,
+    /// How long a client may read nothing of its answer before the connection
+    /// is cut.
+    pub(super) write_timeout: Duration,
+}
+
+impl Serving {
+    /// Serves one connection to its end; a slow handshake holds up only itself.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        place: &Place,
+        stages: watch::Receiver<Stage>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
+        async move {
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(serving.write_timeout));
+            let stream = Box::pin(stream);
+            let Some(tls) = serving.tls.clone() else {
+                return serving.serve_http(stream, activity, stages).await;
+            };
+            match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
+                Ok(Ok(stream)) => serving.serve_http(stream, activity, stages).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        }
+    }
+
+    async fn serve_http(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        activity: Arc<Activity>,
+        mut stages: watch::Receiver<Stage>,
+    ) {
+        let stream = WatchedStream::new(stream, Arc::clone(&activity));
+        let service = service_fn(move |request| self.answer(request, &activity));
+        // The table of connections bounds the time for a head.
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(READ_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let leaving = async move {
+            // If the server is gone, that means the same.
+            drop(stages.wait_for(|stage| *stage == Stage::Leaving).await);
+        };
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = leaving => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
+
+    /// Answers one request, by its route unless the gate refuses it.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        activity: &Arc<Activity>,
+    ) -> impl Future<Output = Result<Response<WatchedBody>, Infallible>> + use<> {
+        let has_begun = activity.begin();
+        let refusal = self.gate.refusal(request.method(), request.headers());
+        let answering = match refusal {
+            None => Ok(self.service.call(request)),
+            Some(problem) => Err((problem, request)),
+        };
+        let activity = Arc::clone(activity);
+        async move {
+            if !has_begun {
+                // The connection is being closed; nothing may be taken from it.
+                std::future::pending::<()>().await;
+            }
+            let response = match answering {
+                Ok(answer) => answer.await?,
+                Err((problem, request)) => refuse(problem, request).await,
+            };
+            Ok(response.map(|body| WatchedBody::new(body, activity)))
+        }
+    }
+}
+
+/// The answer to a request that does not reach its route. To many clients, an
+/// answer that comes while they still send looks like a broken connection.
+async fn refuse(problem: Problem, request: Request<Incoming>) -> Response<Body> {
+    let (head, mut body) = request.into_parts();
+    let (most, time) = DISCARD_LIMITS;
+    let discarding = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > most {
+                return;
+            }
+        }
+    };
+    // The answer is the same whether the body ended or not.
+    _ = tokio::time::timeout(time, discarding).await;
+    problem.response(&head.headers)
+}
