@@ -16,10 +16,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_io_timeout::TimeoutStream;
 
 use super::activity::Activity;
 use super::connections::Place;
+use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::problem::Problem;
 use super::stage::Stage;
@@ -41,7 +41,7 @@ pub(super) struct Serving {
     pub(super) service: TowerToHyperService<Router>,
     pub(super) gate: Arc<Gate>,
     pub(super) tls: Option<Tls>,
-    /// How long a client may read nothing of its answer before the connection
+    /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(super) write_timeout: Duration,
 }
@@ -56,9 +56,7 @@ impl Serving {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
         async move {
-            let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(serving.write_timeout));
-            let stream = Box::pin(stream);
+            let stream = DrainRate::new(stream, serving.write_timeout);
             let Some(tls) = serving.tls.clone() else {
                 return serving.serve_http(stream, activity, stages).await;
             };

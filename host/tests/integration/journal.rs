@@ -17,7 +17,7 @@ const LATER: Duration = Duration::from_secs(60);
 
 /// Nodes with the misbehaving guest. Its destination is down on nodes with a
 /// file `own/down`.
-async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
+pub(crate) async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
     let manifest = json!({
@@ -42,7 +42,7 @@ async fn cluster(nodes: usize, config: &str, arguments: &[&str]) -> Cluster {
     }
 }
 
-fn down(cluster: &Cluster, name: &str) -> PathBuf {
+pub(crate) fn down(cluster: &Cluster, name: &str) -> PathBuf {
     let own = cluster
         .folder
         .path()
@@ -62,7 +62,7 @@ fn folder(cluster: &Cluster, name: &str) -> PathBuf {
         .join("journal")
 }
 
-async fn delivered(cluster: &Cluster, numbers: &BTreeSet<u64>) {
+pub(crate) async fn delivered(cluster: &Cluster, numbers: &BTreeSet<u64>) {
     eventually("all messages are in an output", LATER, || async {
         let output = cluster.output();
         let written: BTreeSet<u64> = output

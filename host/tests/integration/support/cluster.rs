@@ -1,5 +1,7 @@
 //! Nodes on one Consul, usually of one cluster.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub(crate) struct Node {
 /// How nodes are started.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
+    /// Another `sluice` than that of this build.
+    pub(crate) program: Option<PathBuf>,
     pub(crate) arguments: Vec<String>,
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) stdout: Option<Stdio>,
@@ -119,7 +123,10 @@ impl Cluster {
 
     /// Starts a node's process without waiting for anything.
     pub(crate) fn spawn(&self, name: &str, options: Options) -> Process {
-        let mut command = self.command();
+        let mut command = match &options.program {
+            None => self.command(),
+            Some(program) => self.command_of(program.as_ref()),
+        };
         command
             .args(["node", "--listen", "127.0.0.1:0", "--name", name])
             .arg("--data-dir")
@@ -154,7 +161,11 @@ impl Cluster {
 
     /// The `sluice` program, pointed at this Consul.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        self.command_of(env!("CARGO_BIN_EXE_sluice").as_ref())
+    }
+
+    fn command_of(&self, program: &OsStr) -> Command {
+        let mut command = Command::new(program);
         command
             .env("CONSUL_HTTP_ADDR", &self.consul.address)
             .current_dir(self.folder.path());
