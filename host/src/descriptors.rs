@@ -5,8 +5,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_sandbox as sandbox;
 
 /// Descriptors for everything but client connections: the three instances that
-/// a sink may have at a time, and the rest of the node.
-const RESERVED: u64 = 3 * sandbox::MAX_HANDLES as u64 + 256;
+/// a sink may have at a time, the 256 connections of the health port, and the
+/// rest of the node.
+const RESERVED: u64 = 3 * sandbox::MAX_HANDLES as u64 + 256 + 256;
 
 /// Raises the limit on file descriptors as far as it goes, and returns how many
 /// client connections, `wanted` at most, leave enough of them for the rest of

@@ -53,7 +53,7 @@ impl Serving {
         stream: TcpStream,
         place: &Place,
         stages: watch::Receiver<Stage>,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
         async move {
             let stream = DrainRate::new(stream, serving.write_timeout);
@@ -78,7 +78,7 @@ impl Serving {
         let service = service_fn(move |request| self.answer(request, &activity));
         // The table of connections bounds the time for a head.
         let connection = http1::Builder::new()
-            .header_read_timeout(None)
+            .header_read_timeout(None::<Duration>)
             .max_buf_size(READ_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);

@@ -192,15 +192,16 @@ fn channels(node: &str, state: &watch::Receiver<NodeDocument>) -> (Published, Co
 
 /// Needs the runtime that will use the listener.
 fn bind(address: SocketAddr) -> Result<TcpListener, ControlError> {
-    let bound = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        // As std does it: a restart need not wait for old connections to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(ACCEPT_BACKLOG)
-    };
-    bound().map_err(|cause| ControlError::Health { address, cause })
+    listen(address).map_err(|cause| ControlError::Health { address, cause })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As std does it: a restart need not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
 }

@@ -36,13 +36,13 @@ pub(super) async fn serve(listener: TcpListener, health: Health) {
                 continue;
             }
         };
-        let asked = Asked {
+        let asker = Asker {
             address,
             agent: places.agent(),
             proof: Proof::default(),
         };
-        let proof = asked.proof.clone();
-        let task = tasks.spawn(serve_one(stream, asked, health.clone()));
+        let proof = asker.proof.clone();
+        let task = tasks.spawn(serve_one(stream, asker, health.clone()));
         places.add(address, task, proof);
         // Reads what has arrived on this connection before another one can take
         // its place: in a flood, the agent's request is there already.
@@ -52,18 +52,18 @@ pub(super) async fn serve(listener: TcpListener, health: Health) {
 
 /// Who asks on a connection.
 #[derive(Debug)]
-struct Asked {
+struct Asker {
     address: IpAddr,
     agent: Agent,
     proof: Proof,
 }
 
-async fn serve_one(stream: TcpStream, asked: Asked, health: Health) {
+async fn serve_one(stream: TcpStream, asker: Asker, health: Health) {
     let service = service_fn(|request: Request<Incoming>| {
         let is_agents = health.secret.is_in(request.headers());
         if is_agents {
-            asked.proof.give();
-            asked.agent.is_at(asked.address);
+            asker.proof.give();
+            asker.agent.is_at(asker.address);
         }
         let complaint = health.complaint(is_agents);
         async move { Ok::<_, Infallible>(answer(&request, complaint)) }
