@@ -171,9 +171,9 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_MAX_CONNECTIONS", default_value_t = 10_000)]
     pub(super) max_connections: usize,
 
-    /// The most client connections from one IPv4 address or IPv6 /64 network, 0 for no limit: raise
-    /// it if many clients share an address, as behind a load balancer [default: a quarter of
-    /// --max-connections]
+    /// The most client connections from one IPv4 address or IPv6 /64 network, 0 for no limit; raise
+    /// it where many clients share an address, as behind a load balancer [default: a quarter of all
+    /// connections]
     #[arg(long, env = "SLUICE_MAX_CONNECTIONS_PER_SOURCE", value_name = "NUMBER")]
     pub(super) max_connections_per_source: Option<usize>,
 
