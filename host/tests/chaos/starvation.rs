@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::cluster::say;
@@ -18,6 +19,9 @@ use crate::support::{Bench, Cluster, Consul, Process, SOON, Turn, eventually, gu
 const LENGTH: Duration = Duration::from_secs(15);
 /// The agent's timeout for a health check.
 const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// All clients of these tests have one address.
+const ONE_SOURCE_MAY_TAKE_ALL: [&str; 2] = ["--max-connections-per-source", "0"];
 
 /// A script that starts the node directly.
 const DIRECTLY: &str = "exec \"$@\"";
@@ -133,10 +137,15 @@ impl Alone {
         (key["Session"].to_string(), key["ModifyIndex"].to_string())
     }
 
+    /// Opens connections that become idle after a request each, so that the
+    /// node keeps them for a minute.
     async fn connect(&self, count: usize) -> Vec<TcpStream> {
         let mut streams = Vec::new();
         for _ in 0..count {
-            streams.push(TcpStream::connect(&self.address).await.unwrap());
+            let mut stream = TcpStream::connect(&self.address).await.unwrap();
+            let request = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            streams.push(stream);
         }
         streams
     }
@@ -209,7 +218,7 @@ async fn a_sink_that_computes_without_end() {
 #[tokio::test]
 async fn ten_thousand_idle_connections() {
     allow_files(12_000);
-    let alone = Alone::start(Turn::beside_others(), &[]).await;
+    let alone = Alone::start(Turn::beside_others(), &ONE_SOURCE_MAY_TAKE_ALL).await;
     let idle = alone.connect(10_000).await;
     eventually("all are accepted", SOON, || async {
         match alone.open_files() {
@@ -228,7 +237,7 @@ async fn no_file_descriptor_left_for_clients() {
     let alone = Alone::start_within(
         "ulimit -n 200; exec \"$@\"",
         Turn::beside_others(),
-        &[],
+        &ONE_SOURCE_MAY_TAKE_ALL,
         None,
     )
     .await;

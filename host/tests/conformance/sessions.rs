@@ -231,8 +231,9 @@ async fn a_body_of_unknown_length_is_not_looked_at(it: Subject) {
         .await
         .unwrap();
     let request = format!(
-        "PUT /v1/session/create HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "PUT /v1/session/create HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
          Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        it.server.address,
         body.len()
     );
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -39,7 +39,14 @@ async fn serves(node: &Node, messages: usize) -> Duration {
 
 #[tokio::test]
 async fn idle_slow_and_half_sent_clients_hold_up_nobody() {
-    let cluster = Cluster::start(1, &["--request-timeout", "3s"]).await;
+    // All of them have one address.
+    let arguments = [
+        "--request-timeout",
+        "3s",
+        "--max-connections-per-source",
+        "0",
+    ];
+    let cluster = Cluster::start(1, &arguments).await;
     let node = cluster.node(0);
     let mut held = Vec::new();
     // Each takes two file descriptors of this machine, one of them here.

@@ -347,7 +347,7 @@ async fn a_captured_step_down_can_be_used_once_on_one_node_for_one_epoch() {
     let (status, text) = late.send(&cluster, other).await;
     assert_eq!(status, 409, "{text}");
     // Another body than the one that was signed.
-    let mut forged = Signed::new(&cluster, &other.name, PATH, body(first_epoch)).await;
+    let mut forged = Signed::new(&cluster, &other.name, PATH, body(second_epoch)).await;
     forged.body = forged.body.replace("null", "\"aa\"");
     let (status, text) = forged.send(&cluster, other).await;
     assert_eq!(status, 400, "{text}");
