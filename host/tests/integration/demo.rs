@@ -220,7 +220,7 @@ async fn ports_in_use_are_named_with_a_command_that_works() {
 
     for _ in 0..TRIES {
         let said = demo.process.stderr();
-        let other = said.lines().last().unwrap().trim();
+        let (_, other) = said.trim().rsplit_once("On other ports: ").unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {other}")]);
         demo = Demo::run(&mut command, String::new(), Port::claim_row());

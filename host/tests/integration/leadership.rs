@@ -295,6 +295,7 @@ async fn a_hand_over_that_can_not_be_says_why() {
     let lock = r#"{"node":"x","address":"127.0.0.1:1"}"#;
     for (key, value) in [
         (format!("leader?acquire={holder}"), lock),
+        ("epoch".to_owned(), "1"),
         ("nodes/y".to_owned(), r#"{"node":"y"}"#),
         ("secret".to_owned(), "secret"),
     ] {

@@ -67,7 +67,7 @@ pub(super) fn check(args: &DemoArgs) -> Result<(), PortsError> {
         taken: in_words(coordinator.then_some(args.coordinator.port()), &taken),
         alternative: alternative(args, coordinator, !taken.is_empty()).map_or_else(
             || "; choose other ports with --coordinator and --port".to_owned(),
-            |other| format!(". On other ports:\n  {}", guide::command(&other)),
+            |other| format!(". On other ports: {}", guide::command(&other)),
         ),
     })
 }
