@@ -8,10 +8,10 @@ use super::meter::{Client, Meter};
 use crate::http::problem::Problem;
 use sluice_types::excerpt::excerpt;
 
-/// How much is unpacked, and charged, at once.
+/// How much is unpacked at once. In between, the client may turn out to be gone.
 const STEP_BYTES: usize = 64 << 10;
-/// How much of the compressed body is given to the decompressor at once. In
-/// between, the client may turn out to be gone.
+/// How much of the compressed body is given to the decompressor at once, for the
+/// same reason.
 const INPUT_BYTES: usize = 16 << 10;
 /// The largest window that a zstd frame may always ask for, as the binary
 /// logarithm of bytes: what the format asks decoders to support.
@@ -53,8 +53,7 @@ impl Encoding {
         }
     }
 
-    /// The body unpacked, or `None` if that is more than `limit` bytes. In
-    /// addition to what is charged, it takes at most as much again for a moment.
+    /// The body unpacked, or `None` if that is more than `limit` bytes.
     ///
     /// # Errors
     /// It is not in this encoding.
@@ -68,17 +67,17 @@ impl Encoding {
             rest: packed,
             client: meter.client(),
         };
-        let steps = match self {
+        let unpacked = match self {
             Self::Gzip => read(flate2::bufread::MultiGzDecoder::new(input), limit, meter),
             Self::Zstd => zstd(input, limit).and_then(|decoder| read(decoder, limit, meter)),
         };
-        let steps = steps.map_err(|error| {
+        let unpacked = unpacked.map_err(|error| {
             let name = self.name();
             Problem::Malformed(format!(
                 "the body is not valid {name}: {error}; correct it or its Content-Encoding"
             ))
         })?;
-        Ok(steps.map(|steps| join(steps, meter)))
+        Ok(unpacked.map(Bytes::from))
     }
 }
 
@@ -90,37 +89,38 @@ fn zstd(input: Input<'_>, limit: usize) -> io::Result<impl Read> {
     Ok(decoder)
 }
 
-/// Reads to the end in steps; `None` if there are more than `limit` bytes. What
-/// was read so far, if there is no memory for more.
-fn read(mut from: impl Read, limit: usize, meter: &mut Meter) -> io::Result<Option<Vec<Vec<u8>>>> {
-    let mut steps = Vec::new();
-    let mut length = 0;
-    while meter.charge(STEP_BYTES) {
-        let mut step = Vec::with_capacity(STEP_BYTES);
-        let most = u64::try_from(STEP_BYTES).unwrap_or(u64::MAX);
-        let count = from.by_ref().take(most).read_to_end(&mut step)?;
-        length += count;
-        if length > limit {
+/// Reads to the end; `None` if there are more than `limit` bytes. What was read
+/// so far, if there is no memory for more.
+///
+/// Doubling the buffer is charged before it is done. While the old half is being
+/// copied, the new half is still empty, so the copy takes no more than what is
+/// charged.
+fn read(mut from: impl Read, limit: usize, meter: &mut Meter) -> io::Result<Option<Vec<u8>>> {
+    let before = meter.charged();
+    let mut whole = Vec::new();
+    while !meter.is_stopped() {
+        if whole.len() == whole.capacity() {
+            // One byte more than the limit shows that there is too much.
+            let rest = limit.saturating_add(1) - whole.len();
+            let more = whole.len().max(STEP_BYTES).min(rest);
+            if !meter.charge(more) {
+                break;
+            }
+            whole.reserve_exact(more);
+        }
+        let step = STEP_BYTES.min(whole.capacity() - whole.len());
+        let most = u64::try_from(step).unwrap_or(u64::MAX);
+        let count = from.by_ref().take(most).read_to_end(&mut whole)?;
+        if whole.len() > limit {
             return Ok(None);
         }
-        steps.push(step);
-        if count < STEP_BYTES {
+        if count < step {
+            whole.shrink_to_fit();
+            meter.reduce(before + whole.len());
             break;
         }
     }
-    Ok(Some(steps))
-}
-
-/// One piece, exactly as large as it must be.
-fn join(steps: Vec<Vec<u8>>, meter: &mut Meter) -> Bytes {
-    let before = meter.charged() - meter.charged().min(steps.len() * STEP_BYTES);
-    let length = steps.iter().map(Vec::len).sum();
-    let mut whole = Vec::with_capacity(length);
-    for step in steps {
-        whole.extend_from_slice(&step);
-    }
-    meter.reduce(before + length);
-    whole.into()
+    Ok(Some(whole))
 }
 
 /// The compressed bytes, for as long as the client waits.
