@@ -12,11 +12,18 @@ pub(super) const UNCHARGED_BYTES: usize = 4 << 10;
 /// request with many records rarely touches the shared counter.
 const AHEAD_MIN: usize = 4 << 10;
 const AHEAD_MAX: usize = 256 << 10;
+/// The most that a request may hold, as a multiple of what it leaves to others.
+/// However many requests hold all that they can, this leaves room for a smaller
+/// one.
+const LEFT_MULTIPLE: usize = 4;
 
 /// How many bytes all requests together may take.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
-    total: usize,
+    /// The most of one request.
+    one: usize,
+    /// The most of all together: as much, and what that leaves to others.
+    all: usize,
     used: AtomicUsize,
 }
 
@@ -25,7 +32,7 @@ pub(crate) struct MemoryBudget {
 pub(super) enum Exhausted {
     /// Other requests have them at the moment.
     Now,
-    /// The whole budget is smaller.
+    /// No request may hold as many.
     Ever,
 }
 
@@ -40,11 +47,13 @@ pub(super) struct Reservation {
 }
 
 impl MemoryBudget {
-    /// A budget in bytes.
+    /// A budget of which one request alone may hold this many bytes, and all
+    /// together a quarter more.
     #[must_use]
-    pub(crate) fn new(total: usize) -> Arc<Self> {
+    pub(crate) fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self {
-            total,
+            one: bytes,
+            all: bytes.saturating_add(bytes.div_ceil(LEFT_MULTIPLE)),
             used: AtomicUsize::new(0),
         })
     }
@@ -58,8 +67,14 @@ impl MemoryBudget {
         }
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let within = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.total);
+    /// Takes bytes for a request that then holds `held`, if it leaves enough to
+    /// others.
+    fn take(&self, bytes: usize, held: usize) -> bool {
+        let within = |used: usize| {
+            let used = used.checked_add(bytes)?;
+            let left = self.all.checked_sub(used)?;
+            (held <= left.saturating_mul(LEFT_MULTIPLE)).then_some(used)
+        };
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
             .is_ok()
@@ -113,18 +128,18 @@ impl Reservation {
     }
 
     fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let one = self.budget.one;
+        if bytes > one {
+            return Err(Exhausted::Ever);
+        }
         let ahead = self.held + self.held.clamp(AHEAD_MIN, AHEAD_MAX);
-        for target in [bytes.max(ahead), bytes] {
-            if self.budget.take(target - self.held) {
+        for target in [ahead.clamp(bytes, one), bytes] {
+            if self.budget.take(target - self.held, target) {
                 self.held = target;
                 return Ok(());
             }
         }
-        Err(if bytes > self.budget.total {
-            Exhausted::Ever
-        } else {
-            Exhausted::Now
-        })
+        Err(Exhausted::Now)
     }
 }
 
@@ -146,16 +161,38 @@ mod tests {
 
     #[test]
     fn bytes_that_one_request_gives_back_another_can_reserve() {
-        let budget = MemoryBudget::new(10);
+        let budget = MemoryBudget::new(80);
         let (mut one, mut other) = (budget.reserve(), budget.reserve());
-        assert!(one.spend(4).is_ok() && one.spend(4).is_ok());
-        assert_eq!(other.spend(3), Err(Exhausted::Now));
+        assert!(one.spend(40).is_ok() && one.spend(40).is_ok());
+        assert_eq!(one.spend(1), Err(Exhausted::Ever));
+        assert_eq!(other.spend(30), Err(Exhausted::Now));
         drop(one);
-        assert!(other.spend(7).is_ok());
-        assert_eq!(other.spend(4), Err(Exhausted::Ever));
-        assert!(other.spend(3).is_ok());
+        assert!(other.spend(80).is_ok());
         drop(other);
         assert_eq!(used(&budget), 0);
+    }
+
+    #[test]
+    fn however_many_hold_all_that_they_can_a_smaller_request_finds_room() {
+        const ONE: usize = 64 << 20;
+        for (holders, most, smaller) in [
+            (4, 16 << 20, 8 << 20),
+            (20, 16 << 20, 700 << 10),
+            (1000, 1 << 20, 12 << 10),
+        ] {
+            let budget = MemoryBudget::new(ONE);
+            let mut held: Vec<_> = (0..holders).map(|_| budget.reserve()).collect();
+            // Each takes a bit more in turn, like bodies that are being read.
+            for _ in 0..most >> 16 {
+                for holder in &mut held {
+                    _ = holder.spend(64 << 10);
+                }
+            }
+            assert!(used(&budget) > ONE * 9 / 10);
+            assert!(used(&budget) <= ONE + ONE / LEFT_MULTIPLE);
+            assert_eq!(budget.reserve().spend(16 << 20), Err(Exhausted::Now));
+            assert_eq!(budget.reserve().spend(smaller), Ok(()), "{holders}");
+        }
     }
 
     #[test]
