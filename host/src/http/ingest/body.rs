@@ -17,9 +17,12 @@ use super::unpack::Encoding;
 use crate::http::memory_budget::{MemoryBudget, Reservation, UNCHARGED_BYTES};
 use crate::http::problem::Problem;
 
-/// Bodies of at least this many bytes are decoded on the blocking pool, so that
-/// they do not hold up other requests.
+/// Bodies of at least this many bytes, once unpacked, are decoded on the blocking
+/// pool, so that they do not hold up other requests.
 const OWN_THREAD_BYTES: usize = 256 << 10;
+/// Compressed bodies of up to this many bytes are unpacked at once if they become
+/// no larger than that, so that they do not wait for the turns of larger ones.
+const SMALL_PACKED_BYTES: usize = 32 << 10;
 
 /// Reads bodies of at most `limit` bytes, both before and after unpacking.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,8 @@ impl<'a> Reader<'a> {
     pub(super) async fn receive(
         self,
         headers: &HeaderMap,
-        body: Body,
-        deadline: Pin<&mut Sleep>,
+        mut body: Body,
+        mut deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.limit {
@@ -61,12 +64,17 @@ impl<'a> Reader<'a> {
         let mut reservation = self.memory.reserve();
         let received = tokio::select! {
             biased;
-            collected = collect(body, self.limit, &mut reservation) => collected?,
-            () = deadline => return Err(Problem::SlowBody),
+            collected = collect(&mut body, self.limit, &mut reservation) => collected,
+            () = deadline.as_mut() => return Err(Problem::SlowBody),
         };
+        if received == Err(Problem::Full) {
+            drop(reservation);
+            discard(body, self.limit, deadline).await;
+            return Err(Problem::Full);
+        }
         let encoding = headers.get(CONTENT_ENCODING);
         Ok(Received {
-            bytes: received.ok_or_else(|| too_large(self.limit))?,
+            bytes: received?.ok_or_else(|| too_large(self.limit))?,
             encoding: encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?,
             reservation,
             reader: self,
@@ -90,9 +98,9 @@ impl Received<'_> {
         }
     }
 
-    /// Unpacks the body if it is compressed, and decodes it, both in one turn:
-    /// what waits for its turn is not unpacked yet. What the decoder charges is
-    /// added to what the body takes.
+    /// Unpacks the body if it is compressed, and decodes it, both in one turn
+    /// unless it is small: what waits for its turn is not unpacked yet. What the
+    /// decoder charges is added to what the body takes.
     ///
     /// # Errors
     /// Those of the decoder; or the body is too large or not in its encoding; or
@@ -117,8 +125,13 @@ impl Received<'_> {
                 let work = |meter: &mut Meter| decode(bytes, meter);
                 decoders.run(reservation, deadline, work).await
             }
-            // Even a small body may unpack to a large one.
             Some(encoding) => {
+                let small = unpack_small(&bytes, encoding, memory)?;
+                if let Some((unpacked, own)) = small.filter(|(body, _)| body.len() <= limit) {
+                    drop((bytes, reservation));
+                    let meter = Meter::new(own, Client::default());
+                    return meter.measure(|meter| decode(unpacked, meter));
+                }
                 let work = move |meter: &mut Meter| {
                     let unpacked = encoding.unpack(&bytes, limit, meter);
                     drop((bytes, reservation));
@@ -128,6 +141,21 @@ impl Received<'_> {
             }
         }
     }
+}
+
+/// Unpacks a body that is small, and stays so; `None` for any other.
+fn unpack_small(
+    packed: &[u8],
+    encoding: Encoding,
+    memory: &Arc<MemoryBudget>,
+) -> Result<Option<(Bytes, Reservation)>, Problem> {
+    if packed.len() > SMALL_PACKED_BYTES {
+        return Ok(None);
+    }
+    let meter = Meter::new(memory.reserve(), Client::default());
+    let unpacked = meter.measure(|meter| encoding.unpack(packed, OWN_THREAD_BYTES - 1, meter));
+    let (unpacked, reservation) = unpacked?;
+    Ok(unpacked.map(|unpacked| (unpacked, reservation)))
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -165,7 +193,7 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Pin<&mut Sle
 
 /// The whole body, or `None` if it is larger than the limit.
 async fn collect(
-    mut body: Body,
+    body: &mut Body,
     limit: usize,
     reservation: &mut Reservation,
 ) -> Result<Option<Bytes>, Problem> {
@@ -195,14 +223,16 @@ async fn collect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
     use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tokio::time::sleep;
 
     async fn read(
         memory: &Arc<MemoryBudget>,
         encoding: &'static str,
-        body: Vec<u8>,
+        body: impl Into<Body>,
     ) -> Result<(Bytes, Reservation), Problem> {
         let decoders = Decoders::new();
         let reader = Reader {
@@ -239,6 +269,53 @@ mod tests {
         let packed = zstd::encode_all(&*vec![b'x'; 700_000], 1).unwrap();
         let refused = read(&memory, "zstd", packed).await.unwrap_err();
         assert_eq!(refused, Problem::Full);
+    }
+
+    #[tokio::test]
+    async fn a_small_compressed_body_waits_for_no_turn() {
+        let memory = MemoryBudget::new(1 << 20);
+        let decoders = Decoders::without_turns();
+        for (length, limit, is_read) in [
+            (100, 1 << 20, true),
+            (OWN_THREAD_BYTES - 1, 1 << 20, true),
+            (OWN_THREAD_BYTES, 1 << 20, false),
+            (100, 99, false),
+        ] {
+            let body = Received {
+                bytes: zstd::encode_all(&*vec![b'x'; length], 1).unwrap().into(),
+                encoding: Some(Encoding::Zstd),
+                reservation: memory.reserve(),
+                reader: Reader {
+                    memory: &memory,
+                    decoders: &decoders,
+                    limit,
+                },
+            };
+            let deadline = pin!(sleep(Duration::from_millis(1)));
+            let read = body.unpacked(deadline).await;
+            assert_eq!(
+                read.map(|(body, _)| body.len()).ok(),
+                is_read.then_some(length)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_for_which_there_is_no_memory_is_read_to_its_end() {
+        const PIECES: usize = 16;
+        let memory = MemoryBudget::new(1 << 20);
+        let mut other = memory.reserve();
+        other.spend(1 << 20).unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let pieces = (0..PIECES).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(vec![b'x'; 64 << 10])
+        });
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        let refused = read(&memory, "", body).await.unwrap_err();
+        assert_eq!(refused, Problem::Full);
+        assert_eq!(taken.load(Ordering::Relaxed), PIECES);
     }
 
     #[tokio::test]

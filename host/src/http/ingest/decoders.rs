@@ -1,4 +1,4 @@
-//! Where bodies are unpacked, and large ones decoded.
+//! Where large bodies are unpacked and decoded.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +22,11 @@ impl Decoders {
     pub(super) fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Semaphore::new(PER_CORE * cores)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn without_turns() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
     }
 
     /// Does the work when its turn comes. If the deadline is over or this future
@@ -69,6 +74,7 @@ mod tests {
     use std::pin::pin;
     use std::sync::mpsc;
     use std::time::Duration;
+    use tokio::sync::oneshot;
     use tokio::time::sleep;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -99,11 +105,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_a_turn_counts_against_the_deadline() {
+    async fn work_for_a_client_that_has_gone_stops_and_gives_back_what_it_spent() {
         let (decoders, budget) = (
-            Decoders(Arc::new(Semaphore::new(0))),
+            Decoders(Arc::new(Semaphore::new(1))),
             MemoryBudget::new(100),
         );
+        let (started, start) = oneshot::channel();
+        let mut deadline = pin!(sleep(LONG));
+        let endless = move |meter: &mut Meter| {
+            started.send(meter.charge(100)).unwrap();
+            while !meter.is_stopped() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = decoders.run(budget.reserve(), deadline.as_mut(), endless) => {
+                panic!("it has ended: {ended:?}")
+            }
+            is_charged = start => assert_eq!(is_charged, Ok(true)),
+        }
+        let next = decoders.run(budget.reserve(), deadline, |meter| Ok(meter.charge(100)));
+        assert!(next.await.unwrap().0);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_turn_counts_against_the_deadline() {
+        let (decoders, budget) = (Decoders::without_turns(), MemoryBudget::new(100));
         let deadline = pin!(sleep(Duration::from_millis(10)));
         let late = decoders.run(budget.reserve(), deadline, |_| Ok(()));
         assert!(matches!(late.await, Err(Problem::Unavailable(_))));
