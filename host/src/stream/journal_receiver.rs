@@ -86,7 +86,10 @@ async fn take(
         };
         if let Some(lost) = rejected.iter().find(|rejection| !rejection.is_kept) {
             answer.taken = entries.get(lost.index).copied().unwrap_or(mark);
-            answer.error = Some(lost.reason.clone());
+            answer.error = Some(match lost.reason.is_empty() {
+                true => "the sink refused it, and it could not be kept".to_owned(),
+                false => lost.reason.clone(),
+            });
         }
     }
     marks.insert(from, answer.taken);

@@ -5,19 +5,23 @@
 //! without an outcome counts as unknown, so that a forgotten acknowledgement
 //! can never look like a delivered one.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::outcome::{Outcome, Rejection};
+use crate::outcome::{Outcome, REASONS_MAX, Rejection};
 
 #[derive(Debug)]
 struct State {
     /// Records without an outcome.
     open: usize,
     epoch: u64,
+    /// Without reasons.
     rejected: Vec<Rejection>,
+    /// By index, those of the first rejections.
+    reasons: BTreeMap<usize, String>,
     acknowledged: usize,
     not_delivered: Option<&'static str>,
     unknown: Option<String>,
@@ -76,6 +80,7 @@ impl Completion {
             open: records,
             epoch,
             rejected: Vec::new(),
+            reasons: BTreeMap::new(),
             acknowledged: 0,
             not_delivered: None,
             unknown: None,
@@ -144,12 +149,9 @@ impl Completion {
         let records = self.records.clone();
         let count = self.take();
         self.request.settle(count, |state| {
-            let rejections = records.map(|index| Rejection {
-                index,
-                reason: reason.to_owned(),
-                is_kept,
-            });
-            state.rejected.extend(rejections);
+            for index in records {
+                state.reject(index, reason, is_kept);
+            }
         });
     }
 
@@ -215,10 +217,32 @@ impl Waiter {
 }
 
 impl State {
+    fn reject(&mut self, index: usize, reason: &str, is_kept: bool) {
+        self.rejected.push(Rejection {
+            index,
+            reason: String::new(),
+            is_kept,
+        });
+        // They come in any order: dead letters are reported later.
+        let last = self.reasons.last_key_value().map(|(last, _)| *last);
+        let is_full = self.reasons.len() >= REASONS_MAX;
+        if is_full && last.is_some_and(|last| last < index) {
+            return;
+        }
+        self.reasons.insert(index, reason.to_owned());
+        if is_full {
+            self.reasons.pop_last();
+        }
+    }
+
     /// The outcome of the whole request. The least certain one counts.
     fn take_outcome(&mut self) -> Outcome {
         let mut rejected = std::mem::take(&mut self.rejected);
         rejected.sort_by_key(|rejection| rejection.index);
+        let reasons = std::mem::take(&mut self.reasons).into_values();
+        for (rejection, reason) in rejected.iter_mut().zip(reasons) {
+            rejection.reason = reason;
+        }
         let is_any_settled = self.acknowledged > 0 || !rejected.is_empty();
         match (self.unknown.take(), self.not_delivered) {
             (Some(reason), _) => Outcome::Unknown(reason),
@@ -279,6 +303,29 @@ mod tests {
             .map(|r| (r.index, r.reason.as_str()))
             .collect();
         assert_eq!(rejected, [(1, "never"), (2, "no")]);
+    }
+
+    #[test]
+    fn reasons_are_kept_of_the_first_rejections_in_whatever_order_they_come() {
+        let (mut completion, waiter) = Completion::of_request(3 * REASONS_MAX, 1, false);
+        let mut parts: Vec<_> = (0..3 * REASONS_MAX)
+            .map(|index| (index, completion.split_off_front(1)))
+            .collect();
+        parts.sort_by_key(|(index, _)| (index % 7, *index));
+        for (index, part) in parts {
+            part.reject(&index.to_string(), false);
+        }
+        let Poll::Ready(Outcome::Acknowledged { rejected, .. }) = poll(&waiter) else {
+            panic!("not acknowledged")
+        };
+        for (index, rejection) in rejected.iter().enumerate() {
+            assert_eq!(rejection.index, index);
+            let reason = match index {
+                ..REASONS_MAX => index.to_string(),
+                _ => String::new(),
+            };
+            assert_eq!(rejection.reason, reason);
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use journal::{
     JournalStatus,
 };
 pub use occupancy::QueueLimits;
-pub use outcome::{Outcome, Refused, Rejection};
+pub use outcome::{Outcome, REASONS_MAX, Refused, Rejection};
 pub use queue::Queue;
 pub use receipt::Receipt;
 pub use sink_swap::SinkSwap;

@@ -64,7 +64,7 @@ impl<'m> Decoding<'m> {
             }
             Err(reason) => {
                 self.meter.reduce(before);
-                if self.meter.charge(Rejected::cost(&reason)) {
+                if self.meter.charge(self.decoded.rejected.cost(&reason)) {
                     self.decoded.rejected.push(place, &reason);
                 }
             }
@@ -125,7 +125,10 @@ mod tests {
         })
         .unwrap();
         assert_eq!((decoded.records.len(), decoded.rejected.len()), (1, 1));
-        assert_eq!(reservation.spent(), OVERHEAD + Rejected::cost("no"));
+        assert_eq!(
+            reservation.spent(),
+            OVERHEAD + Rejected::default().cost("no")
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Which records of a request were not accepted, and why.
 
-use sluice_delivery::Rejection;
+use sluice_delivery::{REASONS_MAX, Rejection};
 use sluice_types::excerpt::{REASON_CHARS, excerpt};
 
 /// The most rejections whose places and reasons are told to the producer.
-const LISTED_MAX: usize = 1000;
+const LISTED_MAX: usize = REASONS_MAX;
+/// What a rejection takes whose reason is not told, in bytes: its place.
+const PLACE_BYTES: usize = 2 * size_of::<usize>();
 /// What a rejection takes in addition to its reason, in bytes: its place and the
 /// structure of the text, both in lists that grow by doubling.
 const REJECTION_BYTES: usize = 96;
@@ -29,8 +31,11 @@ pub(super) struct Rejections {
 
 impl Rejected {
     /// What adding one with this reason takes, in bytes.
-    pub(super) fn cost(reason: &str) -> usize {
-        REJECTION_BYTES + reason.len().min(4 * REASON_CHARS)
+    pub(super) fn cost(&self, reason: &str) -> usize {
+        match self.reasons.len() {
+            ..LISTED_MAX => REJECTION_BYTES + reason.len().min(4 * REASON_CHARS),
+            _ => PLACE_BYTES,
+        }
     }
 
     /// Adds a place behind those that are there.
@@ -49,7 +54,8 @@ impl Rejected {
     /// What it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let reasons = self.reasons.iter().map(String::len).sum::<usize>();
-        reasons + self.places.len() * REJECTION_BYTES
+        let listed = self.reasons.len();
+        reasons + listed * REJECTION_BYTES + (self.places.len() - listed) * PLACE_BYTES
     }
 
     /// Adds what the sink rejected of the records that were decoded, in
@@ -132,7 +138,7 @@ mod tests {
         let long = "é".repeat(1 << 20);
         let mut cost = 0;
         for place in 0..3000 {
-            cost += Rejected::cost(&long);
+            cost += rejected.cost(&long);
             rejected.push(place, &long);
         }
         let merged = rejected.merge(Vec::new());
