@@ -7,6 +7,7 @@ mod connections;
 mod drain_rate;
 mod gate;
 pub(crate) mod ingest;
+mod letter_list;
 mod memory_budget;
 mod origin;
 pub(crate) mod peer;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, Uri};
+use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::ingest::{Ingest, native};
+use super::letter_list;
 use super::peer_problem::PeerProblem;
-use super::response::json;
+use super::response::{JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
 use crate::peer::Secret;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
@@ -114,12 +115,9 @@ type Context = State<Arc<PeerContext>>;
 
 async fn list(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
-    let letters = admitted.stream.letters.clone();
-    let listed = tokio::task::spawn_blocking(move || letters.list()).await;
-    let listed = listed.map_err(|error| failed(&error))?;
-    listed
-        .map(|letters| json(&letters))
-        .map_err(|error| failed(&error))
+    let list = letter_list::body(admitted.stream.letters.clone()).await;
+    list.map(|list| typed(StatusCode::OK, JSON, list))
+        .map_err(|error| failed(&*error))
 }
 
 async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {

@@ -146,8 +146,14 @@ impl LetterSource {
         }
         all.found
             .retain(|found| filter.admits(&found.node, &found.letter));
-        all.found
-            .sort_by(|one, other| one.letter.time.cmp(&other.letter.time));
+        all.found.sort_by(|one, other| {
+            let id = |found: &FoundLetter| {
+                let record = &found.letter.record;
+                (record.epoch, record.sequence)
+            };
+            let by_time = one.letter.time.cmp(&other.letter.time);
+            by_time.then_with(|| id(one).cmp(&id(other)))
+        });
         Ok(all)
     }
 

@@ -47,7 +47,8 @@ impl DeadLetters {
         }
     }
 
-    /// All letters, oldest first. Reads from disk.
+    /// All letters, oldest first. Reads from disk. They may take several times
+    /// their size on disk, so a node lists them with [`Self::append_after`].
     ///
     /// # Errors
     /// The letters cannot be read.
@@ -60,6 +61,22 @@ impl DeadLetters {
                 .then_with(|| key(one).cmp(&key(other)))
         });
         Ok(letters)
+    }
+
+    /// Appends the JSON of the letters behind this id (of all, if it is empty), in
+    /// the order of their ids and separated by commas, until it has at least
+    /// `bytes` bytes. Returns the id of the last one; `None` if there are no more.
+    /// Reads from disk.
+    ///
+    /// # Errors
+    /// The letters cannot be read.
+    pub fn append_after(
+        &self,
+        id: &str,
+        bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<String>, DeadLetterError> {
+        self.store.append_after(id, bytes, out)
     }
 
     /// Removes the letters with these ids, and returns how many there were.

@@ -1,9 +1,11 @@
 //! The file of the dead letters.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::DeadLetterError;
 use super::letter::Letter;
@@ -94,6 +96,34 @@ impl Store {
         Ok(count)
     }
 
+    /// Appends the JSON of the letters behind this id, sorted by id and separated
+    /// by commas, until it has at least `bytes` bytes. Returns the id of the last
+    /// one; `None` if there are no more.
+    pub(super) fn append_after(
+        &self,
+        id: &str,
+        bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<String>, DeadLetterError> {
+        let reading = self.database.begin_read().map_err(unusable)?;
+        let table = reading.open_table(LETTERS).map_err(unusable)?;
+        let behind = (Bound::Excluded(id), Bound::Unbounded);
+        let mut is_first = true;
+        for entry in table.range::<&str>(behind).map_err(unusable)? {
+            let (id, json) = entry.map_err(unusable)?;
+            // What is no JSON would make all of it unreadable.
+            parse::<IgnoredAny>(id.value(), json.value())?;
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(json.value());
+            if out.len() >= bytes {
+                return Ok(Some(id.value().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// All letters, sorted by id.
     pub(super) fn list(&self) -> Result<Vec<Letter>, DeadLetterError> {
         let reading = self.database.begin_read().map_err(unusable)?;
@@ -107,7 +137,7 @@ impl Store {
     }
 }
 
-fn parse(id: &str, json: &[u8]) -> Result<Letter, DeadLetterError> {
+fn parse<T: DeserializeOwned>(id: &str, json: &[u8]) -> Result<T, DeadLetterError> {
     serde_json::from_slice(json).map_err(|cause| DeadLetterError::Form {
         id: id.to_owned(),
         cause,
