@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 pub(super) const BODY: usize = 16 << 20;
 
 /// A hostile request.
+#[derive(Clone)]
 pub(super) struct Attack {
     pub(super) name: &'static str,
     pub(super) content_type: &'static str,
