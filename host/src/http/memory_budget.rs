@@ -98,10 +98,15 @@ impl Reservation {
     /// Spends at least `bytes` in total, even if the budget does not have them:
     /// for an answer that must be given. Others wait until they are there.
     pub(super) fn force(&mut self, bytes: usize) {
-        let missing = bytes.saturating_sub(self.held);
+        self.allow(bytes.saturating_sub(self.spent));
+        self.spent = self.spent.max(bytes);
+    }
+
+    /// Makes sure that so many more bytes can be spent, as [`Self::force`] does.
+    pub(super) fn allow(&mut self, bytes: usize) {
+        let missing = (self.spent + bytes).saturating_sub(self.held);
         self.budget.used.fetch_add(missing, Ordering::Relaxed);
         self.held += missing;
-        self.spent = self.spent.max(bytes);
     }
 
     /// What is spent, in bytes.
@@ -217,6 +222,9 @@ mod tests {
         answer.force(150);
         assert_eq!(used(&budget), 150);
         assert_eq!(budget.reserve().spend(1), Err(Exhausted::Now));
+        answer.allow(10);
+        assert_eq!(used(&budget), 160);
+        assert_eq!(answer.spend(10), Ok(()));
         drop(answer);
         assert_eq!(used(&budget), 0);
     }

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::pieces::Pieces;
+use super::pieces::{BLOCK_BYTES, Pieces};
 use crate::http::charged_body::charged;
-use crate::http::memory_budget::Reservation;
+use crate::http::memory_budget::{Reservation, UNCHARGED_BYTES};
 use crate::http::problem::{EPOCH, Problem};
 use sluice_leadership::NodeAddresses;
 use sluice_types::documents::LeaderAddress;
@@ -104,12 +104,9 @@ impl Forwarder {
         }
         // The body is sent.
         reservation.reduce(0);
-        let body = read_answer(answer, &mut reservation).await;
-        let body = body.map_err(|what| {
-            Problem::Unknown(format!(
-                "the answer of the leader at {} {what}",
-                leader.address
-            ))
+        let body = read_answer(answer, &mut reservation).await.ok_or_else(|| {
+            let leader = &leader.address;
+            Problem::Unknown(format!("the answer of the leader at {leader} broke off"))
         })?;
         *response.body_mut() = charged(body, reservation);
         Ok(response)
@@ -141,16 +138,18 @@ impl Forwarder {
     }
 }
 
-/// The body of the leader's answer; if it cannot be read, what happened to it.
+/// The body of the leader's answer; `None` if it broke off. It must be given even
+/// if there is no memory for it now: the leader has decided already.
 async fn read_answer(
     mut answer: reqwest::Response,
     reservation: &mut Reservation,
-) -> Result<Bytes, &'static str> {
+) -> Option<Bytes> {
     let mut pieces = Pieces::default();
-    while let Some(piece) = answer.chunk().await.map_err(|_| "broke off")? {
-        pieces
-            .push(piece, reservation)
-            .map_err(|_| "found no memory here")?;
+    while let Some(piece) = answer.chunk().await.ok()? {
+        if pieces.len() + piece.len() > UNCHARGED_BYTES {
+            reservation.allow(piece.len().max(BLOCK_BYTES));
+        }
+        pieces.push(piece, reservation).ok()?;
     }
-    Ok(pieces.join(reservation))
+    Some(pieces.join(reservation))
 }

@@ -9,7 +9,7 @@ use crate::http::memory_budget::{Exhausted, Reservation, UNCHARGED_BYTES};
 pub(super) const COPIED_BYTES: usize = BLOCK_BYTES / 2;
 /// The size of the blocks that small pieces are copied to: that of the
 /// connection's read buffer, which a larger piece keeps.
-const BLOCK_BYTES: usize = 64 << 10;
+pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
 /// Pieces of one body or answer.
 #[derive(Debug, Default)]
