@@ -18,7 +18,7 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
-use crate::http::{BoundServer, Server, ServerError, router};
+use crate::http::{BoundServer, OtherNodes, Server, ServerError, router};
 use crate::peer;
 use crate::plugin::{ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
@@ -119,6 +119,10 @@ impl Node {
         let control = Control::start(config.control, node_state, active)?;
         let tls = self.server.is_tls();
         let forwarder = Forwarder::new(control.controls.addresses.clone(), tls)?;
+        let nodes = OtherNodes::new(
+            control.controls.addresses.clone(),
+            control.controls.address.clone(),
+        );
         let (secret_in, secret) = watch::channel(None);
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
@@ -140,7 +144,7 @@ impl Node {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             control,
-            server: self.server.start(router, self.metrics),
+            server: self.server.start(router, nodes, self.metrics),
             stdout: self.stdout,
             _data_dir: config.data_dir,
         })

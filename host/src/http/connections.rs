@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::activity::{Activity, Phase, Rounds};
+use super::other_nodes::OtherNodes;
 use sluice_delivery::metrics::Metrics;
 
 /// How many idle connections end at once when room is needed, as a part of all
@@ -37,6 +38,8 @@ pub(super) struct Connections {
     patience: Patience,
     /// The most of one source.
     per_source: usize,
+    /// For these there is no such limit.
+    nodes: OtherNodes,
     metrics: Arc<Metrics>,
 }
 
@@ -78,13 +81,20 @@ pub(super) struct PlaceKey {
 }
 
 impl Connections {
-    /// `per_source`: the most connections of one source.
-    pub(super) fn new(per_source: usize, patience: Patience, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// `per_source`: the most connections of one source, unless it is one of
+    /// `nodes`.
+    pub(super) fn new(
+        per_source: usize,
+        patience: Patience,
+        nodes: OtherNodes,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
             rounds: Arc::default(),
             patience,
             per_source,
+            nodes,
             metrics,
         })
     }
@@ -92,12 +102,12 @@ impl Connections {
     /// A place for a connection from this address. If its source has too many,
     /// idle ones of the same source end; `None` if it has none.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let source = source_of(address);
+        let (source, most) = self.source_of(address);
         let activity = Arc::new(Activity::new(&self.rounds));
         let mut table = self.table();
-        let is_full = table.count(source) >= self.per_source;
+        let is_full = table.count(source) >= most;
         if is_full && !table.evict_of(source, self.rounds.now()) {
-            table.warn(source, self.per_source);
+            table.warn(source, most);
             return None;
         }
         let number = table.next;
@@ -138,6 +148,17 @@ impl Connections {
             tokio::time::sleep(self.patience.round).await;
             let round = self.rounds.advance();
             self.table().end_stale(round, self.patience);
+        }
+    }
+
+    /// The source that a connection from this address counts for, and the most
+    /// that it may have.
+    fn source_of(&self, address: IpAddr) -> (IpAddr, usize) {
+        let address = address.to_canonical();
+        match self.nodes.are_at(address) {
+            // Not its network, where there may be clients.
+            true => (address, usize::MAX),
+            false => (network_of(address), self.per_source),
         }
     }
 
@@ -277,9 +298,9 @@ impl Drop for Place {
 
 /// What counts as one source: an IPv4 address, or the /64 network that an IPv6
 /// address is in, in which one host can have any address.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
         IpAddr::V6(ip) => {
             let network = ip.to_bits() & (u128::MAX << 64);
             IpAddr::V6(Ipv6Addr::from_bits(network))
@@ -298,7 +319,8 @@ mod tests {
     };
 
     fn connections(per_source: usize) -> Arc<Connections> {
-        Connections::new(per_source, PATIENCE, Arc::new(Metrics::new()))
+        let nodes = OtherNodes::fake(Some("10.0.9.1:1"), &["10.0.9.2:1", "[2001:db8::9]:1"]);
+        Connections::new(per_source, PATIENCE, nodes, Arc::new(Metrics::new()))
     }
 
     fn is_open(place: &Place) -> bool {
@@ -348,6 +370,22 @@ mod tests {
         assert!(first.activity.begin());
         assert!(enter("2001:db8::2").is_none());
         assert!(enter("2001:db8:0:1::1").is_some());
+    }
+
+    #[test]
+    fn another_node_has_no_limit_and_takes_nothing_from_its_network() {
+        let connections = connections(1);
+        let enter = |ip| {
+            let place = connections.enter(address(ip))?;
+            assert!(place.activity.begin());
+            Some(place)
+        };
+        for (node, client) in [("10.0.9.2", "10.0.9.1"), ("2001:db8::9", "2001:db8::1")] {
+            let relays = [node; 3].map(|node| enter(node).unwrap());
+            assert!(relays.iter().all(is_open), "{node}");
+            let _one = enter(client).unwrap();
+            assert!(enter(client).is_none(), "{client}");
+        }
     }
 
     #[test]

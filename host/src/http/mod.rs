@@ -10,6 +10,7 @@ pub(crate) mod ingest;
 mod letter_list;
 mod memory_budget;
 mod origin;
+mod other_nodes;
 pub(crate) mod peer;
 mod peer_problem;
 mod problem;
@@ -25,6 +26,7 @@ mod watched_stream;
 
 pub(crate) use ingest::IngestConfig;
 pub(crate) use origin::Origin;
+pub(crate) use other_nodes::OtherNodes;
 pub(crate) use router::router;
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
 pub(crate) use tls::TlsFiles;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::connections::{Connections, Patience, Place};
 use super::gate::Gate;
 use super::origin::Origin;
+use super::other_nodes::OtherNodes;
 use super::serving::Serving;
 use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
@@ -122,7 +123,7 @@ impl BoundServer {
     }
 
     /// Starts accepting connections, and serves the router on them.
-    pub(crate) fn start(self, router: Router, metrics: Arc<Metrics>) -> Server {
+    pub(crate) fn start(self, router: Router, nodes: OtherNodes, metrics: Arc<Metrics>) -> Server {
         let (stage, stages) = watch::channel(Stage::Serving);
         let acceptor = Acceptor {
             listener: self.listener,
@@ -132,7 +133,7 @@ impl BoundServer {
                 tls: self.tls,
                 write_timeout: self.write_timeout,
             }),
-            connections: Connections::new(self.per_source, PATIENCE, metrics),
+            connections: Connections::new(self.per_source, PATIENCE, nodes, metrics),
             slots: Arc::new(Semaphore::new(self.connections)),
             stages,
         };
@@ -293,7 +294,11 @@ mod tests {
         // More than the sockets of both sides can buffer.
         let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
         let router = Router::new().route("/", much);
-        let server = bound.start(router, Arc::new(Metrics::new()));
+        let server = bound.start(
+            router,
+            OtherNodes::fake(None, &[]),
+            Arc::new(Metrics::new()),
+        );
         // Only one may be open, so the second shows that the first is gone.
         let mut clients = Vec::new();
         for _ in 0..2 {
@@ -306,6 +311,7 @@ mod tests {
         }
         server.leave(Duration::ZERO).await;
     }
+
     #[test]
     fn a_source_may_have_a_quarter_of_all_connections_unless_it_is_said() {
         let most = |connections, connections_per_source| {
@@ -347,7 +353,9 @@ mod tests {
         let address = bound.address();
         let echo = axum::routing::post(|body: String| async { body });
         let metrics = Arc::new(Metrics::new());
-        let server = bound.start(Router::new().route("/", echo), Arc::clone(&metrics));
+        let router = Router::new().route("/", echo);
+        let nodes = OtherNodes::fake(None, &[]);
+        let server = bound.start(router, nodes, Arc::clone(&metrics));
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut used = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut used).await, "HTTP/1.1 200 OK");

@@ -20,6 +20,8 @@ use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept. The node closes it after a minute.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// A route that refuses a request that is not signed, and says in which form it
 /// takes signatures.
 const PROBED: &str = "/internal/v1/dead-letters";
@@ -92,6 +94,9 @@ impl PeerClient {
     pub(crate) fn new(secret: Secret, tls: bool) -> Result<Self, PeerError> {
         let http = reqwest::Client::builder()
             .no_proxy()
+            // A signed request goes to the node that it was made for.
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(IDLE_LIMIT)
             .timeout(ANSWER_LIMIT)
             .build()
             .map_err(PeerError::Setup)?;
