@@ -28,7 +28,7 @@ impl Cluster {
     }
 
     /// Waits until the key of each of these nodes says whether it could lead.
-    async fn able(&self, expected: &[(&str, bool)]) {
+    pub(crate) async fn able(&self, expected: &[(&str, bool)]) {
         for (node, able) in expected {
             eventually(&format!("{node} says {able}"), SOON, || async {
                 let value = self.consul.value(&format!("sluice/nodes/{node}")).await?;
