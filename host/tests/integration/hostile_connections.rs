@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use ring::hmac;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,13 @@ use crate::support::{Cluster, Node, SOON, eventually};
 const INNOCENT_LIMIT: Duration = Duration::from_secs(1);
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
 const INNOCENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Lets this process hold as many connections as the system permits.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).expect("raise a limit");
+}
 
 async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
@@ -87,6 +95,7 @@ async fn open_connections(cluster: &Cluster) -> u64 {
 
 #[tokio::test]
 async fn ten_thousand_idle_connections_of_one_address_keep_nobody_out() {
+    raise_descriptors();
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
     let address = node.address.parse().unwrap();
