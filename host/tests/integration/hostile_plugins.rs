@@ -19,10 +19,11 @@ const MEMORY_MIB: u64 = 64;
 const NODE_MIB: u64 = 256;
 
 /// The messages that make the sink attack, and whether that breaks it.
-const ATTACKS: [(&str, bool); 8] = [
+const ATTACKS: [(&str, bool); 9] = [
     ("flood stderr", false),
     ("flood stderr without line breaks", false),
     ("write all to stderr at once", true),
+    ("write all to many stdouts", true),
     ("write all to files at once", true),
     ("list a directory again and again", false),
     ("ask for random bytes", true),

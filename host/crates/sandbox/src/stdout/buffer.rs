@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use tokio::sync::Notify;
 use super::chunk::Chunk;
 use super::descriptor::{Carried, Descriptor};
 
-/// How many bytes may wait for the descriptor. A guest that finds the buffer
-/// full waits. So this bounds memory, not the size of a batch.
+/// How many bytes of an instance may wait for the descriptor. A guest that finds
+/// the buffer full waits. So this bounds memory, not the size of a batch.
 const CAPACITY: usize = 1 << 20;
 /// The most bytes that the thread takes at once, so that most of what a dropped
 /// instance left behind can still be removed.
@@ -244,6 +245,9 @@ pub(super) enum Permit {
 pub(super) struct Account {
     buffer: Arc<Buffer>,
     id: u64,
+    /// The bytes that the instance may still write. All its streams share them:
+    /// it can have many, and each could be told of the same room.
+    permitted: AtomicUsize,
 }
 
 impl Account {
@@ -255,15 +259,33 @@ impl Account {
             state.instances.insert(id, Pending::default());
             id
         };
-        Self { buffer, id }
+        Self {
+            buffer,
+            id,
+            permitted: AtomicUsize::new(0),
+        }
     }
 
-    pub(super) fn write(&self, bytes: Bytes) {
+    /// Notes how much a stream was told that it may write.
+    pub(super) fn grant(&self, bytes: usize) {
+        self.permitted.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Writes; returns `false` and writes nothing if it is more than was granted.
+    pub(super) fn write(&self, bytes: Bytes) -> bool {
+        let spend = |permitted: usize| permitted.checked_sub(bytes.len());
+        let spent = self
+            .permitted
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        if spent.is_err() {
+            return false;
+        }
         self.buffer.push(Chunk {
             instance: self.id,
             bytes,
             last: false,
         });
+        true
     }
 
     pub(super) fn permit(&self, flushing: bool) -> Permit {
@@ -352,12 +374,14 @@ mod tests {
             Account::open(Arc::clone(&buffer)),
             Account::open(Arc::clone(&buffer)),
         );
+        one.grant(CAPACITY);
+        other.grant(CAPACITY);
         // More than the pipe takes.
-        one.write(vec![b'x'; 256 << 10].into());
+        assert!(one.write(vec![b'x'; 256 << 10].into()));
         for _ in 0..200_000 {
-            one.write(Bytes::from_static(b"x"));
+            assert!(one.write(Bytes::from_static(b"x")));
         }
-        other.write(Bytes::from_static(b"y"));
+        assert!(other.write(Bytes::from_static(b"y")));
         let state = buffer.lock();
         assert!(state.chunks.len() <= 6, "{} chunks", state.chunks.len());
         let in_chunks: usize = state.chunks.iter().map(|chunk| chunk.bytes.len()).sum();

@@ -11,9 +11,6 @@ pub(super) struct Stream {
     account: Arc<Account>,
     /// The guest asked for a flush. It gets no permit until the flush is done.
     flushing: bool,
-    /// The bytes that the guest may still write, as the last
-    /// [`OutputStream::check_write`] said.
-    permit: usize,
 }
 
 impl Stream {
@@ -21,7 +18,6 @@ impl Stream {
         Self {
             account,
             flushing: false,
-            permit: 0,
         }
     }
 }
@@ -31,13 +27,11 @@ impl OutputStream for Stream {
         if bytes.is_empty() {
             return Ok(());
         }
-        let Some(rest) = self.permit.checked_sub(bytes.len()) else {
+        if !self.account.write(bytes) {
             return Err(StreamError::trap(
                 "wrote more to stdout than it was permitted",
             ));
-        };
-        self.permit = rest;
-        self.account.write(bytes);
+        }
         Ok(())
     }
 
@@ -57,7 +51,7 @@ impl OutputStream for Stream {
             Permit::Flushing => Ok(0),
             Permit::Bytes(free) => {
                 self.flushing = false;
-                self.permit = free;
+                self.account.grant(free);
                 Ok(free)
             }
         }

@@ -87,6 +87,21 @@ async fn a_guest_that_writes_more_than_its_permit_traps() {
 }
 
 #[tokio::test]
+async fn many_streams_of_an_instance_share_its_permit() {
+    let (stdout, _reader) = stdout();
+    let one = stdout.for_instance();
+    let mut streams: Vec<_> = (0..10).map(|_| one.p2_stream()).collect();
+    let permits: Vec<_> = streams.iter_mut().map(|s| s.check_write()).collect();
+    let permit = *permits[0].as_ref().unwrap();
+    assert!(permit > 0 && permits.iter().all(|p| *p.as_ref().unwrap() == permit));
+    for stream in &mut streams {
+        stream.write(vec![b'x'; permit / 10].into()).unwrap();
+    }
+    let beyond = streams[0].write(vec![b'x'; permit / 10].into());
+    assert!(matches!(beyond, Err(StreamError::Trap(_))), "{beyond:?}");
+}
+
+#[tokio::test]
 async fn an_error_fails_the_call_even_if_the_guest_ignores_it() {
     let (stdout, reader) = stdout();
     drop(reader);

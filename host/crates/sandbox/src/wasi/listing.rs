@@ -4,9 +4,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, openat, statat};
+use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
@@ -16,8 +19,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEn
 
 use crate::guest::Guest;
 
-/// How many entries are read at a time, and held.
-const BATCH: usize = 32;
+/// How many bytes of entries are read at a time. Those entries are held.
+const BUFFER: usize = 8 << 10;
 
 /// What the functions below return to the guest.
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
@@ -29,7 +32,7 @@ struct Listing {
     /// The entries that were read and not yet asked for.
     read: VecDeque<Entry>,
     /// What is still to be read; `None` at the end.
-    rest: Option<Dir>,
+    rest: Option<OwnedFd>,
 }
 
 /// Replaces the resource and the functions that make and read it.
@@ -91,42 +94,46 @@ impl Listing {
         let own = openat(directory, ".", flags, Mode::empty())?;
         Ok(Self {
             read: VecDeque::new(),
-            rest: Some(Dir::new(own)?),
+            rest: Some(own),
         })
     }
 
     /// Reads the next entries. Blocks for as long as the disk.
-    fn read_on(mut rest: Dir) -> Self {
-        let mut read = VecDeque::with_capacity(BATCH);
-        while read.len() < BATCH {
-            match rest.read() {
-                Some(Ok(entry)) if is_own_name(&entry) => read.push_back(show(&rest, &entry)),
-                Some(Ok(_)) => {}
-                Some(Err(errno)) => {
+    fn read_on(rest: OwnedFd) -> Self {
+        let mut read = VecDeque::new();
+        let mut buffer = [MaybeUninit::uninit(); BUFFER];
+        let mut entries = RawDir::new(&rest, &mut buffer);
+        while let Some(entry) = entries.next() {
+            match entry {
+                Ok(entry) if is_own_name(&entry) => read.push_back(show(&rest, &entry)),
+                Ok(_) => {}
+                // The directory was removed.
+                Err(Errno::NOENT) => break,
+                Err(errno) => {
                     read.push_back(Err(io::Error::from(errno).into()));
-                    return Self { read, rest: None };
+                    break;
                 }
-                None => return Self { read, rest: None },
+            }
+            if entries.is_buffer_empty() && !read.is_empty() {
+                let rest = Some(rest);
+                return Self { read, rest };
             }
         }
-        let rest = Some(rest);
-        Self { read, rest }
+        Self { read, rest: None }
     }
 }
 
 /// Whether it is neither the directory itself nor the one above.
-fn is_own_name(entry: &DirEntry) -> bool {
+fn is_own_name(entry: &RawDirEntry<'_>) -> bool {
     !matches!(entry.file_name().to_bytes(), b"." | b"..")
 }
 
-fn show(directory: &Dir, entry: &DirEntry) -> Entry {
+fn show(directory: &OwnedFd, entry: &RawDirEntry<'_>) -> Entry {
     let name = entry.file_name();
     let file_type = match entry.file_type() {
         // Some file systems do not say.
         FileType::Unknown => {
-            let found = directory
-                .fd()
-                .and_then(|directory| statat(directory, name, AtFlags::SYMLINK_NOFOLLOW));
+            let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
             let found = found.map_err(io::Error::from)?;
             FileType::from_raw_mode(found.st_mode)
         }
@@ -169,7 +176,7 @@ mod tests {
         let mut found = BTreeSet::new();
         while let Some(rest) = listing.rest.take() {
             listing = Listing::read_on(rest);
-            assert!(listing.read.len() <= BATCH);
+            assert!(listing.read.len() <= BUFFER / 200);
             found.extend(listing.read.drain(..).map(|entry| entry.unwrap().name));
         }
         assert_eq!(found, names);
@@ -185,7 +192,8 @@ mod tests {
         std::fs::write(path.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
         let listing = Listing::open(&File::open(path).unwrap()).unwrap();
         let listing = Listing::read_on(listing.rest.unwrap());
-        assert!(listing.rest.is_none());
+        let end = Listing::read_on(listing.rest.unwrap());
+        assert!(end.read.is_empty() && end.rest.is_none());
         let (shown, hidden): (Vec<_>, Vec<_>) = listing.read.into_iter().partition(Result::is_ok);
         let mut shown: Vec<_> = shown
             .into_iter()

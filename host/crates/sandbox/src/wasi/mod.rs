@@ -13,8 +13,8 @@
 //! | `wasi:io/streams` of a file, to read | 64 KiB per stream | wasmtime-wasi |
 //! | `wasi:io/streams` of a file, to write | one write of 64 KiB per stream | `file_output.rs` |
 //! | `wasi:filesystem`, `descriptor.read` | 64 KiB, until it returns | wasmtime-wasi |
-//! | `wasi:filesystem`, `read-directory` | some entries per listing | `listing.rs` |
-//! | `wasi:cli/stdout` | 1 MiB for all instances together | `stdout/buffer.rs` |
+//! | `wasi:filesystem`, `read-directory` | 8 KiB of entries per listing | `listing.rs` |
+//! | `wasi:cli/stdout` | 1 MiB, however many streams | `stdout/buffer.rs` |
 //! | `wasi:cli/stderr` | an unfinished line of 8 KiB | `stderr.rs` |
 //! | `wasi:cli/stdin`, `wasi:cli/terminal-*` | nothing: they are empty | |
 //! | `wasi:cli/environment` | a copy, until it returns | the size of a manifest |

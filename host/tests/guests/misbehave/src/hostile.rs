@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use wasip2::cli::stderr::get_stderr;
+use wasip2::cli::stdout::get_stdout;
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
@@ -11,6 +12,8 @@ use wasip2::random::random::get_random_bytes;
 
 /// Nearly as many handles as an instance can have.
 const HANDLES: usize = 120;
+/// How far each listing is read.
+const ENTRIES: usize = 1_000;
 
 /// Makes the attack that a message names. Returns whether it names one.
 pub(crate) fn attack(message: &str) -> bool {
@@ -18,6 +21,7 @@ pub(crate) fn attack(message: &str) -> bool {
         "flood stderr" => flood_stderr(b"\n"),
         "flood stderr without line breaks" => flood_stderr(b"x"),
         "write all to stderr at once" => drop(get_stderr().write(&vec![b'x'; 8 << 20])),
+        "write all to many stdouts" => write_to_stdouts(),
         "write all to files at once" => write_to_files(),
         "list a directory again and again" => list(),
         "ask for random bytes" => drop(get_random_bytes(48 << 20)),
@@ -36,6 +40,16 @@ fn flood_stderr(end: &[u8]) {
         if stderr.write_all(&text).is_err() || stderr.write_all(end).is_err() {
             return;
         }
+    }
+}
+
+/// Opens stdout many times, and writes to each what each was permitted.
+fn write_to_stdouts() {
+    let streams: Vec<_> = (0..HANDLES).map(|_| get_stdout()).collect();
+    let permits: Vec<_> = streams.iter().map(|s| s.check_write()).collect();
+    for (stream, permit) in streams.iter().zip(permits) {
+        let bytes = permit.ok().and_then(|permit| usize::try_from(permit).ok());
+        drop(stream.write(&vec![b'x'; bytes.unwrap_or_default()]));
     }
 }
 
@@ -62,7 +76,7 @@ fn write_to_files() {
     }
 }
 
-/// Holds many listings of the same large directory, each just begun.
+/// Holds many listings of the same large directory, each well advanced.
 fn list() {
     let directory = first_directory();
     let many = directory.open_at(
@@ -77,7 +91,9 @@ fn list() {
     let mut listings = Vec::new();
     for _ in 0..HANDLES {
         if let Ok(listing) = many.read_directory() {
-            drop(listing.read_directory_entry());
+            for _ in 0..ENTRIES {
+                drop(listing.read_directory_entry());
+            }
             listings.push(listing);
         }
     }
