@@ -223,7 +223,7 @@ fn spinning(compute: Duration, limit: Duration) -> Broken {
 /// guest's backtrace, which is logged.
 fn cause(error: &wasmtime::Error) -> String {
     tracing::debug!(trap = format!("{error:#}"), "a sink trapped");
-    readable::error(&error.root_cause().to_string())
+    readable::error(error.root_cause())
 }
 
 #[cfg(test)]

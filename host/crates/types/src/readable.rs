@@ -6,6 +6,7 @@
 //! it for every error, and the command line for what it prints.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display, Write};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -18,43 +19,72 @@ const CUT: char = '…';
 
 /// An error or a reason: [`line`] with at most [`MAX_ERROR`] characters.
 #[must_use]
-pub fn error(text: &str) -> String {
+pub fn error<T: Display + ?Sized>(text: &T) -> String {
     line(text, MAX_ERROR)
 }
 
 /// The source of a sink: [`line`] with at most [`MAX_SOURCE`] characters.
 #[must_use]
-pub fn source(text: &str) -> String {
+pub fn source<T: Display + ?Sized>(text: &T) -> String {
     line(text, MAX_SOURCE)
 }
 
 /// The text on one line, of at most `max` characters: control, bidirectional
 /// and line-separator characters become escapes such as `\n` and `\u{1b}`, and
-/// a longer text ends with `…`. A text that came from here stays as it is.
+/// a longer text ends with `…`. A text that came from here stays as it is. What
+/// is cut off is not even formatted.
 #[must_use]
-pub fn line(text: &str, max: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(max));
-    let mut count = 0;
-    // How much of `shown` leaves room for the mark of a cut.
-    let mut whole = 0;
-    for c in text.chars() {
-        if is_harmful(c) {
-            shown.extend(c.escape_default());
-            count += c.escape_default().len();
-        } else {
-            shown.push(c);
-            count += 1;
-        }
-        if count > max {
-            shown.truncate(whole);
-            shown.push(CUT);
-            break;
-        }
-        if count < max {
-            whole = shown.len();
-        }
+pub fn line<T: Display + ?Sized>(text: &T, max: usize) -> String {
+    let mut line = Line {
+        shown: String::new(),
+        count: 0,
+        whole: 0,
+        max,
+        is_cut: false,
+    };
+    // It fails where the text is cut.
+    let _whole = write!(line, "{text}");
+    line.shown
+}
+
+/// Collects a text for [`line()`].
+struct Line {
+    shown: String,
+    /// The characters of `shown`.
+    count: usize,
+    /// How many bytes of `shown` leave room for the mark of a cut.
+    whole: usize,
+    max: usize,
+    is_cut: bool,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
     }
-    shown
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        if is_harmful(c) {
+            self.shown.extend(c.escape_default());
+            self.count += c.escape_default().len();
+        } else {
+            self.shown.push(c);
+            self.count += 1;
+        }
+        if self.count > self.max {
+            self.shown.truncate(self.whole);
+            self.shown.push(CUT);
+            self.is_cut = true;
+            return Err(fmt::Error);
+        }
+        if self.count < self.max {
+            self.whole = self.shown.len();
+        }
+        Ok(())
+    }
 }
 
 /// JSON text for a terminal: the same JSON, with the characters that
@@ -180,6 +210,22 @@ mod tests {
             assert!(error(&text).chars().count() <= MAX_ERROR);
             assert!(source(&text).chars().count() <= MAX_SOURCE);
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_formatted() {
+        /// Writes for ever, until it is told to stop.
+        struct Endless;
+
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("endless ")?;
+                }
+            }
+        }
+
+        assert_eq!(error(&Endless).chars().count(), MAX_ERROR);
     }
 
     #[test]
