@@ -1,12 +1,12 @@
 //! Opens files that cannot be outside of a directory.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// How often an attempt is repeated that a rename or a mount somewhere on the
@@ -18,6 +18,8 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
+/// How many symbolic links [`walk`] follows, as many as the kernel.
+const MAX_LINKS: u32 = 40;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens a regular file below `root` to read it. `root` itself may be a symbolic
@@ -30,7 +32,7 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let root = openat(CWD, root, DIRECTORY, Mode::empty())?;
     let opened = match beneath(&root, below) {
-        // The kernel is older than 5.6, or a filter of system calls forbids it.
+        // The kernel is older than 5.6, or a container's filter forbids it.
         Err(Errno::NOSYS | Errno::PERM) => walk(&root, below),
         opened => opened,
     };
@@ -58,27 +60,53 @@ fn beneath(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Opens the path name by name, and follows no symbolic link.
+/// Does the same without the system call: opens the path name by name, and
+/// follows symbolic links itself, so that no name leads above `root`.
 fn walk(root: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+    // The directory that is open, and those on the way to it.
+    let mut open = openat(root, ".", DIRECTORY, Mode::empty())?;
+    let mut above = Vec::new();
+    // The names that are left, the next one last.
     let mut names = Vec::new();
-    for component in below.components() {
-        match component {
-            Component::Normal(name) => names.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(Errno::XDEV);
+    push_names(&mut names, below.as_os_str().as_bytes())?;
+    let mut links = 0;
+    while let Some(name) = names.pop() {
+        if name == b".." {
+            open = above.pop().ok_or(Errno::XDEV)?;
+            continue;
+        }
+        match readlinkat(&open, name.as_slice(), Vec::new()) {
+            Ok(target) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Errno::LOOP);
+                }
+                push_names(&mut names, target.to_bytes())?;
             }
+            // It is no link. If it becomes one now, it is not followed.
+            Err(Errno::INVAL) if names.is_empty() => return step(&open, &name, READ),
+            Err(Errno::INVAL) => {
+                let folder = step(&open, &name, DIRECTORY)?;
+                above.push(std::mem::replace(&mut open, folder));
+            }
+            Err(errno) => return Err(errno),
         }
     }
-    let (file, folders) = names.split_last().ok_or(Errno::ISDIR)?;
-    let mut open = openat(root, ".", DIRECTORY, Mode::empty())?;
-    for folder in folders {
-        open = step(&open, folder, DIRECTORY)?;
-    }
-    step(&open, file, READ)
+    Err(Errno::ISDIR)
 }
 
-fn step(folder: &OwnedFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+/// Puts the names of a path in front of the others.
+fn push_names(names: &mut Vec<Vec<u8>>, path: &[u8]) -> Result<(), Errno> {
+    if path.starts_with(b"/") {
+        return Err(Errno::XDEV);
+    }
+    let new = path.rsplit(|byte| *byte == b'/');
+    let new = new.filter(|name| !matches!(name, [] | [b'.']));
+    names.extend(new.map(<[u8]>::to_vec));
+    Ok(())
+}
+
+fn step(folder: &OwnedFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     openat(folder, name, flags | OFlags::NOFOLLOW, Mode::empty())
 }
 
@@ -119,6 +147,15 @@ mod tests {
         text
     }
 
+    /// With the system call, and without.
+    const WAYS: [Way; 2] = [beneath, walk];
+
+    type Way = fn(&OwnedFd, &Path) -> Result<OwnedFd, Errno>;
+
+    fn opened(root: &Path) -> OwnedFd {
+        openat(CWD, root, DIRECTORY, Mode::empty()).unwrap()
+    }
+
     #[test]
     fn what_leads_out_is_not_opened_whether_it_exists_or_not() {
         let folder = folder();
@@ -126,26 +163,47 @@ mod tests {
         for file in ["sub/file", "in", "./sub/../sub/file"] {
             assert_eq!(content(open(&root, Path::new(file)).unwrap()), "inside");
         }
-        let refused = || {
-            OUTSIDE.map(|path| {
-                let error = open(&root, Path::new(path)).unwrap_err();
-                assert!(is_outside(&error), "{path}: {error}");
-                error.to_string()
-            })
+        let root = opened(&root);
+        let check = || {
+            for path in OUTSIDE.iter().chain(&["/etc/passwd"]) {
+                for way in WAYS {
+                    assert_eq!(
+                        way(&root, Path::new(path)).unwrap_err(),
+                        Errno::XDEV,
+                        "{path}"
+                    );
+                }
+            }
         };
-        let before = refused();
+        check();
         fs::remove_file(folder.path().join("secret")).unwrap();
-        assert_eq!(refused(), before);
+        check();
     }
 
     #[test]
-    fn without_the_system_call_no_link_is_followed() {
+    fn both_ways_follow_the_same_links() {
         let folder = folder();
-        let root = openat(CWD, folder.path().join("root"), DIRECTORY, Mode::empty()).unwrap();
-        let file = walk(&root, Path::new("sub/./file")).unwrap();
-        assert_eq!(content(file.into()), "inside");
-        for path in OUTSIDE.iter().chain(&["in", "/etc/passwd", ""]) {
-            assert!(walk(&root, Path::new(path)).is_err(), "{path}");
+        let path = folder.path().join("root");
+        // As Kubernetes mounts a volume.
+        fs::create_dir(path.join("..2026_1")).unwrap();
+        fs::write(path.join("..2026_1/a.wasm"), "inside").unwrap();
+        symlink("..2026_1", path.join("..data")).unwrap();
+        symlink("..data/a.wasm", path.join("a.wasm")).unwrap();
+        symlink("../sub/./../..data//a.wasm", path.join("sub/b.wasm")).unwrap();
+        symlink("loop", path.join("loop")).unwrap();
+        let root = opened(&path);
+        for way in WAYS {
+            for file in ["sub/./file", "in", "a.wasm", "sub/b.wasm"] {
+                let found = way(&root, Path::new(file)).unwrap();
+                assert_eq!(content(found.into()), "inside", "{file}");
+            }
+            for (file, errno) in [
+                ("none", Errno::NOENT),
+                ("sub/file/none", Errno::NOTDIR),
+                ("loop", Errno::LOOP),
+            ] {
+                assert_eq!(way(&root, Path::new(file)).unwrap_err(), errno, "{file}");
+            }
         }
     }
 

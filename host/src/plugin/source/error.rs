@@ -31,8 +31,8 @@ pub enum SourceError {
     Unsupported(String),
     /// The file is not below a directory that plugins may come from.
     #[error(
-        "read the plugin {}: it is in none of the plugin directories ({}), or a symbolic link \
-         leads out of them; move it there, or start the node with --plugin-dir {}",
+        "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \
+         start the node with --plugin-dir {}",
         .file.display(), path_list(.allowed), .file.parent().unwrap_or(.file).display()
     )]
     NotInPluginDir {
@@ -41,6 +41,12 @@ pub enum SourceError {
         /// The plugin directories.
         allowed: Vec<PathBuf>,
     },
+    /// A link on the way to the file is not followed.
+    #[error(
+        "read the plugin {}: a symbolic link on the way to it leads out of the plugin directory; \
+         use a relative link that stays in the directory, or copy the file there", .0.display()
+    )]
+    LeadsOut(PathBuf),
     /// The file cannot be read.
     #[error("read the plugin {} on this node", .file.display())]
     Read {
