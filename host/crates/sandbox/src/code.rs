@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compile::seal;
+
 /// A component's machine code, loaded into this process.
 #[derive(Clone)]
 pub struct Code(pub(super) Component);
@@ -26,9 +28,10 @@ impl Code {
     )]
     pub(super) fn load(engine: &Engine, mut file: File) -> wasmtime::Result<Self> {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        // What is mapped must not change.
+        seal(&file)?;
         // SAFETY: the file holds what `Engine::precompile_component` returned to
-        // the same program, as the caller promises, and nobody else has its
-        // descriptor, so it does not change while it is mapped.
+        // the same program, as the caller promises, and is sealed.
         let mapped = unsafe { Component::deserialize_file(engine, path) };
         mapped.map(Self).or_else(|error| {
             // A system that does not map such files lets a copy be used.

@@ -24,7 +24,7 @@ pub enum CompileError {
     #[error("{0}; it is tried again when it is asked for again or its file changes")]
     Limit(CompileLimit),
     /// There is no compiler.
-    #[error("start the compiler, {} (is /proc mounted?)", .program.display())]
+    #[error("start the compiler, {}{}", .program.display(), start_hint(.cause))]
     Start {
         /// The program that was to be run.
         program: PathBuf,
@@ -40,7 +40,7 @@ pub enum CompileError {
     Ended {
         /// How it ended.
         status: ExitStatus,
-        /// The end of what it wrote on stderr.
+        /// The beginning of what it wrote on stderr.
         said: String,
     },
     /// What the compiler made does not load.
@@ -57,5 +57,13 @@ impl CompileError {
     #[must_use]
     pub const fn is_limit(&self) -> bool {
         matches!(self, Self::Limit(_))
+    }
+}
+
+/// The program is this one, so it is always there.
+fn start_hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => " (is /proc mounted?)",
+        _ => "",
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! The component goes to the child, and the machine code back, through files in
 //! memory. The code is trusted as the program itself is, because the same
-//! program made it; nothing else can write to those files.
+//! program made it; nothing else can reach those files, and nothing can change
+//! them once the code is loaded.
 
 mod child;
 mod compiler;
@@ -22,6 +23,6 @@ pub use child::compile_in_child;
 pub use compiler::Compiler;
 pub use error::{CompileError, Refusal};
 pub use limits::{CompileLimit, CompileLimits};
-pub(super) use memory_file::memory_file;
+pub(super) use memory_file::{memory_file, seal};
 pub(super) use precompile::engine;
 pub use program::CompileProgram;
