@@ -54,8 +54,8 @@ impl Candidate {
 /// What to do with a component that was being compiled when the node was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
-    /// Compile it unless the same request led to that: the key as it was written
-    /// at this index, or, with 0, anything but the key.
+    /// Compile it only for a new request: if the key was written at this index,
+    /// and not yet when the node was killed. 0 stands for anything but the key.
     AskedAt(u64),
     /// Compile it all the same.
     Always,

@@ -55,11 +55,17 @@ impl CompileNotes {
     }
 
     /// The note that says that this component was being compiled when the node
-    /// ended, after the same request for it.
+    /// ended, unless the key has asked for it again since: `asked_at` is the index
+    /// of a request in the key, or 0, which is never a new request.
     pub(super) fn interrupted(&self, identity: &Identity, asked_at: u64) -> Option<PathBuf> {
         let file = self.file(identity, INTERRUPTED);
         let note: Note = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
-        (note.asked_at == asked_at).then_some(file)
+        (asked_at == 0 || asked_at == note.asked_at).then_some(file)
+    }
+
+    /// Removes the note of an interrupted compilation: the code is there.
+    pub(super) fn forget(&self, identity: &Identity) {
+        remove(&self.file(identity, INTERRUPTED));
     }
 
     /// Notes that a component is being compiled.
@@ -134,6 +140,8 @@ mod tests {
         assert!(notes.interrupted(&a, 7).is_none());
         assert!(notes.interrupted(&b, 8).is_some());
         assert!(open().interrupted(&b, 8).is_some(), "after every restart");
+        // What the leader runs, or ran here last, is no new request.
+        assert!(notes.interrupted(&b, 0).is_some());
         // The key asks for it again.
         assert!(notes.interrupted(&b, 9).is_none());
         drop(notes.begin(&b, 9).unwrap());

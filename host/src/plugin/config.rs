@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::ceiling::Ceiling;
 use super::compile_notes::CompileNotes;
 use super::manifest::Manifest;
-use super::prepare::Preparer;
+use super::prepare::{CodeTurns, Preparer};
 use super::store::{Store, StoreError};
 use sluice_sandbox::{Compiled, CompiledError, Compiler, Engine, EngineError, NodeStdout};
 use sluice_types::files::shared_dir;
@@ -99,6 +99,7 @@ impl PluginConfig {
             store,
             notes: CompileNotes::open(folder),
             turn: Mutex::default(),
+            codes: CodeTurns::default(),
         })
     }
 }

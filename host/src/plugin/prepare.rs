@@ -1,10 +1,12 @@
 //! From a manifest to a sink that could run: read, verify, compile, try.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::candidate::{Candidate, Prepare, Trial};
@@ -37,7 +39,14 @@ pub(crate) struct Preparer {
     pub(super) notes: CompileNotes,
     /// Held while a component is read: one at a time.
     pub(crate) turn: Mutex<()>,
+    pub(super) codes: CodeTurns,
 }
+
+/// For each component whose code is being loaded or compiled, by its digest, a
+/// lock that is held meanwhile: two tasks that need the same code do not compile
+/// it twice, and share no note on disk.
+#[derive(Debug, Default)]
+pub(super) struct CodeTurns(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 
 /// A component that was read and verified.
 struct Found {
@@ -45,8 +54,19 @@ struct Found {
     identity: Identity,
     setup: Setup,
     component: Bytes,
-    /// Its machine code, if it was compiled before.
-    code: Option<Code>,
+}
+
+impl CodeTurns {
+    fn of(&self, identity: &Identity) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&identity.sha256).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(identity.sha256.clone(), Arc::downgrade(&turn));
+        turn
+    }
 }
 
 impl Prepare for Preparer {
@@ -166,7 +186,6 @@ impl Preparer {
             );
         }
         Ok(Found {
-            code: self.engine.cached(&identity),
             manifest,
             identity,
             setup,
@@ -175,24 +194,38 @@ impl Preparer {
     }
 
     /// Makes a sink of a component that was found.
-    async fn make(
-        self: Arc<Self>,
-        mut found: Found,
-        trial: Trial,
-    ) -> Result<Candidate, PluginError> {
-        let code = match found.code.take() {
-            Some(code) => code,
-            None => self.compile(&found, trial).await?,
-        };
+    async fn make(self: Arc<Self>, found: Found, trial: Trial) -> Result<Candidate, PluginError> {
+        let code = Arc::clone(&self).code(&found, trial).await?;
         let linking = spawn_blocking(move || self.link(found, &code));
         let (manifest, prepared) = linking.await.map_err(PluginError::Panicked)??;
         prepared.try_out().await?;
         Ok(Candidate::new(manifest, Arc::new(prepared)))
     }
 
+    /// Loads the code of a component that was compiled before, or compiles it.
+    async fn code(self: Arc<Self>, found: &Found, trial: Trial) -> Result<Code, PluginError> {
+        let turn = self.codes.of(&found.identity).lock_owned().await;
+        let (preparer, identity) = (Arc::clone(&self), found.identity.clone());
+        let loading = spawn_blocking(move || {
+            let code = preparer.engine.cached(&identity)?;
+            // Compiling it has succeeded since, or the node was killed just after.
+            preparer.notes.forget(&identity);
+            Some(code)
+        });
+        match loading.await.map_err(PluginError::Panicked)? {
+            Some(code) => Ok(code),
+            None => self.compile(found, trial, turn).await,
+        }
+    }
+
     /// Compiles a component, in a process of its own. Dropping the future ends
     /// that.
-    async fn compile(&self, found: &Found, trial: Trial) -> Result<Code, PluginError> {
+    async fn compile(
+        &self,
+        found: &Found,
+        trial: Trial,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<Code, PluginError> {
         let identity = &found.identity;
         let asked_at = match trial {
             Trial::AskedAt(index) => index,
@@ -205,17 +238,15 @@ impl Preparer {
             return Err(PluginError::Interrupted { source_name, note });
         }
         let (notes, noted) = (self.notes.clone(), identity.clone());
-        let noting = spawn_blocking(move || notes.begin(&noted, asked_at));
-        let _note = noting
-            .await
-            .map_err(PluginError::Panicked)?
-            .inspect_err(|error| {
-                tracing::warn!(%error, "it cannot be noted on disk what is being compiled");
-            });
-        Ok(self
-            .engine
-            .compile(found.component.clone(), identity)
-            .await?)
+        // The turn ends after the note is removed, also if this future is dropped.
+        let noting = spawn_blocking(move || (notes.begin(&noted, asked_at), turn));
+        let noted = noting.await.map_err(PluginError::Panicked)?;
+        if let (Err(error), _) = &noted {
+            tracing::warn!(%error, "it cannot be noted on disk what is being compiled");
+        }
+        let compiled = self.engine.compile(found.component.clone(), identity).await;
+        drop(noted);
+        Ok(compiled?)
     }
 
     fn link(&self, found: Found, code: &Code) -> Result<(Manifest, Prepared), PluginError> {
@@ -236,19 +267,38 @@ impl Preparer {
 mod tests {
     use super::*;
     use crate::plugin::PluginConfig;
-    use sluice_sandbox::Compiler;
+    use sluice_sandbox::{CompileLimits, CompileProgram, Compiler};
     use std::fs;
     use std::path::Path;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     /// A node's preparer, as after its start.
     fn preparer(folder: &Path) -> Arc<Preparer> {
+        preparer_with(folder, Compiler::InProcess)
+    }
+
+    /// A preparer whose compiler is a shell script that runs in the folder.
+    fn preparer_with_script(folder: &Path, script: &str) -> Arc<Preparer> {
+        let script = format!("cd {} && {script}", folder.display());
+        let program = CompileProgram {
+            program: "/bin/sh".into(),
+            arguments: ["-c", &script, "compiler"].map(str::to_owned).into(),
+            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+            limits: CompileLimits {
+                memory: 64 << 20,
+                time: Duration::from_secs(60),
+            },
+        };
+        preparer_with(folder, Compiler::Child(program))
+    }
+
+    fn preparer_with(folder: &Path, compiler: Compiler) -> Arc<Preparer> {
         let config = PluginConfig {
             default: "builtin:stdout".parse().unwrap(),
             dirs: vec![folder.to_owned()],
             allowed_dirs: Vec::new(),
             max_memory: 64 << 20,
-            compiler: Compiler::InProcess,
+            compiler,
         };
         let null = fs::File::options().write(true).open("/dev/null").unwrap();
         let stdout = NodeStdout::new(null.into()).unwrap();
@@ -259,6 +309,64 @@ mod tests {
                 .preparer(&data_dir, stdout, Duration::from_secs(5))
                 .unwrap(),
         )
+    }
+
+    /// A source that is in the folder and no component.
+    fn source_in(folder: &Path) -> Manifest {
+        let file = folder.join("a.wasm");
+        fs::write(&file, "a").unwrap();
+        format!("file://{}", file.display()).parse().unwrap()
+    }
+
+    /// The names of the notes and components that a preparer has on disk.
+    fn plugin_files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder.join("data/plugin")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_component_is_not_compiled_twice_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = source_in(folder.path());
+        let script = "mkdir running && sleep 0.3 && rmdir running && echo refused >&2; exit 3";
+        let preparer = preparer_with_script(folder.path(), script);
+        let prepare = || Arc::clone(&preparer).prepare(manifest.clone(), Trial::AskedAt(1));
+        let ((_, first), (_, second)) = tokio::join!(prepare(), prepare());
+        for error in [first.unwrap_err(), second.unwrap_err()] {
+            assert!(error.one_line().ends_with(": refused"), "{error:?}");
+        }
+        assert_eq!(
+            plugin_files(folder.path()),
+            [""; 0],
+            "a refusal leaves no note"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_superseded_leaves_no_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = source_in(folder.path());
+        let preparer = preparer_with_script(folder.path(), "exec sleep 600");
+        let preparing = tokio::spawn(preparer.prepare(manifest, Trial::AskedAt(1)));
+        until("a note is there", || {
+            !plugin_files(folder.path()).is_empty()
+        })
+        .await;
+        preparing.abort();
+        until("the note is gone", || {
+            plugin_files(folder.path()).is_empty()
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -280,15 +388,17 @@ mod tests {
         let notes = preparer(folder.path()).notes.clone();
         std::mem::forget(notes.begin(&identity, 7).unwrap());
 
-        for _ in 0..2 {
-            let error = prepare(Trial::AskedAt(7)).await.unwrap_err();
+        // The leader's sink, or the last good one, is no new request either.
+        for index in [7, 0, 7] {
+            let error = prepare(Trial::AskedAt(index)).await.unwrap_err();
             assert!(matches!(&error, PluginError::Interrupted { .. }), "{error}");
         }
         prepare(Trial::AskedAt(8)).await.unwrap();
-        let data = fs::read_dir(folder.path().join("data/plugin")).unwrap();
-        let names: Vec<_> = data.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, [format!("{}.wasm", identity.sha256).as_str()]);
-        // Compiled code is no reason for doubts.
+        let component = format!("{}.wasm", identity.sha256);
+        assert_eq!(plugin_files(folder.path()), [component.as_str()]);
+        // Killed just after it was compiled: code is no reason for doubts.
+        std::mem::forget(preparer(folder.path()).notes.begin(&identity, 7).unwrap());
         prepare(Trial::AskedAt(7)).await.unwrap();
+        assert_eq!(plugin_files(folder.path()), [component.as_str()]);
     }
 }
