@@ -141,8 +141,9 @@ impl PluginController {
             backoff: Backoff::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY),
             publisher,
         };
-        if controller.preparing.is_empty() {
-            controller.watch_file(stamp);
+        match controller.preparing.is_empty() {
+            true => controller.watch_file(stamp),
+            false => controller.watch_file_from_now(),
         }
         Ok((controller, view))
     }
@@ -192,7 +193,6 @@ impl PluginController {
         let Some(asked) = asked else {
             return;
         };
-        self.file_watch.stop();
         self.backoff.reset();
         self.state.ask(&asked);
         match &asked.manifest {
@@ -200,6 +200,7 @@ impl PluginController {
             Err(error) => tracing::error!(error, "keeping the sink: the manifest cannot be read"),
         }
         self.desired = asked.manifest.ok();
+        self.watch_file_from_now();
         self.prepare();
     }
 
@@ -222,13 +223,24 @@ impl PluginController {
         }
     }
 
+    /// Watches the file while it is being prepared, which may take long. What
+    /// changes just before the watch begins is noticed by
+    /// [`watch_file`](Self::watch_file).
+    fn watch_file_from_now(&mut self) {
+        match &self.desired {
+            Some(manifest) => self.file_watch.watch_from_now(&manifest.source),
+            None => self.file_watch.stop(),
+        }
+    }
+
     fn handle_file(&mut self) {
         let Some(manifest) = &self.desired else {
             return;
         };
-        // A pinned component that was found cannot become another one.
-        let is_found = self.preparing.is_empty() && !self.state.has_problem();
-        if manifest.sha256.is_some() && is_found {
+        // A pinned component that was found cannot become another one. If it is
+        // not found, the end of the preparation tells, and the file is watched on.
+        let may_be_found = !self.preparing.is_empty() || !self.state.has_problem();
+        if manifest.sha256.is_some() && may_be_found {
             return;
         }
         tracing::info!(plugin = %manifest.source, "the sink's file has changed");

@@ -26,6 +26,15 @@ pub(super) struct FileWatch {
     changed: watch::Receiver<()>,
 }
 
+/// What a file is compared with.
+#[derive(Debug)]
+enum Known {
+    /// The stamp that it had just before it was read.
+    Read(Option<Stamp>),
+    /// The one that it has when the watch begins.
+    Now,
+}
+
 impl FileWatch {
     pub(super) fn new(preparer: Arc<dyn Prepare>) -> Self {
         let (changed_in, changed) = watch::channel(());
@@ -40,12 +49,21 @@ impl FileWatch {
     /// Watches this source instead of the previous one. `read` is its stamp
     /// just before it was last read.
     pub(super) fn watch(&mut self, source: &Source, read: Option<Stamp>) {
+        self.start(source, Known::Read(read));
+    }
+
+    /// Watches this source instead of the previous one, which is about to be read.
+    pub(super) fn watch_from_now(&mut self, source: &Source) {
+        self.start(source, Known::Now);
+    }
+
+    fn start(&mut self, source: &Source, known: Known) {
         self.stop();
         if source.can_change() {
             let changed = self.changed_in.clone();
             let preparer = Arc::clone(&self.preparer);
             self.polling
-                .spawn(poll(preparer, source.clone(), read, changed));
+                .spawn(poll(preparer, source.clone(), known, changed));
         }
     }
 
@@ -65,9 +83,13 @@ impl FileWatch {
 async fn poll(
     preparer: Arc<dyn Prepare>,
     source: Source,
-    mut known: Option<Stamp>,
+    known: Known,
     changed: watch::Sender<()>,
 ) {
+    let mut known = match known {
+        Known::Read(stamp) => stamp,
+        Known::Now => stamp(&preparer, &source).await,
+    };
     loop {
         sleep(POLL_INTERVAL).await;
         let mut now = stamp(&preparer, &source).await;

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::plugin::digest::sha256;
 use crate::plugin::store::Kept;
 use crate::plugin::testing::{FakePreparer, Preparation, candidate};
 use sluice_types::plugin::PluginPhase;
@@ -534,6 +535,31 @@ async fn a_changed_file_is_prepared_again() {
     std::fs::write(&file, "4444").unwrap();
     sleep(NEVER).await;
     bench.assert_no_preparation().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_while_it_is_prepared_is_read_again() {
+    let (_folder, file) = component_file();
+    let mut bench = Bench::with_flag().await;
+    bench.put(4, &source_of(&file));
+    let mut first = bench.preparation().await;
+    sleep(NEVER).await;
+    assert!(!first.is_given_up());
+    std::fs::write(&file, "22").unwrap();
+    let second = bench.preparation().await;
+    first.given_up().await;
+    second.succeed_with("22");
+    idle().await;
+    assert_eq!(bench.wanted().identity().sha256, sha256(b"22"));
+    // What a pinned one is has been read.
+    let pinned = json!({ "source": source_of(&file), "sha256": sha256(b"22") });
+    bench.put(5, &pinned.to_string());
+    let third = bench.preparation().await;
+    sleep(NEVER).await;
+    std::fs::write(&file, "333").unwrap();
+    sleep(NEVER).await;
+    bench.assert_no_preparation().await;
+    third.succeed_with("22");
 }
 
 #[tokio::test(start_paused = true)]
