@@ -1,7 +1,9 @@
 //! Runs a node.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::args::NodeArgs;
 use super::config;
@@ -15,6 +17,10 @@ use crate::config::Config;
 use crate::node::Node;
 use sluice_consul as consul;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
+
+/// The time for what still runs to be dropped when the node has ended. What does
+/// not end by then is stuck in a system call.
+const UNWIND_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs a node until a signal ends it.
 pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
@@ -32,7 +38,15 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     let result = runtime.block_on(async {
         let control = &config.control;
         let (name, cluster) = (control.node.clone(), control.cluster.clone());
-        let node = Node::build(config).await?;
+        let mut signal = pin!(until_signal());
+        // Building compiles the first sink, which may take long.
+        let node = tokio::select! {
+            node = Node::build(config) => node?,
+            () = &mut signal => {
+                tracing::info!("stopped by a signal before the node could serve");
+                return Ok(());
+            }
+        };
         let address = node.address().to_string();
         tracing::info!(
             name,
@@ -41,10 +55,11 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        node.run(until_signal()).await
+        node.run(signal).await
     });
-    // What still runs is stuck in a system call: do not wait for it.
-    runtime.shutdown_background();
+    // A compilation that is dropped now was not interrupted by a crash, and says
+    // so on disk.
+    runtime.shutdown_timeout(UNWIND_LIMIT);
     result?;
     Ok(ExitCode::SUCCESS)
 }
