@@ -60,6 +60,9 @@ job "sluice" {
         SLUICE_ADVERTISE     = "${NOMAD_IP_http}"
         SLUICE_DATA_DIR      = "${NOMAD_ALLOC_DIR}/data/sluice"
         SLUICE_LOG_FORMAT    = "json"
+
+        # Below the memory of the task, with what the node takes itself.
+        SLUICE_MAX_COMPILE_MEMORY = "512MiB"
       }
 
       resources {
