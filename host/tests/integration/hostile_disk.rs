@@ -169,6 +169,42 @@ async fn a_data_directory_is_closed_to_others_and_closed_again_if_it_was_open() 
     assert_eq!(mode(&data.join("files/own/1")), 0o777);
 }
 
+/// Puts something elsewhere, and a link in its place.
+fn link_elsewhere(data: &Path, elsewhere: &Path, name: &str) {
+    fs::rename(data.join(name), elsewhere.join(name)).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join(name), data.join(name)).unwrap();
+}
+
+#[tokio::test]
+async fn what_the_operator_has_linked_to_another_disk_is_used() {
+    let mut cluster = started().await;
+    let data = data_dir(&cluster);
+    is_busy(&cluster, 1).await;
+    let mut node = cluster.nodes.remove(0);
+    assert_eq!(node.process.terminate().await.code(), Some(0));
+    let elsewhere = cluster.folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let linked = [
+        "journal",
+        "dead-letters",
+        "coordinator/coordinator.redb",
+        "files",
+    ];
+    fs::create_dir(elsewhere.join("coordinator")).unwrap();
+    for name in linked {
+        link_elsewhere(&data, &elsewhere, name);
+    }
+    assert!(start(&mut cluster).await);
+    is_busy(&cluster, 2).await;
+    for name in linked {
+        assert!(data.join(name).is_symlink(), "{name}");
+    }
+    assert!(elsewhere.join("files/own/2").exists());
+    assert_eq!(cluster.consul.value("round/1").await.unwrap(), "x");
+    let said = cluster.node(0).process.stderr();
+    assert!(!said.contains("other users can read"), "{said}");
+}
+
 /// Whether another user can run this.
 fn can_nobody(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);

@@ -6,11 +6,13 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use super::error_chain::chain;
@@ -19,13 +21,17 @@ const OWN_DIR_MODE: u32 = 0o700;
 const OWN_FILE_MODE: u32 = 0o600;
 /// The rights of the group and of everybody else.
 const RIGHTS_OF_OTHERS: u32 = 0o077;
+/// The bit of a directory that many users share, such as `/tmp`.
+const SHARED_BIT: u32 = 0o1000;
+const ROOT: u32 = 0;
 
 /// Makes this a directory that only its owner can use: creates it with its
 /// missing parents, or takes the rights of others away from it and from the
-/// files directly in it. A symbolic link is not followed to what it names.
+/// files directly in it. What a symbolic link names is used and left as it is.
 ///
-/// Where the rights cannot be taken away, because another user owns the
-/// directory or the file system has no modes, that is logged as a warning.
+/// Where other users keep rights, because another user owns the directory, it is
+/// one that all users share, it is a link, or the file system has no modes, that
+/// is logged as a warning.
 ///
 /// # Errors
 /// It cannot be created.
@@ -75,19 +81,36 @@ pub fn temporary_dir(prefix: &str) -> io::Result<TempDir> {
 }
 
 /// Opens a file to read and write it, and creates it for this user alone if it
-/// is missing. A symbolic link is refused.
+/// is missing. It may be a symbolic link of this user or root, to a file on
+/// another disk; a link of anybody else is refused.
 ///
 /// # Errors
 /// It cannot be opened or created.
 pub fn open_own(path: &Path) -> io::Result<File> {
-    File::options()
+    let mut options = File::options();
+    options
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(OWN_FILE_MODE)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+        .mode(OWN_FILE_MODE);
+    let mut plain = options.clone();
+    plain.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    match plain.open(path) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+            let link = fs::symlink_metadata(path)?;
+            match may_follow(link.uid(), geteuid().as_raw()) {
+                true => options.open(path),
+                false => Err(error),
+            }
+        }
+        opened => opened,
+    }
+}
+
+/// Whether a link with this owner may lead this user elsewhere.
+const fn may_follow(owner: u32, own: u32) -> bool {
+    owner == own || owner == ROOT
 }
 
 /// Creates an empty file for this user alone, in place of one that has the
@@ -174,10 +197,16 @@ pub fn remove_oldest(folder: &Path, extension: &str, most: usize, spare: Option<
 /// Narrows a directory and the files directly in it, as far as it can. Returns
 /// the first failure.
 fn narrow_all(folder: &Path) -> io::Result<()> {
-    let mut outcome = narrow(folder, FileType::Directory);
-    if outcome.is_err() && fs::symlink_metadata(folder)?.is_symlink() {
-        return outcome;
+    let found = fs::symlink_metadata(folder)?;
+    if found.is_symlink() {
+        return check_linked(folder);
     }
+    if found.mode() & SHARED_BIT != 0 {
+        return Err(io::Error::other(
+            "all users share this directory, and it is left as it is",
+        ));
+    }
+    let mut outcome = narrow(folder, FileType::Directory);
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
@@ -188,6 +217,16 @@ fn narrow_all(folder: &Path) -> io::Result<()> {
     outcome
 }
 
+/// The operator has put this directory elsewhere, perhaps with other things.
+fn check_linked(folder: &Path) -> io::Result<()> {
+    match fs::metadata(folder)?.mode() & RIGHTS_OF_OTHERS {
+        0 => Ok(()),
+        _ => Err(io::Error::other(
+            "it is a symbolic link, and what it names is left as it is",
+        )),
+    }
+}
+
 /// Takes the rights of others away from this file or directory.
 fn narrow(path: &Path, wanted: FileType) -> io::Result<()> {
     // Opens no device and follows no link, whatever took the place of the file.
@@ -195,30 +234,29 @@ fn narrow(path: &Path, wanted: FileType) -> io::Result<()> {
     let open = match openat(CWD, path, flags, Mode::empty()) {
         Ok(open) => open,
         // Another process has removed it meanwhile.
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(errno.into()),
     };
-    let (kind, mode) = state(open.as_fd())?;
-    if kind == FileType::Symlink {
-        return Err(io::Error::other(
-            "it is a symbolic link, and what it names is left as it is",
-        ));
-    }
-    if kind != wanted || mode & RIGHTS_OF_OTHERS == 0 {
+    let found = fstat(&open)?;
+    if FileType::from_raw_mode(found.st_mode) != wanted || rights_of_others(&found) == 0 {
         return Ok(());
     }
+    // Root could change it all the same, but it is somebody else's.
+    if found.st_uid != geteuid().as_raw() {
+        return Err(io::Error::other("another user owns it"));
+    }
+    let mode = found.st_mode & 0o7777 & !RIGHTS_OF_OTHERS;
     // The link in /proc stands for what was opened; `fchmod` refuses O_PATH.
     let opened = format!("/proc/self/fd/{}", open.as_raw_fd());
-    fs::set_permissions(opened, Permissions::from_mode(mode & !RIGHTS_OF_OTHERS))?;
-    match state(open.as_fd())?.1 & RIGHTS_OF_OTHERS {
+    fs::set_permissions(opened, Permissions::from_mode(mode))?;
+    match rights_of_others(&fstat(&open)?) {
         0 => Ok(()),
         _ => Err(io::Error::other("its file system does not change modes")),
     }
 }
 
-fn state(open: BorrowedFd<'_>) -> io::Result<(FileType, u32)> {
-    let mode = fstat(open)?.st_mode;
-    Ok((FileType::from_raw_mode(mode), mode & 0o7777))
+const fn rights_of_others(found: &Stat) -> u32 {
+    found.st_mode & RIGHTS_OF_OTHERS
 }
 
 #[cfg(test)]
@@ -277,6 +315,50 @@ mod tests {
         widened(&folder);
         own_dir(&linked).unwrap();
         assert_eq!(mode(&folder), 0o777);
+        assert!(narrow_all(&linked).is_err(), "others can use it");
+        own_dir(&folder).unwrap();
+        narrow_all(&linked).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_all_users_share_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "x").unwrap();
+        widened(&file);
+        fs::set_permissions(root.path(), Permissions::from_mode(0o1777)).unwrap();
+        own_dir(root.path()).unwrap();
+        assert!(narrow_all(root.path()).is_err());
+        assert_eq!((mode(root.path()), mode(&file)), (0o777, 0o777));
+    }
+
+    #[test]
+    fn what_another_user_owns_is_left_as_it_is() {
+        if !geteuid().is_root() {
+            eprintln!("not run: only root can give a directory away");
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        widened(root.path());
+        std::os::unix::fs::chown(root.path(), Some(65534), None).unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "x").unwrap();
+        widened(&file);
+        assert!(narrow_all(root.path()).is_err());
+        // What this user has put there is closed all the same.
+        assert_eq!((mode(root.path()), mode(&file)), (0o777, 0o700));
+    }
+
+    #[test]
+    fn a_file_on_another_disk_is_opened_through_a_link_of_this_user() {
+        let root = tempfile::tempdir().unwrap();
+        let (link, elsewhere) = (root.path().join("link"), root.path().join("elsewhere"));
+        symlink(&elsewhere, &link).unwrap();
+        open_own(&link).unwrap().write_all(b"ours").unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "ours");
+        assert_eq!(mode(&elsewhere), 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(may_follow(7, 7) && may_follow(ROOT, 7) && !may_follow(8, 7));
     }
 
     #[test]
@@ -285,7 +367,10 @@ mod tests {
         let (link, outside) = (root.path().join("link"), root.path().join("outside"));
         fs::write(&outside, "theirs").unwrap();
         symlink(&outside, &link).unwrap();
-        assert!(open_own(&link).is_err());
+        if geteuid().is_root() {
+            std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+            assert!(open_own(&link).is_err());
+        }
         create_own(&link).unwrap().write_all(b"ours").unwrap();
         assert_eq!(fs::read_to_string(&outside).unwrap(), "theirs");
         assert_eq!(fs::read_to_string(&link).unwrap(), "ours");
