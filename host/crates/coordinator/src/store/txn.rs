@@ -54,9 +54,11 @@ pub enum Verb {
 }
 
 impl Operation {
-    /// Whether it succeeds only for a session that holds the key.
+    /// Whether it succeeds only for a session that holds the key. Without an id,
+    /// `check-session` succeeds for a key that nobody holds.
     const fn is_under_session(&self) -> bool {
         matches!(self.verb, Verb::Lock | Verb::Unlock | Verb::CheckSession)
+            && !self.session.is_empty()
     }
 }
 

@@ -118,6 +118,15 @@ fn a_transaction_that_is_too_large_changes_nothing() {
     let mut store = Store::new("n");
     store.fill();
     let before = (store.index(), store.kv.weight());
+    // What is kept for those with a session is not for those who name none.
+    let nobody = Operation {
+        session: String::new(),
+        ..operation(Verb::CheckSession, "fill/0", draft(0))
+    };
+    let set = operation(Verb::Set, "a", draft(HALF_MIB));
+    let errors = store.transact(NOW, &[nobody, set]).unwrap_err();
+    assert!(errors[0].what.contains("is full"), "{errors:?}");
+    assert_eq!((store.index(), store.kv.weight()), before);
     let steps = [
         operation(Verb::Delete, "fill/0", draft(0)),
         operation(Verb::Set, "a", draft(HALF_MIB)),
