@@ -150,15 +150,17 @@ impl Dispatcher {
         let probe_at = Instant::now() + self.backoff.peek();
         if is_suspicious {
             self.stall.next_attempt(Some(probe_at));
-        } else if self.stall.is_stalled() && self.queue.depth().0 == 0 {
-            // What failed was given up, and nothing else waits.
-            self.stall.ended();
         }
         let is_filled = tokio::select! {
             biased;
             () = self.writer.swaps.arrived() => return None,
             is_filled = self.queue.filled() => is_filled,
             () = self.lease.revoked() => return Some(Ended::Revoked),
+            // What failed was given up, and nothing else waits.
+            () = std::future::ready(()), if self.stall.is_stalled() && !is_suspicious => {
+                self.stall.ended();
+                return None;
+            }
             // Nothing else comes that could show whether it was the sink.
             () = tokio::time::sleep_until(probe_at), if is_suspicious => {
                 self.backoff.next(None);
