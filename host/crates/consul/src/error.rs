@@ -65,6 +65,19 @@ impl Error {
         matches!(self, Self::Status { status: 403, .. }) || self.is(Refusal::PermissionDenied)
     }
 
+    /// Whether Consul found something wrong with the call, or has no room for it, so
+    /// that it does not succeed by itself.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: 400 | 413 | 507,
+                ..
+            }
+        )
+    }
+
     /// Whether a session was refused because its check is not registered or not
     /// passing yet, which takes up to a second. It takes longer, and this is
     /// false, if Consul has lost the agent's host.

@@ -65,6 +65,13 @@ impl LockClient {
                          service"
                     );
                 }
+                if error.is_rejected() && kind == SessionKind::Lock {
+                    tracing::error!(
+                        error = chain(&error),
+                        "Consul does not accept this node's registration or session, so that it \
+                         cannot lead"
+                    );
+                }
                 None
             }
         }
