@@ -18,6 +18,9 @@ pub(crate) struct Config {
     pub(crate) control: ControlConfig,
     /// The connections of clients.
     pub(crate) server: ServerConfig,
+    /// How many connections a coordinator in this process may have; 0 if there is
+    /// none.
+    pub(crate) coordinator_connections: usize,
     /// The requests of clients.
     pub(crate) ingest: IngestConfig,
     /// What sinks may have, and which one runs while no other is wanted.

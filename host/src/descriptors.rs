@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use sluice_coordinator::MAX_CONNECTIONS;
 use sluice_sandbox as sandbox;
 
 /// Descriptors for everything but client connections: the three instances that
@@ -11,18 +12,12 @@ const RESERVED: u64 = 3 * sandbox::MAX_HANDLES as u64 + 256 + 256;
 
 /// Raises the limit on file descriptors as far as it goes, and returns how many
 /// client connections, `wanted` at most, leave enough of them for the rest of
-/// the node.
-pub(crate) fn limit_connections(wanted: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "could not raise the limit on open files");
-    }
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let reserved = RESERVED.min(descriptors / 2);
+/// the node. `others` is how many connections of an embedded coordinator belong to
+/// that.
+pub(crate) fn limit_connections(wanted: usize, others: usize) -> usize {
+    let descriptors = raised_limit();
+    let others = u64::try_from(others).unwrap_or(u64::MAX);
+    let reserved = RESERVED.saturating_add(others).min(descriptors / 2);
     let most = usize::try_from(descriptors.saturating_sub(reserved).max(1));
     let bounded = wanted.min(most.unwrap_or(usize::MAX));
     if bounded < wanted {
@@ -34,4 +29,24 @@ pub(crate) fn limit_connections(wanted: usize) -> usize {
         );
     }
     bounded
+}
+
+/// How many connections a coordinator in this process may have. They leave
+/// enough file descriptors for its checks and its disk.
+pub(crate) fn coordinator_connections() -> usize {
+    let share = usize::try_from(raised_limit() / 4);
+    share.map_or(MAX_CONNECTIONS, |share| share.min(MAX_CONNECTIONS))
+}
+
+/// Raises the limit on file descriptors as far as it goes, and returns it.
+fn raised_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "could not raise the limit on open files");
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use super::log::{self, LogFormat};
 use super::reachable::reachable;
 use super::runtime;
 use super::signals::until_signal;
+use crate::descriptors::coordinator_connections;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
 
 pub(super) const EXAMPLES: &str = "\
@@ -42,8 +43,8 @@ pub(super) struct CoordinatorArgs {
     )]
     data_dir: PathBuf,
 
-    /// A name or address by which clients reach the coordinator, besides localhost and the address
-    /// that they connect to; repeatable. Requests for other hosts are refused
+    /// A name by which clients reach the coordinator, besides localhost and any address; repeatable.
+    /// Requests that name another host are refused
     #[arg(
         long = "host",
         env = "SLUICE_COORDINATOR_HOST",
@@ -65,6 +66,7 @@ pub(super) fn run(args: CoordinatorArgs) -> Result<ExitCode, Failure> {
         listen: args.listen,
         data_dir: args.data_dir,
         hosts: args.hosts,
+        connections: coordinator_connections(),
     })?;
     let address = coordinator.address().to_string();
     tracing::info!(address, "coordinating");

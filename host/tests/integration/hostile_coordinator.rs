@@ -54,7 +54,7 @@ async fn a_web_page_reads_and_changes_nothing() {
     for (name, value) in [
         ("host", "evil.example:8500"),
         ("host", "evil.example"),
-        ("host", "192.0.2.1:8500"),
+        ("host", "consul:8500"),
         ("origin", "http://evil.example"),
         ("origin", "null"),
         ("sec-fetch-site", "cross-site"),
@@ -91,10 +91,18 @@ async fn hosts_that_were_named_are_answered() {
         let request = http().get(&url).header("host", host);
         async move { request.send().await.unwrap().status().as_u16() }
     };
-    for host in ["consul:8500", "sluice.internal", "localhost", "127.0.0.1"] {
+    for host in [
+        "consul:8500",
+        "sluice.internal",
+        "localhost",
+        "127.0.0.1",
+        "[::1]:8500",
+        // A published port: the client names the host's address.
+        "192.0.2.1:8500",
+    ] {
         assert_eq!(status(host).await, 200, "{host}");
     }
-    for host in ["consul.evil.example", "internal", "192.0.2.1:8500"] {
+    for host in ["consul.evil.example", "internal", "192.0.2.1.evil.example"] {
         assert_eq!(status(host).await, 403, "{host}");
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::checks::Checks;
 use super::disk::{Disk, DiskError};
-use super::http::{Context, Hosts, LARGE_BODIES, NodeIdentity, serve};
+use super::http::{Connections, Context, Hosts, LARGE_BODIES, NodeIdentity, serve};
 use super::hub::{DiskThread, Hub};
 use super::ttl::Ttls;
 
@@ -24,9 +24,12 @@ pub struct CoordinatorConfig {
     pub listen: SocketAddr,
     /// The directory of the file that keeps the keys.
     pub data_dir: PathBuf,
-    /// Names or addresses by which clients reach the coordinator, besides those of
-    /// loopback and the address that they connect to.
+    /// Names by which clients reach the coordinator, besides `localhost` and any
+    /// address.
     pub hosts: Vec<String>,
+    /// The most connections that are served at once. It is held to
+    /// [`MAX_CONNECTIONS`].
+    pub connections: usize,
 }
 
 /// Why the coordinator could not be started.
@@ -102,17 +105,18 @@ impl Coordinator {
             ttls: Arc::new(Ttls::new()),
             checks,
             node: NodeIdentity::new(NODE_NAME, advertised(address.ip()).to_string(), address),
-            hosts: Hosts::new(address.ip(), &config.hosts),
+            hosts: Hosts::new(&config.hosts),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(CoordinatorError::Thread)?;
+        let connections = Connections::new(config.connections);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("coordinator".to_owned())
-            .spawn(move || runtime.block_on(run(listener, context, stopped)))
+            .spawn(move || runtime.block_on(run(listener, connections, context, stopped)))
             .map_err(CoordinatorError::Thread)?;
         Ok(Self {
             address,
@@ -140,7 +144,12 @@ impl Drop for Coordinator {
     }
 }
 
-async fn run(listener: TcpListener, context: Arc<Context>, stopped: oneshot::Receiver<()>) {
+async fn run(
+    listener: TcpListener,
+    connections: Connections,
+    context: Arc<Context>,
+    stopped: oneshot::Receiver<()>,
+) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -150,7 +159,7 @@ async fn run(listener: TcpListener, context: Arc<Context>, stopped: oneshot::Rec
     };
     let ttls = Arc::clone(&context.ttls);
     tokio::select! {
-        () = serve(listener, Arc::clone(&context)) => {}
+        () = serve(listener, connections, Arc::clone(&context)) => {}
         () = ttls.run(&context.hub) => {}
         _ = stopped => {}
     }

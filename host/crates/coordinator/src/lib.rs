@@ -24,3 +24,4 @@ mod waiters;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, CoordinatorError};
 pub use disk::DiskError;
+pub use http::MAX_CONNECTIONS;

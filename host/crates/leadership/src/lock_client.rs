@@ -258,6 +258,7 @@ mod tests {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: data_dir.path().to_owned(),
             hosts: Vec::new(),
+            connections: 100,
         };
         let coordinator = Coordinator::start(&config).unwrap();
         let address = coordinator.address().to_string();

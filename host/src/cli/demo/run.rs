@@ -21,6 +21,7 @@ use crate::cli::coordinator::reached_at;
 use crate::cli::failure::Failure;
 use crate::cli::runtime;
 use crate::cli::signals::Signals;
+use crate::descriptors::coordinator_connections;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
@@ -86,6 +87,7 @@ fn run_in(
         listen: args.coordinator,
         data_dir: folder.path().join("coordinator"),
         hosts: Vec::new(),
+        connections: coordinator_connections(),
     })?;
     let consul = reached_at(&coordinator).to_string();
     screen.try_say(

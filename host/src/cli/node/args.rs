@@ -108,8 +108,8 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) embedded_coordinator: Option<SocketAddr>,
 
-    /// A name or address by which others reach the embedded coordinator, besides localhost and the
-    /// address that they connect to; repeatable
+    /// A name by which others reach the embedded coordinator, besides localhost and any address;
+    /// repeatable
     #[arg(
         long,
         env = "SLUICE_COORDINATOR_HOST",

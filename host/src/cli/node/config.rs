@@ -39,6 +39,7 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         control: control(&args, name, &data_dir)?,
         data_dir,
         server: server(&args)?,
+        coordinator_connections: 0,
         ingest: ingest(&args)?,
         plugin: plugin(&args)?,
         stream: stream(&args),

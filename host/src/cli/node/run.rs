@@ -14,6 +14,7 @@ use crate::cli::parent::end_with;
 use crate::cli::runtime;
 use crate::cli::signals::until_signal;
 use crate::config::Config;
+use crate::descriptors::coordinator_connections;
 use crate::node::Node;
 use sluice_consul as consul;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
@@ -70,10 +71,12 @@ fn start_coordinator(
     hosts: Vec<String>,
     config: &mut Config,
 ) -> Result<Coordinator, Failure> {
+    config.coordinator_connections = coordinator_connections();
     let coordinator = Coordinator::start(&CoordinatorConfig {
         listen,
         data_dir: config.data_dir.path().join("coordinator"),
         hosts,
+        connections: config.coordinator_connections,
     })?;
     tracing::info!(address = %coordinator.address(), "coordinating");
     let address = reached_at(&coordinator);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// How many connections are served at once.
-const MAX_CONNECTIONS: usize = 4096;
+/// The most connections that are served at once.
+pub const MAX_CONNECTIONS: usize = 4096;
 /// How many of them may come from one address. Consul allows 200 per address,
 /// but here all nodes may have the same one.
 const MAX_PER_ADDRESS: usize = 1024;
@@ -20,8 +20,6 @@ const MAX_PER_ADDRESS: usize = 1024;
 pub(crate) struct Connection {
     /// The client's address.
     pub(super) peer: IpAddr,
-    /// The address of this machine that the client has connected to.
-    pub(super) local: IpAddr,
     accepted: u64,
     /// The number of its latest request among those of all connections; 0 before
     /// the first.
@@ -93,29 +91,40 @@ impl Drop for TimeLimit {
 }
 
 /// All open connections. A connection is open as long as its task has it.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
+#[derive(Debug)]
+pub(crate) struct Connections {
+    /// How many there may be.
+    most: usize,
     open: Vec<Weak<Connection>>,
     accepted: u64,
     requests: Arc<AtomicU64>,
 }
 
 impl Connections {
+    /// None yet, of at most `most`.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most: most.clamp(1, MAX_CONNECTIONS),
+            open: Vec::new(),
+            accepted: 0,
+            requests: Arc::default(),
+        }
+    }
+
     /// Adds a connection, and closes another one if there are too many.
-    pub(super) fn add(&mut self, peer: SocketAddr, local: SocketAddr) -> Arc<Connection> {
+    pub(super) fn add(&mut self, peer: SocketAddr) -> Arc<Connection> {
         let peer = peer.ip().to_canonical();
         let from_same = |connection: &Connection| connection.peer == peer;
         self.open.retain(|connection| connection.strong_count() > 0);
         let open = self.open.iter().filter_map(Weak::upgrade);
         if open.filter(|one| from_same(one)).count() >= MAX_PER_ADDRESS {
             self.close_idlest(from_same);
-        } else if self.open.len() >= MAX_CONNECTIONS {
+        } else if self.open.len() >= self.most {
             self.close_idlest(|_| true);
         }
         self.accepted += 1;
         let connection = Arc::new(Connection {
             peer,
-            local: local.ip().to_canonical(),
             accepted: self.accepted,
             latest_request: AtomicU64::new(0),
             requests: Arc::clone(&self.requests),
@@ -157,9 +166,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_address_loses_the_connection_that_asks_for_nothing() {
-        let mut all = Connections::default();
+        let mut all = Connections::new(MAX_CONNECTIONS);
         let address = |last| SocketAddr::from(([127, 0, 0, last], 1));
-        let mut connect = |last| all.add(address(last), address(1));
+        let mut connect = |last| all.add(address(last));
         let other = connect(2);
         let busy = connect(3);
         busy.begin_request();
@@ -172,15 +181,26 @@ mod tests {
         assert_eq!(all.open.len(), 1 + MAX_PER_ADDRESS);
         // What has ended counts no more.
         drop(others);
-        drop(all.add(address(3), address(1)));
+        drop(all.add(address(3)));
         assert!(!is_closed(&last));
+    }
+
+    #[tokio::test]
+    async fn no_more_are_open_than_the_process_can_have() {
+        let mut all = Connections::new(2);
+        let address = |last| SocketAddr::from(([127, 0, 0, last], 1));
+        let (first, second) = (all.add(address(1)), all.add(address(2)));
+        first.begin_request();
+        let third = all.add(address(1));
+        assert!(is_closed(&second));
+        assert!(!is_closed(&first) && !is_closed(&third));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_time_limit_closes_the_connection_unless_it_ends_before() {
-        let mut all = Connections::default();
+        let mut all = Connections::new(MAX_CONNECTIONS);
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let connection = all.add(address, address);
+        let connection = all.add(address);
         drop(connection.limit_time(Duration::from_secs(1)));
         let minute = Duration::from_secs(60);
         let closed = tokio::time::timeout(minute, connection.until_closed());

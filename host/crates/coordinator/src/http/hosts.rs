@@ -15,28 +15,26 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Names that lead to this machine wherever they are looked up.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "ip6-localhost", "ip6-loopback"];
 
-/// The hosts by which this coordinator can be asked.
+/// The names by which this coordinator can be asked. It can be asked by any
+/// address: what a browser asks by an address is that machine, or what stands
+/// before it, and no page can make an address lead elsewhere as it can a name.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
-    listen: IpAddr,
     /// In lower case.
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// `listen` is the address that is listened on, `names` further hosts that
-    /// clients use.
-    pub(crate) fn new(listen: IpAddr, names: &[String]) -> Self {
-        let lower = names.iter().map(|name| plain(name));
+    /// `names` are names that clients use besides those of loopback.
+    pub(crate) fn new(names: &[String]) -> Self {
+        let names = names.iter().map(|name| plain(without_port(name)));
         Self {
-            listen: listen.to_canonical(),
-            names: lower.collect(),
+            names: names.collect(),
         }
     }
 
-    /// Refuses what a web page sends, and what is meant for another host. `local`
-    /// is the address of this machine that the client has connected to.
-    pub(super) fn check<T>(&self, request: &Request<T>, local: IpAddr) -> Result<(), Problem> {
+    /// Refuses what a web page sends, and what names another host.
+    pub(super) fn check<T>(&self, request: &Request<T>) -> Result<(), Problem> {
         let headers = request.headers();
         refuse_pages(headers)?;
         let mut hosts = Vec::new();
@@ -54,7 +52,7 @@ impl Hosts {
                 .authority()
                 .map(|authority| authority.as_str()),
         );
-        match hosts.iter().find(|host| !self.is_own(host, local)) {
+        match hosts.iter().find(|host| !self.is_own(host)) {
             None => Ok(()),
             Some(host) => Err(refused(format!(
                 "the embedded coordinator does not answer to the host {:?}: connect to it by its \
@@ -64,13 +62,12 @@ impl Hosts {
         }
     }
 
-    fn is_own(&self, authority: &str, local: IpAddr) -> bool {
+    fn is_own(&self, authority: &str) -> bool {
         let host = plain(without_port(authority));
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(ip) if ip.is_loopback() || ip == self.listen || ip == local => true,
-            _ => LOOPBACK_NAMES.contains(&&*host) || self.names.contains(&host),
-        }
+        bare.parse::<IpAddr>().is_ok()
+            || LOOPBACK_NAMES.contains(&&*host)
+            || self.names.contains(&host)
     }
 }
 
@@ -112,19 +109,19 @@ fn without_port(authority: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn check(listen: &str, local: &str, head: &[(&str, &str)]) -> bool {
-        let hosts = Hosts::new(listen.parse().unwrap(), &["Consul.internal".to_owned()]);
+    fn check(head: &[(&str, &str)]) -> bool {
+        let names = ["Consul.internal", "coordinator:8500"].map(str::to_owned);
+        let hosts = Hosts::new(&names);
         let request = head
             .iter()
             .fold(Request::get("/v1/kv/a"), |request, (name, value)| {
                 request.header(*name, *value)
             });
-        let request = request.body(()).unwrap();
-        hosts.check(&request, local.parse().unwrap()).is_ok()
+        hosts.check(&request.body(()).unwrap()).is_ok()
     }
 
     #[test]
-    fn only_its_own_hosts_are_answered() {
+    fn only_addresses_and_its_own_names_are_answered() {
         for host in [
             "localhost:8500",
             "LOCALHOST",
@@ -134,38 +131,40 @@ mod tests {
             "[::1]:8500",
             "[::1]",
             "[::ffff:127.0.0.1]:1",
-            "10.0.0.5:8500",
-            "10.0.0.6:8500",
+            "[fe80::1]:8500",
+            // By another address than the one that is connected to: published
+            // ports of containers, and gateways.
+            "10.0.0.7:8500",
+            "0.0.0.0:8500",
             "consul.internal:8500",
+            "coordinator",
         ] {
-            assert!(check("10.0.0.5", "10.0.0.6", &[("host", host)]), "{host}");
+            assert!(check(&[("host", host)]), "{host}");
         }
         for host in [
             "evil.example:8500",
             "evil.example",
-            "10.0.0.7:8500",
-            "0.0.0.0:8500",
             "localhost.evil.example:8500",
             "127.0.0.1.evil.example",
+            "127.0.0.1.nip.io",
             "consul:8500",
             "evil.example:127.0.0.1",
             "user@localhost",
+            "user@127.0.0.1",
             "",
         ] {
-            assert!(!check("10.0.0.5", "10.0.0.6", &[("host", host)]), "{host}");
+            assert!(!check(&[("host", host)]), "{host}");
         }
-        let twice = [("host", "localhost"), ("host", "localhost")];
-        assert!(!check("127.0.0.1", "127.0.0.1", &twice));
+        assert!(!check(&[("host", "localhost"), ("host", "localhost")]));
         // No browser leaves it out.
-        assert!(check("127.0.0.1", "127.0.0.1", &[]));
-        assert!(check("0.0.0.0", "127.0.0.1", &[("host", "0.0.0.0:8500")]));
+        assert!(check(&[]));
     }
 
     #[test]
     fn no_web_page_is_answered() {
         let asked = |name, value| {
             let head = [("host", "localhost:8500"), (name, value)];
-            check("127.0.0.1", "127.0.0.1", &head)
+            check(&head)
         };
         for origin in ["http://evil.example", "http://localhost:8500", "null", ""] {
             assert!(!asked("origin", origin), "{origin}");
@@ -179,12 +178,10 @@ mod tests {
 
     #[test]
     fn a_request_in_absolute_form_is_held_to_its_first_line() {
-        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &[]);
+        let hosts = Hosts::new(&[]);
         let check = |uri: &str| {
             let request = Request::get(uri).header("host", "localhost").body(());
-            hosts
-                .check(&request.unwrap(), "127.0.0.1".parse().unwrap())
-                .is_ok()
+            hosts.check(&request.unwrap()).is_ok()
         };
         assert!(check("http://127.0.0.1:8500/v1/kv/a"));
         assert!(!check("http://evil.example/v1/kv/a"));

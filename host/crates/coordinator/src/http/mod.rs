@@ -23,6 +23,8 @@ mod shape;
 mod txn;
 mod uuid;
 
+pub(super) use connection::Connections;
+pub use connection::MAX_CONNECTIONS;
 pub(super) use context::{Context, LARGE_BODIES, NodeIdentity};
 pub(super) use hosts::Hosts;
 pub(super) use server::serve;

@@ -124,7 +124,7 @@ async fn dispatch(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Answer, Problem> {
-    context.hosts.check(&request, connection.local)?;
+    context.hosts.check(&request)?;
     let uri = request.uri().clone();
     if let Some(clean) = cleaned(uri.path()) {
         let query = uri.query().map(|query| format!("?{query}"));

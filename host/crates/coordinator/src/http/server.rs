@@ -22,18 +22,17 @@ const MAX_BUFFER: usize = 64 * 1024;
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until the future is dropped, which also closes the connections.
-pub(crate) async fn serve(listener: TcpListener, context: Arc<Context>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    mut connections: Connections,
+    context: Arc<Context>,
+) {
     let mut tasks = JoinSet::new();
-    let mut connections = Connections::default();
     loop {
         while tasks.try_join_next().is_some() {}
-        let accepted = listener.accept().await;
-        let accepted = accepted.and_then(|(stream, peer)| {
-            let connection = connections.add(peer, stream.local_addr()?);
-            Ok((stream, connection))
-        });
-        match accepted {
-            Ok((stream, connection)) => {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let connection = connections.add(peer);
                 tasks.spawn(serve_one(stream, connection, Arc::clone(&context)));
             }
             Err(error) => {
