@@ -331,6 +331,21 @@ async fn a_stall_ends_when_nothing_waits_any_more_and_when_the_tenure_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stall_ends_when_nothing_is_left_to_offer() {
+    let sink = FakeSink::new("down", |_| Answer::Fail(retryable(Some(50 * SECOND))));
+    let tenure = Tenure::start(&sink);
+    let receipt = tenure.submit(1);
+    tokio::time::sleep(10 * SECOND).await;
+    // It counts, but is not to be offered, as a dead letter that is being written.
+    let _other = tenure.submit(1);
+    let _held = tenure.queue.take();
+    drop(receipt);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(tenure.queue.depth().0, 1);
+    assert!(tenure.stall().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sink_that_refuses_for_good_does_not_stall() {
     let sink = FakeSink::new("picky", |calls| match calls.writes.len() {
         1 => Answer::Fail(retryable(Some(SECOND))),
