@@ -1,14 +1,15 @@
 //! Reads a request's body, within its limits.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::decoders::Decoders;
 use super::meter::{Client, Meter};
@@ -23,6 +24,9 @@ const OWN_THREAD_BYTES: usize = 256 << 10;
 /// Compressed bodies of up to this many bytes are unpacked at once if they become
 /// no larger than that, so that they do not wait for the turns of larger ones.
 const SMALL_PACKED_BYTES: usize = 32 << 10;
+/// How long the rest of a body is read for which there is no memory, before the
+/// client is told.
+const DISCARD_LIMIT: Duration = Duration::from_secs(1);
 
 /// Reads bodies of at most `limit` bytes, both before and after unpacking.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +56,7 @@ impl<'a> Reader<'a> {
         self,
         headers: &HeaderMap,
         mut body: Body,
-        mut deadline: Pin<&mut Sleep>,
+        deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.limit {
@@ -65,11 +69,11 @@ impl<'a> Reader<'a> {
         let received = tokio::select! {
             biased;
             collected = collect(&mut body, self.limit, &mut reservation) => collected,
-            () = deadline.as_mut() => return Err(Problem::SlowBody),
+            () = deadline => return Err(Problem::SlowBody),
         };
         if received == Err(Problem::Full) {
             drop(reservation);
-            discard(body, self.limit, deadline).await;
+            discard(body, self.limit, pin!(sleep(DISCARD_LIMIT))).await;
             return Err(Problem::Full);
         }
         let encoding = headers.get(CONTENT_ENCODING);
@@ -224,10 +228,7 @@ async fn collect(
 mod tests {
     use super::*;
     use std::convert::Infallible;
-    use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-    use tokio::time::sleep;
 
     async fn read(
         memory: &Arc<MemoryBudget>,
