@@ -1,0 +1,9 @@
+//! Attacks on nodes and on the embedded coordinator: each costs only itself.
+
+mod compilation;
+mod connections;
+mod coordinator;
+mod delivery;
+mod disk;
+mod plugins;
+mod requests;
