@@ -1,5 +1,6 @@
 //! Attacks on nodes and on the embedded coordinator: each costs only itself.
 
+mod authority;
 mod compilation;
 mod connections;
 mod coordinator;
