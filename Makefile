@@ -61,8 +61,9 @@ sinks: wasm-target
 	done
 
 # The sinks that tests and benchmarks use.
+TEST_SINKS = sluice-guest-misbehave sluice-hostile $(SINKS:%=sluice-plugin-%)
 guests: wasm-target
-	$(BUILD_GUESTS) -p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%)
+	$(BUILD_GUESTS) $(TEST_SINKS:%=-p %)
 
 # Every folder of crates has its unit tests, and may have programs with tests.
 CRATES = host host/crates/* plugins/* producer tools/*
@@ -152,8 +153,7 @@ compose-test:
 lint: wasm-target structure
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --target $(TARGET) \
-		-p sluice-guest-misbehave $(SINKS:%=-p sluice-plugin-%) -- -D warnings
+	$(CARGO) clippy --locked --target $(TARGET) $(TEST_SINKS:%=-p %) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 structure:

@@ -1,5 +1,5 @@
 //! What a hostile sink, or a hostile manifest, costs the node that has it.
-//! To add an attack, name it in [`ATTACKS`] and in the guest `misbehave`.
+//! To add an attack, name it in [`ATTACKS`] and in the guest `hostile`.
 
 use std::cell::Cell;
 use std::fs;
@@ -38,7 +38,7 @@ async fn unread(manifest: &str) -> (Cluster, OwnedFd) {
     mknodat(CWD, &stderr, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let unread = open(&stderr, flags, Mode::empty()).unwrap();
-    let folder = guest("misbehave").parent().unwrap().display().to_string();
+    let folder = guest("hostile").parent().unwrap().display().to_string();
     let own = ["--plugin", manifest, "--plugin-dir", &folder];
     cluster.add_with("a", Options::with(&own)).await;
     // Nobody else may wait for a writer.
@@ -98,7 +98,7 @@ async fn longest_health_check(node: &Node, attack: impl Future<Output = ()>) -> 
 #[tokio::test]
 async fn no_attack_of_a_sink_takes_more_memory_than_its_limit() {
     let manifest = json!({
-        "source": format!("file://{}", guest("misbehave").display()),
+        "source": format!("file://{}", guest("hostile").display()),
         "permissions": {"dirs": [{"host": "own", "guest": "/own", "write": true}]},
         "limits": {"memory_mib": MEMORY_MIB},
     });
@@ -133,7 +133,7 @@ fn many_files(directory: &Path) {
 async fn tables_count_against_the_limit_before_the_first_call_on_every_node() {
     let cluster = Cluster::start(2, &["--plugin-dir", "."]).await;
     let file = cluster.folder.path().join("tables.wasm");
-    fs::write(&file, with_tables(&fs::read(guest("misbehave")).unwrap())).unwrap();
+    fs::write(&file, with_tables(&fs::read(guest("hostile")).unwrap())).unwrap();
     let measured: Vec<_> = cluster.nodes.iter().map(Memory::of).collect();
     let manifest = json!({
         "source": format!("file://{}", file.display()),

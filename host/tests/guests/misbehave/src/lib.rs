@@ -3,8 +3,6 @@
 
 #![cfg(target_family = "wasm")]
 
-mod hostile;
-
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -125,7 +123,6 @@ fn obey(config: &str, delivery: &Delivery, record: &LogRecord) -> Result<Vec<Fai
         }
         "stderr" => eprintln!("a word on stderr"),
         "slow" => std::thread::sleep(Duration::from_millis(500)),
-        body if hostile::attack(body) => {}
         body => match body.split_once(' ') {
             Some(("compute", ms)) => compute(ms),
             Some(("env", name)) => println!("{body}: {:?}", std::env::var(name).ok()),

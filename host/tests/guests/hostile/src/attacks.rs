@@ -1,4 +1,5 @@
-//! Attacks on the node's memory: each asks the host to hold as much as it can.
+//! The attacks: each asks the node to hold or to do as much as it can. To add
+//! one, add a line to [`ATTACKS`].
 
 use std::io::Write;
 
@@ -15,25 +16,42 @@ const HANDLES: usize = 120;
 /// How far each listing is read.
 const ENTRIES: usize = 1_000;
 
-/// Makes the attack that a message names. Returns whether it names one.
-pub(crate) fn attack(message: &str) -> bool {
-    match message {
-        "flood stderr" => flood_stderr(b"\n"),
-        "flood stderr without line breaks" => flood_stderr(b"x"),
-        "write all to stderr at once" => drop(get_stderr().write(&vec![b'x'; 8 << 20])),
-        "write all to many stdouts" => write_to_stdouts(),
-        "write all to files at once" => write_to_files(),
-        "list a directory again and again" => list(),
-        "ask for random bytes" => drop(get_random_bytes(48 << 20)),
-        "poll one timer many times" => poll_many(),
-        "pass a long path" => drop(first_directory().readlink_at(&"a/".repeat(10 << 20))),
-        _ => return false,
-    }
-    true
+/// How a call in which the sink attacks ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The sink gets no more than it may have, and goes on.
+    Returns,
+    /// The node ends the call.
+    Breaks,
 }
 
-/// Writes 256 MiB with this after each MiB.
-fn flood_stderr(end: &[u8]) {
+use Ending::{Breaks, Returns};
+
+/// One line per attack: the message that asks for it, how the call ends, and
+/// what does it. The tests ask for this list, so they know every line.
+pub(crate) const ATTACKS: &[(&str, Ending, fn())] = &[
+    ("flood stderr", Returns, flood_stderr_with_lines),
+    ("flood stderr without line breaks", Returns, flood_stderr),
+    ("write all to stderr at once", Breaks, write_to_stderr),
+    ("write all to many stdouts", Breaks, write_to_stdouts),
+    ("write all to files at once", Breaks, write_to_files),
+    ("list a directory again and again", Returns, list),
+    ("ask for random bytes", Breaks, ask_for_random_bytes),
+    ("poll one timer many times", Breaks, poll_many),
+    ("pass a long path", Breaks, pass_a_long_path),
+    ("take memory without end", Breaks, grow),
+];
+
+fn flood_stderr_with_lines() {
+    write_256_mib(b"\n");
+}
+
+fn flood_stderr() {
+    write_256_mib(b"x");
+}
+
+/// Writes to stderr, with this after each MiB.
+fn write_256_mib(end: &[u8]) {
     let text = vec![b'x'; 1 << 20];
     for _ in 0..256 {
         let mut stderr = std::io::stderr();
@@ -51,6 +69,10 @@ fn write_to_stdouts() {
         let bytes = permit.ok().and_then(|permit| usize::try_from(permit).ok());
         drop(stream.write(&vec![b'x'; bytes.unwrap_or_default()]));
     }
+}
+
+fn write_to_stderr() {
+    drop(get_stderr().write(&vec![b'x'; 8 << 20]));
 }
 
 /// Hands many streams a large write each, and waits for none.
@@ -103,6 +125,22 @@ fn list() {
 fn poll_many() {
     let timer = subscribe_duration(0);
     drop(poll(&vec![&timer; 4 << 20]));
+}
+
+fn ask_for_random_bytes() {
+    drop(get_random_bytes(48 << 20));
+}
+
+fn pass_a_long_path() {
+    drop(first_directory().readlink_at(&"a/".repeat(10 << 20)));
+}
+
+fn grow() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(vec![1_u8; 16 << 20]);
+        std::hint::black_box(&hoard);
+    }
 }
 
 #[expect(clippy::panic, reason = "the tests grant a directory")]
