@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::measure::{Innocent, Measure};
 use crate::support::{Cluster, Node};
 
 /// Sends a request, and returns what comes until the connection ends or is
@@ -54,32 +55,38 @@ fn millis() -> u128 {
 async fn slow_requests_that_are_not_signed_take_no_memory_from_clients() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
-    let mut held = Vec::new();
-    for path in [
-        "handover/00000000000000000000000000000000",
-        "records",
-        "dead-letters/remove",
-        "step-down",
-    ] {
-        let mut stream = TcpStream::connect(&node.address).await.unwrap();
-        let head = format!(
-            "POST /internal/v1/{path} HTTP/1.1\r\nhost: a\r\nsluice-signature: {}\r\n\
-             content-length: 20000000\r\n\r\n",
-            plausible()
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        // It ends early if the request is refused.
-        let body = vec![b'x'; 18_000_000];
-        let sending = stream.write_all(&body);
-        drop(tokio::time::timeout(Duration::from_secs(2), sending).await);
-        held.push(stream);
-    }
+    let attack = async {
+        let mut held = Vec::new();
+        for path in [
+            "handover/00000000000000000000000000000000",
+            "records",
+            "dead-letters/remove",
+            "step-down",
+        ] {
+            let mut stream = TcpStream::connect(&node.address).await.unwrap();
+            let head = format!(
+                "POST /internal/v1/{path} HTTP/1.1\r\nhost: a\r\nsluice-signature: {}\r\n\
+                 content-length: 20000000\r\n\r\n",
+                plausible()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // It ends early if the request is refused.
+            let body = vec![b'x'; 18_000_000];
+            let sending = stream.write_all(&body);
+            drop(tokio::time::timeout(Duration::from_secs(2), sending).await);
+            held.push(stream);
+        }
+        held
+    };
+    let measure = Measure::of(&cluster);
+    let held = measure.attack("slow requests, not signed", attack).await;
     for _ in 0..20 {
         let (status, body) = node
             .post("/api/v1/log", "text/plain", "x".repeat(200_000))
             .await;
         assert_eq!(status, 200, "{body}");
     }
+    drop(held);
 }
 
 /// A request as a node or the command line signs it.
@@ -161,12 +168,16 @@ async fn a_captured_step_down_can_be_used_once_on_one_node_for_one_epoch() {
         .until("the other node leads", |status| status["role"] == "leader")
         .await;
     let second_epoch = epoch(other).await;
-    for _ in 0..10 {
-        for node in [leader, other] {
-            let (status, text) = captured.send(&cluster, node).await;
-            assert_eq!(status, 401, "{}: {text}", node.name);
+    let attack = async {
+        for _ in 0..10 {
+            for node in [leader, other] {
+                let (status, text) = captured.send(&cluster, node).await;
+                assert_eq!(status, 401, "{}: {text}", node.name);
+            }
         }
-    }
+    };
+    let measure = Measure::of(&cluster);
+    measure.attack("a captured step-down", attack).await;
     // A signature that was never used, for the epoch that is over.
     let late = Signed::new(&cluster, &other.name, PATH, body(first_epoch)).await;
     let (status, text) = late.send(&cluster, other).await;
@@ -184,18 +195,22 @@ async fn a_captured_step_down_can_be_used_once_on_one_node_for_one_epoch() {
 async fn of_the_old_form_only_transfers_of_journals_are_taken_and_each_once() {
     let cluster = Cluster::start(1, &[]).await;
     let node = cluster.node(0);
-    for path in ["/internal/v1/records", "/internal/v1/dead-letters/remove"] {
-        let old = Signed::old(&cluster, path, "[]".to_owned()).await;
+    let attack = async {
+        for path in ["/internal/v1/records", "/internal/v1/dead-letters/remove"] {
+            let old = Signed::old(&cluster, path, "[]".to_owned()).await;
+            let (status, text) = old.send(&cluster, node).await;
+            assert_eq!(status, 401, "{path}");
+            assert!(text.contains("earlier version"), "{text}");
+        }
+        let path = "/internal/v1/handover/00000000000000000000000000000000";
+        let old = Signed::old(&cluster, path, "no frames".to_owned()).await;
         let (status, text) = old.send(&cluster, node).await;
-        assert_eq!(status, 401, "{path}");
-        assert!(text.contains("earlier version"), "{text}");
-    }
-    let path = "/internal/v1/handover/00000000000000000000000000000000";
-    let old = Signed::old(&cluster, path, "no frames".to_owned()).await;
-    let (status, text) = old.send(&cluster, node).await;
-    assert_eq!(status, 400, "{text}");
-    assert!(text.contains("not frames"), "{text}");
-    assert_eq!(old.send(&cluster, node).await.0, 401);
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains("not frames"), "{text}");
+        assert_eq!(old.send(&cluster, node).await.0, 401);
+    };
+    let measure = Measure::of(&cluster);
+    measure.attack("signatures of the old form", attack).await;
 }
 
 #[tokio::test]
@@ -215,9 +230,14 @@ async fn a_second_authorization_is_refused() {
     );
     assert_eq!(log(right).await, "200");
     assert_eq!(log(wrong).await, "401");
-    for both in [[right, wrong], [wrong, right], [right, right]] {
-        assert_eq!(log(&both.concat()).await, "400", "{both:?}");
-    }
+    let attack = async {
+        for both in [[right, wrong], [wrong, right], [right, right]] {
+            assert_eq!(log(&both.concat()).await, "400", "{both:?}");
+        }
+    };
+    // Only this needs no token.
+    let measure = Measure::of(&cluster).innocent(Innocent::Asks);
+    measure.attack("two authorizations", attack).await;
 }
 
 #[tokio::test]
@@ -226,32 +246,36 @@ async fn what_a_browser_sends_for_another_site_is_refused() {
     let cluster = Cluster::start(1, &["--allow-origin", allowed]).await;
     let node = cluster.node(0);
     let own = format!("origin: http://{}\r\n", node.address);
-    for (headers, expected) in [
-        ("", "200"),
-        ("sec-fetch-site: same-origin\r\n", "200"),
-        ("sec-fetch-site: none\r\n", "200"),
-        (own.as_str(), "200"),
-        ("origin: https://app.example.com\r\n", "200"),
-        (
-            "origin: https://app.example.com\r\nsec-fetch-site: cross-site\r\n",
-            "200",
-        ),
-        ("sec-fetch-site: cross-site\r\n", "403"),
-        ("sec-fetch-site: same-site\r\n", "403"),
-        ("origin: https://evil.example.com\r\n", "403"),
-        ("origin: null\r\n", "403"),
-    ] {
-        for path in ["/api/v1/log", "/api/v1/logs"] {
-            let lines = format!("POST {path}\r\ncontent-type: text/plain\r\n{headers}");
-            assert_eq!(status_of(node, &lines).await, expected, "{path} {headers}");
-        }
-        if expected == "403" {
-            for path in ["step-down", "records", "dead-letters/remove"] {
-                let lines = format!("POST /internal/v1/{path}\r\n{headers}");
-                assert_eq!(status_of(node, &lines).await, "403", "{path} {headers}");
+    let attack = async {
+        for (headers, expected) in [
+            ("", "200"),
+            ("sec-fetch-site: same-origin\r\n", "200"),
+            ("sec-fetch-site: none\r\n", "200"),
+            (own.as_str(), "200"),
+            ("origin: https://app.example.com\r\n", "200"),
+            (
+                "origin: https://app.example.com\r\nsec-fetch-site: cross-site\r\n",
+                "200",
+            ),
+            ("sec-fetch-site: cross-site\r\n", "403"),
+            ("sec-fetch-site: same-site\r\n", "403"),
+            ("origin: https://evil.example.com\r\n", "403"),
+            ("origin: null\r\n", "403"),
+        ] {
+            for path in ["/api/v1/log", "/api/v1/logs"] {
+                let lines = format!("POST {path}\r\ncontent-type: text/plain\r\n{headers}");
+                assert_eq!(status_of(node, &lines).await, expected, "{path} {headers}");
             }
-            let lines = format!("GET /api/v1/status\r\n{headers}");
-            assert_eq!(status_of(node, &lines).await, "200", "{headers}");
+            if expected == "403" {
+                for path in ["step-down", "records", "dead-letters/remove"] {
+                    let lines = format!("POST /internal/v1/{path}\r\n{headers}");
+                    assert_eq!(status_of(node, &lines).await, "403", "{path} {headers}");
+                }
+                let lines = format!("GET /api/v1/status\r\n{headers}");
+                assert_eq!(status_of(node, &lines).await, "200", "{headers}");
+            }
         }
-    }
+    };
+    let measure = Measure::of(&cluster);
+    measure.attack("web pages of other sites", attack).await;
 }

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use serde_json::Value;
 
+use super::measure::{Measure, NODE_MIB};
 use crate::support::{
     Cluster, Node, Options, Process, SOON, START_LIMIT, eventually, greedy_component,
 };
 
-/// What a node's own memory may reach, in bytes.
-const MOST_MEMORY: u64 = 256 << 20;
+/// Compiling costs the node itself nothing, and nothing waits in its queue.
+fn measure(cluster: &Cluster) -> Measure<'_> {
+    Measure::of(cluster).at_most(NODE_MIB)
+}
 
 /// A component that takes gigabytes of memory within seconds.
 fn greedy(cluster: &Cluster) -> String {
@@ -42,10 +45,17 @@ async fn compiles(process: &Process) -> Pid {
     .await
 }
 
+/// The numbers of the descriptors that a process has, without those that this
+/// process got from its parent and passed on.
 fn descriptors(process: Pid) -> Vec<String> {
-    let entries = fs::read_dir(format!("/proc/{}/fd", process.as_raw_pid())).unwrap();
+    let folder = format!("/proc/{}/fd", process.as_raw_pid());
+    let entries = fs::read_dir(&folder).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.collect();
+    let target = |folder: &str, name: &str| fs::read_link(format!("{folder}/{name}")).ok();
+    let is_passed_on = |name: &str| {
+        !["0", "1", "2"].contains(&name) && target(&folder, name) == target("/proc/self/fd", name)
+    };
+    let mut names: Vec<_> = names.filter(|name| !is_passed_on(name)).collect();
     names.sort();
     names
 }
@@ -118,23 +128,25 @@ async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
         let cluster = Cluster::on_consul(1, &[flag, value]).await;
         let node = cluster.node(0);
         let sink = sink(&cluster);
-        cluster.ask(&sink).await;
-        // The child has a low priority.
-        eventually("it is refused", START_LIMIT, || async {
-            let status = node.status().await?;
-            let is_named = |part| error(&status).contains(part);
-            match [sink.as_str(), flag, expected].into_iter().all(is_named) {
-                true => Ok(()),
-                false => Err(status.to_string()),
-            }
-        })
-        .await;
-        assert_eq!(node.log("meanwhile").await.0, 200);
-        node.wrote("meanwhile\n").await;
-        // Longer than the pause after another failure.
-        compiles_nothing(node, Duration::from_secs(7)).await;
-        let peak = node.process.peak_memory();
-        assert!(peak <= MOST_MEMORY, "{} MiB", peak >> 20);
+        let attack = async {
+            cluster.ask(&sink).await;
+            // The child has a low priority.
+            eventually("it is refused", START_LIMIT, || async {
+                let status = node.status().await?;
+                let is_named = |part| error(&status).contains(part);
+                match [sink.as_str(), flag, expected].into_iter().all(is_named) {
+                    true => Ok(()),
+                    false => Err(status.to_string()),
+                }
+            })
+            .await;
+            assert_eq!(node.log("meanwhile").await.0, 200);
+            node.wrote("meanwhile\n").await;
+            // Longer than the pause after another failure.
+            compiles_nothing(node, Duration::from_secs(7)).await;
+        };
+        let name = format!("a sink that exceeds {flag}");
+        measure(&cluster).attack(&name, attack).await;
         // Its file changes.
         replace(&cluster, &sink);
         cluster.all_run(&sink).await;
@@ -145,26 +157,29 @@ async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
 async fn the_next_sink_does_not_wait_for_a_slow_one() {
     let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
-    cluster.ask(&slow(&cluster)).await;
-    let child = compiles(&node.process).await;
-    eventually("it has nothing of the node", SOON, || async {
-        // Until it runs its program, it has all.
-        let descriptors = descriptors(child);
-        match descriptors == ["0", "1", "2"] {
-            true => Ok(()),
-            false => Err(format!("{descriptors:?}")),
-        }
-    })
-    .await;
-    let good = cluster.plugin("misbehave", "good.wasm");
-    let asked = Instant::now();
-    cluster.ask(&good).await;
-    cluster.all_run(&good).await;
-    is_gone(child).await;
-    let peak = node.process.peak_memory();
-    let took = asked.elapsed();
-    println!("live after {took:?}; the node took {} MiB", peak >> 20);
-    assert!(peak <= MOST_MEMORY, "{} MiB", peak >> 20);
+    let attack = async {
+        cluster.ask(&slow(&cluster)).await;
+        let child = compiles(&node.process).await;
+        eventually("it has nothing of the node", SOON, || async {
+            // Until it runs its program, it has all.
+            let descriptors = descriptors(child);
+            match descriptors == ["0", "1", "2"] {
+                true => Ok(()),
+                false => Err(format!("{descriptors:?}")),
+            }
+        })
+        .await;
+        let good = cluster.plugin("misbehave", "good.wasm");
+        let asked = Instant::now();
+        cluster.ask(&good).await;
+        cluster.all_run(&good).await;
+        is_gone(child).await;
+        asked.elapsed()
+    };
+    let took = measure(&cluster)
+        .attack("a slow sink, then a good one", attack)
+        .await;
+    println!("live after {took:?}");
 }
 
 #[tokio::test]
@@ -210,16 +225,21 @@ async fn a_node_that_is_killed_while_it_compiles_serves_at_once_and_does_not_try
 
     restart(&mut cluster, &good).await;
     let node = cluster.node(0);
-    node.until("it says why the slow one is not tried", |status| {
-        error(status).contains(&slow) && error(status).contains("was killed")
-    })
-    .await;
     cluster.leader().await;
-    assert_eq!(node.log("after").await.0, 200);
-    node.wrote("after attempt 1\n").await;
-    compiles_nothing(node, Duration::from_secs(7)).await;
-    cluster.ask(&format!(" {slow}")).await;
-    compiles(&node.process).await;
+    let attack = async {
+        node.until("it says why the slow one is not tried", |status| {
+            error(status).contains(&slow) && error(status).contains("was killed")
+        })
+        .await;
+        assert_eq!(node.log("after").await.0, 200);
+        node.wrote("after attempt 1\n").await;
+        compiles_nothing(node, Duration::from_secs(7)).await;
+        cluster.ask(&format!(" {slow}")).await;
+        compiles(&node.process).await;
+    };
+    measure(&cluster)
+        .attack("a slow sink, after a crash", attack)
+        .await;
 }
 
 #[tokio::test]
@@ -237,11 +257,16 @@ async fn a_node_serves_with_its_last_good_sink_while_the_next_is_compiled() {
     restart(&mut cluster, &good).await;
     cluster.leader().await;
     let node = cluster.node(0);
-    assert_eq!(node.log("meanwhile").await.0, 200);
-    node.wrote("meanwhile attempt 1\n").await;
-    compiles(&node.process).await;
-    let status = node.status().await.unwrap();
-    assert_eq!(status["plugin"]["desired"]["source"], slow, "{status}");
+    let attack = async {
+        assert_eq!(node.log("meanwhile").await.0, 200);
+        node.wrote("meanwhile attempt 1\n").await;
+        compiles(&node.process).await;
+        let status = node.status().await.unwrap();
+        assert_eq!(status["plugin"]["desired"]["source"], slow, "{status}");
+    };
+    measure(&cluster)
+        .attack("a slow sink, after a start", attack)
+        .await;
 
     // One that was stopped in order tries again.
     cluster.nodes[0].process.terminate().await;

@@ -1,21 +1,24 @@
-//! One client cannot take what others need: connections and health
-//! checks.
+//! One client cannot take what others need: connections and health checks.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{Cluster, Node, SOON, eventually};
+use super::alone;
+use super::measure::Measure;
+use crate::support::{Cluster, SOON, Turn, eventually};
 
-/// What an innocent client waits at most.
-const INNOCENT_LIMIT: Duration = Duration::from_secs(1);
+/// What a hostile client waits at most for a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
-const INNOCENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Another address of this machine.
+const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Lets this process hold as many connections as the system permits.
 fn raise_descriptors() {
@@ -28,29 +31,6 @@ async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> std::io::Result<
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((source, 0)))?;
     socket.connect(address).await
-}
-
-/// An innocent client, each time on a new connection; how long the slowest
-/// request took.
-async fn innocent(node: &Node, requests: usize) -> Duration {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .local_address(std::net::IpAddr::from(INNOCENT))
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
-    let mut slowest = Duration::ZERO;
-    for number in 0..requests {
-        let started = Instant::now();
-        let request = client.post(node.url("/api/v1/log"));
-        let sent = request.body(format!("Message: {number}")).send();
-        let answer = tokio::time::timeout(SOON, sent).await;
-        let answer = answer.expect("an answer").unwrap();
-        assert_eq!(answer.status(), 200);
-        slowest = slowest.max(started.elapsed());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    slowest
 }
 
 async fn open_connections(cluster: &Cluster) -> u64 {
@@ -66,9 +46,9 @@ async fn open_connections(cluster: &Cluster) -> u64 {
 #[tokio::test]
 async fn ten_thousand_idle_connections_of_one_address_keep_nobody_out() {
     raise_descriptors();
-    let cluster = Cluster::start(1, &[]).await;
-    let node = cluster.node(0);
-    let address = node.address.parse().unwrap();
+    let cluster = alone(1, &[]).await;
+    let address = cluster.node(0).address.parse().unwrap();
+    let measure = Measure::of(&cluster);
     let attack = async {
         let mut held = Vec::new();
         for _ in 0..10_100 {
@@ -76,10 +56,9 @@ async fn ten_thousand_idle_connections_of_one_address_keep_nobody_out() {
         }
         held
     };
-    let (held, slowest) = tokio::join!(attack, innocent(node, 50));
-    assert!(slowest < INNOCENT_LIMIT, "meanwhile: {slowest:?}");
-    let slowest = innocent(node, 50).await;
-    assert!(slowest < INNOCENT_LIMIT, "afterwards: {slowest:?}");
+    let held = measure.attack("10,100 connections", attack).await;
+    let waiting = tokio::time::sleep(Duration::from_secs(1));
+    measure.attack("10,100 idle connections", waiting).await;
     let open = open_connections(&cluster).await;
     assert!(open <= 2500 + 10, "{open} are open");
     // 10 s for the head of a request, which never comes.
@@ -102,74 +81,79 @@ async fn a_full_server_ends_idle_connections_before_it_keeps_anybody_out() {
         "0",
     ];
     let cluster = Cluster::start(1, &arguments).await;
-    let node = cluster.node(0);
-    let address = node.address.parse().unwrap();
-    let mut held = Vec::new();
-    for number in 0..80 {
-        let mut stream = connect_from(ATTACKER, address).await.unwrap();
-        // Some idle after a request, some in the midst of a head.
-        let said = match number % 3 {
-            0 => "GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n",
-            1 => "GET /readyz HTTP/1.1\r\nho",
-            _ => "",
-        };
-        stream.write_all(said.as_bytes()).await.unwrap();
-        held.push(stream);
-    }
-    let slowest = innocent(node, 20).await;
-    assert!(slowest < INNOCENT_LIMIT, "{slowest:?}");
+    let address = cluster.node(0).address.parse().unwrap();
+    let attack = async {
+        let mut held = Vec::new();
+        for number in 0..80 {
+            let mut stream = connect_from(ATTACKER, address).await.unwrap();
+            // Some idle after a request, some in the midst of a head.
+            let said = match number % 3 {
+                0 => "GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n",
+                1 => "GET /readyz HTTP/1.1\r\nho",
+                _ => "",
+            };
+            stream.write_all(said.as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        held
+    };
+    let measure = Measure::of(&cluster);
+    drop(measure.attack("a full server", attack).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_the_health_port_does_not_cost_the_lead() {
+    let _turn = Turn::alone();
     let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
     let port = node.process.other_port(&node.address);
     let health = SocketAddr::from(([127, 0, 0, 1], port));
-    let lock = || async {
-        let key = cluster.consul.key("sluice/leader").await.unwrap();
-        (key["Session"].clone(), key["LockIndex"].clone())
+    let attack = async {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let floods: Vec<_> = (0..4)
+            .map(|number| {
+                // From the agent's own address, too.
+                let source = match number % 2 {
+                    0 => Ipv4Addr::LOCALHOST,
+                    _ => ATTACKER,
+                };
+                tokio::spawn(flood(source, health, Arc::clone(&is_over)))
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        is_over.store(true, Ordering::Relaxed);
+        let mut count = 0;
+        for flood in floods {
+            count += flood.await.unwrap();
+        }
+        count
     };
-    let before = lock().await;
-    let (stop, count) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let mut floods = Vec::new();
-    for number in 0_u8..4 {
-        let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
-        // From the agent's own address, too.
-        let source = match number % 2 {
-            0 => Ipv4Addr::LOCALHOST,
-            _ => ATTACKER,
-        };
-        floods.push(tokio::spawn(async move {
-            let mut held = std::collections::VecDeque::new();
-            while !stop.load(Ordering::Relaxed) {
-                let connecting = connect_from(source, health);
-                match tokio::time::timeout(INNOCENT_LIMIT, connecting).await {
-                    Ok(Ok(stream)) => {
-                        held.push_back(stream);
-                        count.fetch_add(1, Ordering::Relaxed);
-                    }
-                    // No port is free, or it is too much at the moment.
-                    _ => tokio::time::sleep(Duration::from_millis(1)).await,
-                }
-                if held.len() > 300 {
-                    held.pop_front();
-                }
-            }
-        }));
-    }
-    let slowest = innocent(node, 600).await;
-    stop.store(true, Ordering::Relaxed);
-    for flood in floods {
-        flood.await.unwrap();
-    }
-    let count = count.load(Ordering::Relaxed);
+    let measure = Measure::of(&cluster).without_limit_on_health();
+    let count = measure.attack("a flood of the health port", attack).await;
     assert!(count > 10_000, "only {count} connections");
-    assert_eq!(lock().await, before, "after {count} connections");
-    assert!(slowest < INNOCENT_LIMIT, "{slowest:?}");
+}
+
+/// Connects again and again, and holds the last 300 connections. Returns how
+/// many there were.
+async fn flood(source: Ipv4Addr, address: SocketAddr, is_over: Arc<AtomicBool>) -> usize {
+    let mut held = VecDeque::new();
+    let mut count = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let connecting = connect_from(source, address);
+        match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
+            Ok(Ok(stream)) => {
+                held.push_back(stream);
+                count += 1;
+            }
+            // No port is free, or it is too much at the moment.
+            _ => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+        if held.len() > 300 {
+            held.pop_front();
+        }
+    }
+    count
 }
 
 #[tokio::test]
@@ -187,7 +171,7 @@ async fn health_is_asked_on_loopback_where_the_agent_is_local() {
         let process = crate::support::Process::start("z", folder, &mut command);
         let address = cluster.served_by(&process).await;
         let port = process.other_port(&address);
-        let reached = TcpStream::connect((INNOCENT, port)).await.is_ok();
+        let reached = TcpStream::connect((OTHER, port)).await.is_ok();
         assert_eq!(reached, is_open, "{more:?}");
     }
 }

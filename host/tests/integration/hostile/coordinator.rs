@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Cluster, Consul, Kind, Process, SOON, eventually, http};
+use super::measure::Measure;
+use crate::support::{Cluster, Consul, Kind, Process, SOON, Turn, eventually, http};
 
 const HALF_MIB: usize = 512 * 1024;
+
+/// What the coordinator may have in memory, in MiB: 64 for its store.
+const MOST_MIB: u64 = 256 + 64;
 
 /// A node on a coordinator that runs by itself.
 async fn led() -> Cluster {
@@ -21,8 +25,17 @@ async fn led() -> Cluster {
     Cluster::on(consul, 1, &[]).await
 }
 
-async fn embedded() -> Consul {
-    Consul::of(Kind::Embedded, false).await
+/// The same for attacks that keep all cores busy.
+async fn led_alone() -> Cluster {
+    // The cluster shares the turn.
+    let _turn = Turn::alone();
+    led().await
+}
+
+/// Measures an attack on the coordinator.
+async fn attack<T>(cluster: &Cluster, name: &str, attack: impl Future<Output = T>) -> T {
+    let measure = Measure::of(cluster).with_coordinator(MOST_MIB).await;
+    measure.attack(name, attack).await
 }
 
 async fn fill(consul: &Consul) -> (usize, StatusCode, String) {
@@ -51,25 +64,28 @@ async fn a_web_page_reads_and_changes_nothing() {
         }
     })
     .await;
-    for (name, value) in [
-        ("host", "evil.example:8500"),
-        ("host", "evil.example"),
-        ("host", "consul:8500"),
-        ("origin", "http://evil.example"),
-        ("origin", "null"),
-        ("sec-fetch-site", "cross-site"),
-    ] {
-        for request in [
-            cluster.http.get(&secret),
-            cluster.http.put(cluster.consul.url("kv/sluice/plugin")),
-            cluster.http.put(cluster.consul.url("session/create")),
+    let asking = async {
+        for (name, value) in [
+            ("host", "evil.example:8500"),
+            ("host", "evil.example"),
+            ("host", "consul:8500"),
+            ("origin", "http://evil.example"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
         ] {
-            let answer = request.header(name, value).send().await.unwrap();
-            assert_eq!(answer.status(), 403, "{name}: {value}");
-            let text = answer.text().await.unwrap();
-            assert!(text.contains("embedded coordinator"), "{text}");
+            for request in [
+                cluster.http.get(&secret),
+                cluster.http.put(cluster.consul.url("kv/sluice/plugin")),
+                cluster.http.put(cluster.consul.url("session/create")),
+            ] {
+                let answer = request.header(name, value).send().await.unwrap();
+                assert_eq!(answer.status(), 403, "{name}: {value}");
+                let text = answer.text().await.unwrap();
+                assert!(text.contains("embedded coordinator"), "{text}");
+            }
         }
-    }
+    };
+    attack(&cluster, "web pages", asking).await;
     assert_eq!(cluster.consul.value("sluice/plugin").await.unwrap(), "");
 }
 
@@ -137,7 +153,12 @@ async fn register(consul: &Consul, url: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn a_check_is_not_led_elsewhere() {
-    let consul = embedded().await;
+    let cluster = led().await;
+    let leading = lead_elsewhere(&cluster.consul);
+    attack(&cluster, "checks that lead elsewhere", leading).await;
+}
+
+async fn lead_elsewhere(consul: &Consul) {
     let (other, asked) = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
     let (redirecting, redirected) = answering(format!(
         "HTTP/1.1 302 Found\r\nLocation: http://{other}/\r\nContent-Length: 0\r\n\
@@ -145,7 +166,7 @@ async fn a_check_is_not_led_elsewhere() {
     ))
     .await;
     assert_eq!(
-        register(&consul, &format!("http://{redirecting}/")).await.0,
+        register(consul, &format!("http://{redirecting}/")).await.0,
         200
     );
     eventually("it was asked twice", SOON, || async {
@@ -159,7 +180,7 @@ async fn a_check_is_not_led_elsewhere() {
     assert_eq!(asked.load(Ordering::Relaxed), 0);
 
     for foreign in ["http://192.0.2.1/", "http://169.254.169.254/latest/"] {
-        let (status, text) = register(&consul, foreign).await;
+        let (status, text) = register(consul, foreign).await;
         assert_eq!(status, 400, "{text}");
         assert!(text.contains("only the machine that registers"), "{text}");
     }
@@ -168,12 +189,16 @@ async fn a_check_is_not_led_elsewhere() {
 #[tokio::test]
 async fn a_full_store_says_so_and_costs_no_leader() {
     let mut cluster = led().await;
-    let (written, status, text) = fill(&cluster.consul).await;
+    let filling = async {
+        let filled = fill(&cluster.consul).await;
+        assert_eq!(cluster.node(0).log("while it is full").await.0, 200);
+        filled
+    };
+    let (written, status, text) = attack(&cluster, "a full store", filling).await;
     assert!((64..=128).contains(&written), "{written} values of 512 KiB");
     assert_eq!(status, 507, "{text}");
     assert!(text.contains("is full"), "{text}");
     let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
-    assert_eq!(cluster.node(0).log("while it is full").await.0, 200);
 
     // Another node comes, and takes over when the first one leaves.
     cluster.add("b").await;
@@ -188,50 +213,12 @@ async fn a_full_store_says_so_and_costs_no_leader() {
     cluster.consul.put("kv/fill/0", "again").await;
 }
 
-/// The most memory that a process has had, in MiB.
-fn peak_memory(consul: &Consul) -> u64 {
-    let status = format!("/proc/{}/status", consul.pid().as_raw_pid());
-    let status = std::fs::read_to_string(status).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: u64 = line
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    kib / 1024
-}
-
-/// Renews a session again and again until `attack` has ended. Returns the
-/// longest time that this took.
-async fn longest_renewal(consul: &Consul, attack: impl Future<Output = ()>) -> Duration {
-    let body = json!({ "TTL": "10s", "NodeChecks": [] }).to_string();
-    let created = consul.put("session/create", &body).await;
-    let created: Value = serde_json::from_str(&created).unwrap();
-    let path = format!("session/renew/{}", created["ID"].as_str().unwrap());
-    let mut longest = Duration::ZERO;
-    let renewing = async {
-        loop {
-            let begun = Instant::now();
-            consul.put(&path, "").await;
-            longest = longest.max(begun.elapsed());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::select! {
-        () = attack => {}
-        _ = renewing => {}
-    }
-    longest
-}
-
 #[tokio::test]
 async fn large_reads_hold_up_no_session() {
-    let cluster = led().await;
+    let cluster = led_alone().await;
     let consul = &cluster.consul;
     let (written, _, _) = fill(consul).await;
-    let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
-    let attack = async {
+    let reading = async {
         let read = || async {
             let url = consul.url("kv/fill/?recurse");
             let answer = http().get(url).send().await.unwrap();
@@ -242,13 +229,7 @@ async fn large_reads_hold_up_no_session() {
             assert!(length > written * HALF_MIB, "{length}");
         }
     };
-    let longest = longest_renewal(consul, attack).await;
-    let peak = peak_memory(consul);
-    println!("12 reads of {written} values: a renewal took up to {longest:?}, memory {peak} MiB");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
-    assert!(peak < 256 + 64, "{peak} MiB");
-    let status = cluster.node(0).status().await.unwrap();
-    assert_eq!(status["epoch"], epoch, "it leads still");
+    attack(&cluster, "12 large reads", reading).await;
 
     // It is whole, and what it says is right.
     let list: Value = consul.get("kv/fill/?recurse").await.unwrap();
@@ -262,30 +243,29 @@ async fn large_reads_hold_up_no_session() {
 
 #[tokio::test]
 async fn clients_that_read_nothing_take_no_memory_and_no_turn_for_long() {
-    let consul = embedded().await;
-    fill(&consul).await;
-    let mut stuck = Vec::new();
-    for _ in 0..40 {
-        let mut stream = TcpStream::connect(&consul.address).await.unwrap();
-        let head = format!(
-            "GET /v1/kv/?recurse HTTP/1.1\r\nHost: {}\r\n\r\n",
-            consul.address
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stuck.push(stream);
-    }
-    let small = async { tokio::time::sleep(Duration::from_secs(3)).await };
-    let longest = longest_renewal(&consul, small).await;
-    let peak = peak_memory(&consul);
-    println!("40 unread answers: a renewal took up to {longest:?}, memory {peak} MiB");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
-    assert!(peak < 256 + 64, "{peak} MiB");
+    let cluster = led_alone().await;
+    let consul = &cluster.consul;
+    fill(consul).await;
+    let reading_nothing = async {
+        let mut stuck = Vec::new();
+        for _ in 0..40 {
+            let mut stream = TcpStream::connect(&consul.address).await.unwrap();
+            let head = format!(
+                "GET /v1/kv/?recurse HTTP/1.1\r\nHost: {}\r\n\r\n",
+                consul.address
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stuck.push(stream);
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stuck
+    };
+    drop(attack(&cluster, "40 unread answers", reading_nothing).await);
 }
 
 #[tokio::test]
 async fn a_flood_of_connections_costs_no_leader() {
-    let cluster = led().await;
-    let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
+    let cluster = led_alone().await;
     let flood = async {
         let mut idle = Vec::new();
         for _ in 0..3000 {
@@ -304,10 +284,6 @@ async fn a_flood_of_connections_costs_no_leader() {
         }
         assert!(closed + 1024 >= idle.len(), "{closed} of {}", idle.len());
     };
-    let longest = longest_renewal(&cluster.consul, flood).await;
-    println!("a flood of connections: a renewal took up to {longest:?}");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
-    let status = cluster.node(0).status().await.unwrap();
-    assert_eq!(status["epoch"], epoch, "it leads still");
+    attack(&cluster, "a flood of the coordinator", flood).await;
     assert_eq!(cluster.node(0).log("after the flood").await.0, 200);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::measure::{Innocent, Measure};
 use crate::support::{Cluster, Node, SOON, eventually, guest, sluice};
 
 /// The longest time that a sink is left alone at its own request.
@@ -69,21 +70,9 @@ async fn a_sink_that_asks_to_wait_for_ever_does_not_stop_the_journal() {
     fs::write(&down, "").unwrap();
     assert_eq!(cluster.node(0).log("one").await.0, 200);
     for life in ["the first", "after a crash"] {
-        stalls(cluster.node(0)).await;
-        assert!(stalled_seconds(&cluster).await > 0.0, "{life}");
-        // The journal still takes records.
-        let (status, body) = ready(&cluster).await;
-        assert_eq!(status, 200, "{life}: {body}");
-        assert!(
-            body.starts_with("OK\ndelivery stalled since ") && body.ends_with(" because busy"),
-            "{life}: {body}"
-        );
-        assert_eq!(cluster.node(0).log("two").await.0, 200, "{life}");
-        let (_, out, err) = sluice(&cluster, &["status"]).await;
-        assert!(
-            out.contains("delivery stalled since "),
-            "{life}: {out}{err}"
-        );
+        let measure = Measure::of(&cluster).with_journal();
+        let name = format!("a sink that asks to wait for ever, {life}");
+        measure.attack(&name, stops_no_journal(&cluster)).await;
         cluster.nodes[0].process.kill();
         cluster.nodes.clear();
         cluster.add("a").await;
@@ -106,6 +95,21 @@ async fn a_sink_that_asks_to_wait_for_ever_does_not_stop_the_journal() {
     assert!(stalled_seconds(&cluster).await < f64::EPSILON);
 }
 
+/// Waits until the delivery stalls. The journal still takes records.
+async fn stops_no_journal(cluster: &Cluster) {
+    stalls(cluster.node(0)).await;
+    assert!(stalled_seconds(cluster).await > 0.0);
+    let (status, body) = ready(cluster).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.starts_with("OK\ndelivery stalled since ") && body.ends_with(" because busy"),
+        "{body}"
+    );
+    assert_eq!(cluster.node(0).log("two").await.0, 200);
+    let (_, out, err) = sluice(cluster, &["status"]).await;
+    assert!(out.contains("delivery stalled since "), "{out}{err}");
+}
+
 #[tokio::test]
 async fn a_node_that_answers_only_for_what_is_delivered_is_not_ready_while_nothing_is() {
     let cluster = node("always busy", json!({}), &["--request-timeout", "14s"]).await;
@@ -123,7 +127,10 @@ async fn a_node_that_answers_only_for_what_is_delivered_is_not_ready_while_nothi
         let health = cluster.node(0).url("/healthz");
         assert_eq!(cluster.http.get(health).send().await.unwrap().status(), 200);
     };
-    let ((status, body), ()) = tokio::join!(request, watch);
+    // The sink takes nothing, so no message is answered.
+    let measure = Measure::of(&cluster).innocent(Innocent::Asks);
+    let attack = async { tokio::join!(request, watch) };
+    let ((status, body), ()) = measure.attack("a sink that is always busy", attack).await;
     assert_eq!(status, 504, "{body}");
     // Nothing waits any more, so that it may be asked again.
     eventually("it is ready again", SOON, || async {
@@ -155,7 +162,10 @@ async fn a_record_that_needs_long_is_not_judged_for_another_one_that_spins() {
         let slow = node.log("compute 300").await;
         (slow, node.log("after").await)
     };
-    let (spinning, (slow, after)) = tokio::join!(spinning, others);
+    // Other messages wait for the one that spins.
+    let measure = Measure::of(&cluster).innocent(Innocent::Asks);
+    let attack = async { tokio::join!(spinning, others) };
+    let (spinning, (slow, after)) = measure.attack("a record that spins", attack).await;
     assert_eq!((slow.0, after.0), (200, 200), "{} {}", slow.1, after.1);
     assert_eq!(spinning.0, 422, "{}", spinning.1);
     assert!(

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use super::measure::Measure;
 use crate::support::{Cluster, Consul, Process, SOON, TRIES, eventually, guest};
 
 const NOBODY: u32 = 65534;
@@ -241,12 +242,17 @@ async fn another_user_reads_nothing_and_holds_no_lock() {
     let control = control.display().to_string();
     assert!(can_nobody("cat", &[&control]), "the test can read at all");
     assert!(can_nobody("flock", &["-n", "-s", &control, "true"]));
-    for path in walk(&data_dir(&cluster)) {
-        let path = path.display().to_string();
-        assert!(!can_nobody("cat", &[&path]), "{path}");
-        assert!(!can_nobody("ls", &[&path]), "{path}");
-        assert!(!can_nobody("flock", &["-n", "-s", &path, "true"]), "{path}");
-    }
+    let measure = Measure::of(&cluster).with_journal();
+    let data = data_dir(&cluster);
+    let attack = async {
+        for path in walk(&data) {
+            let path = path.display().to_string();
+            assert!(!can_nobody("cat", &[&path]), "{path}");
+            assert!(!can_nobody("ls", &[&path]), "{path}");
+            assert!(!can_nobody("flock", &["-n", "-s", &path, "true"]), "{path}");
+        }
+    };
+    measure.attack("another user of the machine", attack).await;
 }
 
 #[tokio::test]

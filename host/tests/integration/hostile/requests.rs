@@ -4,132 +4,66 @@
 
 mod attack;
 
-use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::alone;
+use super::measure::{Innocent, Measure};
 use crate::support::{Cluster, Node, Options};
 use attack::{Attack, BODY, JSON, LINES, NDJSON, attacks, gzip, zstd};
 
-/// In MiB: the memory for requests, which is five of the largest bodies.
-const BUDGET: u64 = 80;
-/// In MiB: the limit of the queue.
-const QUEUE: u64 = 64;
-/// In MiB, on any number of cores up to 4: the node without requests, what each
-/// decoder and connection takes, and what the allocator keeps.
+/// In MiB, on any number of cores up to 4: the bodies that are decoded at the
+/// time, what each decoder and connection takes, and what the allocator keeps.
 const CONSTANT: u64 = 176;
-/// The hostile clients of an attack.
-const CLIENTS: usize = 40;
 /// The longest that an innocent client waits.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The hostile clients of an attack.
+const CLIENTS: usize = 40;
 
-/// In MiB, from the process's status.
-fn memory(node: &Node, field: &str) -> u64 {
-    let pid = node.process.pid().as_raw_nonzero();
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kib = line.unwrap().trim().trim_end_matches(" kB");
-    kib.parse::<u64>().unwrap() / 1024
-}
-
-/// Makes the peak what is resident now.
-fn reset_peak(node: &Node) {
-    let pid = node.process.pid().as_raw_nonzero();
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
-}
-
-/// The longest that somebody waited during an attack.
-#[derive(Debug, Default)]
-struct Waits {
-    innocent: Duration,
-    health: Duration,
-}
-
-impl Waits {
-    /// Sends a message, a compressed one too, and asks for the node's health.
-    async fn measure(&mut self, node: &Node, client: &reqwest::Client, health: &str) {
-        let started = Instant::now();
-        let (status, body) = node.log("innocent").await;
-        assert_eq!(status, 200, "{body}");
-        self.innocent = self.innocent.max(started.elapsed());
-        let started = Instant::now();
-        let compressed = client
-            .post(format!("http://{}/api/v1/logs", node.address))
-            .header("content-type", LINES)
-            .header("content-encoding", "gzip")
-            .body(gzip(b"innocent\n"));
-        assert_eq!(compressed.send().await.unwrap().status(), 200);
-        self.innocent = self.innocent.max(started.elapsed());
-        let started = Instant::now();
-        let answer = client.get(health).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        self.health = self.health.max(started.elapsed());
-    }
-}
-
-/// Sends an attack by many clients, twice each. Returns how long others waited
-/// meanwhile.
-async fn run(cluster: &Cluster, attack: Attack) -> Waits {
-    let node = cluster.node(0);
-    let is_over = Arc::new(AtomicBool::new(false));
-    let (attack, address) = (Arc::new(attack), node.address.clone());
-    let hostile = std::thread::spawn({
-        let is_over = Arc::clone(&is_over);
-        move || {
-            let clients = (0..CLIENTS).map(|_| {
-                let (attack, address) = (Arc::clone(&attack), address.clone());
-                std::thread::spawn(move || [attack.send(&address), attack.send(&address)])
-            });
-            let clients: Vec<_> = clients.collect();
-            let sent: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
-            if !attack.reads {
-                // Their answers wait for them.
-                std::thread::sleep(Duration::from_secs(1));
-            }
-            is_over.store(true, Ordering::Relaxed);
-            sent.iter().flatten().map(|(_, status)| *status).collect()
+/// Sends an attack by many clients, twice each. Returns the statuses of the
+/// answers that were read.
+async fn send(attack: Attack, address: String) -> Vec<u16> {
+    let attack = Arc::new(attack);
+    let attacking = move || {
+        let clients = (0..CLIENTS).map(|_| {
+            let (attack, address) = (Arc::clone(&attack), address.clone());
+            std::thread::spawn(move || [attack.send(&address), attack.send(&address)])
+        });
+        let clients: Vec<_> = clients.collect();
+        let sent: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        if !attack.reads {
+            // Their answers wait for them.
+            std::thread::sleep(Duration::from_secs(1));
         }
-    });
-    let port = node.process.other_port(&node.address);
-    let health = format!("http://127.0.0.1:{port}/healthz");
-    let mut waits = Waits::default();
-    while !is_over.load(Ordering::Relaxed) {
-        waits.measure(node, &cluster.http, &health).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let statuses: Vec<Option<u16>> = hostile.join().unwrap();
-    let expected = [200, 400, 413, 422, 429, 503];
-    for status in statuses.into_iter().flatten() {
-        assert!(expected.contains(&status), "{status}");
-    }
-    waits
+        let statuses = sent.iter().flatten().filter_map(|(_, status)| *status);
+        statuses.collect()
+    };
+    tokio::task::spawn_blocking(attacking).await.unwrap()
 }
 
 #[tokio::test]
 async fn hostile_requests_cost_at_most_the_budget_and_a_constant() {
-    let cluster = Cluster::start(1, &[]).await;
-    let node = cluster.node(0);
-    let mut failures = Vec::new();
+    let cluster = alone(1, &[]).await;
+    let address = &cluster.node(0).address;
+    let measure = Measure::of(&cluster);
+    let mut faults = Vec::new();
     for attack in attacks() {
         let name = attack.name;
-        reset_peak(node);
-        let before = memory(node, "VmRSS:");
-        let waits = run(&cluster, attack).await;
-        let peak = memory(node, "VmHWM:");
-        let measured = format!("{name}: {before} MiB, then {peak} MiB at most; {waits:?}");
-        println!("{measured}");
-        if peak > BUDGET + QUEUE + CONSTANT || waits.innocent.max(waits.health) > PATIENCE {
-            failures.push(measured);
+        let sending = send(attack, address.clone());
+        let (measured, statuses) = measure.measured(name, sending).await;
+        faults.extend(measured.faults);
+        let expected = [200, 400, 413, 422, 429, 503];
+        for status in statuses {
+            assert!(expected.contains(&status), "{name}: {status}");
         }
     }
-    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// Sends all of the largest body but its last byte.
@@ -179,6 +113,16 @@ async fn short_records_that_wait_do_not_keep_the_large_bodies_that_they_came_in(
     cluster.add_with("a", options).await;
     cluster.leader().await;
     let node = cluster.node(0);
+    // They wait in the queue, so no message is answered.
+    let measure = Measure::of(&cluster).innocent(Innocent::Asks);
+    let name = "short records of large bodies, which wait";
+    let held = measure.attack(name, wait_in_large_bodies(node)).await;
+    drop((held, reader));
+}
+
+/// Fills the queue of a node whose sink is stuck with short records that came
+/// in large bodies. Returns the connections.
+async fn wait_in_large_bodies(node: &Node) -> Vec<TcpStream> {
     let stuck = Attack::new("fills the pipe", LINES, &[]).as_it_is("x".repeat(4 << 20));
     let newlines = format!("{}a\n", "\n".repeat(BODY - 2));
     let object = format!("{}{{\"m\":\"a\"}}\n", " ".repeat(BODY - 20));
@@ -186,39 +130,43 @@ async fn short_records_that_wait_do_not_keep_the_large_bodies_that_they_came_in(
         .map(|(content_type, body)| Attack::new("waits", content_type, body.as_bytes()));
     let mut held = Vec::new();
     for attack in std::iter::once(stuck).chain(waits.iter().cycle().take(60).cloned()) {
-        held.push(attack.without_reading().send(&node.address));
+        held.push(attack.without_reading().send(&node.address).0);
         let count = u64::try_from(held.len()).unwrap();
         node.until("it waits", |status| {
             status["queue"]["records"].as_u64() >= Some(count)
         })
         .await;
     }
-    let peak = memory(node, "VmHWM:");
-    println!("{peak} MiB");
-    assert!(peak <= BUDGET + QUEUE + CONSTANT, "{peak} MiB");
-    drop((held, reader));
+    held
 }
 
 #[tokio::test]
 async fn reading_unpacking_and_decoding_count_against_the_request_timeout() {
-    let cluster = Cluster::start(1, &["--request-timeout", "2s"]).await;
+    let cluster = alone(1, &["--request-timeout", "2s"]).await;
     let node = cluster.node(0);
     let attack = Arc::new(Attack {
         body: gzip(&[]).repeat(400_000),
         ..Attack::new("empty gzip members", LINES, &[])
     });
-    let clients: Vec<_> = (0..76)
-        .map(|_| {
-            let (attack, address) = (Arc::clone(&attack), node.address.clone());
+    let address = node.address.clone();
+    let attacking = move || {
+        let clients = (0..76).map(|_| {
+            let (attack, address) = (Arc::clone(&attack), address.clone());
             std::thread::spawn(move || {
                 let started = Instant::now();
-                let (_, status) = attack.send(&address);
-                (started.elapsed(), status)
+                let _answer = attack.send(&address);
+                started.elapsed()
             })
-        })
-        .collect();
-    let answers: Vec<_> = clients.into_iter().map(|c| c.join().unwrap()).collect();
-    let longest = answers.iter().map(|(took, _)| *took).max().unwrap();
+        });
+        let clients: Vec<_> = clients.collect();
+        let took = clients.into_iter().map(|c| c.join().unwrap());
+        took.max().unwrap()
+    };
+    let attacking = async { tokio::task::spawn_blocking(attacking).await.unwrap() };
+    let measure = Measure::of(&cluster);
+    let longest = measure
+        .attack("bodies that unpack for long", attacking)
+        .await;
     println!("{longest:?}");
     assert!(longest < Duration::from_secs(5), "{longest:?}");
     // What they left does not hold up the next client.
@@ -265,11 +213,21 @@ fn random_body(rng: &mut StdRng) -> Vec<u8> {
 #[tokio::test]
 async fn random_bodies_in_every_encoding_cost_a_constant_at_most() {
     let cluster = Cluster::start(1, &[]).await;
-    let node = cluster.node(0);
-    let before = memory(node, "VmRSS:");
+    let address = cluster.node(0).address.clone();
     let seed = rand::random();
     println!("seed {seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let sending = async {
+        let sending = move || send_random_bodies(StdRng::seed_from_u64(seed), &address);
+        tokio::task::spawn_blocking(sending).await.unwrap();
+    };
+    let measure = Measure::of(&cluster);
+    let (measured, ()) = measure.measured("random bodies", sending).await;
+    assert!(measured.faults.is_empty(), "{:#?}", measured.faults);
+    let (before, peak) = (measured.before, measured.peak);
+    assert!(peak <= before + CONSTANT, "{before}, then {peak} MiB");
+}
+
+fn send_random_bodies(mut rng: StdRng, address: &str) {
     for _ in 0..300 {
         let body = random_body(&mut rng);
         let is_broken = rng.random_range(0..4) == 0;
@@ -288,12 +246,9 @@ async fn random_bodies_in_every_encoding_cost_a_constant_at_most() {
                     body,
                     ..Attack::new("random", content_type, &[])
                 };
-                let status = attack.send(&node.address).1;
+                let status = attack.send(address).1;
                 assert!(matches!(status, Some(200 | 400 | 413 | 422)), "{status:?}");
             }
         }
     }
-    let peak = memory(node, "VmHWM:");
-    println!("{before} MiB, then {peak} MiB at most");
-    assert!(peak <= before + CONSTANT, "{before}, then {peak} MiB");
 }

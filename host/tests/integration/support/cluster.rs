@@ -272,16 +272,6 @@ impl Node {
         format!("http://{}{path}", self.address)
     }
 
-    /// `GET /healthz` on the port that is for it alone.
-    pub(crate) fn health_url(&self) -> String {
-        let port = self.process.other_port(&self.address);
-        format!("http://127.0.0.1:{port}/healthz")
-    }
-
-    pub(crate) async fn get(&self, url: &str) -> reqwest::Result<reqwest::Response> {
-        self.http.get(url).send().await
-    }
-
     pub(crate) async fn status(&self) -> Result<Value, String> {
         let answer = self.http.get(self.url("/api/v1/status")).send().await;
         let body = answer.map_err(|error| error.to_string())?.bytes().await;

@@ -157,14 +157,6 @@ impl Process {
         .collect()
     }
 
-    /// The most memory that it has had at a time, in bytes.
-    pub(crate) fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.map_or(u64::MAX, |kib: u64| kib << 10)
-    }
-
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()).into_owned()
     }
