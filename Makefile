@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos bench bench-sandbox bench-failover bench-swap compose-test upgrade-test lint structure consul tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap compose-test upgrade-test lint structure consul tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-all         run all tests for longer, integration on both kinds of coordinator"
 	@echo "make soak    run each test with faults for a long time: SECONDS=600"
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
+	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
@@ -121,6 +122,13 @@ chaos: guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		SLUICE_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) SLUICE_CHAOS_MINUTES=$(MINUTES) \
 		$(CARGO) test --locked --workspace --test chaos -- faults_at_random --nocapture
+
+# One attack at a time, so that the rows of the table do not mix and no attack
+# slows down another.
+hostile: guests
+	$(BUILD_PROGRAMS)
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) test --locked --workspace --test integration -- hostile:: --nocapture --test-threads=1
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
