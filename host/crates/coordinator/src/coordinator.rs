@@ -108,7 +108,12 @@ impl Coordinator {
             hosts: Hosts::new(&config.hosts),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
         });
+        // Large answers keep their tasks busy. By default, the runtime looks for
+        // what arrives, and for what other threads have done, only after dozens of
+        // their parts; each takes milliseconds.
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .event_interval(2)
+            .global_queue_interval(2)
             .enable_all()
             .build()
             .map_err(CoordinatorError::Thread)?;
