@@ -21,9 +21,10 @@ use crate::http::problem::Problem;
 /// Bodies of at least this many bytes, once unpacked, are decoded on the blocking
 /// pool, so that they do not hold up other requests.
 const OWN_THREAD_BYTES: usize = 256 << 10;
-/// Compressed bodies of up to this many bytes are unpacked at once if they become
-/// no larger than that, so that they do not wait for the turns of larger ones.
-const SMALL_PACKED_BYTES: usize = 32 << 10;
+/// Compressed bodies that are, and become, no larger than this many bytes are
+/// unpacked at once, so that they do not wait for the turns of larger ones. It is
+/// less than [`OWN_THREAD_BYTES`], because many of these arrive in few bytes.
+const SMALL_UNPACKED_BYTES: usize = 32 << 10;
 /// How long the rest of a body is read for which there is no memory, before the
 /// client is told.
 const DISCARD_LIMIT: Duration = Duration::from_secs(1);
@@ -153,11 +154,11 @@ fn unpack_small(
     encoding: Encoding,
     memory: &Arc<MemoryBudget>,
 ) -> Result<Option<(Bytes, Reservation)>, Problem> {
-    if packed.len() > SMALL_PACKED_BYTES {
+    if packed.len() > SMALL_UNPACKED_BYTES {
         return Ok(None);
     }
     let meter = Meter::new(memory.reserve(), Client::default());
-    let unpacked = meter.measure(|meter| encoding.unpack(packed, OWN_THREAD_BYTES - 1, meter));
+    let unpacked = meter.measure(|meter| encoding.unpack(packed, SMALL_UNPACKED_BYTES, meter));
     let (unpacked, reservation) = unpacked?;
     Ok(unpacked.map(|unpacked| (unpacked, reservation)))
 }
@@ -278,8 +279,8 @@ mod tests {
         let decoders = Decoders::without_turns();
         for (length, limit, is_read) in [
             (100, 1 << 20, true),
-            (OWN_THREAD_BYTES - 1, 1 << 20, true),
-            (OWN_THREAD_BYTES, 1 << 20, false),
+            (SMALL_UNPACKED_BYTES, 1 << 20, true),
+            (SMALL_UNPACKED_BYTES + 1, 1 << 20, false),
             (100, 99, false),
         ] {
             let body = Received {
