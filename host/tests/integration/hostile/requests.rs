@@ -123,7 +123,7 @@ async fn short_records_that_wait_do_not_keep_the_large_bodies_that_they_came_in(
 /// Fills the queue of a node whose sink is stuck with short records that came
 /// in large bodies. Returns the connections.
 async fn wait_in_large_bodies(node: &Node) -> Vec<TcpStream> {
-    let stuck = Attack::new("fills the pipe", LINES, &[]).as_it_is("x".repeat(4 << 20));
+    let stuck = Attack::new("fills the pipe", LINES, &[]).uncompressed("x".repeat(4 << 20));
     let newlines = format!("{}a\n", "\n".repeat(BODY - 2));
     let object = format!("{}{{\"m\":\"a\"}}\n", " ".repeat(BODY - 20));
     let waits = [(LINES, &newlines), (NDJSON, &object), (JSON, &object)]

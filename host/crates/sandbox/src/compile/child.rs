@@ -1,6 +1,7 @@
 //! What the child process does: limits itself, reads a component on stdin,
 //! writes its machine code to stdout, and says on stderr what is wrong.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
@@ -94,5 +95,6 @@ fn confine(limits: CompileLimits) -> Result<(), ChildError> {
 /// Has the kernel kill this process first when the machine or the container
 /// runs out of memory. The limits hold without it, so a failure is ignored.
 fn prefer_in_oom() {
-    drop(std::fs::write("/proc/self/oom_score_adj", "1000"));
+    let opened = File::options().write(true).open("/proc/self/oom_score_adj");
+    drop(opened.and_then(|mut file| file.write_all(b"1000")));
 }

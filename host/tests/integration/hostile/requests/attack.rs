@@ -58,7 +58,7 @@ impl Attack {
         }
     }
 
-    pub(super) fn as_it_is(self, body: String) -> Self {
+    pub(super) fn uncompressed(self, body: String) -> Self {
         Self {
             encoding: "identity",
             body: body.into(),
@@ -138,7 +138,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         Attack::new("99,999 bad lines, unread", NDJSON, bad.as_bytes()).without_reading(),
         Attack::new("a line among newlines", LINES, newlines.as_bytes()),
         Attack::new("an object among newlines", NDJSON, object.as_bytes()),
-        Attack::new("newlines as they are", LINES, &[]).as_it_is(newlines),
+        Attack::new("newlines as they are", LINES, &[]).uncompressed(newlines),
         Attack::new("a text of escapes", NDJSON, escapes.as_bytes()),
         Attack::new("names of escapes", NDJSON, names.as_bytes()),
         Attack::new("empty objects", NDJSON, objects.as_bytes()),
