@@ -133,12 +133,11 @@ impl Reservation {
     }
 
     fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        let one = self.budget.one;
-        if bytes > one {
+        if bytes > self.budget.one {
             return Err(Exhausted::Ever);
         }
         let ahead = self.held + self.held.clamp(AHEAD_MIN, AHEAD_MAX);
-        for target in [ahead.clamp(bytes, one), bytes] {
+        for target in [bytes.max(ahead), bytes] {
             if self.budget.take(target - self.held, target) {
                 self.held = target;
                 return Ok(());

@@ -139,7 +139,7 @@ mod tests {
     fn work_without_memory_fails_whatever_it_returns() {
         let budget = MemoryBudget::new(100);
         let mut other = budget.reserve();
-        other.spend(70).unwrap();
+        other.spend(80).unwrap();
         for (bytes, expected) in [
             (30, None),
             (50, Some(Problem::Full)),
