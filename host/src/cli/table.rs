@@ -6,7 +6,7 @@ use sluice_types::readable;
 /// extend over the following ones if they are all empty. Each cell is shown as
 /// [`readable::source`] shows it.
 pub(super) fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let shown = |row: &[String; COLUMNS]| row.each_ref().map(|cell| readable::source(cell));
+    let shown = |row: &[String; COLUMNS]| row.each_ref().map(readable::source);
     let rows: Vec<_> = rows.iter().map(shown).collect();
     let mut widths = [0; COLUMNS];
     for row in &rows {
