@@ -6,6 +6,7 @@ mod charged_body;
 mod connections;
 mod drain_rate;
 mod gate;
+mod head_memory;
 pub(crate) mod ingest;
 mod letter_list;
 mod memory_budget;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::connections::{Connections, Patience, Place};
 use super::gate::Gate;
+use super::head_memory::heads;
 use super::origin::Origin;
 use super::other_nodes::OtherNodes;
 use super::serving::Serving;
@@ -131,6 +132,7 @@ impl BoundServer {
                 service: TowerToHyperService::new(router),
                 gate: self.gate,
                 tls: self.tls,
+                heads: heads(),
                 write_timeout: self.write_timeout,
             }),
             connections: Connections::new(self.per_source, PATIENCE, nodes, metrics),

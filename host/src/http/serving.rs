@@ -21,6 +21,8 @@ use super::activity::Activity;
 use super::connections::Place;
 use super::drain_rate::DrainRate;
 use super::gate::Gate;
+use super::head_memory::HeadMemory;
+use super::memory_budget::MemoryBudget;
 use super::problem::Problem;
 use super::stage::Stage;
 use super::tls::Tls;
@@ -41,6 +43,8 @@ pub(super) struct Serving {
     pub(super) service: TowerToHyperService<Router>,
     pub(super) gate: Arc<Gate>,
     pub(super) tls: Option<Tls>,
+    /// For the heads of requests that have not arrived completely.
+    pub(super) heads: Arc<MemoryBudget>,
     /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(super) write_timeout: Duration,
@@ -74,7 +78,8 @@ impl Serving {
         activity: Arc<Activity>,
         mut stages: watch::Receiver<Stage>,
     ) {
-        let stream = WatchedStream::new(stream, Arc::clone(&activity));
+        let head = HeadMemory::new(Arc::clone(&self.heads));
+        let stream = WatchedStream::new(stream, Arc::clone(&activity), head);
         let service = service_fn(move |request| self.answer(request, &activity));
         // The table of connections bounds the time for a head.
         let connection = http1::Builder::new()

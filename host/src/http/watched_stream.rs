@@ -1,4 +1,5 @@
-//! A connection's stream that tells what arrives and when all is written.
+//! A connection's stream that tells what arrives and when all is written, and
+//! ends when there is no memory for the head that arrives.
 
 use std::io;
 use std::pin::Pin;
@@ -7,17 +8,23 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
+use super::activity::{Activity, Phase};
+use super::head_memory::HeadMemory;
 
 /// A stream whose connection's [`Activity`] is kept.
 pub(super) struct WatchedStream<S> {
     stream: S,
     activity: Arc<Activity>,
+    head: HeadMemory,
 }
 
 impl<S> WatchedStream<S> {
-    pub(super) const fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+    pub(super) const fn new(stream: S, activity: Arc<Activity>, head: HeadMemory) -> Self {
+        Self {
+            stream,
+            activity,
+            head,
+        }
     }
 }
 
@@ -27,10 +34,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.activity.now().0 != Phase::Head {
+            self.head.clear();
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let read = buffer.filled().len() - before;
+        if read > 0 {
             self.activity.received();
+            if !self.head.add(read) {
+                let reason = "the heads of requests that have not arrived take too much memory";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::OutOfMemory, reason)));
+            }
         }
         polled
     }

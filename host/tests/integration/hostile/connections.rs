@@ -73,6 +73,32 @@ async fn ten_thousand_idle_connections_of_one_address_keep_nobody_out() {
 }
 
 #[tokio::test]
+async fn heads_that_never_end_take_little_memory() {
+    raise_descriptors();
+    let cluster = alone(1, &[]).await;
+    let address = cluster.node(0).address.parse().unwrap();
+    let head = format!(
+        "GET /readyz HTTP/1.1\r\nhost: a\r\nx: {}",
+        "x".repeat(60_000)
+    );
+    let attack = async {
+        let mut held = Vec::new();
+        for last in 66..70 {
+            for _ in 0..1500 {
+                let source = Ipv4Addr::new(127, 0, 0, last);
+                let mut stream = connect_from(source, address).await.unwrap();
+                // It ends early where there is no memory for it.
+                drop(stream.write_all(head.as_bytes()).await);
+                held.push(stream);
+            }
+        }
+        held
+    };
+    let measure = Measure::of(&cluster);
+    drop(measure.attack("6000 heads of 60 KB", attack).await);
+}
+
+#[tokio::test]
 async fn a_full_server_ends_idle_connections_before_it_keeps_anybody_out() {
     let arguments = [
         "--max-connections",
