@@ -293,7 +293,8 @@ mod tests {
         let object = format!("{{\"a\":\"{}\"}}", "\\t".repeat(10_000));
         for (decoder, body) in [(NDJSON, object.clone()), (JSON, format!("[{object}]"))] {
             let (_, reservation) = decode(MEMORY, 1, body.into(), decoder).unwrap();
-            assert!(reservation.spent() > overhead(1) + 10_000);
+            // Twice this as it came; the copy of the text takes half as much.
+            assert!(reservation.spent() > overhead(1) + 20_000);
         }
     }
 
