@@ -129,6 +129,12 @@ mod tests {
         assert!(next.await.unwrap().0);
     }
 
+    #[test]
+    fn there_are_two_turns_per_core() {
+        let cores = available_parallelism().map_or(1, usize::from);
+        assert_eq!(Decoders::new().0.available_permits(), 2 * cores);
+    }
+
     #[tokio::test]
     async fn waiting_for_a_turn_counts_against_the_deadline() {
         let (decoders, budget) = (Decoders::without_turns(), MemoryBudget::new(100));
