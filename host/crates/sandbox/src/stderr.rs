@@ -162,6 +162,18 @@ mod tests {
 
     #[test]
     fn what_comes_too_fast_is_dropped_and_counted() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let logger = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(Mutex::new(log.reopen().unwrap()))
+            .finish();
+        let _logging = tracing::subscriber::set_default(logger);
+        let is_noted = |dropped: usize| {
+            let text = std::fs::read_to_string(log.path()).unwrap();
+            let count = format!("bytes={dropped}");
+            text.lines()
+                .any(|line| line.contains(" dropped ") && line.ends_with(&count))
+        };
         let stderr = stderr();
         let before = Instant::now();
         let line = [&[b'x'; 1023][..], b"\n"].concat();
@@ -174,7 +186,16 @@ mod tests {
         assert!(logged > 100 * line.len() && logged <= seconds * (256 << 10));
         std::thread::sleep(std::time::Duration::from_secs(1));
         stderr.push(b"the next line\n");
-        assert_eq!(stderr.0.lock().unwrap().dropped, 0, "it is noted");
+        assert_eq!(stderr.0.lock().unwrap().dropped, 0);
+        assert!(is_noted(dropped), "{dropped}");
+        for _ in 0..1000 {
+            stderr.push(&line);
+        }
+        let dropped = stderr.0.lock().unwrap().dropped;
+        assert!(dropped > 0 && !is_noted(dropped), "{dropped}");
+        // At the latest when the instance ends.
+        drop(stderr);
+        assert!(is_noted(dropped), "{dropped}");
     }
 
     #[test]
