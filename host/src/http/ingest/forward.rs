@@ -153,3 +153,61 @@ async fn read_answer(
     }
     Some(pieces.join(reservation))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::memory_budget::{Exhausted, MemoryBudget};
+    use axum::http::Request;
+    use std::collections::HashSet;
+    use std::sync::Arc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
+
+    const LENGTH: usize = 100_000;
+
+    /// A leader that gives one long answer.
+    async fn leader() -> LeaderAddress {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 2048];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+            let answer = [head.as_bytes(), &[b'x'; LENGTH]].concat();
+            stream.write_all(&answer).await.unwrap();
+            // Until the client closes the connection.
+            drop(stream.read(&mut request).await);
+        });
+        LeaderAddress {
+            node: "a".to_owned(),
+            address,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_the_leader_is_charged_until_it_is_sent() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let leader = leader().await;
+        let peers = HashSet::from([leader.address.clone()]);
+        let forwarder = Forwarder::new(watch::channel(Arc::new(peers)).1, false).unwrap();
+        let budget = MemoryBudget::new(LENGTH);
+        let head = Request::post("/api/v1/logs").body(()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let answer = forwarder
+            .forward(
+                &leader,
+                &head.into_parts().0,
+                Bytes::new(),
+                budget.reserve(),
+                deadline,
+            )
+            .await
+            .unwrap();
+        assert_eq!(budget.reserve().spend(LENGTH), Err(Exhausted::Now));
+        drop(answer);
+        assert_eq!(budget.reserve().spend(LENGTH), Ok(()));
+    }
+}

@@ -80,12 +80,27 @@ fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::memory_budget::{Exhausted, MemoryBudget};
+
+    fn rejections(count: usize) -> Rejections {
+        let mut rejected = Rejected::default();
+        (0..count).for_each(|place| rejected.push(place, &"x".repeat(1000)));
+        rejected.merge(Vec::new())
+    }
 
     fn answer(rejected: usize) -> serde_json::Value {
-        let mut rejections = Rejected::default();
-        (0..rejected).for_each(|place| rejections.push(place, &"x".repeat(1000)));
-        let rejections = rejections.merge(Vec::new());
+        let rejections = rejections(rejected);
         serde_json::from_slice(&document(rejected + 2, &rejections)).unwrap()
+    }
+
+    #[test]
+    fn an_answer_for_many_messages_is_charged_until_it_is_sent() {
+        const MEMORY: usize = 100_000;
+        let budget = MemoryBudget::new(MEMORY);
+        let answer = many(1, 1000, &rejections(1000), budget.reserve());
+        assert_eq!(budget.reserve().spend(MEMORY), Err(Exhausted::Now));
+        drop(answer);
+        assert_eq!(budget.reserve().spend(MEMORY), Ok(()));
     }
 
     #[test]
