@@ -243,24 +243,48 @@ async fn large_reads_hold_up_no_session() {
 
 #[tokio::test]
 async fn clients_that_read_nothing_take_no_memory_and_no_turn_for_long() {
+    // An answer of 7 MiB, more than the system buffers.
+    const PATH: &str = "kv/fill/2?recurse";
+    /// How many large answers are sent at a time.
+    const TURNS: usize = 4;
     let cluster = led_alone().await;
     let consul = &cluster.consul;
     fill(consul).await;
     let reading_nothing = async {
         let mut stuck = Vec::new();
         for _ in 0..40 {
-            let mut stream = TcpStream::connect(&consul.address).await.unwrap();
-            let head = format!(
-                "GET /v1/kv/?recurse HTTP/1.1\r\nHost: {}\r\n\r\n",
-                consul.address
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stuck.push(stream);
+            stuck.push(ask_without_reading(consul, "kv/?recurse").await);
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         stuck
     };
     drop(attack(&cluster, "40 unread answers", reading_nothing).await);
+
+    // Then they take all turns.
+    let mut stuck = Vec::new();
+    for _ in 0..TURNS {
+        let mut stream = ask_without_reading(consul, PATH).await;
+        // Once its answer has begun, it has its turn.
+        let begun = tokio::time::timeout(SOON, stream.read_u8()).await;
+        begun.unwrap().unwrap();
+        stuck.push(stream);
+    }
+    let next = async {
+        let answer = http().get(consul.url(PATH)).send().await.unwrap();
+        answer.bytes().await.unwrap().len()
+    };
+    let length = tokio::time::timeout(SOON, next).await;
+    let length = length.expect("clients that read nothing lose their turn");
+    assert!(length > 11 * HALF_MIB, "{length}");
+    drop(stuck);
+}
+
+async fn ask_without_reading(consul: &Consul, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&consul.address).await.unwrap();
+    let address = &consul.address;
+    let head = format!("GET /v1/{path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
 }
 
 #[tokio::test]
