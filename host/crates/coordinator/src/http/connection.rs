@@ -194,6 +194,8 @@ mod tests {
         let third = all.add(address(1));
         assert!(is_closed(&second));
         assert!(!is_closed(&first) && !is_closed(&third));
+        // However many that is.
+        assert_eq!(Connections::new(usize::MAX).most, MAX_CONNECTIONS);
     }
 
     #[tokio::test(start_paused = true)]
