@@ -244,7 +244,8 @@ mod tests {
         let text = format!("echo $$ > {}; exec sleep 600", file.display());
         let mut program = script(&text);
         program.limits.time = Duration::from_millis(400);
-        let error = compile(&program).await.unwrap_err();
+        let ended = timeout(Duration::from_secs(20), compile(&program)).await;
+        let error = ended.expect("it is killed").unwrap_err();
         assert!(error.to_string().contains("after 2 s"), "{error}");
         gone(&file).await;
     }
