@@ -1,9 +1,10 @@
 //! Sinks that take the compiler very much: each costs only itself.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use super::measure::{Measure, NODE_MIB};
@@ -58,6 +59,25 @@ fn descriptors(process: Pid) -> Vec<String> {
     let mut names: Vec<_> = names.filter(|name| !is_passed_on(name)).collect();
     names.sort();
     names
+}
+
+/// Waits until the child has told the kernel to kill it before others when memory
+/// runs out, and not to dump its core.
+async fn spares_others(child: Pid) {
+    eventually("the child spares others", SOON, || async {
+        let read = |file| fs::read_to_string(format!("/proc/{}/{file}", child.as_raw_pid()));
+        let score = read("oom_score_adj").map_err(|error| error.to_string())?;
+        let limits = read("limits").map_err(|error| error.to_string())?;
+        let core = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max core file size"));
+        let core: Vec<_> = core.unwrap_or_default().split_whitespace().collect();
+        match score.trim() == "1000" && core.starts_with(&["0", "0"]) {
+            true => Ok(()),
+            false => Err(format!("score {score}, core {core:?}")),
+        }
+    })
+    .await;
 }
 
 /// Waits until the child has ended, and its parent, if it lives, has asked how.
@@ -157,6 +177,13 @@ async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
 async fn the_next_sink_does_not_wait_for_a_slow_one() {
     let cluster = Cluster::on_consul(1, &[]).await;
     let node = cluster.node(0);
+    // The node itself may dump its core, as far as the system permits it.
+    let most = getrlimit(Resource::Core).maximum;
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    prlimit(Some(node.process.pid()), Resource::Core, limit).unwrap();
     let attack = async {
         cluster.ask(&slow(&cluster)).await;
         let child = compiles(&node.process).await;
@@ -169,6 +196,7 @@ async fn the_next_sink_does_not_wait_for_a_slow_one() {
             }
         })
         .await;
+        spares_others(child).await;
         let good = cluster.plugin("misbehave", "good.wasm");
         let asked = Instant::now();
         cluster.ask(&good).await;
