@@ -222,6 +222,29 @@ async fn a_changed_file_does_not_wait_for_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_node_whose_program_was_replaced_on_disk_compiles() {
+    let mut cluster = Cluster::on_consul(0, &[]).await;
+    let program = cluster.folder.path().join("sluice");
+    // If this process wrote the copy, children of other tests could keep it
+    // open, and it could not be started.
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_sluice")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let options = Options {
+        program: Some(program.clone()),
+        ..Options::default()
+    };
+    cluster.add_with("a", options).await;
+    cluster.leader().await;
+    let next = cluster.folder.path().join("sluice.next");
+    fs::write(&next, "no program").unwrap();
+    fs::rename(next, program).unwrap();
+    let good = cluster.plugin("misbehave", "good.wasm");
+    cluster.ask(&good).await;
+    cluster.all_run(&good).await;
+}
+
+#[tokio::test]
 async fn a_node_that_is_stopped_while_its_first_sink_is_compiled_tries_again() {
     let cluster = Cluster::on_consul(1, &[]).await;
     cluster.ask(&slow(&cluster)).await;
