@@ -38,6 +38,7 @@ pub(crate) const ATTACKS: &[(&str, Ending, fn())] = &[
     ("list a directory again and again", Returns, list),
     ("ask for random bytes", Breaks, ask_for_random_bytes),
     ("poll one timer many times", Breaks, poll_many),
+    ("open very many timers", Breaks, open_timers),
     ("pass a long path", Breaks, pass_a_long_path),
     ("take memory without end", Breaks, grow),
 ];
@@ -120,6 +121,12 @@ fn list() {
         }
     }
     println!("held {} listings", listings.len());
+}
+
+/// Opens far more handles than an instance can have, and keeps them.
+fn open_timers() {
+    let timers: Vec<_> = (0..1000 * HANDLES).map(|_| subscribe_duration(0)).collect();
+    println!("opened {} timers", timers.len());
 }
 
 fn poll_many() {
