@@ -28,7 +28,7 @@ pub struct CoordinatorConfig {
     /// address.
     pub hosts: Vec<String>,
     /// The most connections that are served at once. It is held to
-    /// [`MAX_CONNECTIONS`].
+    /// [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS).
     pub connections: usize,
 }
 

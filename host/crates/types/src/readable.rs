@@ -17,13 +17,13 @@ pub const MAX_SOURCE: usize = 4_096;
 /// The end of a text that was cut.
 const CUT: char = '…';
 
-/// An error or a reason: [`line`] with at most [`MAX_ERROR`] characters.
+/// An error or a reason: [`line()`] with at most [`MAX_ERROR`] characters.
 #[must_use]
 pub fn error<T: Display + ?Sized>(text: &T) -> String {
     line(text, MAX_ERROR)
 }
 
-/// The source of a sink: [`line`] with at most [`MAX_SOURCE`] characters.
+/// The source of a sink: [`line()`] with at most [`MAX_SOURCE`] characters.
 #[must_use]
 pub fn source<T: Display + ?Sized>(text: &T) -> String {
     line(text, MAX_SOURCE)
@@ -88,7 +88,7 @@ impl Write for Line {
 }
 
 /// JSON text for a terminal: the same JSON, with the characters that
-/// [`line`] escapes as JSON's own escapes. Line breaks between its parts stay.
+/// [`line()`] escapes as JSON's own escapes. Line breaks between its parts stay.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_escape = |c| is_harmful(c) && c != '\n';
