@@ -110,7 +110,7 @@ impl Coordinator {
         });
         // Large answers keep their tasks busy. By default, the runtime looks for
         // what arrives, and for what other threads have done, only after dozens of
-        // their parts; each takes milliseconds.
+        // tasks, and each of these may have sent megabytes.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .event_interval(2)
             .global_queue_interval(2)

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use super::connection::TimeLimit;
 use crate::large_answers::LargePermit;
@@ -19,9 +21,7 @@ const FRAME: usize = 32 * 1024;
 /// shared with the store, so an unread answer takes little memory.
 pub(crate) struct AnswerBody {
     next: Bytes,
-    rest: Option<Parts>,
-    /// Whether other tasks have run since the latest part was made.
-    is_its_turn: bool,
+    rest: Rest,
     permit: LargePermit,
     limit: Option<TimeLimit>,
 }
@@ -29,12 +29,46 @@ pub(crate) struct AnswerBody {
 /// The parts of a long body, made one by one.
 pub(super) type Parts = Box<dyn Iterator<Item = Bytes> + Send>;
 
+/// What comes after the next part.
+enum Rest {
+    Nothing,
+    Here(Parts),
+    Elsewhere(mpsc::Receiver<Bytes>),
+}
+
+impl Rest {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self {
+            Self::Nothing => Poll::Ready(None),
+            Self::Here(parts) => Poll::Ready(parts.next()),
+            Self::Elsewhere(parts) => parts.poll_recv(context),
+        }
+    }
+
+    /// Makes the parts on another thread, as fast as the client reads: a part can
+    /// take milliseconds, and this thread also keeps the sessions.
+    fn elsewhere(self) -> Self {
+        let Self::Here(parts) = self else {
+            return self;
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        spawn_blocking(move || {
+            for part in parts {
+                // It fails once the answer has been dropped.
+                if sender.blocking_send(part).is_err() {
+                    return;
+                }
+            }
+        });
+        Self::Elsewhere(receiver)
+    }
+}
+
 impl AnswerBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self {
             next: bytes,
-            rest: None,
-            is_its_turn: false,
+            rest: Rest::Nothing,
             permit: LargePermit::default(),
             limit: None,
         }
@@ -42,13 +76,16 @@ impl AnswerBody {
 
     pub(super) fn of_parts(parts: Parts) -> Self {
         Self {
-            rest: Some(parts),
+            rest: Rest::Here(parts),
             ..Self::whole(Bytes::new())
         }
     }
 
     /// Keeps the permit until the answer is sent.
     pub(super) fn hold(&mut self, permit: LargePermit) {
+        if permit.is_held() {
+            self.rest = std::mem::replace(&mut self.rest, Rest::Nothing).elsewhere();
+        }
         self.permit = permit;
     }
 
@@ -68,18 +105,12 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         while this.next.is_empty() {
-            let Some(rest) = &mut this.rest else {
-                return Poll::Ready(None);
-            };
-            // However fast the client reads, sessions are served between parts.
-            if !std::mem::replace(&mut this.is_its_turn, true) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            this.is_its_turn = false;
-            match rest.next() {
+            match ready!(this.rest.poll_next(context)) {
                 Some(next) => this.next = next,
-                None => this.rest = None,
+                None => {
+                    this.rest = Rest::Nothing;
+                    return Poll::Ready(None);
+                }
             }
         }
         let length = this.next.len().min(FRAME);
@@ -88,13 +119,15 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_empty() && self.rest.is_none()
+        self.next.is_empty() && matches!(self.rest, Rest::Nothing)
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.rest {
-            None => SizeHint::with_exact(u64::try_from(self.next.len()).unwrap_or(u64::MAX)),
-            Some(_) => SizeHint::default(),
+            Rest::Nothing => {
+                SizeHint::with_exact(u64::try_from(self.next.len()).unwrap_or(u64::MAX))
+            }
+            Rest::Here(_) | Rest::Elsewhere(_) => SizeHint::default(),
         }
     }
 }
@@ -112,21 +145,30 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::large_answers::LargeAnswers;
 
-    #[tokio::test]
-    async fn other_tasks_run_between_the_parts_and_frames_are_short() {
-        let lengths = [10, 3 * FRAME + 1, 0, 5];
-        let parts = lengths.map(|length| Bytes::from(vec![b'x'; length]));
-        let mut body = AnswerBody::of_parts(Box::new(parts.into_iter()));
+    async fn frames(mut body: AnswerBody) -> Vec<usize> {
         assert!(!body.is_end_stream() && body.size_hint().exact().is_none());
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let first = Pin::new(&mut body).poll_frame(&mut context);
-        assert!(first.is_pending());
         let mut frames = Vec::new();
         while let Some(frame) = body.frame().await {
             frames.push(frame.unwrap().into_data().unwrap().len());
         }
-        assert_eq!(frames, [10, FRAME, FRAME, FRAME, 1, 5]);
+        frames
+    }
+
+    #[tokio::test]
+    async fn frames_are_short_wherever_the_parts_are_made() {
+        let parts = || {
+            let lengths = [10, 3 * FRAME + 1, 0, 5];
+            let parts = lengths.map(|length| Bytes::from(vec![b'x'; length]));
+            AnswerBody::of_parts(Box::new(parts.into_iter()))
+        };
+        let expected = [10, FRAME, FRAME, FRAME, 1, 5];
+        assert_eq!(frames(parts()).await, expected);
+        let mut large = parts();
+        large.hold(LargeAnswers::default().permit().await);
+        assert!(matches!(large.rest, Rest::Elsewhere(_)));
+        assert_eq!(frames(large).await, expected);
         let whole = AnswerBody::whole(Bytes::from_static(b"abc"));
         assert_eq!(whole.size_hint().exact(), Some(3));
     }
