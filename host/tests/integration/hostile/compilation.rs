@@ -8,9 +8,10 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use super::measure::{Measure, NODE_MIB};
-use crate::support::{
-    Cluster, Node, Options, Process, SOON, START_LIMIT, eventually, greedy_component,
-};
+use crate::support::{Cluster, Node, Options, Process, SOON, Turn, eventually, greedy_component};
+
+/// For a child of low priority to reach a limit of some seconds of processor time.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(300);
 
 /// Compiling costs the node itself nothing, and nothing waits in its queue.
 fn measure(cluster: &Cluster) -> Measure<'_> {
@@ -131,6 +132,7 @@ async fn compiles_nothing(node: &Node, time: Duration) {
 
 #[tokio::test]
 async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
+    let _turn = Turn::alone();
     for (flag, value, sink, expected) in [
         (
             "--max-compile-memory",
@@ -150,8 +152,7 @@ async fn a_sink_that_exceeds_a_limit_of_compiling_is_refused_and_set_aside() {
         let sink = sink(&cluster);
         let attack = async {
             cluster.ask(&sink).await;
-            // The child has a low priority.
-            eventually("it is refused", START_LIMIT, || async {
+            eventually("it is refused", REFUSAL_LIMIT, || async {
                 let status = node.status().await?;
                 let is_named = |part| error(&status).contains(part);
                 match [sink.as_str(), flag, expected].into_iter().all(is_named) {
