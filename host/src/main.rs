@@ -15,12 +15,14 @@ fn main() -> ExitCode {
     sluice::cli::run()
 }
 
-/// Has the allocator return what is no longer used to the system after 10 ms. By
+/// Has the allocator return what is no longer used to the system after 100 ms. By
 /// default it keeps that for a second, so after a few large requests a node
-/// has several times the memory that all requests may take together.
+/// has several times the memory that all requests may take together. After 10 ms,
+/// the pages of batches would come and go: 1000 NDJSON objects per request were a
+/// tenth slower.
 #[expect(unsafe_code, reason = "a C function")]
 fn return_memory_soon() {
     // SAFETY: The function sets a number. It is not thread-safe, and there is no
     // other thread yet.
-    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 10) }
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 100) }
 }
