@@ -7,6 +7,7 @@
 //! meet in a stream's tenure, which holds the queue, the active sink and the
 //! lease. `docs/ARCHITECTURE.md` follows both through the files.
 
+mod allocator;
 pub mod cli;
 mod config;
 mod data_dir;

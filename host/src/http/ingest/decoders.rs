@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
 use super::meter::{Client, Meter};
+use crate::allocator::return_after;
 use crate::http::memory_budget::Reservation;
 use crate::http::problem::Problem;
 
@@ -47,7 +48,13 @@ impl Decoders {
         let working = async {
             let turn = turn.await;
             let measured = tokio::task::spawn_blocking(move || {
-                let measured = Meter::new(reservation, client).measure(work);
+                let mut took = 0;
+                let measured = Meter::new(reservation, client).measure(|meter| {
+                    let done = work(meter);
+                    took = meter.charged();
+                    done
+                });
+                return_after(took);
                 drop(turn);
                 measured
             });
