@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::signature::{MAX_CLOCK_DIFFERENCE, Verified, unix_millis};
 
-/// The most signatures that are remembered, about 8 MiB. Only whoever knows the
+/// The most signatures that are remembered, about 8 MiB. Only those who know the
 /// secret can add one. It is more than 2000 requests per second.
 const MOST_REMEMBERED: usize = 1 << 18;
 

@@ -12,9 +12,9 @@
 //!
 //! On a busy machine of two cores, anybody may wait a while for a core. To tell
 //! that from a wait for the node, a [bare server](bare) is asked all the time
-//! as well. It does nothing but answer, so whoever waits for it waits for the
-//! machine. Whatever it took during a wait, up to [`EXCUSE_LIMIT`](probe), is
-//! taken off that wait before it is judged:
+//! as well. It only answers, so a wait for it is a wait for the machine. Whatever
+//! it took during a wait, up to [`EXCUSE_LIMIT`](probe), is taken off that wait
+//! before it is judged:
 //!
 //! - No ask of an innocent client takes more than [`INNOCENT`].
 //! - 99 of 100 moments are such that somebody who asks for `/healthz` then waits

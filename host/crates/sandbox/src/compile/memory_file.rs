@@ -26,7 +26,7 @@ pub(crate) fn memory_file(name: &str) -> io::Result<File> {
     }
 }
 
-/// Makes sure that nothing changes the file any more, whoever has its
+/// Makes sure that nothing changes the file any more, also through another
 /// descriptor.
 ///
 /// # Errors

@@ -1,5 +1,4 @@
-//! A server that does nothing but answer: whoever waits for it waits for the
-//! machine.
+//! A server that only answers: a wait for it is a wait for the machine.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
