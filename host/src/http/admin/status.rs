@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::context::AdminContext;
 use super::delivery_status::{DeliveryStatus, StallStatus};
 use crate::http::response::json;
-use crate::stream::Stream;
+use crate::stream::{Route, Stream};
 use sluice_delivery::JournalStatus;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_leadership::Role;
@@ -27,7 +27,8 @@ pub(crate) struct Status {
     /// The version of its program.
     pub(crate) version: String,
     /// `leader`, `follower`, or `suspended`: the lock may still be held, but
-    /// not surely enough to write or acknowledge.
+    /// not surely enough to write or acknowledge, or no request is taken yet or
+    /// any more.
     pub(crate) role: String,
     /// The highest epoch that the node has seen.
     pub(crate) epoch: u64,
@@ -128,6 +129,16 @@ impl Status {
     }
 }
 
+/// The role of a node that has a lease. Whoever reads `leader` may send at once: a
+/// tenure begins after the role has changed, and takes no requests while it ends.
+const fn leading(standing: Standing, route: &Route) -> &'static str {
+    match (standing, route) {
+        (Standing::Valid(_), Route::Local(_)) => "leader",
+        (Standing::Valid(_) | Standing::Suspended, _) => "suspended",
+        (Standing::Revoked, _) => "follower",
+    }
+}
+
 /// The node's role, the leader, and how long the lease still holds.
 fn role(node: &str, stream: &Stream) -> (&'static str, Option<LeaderAddress>, Duration) {
     let controls = &stream.controls;
@@ -135,15 +146,35 @@ fn role(node: &str, stream: &Stream) -> (&'static str, Option<LeaderAddress>, Du
         Role::Follower { leader } => return ("follower", leader.clone(), Duration::ZERO),
         Role::Leader(lease) => Arc::clone(lease),
     };
-    let role = match lease.ask() {
-        Standing::Valid(_) => "leader",
-        Standing::Suspended => "suspended",
-        Standing::Revoked => "follower",
-    };
+    let role = leading(lease.ask(), &stream.route.borrow());
     let address = controls.address.borrow().clone();
     let own = address.map(|address| LeaderAddress {
         node: node.to_owned(),
         address,
     });
     (role, own, lease.remaining())
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_delivery::{Intake, Queue, QueueLimits};
+    use sluice_types::clock::BootTime;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_shown_as_the_leader_while_it_takes_requests() {
+        let valid = Standing::Valid(BootTime::now());
+        let limits = QueueLimits {
+            records: 1,
+            bytes: 1,
+        };
+        let local = Route::Local(Arc::new(Intake::Sink(Queue::new(1, limits))));
+        assert_eq!(leading(valid, &local), "leader");
+        for other in [Route::Unknown, Route::Stopping] {
+            assert_eq!(leading(valid, &other), "suspended", "{other:?}");
+        }
+        assert_eq!(leading(Standing::Suspended, &local), "suspended");
+        assert_eq!(leading(Standing::Revoked, &local), "follower");
+    }
 }
