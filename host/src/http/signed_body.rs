@@ -309,8 +309,10 @@ mod tests {
         let meanwhile = async {
             tokio::task::yield_now().await;
             let more = bodies.read(&old, slow(900), OldForm::Taken).await;
-            let head = signed(SECRET, "a", b"body");
-            let signed = bodies.read(&head, Body::from("body"), OldForm::Refused);
+            // One budget would not have room for both.
+            let body = [b'x'; 900];
+            let head = signed(SECRET, "a", &body);
+            let signed = bodies.read(&head, Body::from(body.to_vec()), OldForm::Refused);
             (more.unwrap_err(), signed.await.is_ok())
         };
         let (filled, (more, is_read)) = tokio::join!(filling, meanwhile);
