@@ -208,6 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_became_a_link_after_it_was_looked_at_is_not_followed() {
+        let folder = folder();
+        let root = opened(&folder.path().join("root"));
+        for (name, flags, errno) in [
+            ("in", READ, Errno::LOOP),
+            ("out", READ, Errno::LOOP),
+            ("above", DIRECTORY, Errno::NOTDIR),
+        ] {
+            let refused = step(&root, name.as_bytes(), flags).unwrap_err();
+            assert_eq!(refused, errno, "{name}");
+        }
+    }
+
+    #[test]
     fn a_pipe_or_a_directory_is_refused_and_does_not_block() {
         let folder = folder();
         let root = folder.path().join("root");
