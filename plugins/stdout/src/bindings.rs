@@ -8,4 +8,4 @@
     reason = "generated; the canonical ABI passes raw pointers"
 )]
 
-wit_bindgen::generate!({ path: "../../wit", world: "log-sink" });
+wit_bindgen::generate!({ path: "../../wit/0.1", world: "log-sink" });

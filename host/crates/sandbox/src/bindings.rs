@@ -10,7 +10,7 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../../../wit",
+    path: "../../../wit/0.1",
     world: "log-sink",
     exports: { default: async },
     // The arguments of `write` borrow the records instead of copying them.

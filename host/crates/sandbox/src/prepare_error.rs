@@ -49,7 +49,7 @@ pub enum PrepareError {
     /// It exports no sink.
     #[error(
         "use {source_name} as a sink: it does not export sluice:sink/sink@0.1.0; its world must \
-         be log-sink from wit/sink.wit"
+         be log-sink from wit/0.1/sink.wit"
     )]
     World {
         /// The component's source, as in its identity.

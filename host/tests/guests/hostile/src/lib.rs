@@ -14,7 +14,7 @@ mod attacks;
     reason = "generated; the canonical ABI passes raw pointers"
 )]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../../wit", world: "log-sink" });
+    wit_bindgen::generate!({ path: "../../../../wit/0.1", world: "log-sink" });
 
     export!(Hostile with_types_in self);
     use super::Hostile;

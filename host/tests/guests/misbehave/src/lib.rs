@@ -15,7 +15,7 @@ use std::time::Duration;
     reason = "generated; the canonical ABI passes raw pointers"
 )]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../../wit", world: "log-sink" });
+    wit_bindgen::generate!({ path: "../../../../wit/0.1", world: "log-sink" });
 
     export!(Misbehave with_types_in self);
     use super::Misbehave;
