@@ -66,6 +66,7 @@ use sluice::plugin::Manifest;
 use sluice_sandbox::{Compiler, Engine, NodeStdout, Prepared, Setup};
 use sluice_types::plugin::Identity;
 use sluice_types::record::{LogRecord, RecordId, Text};
+use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, Sink, SinkInstance};
 
 const BODY: usize = 100;
@@ -86,7 +87,7 @@ fn main() -> Fallible<()> {
         };
         println!("ns per record of {BODY} bytes, {rounds} rounds: min, median, max\n");
         for batch in [1, 32, 100, 1000] {
-            let (ours, theirs) = (records(batch), native_records(batch));
+            let (ours, theirs) = (records(batch).into(), native_records(batch));
             let (mut in_sandbox, mut directly, mut more) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..rounds {
                 let one = sandboxed.round(&ours).await?;
@@ -135,7 +136,7 @@ impl Sandboxed {
         Ok(Self(prepared.open().await?))
     }
 
-    async fn round(&mut self, batch: &[LogRecord]) -> Fallible<f64> {
+    async fn round(&mut self, batch: &Records) -> Fallible<f64> {
         let attempt = Attempt {
             epoch: 1,
             number: 1,

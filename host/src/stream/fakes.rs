@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::plugin::{Candidate, Manifest};
 use sluice_types::outcome::{Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
-use sluice_types::record::LogRecord;
+use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
 
 /// What the sinks of a test have done, in order.
@@ -115,7 +115,7 @@ impl SinkInstance for FakeSink {
     fn write<'a>(
         &'a mut self,
         attempt: Attempt,
-        batch: &'a [LogRecord],
+        batch: &'a Records,
         _compute: Duration,
     ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>> {
         let bodies: Vec<&str> = batch.iter().map(|record| &*record.body).collect();

@@ -270,7 +270,7 @@ fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
         (file("module.wasm"), "--target wasm32-wasip2"),
         (file("text.wasm"), "not a WebAssembly component"),
         (file("half.wasm"), "not a whole one"),
-        (file("empty.wasm"), "wit/0.1/sink.wit"),
+        (file("empty.wasm"), "wit/0.2/sink.wit"),
         (directory("/etc"), "--allow-dir /etc"),
         (directory("../a"), "without '..'"),
         (with(json!({"permissions": {"tcp": ["h:1"]}})), "network"),

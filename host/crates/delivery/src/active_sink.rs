@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluice_types::outcome::{Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
-use sluice_types::record::LogRecord;
+use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, Sink, SinkInstance};
 
 /// A sink with the instance that runs it, which is replaced when it breaks.
@@ -42,7 +42,7 @@ impl ActiveSink {
     pub(crate) async fn write(
         &mut self,
         attempt: Attempt,
-        batch: &[LogRecord],
+        batch: &Records,
         compute: Duration,
     ) -> Result<Vec<Refusal>, WriteError> {
         // Taken out, so that a cancelled call drops it.

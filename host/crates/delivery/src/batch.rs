@@ -7,12 +7,13 @@ use crate::completion::Completion;
 use crate::occupancy::Occupancy;
 use sluice_types::outcome::{Failure, Refusal};
 use sluice_types::record::LogRecord;
+use sluice_types::records::Records;
 
 /// Records in the order in which they were accepted. Dropping a batch gives
 /// back what it holds of the queue's limits.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) records: Vec<LogRecord>,
+    pub(crate) records: Records,
     /// They cover the records in the same order, one run per request.
     pub(crate) completions: Vec<Completion>,
     /// The sum of the records' sizes.
@@ -32,9 +33,9 @@ pub(crate) struct Settled {
 
 impl Batch {
     /// A batch without records, whose records will count in this occupancy.
-    pub(crate) const fn new(occupancy: Arc<Occupancy>) -> Self {
+    pub(crate) fn new(occupancy: Arc<Occupancy>) -> Self {
         Self {
-            records: Vec::new(),
+            records: Records::default(),
             completions: Vec::new(),
             bytes: 0,
             offers: 0,
@@ -124,7 +125,7 @@ impl Batch {
         let mut retry = self.empty();
         let mut refused = Vec::new();
         let mut why_retry = None;
-        let mut records = std::mem::take(&mut self.records).into_iter();
+        let mut records = std::mem::take(&mut self.records).into_vec().into_iter();
         let mut runs = Runs::of(std::mem::take(&mut self.completions));
         let (mut at, mut moved) = (0, 0);
         for Refusal { index, failure } in refusals {
@@ -164,7 +165,7 @@ impl Batch {
 
     fn push(&mut self, record: LogRecord, runs: &mut Runs) {
         self.bytes += record.size();
-        self.records.push(record);
+        self.records.to_mut().push(record);
         runs.next_records(1, |run| self.completions.push(run));
     }
 }

@@ -262,14 +262,15 @@ impl Entry {
             return true;
         }
         let (mut count, mut bytes) = (0, 0);
-        while batch.records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
+        let records = batch.records.to_mut();
+        while records.len() < BATCH_RECORDS && batch.bytes + bytes < BATCH_BYTES {
             let Some(mut record) = self.records.next() else {
                 break;
             };
             self.number(&mut record, epoch);
             count += 1;
             bytes += record.size();
-            batch.records.push(record);
+            records.push(record);
         }
         self.bytes -= bytes;
         batch.bytes += bytes;
@@ -289,7 +290,7 @@ impl Entry {
         batch
             .completions
             .push(self.completion.split_off_front(records.len()));
-        batch.records = records;
+        batch.records = records.into();
     }
 
     /// Numbers the record. The sequence of a record that has an id is skipped.

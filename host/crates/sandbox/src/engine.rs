@@ -14,7 +14,7 @@ use super::compiled::Compiled;
 use super::guest::Guest;
 use super::prepare_error::PrepareError;
 use super::ticker::Ticker;
-use super::wasi;
+use super::{views, wasi};
 
 /// The first bytes of a core module. A component has another version there.
 const CORE_MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
@@ -57,6 +57,7 @@ impl Engine {
         let wasmtime = engine().map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
         wasi::add_to_linker(&mut linker).map_err(EngineError::Wasmtime)?;
+        views::add_to_linker(&mut linker).map_err(EngineError::Wasmtime)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?;
         Ok(Self {
             wasmtime,

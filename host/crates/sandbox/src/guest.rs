@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sluice_types::records::Records;
 use wasmtime::component::ResourceTable;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -22,6 +23,8 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) memory: MemoryLimit,
+    /// What the current `write` is about, for sinks that ask for views of it.
+    pub(super) batch: Option<Records>,
     /// How many more ticks the guest may compute in the current call.
     pub(super) ticks_left: u32,
     /// When a tick last found the guest computing.
@@ -51,6 +54,7 @@ impl Guest {
             wasi: wasi.build(),
             table,
             memory: MemoryLimit::new(limits.memory, limits.core_instances),
+            batch: None,
             ticks_left: 0,
             computed: None,
         })

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::readable;
-use sluice_types::record::LogRecord;
+use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
 use wasmtime::{Store, Trap};
 
-use super::bindings::{Delivery, LogSink, LogSinkPre};
+use super::exports::{Exports, ExportsPre};
 use super::guest::Guest;
 use super::limits::{Limits, MAX_HOST_CALL};
 use super::lower;
@@ -24,7 +24,7 @@ const GRACE: Duration = TICK.saturating_mul(10);
 /// and after a call whose future was dropped before it ended.
 pub struct Instance {
     store: Store<Guest>,
-    sink: LogSink,
+    sink: Exports,
     stdout: InstanceStdout,
     limits: Limits,
     /// When the current call is stopped.
@@ -40,19 +40,19 @@ impl std::fmt::Debug for Instance {
 impl Instance {
     /// Creates an instance. Its `open` must be called before any write.
     pub(super) async fn new(
-        pre: &LogSinkPre<Guest>,
+        exports: &ExportsPre,
         mut guest: Guest,
         stdout: InstanceStdout,
         limits: Limits,
     ) -> Result<Self, Broken> {
         guest.ticks_left = ticks(limits.call);
-        let mut store = Store::new(pre.engine(), guest);
+        let mut store = Store::new(exports.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(MAX_HOST_CALL);
         store.epoch_deadline_callback(Guest::tick);
         store.set_epoch_deadline(1);
         // A start function can compute, wait or trap.
-        let instantiated = within(limits.call, pre.instantiate_async(&mut store)).await;
+        let instantiated = within(limits.call, exports.instantiate(&mut store)).await;
         let sink = classify(instantiated, &store, limits.call, limits.call)?;
         Ok(Self {
             store,
@@ -68,9 +68,8 @@ impl Instance {
         let limit = self.limits.call;
         self.arm(limit);
         let Self { store, sink, .. } = self;
-        let call = sink.sluice_sink_sink().call_open(&mut *store, config);
-        let opened = within(limit, call).await;
-        classify(opened, store, limit, limit)?.map_err(lower::failure)?;
+        let opened = within(limit, sink.open(store, config)).await;
+        classify(opened, store, limit, limit)??;
         self.flushed().await
     }
 
@@ -83,24 +82,15 @@ impl Instance {
     async fn offer(
         &mut self,
         attempt: Attempt,
-        batch: &[LogRecord],
+        batch: &Records,
         compute: Duration,
     ) -> Result<Vec<Refusal>, WriteError> {
         let limit = self.limits.call;
         let compute = compute.min(limit);
         self.arm(compute);
         let Self { store, sink, .. } = self;
-        let delivery = Delivery {
-            epoch: attempt.epoch,
-            attempt: attempt.number,
-        };
-        let attributes = lower::attributes(batch);
-        let records = lower::records(batch, &attributes);
-        let call = sink
-            .sluice_sink_sink()
-            .call_write(&mut *store, delivery, &records);
-        let written = within(limit, call).await;
-        let refused = classify(written, store, limit, compute)?.map_err(lower::failure)?;
+        let written = within(limit, sink.write(store, attempt, batch)).await;
+        let refused = classify(written, store, limit, compute)??;
         self.flushed().await?;
         lower::refusals(refused, batch.len())
     }
@@ -110,7 +100,7 @@ impl Instance {
         let limit = self.limits.call;
         self.arm(limit);
         let Self { store, sink, .. } = &mut self;
-        let closed = within(limit, sink.sluice_sink_sink().call_close(&mut *store)).await;
+        let closed = within(limit, sink.close(store)).await;
         classify(closed, store, limit, limit)?;
         self.flushed().await?;
         Ok(())
@@ -146,7 +136,7 @@ impl SinkInstance for Instance {
     fn write<'a>(
         &'a mut self,
         attempt: Attempt,
-        batch: &'a [LogRecord],
+        batch: &'a Records,
         compute: Duration,
     ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>> {
         Box::pin(self.offer(attempt, batch, compute))

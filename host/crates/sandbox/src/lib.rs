@@ -2,8 +2,9 @@
 //!
 //! [`Engine`] loads a component's [`Code`] from [`Compiled`] on disk, or has a
 //! [`Compiler`] make it. Linked, that is a [`Prepared`] sink, which opens
-//! [`Instance`]s, each with a store of its own and only what it is granted. Each call has a deadline and a memory limit, and
-//! an instance that broke is dropped, never reused.
+//! [`Instance`]s, each with a store of its own and only what it is granted. Each
+//! call has a deadline and a memory limit, and an instance that broke is
+//! dropped, never reused. Sinks of every released version of the WIT are run.
 
 mod bindings;
 mod code;
@@ -12,6 +13,7 @@ mod compiled;
 mod core_instances;
 mod directory;
 mod engine;
+mod exports;
 mod grant_error;
 mod grants;
 mod guest;
@@ -26,6 +28,7 @@ mod stderr;
 mod stderr_rate;
 mod stdout;
 mod ticker;
+mod views;
 mod wasi;
 
 pub use code::Code;
@@ -45,3 +48,4 @@ pub use prepare_error::PrepareError;
 pub use prepared::Prepared;
 pub use setup::Setup;
 pub use stdout::NodeStdout;
+pub use views::{TooLarge, json_lines, text_lines};

@@ -8,12 +8,12 @@ use sluice_types::readable;
 use sluice_types::record::{LogRecord, Severity, Value};
 use sluice_types::retry_after::RetryAfter;
 
-use super::bindings as wit;
+use super::bindings::{v0_1 as wit, v0_2};
 
 /// All attributes of a batch, record by record.
 pub(super) fn attributes(batch: &[LogRecord]) -> Vec<(&str, wit::Value<'_>)> {
     let all = batch.iter().flat_map(|record| &record.attributes);
-    all.map(|(name, value)| (&**name, lower_value(value)))
+    all.map(|(name, value)| (&**name, self::value(value)))
         .collect()
 }
 
@@ -35,7 +35,7 @@ pub(super) fn records<'a>(
             key: record.key.as_deref(),
             timestamp: record.timestamp,
             observed: record.observed,
-            severity: lower_severity(record.severity),
+            severity: severity(record.severity),
             body: &record.body,
             attributes: own,
         }
@@ -43,7 +43,7 @@ pub(super) fn records<'a>(
     views.collect()
 }
 
-fn lower_value(value: &Value) -> wit::Value<'_> {
+pub(super) fn value(value: &Value) -> wit::Value<'_> {
     match value {
         Value::Text(text) => wit::Value::Text(text),
         Value::Integer(integer) => wit::Value::Integer(*integer),
@@ -54,7 +54,7 @@ fn lower_value(value: &Value) -> wit::Value<'_> {
     }
 }
 
-const fn lower_severity(severity: Severity) -> wit::Severity {
+pub(super) const fn severity(severity: Severity) -> wit::Severity {
     match severity {
         Severity::Unspecified => wit::Severity::Unspecified,
         Severity::Trace => wit::Severity::Trace,
@@ -66,9 +66,40 @@ const fn lower_severity(severity: Severity) -> wit::Severity {
     }
 }
 
+impl From<v0_2::Failure> for wit::Failure {
+    fn from(failure: v0_2::Failure) -> Self {
+        match failure {
+            v0_2::Failure::Retryable(retry) => Self::Retryable(wit::Retry {
+                reason: retry.reason,
+                after_ms: retry.after_ms,
+            }),
+            v0_2::Failure::Permanent(reason) => Self::Permanent(reason),
+            v0_2::Failure::Fenced(reason) => Self::Fenced(reason),
+        }
+    }
+}
+
+impl From<v0_2::Refusal> for wit::Refusal {
+    fn from(refusal: v0_2::Refusal) -> Self {
+        Self {
+            index: refusal.index,
+            failure: refusal.failure.into(),
+        }
+    }
+}
+
+/// The records that a sink says it refused, not yet checked.
+pub(super) struct Refused(Vec<wit::Refusal>);
+
+impl<R: Into<wit::Refusal>> From<Vec<R>> for Refused {
+    fn from(refused: Vec<R>) -> Self {
+        Self(refused.into_iter().map(Into::into).collect())
+    }
+}
+
 /// The guest's reason ends up in logs, terminals and Consul.
-pub(super) fn failure(failure: wit::Failure) -> Failure {
-    match failure {
+pub(super) fn failure(failure: impl Into<wit::Failure>) -> Failure {
+    match failure.into() {
         wit::Failure::Retryable(retry) => Failure::Retryable {
             reason: readable::error(&retry.reason),
             after: retry
@@ -84,8 +115,9 @@ pub(super) fn failure(failure: wit::Failure) -> Failure {
 ///
 /// # Errors
 /// An index is out of range or occurs twice, which breaks the contract.
-pub(super) fn refusals(answer: Vec<wit::Refusal>, len: usize) -> Result<Vec<Refusal>, WriteError> {
+pub(super) fn refusals(answer: Refused, len: usize) -> Result<Vec<Refusal>, WriteError> {
     let mut refusals: Vec<Refusal> = answer
+        .0
         .into_iter()
         .map(|refusal| Refusal {
             index: usize::try_from(refusal.index).unwrap_or(usize::MAX),
@@ -125,7 +157,7 @@ mod tests {
     #[test]
     fn no_sink_is_left_alone_for_longer_than_the_bound() {
         for (asked, given) in [(20, Duration::from_millis(20)), (u64::MAX, RetryAfter::MAX)] {
-            let retry = wit::Failure::Retryable(wit::sluice::sink::types::Retry {
+            let retry = wit::Failure::Retryable(wit::Retry {
                 reason: String::new(),
                 after_ms: Some(asked),
             });
@@ -148,14 +180,14 @@ mod tests {
 
     #[test]
     fn refusals_are_sorted() {
-        let sorted = refusals(vec![refusal(2), refusal(0)], 3).unwrap();
+        let sorted = refusals(vec![refusal(2), refusal(0)].into(), 3).unwrap();
         assert_eq!(sorted.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 2]);
     }
 
     #[test]
     fn an_index_out_of_range_or_twice_fails_the_write() {
-        assert!(refusals(vec![refusal(3)], 3).is_err());
-        assert!(refusals(vec![refusal(1), refusal(0), refusal(1)], 3).is_err());
+        assert!(refusals(vec![refusal(3)].into(), 3).is_err());
+        assert!(refusals(vec![refusal(1), refusal(0), refusal(1)].into(), 3).is_err());
     }
 
     #[test]

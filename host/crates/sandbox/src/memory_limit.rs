@@ -28,6 +28,11 @@ impl MemoryLimit {
         }
     }
 
+    /// The limit in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.limit
+    }
+
     /// The limit, if the instance asked for more.
     pub(super) fn hit(&self) -> Option<usize> {
         self.was_hit.then_some(self.limit)

@@ -37,7 +37,7 @@ pub enum PrepareError {
     /// It imports something that sinks do not get.
     #[error(
         "link {source_name}: it imports what Sluice does not offer; a sink may import \
-         sluice:sink@0.1 and WASI 0.2 without wasi:http"
+         sluice:sink and WASI 0.2 without wasi:http"
     )]
     Link {
         /// The component's source, as in its identity.
@@ -48,8 +48,8 @@ pub enum PrepareError {
     },
     /// It exports no sink.
     #[error(
-        "use {source_name} as a sink: it does not export sluice:sink/sink@0.1.0; its world must \
-         be log-sink from wit/0.1/sink.wit"
+        "use {source_name} as a sink: it exports neither sluice:sink/sink@0.2.0 nor \
+         sluice:sink/sink@0.1.0 in full; its world must be log-sink from wit/0.2/sink.wit"
     )]
     World {
         /// The component's source, as in its identity.

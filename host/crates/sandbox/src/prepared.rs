@@ -7,9 +7,9 @@ use sluice_types::sink::{BoxFuture, Sink, SinkInstance};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::bindings::LogSinkPre;
 use super::code::Code;
 use super::engine::Engine;
+use super::exports::ExportsPre;
 use super::grant_error::GrantError;
 use super::guest::Guest;
 use super::instance::Instance;
@@ -21,7 +21,7 @@ use super::stdout::{InstanceStdout, NodeStdout};
 pub struct Prepared {
     identity: Identity,
     setup: Setup,
-    pre: LogSinkPre<Guest>,
+    exports: ExportsPre,
     stdout: NodeStdout,
     /// Keeps the engine's ticker running, which interrupts guests.
     _engine: Engine,
@@ -56,14 +56,14 @@ impl Prepared {
                     source_name: source_name(),
                     cause,
                 })?;
-        let pre = LogSinkPre::new(linked).map_err(|cause| PrepareError::World {
+        let exports = ExportsPre::find(&code.0, linked).map_err(|cause| PrepareError::World {
             source_name: source_name(),
             cause,
         })?;
         Ok(Self {
             identity,
             setup,
-            pre,
+            exports,
             stdout,
             _engine: engine.clone(),
         })
@@ -76,7 +76,7 @@ impl Prepared {
     /// A grant cannot be given, or the instance breaks.
     pub async fn try_out(&self) -> Result<(), PrepareError> {
         let (guest, stdout) = self.guest().await?;
-        let created = Instance::new(&self.pre, guest, stdout, self.setup.limits).await;
+        let created = Instance::new(&self.exports, guest, stdout, self.setup.limits).await;
         created.map(drop).map_err(|broken| PrepareError::Start {
             source_name: self.identity.source.clone(),
             cause: broken.into(),
@@ -90,7 +90,7 @@ impl Prepared {
             .await
             .map_err(|error| Broken::Denied(chain(&error)))?;
         let limits = self.setup.limits;
-        let mut instance = Instance::new(&self.pre, guest, stdout, limits).await?;
+        let mut instance = Instance::new(&self.exports, guest, stdout, limits).await?;
         instance.open(&self.setup.config).await?;
         Ok(instance)
     }

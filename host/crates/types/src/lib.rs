@@ -14,6 +14,7 @@ pub mod plugin;
 pub mod readable;
 pub mod record;
 pub mod record_document;
+pub mod records;
 pub mod retry_after;
 pub mod sink;
 pub mod stream;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::outcome::{Refusal, WriteError};
 use crate::plugin::Identity;
-use crate::record::LogRecord;
+use crate::records::Records;
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,7 +44,7 @@ pub trait SinkInstance: Debug + Send {
     fn write<'a>(
         &'a mut self,
         attempt: Attempt,
-        batch: &'a [LogRecord],
+        batch: &'a Records,
         compute: Duration,
     ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>>;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{ActiveSink, SinkSwap};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
-use sluice_types::record::LogRecord;
+use sluice_types::records::Records;
 use sluice_types::retry_after::RetryAfter;
 use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
 
@@ -149,7 +149,7 @@ impl FakeSink {
         calls.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, attempt: Attempt, batch: &[LogRecord], compute: Duration) -> Answer {
+    fn answer(&self, attempt: Attempt, batch: &Records, compute: Duration) -> Answer {
         let mut calls = self.calls();
         // A loop that never waits fails its test instead of hanging it.
         assert!(calls.writes.len() < WRITES_MAX, "too many writes");
@@ -194,7 +194,7 @@ impl SinkInstance for FakeSink {
     fn write<'a>(
         &'a mut self,
         attempt: Attempt,
-        batch: &'a [LogRecord],
+        batch: &'a Records,
         compute: Duration,
     ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>> {
         Box::pin(async move {

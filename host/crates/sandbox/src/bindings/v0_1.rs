@@ -1,4 +1,4 @@
-//! Bindings generated from `wit/`. Only this crate sees them.
+//! `sluice:sink@0.1.0`. Its records are those of the later versions too.
 
 #![allow(
     missing_docs,
@@ -18,5 +18,5 @@ wasmtime::component::bindgen!({
 });
 
 pub use self::sluice::sink::types::{
-    Delivery, Failure, LogRecord, RecordId, Refusal, Severity, Value,
+    Delivery, Failure, LogRecord, RecordId, Refusal, Retry, Severity, Value,
 };
