@@ -62,7 +62,7 @@ sinks: wasm-target
 	done
 
 # The sinks that tests and benchmarks use.
-TEST_SINKS = sluice-guest-misbehave sluice-hostile $(SINKS:%=sluice-plugin-%)
+TEST_SINKS = sluice-guest-misbehave sluice-guest-views sluice-hostile $(SINKS:%=sluice-plugin-%)
 guests: wasm-target
 	$(BUILD_GUESTS) $(TEST_SINKS:%=-p %)
 
@@ -134,7 +134,7 @@ bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench delivery
 
-bench-sandbox:
+bench-sandbox: guests
 	$(CARGO) bench --locked -p sluice --bench sandbox
 
 bench-failover: build

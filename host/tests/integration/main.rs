@@ -29,3 +29,5 @@ mod support;
 mod swap;
 mod tls;
 mod upgrade;
+mod versions;
+mod views;

@@ -146,21 +146,25 @@ async fn swaps_under_load_lose_and_refuse_nothing() {
     component.extend_from_slice(b"\0\x06\x05other");
     fs::write(&file, component).unwrap();
 
+    swaps_lose_nothing(&cluster, [&two, &one]).await;
+}
+
+/// Swaps to the one and the other again and again, under load.
+pub(crate) async fn swaps_lose_nothing(cluster: &Cluster, sources: [&str; 2]) {
     let load = Bench::start(
-        &cluster,
+        cluster,
         "load",
         &["--connections", "32", "--duration", "15s", "--rate", "4000"],
     );
     let mut slowest = Duration::ZERO;
-    for swap in 0..SWAPS {
-        let source = if swap % 2 == 0 { &two } else { &one };
+    for source in sources.into_iter().cycle().take(SWAPS) {
         let asked = Instant::now();
         cluster.ask(source).await;
         cluster.all_run(source).await;
         slowest = slowest.max(asked.elapsed());
     }
     println!("the slowest of {SWAPS} swaps took {slowest:?} to be reported by all nodes");
-    let (report, acknowledged) = load.finish(&cluster).await;
+    let (report, acknowledged) = load.finish(cluster).await;
     assert_eq!(report["refused"], 0, "{report}");
     assert_eq!(report["unknown"], 0, "{report}");
     assert!(acknowledged.len() > 1000, "{report}");

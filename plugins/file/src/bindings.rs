@@ -1,4 +1,4 @@
-//! Bindings generated from `wit/`.
+//! Bindings generated from `wit/0.2/`.
 
 #![allow(
     unsafe_code,
@@ -8,4 +8,4 @@
     reason = "generated; the canonical ABI passes raw pointers"
 )]
 
-wit_bindgen::generate!({ path: "../../wit/0.1", world: "log-sink" });
+wit_bindgen::generate!({ path: "../../wit/0.2", world: "log-sink" });

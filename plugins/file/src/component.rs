@@ -3,17 +3,14 @@
 use std::cell::RefCell;
 
 use crate::bindings::exports::sluice::sink::sink::Guest;
-use crate::bindings::sluice::sink::types::{Delivery, Failure, LogRecord, Refusal, Retry};
+use crate::bindings::sluice::sink::types::{Batch, Delivery, Failure, Refusal, Retry};
 use crate::config::{Config, is_mistake};
 use crate::disk::Folder;
-use crate::line;
 use crate::log::Log;
 
 struct Sink {
     config: Config,
     log: Log,
-    /// Kept between calls to reuse its memory.
-    lines: Vec<u8>,
 }
 
 thread_local! {
@@ -28,9 +25,9 @@ impl Guest for Component {
         Ok(())
     }
 
-    fn write(_delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
-        SINK.with_borrow_mut(|sink| match sink {
-            Some(sink) => sink.write(&batch),
+    fn write(_delivery: Delivery, batch: &Batch) -> Result<Vec<Refusal>, Failure> {
+        SINK.with_borrow(|sink| match sink {
+            Some(sink) => sink.write(batch),
             None => Err(Failure::Permanent(
                 "write was called before open".to_owned(),
             )),
@@ -59,21 +56,12 @@ impl Sink {
                 retryable(&config, &error)
             }
         })?;
-        Ok(Self {
-            config,
-            log,
-            lines: Vec::new(),
-        })
+        Ok(Self { config, log })
     }
 
-    fn write(&mut self, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
-        self.lines.clear();
-        for record in batch {
-            line::json(record, &mut self.lines)
-                .map_err(|error| Failure::Permanent(error.to_string()))?;
-        }
+    fn write(&self, batch: &Batch) -> Result<Vec<Refusal>, Failure> {
         self.log
-            .write(&self.lines)
+            .write(&batch.json_lines())
             .map_err(|error| retryable(&self.config, &error))?;
         Ok(Vec::new())
     }

@@ -39,7 +39,6 @@
 // A native build is empty, except for the unit tests.
 #![cfg(any(test, target_family = "wasm"))]
 
-mod bindings;
 mod config;
 mod line;
 mod log;
@@ -55,6 +54,8 @@ mod wasi;
 #[cfg(target_family = "wasm")]
 use wasi as disk;
 
+#[cfg(target_family = "wasm")]
+mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
 

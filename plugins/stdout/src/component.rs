@@ -6,15 +6,12 @@ use wasip2::cli::stdout::get_stdout;
 use wasip2::io::streams::{OutputStream, StreamError};
 
 use crate::bindings::exports::sluice::sink::sink::Guest;
-use crate::bindings::sluice::sink::types::{Delivery, Failure, LogRecord, Refusal, Retry};
+use crate::bindings::sluice::sink::types::{Batch, Delivery, Failure, Refusal, Retry};
 use crate::config::{Config, Format};
-use crate::line;
 
 struct Stdout {
     format: Format,
     stream: OutputStream,
-    /// Kept between calls to reuse its memory.
-    lines: Vec<u8>,
 }
 
 thread_local! {
@@ -29,14 +26,13 @@ impl Guest for Component {
         STDOUT.set(Some(Stdout {
             format,
             stream: get_stdout(),
-            lines: Vec::new(),
         }));
         Ok(())
     }
 
-    fn write(_delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
-        STDOUT.with_borrow_mut(|stdout| match stdout {
-            Some(stdout) => stdout.write(&batch),
+    fn write(_delivery: Delivery, batch: &Batch) -> Result<Vec<Refusal>, Failure> {
+        STDOUT.with_borrow(|stdout| match stdout {
+            Some(stdout) => stdout.write(batch),
             None => Err(Failure::Permanent(
                 "write was called before open".to_owned(),
             )),
@@ -49,16 +45,12 @@ impl Guest for Component {
 }
 
 impl Stdout {
-    fn write(&mut self, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
-        self.lines.clear();
-        for record in batch {
-            match self.format {
-                Format::Text => line::text(record, &mut self.lines),
-                Format::Json => line::json(record, &mut self.lines)
-                    .map_err(|error| Failure::Permanent(error.to_string()))?,
-            }
-        }
-        write_all(&self.stream, &self.lines).map_err(|error| {
+    fn write(&self, batch: &Batch) -> Result<Vec<Refusal>, Failure> {
+        let lines = match self.format {
+            Format::Text => batch.text_lines(),
+            Format::Json => batch.json_lines(),
+        };
+        write_all(&self.stream, &lines).map_err(|error| {
             Failure::Retryable(Retry {
                 reason: format!("stdout: {error}"),
                 after_ms: None,

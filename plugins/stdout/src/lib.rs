@@ -2,7 +2,8 @@
 //!
 //! Config: `{"format":"text"}` (the default) writes the body only,
 //! `{"format":"json"}` the whole record. In both formats a record is exactly one
-//! line, whatever its body contains.
+//! line, whatever its body contains. The host makes the lines, as the WIT defines
+//! them: `text-lines` and `json-lines`.
 //!
 //! The sink does not flush: the host acknowledges a record only after everything
 //! written to stdout has left the node.
@@ -10,16 +11,16 @@
 // A native build is empty, except for the unit tests.
 #![cfg(any(test, target_family = "wasm"))]
 
-mod bindings;
 mod config;
-mod line;
 
-/// The host allocates each text of a record with this allocator. With the
-/// standard library's allocator, that takes as long as writing the line.
+/// The host allocates the lines of each batch with this allocator, which does
+/// that faster than the standard library's.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
+#[cfg(target_family = "wasm")]
+mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
 

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// Bindings generated from `wit/`.
+/// Bindings generated from `wit/0.1/`.
 #[allow(
     unsafe_code,
     missing_docs,
