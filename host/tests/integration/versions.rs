@@ -1,11 +1,19 @@
 //! Components of every version of the WIT run beside each other.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::{Cluster, guest};
 use crate::swap::swaps_lose_nothing;
+
+/// The window that the kept Python component was compressed with, as a power of two.
+const WINDOW_LOG: u32 = 27;
+
+/// The time to compile a component with an interpreter for the first time.
+const COMPILE_LIMIT: Duration = Duration::from_secs(180);
 
 /// The default sink as it was for `sluice:sink@0.1.0`.
 pub(crate) fn old_sink() -> PathBuf {
@@ -26,24 +34,53 @@ async fn sinks_of_both_versions_are_swapped_under_load() {
     swaps_lose_nothing(&cluster, [&old, "builtin:stdout"]).await;
 }
 
-/// Builds Python sinks, which are too large to be kept here. `COMPONENTIZE_PY` is
-/// the program, if it is not on the path: `pip install componentize-py==0.25.1`.
+#[tokio::test]
+async fn a_python_sink_of_the_first_version_is_swapped_under_load() {
+    let cluster = Cluster::on_consul(1, &[]).await;
+    let old = old_python_sink(&cluster);
+    runs_within(&cluster, COMPILE_LIMIT, &old).await;
+    swaps_lose_nothing(&cluster, [&old, "builtin:stdout"]).await;
+}
+
+/// Asks for a sink, and waits until the first node runs it.
+async fn runs_within(cluster: &Cluster, limit: Duration, source: &str) {
+    cluster.ask(source).await;
+    let node = cluster.node(0);
+    node.until_within(limit, "the sink runs", |status| {
+        let active = &status["plugin"]["active"];
+        active["source"] == source && active["state"] == "running"
+    })
+    .await;
+}
+
+/// Unpacks a Python sink that prints bodies, for `sluice:sink@0.1.0`, and returns its
+/// source.
+fn old_python_sink(cluster: &Cluster) -> String {
+    let packed = old_sink().with_file_name("python-0.1.0.wasm.zst");
+    let file = cluster.plugins().join("python-0.1.0.wasm");
+    let mut decoder = zstd::Decoder::new(File::open(packed).unwrap()).unwrap();
+    decoder.window_log_max(WINDOW_LOG).unwrap();
+    io::copy(&mut decoder, &mut File::create(&file).unwrap()).unwrap();
+    format!("file://{}", file.display())
+}
+
+/// Builds the newer Python sink, which is too large to be kept here as well.
+/// `COMPONENTIZE_PY` is the program, if it is not on the path:
+/// `pip install componentize-py==0.25.1`.
 #[tokio::test]
 #[ignore = "needs componentize-py"]
 async fn python_sinks_of_both_versions_are_swapped_under_load() {
     let cluster = Cluster::on_consul(1, &[]).await;
-    let old = python(
-        &cluster,
-        "0.1",
-        "for record in batch: sys.stdout.write(record.body + chr(10))",
-    );
+    let old = old_python_sink(&cluster);
     let new = python(
         &cluster,
         "0.2",
         "sys.stdout.buffer.write(batch.text_lines())",
     );
+    for source in [&old, &new] {
+        runs_within(&cluster, COMPILE_LIMIT, source).await;
+    }
     swaps_lose_nothing(&cluster, [&old, &new]).await;
-    swaps_lose_nothing(&cluster, [&old, "builtin:stdout"]).await;
 }
 
 /// A Python sink for this version of the WIT that does this with a batch.

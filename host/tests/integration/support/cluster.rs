@@ -280,7 +280,16 @@ impl Node {
 
     /// Waits until the status meets this condition.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        eventually(what, SOON, || async {
+        self.until_within(SOON, what, is_so).await;
+    }
+
+    pub(crate) async fn until_within(
+        &self,
+        within: Duration,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) {
+        eventually(what, within, || async {
             let status = self.status().await?;
             if is_so(&status) {
                 Ok(())
