@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Cluster, guest};
+use crate::support::{Cluster, Turn, guest};
 use crate::swap::swaps_lose_nothing;
 
 /// The window that the kept Python component was compressed with, as a power of two.
@@ -36,6 +36,8 @@ async fn sinks_of_both_versions_are_swapped_under_load() {
 
 #[tokio::test]
 async fn a_python_sink_of_the_first_version_is_swapped_under_load() {
+    // Its compiler has a low priority, and 18 MB to compile.
+    let _turn = Turn::alone();
     let cluster = Cluster::on_consul(1, &[]).await;
     let old = old_python_sink(&cluster);
     runs_within(&cluster, COMPILE_LIMIT, &old).await;
