@@ -2,7 +2,11 @@
 //! load generator on another. The sink's output goes to a file, in memory if
 //! the system supports that, because the speed of the disk is not the question.
 //! The baseline, measured in the same run, is a route of the same binary that
-//! reads the body and answers `OK`.
+//! reads the body and answers `OK`. Every row also says how much of a processor
+//! the node needed per message.
+//!
+//! At the end nothing is pinned, as on a user's machine: the node, with one
+//! thread and with more, and the load generator share all cores.
 //!
 //! Run it with `make bench`. `SLUICE_BENCH_SECONDS` and `SLUICE_BENCH_PAIRS`
 //! shorten it for a quick look.
@@ -19,8 +23,10 @@ use common::{Fallible, Owned, Stage, guests, is_wanted, setting, spread};
 use serde_json::{Value, json};
 
 const NODE: &str = "127.0.0.1:13000";
-const SERVER_CORE: Option<&str> = Some("0");
-const CLIENT_CORE: Option<&str> = Some("1");
+const SERVER_CORE: &str = "0";
+const CLIENT_CORE: &str = "1";
+/// The unit of times in `/proc`: Linux's `USER_HZ` on every architecture but Alpha.
+const TICKS_PER_SECOND: u32 = 100;
 /// A file system in memory, on Linux.
 const MEMORY: &str = "/dev/shm";
 
@@ -39,12 +45,13 @@ fn main() -> Fallible<()> {
         folder: folder.path().to_owned(),
         consul_port: 18500,
     };
-    let _consul = stage.consul(CLIENT_CORE)?;
+    let _consul = stage.consul(Some(CLIENT_CORE))?;
     let bench = Bench {
         stage,
         output: outputs.path().join("output"),
         seconds,
         pairs,
+        is_pinned: true,
     };
     let node = bench.node(&[])?;
     bench.stage.settled(1)?;
@@ -54,21 +61,28 @@ fn main() -> Fallible<()> {
     let log = "/api/v1/log";
     bench.compare(
         "one message per request, 32 connections",
+        &node,
         log,
         &["--connections", "32"],
-        |report| report.get("requests_per_second")?.as_f64(),
+        "requests_per_second",
     )?;
     bench.compare(
         "one message per request, 1 connection, p50 in ms",
+        &node,
         log,
         &["--connections", "1"],
-        |report| report.get("p50_ms")?.as_f64(),
+        "p50_ms",
     )?;
-    bench.lines()?;
+    bench.lines(&node)?;
     drop(node);
     bench.journal()?;
     bench.overload()?;
-    bench.spinning()
+    bench.spinning()?;
+    let unpinned = Bench {
+        is_pinned: false,
+        ..bench
+    };
+    unpinned.threads()
 }
 
 struct Bench {
@@ -77,11 +91,35 @@ struct Bench {
     output: PathBuf,
     seconds: u64,
     pairs: usize,
+    /// Whether the node and the load generator have a core each.
+    is_pinned: bool,
+}
+
+/// What a run of the load generator showed.
+struct Run {
+    report: Value,
+    /// What the node needed per acknowledged message, in microseconds.
+    cpu: f64,
+}
+
+impl Run {
+    fn figure(&self, name: &str) -> Fallible<f64> {
+        let figure = self.report.get(name).and_then(Value::as_f64);
+        figure.ok_or_else(|| format!("the report lacks {name}: {}", self.report).into())
+    }
 }
 
 impl Bench {
+    /// This core, or none.
+    fn core(&self, core: &'static str) -> Option<&'static str> {
+        self.is_pinned.then_some(core)
+    }
+
     fn node(&self, arguments: &[&str]) -> Fallible<Owned> {
-        let mut command = self.command(arguments);
+        self.started(self.command(arguments))
+    }
+
+    fn started(&self, mut command: Command) -> Fallible<Owned> {
         let output = File::options()
             .create(true)
             .append(true)
@@ -92,15 +130,17 @@ impl Bench {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.stage.program("sluice", SERVER_CORE);
+        let mut command = self.stage.program("sluice", self.core(SERVER_CORE));
         command.args(["node", "--name", "bench", "--listen", NODE]);
         command.arg("--bench-baseline").args(arguments);
         command
     }
 
     /// Runs the load generator once.
-    fn load(&self, path: &str, arguments: &[&str]) -> Fallible<Value> {
-        let mut command = self.stage.program("sluice-producer", CLIENT_CORE);
+    fn load(&self, node: &Owned, path: &str, arguments: &[&str]) -> Fallible<Run> {
+        let mut command = self
+            .stage
+            .program("sluice-producer", self.core(CLIENT_CORE));
         command.args([
             "bench",
             "--json",
@@ -110,48 +150,88 @@ impl Bench {
         command
             .args(["--duration", &format!("{}s", self.seconds)])
             .args(arguments);
+        let before = cpu_time(node)?;
         let output = command.stderr(Stdio::inherit()).output()?;
+        let spent = cpu_time(node)? - before;
         let report: Value = serde_json::from_slice(&output.stdout)?;
         if !output.status.success() {
             return Err(format!("not all messages were acknowledged: {report}").into());
         }
         // The output is not needed any more, and memory is limited.
         File::options().write(true).open(&self.output)?.set_len(0)?;
-        Ok(report)
+        let mut run = Run { report, cpu: 0.0 };
+        run.cpu = spent.as_secs_f64() * 1e6 / run.figure("acknowledged")?;
+        Ok(run)
     }
 
     fn compare(
         &self,
         what: &str,
+        node: &Owned,
         path: &str,
         arguments: &[&str],
-        figure: impl Fn(&Value) -> Option<f64>,
+        figure: &str,
     ) -> Fallible<()> {
         let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut our_cpu, mut their_cpu) = (Vec::new(), Vec::new());
         for pair in 0..self.pairs {
-            let baseline = |bench: &Self| bench.load("/bench/baseline", arguments);
+            let baseline = |bench: &Self| bench.load(node, "/bench/baseline", arguments);
             let (real, base) = if pair % 2 == 0 {
                 let base = baseline(self)?;
-                (self.load(path, arguments)?, base)
+                (self.load(node, path, arguments)?, base)
             } else {
-                (self.load(path, arguments)?, baseline(self)?)
+                (self.load(node, path, arguments)?, baseline(self)?)
             };
-            let real = figure(&real).ok_or("the report lacks a number")?;
-            let base = figure(&base).ok_or("the report lacks a number")?;
-            ratios.push(real / base);
-            ours.push(real);
-            theirs.push(base);
+            let (real_figure, base_figure) = (real.figure(figure)?, base.figure(figure)?);
+            ratios.push(real_figure / base_figure);
+            ours.push(real_figure);
+            theirs.push(base_figure);
+            our_cpu.push(real.cpu);
+            their_cpu.push(base.cpu);
         }
         let (ratio, ours, theirs) = (median(ratios), median(ours), median(theirs));
+        let (our_cpu, their_cpu) = (median(our_cpu), median(their_cpu));
         println!("{what}\n    {ratio:.3} × the baseline  ({ours:.3} against {theirs:.3})");
+        println!("    {our_cpu:.2} µs of a processor per message ({their_cpu:.2})");
+        Ok(())
+    }
+
+    /// The node with more and more threads, compared with one.
+    fn threads(&self) -> Fallible<()> {
+        let cores = std::thread::available_parallelism()?.get();
+        println!("nothing pinned, {cores} cores, one message per request, 32 connections");
+        let counts = [1, cores, 2 * cores];
+        let mut runs: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); counts.len()];
+        for _ in 0..self.pairs {
+            for (threads, (rates, cpu)) in counts.iter().zip(&mut runs) {
+                let mut command = self.command(&[]);
+                command.env("TOKIO_WORKER_THREADS", threads.to_string());
+                let node = self.started(command)?;
+                self.stage.settled(1)?;
+                let run = self.load(&node, "/api/v1/log", &["--connections", "32"])?;
+                rates.push(run.figure("requests_per_second")?);
+                cpu.push(run.cpu);
+            }
+        }
+        let mut of_one = None;
+        for (threads, (rates, cpu)) in counts.iter().zip(runs) {
+            let (rate, cpu) = (median(rates), median(cpu));
+            let (one_rate, one_cpu) = *of_one.get_or_insert((rate, cpu));
+            println!(
+                "    {threads} threads: {rate:.0} requests/s ({:.3} × one), {cpu:.2} µs of a \
+                 processor per message ({:.3} × one)",
+                rate / one_rate,
+                cpu / one_cpu
+            );
+        }
         Ok(())
     }
 
     /// Bodies of 1000 lines, compared with a plain loop that writes the same
     /// lines.
-    fn lines(&self) -> Fallible<()> {
+    fn lines(&self, node: &Owned) -> Fallible<()> {
         let arguments = ["--connections", "32", "--batch", "1000"];
-        let ours = self.rate("/api/v1/logs", &arguments)?;
+        let (ours, cpu) = self.rate(node, &arguments)?;
         let loop_rate = self.plain_loop()?;
         let (ours_m, loop_m) = (ours / 1e6, loop_rate / 1e6);
         println!("1000 lines per request, 32 connections, in million lines per second");
@@ -159,21 +239,24 @@ impl Bench {
             "    {:.3} × a plain loop of 64 KiB writes  ({ours_m:.3} against {loop_m:.3})",
             ours / loop_rate
         );
-        let ndjson = self.rate("/api/v1/logs", &[&arguments[..], &["--ndjson"]].concat())?;
+        println!("    {cpu:.3} µs of a processor per line");
+        let (ndjson, cpu) = self.rate(node, &[&arguments[..], &["--ndjson"]].concat())?;
         println!("1000 NDJSON objects of 5 fields per request, 32 connections");
         println!("    {:.3} million objects per second", ndjson / 1e6);
+        println!("    {cpu:.3} µs of a processor per object");
         Ok(())
     }
 
-    /// The median rate in messages per second.
-    fn rate(&self, path: &str, arguments: &[&str]) -> Fallible<f64> {
-        let mut rates = Vec::new();
+    /// The medians of messages per second, and of the node's microseconds per
+    /// message.
+    fn rate(&self, node: &Owned, arguments: &[&str]) -> Fallible<(f64, f64)> {
+        let (mut rates, mut cpu) = (Vec::new(), Vec::new());
         for _ in 0..self.pairs {
-            let report = self.load(path, arguments)?;
-            let rate = report.get("messages_per_second").and_then(Value::as_f64);
-            rates.push(rate.ok_or("the report lacks a number")?);
+            let run = self.load(node, "/api/v1/logs", arguments)?;
+            rates.push(run.figure("messages_per_second")?);
+            cpu.push(run.cpu);
         }
-        Ok(median(rates))
+        Ok((median(rates), median(cpu)))
     }
 
     /// Compares acknowledgement by the journal with acknowledgement by the
@@ -183,11 +266,10 @@ impl Bench {
         let (mut ratios, mut journal, mut sink) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.pairs {
             let rate = |ack| -> Fallible<f64> {
-                let _node = self.node(&["--ack", ack])?;
+                let node = self.node(&["--ack", ack])?;
                 self.stage.settled(1)?;
-                let report = self.load("/api/v1/log", &arguments)?;
-                let rate = report.get("messages_per_second").and_then(Value::as_f64);
-                Ok(rate.ok_or("the report lacks a number")?)
+                let run = self.load(&node, "/api/v1/log", &arguments)?;
+                run.figure("messages_per_second")
             };
             let (by_sink, by_journal) = (rate("sink")?, rate("journal")?);
             ratios.push(by_journal / by_sink);
@@ -213,7 +295,9 @@ impl Bench {
             command.arg(&guests);
             let _node = self.stage.spawn(&mut command, "node")?;
             self.stage.settled(1)?;
-            let mut load = self.stage.program("sluice-producer", CLIENT_CORE);
+            let mut load = self
+                .stage
+                .program("sluice-producer", self.core(CLIENT_CORE));
             load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
             load.args(["--duration", &format!("{}s", 2 * self.seconds)]);
             let report: Value = serde_json::from_slice(&load.output()?.stdout)?;
@@ -249,7 +333,9 @@ impl Bench {
             let stdout = node.0.stdout.take().ok_or("no pipe")?;
             let reader = std::thread::spawn(move || read_slowly(stdout));
             self.stage.settled(1)?;
-            let mut load = self.stage.program("sluice-producer", CLIENT_CORE);
+            let mut load = self
+                .stage
+                .program("sluice-producer", self.core(CLIENT_CORE));
             load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
             load.args(["--duration", &format!("{}s", self.seconds)])
                 .args(arguments);
@@ -303,6 +389,17 @@ fn read_slowly(mut from: impl std::io::Read) {
     while from.read_exact(&mut block).is_ok() {
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// How long a process has kept processors busy so far.
+fn cpu_time(process: &Owned) -> Fallible<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
+    // The name, in parentheses, may hold anything. What follows begins with the
+    // third field of proc_pid_stat(5); the 14th and the 15th are the times.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in the stat")?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Duration::from_secs(ticks) / TICKS_PER_SECOND)
 }
 
 fn median(values: Vec<f64>) -> f64 {

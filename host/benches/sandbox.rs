@@ -2,7 +2,9 @@
 //! (0.1.0) and sinks that ask for views (0.2.0), compared with the host's own
 //! encoders, called directly. Whatever writes lines writes them to /dev/null.
 //!
-//! Run it with `make bench-sandbox`.
+//! Run it with `make bench-sandbox`. `SLUICE_BENCH_SINKS=name=path,name=path`
+//! measures further components, such as sinks in other languages, with both kinds
+//! of records.
 
 mod common;
 
@@ -68,6 +70,10 @@ fn main() -> Fallible<()> {
                 sinks.view("records").await?,
             ],
         };
+        for (name, component) in further_sinks()? {
+            plain.rows.push(sinks.row(&name, &component, TEXT).await?);
+            rich.rows.push(sinks.row(&name, &component, JSON).await?);
+        }
         println!("ns per record, {rounds} rounds: min, median, max; the median less the");
         println!("native one; and its ratio to the list of 0.1");
         for batch in BATCHES {
@@ -198,6 +204,19 @@ impl Sinks {
         self.row(&format!("0.2 {name}, alone"), &self.views, name)
             .await
     }
+}
+
+/// The components that `SLUICE_BENCH_SINKS` names.
+fn further_sinks() -> Fallible<Vec<(String, Vec<u8>)>> {
+    let named: String = setting("SLUICE_BENCH_SINKS", String::new())?;
+    let each = named.split(',').filter(|sink| !sink.is_empty());
+    each.map(|sink| {
+        let (name, path) = sink
+            .split_once('=')
+            .ok_or("SLUICE_BENCH_SINKS is name=path,name=path")?;
+        Ok((name.to_owned(), std::fs::read(path)?))
+    })
+    .collect()
 }
 
 fn null() -> std::io::Result<File> {
