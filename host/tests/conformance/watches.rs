@@ -19,6 +19,9 @@ on_both!(
 );
 
 const MOMENT: Duration = Duration::from_millis(300);
+/// The time to wake all who wait: about 1 ms for each, so that it also holds on a
+/// busy machine.
+const WOKEN_LIMIT: Duration = Duration::from_millis(250);
 /// How long rounds are repeated until one is undisturbed.
 const ROUNDS_LIMIT: Duration = Duration::from_secs(60);
 
@@ -177,12 +180,12 @@ async fn all_who_wait_are_woken_by_one_write(it: Subject) {
     for round in 0.. {
         let last = wake_all(&it, waiting, &format!("value {round}")).await;
         best = best.min(last);
-        if best < Duration::from_millis(50) || Instant::now() > deadline {
+        if best < WOKEN_LIMIT || Instant::now() > deadline {
             break;
         }
     }
     println!("{waiting} were woken within {best:?}");
-    assert!(best < Duration::from_millis(50), "{best:?}");
+    assert!(best < WOKEN_LIMIT, "{best:?}");
 }
 
 /// Writes a key that this many queries wait for. Returns how long it took until
