@@ -36,7 +36,7 @@ async fn sinks_of_both_versions_are_swapped_under_load() {
 
 #[tokio::test]
 async fn a_python_sink_of_the_first_version_is_swapped_under_load() {
-    // Its compiler has a low priority, and 18 MB to compile.
+    // The compiler runs at low priority and has 18 MB to compile.
     let _turn = Turn::alone();
     let cluster = Cluster::on_consul(1, &[]).await;
     let old = old_python_sink(&cluster);

@@ -10,8 +10,8 @@ use super::bindings::{v0_1, v0_2};
 use super::guest::Guest;
 use super::lower::{self, Refused};
 
-/// The export of the first version.
 const SINK_0_1: &str = "sluice:sink/sink@0.1.0";
+const SINK_0_2: &str = "sluice:sink/sink@0.2.0";
 /// The number that stands for the batch in handles. There is only one.
 const BATCH: u32 = 0;
 
@@ -34,16 +34,16 @@ impl ExportsPre {
     /// Finds the exports of the newest version that the component has.
     ///
     /// # Errors
-    /// It has no version in full.
+    /// It has no version, or not in full.
     pub(super) fn find(
         component: &Component,
         linked: InstancePre<Guest>,
     ) -> wasmtime::Result<Self> {
-        let newest = v0_2::LogSinkPre::new(linked.clone()).map(Self::V0_2);
-        if newest.is_err() && component.get_export_index(None, SINK_0_1).is_some() {
+        let has = |sink| component.get_export_index(None, sink).is_some();
+        if has(SINK_0_1) && !has(SINK_0_2) {
             return v0_1::LogSinkPre::new(linked).map(Self::V0_1);
         }
-        newest
+        v0_2::LogSinkPre::new(linked).map(Self::V0_2)
     }
 
     pub(super) fn engine(&self) -> &wasmtime::Engine {

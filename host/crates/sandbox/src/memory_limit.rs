@@ -33,6 +33,11 @@ impl MemoryLimit {
         self.limit
     }
 
+    /// Remembers that something would not have fitted.
+    pub(super) const fn refuse(&mut self) {
+        self.was_hit = true;
+    }
+
     /// The limit, if the instance asked for more.
     pub(super) fn hit(&self) -> Option<usize> {
         self.was_hit.then_some(self.limit)

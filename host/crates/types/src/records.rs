@@ -18,7 +18,7 @@ impl Records {
         Arc::make_mut(&mut self.0)
     }
 
-    /// The list, under the same condition.
+    /// The list. Copies the records if a clone still exists.
     #[must_use]
     pub fn into_vec(self) -> Vec<LogRecord> {
         Arc::unwrap_or_clone(self.0)

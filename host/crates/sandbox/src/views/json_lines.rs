@@ -36,7 +36,7 @@ fn line(record: &LogRecord, times: &mut Times, out: &mut Vec<u8>) {
     integer(record.id.epoch, out);
     out.extend_from_slice(b",\"sequence\":");
     integer(record.id.sequence, out);
-    if let Some(key) = &record.key {
+    if let Some(key) = record.key.as_ref().filter(|key| !key.is_empty()) {
         out.extend_from_slice(b",\"id\":");
         string(key, out);
     }
@@ -81,14 +81,20 @@ fn value(value: &Value, out: &mut Vec<u8>) {
         Value::Boolean(true) => out.extend_from_slice(b"true"),
         Value::Boolean(false) => out.extend_from_slice(b"false"),
         Value::Bytes(bytes) => string(&STANDARD.encode(bytes), out),
-        // JSON may have line feeds between tokens, but they would end the line.
-        Value::Json(text) => match serde_json::from_str::<&RawValue>(text) {
-            Ok(raw) if !text.contains(['\n', '\r']) => {
-                out.extend_from_slice(raw.get().as_bytes());
-            }
-            _ => string(text, out),
+        Value::Json(text) => match on_one_line(text) {
+            Some(raw) => out.extend_from_slice(raw.get().as_bytes()),
+            None => string(text, out),
         },
     }
+}
+
+/// The text if it is JSON. It may have line feeds between tokens, but they would end
+/// the line.
+fn on_one_line(text: &str) -> Option<&RawValue> {
+    if text.contains(['\n', '\r']) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
 }
 
 fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
@@ -174,6 +180,10 @@ mod tests {
             (-0.0, "-0.0"),
             (0.1, "0.1"),
             (1e-5, "0.00001"),
+            (9.999e-6, "9.999e-6"),
+            (-1.5, "-1.5"),
+            (5e-324, "5e-324"),
+            (9_999_999_999_999_998.0, "9999999999999998.0"),
             (1.5e-7, "1.5e-7"),
             (9_007_199_254_740_993e-6, "9007199254.740993"),
             (1e15, "1000000000000000.0"),

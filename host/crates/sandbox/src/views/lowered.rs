@@ -39,7 +39,8 @@ impl AttributeColumns {
 /// Implements wasmtime's traits for a type by what its method `with` gives.
 macro_rules! lower_as {
     ($view:ty, $wit:ty) => {
-        // SAFETY: everything is that of the other type, which lowers itself.
+        // SAFETY: every item is that of the other type, whose lifetime changes none of
+        // them; what is not delegated keeps its conservative default.
         #[expect(unsafe_code, reason = "the traits are unsafe; see the comment above")]
         unsafe impl ComponentType for $view {
             type Lower = <$wit as ComponentType>::Lower;

@@ -6,9 +6,9 @@
 //!
 //! What the host holds for a view ends with the method's call, and an instance
 //! makes one call at a time. It is bounded twice. By the batch: no view has more
-//! than [`GROWTH`] times the bytes that its records count in the limits of the
-//! queue. By the instance: a view larger than all the memory that it may have
-//! could not be copied there, so making it stops with a trap, one record after
+//! than six times the bytes that its records count in the limits of the queue.
+//! By the instance: lines and texts larger than all the memory that it may have
+//! could not be copied there, so making them stops with a trap, one record after
 //! that size at the latest. While lines with escapes grow, their room can be
 //! twice their size.
 
@@ -40,9 +40,6 @@ use lowered::{AttributeColumns, RecordList};
 
 /// The interface that a sink imports.
 const TYPES: &str = "sluice:sink/types@0.2.0";
-/// The longest escape of a byte.
-#[cfg(any(test, doc))]
-const GROWTH: usize = 6;
 
 /// Links the resource and its methods. Wasmtime compares their types with those
 /// of each component that it links.
@@ -87,17 +84,19 @@ fn view<T: Lower + 'static>(
 ) -> wasmtime::Result<()> {
     types.func_wrap(
         &format!("[method]batch.{name}"),
-        move |cx: StoreContextMut<'_, Guest>, (_,): (Resource<Batch>,)| {
-            let guest = cx.data();
+        move |mut cx: StoreContextMut<'_, Guest>, (_,): (Resource<Batch>,)| {
+            let guest = cx.data_mut();
             // Wasmtime knows no handle outside of a `write`.
             let Some(batch) = &guest.batch else {
                 return Err(wasmtime::Error::msg("there is no batch outside of a write"));
             };
             match make(batch, guest.memory.bytes()) {
                 Ok(view) => Ok((view,)),
-                Err(error) => Err(wasmtime::Error::msg(format!(
-                    "{name} of the batch: {error}"
-                ))),
+                Err(error) => {
+                    guest.memory.refuse();
+                    let reason = format!("{name} of the batch: {error}");
+                    Err(wasmtime::Error::msg(reason))
+                }
             }
         },
     )

@@ -1,4 +1,4 @@
-//! The forms as plainly as possible, to test the encoders with.
+//! Writes both forms as plainly as possible, to test the encoders with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,12 +26,8 @@ pub(super) fn json_line(record: &LogRecord) -> String {
         format!("\"epoch\":{}", record.id.epoch),
         format!("\"sequence\":{}", record.id.sequence),
     ];
-    members.extend(
-        record
-            .key
-            .iter()
-            .map(|key| format!("\"id\":{}", string(key))),
-    );
+    let key = record.key.iter().filter(|key| !key.is_empty());
+    members.extend(key.map(|key| format!("\"id\":{}", string(key))));
     members.push(format!("\"timestamp\":{}", time(record.timestamp)));
     members.push(format!("\"observed\":{}", time(record.observed)));
     if record.severity != Severity::Unspecified {

@@ -4,7 +4,7 @@
 /// that this runs on.
 const CHUNK: usize = 16;
 
-/// How many bytes at the start are none for which `is_special` is true. The
+/// The length of the longest prefix without a byte for which `is_special` is true. The
 /// function should not branch, so that the compiler can use it on a whole chunk.
 pub(super) fn plain_prefix(bytes: &[u8], is_special: impl Fn(u8) -> bool) -> usize {
     let holds_any = |chunk: &[u8; CHUNK]| {

@@ -9,11 +9,13 @@ use sluice_types::record::{LogRecord, RecordId, Severity, Text, Value};
 
 use super::attributes::Attributes;
 use super::reference::{json_line, text_line};
-use super::{GROWTH, columns, json_lines, text_lines};
+use super::{columns, json_lines, text_lines};
 use crate::bindings::v0_2::Texts;
 use crate::lower;
 
 const BATCHES: u64 = 300;
+/// The longest escape of a byte.
+const GROWTH: usize = 6;
 
 #[test]
 fn all_views_agree_with_the_records() {
@@ -77,6 +79,8 @@ fn columns_agree(batch: &[LogRecord], seed: u64) {
 
 fn split(texts: &Texts) -> Vec<String> {
     assert_eq!(texts.offsets.first(), Some(&0));
+    let end = texts.offsets.last().map(|end| *end as usize);
+    assert_eq!(end, Some(texts.bytes.len()));
     let places = texts.offsets.windows(2);
     let bytes = places.map(|place| &texts.bytes[place[0] as usize..place[1] as usize]);
     bytes

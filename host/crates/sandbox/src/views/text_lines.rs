@@ -5,6 +5,9 @@ use sluice_types::record::LogRecord;
 use super::room::{TooLarge, check};
 use super::scan::{hex, plain_prefix};
 
+/// What escapes usually add, as a part of the text.
+const ESCAPED_PART: usize = 16;
+
 /// The view `text-lines`, as `wit/0.2/sink.wit` defines it.
 ///
 /// # Errors
@@ -12,7 +15,8 @@ use super::scan::{hex, plain_prefix};
 pub fn text_lines(records: &[LogRecord], most: usize) -> Result<Vec<u8>, TooLarge> {
     let plain = records.iter().map(|record| record.body.len() + 1).sum();
     check(plain, most)?;
-    let mut out = Vec::with_capacity(plain);
+    // A few escapes, such as tabs, should not make it grow.
+    let mut out = Vec::with_capacity((plain + plain / ESCAPED_PART).min(most));
     for record in records {
         line(&record.body, &mut out);
         check(out.len(), most)?;

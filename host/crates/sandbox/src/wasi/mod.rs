@@ -6,7 +6,7 @@
 //!
 //! | interface | held for a guest | bound |
 //! |---|---|---|
-//! | views of the batch (`views/`) | one, until the method returns | six times what the batch counts, and the instance's memory |
+//! | views of the batch (`views/`) | one, until the method returns | six times what the batch counts, and the instance's memory; twice that while it grows |
 //! | any call | its arguments, until it returns | [`MAX_HOST_CALL`] |
 //! | any resource: files, streams, timers, listings, errors | an entry of the table | [`MAX_HANDLES`] |
 //! | resources that the sink's own components define | a handle | wasmtime: 100,000 |

@@ -240,7 +240,7 @@ fn assemble(fields: &mut Vec<Field>, observed: u64) -> Result<LogRecord, String>
         record.timestamp = super::time::nanoseconds(&time)?;
     }
     if let Some((_, key)) = take(fields, &KEY) {
-        record.key = Some(as_text(key));
+        record.key = Some(as_text(key)).filter(|key| !key.is_empty());
     }
     if let Some((name, severity)) = take(fields, &SEVERITY) {
         match parse_severity(&severity) {
@@ -355,6 +355,11 @@ mod tests {
         let record = read(r#"{"body":null,"log":"l","time":null}"#).unwrap();
         assert_eq!((&*record.body, record.timestamp), ("l", 5));
         assert!(record.attributes.is_empty());
+    }
+
+    #[test]
+    fn an_empty_id_is_none() {
+        assert_eq!(read(r#"{"id":"","body":"b"}"#).unwrap().key, None);
     }
 
     #[test]

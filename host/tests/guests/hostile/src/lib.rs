@@ -5,7 +5,7 @@
 
 mod attacks;
 
-/// Bindings generated from `wit/`.
+/// Bindings generated from `wit/0.1/`.
 #[allow(
     unsafe_code,
     missing_docs,

@@ -51,6 +51,11 @@ fn texts(texts: &Texts) -> Result<Vec<String>, String> {
         let (start, end) = (usize::try_from(*start).ok()?, usize::try_from(*end).ok()?);
         String::from_utf8(texts.bytes.get(start..end)?.to_vec()).ok()
     };
+    let ends = (texts.offsets.first(), texts.offsets.last().copied());
+    let length = u32::try_from(texts.bytes.len()).ok();
+    if ends != (Some(&0), length) {
+        return Err("the offsets do not cover the bytes".to_owned());
+    }
     let all: Option<_> = texts.offsets.windows(2).map(text).collect();
     all.ok_or_else(|| "a text has no place, or is not UTF-8".to_owned())
 }

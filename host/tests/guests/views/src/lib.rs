@@ -28,6 +28,9 @@ mod bindings {
 use bindings::exports::sluice::sink::sink::Guest;
 use bindings::sluice::sink::types::{Batch, Delivery, Failure, Refusal};
 
+/// What must trap, or be ended.
+const MISTAKES: [&str; 4] = ["spin", "drop twice", "use after a drop", "keep"];
+
 struct Views;
 
 thread_local! {
@@ -41,7 +44,14 @@ impl Guest for Views {
     }
 
     fn write(_delivery: Delivery, batch: &Batch) -> Result<Vec<Refusal>, Failure> {
-        CONFIG.with_borrow(|config| handle(config, batch))?;
+        CONFIG.with_borrow(|config| {
+            // The mistakes are made with a batch of one record.
+            let is_mistake = MISTAKES.contains(&config.as_str());
+            if is_mistake && batch.len() > 1 {
+                return Ok(());
+            }
+            handle(config, batch)
+        })?;
         Ok(Vec::new())
     }
 
@@ -59,6 +69,9 @@ fn handle(config: &str, batch: &Batch) -> Result<(), Failure> {
         "json-lines" => drop(black_box(batch.json_lines())),
         "bodies" => drop(black_box(batch.bodies())),
         "attributes" => drop(black_box(batch.attributes())),
+        "spin" => loop {
+            drop(black_box(batch.json_lines()));
+        },
         // The bindings' own destructor is the second.
         "drop twice" => drop(again(batch)),
         "use after a drop" => {

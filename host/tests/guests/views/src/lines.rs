@@ -26,7 +26,7 @@ pub(crate) fn json(record: &LogRecord) -> String {
         format!("\"sequence\":{}", record.id.sequence),
     ];
     let mut member = |name: &str, value: String| members.push(format!("\"{name}\":{value}"));
-    if let Some(key) = &record.key {
+    if let Some(key) = record.key.as_ref().filter(|key| !key.is_empty()) {
         member("id", string(key));
     }
     member("timestamp", time(record.timestamp));
