@@ -75,6 +75,11 @@ fn main() -> Fallible<()> {
     )?;
     bench.lines(&node)?;
     drop(node);
+    let manifest = json!({"source": "builtin:stdout", "config": {"format": "json"}});
+    let node = bench.node(&["--plugin", &manifest.to_string()])?;
+    bench.stage.settled(1)?;
+    bench.objects(&node, "JSON")?;
+    drop(node);
     bench.journal()?;
     bench.overload()?;
     bench.spinning()?;
@@ -240,8 +245,14 @@ impl Bench {
             ours / loop_rate
         );
         println!("    {cpu:.3} µs of a processor per line");
-        let (ndjson, cpu) = self.rate(node, &[&arguments[..], &["--ndjson"]].concat())?;
-        println!("1000 NDJSON objects of 5 fields per request, 32 connections");
+        self.objects(node, "text")
+    }
+
+    /// NDJSON, compared with nothing; the sink writes lines of text or JSON.
+    fn objects(&self, node: &Owned, form: &str) -> Fallible<()> {
+        let arguments = ["--connections", "32", "--batch", "1000", "--ndjson"];
+        let (ndjson, cpu) = self.rate(node, &arguments)?;
+        println!("1000 NDJSON objects of 5 fields per request, 32 connections, {form} out");
         println!("    {:.3} million objects per second", ndjson / 1e6);
         println!("    {cpu:.3} µs of a processor per object");
         Ok(())

@@ -49,7 +49,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// For a process to start and serve. Many start at once when tests run side by
 /// side, so this is long; it bounds nothing else.
-pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// An HTTP client that follows no redirects.
 pub(crate) fn http() -> reqwest::Client {

@@ -4,25 +4,18 @@
 
 #![cfg(target_family = "wasm")]
 
+mod bindings;
 mod compare;
 mod lines;
 
 use std::cell::RefCell;
 use std::hint::black_box;
 
-/// Bindings generated from `wit/0.2/`.
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    reason = "generated; the canonical ABI passes raw pointers"
-)]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../../../wit/0.2", world: "log-sink" });
+#[expect(unsafe_code, reason = "the canonical ABI passes raw pointers")]
+mod export {
+    use crate::{Views, bindings};
 
-    export!(Views with_types_in self);
-    use super::Views;
+    bindings::export!(Views with_types_in bindings);
 }
 
 use bindings::exports::sluice::sink::sink::Guest;
