@@ -322,6 +322,13 @@ async fn a_node_without_the_sink_that_is_asked_for_leaves_the_lock_to_those_that
     cluster.add("c").await;
     let manifest = format!("file://{}", file.display());
     cluster.consul.put("kv/sluice/plugin", &manifest).await;
+    // Until then, a node may still be able by its old sink.
+    for node in cluster.nodes.iter().filter(|node| node.name != "b") {
+        node.until("it has the sink", |status| {
+            status["plugin"]["active"]["source"] == manifest
+        })
+        .await;
+    }
     cluster
         .able(&[("a", true), ("b", false), ("c", true)])
         .await;
