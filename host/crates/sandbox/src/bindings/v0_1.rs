@@ -1,14 +1,5 @@
 //! `sluice:sink@0.1.0`. Its records are those of the later versions too.
 
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::must_use_candidate,
-    clippy::indexing_slicing,
-    reason = "generated"
-)]
-
 wasmtime::component::bindgen!({
     path: "../../../wit/0.1",
     world: "log-sink",

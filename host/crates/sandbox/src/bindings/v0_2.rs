@@ -1,15 +1,6 @@
 //! `sluice:sink@0.2.0`: the sink's exports. What it imports is in
 //! `crate::views`.
 
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::must_use_candidate,
-    clippy::indexing_slicing,
-    reason = "generated"
-)]
-
 wasmtime::component::bindgen!({
     path: "../../../wit/0.2",
     world: "log-sink",
