@@ -74,41 +74,36 @@ fn old_python_sink(cluster: &Cluster) -> String {
 async fn python_sinks_of_both_versions_are_swapped_under_load() {
     let cluster = Cluster::on_consul(1, &[]).await;
     let old = old_python_sink(&cluster);
-    let new = python(
-        &cluster,
-        "0.2",
-        "sys.stdout.buffer.write(batch.text_lines())",
-    );
+    let new = new_python_sink(&cluster);
     for source in [&old, &new] {
         runs_within(&cluster, COMPILE_LIMIT, source).await;
     }
     swaps_lose_nothing(&cluster, [&old, &new]).await;
 }
 
-/// A Python sink for this version of the WIT that does this with a batch.
-fn python(cluster: &Cluster, version: &str, write: &str) -> String {
+/// A Python sink that prints bodies, for `sluice:sink@0.2.0`.
+const NEW_PYTHON: &str = "\
+import sys
+from wit_world import exports
+class Sink(exports.Sink):
+    def open(self, config): pass
+    def close(self): pass
+    def write(self, delivery, batch):
+        sys.stdout.buffer.write(batch.text_lines())
+        sys.stdout.flush()
+        return []
+";
+
+/// Builds it, and returns its source.
+fn new_python_sink(cluster: &Cluster) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let app = format!(
-        "import sys\n\
-         from wit_world import exports\n\
-         class Sink(exports.Sink):\n\
-         \x20   def open(self, config): pass\n\
-         \x20   def close(self): pass\n\
-         \x20   def write(self, delivery, batch):\n\
-         \x20       {write}\n\
-         \x20       sys.stdout.flush()\n\
-         \x20       return []\n"
-    );
-    fs::write(folder.path().join("app.py"), app).unwrap();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../wit")
-        .join(version);
-    let component = folder.path().join(format!("python-{version}.wasm"));
+    fs::write(folder.path().join("app.py"), NEW_PYTHON).unwrap();
+    let component = folder.path().join("python-0.2.0.wasm");
     let program = std::env::var_os("COMPONENTIZE_PY");
     let status = Command::new(program.unwrap_or_else(|| "componentize-py".into()))
         .current_dir(folder.path())
         .arg("--wit-path")
-        .arg(wit)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/0.2"))
         .args(["--world", "log-sink", "componentize", "app", "-o"])
         .arg(&component)
         .status();
