@@ -141,11 +141,14 @@ impl Bench {
         command
     }
 
+    fn producer(&self) -> Command {
+        self.stage
+            .program("sluice-producer", self.core(CLIENT_CORE))
+    }
+
     /// Runs the load generator once.
     fn load(&self, node: &Owned, path: &str, arguments: &[&str]) -> Fallible<Run> {
-        let mut command = self
-            .stage
-            .program("sluice-producer", self.core(CLIENT_CORE));
+        let mut command = self.producer();
         command.args([
             "bench",
             "--json",
@@ -306,9 +309,7 @@ impl Bench {
             command.arg(&guests);
             let _node = self.stage.spawn(&mut command, "node")?;
             self.stage.settled(1)?;
-            let mut load = self
-                .stage
-                .program("sluice-producer", self.core(CLIENT_CORE));
+            let mut load = self.producer();
             load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
             load.args(["--duration", &format!("{}s", 2 * self.seconds)]);
             let report: Value = serde_json::from_slice(&load.output()?.stdout)?;
@@ -344,9 +345,7 @@ impl Bench {
             let stdout = node.0.stdout.take().ok_or("no pipe")?;
             let reader = std::thread::spawn(move || read_slowly(stdout));
             self.stage.settled(1)?;
-            let mut load = self
-                .stage
-                .program("sluice-producer", self.core(CLIENT_CORE));
+            let mut load = self.producer();
             load.args(["bench", "--json", "--target", &format!("http://{NODE}")]);
             load.args(["--duration", &format!("{}s", self.seconds)])
                 .args(arguments);
