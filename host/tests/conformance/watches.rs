@@ -19,9 +19,9 @@ on_both!(
 );
 
 const MOMENT: Duration = Duration::from_millis(300);
-/// The time to wake all who wait: about 1 ms for each, so that it also holds on a
-/// busy machine.
-const WOKEN_LIMIT: Duration = Duration::from_millis(250);
+/// The time to wake all who wait: half a millisecond for each, which
+/// a busy machine keeps to as well in its fastest round.
+const WOKEN_LIMIT: Duration = Duration::from_millis(100);
 /// How long rounds are repeated until one is undisturbed.
 const ROUNDS_LIMIT: Duration = Duration::from_secs(60);
 
