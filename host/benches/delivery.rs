@@ -121,10 +121,9 @@ impl Bench {
     }
 
     fn node(&self, arguments: &[&str]) -> Fallible<Owned> {
-        self.started(self.command(arguments))
-    }
-
-    fn started(&self, mut command: Command) -> Fallible<Owned> {
+        let mut command = self.stage.program("sluice", self.core(SERVER_CORE));
+        command.args(["node", "--name", "bench", "--listen", NODE]);
+        command.arg("--bench-baseline").args(arguments);
         let output = File::options()
             .create(true)
             .append(true)
@@ -132,13 +131,6 @@ impl Bench {
         let errors = File::create(self.stage.folder.join("node.err"))?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         Ok(Owned(command.spawn()?))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.stage.program("sluice", self.core(SERVER_CORE));
-        command.args(["node", "--name", "bench", "--listen", NODE]);
-        command.arg("--bench-baseline").args(arguments);
-        command
     }
 
     fn producer(&self) -> Command {
@@ -207,20 +199,34 @@ impl Bench {
     /// The node with more and more threads, compared with one.
     fn threads(&self) -> Fallible<()> {
         let cores = std::thread::available_parallelism()?.get();
-        println!("nothing pinned, {cores} cores, one message per request, 32 connections");
+        println!("nothing pinned, {cores} cores");
+        self.threads_under(
+            "one message per request, 32 connections",
+            "/api/v1/log",
+            &["--connections", "32"],
+            cores,
+        )?;
+        self.threads_under(
+            "1000 NDJSON objects of five fields per request, 32 connections",
+            "/api/v1/logs",
+            &["--connections", "32", "--batch", "1000", "--ndjson"],
+            cores,
+        )
+    }
+
+    fn threads_under(&self, what: &str, path: &str, load: &[&str], cores: usize) -> Fallible<()> {
         let counts = [1, cores, 2 * cores];
         let mut runs: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); counts.len()];
         for _ in 0..self.pairs {
             for (threads, (rates, cpu)) in counts.iter().zip(&mut runs) {
-                let mut command = self.command(&[]);
-                command.env("TOKIO_WORKER_THREADS", threads.to_string());
-                let node = self.started(command)?;
+                let node = self.node(&["--threads", &threads.to_string()])?;
                 self.stage.settled(1)?;
-                let run = self.load(&node, "/api/v1/log", &["--connections", "32"])?;
+                let run = self.load(&node, path, load)?;
                 rates.push(run.figure("requests_per_second")?);
                 cpu.push(run.cpu);
             }
         }
+        println!("{what}");
         let mut of_one = None;
         for (threads, (rates, cpu)) in counts.iter().zip(runs) {
             let (rate, cpu) = (median(rates), median(cpu));

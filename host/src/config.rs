@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) stream: StreamConfig,
     /// The file in which acknowledgements are audited.
     pub(crate) trace_acks: Option<PathBuf>,
+    /// The most threads that serve connections.
+    pub(crate) threads: usize,
     /// Whether to serve the benchmarks' route.
     pub(crate) baseline: bool,
 }

@@ -18,7 +18,7 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
-use crate::http::{BoundServer, OtherNodes, Server, ServerError, router};
+use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
 use crate::peer;
 use crate::plugin::{ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
@@ -41,6 +41,8 @@ pub(crate) enum NodeError {
         #[source]
         cause: io::Error,
     },
+    #[error("start the threads that serve connections")]
+    Threads(#[source] io::Error),
     #[error("take over stdout")]
     Stdout(#[source] io::Error),
     #[error(transparent)]
@@ -112,6 +114,7 @@ impl Node {
     /// Connects the parts, and starts them.
     fn start(self) -> Result<Running, NodeError> {
         let config = self.config;
+        let (workers, threads) = Workers::start(config.threads).map_err(NodeError::Threads)?;
         let (cluster, node) = (config.control.cluster.clone(), config.control.node.clone());
         let client = consul::Client::new(config.control.consul.clone());
         let client = client.map_err(NodeError::Consul)?;
@@ -145,7 +148,8 @@ impl Node {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             control,
-            server: self.server.start(router, nodes, self.metrics),
+            server: self.server.start(router, nodes, self.metrics, workers),
+            _threads: threads,
             stdout: self.stdout,
             _data_dir: config.data_dir,
         })
@@ -160,6 +164,8 @@ struct Running {
     secret: JoinHandle<()>,
     control: Control,
     server: Server,
+    /// What connections have begun may go on until the streams have ended.
+    _threads: WorkerThreads,
     stdout: NodeStdout,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,

@@ -18,12 +18,6 @@ pub(super) fn single_threaded() -> Result<Runtime, RuntimeError> {
     runtime.map_err(RuntimeError)
 }
 
-/// A runtime with one thread per core.
-pub(super) fn multi_threaded() -> Result<Runtime, RuntimeError> {
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(RuntimeError)
-}
-
 /// Runs a command to its end.
 pub(super) fn block_on(
     command: impl Future<Output = Result<ExitCode, Failure>>,

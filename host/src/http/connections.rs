@@ -61,7 +61,7 @@ struct Source {
 #[derive(Debug)]
 struct Connection {
     activity: Arc<Activity>,
-    /// Known once the task that serves the connection has been spawned.
+    /// Known once a task that serves the connection has been spawned.
     task: Option<AbortHandle>,
 }
 
@@ -140,6 +140,15 @@ impl Connections {
     /// connections first, and of these the ones that have been idle for longest.
     pub(super) fn evict_idle(&self) {
         self.table().evict(None);
+    }
+
+    /// Ends all connections at once.
+    pub(super) fn cut(&self) {
+        let table = self.table();
+        let all = table.sources.values();
+        let all = all.flat_map(|source| source.connections.values());
+        all.filter_map(|connection| connection.task.as_ref())
+            .for_each(AbortHandle::abort);
     }
 
     /// Ends connections on which nothing happens. Never returns.
@@ -284,6 +293,10 @@ impl Table {
 }
 
 impl Place {
+    pub(super) fn connections(&self) -> Arc<Connections> {
+        Arc::clone(&self.connections)
+    }
+
     pub(super) const fn key(&self) -> PlaceKey {
         self.key
     }

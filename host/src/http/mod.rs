@@ -2,7 +2,9 @@
 
 mod activity;
 pub(crate) mod admin;
+mod balance;
 mod charged_body;
+mod connection_task;
 mod connections;
 mod drain_rate;
 mod gate;
@@ -10,6 +12,7 @@ mod head_memory;
 pub(crate) mod ingest;
 mod letter_list;
 mod memory_budget;
+mod mobile_stream;
 mod origin;
 mod other_nodes;
 pub(crate) mod peer;
@@ -24,6 +27,7 @@ mod stage;
 mod tls;
 mod watched_body;
 mod watched_stream;
+mod workers;
 
 pub(crate) use ingest::IngestConfig;
 pub(crate) use origin::Origin;
@@ -31,3 +35,4 @@ pub(crate) use other_nodes::OtherNodes;
 pub(crate) use router::router;
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
 pub(crate) use tls::TlsFiles;
+pub(crate) use workers::{WorkerThreads, Workers};

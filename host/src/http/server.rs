@@ -9,9 +9,9 @@ use axum::Router;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use super::connection_task::OpenConnection;
 use super::connections::{Connections, Patience, Place};
 use super::gate::Gate;
 use super::head_memory::heads;
@@ -20,6 +20,7 @@ use super::other_nodes::OtherNodes;
 use super::serving::Serving;
 use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
+use super::workers::Workers;
 use sluice_delivery::metrics::Metrics;
 
 /// 10 s for the head of a request, a minute between requests.
@@ -124,8 +125,17 @@ impl BoundServer {
     }
 
     /// Starts accepting connections, and serves the router on them.
-    pub(crate) fn start(self, router: Router, nodes: OtherNodes, metrics: Arc<Metrics>) -> Server {
+    pub(crate) fn start(
+        self,
+        router: Router,
+        nodes: OtherNodes,
+        metrics: Arc<Metrics>,
+        workers: Workers,
+    ) -> Server {
         let (stage, stages) = watch::channel(Stage::Serving);
+        // Nothing is sent: it says whether a connection is open.
+        let (open_in, open) = mpsc::channel(1);
+        let connections = Connections::new(self.per_source, PATIENCE, nodes, metrics);
         let acceptor = Acceptor {
             listener: self.listener,
             serving: Arc::new(Serving {
@@ -135,13 +145,17 @@ impl BoundServer {
                 heads: heads(),
                 write_timeout: self.write_timeout,
             }),
-            connections: Connections::new(self.per_source, PATIENCE, nodes, metrics),
+            connections: Arc::clone(&connections),
             slots: Arc::new(Semaphore::new(self.connections)),
             stages,
+            open: open_in,
+            workers,
         };
         Server {
             stage,
             accepting: tokio::spawn(acceptor.run()),
+            connections,
+            open,
         }
     }
 }
@@ -161,7 +175,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug)]
 pub(crate) struct Server {
     stage: watch::Sender<Stage>,
-    accepting: tokio::task::JoinHandle<JoinSet<()>>,
+    accepting: tokio::task::JoinHandle<()>,
+    connections: Arc<Connections>,
+    /// Ends with the last connection, once no more are accepted.
+    open: mpsc::Receiver<()>,
 }
 
 impl Server {
@@ -171,16 +188,17 @@ impl Server {
     }
 
     /// Ends open connections once they are idle, and all of them after `limit`.
-    pub(crate) async fn leave(self, limit: Duration) {
+    pub(crate) async fn leave(mut self, limit: Duration) {
         self.stage.send_replace(Stage::Leaving);
         let left = async {
-            match self.accepting.await {
-                Ok(mut connections) => while connections.join_next().await.is_some() {},
-                Err(error) => tracing::error!(%error, "the task that accepts connections ended"),
+            if let Err(error) = self.accepting.await {
+                tracing::error!(%error, "the task that accepts connections ended");
             }
+            while self.open.recv().await.is_some() {}
         };
         if tokio::time::timeout(limit, left).await.is_err() {
             tracing::debug!("cutting connections that did not end in time");
+            self.connections.cut();
         }
     }
 }
@@ -191,23 +209,22 @@ struct Acceptor {
     connections: Arc<Connections>,
     slots: Arc<Semaphore>,
     stages: watch::Receiver<Stage>,
+    open: mpsc::Sender<()>,
+    workers: Workers,
 }
 
 impl Acceptor {
-    /// Accepts connections until the server closes; returns the open ones.
-    async fn run(self) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+    /// Accepts connections until the server closes.
+    async fn run(self) {
         tokio::select! {
-            () = self.accept_all(&mut tasks) => {}
+            () = self.accept_all() => {}
             () = self.connections.end_stale() => {}
         }
-        tasks
     }
 
-    async fn accept_all(&self, tasks: &mut JoinSet<()>) {
+    async fn accept_all(&self) {
         let mut stages = self.stages.clone();
         loop {
-            while tasks.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 _ = stages.wait_for(|stage| *stage != Stage::Serving) => return,
                 accepted = self.accept() => accepted,
@@ -215,13 +232,15 @@ impl Acceptor {
             let Some((stream, place, permit)) = accepted else {
                 return;
             };
-            let key = place.key();
-            let connection = self.serving.serve(stream, &place, self.stages.clone());
-            let task = tasks.spawn(async move {
-                connection.await;
-                drop((place, permit));
-            });
-            self.connections.started(key, task);
+            let serving = self.serving.serve(stream, &place, self.stages.clone());
+            let connection = OpenConnection {
+                serving: Box::pin(serving),
+                place,
+                _permit: permit,
+                _open: self.open.clone(),
+                workers: self.workers.clone(),
+            };
+            connection.run_on(self.workers.for_a_new_one());
         }
     }
 
@@ -300,6 +319,7 @@ mod tests {
             router,
             OtherNodes::fake(None, &[]),
             Arc::new(Metrics::new()),
+            Workers::here(),
         );
         // Only one may be open, so the second shows that the first is gone.
         let mut clients = Vec::new();
@@ -357,7 +377,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let router = Router::new().route("/", echo);
         let nodes = OtherNodes::fake(None, &[]);
-        let server = bound.start(router, nodes, Arc::clone(&metrics));
+        let server = bound.start(router, nodes, Arc::clone(&metrics), Workers::here());
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut used = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut used).await, "HTTP/1.1 200 OK");

@@ -23,6 +23,7 @@ use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::head_memory::HeadMemory;
 use super::memory_budget::MemoryBudget;
+use super::mobile_stream::MobileStream;
 use super::problem::Problem;
 use super::stage::Stage;
 use super::tls::Tls;
@@ -59,6 +60,7 @@ impl Serving {
         stages: watch::Receiver<Stage>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
+        let stream = MobileStream::new(stream);
         async move {
             let stream = DrainRate::new(stream, serving.write_timeout);
             let Some(tls) = serving.tls.clone() else {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::values::{
     Advertise, COORDINATOR, ack, advertise, compile_memory, coordinator, journal_size, key,
@@ -210,6 +210,11 @@ pub(in crate::cli) struct NodeArgs {
     /// A TOML file with values for these flags
     #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+
+    /// The most threads that serve connections; a further one is used only once requests have to
+    /// wait [default: TOKIO_WORKER_THREADS, or one per core]
+    #[arg(long, env = "SLUICE_THREADS", value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
 
     /// Offer POST /bench/baseline, for benchmarks
     #[arg(long, env = "SLUICE_BENCH_BASELINE", hide = true)]

@@ -1,7 +1,9 @@
 //! Turns the flags of `sluice node` into the settings of a node.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::args::NodeArgs;
@@ -44,8 +46,17 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         plugin: plugin(&args)?,
         stream: stream(&args),
         trace_acks: args.trace_acks,
+        threads: args.threads.map_or_else(default_threads, usize::from),
         baseline: args.bench_baseline,
     })
+}
+
+/// The variable of tokio's own runtimes, or one per core that this process may use.
+fn default_threads() -> usize {
+    let variable = std::env::var("TOKIO_WORKER_THREADS").ok();
+    let number = variable.and_then(|value| value.parse().ok());
+    let number = number.or_else(|| available_parallelism().ok());
+    number.map_or(1, NonZero::get)
 }
 
 fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {

@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
         Some(listen) => Some(start_coordinator(listen, hosts, &mut config)?),
         None => None,
     };
-    let runtime = runtime::multi_threaded()?;
+    let runtime = runtime::single_threaded()?;
     let result = runtime.block_on(async {
         let control = &config.control;
         let (name, cluster) = (control.node.clone(), control.cluster.clone());

@@ -1,0 +1,130 @@
+//! The task that serves a connection, which can go on on another thread.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::connections::Place;
+use super::workers::{self, Workers};
+
+/// A connection and what it holds while it is open.
+pub(super) struct OpenConnection {
+    pub(super) serving: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(super) place: Place,
+    pub(super) _permit: OwnedSemaphorePermit,
+    /// Tells the server that it is open.
+    pub(super) _open: mpsc::Sender<()>,
+    pub(super) workers: Workers,
+}
+
+/// Serves a connection until it ends or moves to another thread.
+struct ConnectionTask(Option<OpenConnection>);
+
+impl OpenConnection {
+    /// Goes on on this thread.
+    pub(super) fn run_on(self, thread: usize) {
+        let Some(runtime) = self.workers.runtime(thread).cloned() else {
+            return;
+        };
+        let connections = self.place.connections();
+        let key = self.place.key();
+        let task = runtime.spawn(ConnectionTask(Some(self)));
+        connections.started(key, task.abort_handle());
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(connection) = &mut self.0 else {
+            return Poll::Ready(());
+        };
+        if connection.serving.as_mut().poll(context).is_ready() {
+            self.0 = None;
+            return Poll::Ready(());
+        }
+        let Some(thread) = workers::took_turn() else {
+            return Poll::Pending;
+        };
+        // Its first turn there tells all that it waits for whom to wake.
+        if let Some(connection) = self.0.take() {
+            connection.run_on(thread);
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::Router;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use crate::http::{BoundServer, OtherNodes, ServerConfig};
+    use sluice_delivery::metrics::Metrics;
+
+    /// Less than a measurement of the turns needs, which would decide otherwise.
+    const ROUNDS: usize = 20;
+
+    /// Moves the connection to the other thread while the request arrives, and
+    /// answers with its body and the thread that read the end of it.
+    fn router(has_begun: mpsc::Sender<()>) -> Router {
+        let answer = |request: axum::extract::Request| async move {
+            workers::move_to(1 - workers::number());
+            has_begun.send(()).await.unwrap();
+            let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
+            let body = String::from_utf8(body.unwrap().into()).unwrap();
+            format!("{body}{}", workers::number())
+        };
+        Router::new().route("/", axum::routing::post(answer))
+    }
+
+    #[tokio::test]
+    async fn a_connection_moves_in_the_middle_of_a_request() {
+        let (workers, threads) = Workers::start(2).unwrap();
+        let config = ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            connections: 1,
+            connections_per_source: Some(0),
+            origins: Vec::new(),
+            write_timeout: Duration::from_secs(60),
+        };
+        let (has_begun, mut begun) = mpsc::channel(1);
+        let bound = BoundServer::bind(&config).unwrap();
+        let mut client = TcpStream::connect(bound.address()).await.unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let nodes = OtherNodes::fake(None, &[]);
+        let server = bound.start(router(has_begun), nodes, Arc::clone(&metrics), workers);
+        for round in 0..ROUNDS {
+            let head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab";
+            client.write_all(head).await.unwrap();
+            begun.recv().await.unwrap();
+            client.write_all(b"cd").await.unwrap();
+            let mut answer = String::new();
+            while !answer.contains("abcd") || answer.ends_with("abcd") {
+                let mut part = [0; 256];
+                let read = client.read(&mut part).await.unwrap();
+                assert_ne!(read, 0, "{answer}");
+                answer.push_str(std::str::from_utf8(&part[..read]).unwrap());
+            }
+            let thread = (round + 1) % 2;
+            assert!(
+                answer.ends_with(&format!("abcd{thread}")),
+                "round {round}: {answer}"
+            );
+        }
+        assert_eq!(metrics.connections.get(), 1);
+        drop(client);
+        server.leave(Duration::from_secs(20)).await;
+        assert_eq!(metrics.connections.get(), 0);
+        drop(threads);
+    }
+}
