@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::sync::Notify;
 
@@ -147,12 +148,18 @@ impl Queue {
 
     /// Lets tasks that are ready to submit join the batch, for as long as more
     /// requests arrive: without these turns of the scheduler, most batches
-    /// would hold a single request. If nothing arrives, it is one turn.
+    /// would hold a single request. A request that is alone waits for the tasks
+    /// that are ready, but not until the runtime has looked for further ones,
+    /// which takes a system call.
     pub(crate) async fn gather(&self) {
-        let mut waiting = self.depth().0;
+        let mut waiting = self.lock().entries.len();
+        last_in_turn().await;
+        if waiting == 1 && self.lock().entries.len() == 1 {
+            return;
+        }
         for _ in 0..GATHER_TURNS_MAX {
             tokio::task::yield_now().await;
-            let now = self.depth().0;
+            let now = self.lock().entries.len();
             if now == waiting {
                 return;
             }
@@ -220,6 +227,19 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets the tasks that are ready run first.
+async fn last_in_turn() {
+    let mut is_last = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_last, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl State {
