@@ -9,13 +9,16 @@ use sluice_sandbox as sandbox;
 /// a sink may have at a time, the 256 connections of the health port, and the
 /// rest of the node.
 const RESERVED: u64 = 3 * sandbox::MAX_HANDLES as u64 + 256 + 256;
+/// What the runtime of each thread has open: the poller, twice, and what wakes it.
+const PER_THREAD: usize = 4;
 
 /// Raises the limit on file descriptors as far as it goes, and returns how many
 /// client connections, `wanted` at most, leave enough of them for the rest of
-/// the node. `others` is how many connections of an embedded coordinator belong to
-/// that.
-pub(crate) fn limit_connections(wanted: usize, others: usize) -> usize {
+/// the node. To that belong `others`, the connections of an embedded coordinator,
+/// and what `threads` need.
+pub(crate) fn limit_connections(wanted: usize, others: usize, threads: usize) -> usize {
     let descriptors = raised_limit();
+    let others = others.saturating_add(threads.saturating_mul(PER_THREAD));
     let others = u64::try_from(others).unwrap_or(u64::MAX);
     let reserved = RESERVED.saturating_add(others).min(descriptors / 2);
     let most = usize::try_from(descriptors.saturating_sub(reserved).max(1));

@@ -77,8 +77,11 @@ impl Node {
     /// Binds and prepares everything.
     pub(crate) async fn build(mut config: Config) -> Result<Self, NodeError> {
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
-        config.server.connections =
-            limit_connections(config.server.connections, config.coordinator_connections);
+        config.server.connections = limit_connections(
+            config.server.connections,
+            config.coordinator_connections,
+            config.threads,
+        );
         let server = BoundServer::bind(&config.server)?;
         config.control.listen = server.address();
         // Not for the processes that this one starts.

@@ -13,16 +13,20 @@ use std::time::{Duration, Instant};
 const WAIT_MAX: Duration = Duration::from_millis(2);
 /// A turn that takes longer is worth another thread.
 const LONG_TURN: Duration = Duration::from_micros(25);
-/// How often in a row there must be a reason before a connection moves: one may
+/// How often in a row there must be a reason before connections move: one may
 /// be a pause of the machine.
 const REASONS: u32 = 4;
-/// How long the load of all threads is measured before it is used.
-const WINDOW: Duration = Duration::from_millis(200);
+/// How long the load of all threads is measured before it is used, and how long a
+/// decision is good.
+pub(super) const WINDOW: Duration = Duration::from_millis(200);
 /// A thread that is busy for less than this part of the time takes connections.
 const FREE: f64 = 0.8;
 /// Two threads that are busy for less than this part of one thread's time, taken
 /// together, become one.
 const JOINT: f64 = 0.6;
+/// For how many turns of connections one of them moves. The effect of each is to be
+/// seen before many have.
+pub(super) const TURNS_PER_MOVE: u32 = 64;
 
 /// What one thread knows of the load of all.
 #[derive(Debug)]
@@ -37,72 +41,131 @@ pub(super) struct Balance {
     threads: Vec<Load>,
 }
 
+/// What is read of a thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// For how long it has been busy so far.
+    pub(super) busy: Duration,
+    /// How many connections had a turn in its last window.
+    pub(super) active: u32,
+}
+
 /// The load of one thread.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// For how long it had been busy when it was looked at.
-    busy: Duration,
-    /// The part of the time before that, from 0 to 1.
+    read: Reading,
+    /// The part of the time before that in which it was busy, from 0 to 1. Moves
+    /// that were decided since then are included.
     part: f64,
+}
+
+/// Connections are to move to this thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) thread: usize,
+    /// So many.
+    pub(super) moves: u32,
 }
 
 impl Balance {
     /// That of the thread with this number. The others count as busy until their
     /// load was measured.
-    pub(super) fn new(own: usize, busy: impl IntoIterator<Item = Duration>, now: Instant) -> Self {
-        let threads = busy.into_iter().map(|busy| Load { busy, part: 1.0 });
+    pub(super) fn new(own: usize, threads: impl Iterator<Item = Reading>, now: Instant) -> Self {
         Self {
             own,
             reasons: 0,
             sampled_at: now,
             turns: 0,
             turn: Duration::ZERO,
-            threads: threads.collect(),
+            threads: threads.map(|read| Load { read, part: 1.0 }).collect(),
         }
     }
 
-    /// The thread that the next connection moves to, if any should, after so many
-    /// turns since it was asked last. `waited` is how long a task had to wait for
-    /// its turn just now, and `busy` for how long each thread has been busy so far.
-    pub(super) fn next(
-        &mut self,
-        turns: u32,
-        waited: Duration,
-        now: Instant,
-        busy: impl IntoIterator<Item = Duration>,
-    ) -> Option<usize> {
-        self.turns = self.turns.saturating_add(turns);
-        self.measure(now, busy);
-        let own = self.threads.get(self.own)?;
-        if waited <= WAIT_MAX && (own.is_free() || self.turn <= LONG_TURN) {
-            self.reasons = 0;
-            return self.less_used(*own);
-        }
-        self.reasons = self.reasons.saturating_add(1);
-        if self.reasons < REASONS {
-            return None;
-        }
-        let free = self.threads.iter().position(Load::is_free);
-        free.filter(|free| *free != self.own)
+    /// Whether it is time to measure the load.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.sampled_at) >= WINDOW
     }
 
-    fn measure(&mut self, now: Instant, busy: impl IntoIterator<Item = Duration>) {
+    /// Measures the load since it was measured last.
+    pub(super) fn measure(&mut self, threads: impl Iterator<Item = Reading>, now: Instant) {
         let passed = now.saturating_duration_since(self.sampled_at);
-        if passed < WINDOW {
-            return;
-        }
-        for (load, busy) in self.threads.iter_mut().zip(busy) {
-            load.part = busy.saturating_sub(load.busy).div_duration_f64(passed);
-            load.busy = busy;
+        for (load, read) in self.threads.iter_mut().zip(threads) {
+            let busy = read.busy.saturating_sub(load.read.busy);
+            *load = Load {
+                read,
+                part: busy.div_duration_f64(passed),
+            };
         }
         self.sampled_at = now;
         self.turn = passed / std::mem::take(&mut self.turns).max(1);
     }
 
-    /// A thread before this one that can do the work of both.
-    fn less_used(&self, own: Load) -> Option<usize> {
-        let mut before = self.threads.iter().take(self.own);
-        before.position(|load| load.part + own.part < JOINT)
+    /// Whether connections are to move, after so many turns since this was asked
+    /// last. `waited` is how long a task had to wait for its turn just now.
+    pub(super) fn decide(&mut self, turns: u32, waited: Duration) -> Option<Decision> {
+        self.turns = self.turns.saturating_add(turns);
+        let own = *self.threads.get(self.own)?;
+        let moves = (turns / TURNS_PER_MOVE).max(1);
+        if waited <= WAIT_MAX && (own.is_free() || self.turn <= LONG_TURN) {
+            self.reasons = 0;
+            let (thread, room) = self.less_used(own)?;
+            return self.moved(thread, moves, room);
+        }
+        self.reasons = self.reasons.saturating_add(1);
+        if self.reasons < REASONS {
+            return None;
+        }
+        match self.threads.iter().position(Load::is_free) {
+            Some(free) if free != self.own => {
+                let room = FREE - self.threads.get(free)?.part;
+                self.moved(free, moves, room)
+            }
+            None if waited > WAIT_MAX => self.less_crowded(own, moves),
+            _ => None,
+        }
+    }
+
+    /// A thread before this one that can do the work of both, and how much more it
+    /// can take.
+    fn less_used(&self, own: Load) -> Option<(usize, f64)> {
+        let mut before = self.threads.iter().take(self.own).enumerate();
+        let can = |(_, load): &(usize, &Load)| load.part + own.part < JOINT;
+        before
+            .find(can)
+            .map(|(thread, load)| (thread, FREE - load.part))
+    }
+
+    /// If all are busy, a thread with less than half of the connections, so that
+    /// none waits much longer than others.
+    fn less_crowded(&mut self, own: Load, moves: u32) -> Option<Decision> {
+        let (thread, least) = self
+            .threads
+            .iter_mut()
+            .enumerate()
+            .min_by_key(|(_, load)| load.read.active)?;
+        if least.read.active.checked_mul(2)? >= own.read.active {
+            return None;
+        }
+        let moves = moves.min((own.read.active - least.read.active) / 4).max(1);
+        least.read.active += moves;
+        self.threads.get_mut(self.own)?.read.active -= moves;
+        Some(Decision { thread, moves })
+    }
+
+    /// Accounts for moves before they can be measured: as many as fit into `room`,
+    /// a part of a thread's time.
+    fn moved(&mut self, thread: usize, moves: u32, room: f64) -> Option<Decision> {
+        let own = self.threads.get_mut(self.own)?;
+        // What a connection takes of this thread.
+        let share = own.part / f64::from(own.read.active.max(1));
+        let fitting = (1..=moves).take_while(|moves| f64::from(*moves) * share <= room);
+        let moves = fitting.last().unwrap_or(1).min(own.read.active.max(1));
+        own.part -= f64::from(moves) * share;
+        own.read.active = own.read.active.saturating_sub(moves);
+        let other = self.threads.get_mut(thread)?;
+        other.part += f64::from(moves) * share;
+        other.read.active = other.read.active.saturating_add(moves);
+        Some(Decision { thread, moves })
     }
 }
 
@@ -121,67 +184,122 @@ mod tests {
     /// So many that none takes long.
     const MANY: u32 = 100_000;
 
-    /// Three threads that are busy for these parts of the time, seen from one of
-    /// them, and where its connections go when they wait for so long.
-    fn next(own: usize, parts: [f64; 3], turns: u32, waits: &[Duration]) -> Vec<Option<usize>> {
+    /// Three threads that are busy for these parts of the time, with so many
+    /// connections, seen from one of them after so many turns.
+    fn balance(own: usize, loads: [(f64, u32); 3], turns: u32) -> Balance {
         let began = Instant::now();
-        let mut balance = Balance::new(own, [Duration::ZERO; 3], began);
-        let busy = || parts.map(|part| WINDOW.mul_f64(part));
-        let waits = waits.iter();
-        let asked = waits.map(|waited| balance.next(turns, *waited, began + WINDOW, busy()));
-        asked.collect()
+        let none = [Reading {
+            busy: Duration::ZERO,
+            active: 0,
+        }; 3];
+        let mut balance = Balance::new(own, none.into_iter(), began);
+        balance.turns = turns;
+        let readings = loads.map(|(part, active)| Reading {
+            busy: WINDOW.mul_f64(part),
+            active,
+        });
+        balance.measure(readings.into_iter(), began + WINDOW);
+        balance
     }
+
+    /// Where connections go when they wait for so long.
+    fn threads(mut balance: Balance, waits: &[Duration]) -> Vec<Option<usize>> {
+        let waits = waits.iter();
+        let decided = waits.map(|waited| balance.decide(1, *waited));
+        decided.map(|decision| Some(decision?.thread)).collect()
+    }
+
+    const ALONE: [(f64, u32); 3] = [(1.0, 100), (0.0, 0), (0.0, 0)];
 
     #[test]
     fn connections_stay_while_they_need_not_wait() {
-        assert_eq!(next(0, [1.0, 0.0, 0.0], MANY, &[SHORT; 9]), [None; 9]);
+        assert_eq!(threads(balance(0, ALONE, MANY), &[SHORT; 9]), [None; 9]);
     }
 
     #[test]
     fn they_move_to_the_first_free_thread_after_some_long_waits() {
+        let loads = [(1.0, 100), (0.9, 100), (0.7, 100)];
         let waits = [LONG, LONG, LONG, SHORT, LONG, LONG];
-        let moved = next(0, [1.0, 0.9, 0.7], MANY, &waits);
+        let moved = threads(balance(0, loads, MANY), &waits);
         assert_eq!(moved, [None; 6], "not all waits were long");
-        let moved = next(0, [1.0, 0.9, 0.7], MANY, &[LONG; 5]);
+        let moved = threads(balance(0, loads, MANY), &[LONG; 5]);
         assert_eq!(moved, [None, None, None, Some(2), Some(2)]);
-        let moved = next(2, [0.3, 0.2, 1.0], MANY, &[LONG; 4]);
+        let loads = [(0.3, 100), (0.2, 100), (1.0, 100)];
+        let moved = threads(balance(2, loads, MANY), &[LONG; 4]);
         assert_eq!(moved.last(), Some(&Some(0)));
     }
 
     #[test]
     fn they_move_without_a_wait_if_their_turns_take_long_and_the_thread_has_no_time() {
-        let moved = next(0, [1.0, 0.7, 0.7], 64, &[SHORT; 5]);
+        let moved = threads(balance(0, ALONE, 64), &[SHORT; 5]);
         assert_eq!(moved, [None, None, None, Some(1), Some(1)]);
-        assert_eq!(next(0, [0.7, 0.1, 0.1], 64, &[SHORT; 9]), [None; 9]);
+        let loads = [(0.7, 100), (0.1, 0), (0.1, 0)];
+        assert_eq!(threads(balance(0, loads, 64), &[SHORT; 9]), [None; 9]);
     }
 
     #[test]
-    fn they_stay_if_all_threads_are_busy() {
-        assert_eq!(next(0, [1.0, 0.9, 0.8], MANY, &[LONG; 9]), [None; 9]);
+    fn so_many_move_that_the_other_thread_stays_free_and_no_more_before_it_is_seen() {
+        let mut balance = balance(0, ALONE, MANY);
+        balance.reasons = REASONS;
+        let mut total = 0;
+        while let Some(decision) = balance.decide(1000, LONG) {
+            assert_eq!(decision.thread, 1);
+            assert!(
+                (1..=1000 / TURNS_PER_MOVE).contains(&decision.moves),
+                "{decision:?}"
+            );
+            total += decision.moves;
+            assert!(total <= 100, "{balance:?}");
+        }
+        // Each takes a hundredth, until one of both is free and less crowded.
+        assert!((15..=85).contains(&total), "{total}");
+        assert!(balance.threads[1].part <= FREE + 0.01, "{balance:?}");
+    }
+
+    #[test]
+    fn if_all_are_busy_they_move_to_where_there_are_less_than_half_as_many() {
+        let moved = threads(
+            balance(0, [(1.0, 100), (0.9, 51), (0.8, 60)], MANY),
+            &[LONG; 9],
+        );
+        assert_eq!(moved, [None; 9]);
+        let crowded = [(1.0, 1000), (0.9, 500), (0.9, 40)];
+        let moved = threads(balance(0, crowded, MANY), &[LONG; 4]);
+        assert_eq!(moved.last(), Some(&Some(2)));
+        let moved = threads(balance(0, crowded, 64), &[SHORT; 9]);
+        assert_eq!(moved, [None; 9], "they need not wait");
     }
 
     #[test]
     fn a_thread_whose_connections_wait_although_it_is_not_busy_keeps_them() {
-        assert_eq!(next(0, [0.2, 0.1, 0.1], MANY, &[LONG; 9]), [None; 9]);
+        let loads = [(0.2, 100), (0.1, 10), (0.1, 10)];
+        assert_eq!(threads(balance(0, loads, MANY), &[LONG; 9]), [None; 9]);
     }
 
     #[test]
     fn they_return_once_one_thread_is_enough() {
-        assert_eq!(next(1, [0.3, 0.2, 0.0], MANY, &[SHORT]), [Some(0)]);
-        assert_eq!(next(1, [0.5, 0.2, 0.0], MANY, &[SHORT]), [None]);
-        assert_eq!(next(2, [0.5, 0.2, 0.2], MANY, &[SHORT]), [Some(1)]);
-        assert_eq!(next(0, [0.1, 0.1, 0.1], MANY, &[SHORT]), [None]);
+        let first = |own, parts: [f64; 3]| {
+            let loads = parts.map(|part| (part, 10));
+            threads(balance(own, loads, MANY), &[SHORT])[0]
+        };
+        assert_eq!(first(1, [0.3, 0.2, 0.0]), Some(0));
+        assert_eq!(first(1, [0.5, 0.2, 0.0]), None);
+        assert_eq!(first(2, [0.5, 0.2, 0.2]), Some(1));
+        assert_eq!(first(0, [0.1, 0.1, 0.1]), None);
     }
 
     #[test]
     fn nothing_moves_before_the_load_is_known() {
         let began = Instant::now();
-        let mut balance = Balance::new(0, [Duration::ZERO; 2], began);
-        let before = began + WINDOW / 2;
+        let none = [Reading {
+            busy: Duration::ZERO,
+            active: 100,
+        }; 2];
+        let mut balance = Balance::new(0, none.into_iter(), began);
+        assert!(!balance.is_due(began + WINDOW / 2));
         for _ in 0..9 {
-            assert_eq!(balance.next(MANY, LONG, before, [Duration::ZERO; 2]), None);
+            assert_eq!(balance.decide(MANY, LONG), None);
         }
-        let moved = balance.next(MANY, LONG, began + WINDOW, [WINDOW, Duration::ZERO]);
-        assert_eq!(moved, Some(1));
+        assert!(balance.is_due(began + WINDOW));
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::connections::Place;
-use super::workers::{self, Workers};
+use super::workers::{Turns, Workers};
 
 /// A connection and what it holds while it is open.
 pub(super) struct OpenConnection {
@@ -19,18 +19,33 @@ pub(super) struct OpenConnection {
 }
 
 /// Serves a connection until it ends or moves to another thread.
-struct ConnectionTask(Option<OpenConnection>);
+struct ConnectionTask {
+    /// `None` once it has.
+    connection: Option<OpenConnection>,
+    /// How often it has moved.
+    moves: u64,
+    turns: Turns,
+}
 
 impl OpenConnection {
-    /// Goes on on this thread.
-    pub(super) fn run_on(self, thread: usize) {
+    /// Begins on this thread.
+    pub(super) fn begin_on(self, thread: usize) {
+        self.run_on(thread, 0);
+    }
+
+    /// Goes on on this thread, after so many moves.
+    fn run_on(self, thread: usize, moves: u64) {
         let Some(runtime) = self.workers.runtime(thread).cloned() else {
             return;
         };
         let connections = self.place.connections();
         let key = self.place.key();
-        let task = runtime.spawn(ConnectionTask(Some(self)));
-        connections.started(key, task.abort_handle());
+        let task = runtime.spawn(ConnectionTask {
+            connection: Some(self),
+            moves,
+            turns: Turns::default(),
+        });
+        connections.started(key, moves, task.abort_handle());
     }
 }
 
@@ -38,19 +53,19 @@ impl Future for ConnectionTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = &mut self.0 else {
+        let Some(connection) = &mut self.connection else {
             return Poll::Ready(());
         };
         if connection.serving.as_mut().poll(context).is_ready() {
-            self.0 = None;
+            self.connection = None;
             return Poll::Ready(());
         }
-        let Some(thread) = workers::took_turn() else {
+        let Some(thread) = self.turns.took() else {
             return Poll::Pending;
         };
         // Its first turn there tells all that it waits for whom to wake.
-        if let Some(connection) = self.0.take() {
-            connection.run_on(thread);
+        if let Some(connection) = self.connection.take() {
+            connection.run_on(thread, self.moves + 1);
         }
         Poll::Ready(())
     }
@@ -67,7 +82,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    use crate::http::{BoundServer, OtherNodes, ServerConfig};
+    use crate::http::{BoundServer, OtherNodes, ServerConfig, workers};
     use sluice_delivery::metrics::Metrics;
 
     /// Less than a measurement of the turns needs, which would decide otherwise.

@@ -48,6 +48,8 @@ struct Table {
     sources: HashMap<IpAddr, Source>,
     next: u64,
     warned: Option<Instant>,
+    /// All connections must end.
+    is_cut: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +63,9 @@ struct Source {
 #[derive(Debug)]
 struct Connection {
     activity: Arc<Activity>,
-    /// Known once a task that serves the connection has been spawned.
-    task: Option<AbortHandle>,
+    /// Known once a task that serves the connection has been spawned, with the number
+    /// of tasks before it.
+    task: Option<(u64, AbortHandle)>,
 }
 
 /// A connection's place in the table, until it is dropped.
@@ -127,12 +130,20 @@ impl Connections {
         })
     }
 
-    /// Tells the table which task serves the connection.
-    pub(super) fn started(&self, key: PlaceKey, task: AbortHandle) {
-        match self.table().get(key) {
-            Some(connection) => connection.task = Some(task),
+    /// Tells the table which task serves the connection, after so many others.
+    pub(super) fn started(&self, key: PlaceKey, earlier: u64, task: AbortHandle) {
+        let mut table = self.table();
+        let is_cut = table.is_cut;
+        match table.get(key) {
+            Some(connection) if !is_cut => {
+                let known = connection.task.as_ref();
+                // A later one may have started already.
+                if known.is_none_or(|(known, _)| *known < earlier) {
+                    connection.task = Some((earlier, task));
+                }
+            }
             // It was evicted before, or has ended already.
-            None => task.abort(),
+            _ => task.abort(),
         }
     }
 
@@ -144,11 +155,12 @@ impl Connections {
 
     /// Ends all connections at once.
     pub(super) fn cut(&self) {
-        let table = self.table();
+        let mut table = self.table();
+        table.is_cut = true;
         let all = table.sources.values();
         let all = all.flat_map(|source| source.connections.values());
         all.filter_map(|connection| connection.task.as_ref())
-            .for_each(AbortHandle::abort);
+            .for_each(|(_, task)| task.abort());
     }
 
     /// Ends connections on which nothing happens. Never returns.
@@ -271,7 +283,7 @@ impl Table {
         if !connection.activity.close(found) {
             return false;
         }
-        if let Some(task) = &connection.task {
+        if let Some((_, task)) = &connection.task {
             task.abort();
         }
         self.remove(key);
@@ -446,7 +458,29 @@ mod tests {
         let place = connections.enter(address("10.0.0.1")).unwrap();
         connections.evict_idle();
         let task = tokio::spawn(std::future::pending::<()>());
-        connections.started(place.key(), task.abort_handle());
+        connections.started(place.key(), 0, task.abort_handle());
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn the_latest_task_of_a_connection_is_ended_whichever_is_told_first() {
+        let connections = connections(usize::MAX);
+        let place = connections.enter(address("10.0.0.1")).unwrap();
+        let [moved, latest] = [(); 2].map(|()| tokio::spawn(std::future::pending::<()>()));
+        connections.started(place.key(), 1, latest.abort_handle());
+        connections.started(place.key(), 0, moved.abort_handle());
+        connections.evict_idle();
+        assert!(latest.await.unwrap_err().is_cancelled());
+        assert!(!moved.is_finished());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_starts_after_all_were_cut_is_ended() {
+        let connections = connections(usize::MAX);
+        let place = connections.enter(address("10.0.0.1")).unwrap();
+        connections.cut();
+        let task = tokio::spawn(std::future::pending::<()>());
+        connections.started(place.key(), 0, task.abort_handle());
         assert!(task.await.unwrap_err().is_cancelled());
     }
 }

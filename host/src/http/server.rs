@@ -240,7 +240,7 @@ impl Acceptor {
                 _open: self.open.clone(),
                 workers: self.workers.clone(),
             };
-            connection.run_on(self.workers.for_a_new_one());
+            connection.begin_on(self.workers.for_a_new_one());
         }
     }
 

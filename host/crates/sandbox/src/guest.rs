@@ -69,7 +69,9 @@ impl Guest {
             None => UpdateDeadline::Interrupt,
             Some(left) => {
                 guest.ticks_left = left;
-                UpdateDeadline::Yield(1)
+                // With another task that yields, the runtime would not look at its sockets
+                // and timers for many ticks.
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             }
         })
     }
