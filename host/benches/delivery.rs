@@ -121,9 +121,7 @@ impl Bench {
     }
 
     fn node(&self, arguments: &[&str]) -> Fallible<Owned> {
-        let mut command = self.stage.program("sluice", self.core(SERVER_CORE));
-        command.args(["node", "--name", "bench", "--listen", NODE]);
-        command.arg("--bench-baseline").args(arguments);
+        let mut command = self.command(arguments);
         let output = File::options()
             .create(true)
             .append(true)
@@ -131,6 +129,13 @@ impl Bench {
         let errors = File::create(self.stage.folder.join("node.err"))?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         Ok(Owned(command.spawn()?))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.stage.program("sluice", self.core(SERVER_CORE));
+        command.args(["node", "--name", "bench", "--listen", NODE]);
+        command.arg("--bench-baseline").args(arguments);
+        command
     }
 
     fn producer(&self) -> Command {
