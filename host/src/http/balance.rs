@@ -108,31 +108,23 @@ impl Balance {
         let moves = (turns / TURNS_PER_MOVE).max(1);
         if waited <= WAIT_MAX && (own.is_free() || self.turn <= LONG_TURN) {
             self.reasons = 0;
-            let (thread, room) = self.less_used(own)?;
-            return self.moved(thread, moves, room);
+            return self.moved(self.less_used(own)?, moves);
         }
         self.reasons = self.reasons.saturating_add(1);
         if self.reasons < REASONS {
             return None;
         }
         match self.threads.iter().position(Load::is_free) {
-            Some(free) if free != self.own => {
-                let room = FREE - self.threads.get(free)?.part;
-                self.moved(free, moves, room)
-            }
+            Some(free) if free != self.own => self.moved(free, moves),
             None if waited > WAIT_MAX => self.less_crowded(own, moves),
             _ => None,
         }
     }
 
-    /// A thread before this one that can do the work of both, and how much more it
-    /// can take.
-    fn less_used(&self, own: Load) -> Option<(usize, f64)> {
-        let mut before = self.threads.iter().take(self.own).enumerate();
-        let can = |(_, load): &(usize, &Load)| load.part + own.part < JOINT;
-        before
-            .find(can)
-            .map(|(thread, load)| (thread, FREE - load.part))
+    /// A thread before this one that can do the work of both.
+    fn less_used(&self, own: Load) -> Option<usize> {
+        let mut before = self.threads.iter().take(self.own);
+        before.position(|load| load.part + own.part < JOINT)
     }
 
     /// If all are busy, a thread with less than half of the connections, so that
@@ -152,9 +144,10 @@ impl Balance {
         Some(Decision { thread, moves })
     }
 
-    /// Accounts for moves before they can be measured: as many as fit into `room`,
-    /// a part of a thread's time.
-    fn moved(&mut self, thread: usize, moves: u32, room: f64) -> Option<Decision> {
+    /// Accounts for moves before they can be measured: as many as leave the other
+    /// thread free.
+    fn moved(&mut self, thread: usize, moves: u32) -> Option<Decision> {
+        let room = FREE - self.threads.get(thread)?.part;
         let own = self.threads.get_mut(self.own)?;
         // What a connection takes of this thread.
         let share = own.part / f64::from(own.read.active.max(1));

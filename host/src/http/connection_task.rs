@@ -74,7 +74,6 @@ impl Future for ConnectionTask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -104,16 +103,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_moves_in_the_middle_of_a_request() {
         let (workers, threads) = Workers::start(2).unwrap();
-        let config = ServerConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: None,
-            connections: 1,
-            connections_per_source: Some(0),
-            origins: Vec::new(),
-            write_timeout: Duration::from_secs(60),
-        };
         let (has_begun, mut begun) = mpsc::channel(1);
-        let bound = BoundServer::bind(&config).unwrap();
+        let bound = BoundServer::bind(&ServerConfig::local(1)).unwrap();
         let mut client = TcpStream::connect(bound.address()).await.unwrap();
         let metrics = Arc::new(Metrics::new());
         let nodes = OtherNodes::fake(None, &[]);

@@ -12,7 +12,7 @@ use super::workers;
 /// A socket that is registered with the runtime of the thread that uses it.
 #[derive(Debug)]
 pub(super) struct MobileStream {
-    /// Taken only while it is registered anew.
+    /// Taken only while it moves to another runtime.
     stream: Option<TcpStream>,
     /// The thread that it is registered with.
     thread: usize,

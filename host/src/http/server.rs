@@ -85,6 +85,19 @@ pub(crate) struct BoundServer {
 }
 
 impl ServerConfig {
+    /// For tests: any port of this machine, and so many connections of any source.
+    #[cfg(test)]
+    pub(super) fn local(connections: usize) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            connections,
+            connections_per_source: Some(0),
+            origins: Vec::new(),
+            write_timeout: Duration::from_secs(60),
+        }
+    }
+
     fn per_source(&self) -> usize {
         match self.connections_per_source {
             None => (self.connections / SOURCE_PART).max(1),
@@ -303,12 +316,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_cut_off() {
         let config = ServerConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: None,
-            connections: 1,
-            connections_per_source: Some(0),
-            origins: Vec::new(),
             write_timeout: Duration::from_millis(100),
+            ..ServerConfig::local(1)
         };
         let bound = BoundServer::bind(&config).unwrap();
         let address = bound.address();
@@ -338,12 +347,8 @@ mod tests {
     fn a_source_may_have_a_quarter_of_all_connections_unless_it_is_said() {
         let most = |connections, connections_per_source| {
             let config = ServerConfig {
-                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-                tls: None,
-                connections,
                 connections_per_source,
-                origins: Vec::new(),
-                write_timeout: Duration::ZERO,
+                ..ServerConfig::local(connections)
             };
             config.per_source()
         };
@@ -363,14 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_server_ends_an_idle_connection_for_a_new_one() {
-        let config = ServerConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: None,
-            connections: 2,
-            connections_per_source: Some(0),
-            origins: Vec::new(),
-            write_timeout: Duration::from_secs(60),
-        };
+        let config = ServerConfig::local(2);
         let bound = BoundServer::bind(&config).unwrap();
         let address = bound.address();
         let echo = axum::routing::post(|body: String| async { body });
