@@ -165,8 +165,7 @@ async fn consul_away_with_its_state_kept_is_survived() {
     let (status, body) = cluster.node(leader).log("Message: 2").await;
     assert_eq!(status, 503, "{body}");
     cluster.consul.restart().await;
-    let leader = cluster.leader().await;
-    assert_eq!(cluster.node(leader).log("Message: 3").await.0, 200);
+    let leader = cluster.acknowledged("Message: 3").await;
     cluster.node(leader).wrote("Message: 3").await;
     assert!(!cluster.output().contains("Message: 2"));
 }
@@ -254,8 +253,7 @@ async fn no_acknowledgement_is_given_while_consul_can_not_confirm_the_lock() {
     let (status, body) = node.log("Message: 2").await;
     assert_eq!(status, 503, "{body}");
     cluster.consul.signal(Signal::CONT);
-    cluster.leader().await;
-    assert_eq!(node.log("Message: 3").await.0, 200);
+    cluster.acknowledged("Message: 3").await;
     let trace = std::fs::read_to_string(cluster.folder.path().join("acks")).unwrap();
     let acks: Vec<Vec<u64>> = trace
         .lines()

@@ -222,6 +222,21 @@ impl Cluster {
         .await
     }
 
+    /// Sends a message to whoever leads until it is acknowledged, and returns
+    /// the place of that node. After an outage of Consul a leader may lead
+    /// again for a moment, until Consul ends its session because the health
+    /// check was late.
+    pub(crate) async fn acknowledged(&self, text: &str) -> usize {
+        eventually("the leader acknowledges", SOON, || async {
+            let leader = self.leader().await;
+            match self.node(leader).log(text).await {
+                (200, _) => Ok(leader),
+                other => Err(format!("{}: {other:?}", self.node(leader).name)),
+            }
+        })
+        .await
+    }
+
     /// The place of a node that does not lead, once it knows the leader.
     pub(crate) async fn follower(&self) -> usize {
         let leader = self.leader().await;
