@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use common::{Fallible, guests, is_wanted, setting, spread};
 use sluice::plugin::Manifest;
 use sluice_sandbox::{
-    Compiler, Engine, NodeStdout, Prepared, Setup, TooLarge, json_lines, text_lines,
+    Compiler, Engine, Network, NodeStdout, Prepared, Setup, TooLarge, json_lines, text_lines,
 };
 use sluice_types::plugin::Identity;
 use sluice_types::record::{LogRecord, RecordId, Severity, Text, Value};
@@ -172,7 +172,7 @@ impl Sinks {
     async fn load() -> Fallible<Self> {
         let manifest: Manifest = "builtin:stdout".parse()?;
         Ok(Self {
-            engine: Engine::new(Compiler::InProcess, None)?,
+            engine: Engine::new(Compiler::InProcess, None, Network::none())?,
             old: std::fs::read(Path::new(OLD_SINK))?,
             default: manifest.source.read(&[])?.into_owned(),
             views: std::fs::read(guests()?.join("views.wasm"))?,

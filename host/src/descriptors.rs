@@ -6,9 +6,9 @@ use sluice_coordinator::MAX_CONNECTIONS;
 use sluice_sandbox as sandbox;
 
 /// Descriptors for everything but client connections: the three instances that
-/// a sink may have at a time, the 256 connections of the health port, and the
-/// rest of the node.
-const RESERVED: u64 = 3 * sandbox::MAX_HANDLES as u64 + 256 + 256;
+/// a sink may have at a time, what all sinks have connected to, the 256 connections
+/// of the health port, and the rest of the node.
+const RESERVED: u64 = (3 * sandbox::MAX_HANDLES + sandbox::MAX_CONNECTIONS) as u64 + 256 + 256;
 /// What the runtime of each thread has open: the poller, twice, and what wakes it.
 const PER_THREAD: usize = 4;
 

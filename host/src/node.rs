@@ -26,7 +26,7 @@ use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
 use sluice_leadership::{Control, ControlError, Order};
-use sluice_sandbox::NodeStdout;
+use sluice_sandbox::{NodeStdout, Refusals};
 
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
@@ -94,7 +94,8 @@ impl Node {
         let stream = config.stream.clone();
         let stream_metrics = metrics.stream(&stream.name);
         let store = StreamStore::open(stream, folder, stream_metrics, trace)?;
-        let stream = store.prepare(plugins(&config, stdout.clone())?).await?;
+        let plugins = plugins(&config, stdout.clone(), &metrics)?;
+        let stream = store.prepare(plugins).await?;
         Ok(Self {
             config,
             server,
@@ -222,12 +223,19 @@ impl Running {
 }
 
 /// What the plugin controller of the default stream works with.
-fn plugins(config: &Config, stdout: NodeStdout) -> Result<ControllerConfig, NodeError> {
+fn plugins(
+    config: &Config,
+    stdout: NodeStdout,
+    metrics: &Arc<Metrics>,
+) -> Result<ControllerConfig, NodeError> {
     let PluginConfig { default, .. } = &config.plugin;
     // No client waits for a write that takes longer than a request may.
     let call_limit = config.ingest.limits.request;
     let folder = config.data_dir.path();
-    let preparer = config.plugin.preparer(folder, stdout, call_limit)?;
+    let metrics = Arc::clone(metrics);
+    let refusals = Refusals::new(move |refused| metrics.sink_refused(refused.name()));
+    let plugin = &config.plugin;
+    let preparer = plugin.preparer(folder, stdout, call_limit, refusals)?;
     let control = &config.control;
     Ok(ControllerConfig {
         client: consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?,

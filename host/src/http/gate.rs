@@ -5,8 +5,9 @@
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::origin::Origin;
+use super::origin::{is_at, origin_of};
 use super::problem::Problem;
+use sluice_types::origin::Origin;
 
 /// How a browser says where the page is from that sends a request. Pages cannot
 /// set it.
@@ -49,13 +50,13 @@ impl Gate {
 
     fn is_foreign(&self, found: &Found<'_>) -> bool {
         if let [origin] = found.origins[..]
-            && self.allowed.iter().any(|allowed| allowed.is(origin))
+            && origin_of(origin).is_some_and(|origin| self.allowed.contains(&origin))
         {
             return false;
         }
         let is_own = |origin: &&HeaderValue| {
-            let own = found.host.zip(Origin::parse_value(origin));
-            own.is_some_and(|(host, origin)| origin.is_at(host))
+            let own = found.host.zip(origin_of(origin));
+            own.is_some_and(|(host, origin)| is_at(&origin, host))
         };
         found.cross_site || !found.origins.iter().all(is_own)
     }

@@ -30,7 +30,6 @@ mod watched_stream;
 mod workers;
 
 pub(crate) use ingest::IngestConfig;
-pub(crate) use origin::Origin;
 pub(crate) use other_nodes::OtherNodes;
 pub(crate) use router::router;
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};

@@ -15,13 +15,13 @@ use super::connection_task::OpenConnection;
 use super::connections::{Connections, Patience, Place};
 use super::gate::Gate;
 use super::head_memory::heads;
-use super::origin::Origin;
 use super::other_nodes::OtherNodes;
 use super::serving::Serving;
 use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::workers::Workers;
 use sluice_delivery::metrics::Metrics;
+use sluice_types::origin::Origin;
 
 /// 10 s for the head of a request, a minute between requests.
 const PATIENCE: Patience = Patience {

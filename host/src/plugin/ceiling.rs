@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::headers_wanted::headers_wanted;
 use super::manifest::Manifest;
 use super::path_list::path_list;
-use super::permissions::{DirectoryWanted, LimitsWanted};
-use sluice_sandbox::{Directory, Grants, Limits, Setup};
+use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
+use sluice_sandbox::{Directory, Grants, Limits, NetworkCeiling, Secrets, Setup};
+use sluice_types::endpoint::Endpoint;
+use sluice_types::origin::Origin;
 
 /// The bounds that the node's flags set.
 #[derive(Clone, Debug)]
@@ -17,38 +20,86 @@ pub(crate) struct Ceiling {
     pub(crate) files: PathBuf,
     /// The other directories that absolute ones may be below.
     pub(crate) directories: Vec<PathBuf>,
+    /// The destinations in the network.
+    pub(crate) network: NetworkCeiling,
+    /// What it adds to requests.
+    pub(crate) secrets: Secrets,
     /// Linear memory, in bytes.
     pub(crate) memory: usize,
     /// The time of one call.
     pub(crate) call: Duration,
 }
 
-/// A manifest asks for a directory that this node does not allow.
+/// A manifest asks for what this node does not allow.
 #[derive(Debug, Error)]
-#[error(
-    "give the sink the directory {directory:?}: it is not below what this node allows ({}); use a \
-     relative path, or start the node with --allow-dir {directory}", path_list(.allowed)
-)]
-pub(crate) struct DirectoryNotAllowed {
-    directory: String,
-    allowed: Vec<PathBuf>,
+pub(crate) enum NotAllowed {
+    #[error(
+        "give the sink the directory {directory:?}: it is not below what this node allows ({}); use a \
+         relative path, or start the node with --allow-dir {directory}", path_list(.allowed)
+    )]
+    Directory {
+        directory: String,
+        allowed: Vec<PathBuf>,
+    },
+    #[error(
+        "let the sink send requests to {0}: this node does not allow it; start the node with \
+         --allow-http {0}, or with --allow-http '*' for all public addresses"
+    )]
+    Origin(Origin),
+    #[error(
+        "let the sink connect to {0}: this node does not allow it; start the node with --allow-tcp {0}, \
+         or with --allow-tcp '*' for all public addresses"
+    )]
+    Endpoint(Endpoint),
+    #[error(
+        "add the secret {secret} to the requests to {origin}: this node has no such secret for that \
+         origin; start it with --secret {secret}=FILE,{origin}"
+    )]
+    Secret { secret: String, origin: Origin },
 }
 
 impl Ceiling {
     /// The configuration, limits and grants of a sink with this manifest.
     ///
     /// # Errors
-    /// It asks for a directory that the node does not allow.
-    pub(crate) fn setup(&self, manifest: &Manifest) -> Result<Setup, DirectoryNotAllowed> {
-        let directories = manifest.permissions.dirs.iter();
-        let directories = directories.map(|wanted| self.directory(wanted));
-        let environment = manifest.permissions.env.clone();
+    /// It asks for a directory or a destination that the node does not allow.
+    pub(crate) fn setup(&self, manifest: &Manifest) -> Result<Setup, NotAllowed> {
+        let Permissions {
+            http,
+            tcp,
+            dirs,
+            env,
+            headers: _,
+        } = &manifest.permissions;
+        let directories = dirs.iter().map(|wanted| self.directory(wanted));
+        if let Some(origin) = http.iter().find(|origin| !self.network.http.allows(origin)) {
+            return Err(NotAllowed::Origin(origin.clone()));
+        }
+        if let Some(endpoint) = tcp
+            .iter()
+            .find(|endpoint| !self.network.tcp.allows(endpoint))
+        {
+            return Err(NotAllowed::Endpoint(endpoint.clone()));
+        }
+        // They were checked when the manifest was read.
+        let headers = headers_wanted(&manifest.permissions).unwrap_or_default();
+        for header in &headers {
+            if !self.secrets.allow(&header.secret, &header.origin) {
+                return Err(NotAllowed::Secret {
+                    secret: header.secret.clone(),
+                    origin: header.origin.clone(),
+                });
+            }
+        }
         Ok(Setup {
             config: manifest.config.clone(),
             limits: self.limits(manifest.limits),
             grants: Grants {
                 directories: directories.collect::<Result<_, _>>()?,
-                environment: environment.into_iter().collect(),
+                environment: env.clone().into_iter().collect(),
+                http: http.clone(),
+                headers,
+                tcp: tcp.clone(),
             },
         })
     }
@@ -69,12 +120,12 @@ impl Ceiling {
         }
     }
 
-    fn directory(&self, wanted: &DirectoryWanted) -> Result<Directory, DirectoryNotAllowed> {
+    fn directory(&self, wanted: &DirectoryWanted) -> Result<Directory, NotAllowed> {
         let host = Path::new(&wanted.host);
         let roots = || std::iter::once(&self.files).chain(&self.directories);
         let (root, below, create) = if host.is_absolute() {
             let within = roots().find_map(|root| Some((root, host.strip_prefix(root).ok()?)));
-            let (root, below) = within.ok_or_else(|| DirectoryNotAllowed {
+            let (root, below) = within.ok_or_else(|| NotAllowed::Directory {
                 directory: wanted.host.clone(),
                 allowed: roots().cloned().collect(),
             })?;
@@ -104,12 +155,14 @@ mod tests {
         Ceiling {
             files: "/data/a/files".into(),
             directories: vec!["/var/log/app".into()],
+            network: NetworkCeiling::default(),
+            secrets: Secrets::default(),
             memory: 512 << 20,
             call: Duration::from_secs(15),
         }
     }
 
-    fn directory(host: &str) -> Result<Directory, DirectoryNotAllowed> {
+    fn directory(host: &str) -> Result<Directory, NotAllowed> {
         ceiling().directory(&DirectoryWanted {
             host: host.to_owned(),
             guest: "/logs".to_owned(),
@@ -135,6 +188,25 @@ mod tests {
             assert!(error.contains("--allow-dir"), "{error}");
             assert!(error.contains("/var/log/app"), "{error}");
         }
+    }
+
+    #[test]
+    fn destinations_must_be_allowed_by_the_node() {
+        let mut ceiling = ceiling();
+        let wanted =
+            r#"{"source":"builtin:stdout","permissions":{"http":["https://logs.example.com"]}}"#;
+        let manifest: Manifest = wanted.parse().unwrap();
+        let error = ceiling.setup(&manifest).unwrap_err().to_string();
+        assert!(
+            error.contains("--allow-http https://logs.example.com,"),
+            "{error}"
+        );
+        let origin: Origin = "https://logs.example.com".parse().unwrap();
+        ceiling.network.http.named.push(origin.clone());
+        assert_eq!(ceiling.setup(&manifest).unwrap().grants.http, [origin]);
+        ceiling.network.http.named.clear();
+        ceiling.network.http.public = true;
+        assert_eq!(ceiling.setup(&manifest).unwrap().grants.http.len(), 1);
     }
 
     #[test]

@@ -13,7 +13,10 @@ use super::compile_notes::CompileNotes;
 use super::manifest::Manifest;
 use super::prepare::{CodeTurns, Preparer};
 use super::store::{Store, StoreError};
-use sluice_sandbox::{Compiled, CompiledError, Compiler, Engine, EngineError, NodeStdout};
+use sluice_sandbox::{
+    Compiled, CompiledError, Compiler, Engine, EngineError, Network, NetworkCeiling, NodeStdout,
+    Refusals, SecretError, SecretFile, Secrets, TrustError,
+};
 use sluice_types::files::shared_dir;
 
 /// The settings of sinks.
@@ -25,6 +28,10 @@ pub(crate) struct PluginConfig {
     pub(crate) dirs: Vec<PathBuf>,
     /// The directories that sinks may be given, besides the node's own.
     pub(crate) allowed_dirs: Vec<PathBuf>,
+    /// The destinations in the network that sinks may be given.
+    pub(crate) network: NetworkCeiling,
+    /// The secrets that are added to their requests.
+    pub(crate) secrets: Vec<SecretFile>,
     /// The most memory that a sink may use, in bytes.
     pub(crate) max_memory: usize,
     /// Compiles components.
@@ -51,6 +58,12 @@ pub(crate) enum PreparerError {
          another with --allow-dir", .0.display()
     )]
     Allowed(PathBuf),
+    /// There is no TLS for what sinks send.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A secret cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// There is no WebAssembly engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -73,6 +86,7 @@ impl PluginConfig {
         data_dir: &Path,
         stdout: NodeStdout,
         call_limit: Duration,
+        refusals: Refusals,
     ) -> Result<Preparer, PreparerError> {
         let in_data_dir = |name: &str| {
             std::path::absolute(data_dir.join(name))
@@ -86,12 +100,16 @@ impl PluginConfig {
         let compiled = Compiled::open(in_data_dir("compiled")?)?;
         let folder = in_data_dir("plugin")?;
         let store = Store::open(folder.clone())?;
+        let secrets = Secrets::read(&self.secrets)?;
+        let network = Network::new(self.network.clone(), secrets.clone(), refusals)?;
         Ok(Preparer {
-            engine: Engine::new(self.compiler.clone(), Some(compiled))?,
+            engine: Engine::new(self.compiler.clone(), Some(compiled), network)?,
             stdout,
             ceiling: Ceiling {
                 files,
                 directories: self.allowed_dirs.clone(),
+                network: self.network.clone(),
+                secrets,
                 memory: self.max_memory,
                 call: call_limit,
             },

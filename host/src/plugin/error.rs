@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use super::ceiling::DirectoryNotAllowed;
+use super::ceiling::NotAllowed;
 use super::source::SourceError;
 use sluice_sandbox::PrepareError;
 use sluice_types::error_chain::chain;
@@ -29,9 +29,9 @@ pub(crate) enum PluginError {
         /// The component's digest.
         found: String,
     },
-    /// The manifest asks for a directory that the node does not allow.
+    /// The manifest asks for what the node does not allow.
     #[error(transparent)]
-    NotAllowed(#[from] DirectoryNotAllowed),
+    NotAllowed(#[from] NotAllowed),
     /// The component is not a sink.
     #[error(transparent)]
     Prepare(#[from] PrepareError),

@@ -162,10 +162,6 @@ mod tests {
                 "`memory`",
             ),
             (
-                r#"{"source":"builtin:stdout","permissions":{"tcp":["h:1"]}}"#,
-                "network",
-            ),
-            (
                 r#"{"source":"builtin:stdout","signature":"x"}"#,
                 "signature",
             ),

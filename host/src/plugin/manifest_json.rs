@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::digest::is_sha256;
+use super::headers_wanted::headers_wanted;
 use super::manifest_error::ManifestError;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
 
 /// The most directories of a sink: each is an open file.
 const MAX_DIRECTORIES: usize = 16;
+/// The most destinations of a sink.
+const MAX_DESTINATIONS: usize = 64;
 /// How much of a value an error shows, in characters.
 const MAX_SHOWN: usize = 200;
 
@@ -73,6 +76,7 @@ impl ManifestJson {
         self.check_supported()?;
         self.check_directories()?;
         self.check_environment()?;
+        self.check_destinations()?;
         self.check_limits()
     }
 
@@ -85,17 +89,11 @@ impl ManifestJson {
     }
 
     fn check_supported(&self) -> Result<(), ManifestError> {
-        let Permissions { http, tcp, .. } = &self.permissions;
         let Rollout { wait, probation_s } = &self.rollout;
         let (field, remedy) = if self.signature.is_some() {
             (
                 "signature",
                 "leave it out, and pin the component with sha256",
-            )
-        } else if !http.is_empty() || !tcp.is_empty() {
-            (
-                "network access (permissions.http, permissions.tcp)",
-                "leave it out: sinks reach directories and stdout only",
             )
         } else if *wait == Some(WaitFor::All) || probation_s.is_some() {
             (
@@ -149,6 +147,21 @@ impl ManifestJson {
             require(is_value, field, value, "expected values without NUL")?;
         }
         Ok(())
+    }
+
+    fn check_destinations(&self) -> Result<(), ManifestError> {
+        let Permissions { http, tcp, .. } = &self.permissions;
+        let count = http.len() + tcp.len();
+        require(
+            count <= MAX_DESTINATIONS,
+            "permissions.http and permissions.tcp",
+            &format!("{count} destinations"),
+            "expected at most 64",
+        )?;
+        match headers_wanted(&self.permissions) {
+            Ok(_) => Ok(()),
+            Err((field, value, expected)) => require(false, field, &value, expected),
+        }
     }
 
     fn check_limits(&self) -> Result<(), ManifestError> {

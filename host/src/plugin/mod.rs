@@ -16,6 +16,7 @@ mod controller;
 mod digest;
 mod error;
 mod file_watch;
+mod headers_wanted;
 mod last_good;
 mod leader_sink;
 mod manifest;
@@ -30,6 +31,7 @@ mod state;
 mod store;
 #[cfg(test)]
 mod testing;
+mod text_list;
 mod view;
 
 pub(crate) use candidate::Candidate;
@@ -38,7 +40,7 @@ pub(crate) use controller::{ControllerConfig, PluginController};
 pub(crate) use error::PluginError;
 pub use manifest::Manifest;
 pub use manifest_error::ManifestError;
-pub use permissions::{DirectoryWanted, LimitsWanted, Permissions};
+pub use permissions::{DirectoryWanted, HeaderWanted, LimitsWanted, Permissions};
 pub(crate) use report::{Choice, Report};
 pub use source::{Builtin, PluginFile, Source, SourceError};
 pub(crate) use view::ControllerView;

@@ -1,25 +1,44 @@
-//! What a manifest asks for: directories, environment variables, limits.
+//! What a manifest asks for: directories, environment variables, destinations,
+//! limits.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::text_list;
+use sluice_types::endpoint::Endpoint;
+use sluice_types::origin::Origin;
 
 /// What a manifest asks for beyond clocks, random numbers, stdout and stderr.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {
     /// The origins of HTTP requests.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub http: Vec<String>,
-    /// The addresses of TCP connections.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tcp: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "text_list")]
+    pub http: Vec<Origin>,
+    /// The headers with secrets that the node adds to requests, by origin and name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, BTreeMap<String, HeaderWanted>>,
+    /// The endpoints of TCP connections.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "text_list")]
+    pub tcp: Vec<Endpoint>,
     /// Directories of the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dirs: Vec<DirectoryWanted>,
     /// Environment variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+}
+
+/// The value of a header that a manifest asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderWanted {
+    /// The name of a secret of the node.
+    pub secret: String,
+    /// The text in front of it, such as `Bearer `.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
 }
 
 /// A directory that a manifest asks for.

@@ -267,7 +267,7 @@ impl Preparer {
 mod tests {
     use super::*;
     use crate::plugin::PluginConfig;
-    use sluice_sandbox::{CompileLimits, CompileProgram, Compiler};
+    use sluice_sandbox::{CompileLimits, CompileProgram, Compiler, NetworkCeiling, Refusals};
     use std::fs;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -297,6 +297,8 @@ mod tests {
             default: "builtin:stdout".parse().unwrap(),
             dirs: vec![folder.to_owned()],
             allowed_dirs: Vec::new(),
+            network: NetworkCeiling::default(),
+            secrets: Vec::new(),
             max_memory: 64 << 20,
             compiler,
         };
@@ -306,7 +308,12 @@ mod tests {
         fs::create_dir_all(&data_dir).unwrap();
         Arc::new(
             config
-                .preparer(&data_dir, stdout, Duration::from_secs(5))
+                .preparer(
+                    &data_dir,
+                    stdout,
+                    Duration::from_secs(5),
+                    Refusals::new(|_| ()),
+                )
                 .unwrap(),
         )
     }

@@ -24,6 +24,8 @@ mod hostile;
 mod http;
 mod journal;
 mod leadership;
+mod network;
+mod network_tls;
 mod sink;
 mod support;
 mod swap;

@@ -277,7 +277,7 @@ fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
         (file("empty.wasm"), "wit/0.2/sink.wit"),
         (directory("/etc"), "--allow-dir /etc"),
         (directory("../a"), "without '..'"),
-        (with(json!({"permissions": {"tcp": ["h:1"]}})), "network"),
+        (with(json!({"permissions": {"tcp": ["h:1"]}})), "--allow-tcp h:1"),
         (
             with(json!({"config": "refuse to open"})),
             "told not to open",

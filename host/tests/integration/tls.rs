@@ -1,13 +1,6 @@
 //! HTTPS for clients; HTTPS and access control of Consul.
 
-use std::path::PathBuf;
-
-use crate::support::{Cluster, Consul, Kind, Options, SOON, eventually};
-
-fn certificate(name: &str) -> String {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
-    folder.join(name).display().to_string()
-}
+use crate::support::{Cluster, Consul, Kind, Options, SOON, certificate, eventually};
 
 #[tokio::test]
 async fn clients_can_be_served_over_https() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use sluice_sandbox::{Compiler, Engine, Limits, NodeStdout, Prepared, Setup};
+use sluice_sandbox::{Compiler, Engine, Limits, Network, NodeStdout, Prepared, Setup};
 use sluice_types::outcome::{Broken, Refusal, WriteError};
 use sluice_types::plugin::Identity;
 use sluice_types::record::{LogRecord, RecordId, Severity, Text, Value};
@@ -22,7 +22,7 @@ const BATCHES: u64 = 40;
 
 /// Prepares a component that writes to this file.
 async fn prepared(component: &Path, setup: Setup, stdout: &Path) -> Prepared {
-    let engine = Engine::new(Compiler::InProcess, None).unwrap();
+    let engine = Engine::new(Compiler::InProcess, None, Network::none()).unwrap();
     let identity = Identity {
         source: component.display().to_string(),
         sha256: String::new(),

@@ -12,6 +12,7 @@ use super::code::Code;
 use super::compile::{CompileError, Compiler, engine};
 use super::compiled::Compiled;
 use super::guest::Guest;
+use super::network::Network;
 use super::prepare_error::PrepareError;
 use super::ticker::Ticker;
 use super::{views, wasi};
@@ -36,6 +37,8 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) linker: Arc<Linker<Guest>>,
     compiler: Compiler,
+    /// What sinks may reach.
+    pub(super) network: Network,
     /// Keeps compiled components on disk, if the node has a place for them.
     compiled: Option<Arc<Compiled>>,
     _ticker: Arc<Ticker>,
@@ -53,7 +56,11 @@ impl Engine {
     ///
     /// # Errors
     /// Wasmtime or the thread cannot be set up.
-    pub fn new(compiler: Compiler, compiled: Option<Compiled>) -> Result<Self, EngineError> {
+    pub fn new(
+        compiler: Compiler,
+        compiled: Option<Compiled>,
+        network: Network,
+    ) -> Result<Self, EngineError> {
         let wasmtime = engine().map_err(EngineError::Wasmtime)?;
         let mut linker = Linker::new(&wasmtime);
         wasi::add_to_linker(&mut linker).map_err(EngineError::Wasmtime)?;
@@ -63,6 +70,7 @@ impl Engine {
             wasmtime,
             linker: Arc::new(linker),
             compiler,
+            network,
             compiled: compiled.map(Arc::new),
             _ticker: Arc::new(ticker),
         })

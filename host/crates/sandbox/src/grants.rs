@@ -2,10 +2,13 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use sluice_types::endpoint::Endpoint;
+use sluice_types::origin::Origin;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::directory::Directory;
 use super::grant_error::GrantError;
+use super::network::SecretHeader;
 
 /// What each instance of a sink can reach beyond clocks, random numbers, stdout
 /// and stderr.
@@ -15,6 +18,12 @@ pub struct Grants {
     pub directories: Vec<Directory>,
     /// Environment variables.
     pub environment: Vec<(String, String)>,
+    /// The origins of HTTP requests.
+    pub http: Vec<Origin>,
+    /// The headers with secrets that the node adds to them.
+    pub headers: Vec<SecretHeader>,
+    /// The endpoints of TCP connections.
+    pub tcp: Vec<Endpoint>,
 }
 
 impl Grants {
@@ -78,6 +87,7 @@ mod tests {
                 write: true,
             }],
             environment: vec![("TZ".to_owned(), "UTC".to_owned())],
+            ..Grants::default()
         };
         let granted = grants.open().unwrap();
         granted.give(&mut WasiCtxBuilder::new()).unwrap();

@@ -6,22 +6,32 @@ use sluice_types::records::Records;
 use wasmtime::component::ResourceTable;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grant_error::GrantError;
 use super::grants::Granted;
 use super::limits::{Limits, MAX_RANDOM};
 use super::memory_limit::MemoryLimit;
+use super::network::{GuestHttp, GuestTcp};
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
 
 /// The most handles (open files, streams, timers) that an instance can hold.
 /// Each can be a file descriptor of the node.
 pub const MAX_HANDLES: usize = 256;
+/// The most bytes of the headers of one request or answer, as wasmtime-wasi-http
+/// counts them.
+pub(super) const MAX_HEADERS: usize = 32 << 10;
 
 /// The data of an instance's store.
 pub(crate) struct Guest {
+    /// Before the table, so that a request whose body is in the table sees the
+    /// instance end.
+    http: GuestHttp,
     wasi: WasiCtx,
     table: ResourceTable,
+    headers: WasiHttpCtx,
+    pub(super) tcp: GuestTcp,
     pub(super) memory: MemoryLimit,
     /// What the current `write` is about, for sinks that ask for views of it.
     pub(super) batch: Option<Records>,
@@ -33,26 +43,37 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Creates a guest that has clocks, random numbers, stdout, stderr, what it
-    /// is granted, and nothing else.
+    /// is granted, and nothing else. Names are looked up by `wasi/names.rs`.
     pub(super) fn new(
         name: &str,
         limits: Limits,
         granted: &Granted,
         stdout: InstanceStdout,
+        (http, tcp): (GuestHttp, GuestTcp),
     ) -> Result<Self, GrantError> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout)
             .stderr(LoggedStderr::new(name))
-            .allow_tcp(false)
+            .allow_tcp(true)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(MAX_RANDOM);
+        let checked = tcp.clone();
+        wasi.socket_addr_check(move |address, purpose| {
+            let may = checked.may_use(address, purpose);
+            Box::pin(std::future::ready(may))
+        });
         granted.give(&mut wasi)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
+        let mut headers = WasiHttpCtx::new();
+        headers.set_field_size_limit(MAX_HEADERS);
         Ok(Self {
             wasi: wasi.build(),
             table,
+            headers,
+            http,
+            tcp,
             memory: MemoryLimit::new(limits.memory, limits.core_instances),
             batch: None,
             ticks_left: 0,
@@ -82,6 +103,16 @@ impl WasiView for Guest {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.http,
+            table: &mut self.table,
+            ctx: &mut self.headers,
         }
     }
 }

@@ -21,6 +21,7 @@ mod instance;
 mod limits;
 mod lower;
 mod memory_limit;
+mod network;
 mod prepare_error;
 mod prepared;
 mod setup;
@@ -44,6 +45,10 @@ pub use grants::Grants;
 pub use guest::MAX_HANDLES;
 pub use instance::Instance;
 pub use limits::Limits;
+pub use network::{
+    Allowed, MAX_CONNECTIONS, MAX_REQUESTS, Network, NetworkCeiling, Refusals, Refused,
+    SecretError, SecretFile, SecretHeader, Secrets, TrustError,
+};
 pub use prepare_error::PrepareError;
 pub use prepared::Prepared;
 pub use setup::Setup;

@@ -1,5 +1,7 @@
 //! A sink that is compiled and linked, ready to be opened in microseconds.
 
+use std::sync::Arc;
+
 use sluice_types::error_chain::chain;
 use sluice_types::outcome::{Broken, WriteError};
 use sluice_types::plugin::Identity;
@@ -11,8 +13,10 @@ use super::code::Code;
 use super::engine::Engine;
 use super::exports::ExportsPre;
 use super::grant_error::GrantError;
+use super::grants::Grants;
 use super::guest::Guest;
 use super::instance::Instance;
+use super::network::WantedHttp;
 use super::prepare_error::PrepareError;
 use super::setup::Setup;
 use super::stdout::{InstanceStdout, NodeStdout};
@@ -21,10 +25,11 @@ use super::stdout::{InstanceStdout, NodeStdout};
 pub struct Prepared {
     identity: Identity,
     setup: Setup,
+    http: Arc<WantedHttp>,
     exports: ExportsPre,
     stdout: NodeStdout,
     /// Keeps the engine's ticker running, which interrupts guests.
-    _engine: Engine,
+    engine: Engine,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -60,12 +65,14 @@ impl Prepared {
             source_name: source_name(),
             cause,
         })?;
+        let Grants { http, headers, .. } = &setup.grants;
         Ok(Self {
             identity,
+            http: Arc::new(WantedHttp::new(http.clone(), headers.clone())),
             setup,
             exports,
             stdout,
-            _engine: engine.clone(),
+            engine: engine.clone(),
         })
     }
 
@@ -110,7 +117,13 @@ impl Prepared {
         };
         let stdout = self.stdout.for_instance();
         let source = &self.identity.source;
-        let guest = Guest::new(source, *limits, &granted, stdout.clone())?;
+        let network = &self.engine.network;
+        let plugin: Arc<str> = source.as_str().into();
+        let reached = (
+            network.http(Arc::clone(&plugin), Arc::clone(&self.http)),
+            network.tcp(plugin, grants.tcp.clone()),
+        );
+        let guest = Guest::new(source, *limits, &granted, stdout.clone(), reached)?;
         Ok((guest, stdout))
     }
 }

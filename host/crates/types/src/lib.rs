@@ -4,11 +4,14 @@
 pub mod backoff;
 pub mod clock;
 pub mod documents;
+pub mod endpoint;
 pub mod error_chain;
 pub mod excerpt;
 pub mod files;
+pub mod host;
 pub mod keys;
 pub mod lease;
+pub mod origin;
 pub mod outcome;
 pub mod plugin;
 pub mod readable;

@@ -7,16 +7,18 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use super::values::{
-    Advertise, COORDINATOR, ack, advertise, compile_memory, coordinator, journal_size, key,
-    leader_value, lease, name,
+    Advertise, Allow, COORDINATOR, ack, advertise, allow, compile_memory, coordinator,
+    journal_size, key, leader_value, lease, name, secret,
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
-use crate::http::Origin;
 use crate::http::ingest::Follower;
 use crate::plugin::Manifest;
 use sluice_delivery::Ack;
+use sluice_sandbox::SecretFile;
 use sluice_types::documents::LeaderValue;
+use sluice_types::endpoint::Endpoint;
+use sluice_types::origin::Origin;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
@@ -83,6 +85,39 @@ pub(in crate::cli) struct NodeArgs {
         value_delimiter = ','
     )]
     pub(super) allow_dir: Vec<PathBuf>,
+
+    /// An origin, such as https://logs.example.com, that manifests may ask for; repeatable; '*' for
+    /// all that have public addresses [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_ALLOW_HTTP",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = allow::<Origin>
+    )]
+    pub(super) allow_http: Vec<Allow<Origin>>,
+
+    /// A host and port, such as syslog.example.com:601, that manifests may ask for; repeatable; '*'
+    /// for all that have public addresses [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_ALLOW_TCP",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        value_parser = allow::<Endpoint>
+    )]
+    pub(super) allow_tcp: Vec<Allow<Endpoint>>,
+
+    /// A secret that the node adds to requests of sinks, and the origins that it is for [default:
+    /// those of --allow-http]; repeatable
+    #[arg(
+        long,
+        env = "SLUICE_SECRET",
+        value_name = "NAME=FILE[,ORIGIN...]",
+        value_delimiter = ';',
+        value_parser = secret
+    )]
+    pub(super) secret: Vec<SecretFile>,
 
     /// The most memory that a sink may use, whatever its manifest asks for
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]

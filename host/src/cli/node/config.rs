@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::args::NodeArgs;
 use super::error::SettingError;
-use super::values::{Advertise, name};
+use super::values::{Advertise, Allow, name};
 use crate::cli::compile;
 use crate::cli::failure::Failure;
 use crate::config::Config;
@@ -20,8 +20,9 @@ use crate::stream::StreamConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
-use sluice_sandbox::{CompileLimits, Compiler};
+use sluice_sandbox::{Allowed, CompileLimits, Compiler, NetworkCeiling, SecretFile};
 use sluice_types::keys::ClusterKeys;
+use sluice_types::origin::Origin;
 use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a client may take nothing of its answer.
@@ -108,16 +109,47 @@ fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
     })
 }
 
+/// A secret that names no origins is for those that the node allows by name.
+fn secrets(flags: &[SecretFile], named: &[Origin]) -> Vec<SecretFile> {
+    let mut secrets = flags.to_vec();
+    for secret in &mut secrets {
+        if secret.origins.is_empty() {
+            secret.origins = named.to_vec();
+        }
+    }
+    secrets
+}
+
+fn allowed<T: Clone>(flags: &[Allow<T>]) -> Allowed<T> {
+    let mut allowed = Allowed {
+        named: Vec::new(),
+        public: false,
+    };
+    for flag in flags {
+        match flag {
+            Allow::Named(destination) => allowed.named.push(destination.clone()),
+            Allow::Public => allowed.public = true,
+        }
+    }
+    allowed
+}
+
 fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
     let dirs = if args.plugin_dir.is_empty() {
         vec![std::env::current_dir().map_err(SettingError::WorkingDirectory)?]
     } else {
         args.plugin_dir.clone()
     };
+    let http = allowed(&args.allow_http);
     Ok(PluginConfig {
         default: args.plugin.clone(),
         dirs,
         allowed_dirs: absolute(&args.allow_dir)?,
+        secrets: secrets(&args.secret, &http.named),
+        network: NetworkCeiling {
+            http,
+            tcp: allowed(&args.allow_tcp),
+        },
         max_memory: args.max_memory,
         compiler: Compiler::Child(compile::program(CompileLimits {
             memory: u64::try_from(args.max_compile_memory).unwrap_or(u64::MAX),

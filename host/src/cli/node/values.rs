@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::units;
 use sluice_delivery::Ack;
+use sluice_sandbox::SecretFile;
 use sluice_types::documents::LeaderValue;
 
 /// The address at which Consul's clients expect an agent.
@@ -44,6 +46,40 @@ pub(super) fn advertise(text: &str) -> Result<Advertise, String> {
         true => Err("expected host or host:port".to_owned()),
         false => Ok((host.to_owned(), port)),
     }
+}
+
+/// What a flag allows: a destination, or all that have public addresses.
+#[derive(Clone, Debug)]
+pub(super) enum Allow<T> {
+    Named(T),
+    Public,
+}
+
+pub(super) fn allow<T: FromStr>(text: &str) -> Result<Allow<T>, T::Err> {
+    match text {
+        "*" => Ok(Allow::Public),
+        text => text.parse().map(Allow::Named),
+    }
+}
+
+/// A secret's name and file, and the origins that it is for, if they are given.
+pub(super) fn secret(text: &str) -> Result<SecretFile, String> {
+    let (name, rest) = text.split_once('=').ok_or_else(no_secret)?;
+    let mut parts = rest.split(',');
+    let file = parts.next().unwrap_or_default();
+    if name.is_empty() || file.is_empty() {
+        return Err(no_secret());
+    }
+    let origin = |text: &str| text.parse().map_err(|error| format!("{text:?}: {error}"));
+    Ok(SecretFile {
+        name: name.to_owned(),
+        file: file.into(),
+        origins: parts.map(origin).collect::<Result<_, _>>()?,
+    })
+}
+
+fn no_secret() -> String {
+    "expected NAME=FILE or NAME=FILE,https://origin".to_owned()
 }
 
 /// A name that becomes a part of Consul's keys and services.

@@ -51,6 +51,13 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// side, so this is long; it bounds nothing else.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(180);
 
+/// The path of a certificate or a key for tests. They are for `localhost` and
+/// 127.0.0.1.
+pub(crate) fn certificate(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    folder.join(name).display().to_string()
+}
+
 /// An HTTP client that follows no redirects.
 pub(crate) fn http() -> reqwest::Client {
     static CLIENT: OnceLock<()> = OnceLock::new();

@@ -27,6 +27,11 @@ pub(super) const STREAM: &str = "stream";
 
 pub(super) const CONNECTIONS: MetricName = unitless("connections", "Open client connections");
 
+pub(super) const SINK_REFUSED: MetricName = unitless(
+    "sink_refused",
+    "What sinks tried in the network and may not do, by kind",
+);
+
 pub(super) const RECORDS_ACCEPTED: MetricName =
     unitless("records_accepted", "Records taken into the queue");
 pub(super) const RECORDS_ACKNOWLEDGED: MetricName = unitless(

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
-use super::names::{CONNECTIONS, MetricName};
+use super::names::{CONNECTIONS, MetricName, SINK_REFUSED};
 use super::stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text for clients that accept it.
@@ -20,6 +22,7 @@ pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Open client connections.
     pub connections: Gauge,
+    refused: Family<[(&'static str, &'static str); 1], Counter>,
     families: Mutex<Families>,
 }
 
@@ -37,8 +40,12 @@ impl Metrics {
         let connections = Gauge::default();
         let MetricName { name, help, .. } = CONNECTIONS;
         families.registry.register(name, help, connections.clone());
+        let refused = Family::default();
+        let MetricName { name, help, .. } = SINK_REFUSED;
+        families.registry.register(name, help, refused.clone());
         Self {
             connections,
+            refused,
             families: Mutex::new(families),
         }
     }
@@ -48,6 +55,11 @@ impl Metrics {
     #[must_use]
     pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
         Arc::new(StreamMetrics::new(&mut self.lock(), name))
+    }
+
+    /// Counts what a sink tried and may not do.
+    pub fn sink_refused(&self, kind: &'static str) {
+        self.refused.get_or_create(&[("kind", kind)]).inc();
     }
 
     /// The OpenMetrics text of the node and all of its streams.

@@ -22,32 +22,49 @@
 //! | `wasi:cli/exit` | nothing: it traps | |
 //! | `wasi:random` | the bytes, until it returns | [`MAX_RANDOM`] |
 //! | `wasi:clocks` | a timer per handle | [`MAX_HANDLES`] |
-//! | `wasi:sockets` | nothing: no socket is created and no name looked up | `guest.rs` |
+//! | `wasi:http`, a request before it is sent | its path of 64 KiB | the crate `http`; `http.rs` bounds its other texts |
+//! | `wasi:http`, headers | 32 KiB per list of them | [`MAX_HEADERS`], [`MAX_HANDLES`] |
+//! | `wasi:http`, requests under way | 64 KiB to send, the next 64 KiB, 64 KiB of the answer; over HTTP/2, 64 KiB more to send and 1 MiB of answers per connection | [`MAX_REQUESTS`] |
+//! | `wasi:sockets`, TCP | one write of 64 KiB per connection | wasmtime-wasi |
+//! | `wasi:sockets/ip-name-lookup` | 8 addresses per look-up, and 1024 that were found | `names.rs`, `network/guest_tcp.rs` |
+//! | `wasi:sockets`, UDP | nothing: no socket is created | `names.rs` |
 
 mod file_output;
+mod http;
 mod listing;
+mod names;
 
 use wasmtime::component::Linker;
 
 use super::guest::Guest;
 #[cfg(doc)]
 use super::{
-    guest::MAX_HANDLES,
+    guest::{MAX_HANDLES, MAX_HEADERS},
     limits::{MAX_HOST_CALL, MAX_RANDOM},
+    network::MAX_REQUESTS,
 };
 
-/// The interface with the functions that are replaced, in the version that
+/// The interfaces with functions that are replaced, in the version that
 /// wasmtime-wasi links; another would be a second interface.
 const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
+const NAMES: &str = "wasi:sockets/ip-name-lookup@0.2.12";
+const UDP: &str = "wasi:sockets/udp-create-socket@0.2.12";
+const HTTP: &str = "wasi:http/types@0.2.12";
+const HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
 
 /// Links WASI. The functions of wasmtime-wasi that hold as much as a guest
 /// likes are replaced.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
     let mut filesystem = linker.instance(FILESYSTEM)?;
     listing::add_to_linker(&mut filesystem)?;
     file_output::add_to_linker(&mut filesystem)?;
+    names::add_to_linker(&mut linker.instance(NAMES)?)?;
+    names::refuse_udp(&mut linker.instance(UDP)?)?;
+    http::bound_requests(&mut linker.instance(HTTP)?)?;
+    http::add_handler(&mut linker.instance(HANDLER)?)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -64,5 +81,10 @@ mod tests {
         // Without leave to replace, a second definition is refused.
         assert!(listing::add_to_linker(&mut filesystem).is_err());
         assert!(file_output::add_to_linker(&mut filesystem).is_err());
+        assert!(names::add_to_linker(&mut linker.instance(NAMES).unwrap()).is_err());
+        assert!(names::refuse_udp(&mut linker.instance(UDP).unwrap()).is_err());
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).unwrap();
+        assert!(http::bound_requests(&mut linker.instance(HTTP).unwrap()).is_err());
+        assert!(http::add_handler(&mut linker.instance(HANDLER).unwrap()).is_err());
     }
 }

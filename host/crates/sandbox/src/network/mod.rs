@@ -1,0 +1,112 @@
+//! The network of sinks: nothing, unless the manifest asks for a destination and
+//! the node's flags allow it.
+//!
+//! An HTTP request passes two checks: of its origin when the guest sends it
+//! (`guest_http.rs`), and of the address that the name stands for when it is
+//! connected to (`connector.rs`). Open connections are shared by all sinks of a
+//! node. That is safe because the second check depends on the node only. For TCP,
+//! `guest_tcp.rs` looks names up and remembers which addresses may be connected to.
+
+mod address;
+mod ceiling;
+mod client;
+mod connect_limit;
+mod connector;
+mod guest_http;
+mod guest_tcp;
+mod owned_body;
+mod patient_stream;
+mod refusals;
+mod resolve;
+mod secrets;
+mod timed_body;
+mod trust;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use ceiling::{Allowed, NetworkCeiling};
+pub use connector::MAX_CONNECTIONS;
+pub use guest_http::MAX_REQUESTS;
+pub(super) use guest_http::{GuestHttp, WantedHttp};
+pub(super) use guest_tcp::{GuestTcp, NoAddress};
+pub use refusals::{Refusals, Refused};
+pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
+pub use trust::TrustError;
+
+use client::HttpClient;
+use resolve::{Resolve, System};
+use sluice_types::endpoint::Endpoint;
+
+/// What the sinks of a node may reach, and their open connections.
+#[derive(Clone)]
+pub struct Network {
+    client: Option<HttpClient>,
+    tcp: Arc<Allowed<Endpoint>>,
+    resolver: Arc<dyn Resolve>,
+    secrets: Secrets,
+    refusals: Refusals,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// None: sinks reach nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            client: None,
+            tcp: Arc::default(),
+            resolver: Arc::new(System::default()),
+            secrets: Secrets::default(),
+            refusals: Refusals::new(|_| ()),
+        }
+    }
+
+    /// # Errors
+    /// There is no TLS, or `SSL_CERT_FILE` names no certificates.
+    pub fn new(
+        ceiling: NetworkCeiling,
+        secrets: Secrets,
+        refusals: Refusals,
+    ) -> Result<Self, TrustError> {
+        let NetworkCeiling { http, tcp } = ceiling;
+        let resolver: Arc<dyn Resolve> = Arc::new(System::default());
+        let is_used = http != Allowed::default();
+        let client = is_used.then(|| HttpClient::new(http, Arc::clone(&resolver)));
+        Ok(Self {
+            client: client.transpose()?,
+            tcp: Arc::new(tcp),
+            resolver,
+            secrets,
+            refusals,
+        })
+    }
+
+    /// What an instance of a sink may connect to.
+    pub(super) fn tcp(&self, plugin: Arc<str>, endpoints: Vec<Endpoint>) -> GuestTcp {
+        let (allowed, refusals) = (Arc::clone(&self.tcp), self.refusals.clone());
+        GuestTcp::new(
+            plugin,
+            endpoints,
+            allowed,
+            Arc::clone(&self.resolver),
+            refusals,
+        )
+    }
+
+    /// What an instance of a sink may request.
+    pub(super) fn http(&self, plugin: Arc<str>, wanted: Arc<WantedHttp>) -> GuestHttp {
+        GuestHttp::new(
+            plugin,
+            self.client.clone(),
+            wanted,
+            self.secrets.clone(),
+            self.refusals.clone(),
+        )
+    }
+}

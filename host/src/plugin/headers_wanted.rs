@@ -1,0 +1,57 @@
+//! The headers with secrets that a manifest asks for.
+
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+use super::permissions::Permissions;
+use sluice_sandbox::SecretHeader;
+use sluice_types::origin::Origin;
+
+/// Headers that say how a request is sent, not what it is.
+const OF_THE_TRANSPORT: [HeaderName; 6] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What is wrong with the headers: the field, its value, what was expected.
+type Mistake = (&'static str, String, &'static str);
+
+/// Reads the headers that a manifest asks for.
+///
+/// # Errors
+/// Names the first mistake.
+pub(super) fn headers_wanted(permissions: &Permissions) -> Result<Vec<SecretHeader>, Mistake> {
+    let mut wanted = Vec::new();
+    for (text, headers) in &permissions.headers {
+        let origin = text.parse::<Origin>().ok();
+        let origin = origin.filter(|origin| permissions.http.contains(origin));
+        let origin = origin.ok_or_else(|| {
+            let expected = "expected an origin that permissions.http lists";
+            ("permissions.headers", text.clone(), expected)
+        })?;
+        for (name, value) in headers {
+            let header = name.parse().ok();
+            let header = header.filter(|header| !OF_THE_TRANSPORT.contains(header));
+            let header = header.ok_or_else(|| {
+                let expected = "expected the name of a header such as Authorization";
+                ("permissions.headers", name.clone(), expected)
+            })?;
+            if !value.prefix.chars().all(|c| matches!(c, ' '..='~')) {
+                let expected = "expected printable ASCII";
+                return Err(("permissions.headers prefix", value.prefix.clone(), expected));
+            }
+            wanted.push(SecretHeader {
+                origin: origin.clone(),
+                header,
+                prefix: value.prefix.clone(),
+                secret: value.secret.clone(),
+            });
+        }
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,101 @@
+//! HTTP requests.
+
+use wasip2::http::outgoing_handler::handle;
+use wasip2::http::types::{
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody,
+    OutgoingRequest, Scheme,
+};
+use wasip2::io::streams::StreamError;
+
+/// One more than an instance may have under way.
+const MANY: usize = 17;
+/// The most of an answer that is read.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Sends a request, and returns the status and the body of the answer.
+pub(crate) fn request(method: &str, url: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
+    answer(&begin(method, url, body)?)
+}
+
+/// Sends many requests before it waits, and returns what came of the last.
+pub(crate) fn many(url: &str) -> Result<String, String> {
+    let begun: Result<Vec<_>, _> = (0..MANY).map(|_| begin("GET", url, &[])).collect();
+    let begun = begun?;
+    let last = begun.last().ok_or("none")?;
+    answer(last).map(|(status, _)| status.to_string())
+}
+
+fn begin(method: &str, url: &str, body: &[u8]) -> Result<FutureIncomingResponse, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, "/"),
+    };
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    };
+    let method = match method {
+        "POST" => Method::Post,
+        _ => Method::Get,
+    };
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request
+        .set_method(&method)
+        .and_then(|()| request.set_scheme(Some(&scheme)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(path)));
+    set.map_err(|()| "not a valid target".to_owned())?;
+    let sent = request.body().map_err(|()| "no body")?;
+    let answer = handle(request, None).map_err(|error| format!("{error:?}"))?;
+    send(sent, body)?;
+    Ok(answer)
+}
+
+fn send(sent: OutgoingBody, mut body: &[u8]) -> Result<(), String> {
+    let stream = sent.write().map_err(|()| "no stream")?;
+    while !body.is_empty() {
+        let permitted = match stream.check_write() {
+            Ok(0) => {
+                stream.subscribe().block();
+                continue;
+            }
+            Ok(permitted) => usize::try_from(permitted).unwrap_or(usize::MAX),
+            // The answer says why.
+            Err(_) => break,
+        };
+        let (now, later) = body.split_at(permitted.min(body.len()));
+        if stream.write(now).is_err() {
+            break;
+        }
+        body = later;
+    }
+    drop(stream);
+    // An error is that of the request.
+    drop(OutgoingBody::finish(sent, None));
+    Ok(())
+}
+
+fn answer(request: &FutureIncomingResponse) -> Result<(u16, Vec<u8>), String> {
+    request.subscribe().block();
+    let answered = request.get().ok_or("no answer")?;
+    let answer: IncomingResponse = answered
+        .map_err(|()| "taken already")?
+        .map_err(|error| format!("{error:?}"))?;
+    let body = answer.consume().map_err(|()| "no body")?;
+    Ok((answer.status(), read(&body)?))
+}
+
+fn read(body: &IncomingBody) -> Result<Vec<u8>, String> {
+    let stream = body.stream().map_err(|()| "no stream")?;
+    let mut read = Vec::new();
+    while read.len() < MAX_ANSWER {
+        match stream.blocking_read(4096) {
+            Ok(part) => read.extend(part),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => return Err(error.to_debug_string()),
+        }
+    }
+    Ok(read)
+}
