@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap compose-test upgrade-test lint structure consul tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap bench-concurrency compose-test upgrade-test lint structure consul tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
+	@echo "make bench-concurrency  measure what several writes at a time gain"
 	@echo "make upgrade-test     upgrade a cluster under load from an earlier revision, and back: BEFORE=<revision>"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
 	@echo "make lint    check format, lints, documentation comments and structure"
@@ -144,6 +145,10 @@ bench-failover: build
 bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench swap
+
+bench-concurrency: build guests
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench concurrency
 
 # The revision to upgrade from: the latest tag, or else the first parent of this
 # commit. It is built in a worktree below target/.

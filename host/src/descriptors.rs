@@ -5,10 +5,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_coordinator::MAX_CONNECTIONS;
 use sluice_sandbox as sandbox;
 
-/// Descriptors for everything but client connections: the three instances that
-/// a sink may have at a time, what all sinks have connected to, the 256 connections
-/// of the health port, and the rest of the node.
-const RESERVED: u64 = (3 * sandbox::MAX_HANDLES + sandbox::MAX_CONNECTIONS) as u64 + 256 + 256;
+/// Descriptors for everything but client connections: all instances of the sink
+/// that writes and of the one before, which is being closed; an instance that is
+/// being opened; what all sinks have connected to; the 256 connections of the
+/// health port; and the rest of the node.
+const RESERVED: u64 =
+    (2 * sandbox::MAX_SINK_HANDLES + sandbox::MAX_HANDLES + sandbox::MAX_CONNECTIONS) as u64
+        + 256
+        + 256;
 /// What the runtime of each thread has open: the poller, twice, and what wakes it.
 const PER_THREAD: usize = 4;
 

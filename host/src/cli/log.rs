@@ -17,6 +17,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const LINE_CAPACITY: usize = 4096;
 /// Bytes that may wait for stderr.
 const BYTE_CAPACITY: usize = 4 << 20;
+/// What is logged unless `RUST_LOG` says otherwise. The servers of sinks decide how
+/// often the libraries for HTTP have something to say.
+const FILTER: &str = "info,h2=error,hyper_util=error,wasmtime_wasi_http=error";
 /// How long the last lines may take to be written when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -54,7 +57,7 @@ pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
         .name("log".to_owned())
         .spawn(move || write(&receiver, &waiting))
         .map_err(LogError)?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let is_terminal = io::stderr().is_terminal();
     let default = if is_terminal {
         LogFormat::Text

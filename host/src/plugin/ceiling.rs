@@ -1,5 +1,6 @@
 //! What this node allows a manifest to ask for.
 
+use std::num::NonZero;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::headers_wanted::headers_wanted;
 use super::manifest::Manifest;
 use super::path_list::path_list;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
-use sluice_sandbox::{Directory, Grants, Limits, NetworkCeiling, Secrets, Setup};
+use sluice_sandbox::{Directory, Grants, Limits, MAX_CONCURRENCY, NetworkCeiling, Secrets, Setup};
 use sluice_types::endpoint::Endpoint;
 use sluice_types::origin::Origin;
 
@@ -113,9 +114,13 @@ impl Ceiling {
         let call = wanted
             .write_timeout_ms
             .map_or(defaults.call, Duration::from_millis);
+        let concurrency = wanted
+            .concurrency
+            .and_then(|wanted| NonZero::new(usize::try_from(wanted).ok()?.min(MAX_CONCURRENCY)));
         Limits {
             memory: memory.min(self.memory),
             call: call.min(self.call),
+            concurrency: concurrency.unwrap_or(defaults.concurrency),
             ..defaults
         }
     }
@@ -223,5 +228,12 @@ mod tests {
         assert_eq!((small.memory, small.call.as_millis()), (1 << 20, 5));
         let large = limits(Some(u32::MAX), Some(u64::MAX));
         assert_eq!((large.memory, large.call.as_secs()), (512 << 20, 15));
+        for (wanted, given) in [(None, 1), (Some(1), 1), (Some(16), 16)] {
+            let limits = ceiling().limits(LimitsWanted {
+                concurrency: wanted,
+                ..LimitsWanted::default()
+            });
+            assert_eq!(limits.concurrency.get(), given);
+        }
     }
 }

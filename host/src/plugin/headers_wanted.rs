@@ -1,21 +1,25 @@
 //! The headers with secrets that a manifest asks for.
 
-use axum::http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use axum::http::header::HeaderName;
 
 use super::permissions::Permissions;
 use sluice_sandbox::SecretHeader;
 use sluice_types::origin::Origin;
 
 /// Headers that say how a request is sent, not what it is.
-const OF_THE_TRANSPORT: [HeaderName; 6] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
+const OF_THE_TRANSPORT: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// What is wrong with the headers: the field, its value, what was expected.
@@ -35,8 +39,8 @@ pub(super) fn headers_wanted(permissions: &Permissions) -> Result<Vec<SecretHead
             ("permissions.headers", text.clone(), expected)
         })?;
         for (name, value) in headers {
-            let header = name.parse().ok();
-            let header = header.filter(|header| !OF_THE_TRANSPORT.contains(header));
+            let header = name.parse::<HeaderName>().ok();
+            let header = header.filter(|header| !OF_THE_TRANSPORT.contains(&header.as_str()));
             let header = header.ok_or_else(|| {
                 let expected = "expected the name of a header such as Authorization";
                 ("permissions.headers", name.clone(), expected)

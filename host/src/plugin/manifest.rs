@@ -135,7 +135,7 @@ mod tests {
             r#""config":{"b": 1,"a":[2]},"#,
             r#""permissions":{"dirs":[{"host":"audit","guest":"/logs","write":true}],"#,
             r#""env":{"TZ":"UTC"}},"#,
-            r#""limits":{"memory_mib":64,"write_timeout_ms":500,"concurrency":1}}"#,
+            r#""limits":{"memory_mib":64,"write_timeout_ms":500,"concurrency":16}}"#,
         );
         let manifest: Manifest = text.parse().unwrap();
         assert_eq!(manifest.config, r#"{"b": 1,"a":[2]}"#, "as it was written");
@@ -156,6 +156,14 @@ mod tests {
             (
                 r#"{"source":"builtin:stdout","limits":{"memory_mib":0}}"#,
                 "limits.memory_mib",
+            ),
+            (
+                r#"{"source":"builtin:stdout","limits":{"concurrency":0}}"#,
+                "limits.concurrency is \"0\"; expected 1 to 16",
+            ),
+            (
+                r#"{"source":"builtin:stdout","limits":{"concurrency":17}}"#,
+                "limits.concurrency is \"17\"; expected 1 to 16",
             ),
             (
                 r#"{"source":"builtin:stdout","limits":{"memory":1}}"#,

@@ -9,6 +9,7 @@ use super::digest::is_sha256;
 use super::headers_wanted::headers_wanted;
 use super::manifest_error::ManifestError;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
+use sluice_sandbox::MAX_CONCURRENCY;
 
 /// The most directories of a sink: each is an open file.
 const MAX_DIRECTORIES: usize = 16;
@@ -173,11 +174,16 @@ impl ManifestJson {
         for (is_zero, field) in [
             (memory_mib == Some(0), "limits.memory_mib"),
             (write_timeout_ms == Some(0), "limits.write_timeout_ms"),
-            (concurrency == Some(0), "limits.concurrency"),
         ] {
             require(!is_zero, field, "0", "expected 1 or more")?;
         }
-        Ok(())
+        let writes = concurrency.map_or(1, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX));
+        require(
+            (1..=MAX_CONCURRENCY).contains(&writes),
+            "limits.concurrency",
+            &writes.to_string(),
+            "expected 1 to 16 writes at a time",
+        )
     }
 }
 

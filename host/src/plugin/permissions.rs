@@ -65,7 +65,8 @@ pub struct LimitsWanted {
     /// The time of one call, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_timeout_ms: Option<u64>,
-    /// How many writes may run at once.
+    /// The writes at a time, each in an instance of its own: 1 to
+    /// [`MAX_CONCURRENCY`](sluice_sandbox::MAX_CONCURRENCY).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
 }

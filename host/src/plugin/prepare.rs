@@ -179,12 +179,6 @@ impl Preparer {
         let mut setup = self.ceiling.setup(&manifest)?;
         let limits = &mut setup.limits;
         limits.core_instances = core_instances(&component, limits.memory);
-        if manifest.limits.concurrency.is_some_and(|wanted| wanted > 1) {
-            tracing::warn!(
-                plugin = identity.source,
-                "limits.concurrency exceeds what this node gives: one write runs at a time"
-            );
-        }
         Ok(Found {
             manifest,
             identity,

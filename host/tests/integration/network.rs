@@ -12,8 +12,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Redirect;
 use axum::routing::{any, post};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::sink::verdict;
 use crate::support::{Cluster, SOON, eventually};
 
 /// A server that a sink posts to.
@@ -179,6 +181,41 @@ async fn a_destination_that_fails_or_hangs_loses_nothing() {
     assert_eq!(messages, numbered(0, 600).into_iter().collect());
 }
 
+#[tokio::test]
+async fn a_request_that_its_instance_does_not_end_never_looks_complete() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let cluster = Cluster::start(1, &["--allow-http", &origin]).await;
+    let permissions = json!({"http": [origin]});
+    cluster.runs_with(json!({}), permissions, json!({})).await;
+    let node = cluster.node(0);
+    let receiving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        // Until the node ends the connection.
+        drop(stream.read_to_end(&mut received).await);
+        String::from_utf8(received).unwrap()
+    });
+    let attempt = format!("CUT {origin}/logs");
+    eventually("a part of a body arrives", SOON, || async {
+        // The sink may trap before there is a connection.
+        let (status, body) = verdict(node, &attempt).await;
+        assert_eq!(status, 422, "{body}");
+        match receiving.is_finished() {
+            true => Ok(()),
+            false => Err("nothing yet".to_owned()),
+        }
+    })
+    .await;
+    let received = receiving.await.unwrap();
+    assert!(
+        received.contains("transfer-encoding: chunked"),
+        "{received}"
+    );
+    assert!(received.contains("half"), "{received}");
+    assert!(!received.contains("\r\n0\r\n"), "{received}");
+}
+
 fn port_of(address: &str) -> &str {
     address.rsplit(':').next().unwrap()
 }
@@ -268,6 +305,13 @@ fn attempts(destination: &str, echo: &str, other: u16) -> Vec<(String, &'static 
         ("UDP 127.0.0.1:53".to_owned(), "failed"),
         ("LISTEN 127.0.0.1:0".to_owned(), tcp_denied),
         (format!("LISTEN 0.0.0.0:{other}"), tcp_denied),
+        ("LISTEN 0.0.0.0:0".to_owned(), tcp_denied),
+        (format!("TRACE http://{destination}/hello"), denied),
+        (format!("track http://{destination}/hello"), denied),
+        (
+            format!("{} http://{destination}/hello", "X".repeat(33)),
+            "not a valid target",
+        ),
         // More at a time than there may be.
         (
             format!("MANY http://{destination}/hang"),
@@ -328,7 +372,7 @@ async fn what_a_sink_may_not_reach_is_refused_counted_and_logged() {
         let outcome = cluster.tries(attempt).await;
         assert!(outcome.contains(expected), "{attempt}: {outcome}");
         let is_refusal = !expected.starts_with("done")
-            && !["ftp:", "http:///", "aaaa"]
+            && !["ftp:", "http:///", "aaaa", "XXXX"]
                 .iter()
                 .any(|name| attempt.contains(name));
         let after = refused(&cluster).await;

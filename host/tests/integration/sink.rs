@@ -172,6 +172,7 @@ async fn a_guest_that_spins_is_stopped_and_the_node_answers_meanwhile() {
     assert_eq!(after.0, 200, "{}", after.1);
     assert_eq!(answer.0, 422, "{}", answer.1);
     assert!(answer.1.contains("computing"), "{}", answer.1);
+    assert!(node.refused("time").await > 0);
     assert_eq!(node.status().await.unwrap()["epoch"], 1, "it still leads");
 }
 

@@ -60,9 +60,10 @@ const BORDERS: [Border; 7] = [
 ];
 
 /// External crates that only one crate may depend on.
-const RESERVED: [(&str, &str); 2] = [
+const RESERVED: [(&str, &str); 3] = [
     ("wasmtime", "sluice-sandbox"),
     ("wasmtime-wasi", "sluice-sandbox"),
+    ("wasmtime-wasi-http", "sluice-sandbox"),
 ];
 
 /// The crates of the host, by name.

@@ -7,32 +7,33 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
-use crate::batch::{Batch, Settled};
+use crate::batch::Batch;
 use crate::counting::to_u64;
-use crate::dead_letters::{Cause, DeadLetters};
+use crate::dead_letters::DeadLetters;
 use crate::isolation::{Isolation, Piece};
 use crate::metrics::StreamMetrics;
 use crate::queue::Queue;
 use crate::rejects::Rejects;
+use crate::retries::{BACKOFF_MAX, BACKOFF_MIN, Retries};
 use crate::sink_swap::{SinkSwap, SwapQueue};
 use crate::sink_writer::{Readiness, SinkWriter, Written};
 use crate::stall::{Stall, StallReporter};
 use crate::trace::AckTrace;
 use sluice_types::backoff::Backoff;
-use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::retry_after::RetryAfter;
 
+mod beside;
 #[cfg(test)]
 mod fake_sink;
+mod settling;
+mod start;
+#[cfg(test)]
+mod tenure;
 #[cfg(test)]
 mod tests;
 
-/// The first wait between attempts at the same records.
-const BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// The longest wait, unless the sink asks for a longer one.
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// How often a wait checks whether any producer still waits for the outcome.
 const ABANDONED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -78,6 +79,8 @@ pub struct Dispatcher {
     metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
     isolation: Isolation,
+    /// What failed while others were written beside it.
+    retries: Retries,
     backoff: Backoff,
     stall: StallReporter,
 }
@@ -105,6 +108,7 @@ impl Dispatcher {
             metrics,
             trace,
             isolation: Isolation::default(),
+            retries: Retries::default(),
             backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
             stall: StallReporter::new(stall),
         }
@@ -115,11 +119,19 @@ impl Dispatcher {
     pub async fn run(&mut self) -> Ended {
         loop {
             self.switch();
+            let places = self.writer.sink.concurrency();
+            if places > 1 && self.isolation.is_clear() {
+                match self.deliver_beside(places).await {
+                    Some(ended) => return ended,
+                    None => continue,
+                }
+            }
             if self.isolation.is_sink_in_doubt() {
                 self.wait(None, None).await;
                 self.isolation.probe();
             }
-            let ended = match self.isolation.next() {
+            let next = self.isolation.next().or_else(|| self.retries.take());
+            let ended = match next {
                 Some(piece) => self.deliver(piece).await,
                 None => self.take().await,
             };
@@ -140,6 +152,7 @@ impl Dispatcher {
     fn switch(&mut self) {
         if self.writer.switch() {
             self.isolation.clear_suspicion();
+            self.retries.restart();
             self.backoff.reset();
         }
     }
@@ -200,14 +213,17 @@ impl Dispatcher {
             not_confirmed(piece.batch);
             return Some(Ended::Revoked);
         }
-        if piece.batch.offers > 0 {
-            let records = to_u64(piece.batch.records.len());
-            self.metrics.retried.inc_by(records);
-        }
-        piece.batch.offers += 1;
+        self.count_offer(&mut piece.batch);
         let compute = piece.compute_time();
         let written = self.writer.write(&piece.batch, compute).await;
         self.written(piece, written).await
+    }
+
+    fn count_offer(&self, batch: &mut Batch) {
+        if batch.offers > 0 {
+            self.metrics.retried.inc_by(to_u64(batch.records.len()));
+        }
+        batch.offers += 1;
     }
 
     async fn written(&mut self, piece: Piece, written: Written) -> Option<Ended> {
@@ -228,9 +244,7 @@ impl Dispatcher {
                 None
             }
             Written::Revoked => {
-                piece
-                    .batch
-                    .unknown("the node stepped down while the sink was writing it");
+                interrupted(piece.batch);
                 Some(Ended::Revoked)
             }
         }
@@ -258,76 +272,20 @@ impl Dispatcher {
 
     /// The sink accepted the piece, except for the refused records.
     async fn settle(&mut self, piece: Piece, refusals: Vec<Refusal>) -> Option<Ended> {
-        let is_probe = piece.is_probe();
-        let batch = piece.batch;
         // Asked before every acknowledgement.
         let Some(now) = self.lease.valid().await else {
-            batch.unknown("the node stepped down before it could acknowledge");
+            not_acknowledged(piece.batch);
             return Some(Ended::Revoked);
         };
-        if let Err(error) = self.trace(now, &batch, &refusals) {
-            tracing::error!(%error, "failed to write the trace of acknowledgements");
-            batch.unknown("its acknowledgement could not be traced");
-            return None;
-        }
-        self.backoff.reset();
-        let confirmed = batch.records.len() - refusals.len();
-        self.count(&batch, &refusals, confirmed);
-        if confirmed > 0 {
-            self.stall.ended();
-            for guilty in self.isolation.confirmed(is_probe) {
-                let plugin = self.writer.identity();
-                self.rejects
-                    .set_aside(guilty.batch, Cause::Poison, guilty.reason, plugin);
-            }
-        }
-        if refusals.is_empty() {
-            batch.acknowledge();
-            return None;
-        }
-        let Settled { retry, refused } = batch.settle(refusals);
-        for (batch, reason) in refused {
-            self.refuse(batch, reason);
-        }
-        let (batch, failure) = retry?;
+        let (batch, failure) = self.confirm(now, piece, refusals)?;
         self.failed(Piece::of(batch), failure).await
-    }
-
-    /// The sink refused this record for good.
-    fn refuse(&mut self, batch: Batch, reason: String) {
-        self.stall.ended();
-        self.rejects.refuse(batch, reason, self.writer.identity());
-    }
-
-    fn trace(&self, now: BootTime, batch: &Batch, refusals: &[Refusal]) -> std::io::Result<()> {
-        let Some(trace) = &self.trace else {
-            return Ok(());
-        };
-        let records = batch.newly_acknowledged(refusals).map(|record| record.id);
-        trace.decided(now, self.lease.epoch(), records)
-    }
-
-    fn count(&self, batch: &Batch, refusals: &[Refusal], confirmed: usize) {
-        let acknowledged = if batch.is_acknowledged() {
-            batch.newly_acknowledged(refusals).count()
-        } else {
-            confirmed
-        };
-        self.metrics.acknowledged.inc_by(to_u64(acknowledged));
-        self.metrics.delivered.inc_by(to_u64(confirmed));
     }
 
     /// The sink refused all of these records, and its instance lives on.
     async fn failed(&mut self, piece: Piece, failure: Failure) -> Option<Ended> {
         match failure {
             Failure::Retryable { reason, after } => {
-                tracing::warn!(
-                    plugin = self.source(),
-                    reason,
-                    records = piece.batch.records.len(),
-                    "the sink asks to try again"
-                );
-                piece.batch.set_last_error(&reason);
+                self.report_retry(&piece, &reason);
                 self.stall.failed(reason);
                 self.wait(Some(&piece.batch), after).await;
                 self.isolation.retry(piece);
@@ -340,16 +298,37 @@ impl Dispatcher {
                 }
                 None
             }
-            Failure::Fenced(reason) => {
-                piece.batch.unknown("the destination knows a later leader");
-                Some(Ended::Fenced(reason))
-            }
+            Failure::Fenced(reason) => Some(fenced(piece.batch, reason)),
         }
+    }
+
+    fn report_retry(&self, piece: &Piece, reason: &str) {
+        tracing::warn!(
+            plugin = self.source(),
+            reason,
+            records = piece.batch.records.len(),
+            "the sink asks to try again"
+        );
+        piece.batch.set_last_error(reason);
     }
 
     /// The instance is gone. The next attempt is made by a fresh one, or by the
     /// next sink, which may take what broke this one.
     async fn broken(&mut self, piece: Piece, broken: &Broken) {
+        let Some(reason) = self.report_broken(&piece, broken) else {
+            return self.isolation.retry(piece);
+        };
+        self.stall.failed(reason);
+        if broken.suspects_records() {
+            self.isolation.broke(piece, broken);
+        } else {
+            self.wait(Some(&piece.batch), None).await;
+            self.isolation.retry(piece);
+        }
+    }
+
+    /// Says why the instance is replaced; `None` if a swap replaces the sink.
+    fn report_broken(&self, piece: &Piece, broken: &Broken) -> Option<String> {
         self.metrics.sink_restarts.inc();
         if self.writer.swaps.is_waiting() {
             tracing::warn!(
@@ -357,7 +336,7 @@ impl Dispatcher {
                 error = %broken,
                 "the sink broke before the next one replaced it"
             );
-            return self.isolation.retry(piece);
+            return None;
         }
         tracing::warn!(
             plugin = self.source(),
@@ -367,13 +346,7 @@ impl Dispatcher {
         );
         let reason = broken.to_string();
         piece.batch.set_last_error(&reason);
-        self.stall.failed(reason);
-        if broken.suspects_records() {
-            self.isolation.broke(piece, broken);
-        } else {
-            self.wait(Some(&piece.batch), None).await;
-            self.isolation.retry(piece);
-        }
+        Some(reason)
     }
 
     fn source(&self) -> &str {
@@ -387,4 +360,17 @@ fn not_confirmed(batch: Batch) {
         0 => batch.not_delivered("the node is no longer the leader"),
         _ => batch.unknown("the node stepped down before the sink confirmed it"),
     }
+}
+
+fn not_acknowledged(batch: Batch) {
+    batch.unknown("the node stepped down before it could acknowledge");
+}
+
+fn interrupted(batch: Batch) {
+    batch.unknown("the node stepped down while the sink was writing it");
+}
+
+fn fenced(batch: Batch, reason: String) -> Ended {
+    batch.unknown("the destination knows a later leader");
+    Ended::Fenced(reason)
 }

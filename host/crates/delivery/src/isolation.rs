@@ -57,15 +57,18 @@ impl Isolation {
     /// What is to be offered now, if anything. Pieces that no producer waits
     /// for any more are dropped.
     pub(crate) fn next(&mut self) -> Option<Piece> {
-        let is_wanted =
-            |piece: &Piece| !piece.batch.records.is_empty() && !piece.batch.is_abandoned();
-        self.suspects.retain(is_wanted);
+        self.suspects.retain(Piece::is_wanted);
         loop {
             let piece = self.work.pop_front()?;
-            if is_wanted(&piece) {
+            if piece.is_wanted() {
                 return Some(piece);
             }
         }
+    }
+
+    /// Whether nothing is to be offered and nothing is suspected.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.work.is_empty() && self.suspects.is_empty()
     }
 
     /// Whether any record is a suspect.
@@ -179,6 +182,11 @@ impl Piece {
             reason: String::new(),
             is_probe: false,
         }
+    }
+
+    /// Whether it has records, and a producer that waits for one of them.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.batch.records.is_empty() && !self.batch.is_abandoned()
     }
 
     /// How long the sink may compute on it. Once it has broken the sink alone,

@@ -43,6 +43,8 @@ struct State {
     /// The ticket of the first entry.
     first_ticket: u64,
     last_sequence: u64,
+    /// The records of all entries, and their bytes.
+    waiting: (usize, usize),
     closed: Option<&'static str>,
 }
 
@@ -127,6 +129,23 @@ impl Queue {
         ))
     }
 
+    /// Whether nothing can be taken now.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut state = self.lock();
+        state.drop_holes();
+        state.entries.is_empty()
+    }
+
+    /// Whether so little waits that more should join it.
+    pub(crate) fn is_small(&self) -> bool {
+        self.lock().waiting.0 < ADOPTED_RECORDS_MIN
+    }
+
+    /// The bytes that wait, without those that are being offered.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.lock().waiting.1
+    }
+
     /// Waits until something can be taken. False if nothing is left and the
     /// queue is closed.
     pub(crate) async fn filled(&self) -> bool {
@@ -181,6 +200,7 @@ impl Queue {
                 state.first_ticket += 1;
             }
         }
+        state.leave(batch.records.len(), batch.bytes);
         batch
     }
 
@@ -198,6 +218,7 @@ impl Queue {
         let entries = {
             let mut state = self.lock();
             let entries = std::mem::take(&mut state.entries);
+            state.waiting = (0, 0);
             state.first_ticket += u64::try_from(entries.len()).unwrap_or_default();
             entries
         };
@@ -246,6 +267,8 @@ impl State {
     /// Adds a request at the end, and returns its ticket.
     fn push(&mut self, records: Vec<LogRecord>, bytes: usize, completion: Completion) -> u64 {
         let next_sequence = self.last_sequence + 1;
+        self.waiting.0 += records.len();
+        self.waiting.1 += bytes;
         self.last_sequence += u64::try_from(records.len()).unwrap_or_default();
         let entry = Entry {
             records: records.into_iter(),
@@ -260,9 +283,16 @@ impl State {
     /// Removes the entry with this ticket, unless all of it was taken.
     fn remove(&mut self, ticket: u64) -> Option<Entry> {
         let position = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
-        let entry = self.entries.get_mut(position)?.take();
+        let entry = self.entries.get_mut(position)?.take()?;
+        self.leave(entry.records.len(), entry.bytes);
         self.drop_holes();
-        entry
+        Some(entry)
+    }
+
+    /// Counts what no longer waits.
+    const fn leave(&mut self, records: usize, bytes: usize) {
+        self.waiting.0 -= records;
+        self.waiting.1 -= bytes;
     }
 
     fn drop_holes(&mut self) {

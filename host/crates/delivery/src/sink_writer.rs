@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use crate::active_sink::ActiveSink;
 use crate::batch::Batch;
 use crate::compute_limit::{ComputeLimit, ComputeTime};
+use crate::in_flight::{InFlight, Terms};
+use crate::isolation::Piece;
 use crate::metrics::StreamMetrics;
 use crate::sink_swap::{SinkSwap, SwapQueue};
 use sluice_types::lease::Lease;
@@ -100,26 +102,57 @@ impl SinkWriter {
     /// cancelled unless it ends within [`SWAP_GRACE`].
     pub(crate) async fn write(&mut self, batch: &Batch, compute: ComputeTime) -> Written {
         let started = Instant::now();
+        let counted = self.metrics.write_under_way();
         let written = self.call(batch, self.limit.of(compute)).await;
+        drop(counted);
         let took = started.elapsed();
-        self.metrics.write_seconds.observe(took.as_secs_f64());
         match &written {
-            Written::Done(Ok(_)) => self.limit.wrote(took),
-            Written::Done(Err(WriteError::Broken(broken)))
-                if broken.spun_until(TimeLimit::Manifest) =>
-            {
-                self.limit.alarm();
-            }
-            _ => {}
+            Written::Done(result) => self.ended(result, took),
+            Written::Revoked | Written::Cancelled => self.observe(took),
         }
         written
     }
 
-    async fn call(&mut self, batch: &Batch, compute: Duration) -> Written {
-        let attempt = Attempt {
+    /// Begins a write beside others, in an instance of its own. False if none is
+    /// free.
+    pub(crate) fn begin(&mut self, piece: Piece, is_trial: bool, writes: &mut InFlight) -> bool {
+        let Some(instance) = self.sink.take() else {
+            return false;
+        };
+        let terms = Terms {
+            attempt: self.attempt(&piece.batch),
+            compute: self.limit.of(piece.compute_time()),
+            is_trial,
+        };
+        writes.begin(instance, piece, terms);
+        true
+    }
+
+    /// Learns from a write that has ended.
+    pub(crate) fn ended(&mut self, result: &Result<Vec<Refusal>, WriteError>, took: Duration) {
+        self.observe(took);
+        match result {
+            Ok(_) => self.limit.wrote(took),
+            Err(WriteError::Broken(broken)) if broken.spun_until(TimeLimit::Manifest) => {
+                self.limit.alarm();
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn observe(&self, took: Duration) {
+        self.metrics.write_seconds.observe(took.as_secs_f64());
+    }
+
+    fn attempt(&self, batch: &Batch) -> Attempt {
+        Attempt {
             epoch: self.lease.epoch(),
             number: batch.offers,
-        };
+        }
+    }
+
+    async fn call(&mut self, batch: &Batch, compute: Duration) -> Written {
+        let attempt = self.attempt(batch);
         let mut writing = pin!(self.sink.write(attempt, &batch.records, compute));
         tokio::select! {
             biased;

@@ -13,12 +13,10 @@ use super::grants::Granted;
 use super::limits::{Limits, MAX_RANDOM};
 use super::memory_limit::MemoryLimit;
 use super::network::{GuestHttp, GuestTcp};
+use super::refusals::SinkRefusals;
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
 
-/// The most handles (open files, streams, timers) that an instance can hold.
-/// Each can be a file descriptor of the node.
-pub const MAX_HANDLES: usize = 256;
 /// The most bytes of the headers of one request or answer, as wasmtime-wasi-http
 /// counts them.
 pub(super) const MAX_HEADERS: usize = 32 << 10;
@@ -33,6 +31,7 @@ pub(crate) struct Guest {
     headers: WasiHttpCtx,
     pub(super) tcp: GuestTcp,
     pub(super) memory: MemoryLimit,
+    pub(super) refusals: SinkRefusals,
     /// What the current `write` is about, for sinks that ask for views of it.
     pub(super) batch: Option<Records>,
     /// How many more ticks the guest may compute in the current call.
@@ -45,7 +44,7 @@ impl Guest {
     /// Creates a guest that has clocks, random numbers, stdout, stderr, what it
     /// is granted, and nothing else. Names are looked up by `wasi/names.rs`.
     pub(super) fn new(
-        name: &str,
+        refusals: SinkRefusals,
         limits: Limits,
         granted: &Granted,
         stdout: InstanceStdout,
@@ -53,7 +52,7 @@ impl Guest {
     ) -> Result<Self, GrantError> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout)
-            .stderr(LoggedStderr::new(name))
+            .stderr(LoggedStderr::new(refusals.clone()))
             .allow_tcp(true)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
@@ -65,7 +64,7 @@ impl Guest {
         });
         granted.give(&mut wasi)?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        table.set_max_capacity(limits.handles());
         let mut headers = WasiHttpCtx::new();
         headers.set_field_size_limit(MAX_HEADERS);
         Ok(Self {
@@ -74,11 +73,17 @@ impl Guest {
             headers,
             http,
             tcp,
-            memory: MemoryLimit::new(limits.memory, limits.core_instances),
+            memory: MemoryLimit::new(limits.memory, limits.core_instances, refusals.clone()),
+            refusals,
             batch: None,
             ticks_left: 0,
             computed: None,
         })
+    }
+
+    /// The most handles that it can hold.
+    pub(super) fn handles(&self) -> usize {
+        self.table.max_capacity()
     }
 
     /// Called on each tick while the guest computes.

@@ -7,12 +7,14 @@ use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::readable;
 use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
 use super::exports::{Exports, ExportsPre};
 use super::guest::Guest;
 use super::limits::{Limits, MAX_HOST_CALL};
 use super::lower;
+use super::refusals::Refused;
 use super::stdout::InstanceStdout;
 use super::ticker::TICK;
 
@@ -127,7 +129,10 @@ impl Instance {
                 }
                 .into())
             }
-            Err(_) => Err(Broken::Stuck(self.limits.call).into()),
+            Err(_) => {
+                self.store.data().refusals.count(Refused::Time);
+                Err(Broken::Stuck(self.limits.call).into())
+            }
         }
     }
 }
@@ -169,8 +174,10 @@ fn classify<T>(
     limit: Duration,
     compute: Duration,
 ) -> Result<T, Broken> {
+    let refusals = &store.data().refusals;
     let error = match ended {
         None => {
+            refusals.count(Refused::Time);
             // On a very busy machine ticks can be late, and the timeout comes first
             // for a guest that computes. Then a recent tick tells.
             let computed = store
@@ -186,8 +193,17 @@ fn classify<T>(
         Some(Ok(value)) => return Ok(value),
         Some(Err(error)) => error,
     };
-    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-        return Err(spinning(compute, limit));
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            refusals.count(Refused::Time);
+            return Err(spinning(compute, limit));
+        }
+        Some(Trap::StackOverflow) => refusals.count(Refused::Stack),
+        _ => {}
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        let limit = format!("{} handles of one instance", store.data().handles());
+        refusals.report(Refused::Handles, "one more handle than its limit", &limit);
     }
     let cause = cause(&error);
     Err(match store.data().memory.hit() {

@@ -24,6 +24,7 @@ mod memory_limit;
 mod network;
 mod prepare_error;
 mod prepared;
+mod refusals;
 mod setup;
 mod stderr;
 mod stderr_rate;
@@ -42,15 +43,15 @@ pub use directory::Directory;
 pub use engine::{Engine, EngineError};
 pub use grant_error::GrantError;
 pub use grants::Grants;
-pub use guest::MAX_HANDLES;
 pub use instance::Instance;
-pub use limits::Limits;
+pub use limits::{Limits, MAX_CONCURRENCY, MAX_HANDLES, MAX_SINK_HANDLES};
 pub use network::{
-    Allowed, MAX_CONNECTIONS, MAX_REQUESTS, Network, NetworkCeiling, Refusals, Refused,
-    SecretError, SecretFile, SecretHeader, Secrets, TrustError,
+    Allowed, MAX_CONNECTIONS, MAX_REQUESTS, Network, NetworkCeiling, SecretError, SecretFile,
+    SecretHeader, Secrets, TrustError,
 };
 pub use prepare_error::PrepareError;
 pub use prepared::Prepared;
+pub use refusals::{Refusals, Refused};
 pub use setup::Setup;
 pub use stdout::NodeStdout;
 pub use views::{TooLarge, json_lines, text_lines};

@@ -2,6 +2,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use super::refusals::{Refused, SinkRefusals};
+
 /// What an element of a table takes on the host, in bytes: a pointer, and as
 /// much again because a table that grows doubles its room.
 const TABLE_ELEMENT: usize = 2 * size_of::<usize>();
@@ -16,15 +18,17 @@ pub(super) struct MemoryLimit {
     core_instances: usize,
     used: usize,
     was_hit: bool,
+    refusals: SinkRefusals,
 }
 
 impl MemoryLimit {
-    pub(super) const fn new(limit: usize, core_instances: usize) -> Self {
+    pub(super) const fn new(limit: usize, core_instances: usize, refusals: SinkRefusals) -> Self {
         Self {
             limit,
             core_instances,
             used: 0,
             was_hit: false,
+            refusals,
         }
     }
 
@@ -34,8 +38,17 @@ impl MemoryLimit {
     }
 
     /// Remembers that something would not have fitted.
-    pub(super) const fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self) {
+        if self.was_hit {
+            return;
+        }
         self.was_hit = true;
+        let limit = format!(
+            "{} MiB (limits.memory_mib, at most --max-memory)",
+            self.limit >> 20
+        );
+        self.refusals
+            .report(Refused::Memory, "more memory than its limit", &limit);
     }
 
     /// The limit, if the instance asked for more.
@@ -47,7 +60,7 @@ impl MemoryLimit {
     fn grow(&mut self, from: usize, to: usize) -> bool {
         let grown = self.used.saturating_add(to.saturating_sub(from));
         if grown > self.limit {
-            self.was_hit = true;
+            self.refuse();
             return false;
         }
         self.used = grown;
@@ -91,10 +104,15 @@ impl ResourceLimiter for MemoryLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusals::Refusals;
+
+    fn refusals() -> SinkRefusals {
+        Refusals::new(|_| ()).of("test")
+    }
 
     #[test]
     fn all_memories_and_tables_of_an_instance_count_together() {
-        let mut limit = MemoryLimit::new(100 * TABLE_ELEMENT, 1);
+        let mut limit = MemoryLimit::new(100 * TABLE_ELEMENT, 1, refusals());
         let of = |elements| elements * TABLE_ELEMENT;
         assert!(limit.memory_growing(0, of(60), None).unwrap());
         assert!(limit.memory_growing(0, of(20), None).unwrap());
@@ -109,7 +127,7 @@ mod tests {
 
     #[test]
     fn no_size_of_a_table_overflows() {
-        let mut limit = MemoryLimit::new(usize::MAX - 1, 1);
+        let mut limit = MemoryLimit::new(usize::MAX - 1, 1, refusals());
         assert!(!limit.table_growing(0, usize::MAX, None).unwrap());
     }
 }

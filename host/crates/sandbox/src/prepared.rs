@@ -1,5 +1,6 @@
 //! A sink that is compiled and linked, ready to be opened in microseconds.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use sluice_types::error_chain::chain;
@@ -68,7 +69,11 @@ impl Prepared {
         let Grants { http, headers, .. } = &setup.grants;
         Ok(Self {
             identity,
-            http: Arc::new(WantedHttp::new(http.clone(), headers.clone())),
+            http: Arc::new(WantedHttp::new(
+                http.clone(),
+                headers.clone(),
+                setup.limits.concurrency,
+            )),
             setup,
             exports,
             stdout,
@@ -118,12 +123,12 @@ impl Prepared {
         let stdout = self.stdout.for_instance();
         let source = &self.identity.source;
         let network = &self.engine.network;
-        let plugin: Arc<str> = source.as_str().into();
+        let refusals = network.refusals(source);
         let reached = (
-            network.http(Arc::clone(&plugin), Arc::clone(&self.http)),
-            network.tcp(plugin, grants.tcp.clone()),
+            network.http(Arc::clone(&self.http), refusals.clone()),
+            network.tcp(grants.tcp.clone(), refusals.clone()),
         );
-        let guest = Guest::new(source, *limits, &granted, stdout.clone(), reached)?;
+        let guest = Guest::new(refusals, *limits, &granted, stdout.clone(), reached)?;
         Ok((guest, stdout))
     }
 }
@@ -131,6 +136,10 @@ impl Prepared {
 impl Sink for Prepared {
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn concurrency(&self) -> NonZero<usize> {
+        self.setup.limits.concurrency
     }
 
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {

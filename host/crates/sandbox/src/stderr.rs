@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use super::refusals::{Refused, SinkRefusals};
 use super::stderr_rate::{NODE_RATE, StderrRate};
 
 /// A longer line, in bytes, is logged in pieces.
@@ -23,7 +24,7 @@ const PERMIT: usize = 64 * 1024;
 pub(super) struct LoggedStderr(Arc<Mutex<Lines>>);
 
 struct Lines {
-    name: String,
+    refusals: SinkRefusals,
     /// At most [`MAX_LINE`] bytes.
     unfinished: Vec<u8>,
     rate: &'static StderrRate,
@@ -32,13 +33,13 @@ struct Lines {
 }
 
 impl LoggedStderr {
-    pub(super) fn new(name: &str) -> Self {
-        Self::with_rate(name, &NODE_RATE)
+    pub(super) fn new(refusals: SinkRefusals) -> Self {
+        Self::with_rate(refusals, &NODE_RATE)
     }
 
-    fn with_rate(name: &str, rate: &'static StderrRate) -> Self {
+    fn with_rate(refusals: SinkRefusals, rate: &'static StderrRate) -> Self {
         Self(Arc::new(Mutex::new(Lines {
-            name: name.to_owned(),
+            refusals,
             unfinished: Vec::new(),
             rate,
             dropped: 0,
@@ -76,7 +77,7 @@ impl Lines {
         } else if self.rate.admits(line.len(), Instant::now()) {
             let line = readable::line(&String::from_utf8_lossy(line), MAX_LINE);
             self.note_dropped();
-            tracing::warn!(plugin = %self.name, "{line}");
+            tracing::warn!(plugin = self.refusals.plugin(), "{line}");
             self.unfinished.clear();
         } else {
             self.dropped = self.dropped.saturating_add(self.unfinished.len());
@@ -87,7 +88,12 @@ impl Lines {
     fn note_dropped(&mut self) {
         let bytes = std::mem::take(&mut self.dropped);
         if bytes > 0 {
-            tracing::warn!(plugin = %self.name, bytes, "dropped what the sink wrote to stderr too fast");
+            self.refusals.count(Refused::Stderr);
+            tracing::warn!(
+                plugin = self.refusals.plugin(),
+                bytes,
+                "dropped what the sink wrote to stderr too fast"
+            );
         }
     }
 }
@@ -144,9 +150,11 @@ impl OutputStream for LoggedStderr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusals::Refusals;
 
     fn stderr() -> LoggedStderr {
-        LoggedStderr::with_rate("test", Box::leak(Box::new(StderrRate::new())))
+        let refusals = Refusals::new(|_| ()).of("test");
+        LoggedStderr::with_rate(refusals, Box::leak(Box::new(StderrRate::new())))
     }
 
     #[test]

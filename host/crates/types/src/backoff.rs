@@ -24,6 +24,14 @@ impl Backoff {
         }
     }
 
+    /// As it is after this many waits.
+    #[must_use]
+    pub fn after(mut self, waits: u32) -> Self {
+        let grown = self.first.saturating_mul(2_u32.saturating_pow(waits));
+        self.next = grown.min(self.most);
+        self
+    }
+
     /// The next wait, at least `least`.
     pub fn next(&mut self, least: Option<RetryAfter>) -> Duration {
         let whole = self.next;
@@ -58,6 +66,10 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next(None) <= Duration::from_millis(10));
+        for (waits, whole) in [(0, 10), (1, 20), (2, 40), (u32::MAX, 40)] {
+            let after = backoff.clone().after(waits);
+            assert_eq!(after.peek(), Duration::from_millis(whole));
+        }
         assert_eq!(
             backoff.next(Some(RetryAfter::at_most(Duration::from_secs(3)))),
             Duration::from_secs(3)

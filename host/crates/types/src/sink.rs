@@ -1,6 +1,7 @@
 //! The border of the data path: the sink as the delivery knows it.
 
 use std::fmt::Debug;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -24,6 +25,12 @@ pub struct Attempt {
 pub trait Sink: Debug + Send + Sync {
     /// Which sink this is.
     fn identity(&self) -> &Identity;
+
+    /// How many writes may be under way at a time, each in an instance of its
+    /// own.
+    fn concurrency(&self) -> NonZero<usize> {
+        NonZero::<usize>::MIN
+    }
 
     /// Creates an instance and opens it.
     ///

@@ -121,10 +121,7 @@ fn secrets(flags: &[SecretFile], named: &[Origin]) -> Vec<SecretFile> {
 }
 
 fn allowed<T: Clone>(flags: &[Allow<T>]) -> Allowed<T> {
-    let mut allowed = Allowed {
-        named: Vec::new(),
-        public: false,
-    };
+    let mut allowed = Allowed::default();
     for flag in flags {
         match flag {
             Allow::Named(destination) => allowed.named.push(destination.clone()),

@@ -75,6 +75,10 @@ async fn no_attack_of_a_sink_takes_more_memory_than_its_limit() {
     }
     assert!(faults.is_empty(), "{faults:#?}");
     node.wrote("held ").await;
+    for limit in ["memory", "stack", "handles", "stderr"] {
+        let hits = node.refused(limit).await;
+        assert!(hits > 0, "no attack reached the limit of {limit}");
+    }
 }
 
 #[tokio::test]

@@ -373,6 +373,15 @@ impl Node {
             .parse()
             .unwrap()
     }
+
+    /// How often the sinks of the node were refused what is of this kind.
+    pub(crate) async fn refused(&self, kind: &str) -> u64 {
+        let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let sample = format!("sluice_sink_refused_total{{kind=\"{kind}\"}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&sample));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
 }
 
 /// Runs `sluice` with these arguments. Returns its exit code, stdout and stderr.

@@ -1,6 +1,7 @@
 //! A sink whose answers a test decides, and which remembers what it was asked.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,12 @@ pub(super) struct Write {
 pub(super) struct Calls {
     pub(super) opens: usize,
     pub(super) writes: Vec<Write>,
+    /// The records that were confirmed.
+    pub(super) confirmed: Vec<u64>,
+    /// The writes that are under way.
+    pub(super) under_way: usize,
+    /// The most that were under way at a time.
+    pub(super) most: usize,
 }
 
 type Script = Box<dyn Fn(&Calls) -> Answer + Send + Sync>;
@@ -60,6 +67,7 @@ enum Opening {
     Hangs,
     /// It asks to wait this long the first time.
     Later(RetryAfter),
+    Fails,
 }
 
 /// A sink that answers by its script, which sees all calls including the
@@ -68,6 +76,17 @@ enum Opening {
 pub(super) struct FakeSink {
     identity: Arc<Identity>,
     shared: Arc<Shared>,
+    /// How many writes it takes at a time.
+    places: NonZero<usize>,
+}
+
+/// Counts a write as under way.
+struct UnderWay<'a>(&'a FakeSink);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.calls().under_way -= 1;
+    }
 }
 
 impl FakeSink {
@@ -93,6 +112,19 @@ impl FakeSink {
         Self::build("late", script, Opening::Later(after))
     }
 
+    /// A sink that has an instance at first, and fails to open another one.
+    pub(super) fn that_opens_no_more(
+        script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::build("closed", script, Opening::Fails)
+    }
+
+    /// Takes this many writes at a time.
+    pub(super) fn with_places(mut self, places: usize) -> Self {
+        self.places = NonZero::new(places).unwrap();
+        self
+    }
+
     fn build(
         name: &str,
         script: impl Fn(&Calls) -> Answer + Send + Sync + 'static,
@@ -110,6 +142,7 @@ impl FakeSink {
         Self {
             identity: Arc::new(identity),
             shared: Arc::new(shared),
+            places: NonZero::<usize>::MIN,
         }
     }
 
@@ -144,9 +177,40 @@ impl FakeSink {
         writes.into_iter().map(|write| write.sequences).collect()
     }
 
+    /// The records that it confirmed, in that order.
+    pub(super) fn confirmed(&self) -> Vec<u64> {
+        self.calls().confirmed.clone()
+    }
+
+    /// The most writes that were under way at a time.
+    pub(super) fn most(&self) -> usize {
+        self.calls().most
+    }
+
+    /// The writes that are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.calls().under_way
+    }
+
     fn calls(&self) -> MutexGuard<'_, Calls> {
         let calls = self.shared.calls.lock();
         calls.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> UnderWay<'_> {
+        let mut calls = self.calls();
+        calls.under_way += 1;
+        calls.most = calls.most.max(calls.under_way);
+        drop(calls);
+        UnderWay(self)
+    }
+
+    fn confirm(&self, batch: &Records, refusals: &[Refusal]) {
+        let is_confirmed = |index: &usize| !refusals.iter().any(|refusal| refusal.index == *index);
+        let records = batch.iter().enumerate();
+        let confirmed = records.filter(|(index, _)| is_confirmed(index));
+        let confirmed = confirmed.map(|(_, record)| record.id.sequence);
+        self.calls().confirmed.extend(confirmed);
     }
 
     fn answer(&self, attempt: Attempt, batch: &Records, compute: Duration) -> Answer {
@@ -174,12 +238,20 @@ impl Sink for FakeSink {
         &self.identity
     }
 
+    fn concurrency(&self) -> NonZero<usize> {
+        self.places
+    }
+
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {
         Box::pin(async {
             self.calls().opens += 1;
             match self.shared.opening {
                 Opening::Later(after) if self.opens() == 1 => {
                     let (reason, after) = ("not yet".to_owned(), Some(after));
+                    return Err(Failure::Retryable { reason, after }.into());
+                }
+                Opening::Fails => {
+                    let (reason, after) = ("not now".to_owned(), None);
                     return Err(Failure::Retryable { reason, after }.into());
                 }
                 Opening::Hangs => std::future::pending::<()>().await,
@@ -198,18 +270,18 @@ impl SinkInstance for FakeSink {
         compute: Duration,
     ) -> BoxFuture<'a, Result<Vec<Refusal>, WriteError>> {
         Box::pin(async move {
-            match self.answer(attempt, batch, compute) {
-                Answer::Accept(refusals) => Ok(refusals),
-                Answer::AcceptAfter(time, refusals) => {
-                    tokio::time::sleep(time).await;
+            let _under_way = self.begin();
+            let answer = self.answer(attempt, batch, compute);
+            if let Answer::AcceptAfter(time, _) | Answer::BreakAfter(time, _) = &answer {
+                tokio::time::sleep(*time).await;
+            }
+            match answer {
+                Answer::Accept(refusals) | Answer::AcceptAfter(_, refusals) => {
+                    self.confirm(batch, &refusals);
                     Ok(refusals)
                 }
                 Answer::Fail(failure) => Err(failure.into()),
-                Answer::Break(broken) => Err(broken.into()),
-                Answer::BreakAfter(time, broken) => {
-                    tokio::time::sleep(time).await;
-                    Err(broken.into())
-                }
+                Answer::Break(broken) | Answer::BreakAfter(_, broken) => Err(broken.into()),
                 Answer::Hang => std::future::pending().await,
             }
         })

@@ -4,178 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::fake_sink::{Answer, Calls, FakeSink};
-use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Delivery, Dispatcher, Ended};
-use crate::metrics::{Metrics, StreamMetrics};
+use super::tenure::{
+    EPOCH, HOUR, SECOND, Tenure, assert_acknowledged, assert_unknown, at_first, offered_now,
+    outcome, permanent, rejected, retryable, spinning, trapped,
+};
+use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Ended};
+use crate::Outcome;
 use crate::sink_writer::SWAP_GRACE;
-use crate::testing::records;
-use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap, Stall};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit};
 use sluice_types::retry_after::RetryAfter;
-
-const EPOCH: u64 = 7;
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const LIMITS: QueueLimits = QueueLimits {
-    records: 10_000,
-    bytes: 64 << 20,
-};
-
-/// A dispatcher that runs.
-struct Tenure {
-    queue: Arc<Queue>,
-    lease: Arc<Lease>,
-    swaps: mpsc::Sender<SinkSwap>,
-    metrics: Arc<StreamMetrics>,
-    letters: DeadLetters,
-    stall: watch::Receiver<Option<Stall>>,
-    running: JoinHandle<Ended>,
-    started: Instant,
-    _folder: tempfile::TempDir,
-}
-
-impl Tenure {
-    fn start(sink: &FakeSink) -> Self {
-        let end = BootTime::now() + 24 * HOUR;
-        Self::start_under(Lease::new(EPOCH, BootTime::default(), end), sink)
-    }
-
-    fn start_under(lease: impl Into<Arc<Lease>>, sink: &FakeSink) -> Self {
-        let lease = lease.into();
-        let folder = tempfile::tempdir().unwrap();
-        let letters = DeadLetters::open(folder.path().join("dead-letters"), 1 << 20).unwrap();
-        let queue = Queue::new(EPOCH, LIMITS);
-        let metrics = Metrics::new().stream("default");
-        let (swaps_in, swaps) = mpsc::channel(1);
-        let (stall_in, stall) = watch::channel(None);
-        let mut dispatcher = Dispatcher::new(Delivery {
-            queue: Arc::clone(&queue),
-            lease: Arc::clone(&lease),
-            sink: sink.active(),
-            swaps,
-            letters: letters.clone(),
-            metrics: Arc::clone(&metrics),
-            trace: None,
-            stall: stall_in,
-        });
-        Self {
-            queue,
-            lease,
-            swaps: swaps_in,
-            metrics,
-            letters,
-            stall,
-            running: tokio::spawn(async move { dispatcher.run().await }),
-            started: Instant::now(),
-            _folder: folder,
-        }
-    }
-
-    fn submit(&self, count: usize) -> Receipt {
-        self.queue.submit(records(count)).unwrap()
-    }
-
-    /// Submits a request whose producer was told that it is safe.
-    fn submit_acknowledged(&self, count: usize) -> Receipt {
-        self.queue.submit_acknowledged(records(count)).unwrap()
-    }
-
-    /// Starts a swap, and returns the old sink.
-    async fn swap(&self, sink: &FakeSink) -> ActiveSink {
-        let (swap, returned) = sink.swap();
-        self.swaps.send(swap).await.unwrap();
-        timeout(HOUR, returned).await.unwrap().unwrap()
-    }
-
-    async fn ended(self) -> Ended {
-        timeout(HOUR, self.running).await.unwrap().unwrap()
-    }
-
-    /// Lets the dispatcher deliver what is queued, and waits for its end.
-    async fn drained(self) {
-        self.queue.close("drained");
-        assert_eq!(self.ended().await, Ended::Drained);
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// What keeps the delivery from making progress.
-    fn stall(&self) -> Option<Stall> {
-        self.stall.borrow().clone()
-    }
-}
-
-fn retryable(after: Option<Duration>) -> Failure {
-    let reason = "busy".to_owned();
-    let after = after.map(RetryAfter::at_most);
-    Failure::Retryable { reason, after }
-}
-
-const fn spinning(after: Duration, limit: TimeLimit) -> Broken {
-    Broken::Spinning { after, limit }
-}
-
-fn permanent(index: usize) -> Refusal {
-    let failure = Failure::Permanent("no".to_owned());
-    Refusal { index, failure }
-}
-
-fn trapped() -> Broken {
-    Broken::Trapped("unreachable".to_owned())
-}
-
-/// The first write gets this answer, the others are accepted.
-fn at_first(
-    answer: impl Fn() -> Answer + Send + Sync + 'static,
-) -> impl Fn(&Calls) -> Answer + Send + Sync + 'static {
-    move |calls| match calls.writes.len() {
-        1 => answer(),
-        _ => Answer::Accept(Vec::new()),
-    }
-}
-
-/// The sequences that are offered now.
-fn offered_now(calls: &Calls) -> Vec<u64> {
-    calls.writes.last().unwrap().sequences.clone()
-}
-
-async fn outcome(receipt: Receipt) -> Outcome {
-    timeout(HOUR, receipt).await.unwrap()
-}
-
-/// The indices that were rejected of an acknowledged request, and whether each
-/// is kept. Has no time limit: paused time passes while the thread that keeps
-/// dead letters works.
-async fn rejected(receipt: Receipt) -> Vec<(usize, bool)> {
-    match receipt.await {
-        Outcome::Acknowledged { epoch, rejected } => {
-            assert_eq!(epoch, EPOCH);
-            let pair = |rejection: &crate::Rejection| (rejection.index, rejection.is_kept);
-            rejected.iter().map(pair).collect()
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn assert_acknowledged(receipt: Receipt) {
-    let acknowledged = Outcome::Acknowledged {
-        epoch: EPOCH,
-        rejected: Vec::new(),
-    };
-    assert_eq!(outcome(receipt).await, acknowledged);
-}
-
-async fn assert_unknown(receipt: Receipt, reason: &str) {
-    assert_eq!(outcome(receipt).await, Outcome::Unknown(reason.to_owned()));
-}
 
 /// Revokes the lease while a request waits for its outcome. The request and the
 /// loop end at once.

@@ -20,8 +20,8 @@ use sluice_types::record::LogRecord;
 
 /// About how many bytes are read at once, as records count in memory.
 const CHUNK_BYTES: usize = 1 << 20;
-/// The bytes that may wait in the queue, so that memory stays bounded however
-/// much the journal holds.
+/// The bytes that may wait in the queue, beside those that the sink is offered,
+/// so that memory stays bounded however much the journal holds.
 const QUEUED_BYTES_MAX: usize = 4 << 20;
 /// The number of chunks that may wait for their outcome.
 const CHUNKS_MAX: usize = 4096;
@@ -96,7 +96,7 @@ impl Feeder {
         }
         let waits = self.fed.iter().map(|fed| fed.bytes).sum::<usize>();
         let has_room =
-            self.fed.len() < CHUNKS_MAX && waits.min(self.queue.depth().1) < QUEUED_BYTES_MAX;
+            self.fed.len() < CHUNKS_MAX && waits.min(self.queue.waiting_bytes()) < QUEUED_BYTES_MAX;
         tokio::select! {
             biased;
             outcome = outcome_of(self.fed.front_mut()) => self.settle(outcome).await,

@@ -6,4 +6,5 @@ mod node;
 mod stream;
 
 pub use node::{Metrics, OPENMETRICS, PLAIN};
+pub(crate) use stream::WriteUnderWay;
 pub use stream::{StreamMetrics, StreamReadings};

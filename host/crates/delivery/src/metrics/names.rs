@@ -29,7 +29,7 @@ pub(super) const CONNECTIONS: MetricName = unitless("connections", "Open client 
 
 pub(super) const SINK_REFUSED: MetricName = unitless(
     "sink_refused",
-    "What sinks tried in the network and may not do, by kind",
+    "What sinks tried and may not do, and limits that they reached, by kind",
 );
 
 pub(super) const RECORDS_ACCEPTED: MetricName =
@@ -55,6 +55,10 @@ pub(super) const SINK_RESTARTS: MetricName =
 pub(super) const SINK_SWAPS: MetricName = unitless(
     "sink_swaps",
     "Sinks that replaced another without a change of leader",
+);
+pub(super) const SINK_WRITES: MetricName = unitless(
+    "sink_writes_under_way",
+    "Writes of the sink that are under way",
 );
 pub(super) const SINK_WRITE: MetricName = seconds("sink_write", "Duration of the sink's write");
 pub(super) const DELIVERY_STALLED: MetricName = seconds(

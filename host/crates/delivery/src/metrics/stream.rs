@@ -41,6 +41,7 @@ pub struct StreamMetrics {
     pub queue_full: Counter,
     /// Requests that ended with 504.
     pub unknown: Counter,
+    writes: Gauge,
     queue_records: Gauge,
     queue_bytes: Gauge,
     journal_records: Gauge,
@@ -49,6 +50,16 @@ pub struct StreamMetrics {
     epoch: Gauge,
     lease_remaining: SecondsGauge,
     delivery_stalled: SecondsGauge,
+}
+
+/// A write of the sink, for as long as it is under way.
+#[derive(Debug)]
+pub(crate) struct WriteUnderWay(Gauge);
+
+impl Drop for WriteUnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// What a stream's gauges show.
@@ -89,6 +100,7 @@ impl StreamMetrics {
             sink_swaps: families.counter(names::SINK_SWAPS, label),
             queue_full: families.counter(names::REQUESTS_QUEUE_FULL, label),
             unknown: families.counter(names::REQUESTS_UNKNOWN, label),
+            writes: families.gauge(names::SINK_WRITES, label),
             queue_records: families.gauge(names::QUEUE_RECORDS, label),
             queue_bytes: families.gauge(names::QUEUE_BYTES, label),
             journal_records: families.gauge(names::JOURNAL_RECORDS, label),
@@ -100,6 +112,12 @@ impl StreamMetrics {
             lease_remaining: families.seconds(names::LEASE_REMAINING, label),
             delivery_stalled: families.seconds(names::DELIVERY_STALLED, label),
         }
+    }
+
+    /// Counts a write of the sink as under way.
+    pub(crate) fn write_under_way(&self) -> WriteUnderWay {
+        self.writes.inc();
+        WriteUnderWay(self.writes.clone())
     }
 
     /// Sets the gauges, to be called before [`Metrics::encode`](super::Metrics::encode).

@@ -91,12 +91,7 @@ impl HttpClient {
     ) -> Result<Response<WasiBody>, NoAnswer> {
         let options = options.unwrap_or_default();
         let answering = self.0.request(request);
-        // A connection is made, or one is there already, before anything is sent.
-        let limit = match (options.connect_timeout, options.first_byte_timeout) {
-            (Some(connect), Some(first_byte)) => Some(connect.saturating_add(first_byte)),
-            (connect, first_byte) => connect.or(first_byte),
-        };
-        let answered = match limit {
+        let answered = match head_limit(&options) {
             Some(limit) => tokio::time::timeout(limit, answering)
                 .await
                 .map_err(|_| NoAnswer::late(limit))?,
@@ -109,6 +104,14 @@ impl HttpClient {
             None => body.map_err(Error::Hyper).boxed_unsync(),
         }))
     }
+}
+
+/// How long the head of the answer may take. A connection is made, or is there
+/// already, before anything is sent. Its time is bounded in any case.
+fn head_limit(options: &RequestOptions) -> Option<Duration> {
+    let first_byte = options.first_byte_timeout?;
+    let connect = options.connect_timeout.unwrap_or_default();
+    Some(first_byte.saturating_add(connect))
 }
 
 impl NoAnswer {
@@ -203,5 +206,29 @@ fn of_hyper(error: &hyper::Error) -> Option<Error> {
         Some(Error::ConnectionTerminated)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_for_connecting_alone_does_not_bound_the_answer() {
+        let second = Duration::from_secs(1);
+        for (connect_timeout, first_byte_timeout, limit) in [
+            (None, None, None),
+            (Some(second), None, None),
+            (None, Some(second), Some(second)),
+            (Some(second), Some(second), Some(2 * second)),
+            (Some(second), Some(Duration::MAX), Some(Duration::MAX)),
+        ] {
+            let options = RequestOptions {
+                connect_timeout,
+                first_byte_timeout,
+                between_bytes_timeout: None,
+            };
+            assert_eq!(head_limit(&options), limit);
+        }
     }
 }

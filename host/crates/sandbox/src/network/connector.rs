@@ -25,9 +25,9 @@ use super::resolve::Resolve;
 
 /// The most connections of all sinks of a node for HTTP, those that wait for the
 /// next request included. Each is a file descriptor.
-pub const MAX_CONNECTIONS: usize = 256;
-/// The time for a connection to one address.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+pub const MAX_CONNECTIONS: usize = 512;
+/// The time for a connection to the last address of a name, and to each before it.
+const CONNECT_LIMITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -101,8 +101,11 @@ async fn connect(
     reach: Reach,
 ) -> Result<TcpStream, ConnectError> {
     let mut failed = None;
-    for address in addresses(resolver, host, port, reach).await? {
-        let connecting = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address));
+    let addresses = addresses(resolver, host, port, reach).await?;
+    let (last, before) = CONNECT_LIMITS;
+    for (left, address) in (0..addresses.len()).rev().zip(addresses) {
+        let limit = if left == 0 { last } else { before };
+        let connecting = tokio::time::timeout(limit, TcpStream::connect(address));
         let connected = connecting.await.map_err(io::Error::from);
         match connected.and_then(|connected| connected) {
             Ok(stream) => {
@@ -199,19 +202,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_stands_for_this_machine_at_the_second_look_up_is_refused() {
-        let (_listener, address) = listener().await;
+    async fn each_look_up_is_checked() {
+        let public = SocketAddr::from(([1, 1, 1, 1], 80));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 80));
         let metadata = SocketAddr::from(([169, 254, 169, 254], 80));
-        let mut connector = connector(PUBLIC, &[&[address], &[metadata, address], &[]]);
+        let answers: [&[_]; 4] = [&[public, loopback], &[loopback], &[metadata, loopback], &[]];
+        let Connector { resolver, .. } = connector(PUBLIC, &answers);
+        let host = "a.example".parse().unwrap();
+        let found = async || addresses(&*resolver, &host, 80, Reach::Public).await;
+        assert_eq!(found().await.unwrap(), [public]);
         for _ in 0..2 {
-            let error = refused(&mut connector, "http://a.example").await;
+            let error = found().await.unwrap_err();
             assert!(matches!(error, ConnectError::Prohibited(_)), "{error}");
             assert!(error.to_string().contains("127.0.0.1"), "{error}");
         }
-        for _ in 0..2 {
-            let error = refused(&mut connector, "http://a.example").await;
-            assert!(matches!(error, ConnectError::Resolve(_)), "{error}");
-        }
+        assert_eq!(found().await.unwrap(), []);
+        let error = found().await.unwrap_err();
+        assert!(matches!(error, ConnectError::Resolve(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn there_are_so_many_connections_and_no_more() {
+        let (_listener, address) = listener().await;
+        let answer: &[_] = &[address];
+        let mut connector = connector(named("http://a.example"), &[answer, answer]);
+        let places = Arc::clone(&connector.places);
+        let taken = u32::try_from(MAX_CONNECTIONS - 1).unwrap();
+        let _others = places.try_acquire_many(taken).unwrap();
+        let target = "http://a.example".parse().unwrap();
+        let last = connector.call(target).await.unwrap();
+        let error = refused(&mut connector, "http://a.example").await;
+        assert!(matches!(error, ConnectError::Full), "{error}");
+        drop(last);
+        let target = "http://a.example".parse().unwrap();
+        connector.call(target).await.unwrap();
     }
 
     #[tokio::test]

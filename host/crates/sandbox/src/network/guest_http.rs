@@ -1,27 +1,34 @@
 //! The HTTP requests of a sink.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use sluice_types::origin::Origin;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::refusals::{Refused, SinkRefusals};
+
 use super::client::{HttpClient, NoAnswer};
+use super::hang_up::{AnswerPlace, HangUp};
 use super::owned_body::OwnedBody;
-use super::refusals::{Refusals, Refused};
 use super::secrets::{SecretHeader, Secrets};
 
-/// The most requests of a sink that are under way at a time.
+/// The most requests of a sink that are under way at a time, for each write that it
+/// may have at a time.
 pub const MAX_REQUESTS: usize = 16;
-/// What is held of the body of a request: the part that is being sent, and the
-/// next one.
+/// What waits of the body of a request, besides the part that is being sent: one part
+/// more than this number, and the bytes of a part.
 const BODY_PARTS: (usize, usize) = (1, 64 << 10);
 
 /// What a part of a request or an answer is followed by: nothing.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
+/// An answer to TRACE, or TRACK, shows the request with what the node has added.
+const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
 type Answer = Result<(Response<WasiBody>, Rest), Error>;
 
 /// What a manifest asks for, for all instances of its sink.
@@ -35,38 +42,39 @@ pub(crate) struct WantedHttp {
 }
 
 impl WantedHttp {
-    pub(crate) fn new(origins: Vec<Origin>, headers: Vec<SecretHeader>) -> Self {
+    /// For a sink with so many writes at a time.
+    pub(crate) fn new(
+        origins: Vec<Origin>,
+        headers: Vec<SecretHeader>,
+        concurrency: NonZero<usize>,
+    ) -> Self {
         Self {
             origins,
             headers,
-            places: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            places: Arc::new(Semaphore::new(MAX_REQUESTS * concurrency.get())),
         }
     }
 }
 
 /// What one instance may request.
 pub(crate) struct GuestHttp {
-    /// For the log.
-    plugin: Arc<str>,
     /// `None` if the node allows no requests at all.
     client: Option<HttpClient>,
     wanted: Arc<WantedHttp>,
     secrets: Secrets,
-    refusals: Refusals,
+    refusals: SinkRefusals,
     /// Gone with the instance.
     instance: Arc<()>,
 }
 
 impl GuestHttp {
     pub(super) fn new(
-        plugin: Arc<str>,
         client: Option<HttpClient>,
         wanted: Arc<WantedHttp>,
         secrets: Secrets,
-        refusals: Refusals,
+        refusals: SinkRefusals,
     ) -> Self {
         Self {
-            plugin,
             client,
             wanted,
             secrets,
@@ -81,12 +89,12 @@ impl GuestHttp {
         request: &Request<WasiBody>,
     ) -> Result<(HttpClient, Origin, OwnedSemaphorePermit), Error> {
         let refuse = |refused, what: &str, why, error| {
-            self.refusals.report(&self.plugin, refused, what, why);
+            self.refusals.report(refused, what, why);
             Err(error)
         };
-        if [Method::CONNECT, Method::TRACE].contains(request.method()) {
-            // An answer to TRACE shows the request, with what the node has added.
-            let what = request.method().as_str();
+        let method = request.method().as_str();
+        let mut refused = REFUSED_METHODS.into_iter();
+        if let Some(what) = refused.find(|refused| method.eq_ignore_ascii_case(refused)) {
             let why = "sinks send no such requests";
             return refuse(Refused::Http, what, why, Error::HttpRequestDenied);
         }
@@ -125,12 +133,12 @@ impl WasiHttpHooks for GuestHttp {
         _sent: Rest,
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let admitted = self.admit(&request);
-        let what = request_origin(request.uri());
-        let (plugin, refusals) = (Arc::clone(&self.plugin), self.refusals.clone());
+        let refusals = self.refusals.clone();
         let (wanted, secrets) = (Arc::clone(&self.wanted), self.secrets.clone());
         let instance = Arc::downgrade(&self.instance);
         Box::new(async move {
             let (client, origin, place) = admitted?;
+            let what = origin.to_string();
             // Free when the request is sent, and the guest has read or dropped the answer.
             let place = Arc::new(place);
             // In one form, so that connections are found again.
@@ -146,7 +154,7 @@ impl WasiHttpHooks for GuestHttp {
                     Some(value) => request.headers_mut().insert(&header.header, value),
                     None => {
                         let why = "the node cannot make this header of its secret";
-                        refusals.report(&plugin, Refused::Secret, header.header.as_str(), why);
+                        refusals.report(Refused::Secret, header.header.as_str(), why);
                         return Err(Error::ConfigurationError);
                     }
                 };
@@ -155,6 +163,8 @@ impl WasiHttpHooks for GuestHttp {
                 .map(|body| OwnedBody::new(body, instance, Arc::clone(&place)).boxed_unsync());
             match client.send(request, options).await {
                 Ok(answer) => {
+                    let hang_up = answer.extensions().get::<HangUp>().cloned();
+                    let place = AnswerPlace::new(place, hang_up);
                     let holding = answer.map(|body| {
                         let body = body.map_err(move |error| {
                             let _place = &place;
@@ -167,10 +177,18 @@ impl WasiHttpHooks for GuestHttp {
                 }
                 Err(NoAnswer { error, cause }) => {
                     match error {
-                        Error::HttpRequestDenied | Error::DestinationIpProhibited => {
-                            refusals.report(&plugin, Refused::Http, &what, &cause);
+                        Error::ConnectionLimitReached => {
+                            refusals.report(Refused::Requests, &what, &cause);
                         }
-                        _ => tracing::debug!(plugin = &*plugin, what, cause, "a request failed"),
+                        Error::HttpRequestDenied | Error::DestinationIpProhibited => {
+                            refusals.report(Refused::Http, &what, &cause);
+                        }
+                        _ => tracing::debug!(
+                            plugin = refusals.plugin(),
+                            what,
+                            cause,
+                            "a request failed"
+                        ),
                     }
                     Err(error)
                 }
@@ -180,7 +198,7 @@ impl WasiHttpHooks for GuestHttp {
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
         // What wasmtime-wasi-http does by itself logs each.
-        tracing::debug!(plugin = &*self.plugin, %error, "an answer broke off");
+        tracing::debug!(plugin = self.refusals.plugin(), %error, "an answer broke off");
         match error.is_timeout() {
             true => ErrorCode::HttpResponseTimeout,
             false => ErrorCode::HttpProtocolError,

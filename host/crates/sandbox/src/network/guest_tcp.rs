@@ -10,8 +10,9 @@ use sluice_types::host::{Host, MAX_NAME};
 use sluice_types::readable;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
+use crate::refusals::{Refused, SinkRefusals};
+
 use super::ceiling::Allowed;
-use super::refusals::{Refusals, Refused};
 use super::resolve::Resolve;
 
 /// The most addresses that are remembered of what an instance looked up. It is
@@ -23,14 +24,12 @@ const MAX_FOUND: usize = 1024;
 pub(crate) struct GuestTcp(Arc<Shared>);
 
 struct Shared {
-    /// For the log.
-    plugin: Arc<str>,
     /// What the manifest lists.
     endpoints: Vec<Endpoint>,
     /// What the node allows.
     allowed: Arc<Allowed<Endpoint>>,
     resolver: Arc<dyn Resolve>,
-    refusals: Refusals,
+    refusals: SinkRefusals,
     /// The addresses that names stood for when they were looked up, and that may
     /// be connected to; the oldest first.
     found: Mutex<VecDeque<SocketAddr>>,
@@ -46,14 +45,12 @@ pub(crate) enum NoAddress {
 
 impl GuestTcp {
     pub(super) fn new(
-        plugin: Arc<str>,
         endpoints: Vec<Endpoint>,
         allowed: Arc<Allowed<Endpoint>>,
         resolver: Arc<dyn Resolve>,
-        refusals: Refusals,
+        refusals: SinkRefusals,
     ) -> Self {
         Self(Arc::new(Shared {
-            plugin,
             endpoints,
             allowed,
             resolver,
@@ -163,13 +160,14 @@ impl GuestTcp {
 
     /// Counts and logs what this instance may not do.
     pub(crate) fn refuse(&self, refused: Refused, what: &str, why: &str) {
-        self.0.refusals.report(&self.0.plugin, refused, what, why);
+        self.0.refusals.report(refused, what, why);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusals::Refusals;
     use sluice_types::sink::BoxFuture;
 
     /// Answers each look-up with the next of these.
@@ -193,11 +191,10 @@ mod tests {
         let named = endpoints(named);
         let answers = answers.iter().map(answer).collect();
         GuestTcp::new(
-            "test".into(),
             endpoints(listed),
             Arc::new(Allowed { named, public }),
             Arc::new(Answers(Mutex::new(answers))),
-            Refusals::new(|_| ()),
+            Refusals::new(|_| ()).of("test"),
         )
     }
 

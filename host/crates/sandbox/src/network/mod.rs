@@ -4,7 +4,8 @@
 //! An HTTP request passes two checks: of its origin when the guest sends it
 //! (`guest_http.rs`), and of the address that the name stands for when it is
 //! connected to (`connector.rs`). Open connections are shared by all sinks of a
-//! node. That is safe because the second check depends on the node only. For TCP,
+//! node. That is safe because the second check depends on the node only. They belong
+//! to the main thread's runtime, where all sinks run. For TCP,
 //! `guest_tcp.rs` looks names up and remembers which addresses may be connected to.
 
 mod address;
@@ -14,9 +15,9 @@ mod connect_limit;
 mod connector;
 mod guest_http;
 mod guest_tcp;
+mod hang_up;
 mod owned_body;
 mod patient_stream;
-mod refusals;
 mod resolve;
 mod secrets;
 mod timed_body;
@@ -30,10 +31,10 @@ pub use connector::MAX_CONNECTIONS;
 pub use guest_http::MAX_REQUESTS;
 pub(super) use guest_http::{GuestHttp, WantedHttp};
 pub(super) use guest_tcp::{GuestTcp, NoAddress};
-pub use refusals::{Refusals, Refused};
 pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
 pub use trust::TrustError;
 
+use crate::refusals::{Refusals, SinkRefusals};
 use client::HttpClient;
 use resolve::{Resolve, System};
 use sluice_types::endpoint::Endpoint;
@@ -88,25 +89,18 @@ impl Network {
     }
 
     /// What an instance of a sink may connect to.
-    pub(super) fn tcp(&self, plugin: Arc<str>, endpoints: Vec<Endpoint>) -> GuestTcp {
-        let (allowed, refusals) = (Arc::clone(&self.tcp), self.refusals.clone());
-        GuestTcp::new(
-            plugin,
-            endpoints,
-            allowed,
-            Arc::clone(&self.resolver),
-            refusals,
-        )
+    pub(super) fn tcp(&self, endpoints: Vec<Endpoint>, refusals: SinkRefusals) -> GuestTcp {
+        let (allowed, resolver) = (Arc::clone(&self.tcp), Arc::clone(&self.resolver));
+        GuestTcp::new(endpoints, allowed, resolver, refusals)
     }
 
     /// What an instance of a sink may request.
-    pub(super) fn http(&self, plugin: Arc<str>, wanted: Arc<WantedHttp>) -> GuestHttp {
-        GuestHttp::new(
-            plugin,
-            self.client.clone(),
-            wanted,
-            self.secrets.clone(),
-            self.refusals.clone(),
-        )
+    pub(super) fn http(&self, wanted: Arc<WantedHttp>, refusals: SinkRefusals) -> GuestHttp {
+        GuestHttp::new(self.client.clone(), wanted, self.secrets.clone(), refusals)
+    }
+
+    /// What hears of the refusals of a sink.
+    pub(super) fn refusals(&self, plugin: &str) -> SinkRefusals {
+        self.refusals.of(plugin)
     }
 }

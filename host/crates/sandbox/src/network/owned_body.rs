@@ -56,3 +56,31 @@ impl Body for OwnedBody {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Full};
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn the_body_of_an_instance_that_is_gone_has_no_end() {
+        let places = Arc::new(Semaphore::new(2));
+        let body = |instance: &Arc<()>| {
+            let place = Arc::clone(&places).try_acquire_owned().unwrap();
+            let body = Full::new(Bytes::from_static(b"half")).map_err(|never| match never {});
+            OwnedBody::new(
+                body.boxed_unsync(),
+                Arc::downgrade(instance),
+                Arc::new(place),
+            )
+        };
+        let instance = Arc::new(());
+        assert_eq!(body(&instance).collect().await.unwrap().to_bytes(), "half");
+        let cut_off = body(&instance);
+        drop(instance);
+        let error = cut_off.collect().await.unwrap_err();
+        assert!(matches!(error, Error::ConnectionTerminated), "{error:?}");
+        assert_eq!(places.available_permits(), 2);
+    }
+}

@@ -1,5 +1,7 @@
-//! A connection of a sink: counted, and ended when nobody takes what is sent.
+//! A connection of a sink: counted, and ended when nobody takes what is sent, or
+//! when asked to.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,16 +14,22 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use sluice_types::sink::BoxFuture;
+
+use super::hang_up::HangUp;
+
 /// How long a server may take nothing of what is sent to it. The deadline of a
 /// sink's call ends the call; this ends the connection, which may outlive it.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Fails when the other side takes nothing for too long.
-#[derive(Debug)]
 pub(super) struct PatientStream {
     stream: TcpStream,
     /// Since a write has to wait, the time that is left.
     late: Option<Pin<Box<Sleep>>>,
+    hang_up: HangUp,
+    /// `None` once asked to end.
+    asked: Option<BoxFuture<'static, ()>>,
     /// Its place among the connections of the node.
     _place: OwnedSemaphorePermit,
 }
@@ -32,10 +40,13 @@ impl PatientStream {
         &self.stream
     }
 
-    pub(super) const fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        let hang_up = HangUp::default();
         Self {
             stream,
             late: None,
+            asked: Some(hang_up.asked()),
+            hang_up,
             _place: place,
         }
     }
@@ -60,12 +71,27 @@ impl PatientStream {
     }
 }
 
+impl fmt::Debug for PatientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PatientStream").field(&self.stream).finish()
+    }
+}
+
 impl AsyncRead for PatientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // hyper always reads, whatever else it waits for.
+        if let Some(asked) = &mut self.asked
+            && asked.as_mut().poll(context).is_ready()
+        {
+            self.asked = None;
+        }
+        if self.asked.is_none() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -107,7 +133,7 @@ impl AsyncWrite for PatientStream {
 /// What hyper-util asks of a connection before TLS.
 impl Connection for PatientStream {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.hang_up.clone())
     }
 }
 

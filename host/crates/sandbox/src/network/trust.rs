@@ -41,7 +41,8 @@ pub(super) fn tls() -> Result<ClientConfig, TrustError> {
     }
     roots.add_parsable_certificates(system.certs);
     if roots.is_empty() {
-        let named = VARIABLES.map(|variable| Some((variable, var_os(variable)?)));
+        let set = |variable| var_os(variable).filter(|value| !value.is_empty());
+        let named = VARIABLES.map(|variable| Some((variable, set(variable)?)));
         if let Some((variable, value)) = named.into_iter().flatten().next() {
             return Err(TrustError::NoCertificates { variable, value });
         }

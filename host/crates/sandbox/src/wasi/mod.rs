@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | views of the batch (`views/`) | one, until the method returns | six times what the batch counts, and the instance's memory; twice that while it grows |
 //! | any call | its arguments, until it returns | [`MAX_HOST_CALL`] |
-//! | any resource: files, streams, timers, listings, errors | an entry of the table | [`MAX_HANDLES`] |
+//! | any resource: files, streams, timers, listings, errors | an entry of the table | [`MAX_HANDLES`], shared by the instances of a sink, but 64 for each |
 //! | resources that the sink's own components define | a handle | wasmtime: 100,000 |
 //! | `wasi:io/poll` | an index per entry of the list | [`MAX_HOST_CALL`] |
 //! | `wasi:io/streams` of a file, to read | 64 KiB per stream | wasmtime-wasi |
@@ -22,9 +22,9 @@
 //! | `wasi:cli/exit` | nothing: it traps | |
 //! | `wasi:random` | the bytes, until it returns | [`MAX_RANDOM`] |
 //! | `wasi:clocks` | a timer per handle | [`MAX_HANDLES`] |
-//! | `wasi:http`, a request before it is sent | its path of 64 KiB | the crate `http`; `http.rs` bounds its other texts |
+//! | `wasi:http`, a request before it is sent | its path of 64 KiB, two parts of its body of 64 KiB, its trailers | the crate `http`; `http.rs` bounds its other texts; [`MAX_HANDLES`] |
 //! | `wasi:http`, headers | 32 KiB per list of them | [`MAX_HEADERS`], [`MAX_HANDLES`] |
-//! | `wasi:http`, requests under way | 64 KiB to send, the next 64 KiB, 64 KiB of the answer; over HTTP/2, 64 KiB more to send and 1 MiB of answers per connection | [`MAX_REQUESTS`] |
+//! | `wasi:http`, requests under way | the part of 64 KiB that is being sent, two more, 64 KiB of the answer; over HTTP/2, 64 KiB more to send and 1 MiB of answers per connection | [`MAX_REQUESTS`] |
 //! | `wasi:sockets`, TCP | one write of 64 KiB per connection | wasmtime-wasi |
 //! | `wasi:sockets/ip-name-lookup` | 8 addresses per look-up, and 1024 that were found | `names.rs`, `network/guest_tcp.rs` |
 //! | `wasi:sockets`, UDP | nothing: no socket is created | `names.rs` |
@@ -39,8 +39,8 @@ use wasmtime::component::Linker;
 use super::guest::Guest;
 #[cfg(doc)]
 use super::{
-    guest::{MAX_HANDLES, MAX_HEADERS},
-    limits::{MAX_HOST_CALL, MAX_RANDOM},
+    guest::MAX_HEADERS,
+    limits::{MAX_HANDLES, MAX_HOST_CALL, MAX_RANDOM},
     network::MAX_REQUESTS,
 };
 

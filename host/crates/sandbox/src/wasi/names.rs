@@ -15,7 +15,8 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, UdpSocket, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use crate::guest::Guest;
-use crate::network::{NoAddress, Refused};
+use crate::network::NoAddress;
+use crate::refusals::Refused;
 
 /// What the functions below return to the guest.
 type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;

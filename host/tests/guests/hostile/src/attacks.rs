@@ -41,6 +41,7 @@ pub(crate) const ATTACKS: &[(&str, Ending, fn())] = &[
     ("open very many timers", Breaks, open_timers),
     ("pass a long path", Breaks, pass_a_long_path),
     ("take memory without end", Breaks, grow),
+    ("call itself without end", Breaks, call_itself),
 ];
 
 fn flood_stderr_with_lines() {
@@ -148,6 +149,18 @@ fn grow() {
         hoard.push(vec![1_u8; 16 << 20]);
         std::hint::black_box(&hoard);
     }
+}
+
+fn call_itself() {
+    /// Neither a loop nor, because it has no variables, the guest's own stack.
+    fn deeper(depth: u64) -> u64 {
+        match depth {
+            0 => 0,
+            _ => deeper(depth - 1).wrapping_mul(3) ^ depth,
+        }
+    }
+    let result = deeper(std::hint::black_box(1 << 40));
+    println!("came to {result}");
 }
 
 #[expect(clippy::panic, reason = "the tests grant a directory")]

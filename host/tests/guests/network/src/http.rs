@@ -26,6 +26,14 @@ pub(crate) fn many(url: &str) -> Result<String, String> {
 }
 
 fn begin(method: &str, url: &str, body: &[u8]) -> Result<FutureIncomingResponse, String> {
+    let request = build(method, url)?;
+    let sent = request.body().map_err(|()| "no body")?;
+    let answer = handle(request, None).map_err(|error| format!("{error:?}"))?;
+    send(sent, body)?;
+    Ok(answer)
+}
+
+fn build(method: &str, url: &str) -> Result<OutgoingRequest, String> {
     let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
@@ -38,7 +46,8 @@ fn begin(method: &str, url: &str, body: &[u8]) -> Result<FutureIncomingResponse,
     };
     let method = match method {
         "POST" => Method::Post,
-        _ => Method::Get,
+        "GET" => Method::Get,
+        other => Method::Other(other.to_owned()),
     };
     let request = OutgoingRequest::new(Fields::new());
     let set = request
@@ -47,10 +56,20 @@ fn begin(method: &str, url: &str, body: &[u8]) -> Result<FutureIncomingResponse,
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(path)));
     set.map_err(|()| "not a valid target".to_owned())?;
-    let sent = request.body().map_err(|()| "no body")?;
-    let answer = handle(request, None).map_err(|error| format!("{error:?}"))?;
-    send(sent, body)?;
-    Ok(answer)
+    Ok(request)
+}
+
+/// Sends half of a body, and traps.
+#[expect(clippy::panic, reason = "the tests need it")]
+pub(crate) fn cut_off(url: &str) -> Result<String, String> {
+    let request = build("POST", url)?;
+    let body = request.body().map_err(|()| "no body")?;
+    let _answer = handle(request, None).map_err(|error| format!("{error:?}"))?;
+    let stream = body.write().map_err(|()| "no stream")?;
+    stream
+        .blocking_write_and_flush(b"half")
+        .map_err(|error| format!("{error:?}"))?;
+    panic!("a panic in the middle of a request");
 }
 
 fn send(sent: OutgoingBody, mut body: &[u8]) -> Result<(), String> {

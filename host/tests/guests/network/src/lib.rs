@@ -67,13 +67,14 @@ fn tried(message: &str) -> String {
         return "nothing to try".to_owned();
     };
     let result = match act {
-        "GET" => http::request(act, target, &[])
-            .map(|(status, body)| format!("{status} {}", String::from_utf8_lossy(&body))),
         "TCP" => tcp::exchange(target),
         "LOOKUP" => tcp::look_up(target),
         "UDP" => tcp::udp(),
         "LISTEN" => tcp::listen(target),
         "MANY" => http::many(target),
+        "CUT" => http::cut_off(target),
+        method if target.contains("://") => http::request(method, target, &[])
+            .map(|(status, body)| format!("{status} {}", String::from_utf8_lossy(&body))),
         _ => return "nothing to try".to_owned(),
     };
     match result {

@@ -1,11 +1,12 @@
-//! What sinks tried and may not do: counted, and told in the node's log.
+//! What sinks tried and may not do, and the limits that they reached: counted, and
+//! told in the node's log.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::stderr_rate::NODE_RATE;
+use super::stderr_rate::NODE_RATE;
 
 /// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,16 @@ pub enum Refused {
     Requests,
     /// A header with a secret.
     Secret,
+    /// More memory, or larger tables.
+    Memory,
+    /// More time for a call.
+    Time,
+    /// A deeper stack.
+    Stack,
+    /// One more handle.
+    Handles,
+    /// More text on stderr.
+    Stderr,
 }
 
 impl Refused {
@@ -35,11 +46,16 @@ impl Refused {
             Self::Lookup => "lookup",
             Self::Requests => "requests",
             Self::Secret => "secret",
+            Self::Memory => "memory",
+            Self::Time => "time",
+            Self::Stack => "stack",
+            Self::Handles => "handles",
+            Self::Stderr => "stderr",
         }
     }
 }
 
-/// Hears of refusals.
+/// Hears of the refusals of a node.
 #[derive(Clone)]
 pub struct Refusals(Arc<Shared>);
 
@@ -47,6 +63,13 @@ struct Shared {
     observer: Box<dyn Fn(Refused) + Send + Sync>,
     /// Those since the last line in the log that are in none.
     untold: AtomicU64,
+}
+
+/// Hears of the refusals of one sink.
+#[derive(Clone)]
+pub(super) struct SinkRefusals {
+    plugin: Arc<str>,
+    refusals: Refusals,
 }
 
 impl fmt::Debug for Refusals {
@@ -62,20 +85,40 @@ impl Refusals {
         Self(Arc::new(Shared { observer, untold }))
     }
 
-    /// Counts a refusal. The log has a bound on what sinks may fill in it.
-    pub(super) fn report(&self, plugin: &str, refused: Refused, what: &str, why: &str) {
-        (self.0.observer)(refused);
+    /// Those of a sink, by the name that the log gives it.
+    pub(super) fn of(&self, plugin: &str) -> SinkRefusals {
+        SinkRefusals {
+            plugin: plugin.into(),
+            refusals: self.clone(),
+        }
+    }
+}
+
+impl SinkRefusals {
+    /// The sink, as the log names it.
+    pub(super) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// Counts a refusal that is logged elsewhere.
+    pub(super) fn count(&self, refused: Refused) {
+        (self.refusals.0.observer)(refused);
+    }
+
+    /// Counts and logs a refusal. The log has a bound on what sinks may fill in it.
+    pub(super) fn report(&self, refused: Refused, what: &str, why: &str) {
+        self.count(refused);
+        let (plugin, untold) = (&*self.plugin, &self.refusals.0.untold);
         if !NODE_RATE.admits(plugin.len() + what.len() + why.len(), Instant::now()) {
-            self.0.untold.fetch_add(1, Ordering::Relaxed);
+            untold.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let untold = self.0.untold.swap(0, Ordering::Relaxed);
         tracing::warn!(
             plugin,
             kind = refused.name(),
             what,
             why,
-            untold,
+            untold = untold.swap(0, Ordering::Relaxed),
             "refused what a sink tried"
         );
     }
