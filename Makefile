@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap bench-concurrency compose-test upgrade-test lint structure consul tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make bench-concurrency  measure what several writes at a time gain"
+	@echo "make bench-warm-load  measure how long a large sink takes that was compiled before"
 	@echo "make upgrade-test     upgrade a cluster under load from an earlier revision, and back: BEFORE=<revision>"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
 	@echo "make lint    check format, lints, documentation comments and structure"
@@ -149,6 +150,9 @@ bench-swap: build sinks
 bench-concurrency: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench concurrency
+
+bench-warm-load:
+	$(CARGO) bench --locked -p sluice --bench warm_load
 
 # The revision to upgrade from: the latest tag, or else the first parent of this
 # commit. It is built in a worktree below target/.

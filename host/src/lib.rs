@@ -13,6 +13,7 @@ mod config;
 mod data_dir;
 mod descriptors;
 mod http;
+pub mod minisign;
 mod node;
 mod peer;
 pub mod plugin;

@@ -13,6 +13,7 @@ use super::compile_notes::CompileNotes;
 use super::manifest::Manifest;
 use super::prepare::{CodeTurns, Preparer};
 use super::store::{Store, StoreError};
+use super::trust::Trust;
 use sluice_sandbox::{
     Compiled, CompiledError, Compiler, Engine, EngineError, Network, NetworkCeiling, NodeStdout,
     Refusals, SecretError, SecretFile, Secrets, TrustError,
@@ -26,6 +27,8 @@ pub(crate) struct PluginConfig {
     pub(crate) default: Manifest,
     /// The directories that `file://` sinks may come from.
     pub(crate) dirs: Vec<PathBuf>,
+    /// The keys that components must be signed with.
+    pub(crate) trust: Trust,
     /// The directories that sinks may be given, besides the node's own.
     pub(crate) allowed_dirs: Vec<PathBuf>,
     /// The destinations in the network that sinks may be given.
@@ -34,6 +37,9 @@ pub(crate) struct PluginConfig {
     pub(crate) secrets: Vec<SecretFile>,
     /// The most memory that a sink may use, in bytes.
     pub(crate) max_memory: usize,
+    /// The file with the key that authenticates compiled components; below the data
+    /// directory if there is none.
+    pub(crate) compiled_key: Option<PathBuf>,
     /// Compiles components.
     pub(crate) compiler: Compiler,
 }
@@ -97,7 +103,11 @@ impl PluginConfig {
         for directory in &self.allowed_dirs {
             check_allowed(directory, data_dir)?;
         }
-        let compiled = Compiled::open(in_data_dir("compiled")?)?;
+        let key_file = match &self.compiled_key {
+            Some(file) => file.clone(),
+            None => in_data_dir("compiled.key")?,
+        };
+        let compiled = Compiled::open(in_data_dir("compiled")?, &key_file)?;
         let folder = in_data_dir("plugin")?;
         let store = Store::open(folder.clone())?;
         let secrets = Secrets::read(&self.secrets)?;
@@ -114,6 +124,7 @@ impl PluginConfig {
                 call: call_limit,
             },
             plugin_dirs: self.dirs.clone(),
+            trust: self.trust.clone(),
             store,
             notes: CompileNotes::open(folder),
             turn: Mutex::default(),

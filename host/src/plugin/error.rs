@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 
 use super::ceiling::NotAllowed;
 use super::source::SourceError;
+use super::trust::NotTrusted;
 use sluice_sandbox::PrepareError;
 use sluice_types::error_chain::chain;
 
@@ -29,6 +30,9 @@ pub(crate) enum PluginError {
         /// The component's digest.
         found: String,
     },
+    /// The node may not run the component.
+    #[error(transparent)]
+    NotTrusted(#[from] NotTrusted),
     /// The manifest asks for what the node does not allow.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),

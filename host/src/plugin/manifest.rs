@@ -9,6 +9,7 @@ use super::manifest_error::{MAX_MANIFEST_BYTES, ManifestError};
 use super::manifest_json::ManifestJson;
 use super::permissions::{LimitsWanted, Permissions};
 use super::source::Source;
+use crate::minisign::Signature;
 
 /// A sink with its configuration, and what it asks for. Written as JSON, or as
 /// the bare source.
@@ -18,6 +19,8 @@ pub struct Manifest {
     pub source: Source,
     /// The SHA-256 that the component must have, in lower-case hex.
     pub sha256: Option<String>,
+    /// The signature of the component.
+    pub signature: Option<Signature>,
     /// JSON text for the sink's `open`; empty if there is none.
     pub config: String,
     /// What the sink may reach.
@@ -33,6 +36,7 @@ impl Manifest {
         Self {
             source,
             sha256: None,
+            signature: None,
             config: String::new(),
             permissions: Permissions::default(),
             limits: LimitsWanted::default(),
@@ -72,9 +76,11 @@ impl FromStr for Manifest {
         let json: ManifestJson = serde_json::from_str(text).map_err(ManifestError::Shape)?;
         json.check()?;
         let config = json.config.map(|config| config.get().to_owned());
+        let signature = json.signature.map(|text| text.parse()).transpose();
         Ok(Self {
             source: json.source.parse()?,
             sha256: json.sha256.map(|digest| digest.to_ascii_lowercase()),
+            signature: signature.map_err(ManifestError::Signature)?,
             config: config.unwrap_or_default(),
             permissions: json.permissions,
             limits: json.limits,
@@ -94,6 +100,7 @@ impl fmt::Display for Manifest {
             .map_err(|_| fmt::Error)?;
         let mut json = ManifestJson::of(self.source.to_string());
         json.sha256.clone_from(&self.sha256);
+        json.signature = self.signature.as_ref().map(Signature::to_string);
         json.config = config;
         json.permissions = self.permissions.clone();
         json.limits = self.limits;
@@ -169,10 +176,7 @@ mod tests {
                 r#"{"source":"builtin:stdout","limits":{"memory":1}}"#,
                 "`memory`",
             ),
-            (
-                r#"{"source":"builtin:stdout","signature":"x"}"#,
-                "signature",
-            ),
+            (r#"{"source":"builtin:stdout","signature":"x"}"#, ".minisig"),
             (
                 r#"{"source":"builtin:stdout","rollout":{"wait":"all"}}"#,
                 "rollout",

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::source::SourceError;
+use crate::minisign::FormError;
 
 /// The largest value of the key that is read as a manifest. The leader's
 /// document quotes the manifest, which may double its size, and Consul takes
@@ -30,6 +31,12 @@ pub enum ManifestError {
     /// The source is not one.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The signature is not one.
+    #[error(
+        "read the manifest: signature: {0}; expected the text of a .minisig file, four lines with \\n \
+         between them, as `sluice plugin sign` prints it"
+    )]
+    Signature(FormError),
     /// A field has a value that makes no sense.
     #[error("read the manifest: {field} is {value:?}; {expected}")]
     Field {

@@ -25,7 +25,7 @@ pub(super) struct ManifestJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    signature: Option<String>,
+    pub(super) signature: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) config: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -91,20 +91,13 @@ impl ManifestJson {
 
     fn check_supported(&self) -> Result<(), ManifestError> {
         let Rollout { wait, probation_s } = &self.rollout;
-        let (field, remedy) = if self.signature.is_some() {
-            (
-                "signature",
-                "leave it out, and pin the component with sha256",
-            )
-        } else if *wait == Some(WaitFor::All) || probation_s.is_some() {
-            (
-                "rollout (beyond {\"wait\": \"leader\"})",
-                "leave it out: the leader switches as soon as it has opened the sink",
-            )
-        } else {
+        if *wait != Some(WaitFor::All) && probation_s.is_none() {
             return Ok(());
-        };
-        Err(ManifestError::Unsupported { field, remedy })
+        }
+        Err(ManifestError::Unsupported {
+            field: "rollout (beyond {\"wait\": \"leader\"})",
+            remedy: "leave it out: the leader switches as soon as it has opened the sink",
+        })
     }
 
     fn check_directories(&self) -> Result<(), ManifestError> {

@@ -24,6 +24,7 @@ mod manifest_error;
 mod manifest_json;
 mod path_list;
 mod permissions;
+mod permissions_digest;
 mod prepare;
 mod report;
 mod source;
@@ -32,15 +33,19 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod text_list;
+mod trust;
 mod view;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use config::{PluginConfig, PreparerError};
 pub(crate) use controller::{ControllerConfig, PluginController};
+pub(crate) use digest::sha256;
 pub(crate) use error::PluginError;
 pub use manifest::Manifest;
 pub use manifest_error::ManifestError;
 pub use permissions::{DirectoryWanted, HeaderWanted, LimitsWanted, Permissions};
+pub(crate) use permissions_digest::{PERMISSIONS_FIELD, permissions_digest};
 pub(crate) use report::{Choice, Report};
 pub use source::{Builtin, PluginFile, Source, SourceError};
+pub(crate) use trust::Trust;
 pub(crate) use view::ControllerView;

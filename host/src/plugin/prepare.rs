@@ -17,6 +17,7 @@ use super::error::PluginError;
 use super::manifest::Manifest;
 use super::source::{Source, Stamp};
 use super::store::{Kept, Store, StoreError};
+use super::trust::Trust;
 use sluice_sandbox::{Code, Engine, NodeStdout, Prepared, Setup, core_instances};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::Identity;
@@ -33,6 +34,8 @@ pub(crate) struct Preparer {
     pub(crate) ceiling: Ceiling,
     /// The directories that `file://` sources may be in.
     pub(crate) plugin_dirs: Vec<PathBuf>,
+    /// Which components may run.
+    pub(crate) trust: Trust,
     /// Where components are kept for a restart.
     pub(crate) store: Store,
     /// Remembers what was being compiled when the node was killed.
@@ -176,6 +179,7 @@ impl Preparer {
                 found: identity.sha256,
             });
         }
+        self.trust.check(&manifest, &component, &identity.sha256)?;
         let mut setup = self.ceiling.setup(&manifest)?;
         let limits = &mut setup.limits;
         limits.core_instances = core_instances(&component, limits.memory);
@@ -290,6 +294,8 @@ mod tests {
         let config = PluginConfig {
             default: "builtin:stdout".parse().unwrap(),
             dirs: vec![folder.to_owned()],
+            trust: Trust::default(),
+            compiled_key: None,
             allowed_dirs: Vec::new(),
             network: NetworkCeiling::default(),
             secrets: Vec::new(),

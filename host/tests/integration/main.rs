@@ -31,6 +31,7 @@ mod sink;
 mod support;
 mod swap;
 mod tls;
+mod trust;
 mod upgrade;
 mod versions;
 mod views;

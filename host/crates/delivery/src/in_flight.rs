@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::isolation::Piece;
 use crate::metrics::{StreamMetrics, WriteUnderWay};
-use sluice_types::outcome::{Refusal, WriteError};
+use sluice_types::outcome::{Failure, Refusal, WriteError};
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
 
 /// What a write is given in addition to its records.
@@ -27,8 +27,9 @@ pub(crate) struct Done {
     pub(crate) instance: Box<dyn SinkInstance>,
     pub(crate) result: Result<Vec<Refusal>, WriteError>,
     pub(crate) took: Duration,
-    /// Whether another write was confirmed meanwhile.
-    pub(crate) others_succeeded: bool,
+    /// Whether a failure says nothing about the sink: others were confirmed
+    /// meanwhile, or as many are under way as have failed in a row.
+    pub(crate) is_alone: bool,
 }
 
 /// The writes that are under way. They are polled by the task that waits for
@@ -42,6 +43,8 @@ pub(crate) struct InFlight {
     last_id: u64,
     /// How many were confirmed so far.
     confirmed: u64,
+    /// How many have failed since.
+    failed_in_a_row: usize,
     metrics: Arc<StreamMetrics>,
 }
 
@@ -70,6 +73,7 @@ impl InFlight {
             writes: Vec::new(),
             last_id: 0,
             confirmed: 0,
+            failed_in_a_row: 0,
             metrics,
         }
     }
@@ -132,17 +136,28 @@ impl InFlight {
                 continue;
             };
             let others_succeeded = self.confirmed > write.confirmed;
-            let records = write.piece.batch.records.len();
-            if matches!(&call.result, Ok(refused) if refused.len() < records) {
-                self.confirmed += 1;
-            }
+            self.learn(&call.result, write.piece.batch.records.len());
             return Done {
                 piece: write.piece,
                 instance: call.instance,
                 result: call.result,
                 took: write.began.elapsed(),
-                others_succeeded,
+                is_alone: others_succeeded || self.failed_in_a_row <= self.writes.len(),
             };
+        }
+    }
+
+    fn learn(&mut self, result: &Result<Vec<Refusal>, WriteError>, records: usize) {
+        match result {
+            Ok(refused) if refused.len() < records => {
+                self.confirmed += 1;
+                self.failed_in_a_row = 0;
+            }
+            Ok(_) | Err(WriteError::Failed(Failure::Retryable { .. }) | WriteError::Broken(_)) => {
+                self.failed_in_a_row += 1;
+            }
+            // The destination has judged the records.
+            Err(WriteError::Failed(Failure::Permanent(_) | Failure::Fenced(_))) => {}
         }
     }
 

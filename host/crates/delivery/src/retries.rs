@@ -1,5 +1,5 @@
-//! Records that failed for now: each waits for its own time while others are
-//! written, unless nothing succeeds. Then the sink is in doubt, and is left alone
+//! Records that failed for now. Each waits for its own time while others are
+//! written, unless nothing succeeds: then the sink is in doubt, and is left alone
 //! but for one trial at a time.
 
 use std::time::Duration;
@@ -28,7 +28,7 @@ struct Waiting {
     due: Instant,
 }
 
-/// Nothing has succeeded since a write that failed began.
+/// Writes failed, and nothing has succeeded since.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
     /// Until when the sink is left alone.
@@ -72,13 +72,13 @@ impl Retries {
         self.waiting.push(Waiting { piece, due });
     }
 
-    /// A piece failed while others succeeded. It waits for its own time.
+    /// A piece failed, and others may succeed. It waits for its own time.
     pub(crate) fn failed_alone(&mut self, piece: Piece, at_least: Option<RetryAfter>) {
         let due = Instant::now() + own_wait(&piece, at_least);
         self.waiting.push(Waiting { piece, due });
     }
 
-    /// A piece failed, and nothing else succeeded. The sink is left alone for
+    /// A piece failed, and nothing else succeeds. The sink is left alone for
     /// this time. Returns the end of it.
     pub(crate) fn failed(&mut self, piece: Piece, wait: Duration) -> Instant {
         let now = Instant::now();

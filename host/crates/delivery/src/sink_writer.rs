@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::active_sink::ActiveSink;
 use crate::batch::Batch;
 use crate::compute_limit::{ComputeLimit, ComputeTime};
-use crate::in_flight::{InFlight, Terms};
+use crate::in_flight::Terms;
 use crate::isolation::Piece;
 use crate::metrics::StreamMetrics;
 use crate::sink_swap::{SinkSwap, SwapQueue};
@@ -113,19 +113,13 @@ impl SinkWriter {
         written
     }
 
-    /// Begins a write beside others, in an instance of its own. False if none is
-    /// free.
-    pub(crate) fn begin(&mut self, piece: Piece, is_trial: bool, writes: &mut InFlight) -> bool {
-        let Some(instance) = self.sink.take() else {
-            return false;
-        };
-        let terms = Terms {
+    /// The terms of a write beside others.
+    pub(crate) fn terms(&self, piece: &Piece, is_trial: bool) -> Terms {
+        Terms {
             attempt: self.attempt(&piece.batch),
             compute: self.limit.of(piece.compute_time()),
             is_trial,
-        };
-        writes.begin(instance, piece, terms);
-        true
+        }
     }
 
     /// Learns from a write that has ended.

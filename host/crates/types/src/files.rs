@@ -131,6 +131,27 @@ pub fn create_own(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Creates a file for this user alone, in the place of none.
+///
+/// # Errors
+/// It cannot be created; [`io::ErrorKind::AlreadyExists`] if the name is taken.
+pub fn create_new_own(path: &Path) -> io::Result<File> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(OWN_FILE_MODE)
+        .open(path)
+}
+
+/// Writes a file that a command makes for others to read: its mode follows the
+/// umask. Replaces the content of one that exists.
+///
+/// # Errors
+/// It cannot be created or written.
+pub fn write_shared(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::write(path, content)
+}
+
 /// Opens a file to append to it, and creates it for this user alone if it is
 /// missing. The operator named it, so it may be a link, a pipe or a device.
 ///

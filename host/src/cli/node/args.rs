@@ -8,11 +8,12 @@ use clap::{Args, value_parser};
 
 use super::values::{
     Advertise, Allow, COORDINATOR, ack, advertise, allow, compile_memory, coordinator,
-    journal_size, key, leader_value, lease, name, secret,
+    journal_size, key, leader_value, lease, name, secret, trusted_key,
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
 use crate::http::ingest::Follower;
+use crate::minisign::PublicKey;
 use crate::plugin::Manifest;
 use sluice_delivery::Ack;
 use sluice_sandbox::SecretFile;
@@ -76,6 +77,22 @@ pub(in crate::cli) struct NodeArgs {
         value_delimiter = ','
     )]
     pub(super) plugin_dir: Vec<PathBuf>,
+
+    /// A public key of `sluice plugin keygen` or minisign, or the file with it; repeatable. With one,
+    /// this node runs nothing that none of them has signed, except builtin: sinks [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_TRUSTED_KEY",
+        value_name = "KEY|FILE",
+        value_delimiter = ',',
+        value_parser = trusted_key
+    )]
+    pub(super) trusted_key: Vec<PublicKey>,
+
+    /// The file with the key that authenticates compiled sinks in the data directory; made if it is
+    /// missing [default: <data-dir>/compiled.key]
+    #[arg(long, env = "SLUICE_COMPILED_KEY", value_name = "FILE")]
+    pub(super) compiled_key: Option<PathBuf>,
 
     /// A directory in which manifests may ask for absolute directories; repeatable [default: none]
     #[arg(

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::http::ingest::{Authorization, IngestLimits};
 use crate::http::{IngestConfig, ServerConfig, TlsFiles};
-use crate::plugin::PluginConfig;
+use crate::plugin::{PluginConfig, Trust};
 use crate::stream::StreamConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
@@ -141,6 +141,8 @@ fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
     Ok(PluginConfig {
         default: args.plugin.clone(),
         dirs,
+        trust: Trust::new(args.trusted_key.clone()),
+        compiled_key: args.compiled_key.clone(),
         allowed_dirs: absolute(&args.allow_dir)?,
         secrets: secrets(&args.secret, &http.named),
         network: NetworkCeiling {

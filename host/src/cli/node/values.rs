@@ -1,5 +1,6 @@
 //! The values of flags that need more than a type.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::units;
+use crate::minisign::PublicKey;
 use sluice_delivery::Ack;
 use sluice_sandbox::SecretFile;
 use sluice_types::documents::LeaderValue;
@@ -80,6 +82,19 @@ pub(super) fn secret(text: &str) -> Result<SecretFile, String> {
 
 fn no_secret() -> String {
     "expected NAME=FILE or NAME=FILE,https://origin".to_owned()
+}
+
+/// A public key, or the file that holds it.
+pub(super) fn trusted_key(text: &str) -> Result<PublicKey, String> {
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    let expected =
+        "expected the public key of minisign or `sluice plugin keygen`, or the file with it";
+    let content = fs::read_to_string(text).map_err(|error| format!("{expected}: {error}"))?;
+    content
+        .parse()
+        .map_err(|error| format!("{expected}: {error}"))
 }
 
 /// A name that becomes a part of Consul's keys and services.

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::keygen::{self, KeygenArgs};
+use super::sign::{self, SignArgs};
 use super::status::{self, StatusArgs};
 use super::use_sink::{self, UseArgs};
 use crate::cli::failure::Failure;
@@ -29,14 +31,20 @@ pub(in crate::cli) enum PluginCommand {
     /// Show which sink is asked for, which one runs, and the progress of each node
     #[command(after_help = status::EXAMPLES)]
     Status(StatusArgs),
+    /// Make a key that signs components
+    #[command(after_help = keygen::EXAMPLES)]
+    Keygen(KeygenArgs),
+    /// Sign a component
+    #[command(after_help = sign::EXAMPLES)]
+    Sign(SignArgs),
 }
 
 pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
-    runtime::block_on(async {
-        let client = Client::new(consul::Config::from_env()?)?;
-        match command {
-            PluginCommand::Use(args) => args.run(&client).await,
-            PluginCommand::Status(args) => args.run(&client).await,
-        }
-    })
+    let client = || -> Result<_, Failure> { Ok(Client::new(consul::Config::from_env()?)?) };
+    match command {
+        PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::Keygen(args) => args.run(),
+        PluginCommand::Sign(args) => args.run(),
+    }
 }

@@ -1,7 +1,10 @@
 //! Why a command on plugins failed.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
+use crate::minisign::FormError;
 use sluice_types::keys::ClusterKeys;
 
 #[derive(Debug, Error)]
@@ -16,6 +19,28 @@ pub(super) enum PluginCommandError {
     #[error("find the file {file}")]
     File {
         file: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("create {}: it exists already; choose other names with --out", .0.display())]
+    KeyExists(PathBuf),
+    #[error("make a key")]
+    Keygen(#[source] FormError),
+    #[error("use the secret key {}", .file.display())]
+    Key {
+        file: PathBuf,
+        #[source]
+        cause: FormError,
+    },
+    #[error("use the signature {}", .file.display())]
+    Signature {
+        file: PathBuf,
+        #[source]
+        cause: FormError,
+    },
+    #[error("write {}", .file.display())]
+    Write {
+        file: PathBuf,
         #[source]
         cause: std::io::Error,
     },

@@ -2,7 +2,9 @@
 
 mod command;
 mod error;
+mod keygen;
 mod progress;
+mod sign;
 mod snapshot;
 mod status;
 mod use_sink;

@@ -1,6 +1,7 @@
 //! `sluice plugin use`: writes a manifest, and follows what the nodes do.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::progress::Progress;
 use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::units;
+use crate::minisign::Signature;
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul::Client;
 use sluice_types::readable;
@@ -42,6 +44,10 @@ pub(in crate::cli) struct UseArgs {
     /// The digest that the component must have
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
+
+    /// The component's signature, as `sluice plugin sign` and minisign write it
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
 
     /// A directory for the sink, HOST:GUEST or HOST:GUEST:rw; repeatable. A relative HOST is below
     /// each node's <data-dir>/files
@@ -124,6 +130,7 @@ impl UseArgs {
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         let manifest = Manifest {
             sha256: self.sha256.clone(),
+            signature: self.signature()?,
             config,
             permissions: Permissions {
                 dirs: self.dir.clone(),
@@ -139,6 +146,21 @@ impl UseArgs {
         };
         // Checks it by the rules by which the nodes read it.
         Ok(manifest.to_string().parse()?)
+    }
+
+    fn signature(&self) -> Result<Option<Signature>, PluginCommandError> {
+        let Some(file) = &self.signature else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(file).map_err(|cause| PluginCommandError::File {
+            file: file.display().to_string(),
+            cause,
+        })?;
+        let parsed = text.parse().map(Some);
+        parsed.map_err(|cause| PluginCommandError::Signature {
+            file: file.clone(),
+            cause,
+        })
     }
 
     /// The source, with a path as an absolute `file://`.

@@ -29,7 +29,7 @@ struct Flight {
     writes: InFlight,
     opening: Opening,
     /// Confirmed but for these refusals, and not yet acknowledged, because the
-    /// lease was suspended; and whether others had succeeded.
+    /// lease was suspended; and [`Done::is_alone`].
     confirmed: Vec<(Piece, Vec<Refusal>, bool)>,
     /// When the writes are cancelled, because a swap waits.
     cancel_at: Option<Instant>,
@@ -152,8 +152,8 @@ impl Dispatcher {
             Event::Opened(opened) => self.opened(opened, flight),
             Event::Valid(now) => {
                 let mut ended = None;
-                for (piece, refusals, others) in std::mem::take(&mut flight.confirmed) {
-                    ended = self.acknowledge(now, piece, refusals, others).or(ended);
+                for (piece, refusals, is_alone) in std::mem::take(&mut flight.confirmed) {
+                    ended = self.acknowledge(now, piece, refusals, is_alone).or(ended);
                 }
                 return ended;
             }
@@ -170,21 +170,20 @@ impl Dispatcher {
     /// Begins the write of a piece, or the opening of the instance that it
     /// needs.
     fn begin(&mut self, flight: &mut Flight, take: impl FnOnce(&mut Self) -> Option<Piece>) {
-        if !self.writer.sink.is_open() {
+        let Some(instance) = self.writer.sink.take() else {
             return flight.opening.begin(&self.writer.sink);
-        }
+        };
         // What is taken counts as offered, so the lease is asked first, as it is
         // before every write.
-        if !matches!(self.lease.ask(), Standing::Valid(_)) {
-            return;
-        }
-        let Some(mut piece) = take(self).filter(Piece::is_wanted) else {
-            return;
+        let is_valid = matches!(self.lease.ask(), Standing::Valid(_));
+        let piece = is_valid.then(|| take(self)).flatten();
+        let Some(mut piece) = piece.filter(Piece::is_wanted) else {
+            return self.writer.sink.give(instance);
         };
         self.stall.next_attempt(None);
         self.count_offer(&mut piece.batch);
-        let is_trial = self.retries.is_in_doubt();
-        self.writer.begin(piece, is_trial, &mut flight.writes);
+        let terms = self.writer.terms(&piece, self.retries.is_in_doubt());
+        flight.writes.begin(instance, piece, terms);
     }
 
     fn write_ended(&mut self, done: Done, flight: &mut Flight) -> Option<Ended> {
@@ -193,7 +192,7 @@ impl Dispatcher {
             instance,
             result,
             took,
-            others_succeeded,
+            is_alone,
         } = done;
         self.writer.ended(&result, took);
         if !matches!(result, Err(WriteError::Broken(_))) {
@@ -202,18 +201,16 @@ impl Dispatcher {
         match result {
             // Asked before every acknowledgement.
             Ok(refusals) => match self.lease.ask() {
-                Standing::Valid(now) => self.acknowledge(now, piece, refusals, others_succeeded),
+                Standing::Valid(now) => self.acknowledge(now, piece, refusals, is_alone),
                 Standing::Suspended | Standing::Revoked => {
-                    let confirmed = (piece, refusals, others_succeeded);
+                    let confirmed = (piece, refusals, is_alone);
                     flight.confirmed.push(confirmed);
                     None
                 }
             },
-            Err(WriteError::Failed(failure)) => {
-                self.failed_beside(piece, failure, others_succeeded)
-            }
+            Err(WriteError::Failed(failure)) => self.failed_beside(piece, failure, is_alone),
             Err(WriteError::Broken(broken)) => {
-                self.broken_beside(piece, &broken, others_succeeded);
+                self.broken_beside(piece, &broken, is_alone);
                 None
             }
         }
@@ -224,24 +221,19 @@ impl Dispatcher {
         now: BootTime,
         piece: Piece,
         refusals: Vec<Refusal>,
-        others_succeeded: bool,
+        is_alone: bool,
     ) -> Option<Ended> {
-        let has_succeeded = others_succeeded || refusals.len() < piece.batch.records.len();
+        let is_alone = is_alone || refusals.len() < piece.batch.records.len();
         let (batch, failure) = self.confirm(now, piece, refusals)?;
-        self.failed_beside(Piece::of(batch), failure, has_succeeded)
+        self.failed_beside(Piece::of(batch), failure, is_alone)
     }
 
     /// The sink refused all of these records, and its instance lives on.
-    fn failed_beside(
-        &mut self,
-        piece: Piece,
-        failure: Failure,
-        others_succeeded: bool,
-    ) -> Option<Ended> {
+    fn failed_beside(&mut self, piece: Piece, failure: Failure, is_alone: bool) -> Option<Ended> {
         match failure {
             Failure::Retryable { reason, after } => {
                 self.report_retry(&piece, &reason);
-                self.offer_later(piece, reason, after, others_succeeded);
+                self.offer_later(piece, reason, after, is_alone);
             }
             Failure::Permanent(reason) => {
                 if let Some(batch) = self.isolation.refused(piece) {
@@ -254,29 +246,29 @@ impl Dispatcher {
     }
 
     /// The instance is gone.
-    fn broken_beside(&mut self, piece: Piece, broken: &Broken, others_succeeded: bool) {
+    fn broken_beside(&mut self, piece: Piece, broken: &Broken, is_alone: bool) {
         let Some(reason) = self.report_broken(&piece, broken) else {
             return self.retries.add(piece);
         };
         if !broken.suspects_records() {
-            return self.offer_later(piece, reason, None, others_succeeded);
+            return self.offer_later(piece, reason, None, is_alone);
         }
-        if !others_succeeded {
+        if !is_alone {
             self.stall.failed(reason);
         }
         self.isolation.broke(piece, broken);
     }
 
-    /// Lets a piece wait beside the others; or, if none of them succeeds, leaves
-    /// the sink alone for a while.
+    /// Lets a piece wait beside the others; or, if it is not alone in failing,
+    /// leaves the sink alone for a while.
     fn offer_later(
         &mut self,
         piece: Piece,
         reason: String,
         after: Option<RetryAfter>,
-        others_succeeded: bool,
+        is_alone: bool,
     ) {
-        if others_succeeded {
+        if is_alone {
             return self.retries.failed_alone(piece, after);
         }
         self.stall.failed(reason);

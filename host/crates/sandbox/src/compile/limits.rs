@@ -7,7 +7,7 @@ use std::time::Duration;
 /// slow on a busy machine, which says nothing about the component.
 const CLOCK_FACTOR: u32 = 5;
 /// The most machine code, in bytes. A component of 50 MB takes about 250 MB.
-pub(super) const MAX_CODE: u64 = 512 << 20;
+pub(crate) const MAX_CODE: u64 = 512 << 20;
 
 /// What compiling one component may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod program;
 pub use child::compile_in_child;
 pub use compiler::Compiler;
 pub use error::{CompileError, Refusal};
+pub(super) use limits::MAX_CODE;
 pub use limits::{CompileLimit, CompileLimits};
 pub(super) use memory_file::{memory_file, seal};
 pub(super) use precompile::engine;

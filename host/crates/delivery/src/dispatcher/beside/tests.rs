@@ -184,13 +184,13 @@ async fn a_write_that_hangs_until_its_limit_holds_up_no_other() {
         5 => Answer::BreakAfter(10 * SECOND, Broken::Stuck(10 * SECOND)),
         _ => accepts(),
     });
-    let sink = sink.with_places(4);
+    let sink = sink.with_places(16);
     let tenure = Tenure::start(&sink);
     let mut receipts = submit_apart(&tenure, 300).await;
     let stuck = receipts.remove(4);
     let submitted = Instant::now();
     all_acknowledged(receipts).await;
-    assert!(submitted.elapsed() < 2 * LATENCY);
+    assert!(submitted.elapsed() < 3 * LATENCY);
     // Others still succeed when it ends.
     tokio::time::sleep_until(tenure.started + 9 * SECOND).await;
     all_acknowledged(submit_apart(&tenure, 600).await).await;
@@ -338,19 +338,20 @@ async fn a_failure_among_successes_waits_by_itself() {
     let failed: Vec<_> = [199, 149, 99, 49].map(|at| receipts.remove(at)).into();
     let submitted = Instant::now();
     all_acknowledged(receipts).await;
-    assert!(submitted.elapsed() < 2 * LATENCY, "they did not wait");
+    assert!(submitted.elapsed() < 3 * LATENCY, "they did not wait");
     all_acknowledged(failed).await;
     assert!(tenure.elapsed() >= 5 * SECOND);
     assert_eq!(tenure.metrics.retried.get(), 4);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_destination_that_fails_everything_is_left_alone() {
+/// A sink that fails until it is mended gets about as many writes as one with a
+/// single place would.
+async fn assert_is_left_alone(failing: impl Fn() -> Answer + Send + Sync + 'static) {
     let mended = 60 * SECOND;
     let start = Instant::now();
     let sink = FakeSink::new("down", move |_| {
         if start.elapsed() < mended {
-            Answer::Fail(retryable(None))
+            failing()
         } else {
             accepts()
         }
@@ -359,12 +360,11 @@ async fn a_destination_that_fails_everything_is_left_alone() {
     let tenure = Tenure::start(&sink);
     let receipts: Vec<_> = (0..16).map(|_| tenure.submit(500)).collect();
     tokio::time::sleep(mended / 2).await;
-    assert_eq!(tenure.stall().unwrap().reason, "busy");
+    assert!(tenure.stall().is_some());
     all_acknowledged(receipts).await;
     assert!(tenure.elapsed() < mended + 3 * BACKOFF_MAX);
     let times: Vec<_> = sink.writes().iter().map(|write| write.at).collect();
     let failed = times.iter().filter(|at| **at - start < mended).count();
-    // As many as a sink with a single place would get, and those of the start.
     assert!(failed < 16 + 70, "{failed}");
     let late = times
         .windows(2)
@@ -374,18 +374,32 @@ async fn a_destination_that_fails_everything_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_destination_that_refuses_everything_for_now_is_left_alone() {
+    assert_is_left_alone(|| Answer::Fail(retryable(None))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_never_answers_is_left_alone() {
+    assert_is_left_alone(|| Answer::BreakAfter(LATENCY, Broken::Stuck(LATENCY))).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_under_way_when_the_destination_failed_brings_it_back() {
     let sink = FakeSink::new("busy", |calls| match calls.writes.len() {
         1 => Answer::AcceptAfter(SECOND, Vec::new()),
-        2 => Answer::Fail(retryable(Some(50 * SECOND))),
+        2 | 3 => Answer::Fail(retryable(Some(50 * SECOND))),
         _ => accepts(),
     });
-    let tenure = Tenure::start(&sink.with_places(4));
-    let mut receipts = submit_apart(&tenure, 3).await;
-    let failed = receipts.remove(1);
+    let sink = sink.with_places(4);
+    let tenure = Tenure::start(&sink);
+    let mut receipts = submit_apart(&tenure, 4).await;
+    assert_eq!(sink.writes().len(), 3, "it is left alone");
+    assert!(tenure.stall().is_some());
+    let failed = receipts.drain(1..3).collect::<Vec<_>>();
     all_acknowledged(receipts).await;
     assert!(tenure.elapsed() < 2 * SECOND);
-    assert_acknowledged(failed).await;
+    assert!(tenure.stall().is_none());
+    all_acknowledged(failed).await;
     assert!(tenure.elapsed() >= 50 * SECOND);
 }
 
@@ -564,7 +578,7 @@ async fn nothing_is_lost_or_made_up_with_any_number_of_writes() {
         let confirmed: BTreeSet<u64> = sinks.iter().flat_map(FakeSink::confirmed).collect();
         assert!(acknowledged.is_subset(&confirmed), "seed {seed}");
         assert_eq!(acknowledged.len() + rejections, total, "seed {seed}");
-        let guilty = |sequence: &u64| sequence % 97 == 0 || sequence % 89 == 0;
+        let guilty = |sequence: &u64| sequence.is_multiple_of(97) || sequence.is_multiple_of(89);
         let innocent = (1..=total as u64).filter(|sequence| !guilty(sequence));
         assert!(innocent.eq(acknowledged.iter().copied()), "seed {seed}");
         let counted = tenure.metrics.acknowledged.get();
