@@ -14,6 +14,12 @@ key "sluice/plugin" {
   policy = "read"
 }
 
+# They read the components that `sluice plugin push --to kv` has put there, which
+# takes write access to these keys.
+key_prefix "sluice/blobs/" {
+  policy = "read"
+}
+
 # If --leader-key is elsewhere, that key too:
 #key "service/distributed-logger/leader" {
 #  policy = "write"

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Fallible, guests, is_wanted, setting, spread};
-use sluice::plugin::Manifest;
+use sluice::plugin::Builtin;
 use sluice_sandbox::{
     Compiler, Engine, Network, NodeStdout, Prepared, Setup, TooLarge, json_lines, text_lines,
 };
@@ -170,11 +170,10 @@ struct Sinks {
 
 impl Sinks {
     async fn load() -> Fallible<Self> {
-        let manifest: Manifest = "builtin:stdout".parse()?;
         Ok(Self {
             engine: Engine::new(Compiler::InProcess, None, Network::none())?,
             old: std::fs::read(Path::new(OLD_SINK))?,
-            default: manifest.source.read(&[])?.into_owned(),
+            default: Builtin::Stdout.component().to_vec(),
             views: std::fs::read(guests()?.join("views.wasm"))?,
         })
     }

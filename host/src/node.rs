@@ -20,13 +20,14 @@ use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
 use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
 use crate::peer;
-use crate::plugin::{ControllerConfig, PluginConfig, PreparerError};
+use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
 use sluice_leadership::{Control, ControlError, Order};
 use sluice_sandbox::{NodeStdout, Refusals};
+use sluice_types::keys::ClusterKeys;
 
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
@@ -235,10 +236,12 @@ fn plugins(
     let metrics = Arc::clone(metrics);
     let refusals = Refusals::new(move |refused| metrics.sink_refused(refused.name()));
     let plugin = &config.plugin;
-    let preparer = plugin.preparer(folder, stdout, call_limit, refusals)?;
     let control = &config.control;
+    let client = consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?;
+    let blobs = Blobs::new(client.clone(), ClusterKeys::new(control.cluster.as_str()));
+    let preparer = plugin.preparer(folder, stdout, call_limit, refusals, blobs)?;
     Ok(ControllerConfig {
-        client: consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?,
+        client,
         keys: control.keys.clone(),
         node: control.node.clone(),
         flag: default.clone(),

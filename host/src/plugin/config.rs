@@ -12,6 +12,7 @@ use super::ceiling::Ceiling;
 use super::compile_notes::CompileNotes;
 use super::manifest::Manifest;
 use super::prepare::{CodeTurns, Preparer};
+use super::remote::{Blobs, HttpSetupError, Remote};
 use super::store::{Store, StoreError};
 use super::trust::Trust;
 use sluice_sandbox::{
@@ -42,6 +43,8 @@ pub(crate) struct PluginConfig {
     pub(crate) compiled_key: Option<PathBuf>,
     /// Compiles components.
     pub(crate) compiler: Compiler,
+    /// How much of the disk components take that are kept, in bytes.
+    pub(crate) cache: u64,
 }
 
 /// Why no sink can be prepared at all.
@@ -67,6 +70,9 @@ pub(crate) enum PreparerError {
     /// There is no TLS for what sinks send.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Components cannot be fetched.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
     /// A secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -83,7 +89,7 @@ pub(crate) enum PreparerError {
 
 impl PluginConfig {
     /// Opens what the node keeps for its sinks below `data_dir`. A call into a
-    /// sink may take `call_limit` at most.
+    /// sink may take `call_limit` at most. `blobs` are the components in Consul.
     ///
     /// # Errors
     /// Names the directory that cannot be used.
@@ -93,6 +99,7 @@ impl PluginConfig {
         stdout: NodeStdout,
         call_limit: Duration,
         refusals: Refusals,
+        blobs: Blobs,
     ) -> Result<Preparer, PreparerError> {
         let in_data_dir = |name: &str| {
             std::path::absolute(data_dir.join(name))
@@ -109,7 +116,7 @@ impl PluginConfig {
         };
         let compiled = Compiled::open(in_data_dir("compiled")?, &key_file)?;
         let folder = in_data_dir("plugin")?;
-        let store = Store::open(folder.clone())?;
+        let store = Store::open(folder.clone(), self.cache)?;
         let secrets = Secrets::read(&self.secrets)?;
         let network = Network::new(self.network.clone(), secrets.clone(), refusals)?;
         Ok(Preparer {
@@ -126,6 +133,7 @@ impl PluginConfig {
             plugin_dirs: self.dirs.clone(),
             trust: self.trust.clone(),
             store,
+            remote: Remote::new(blobs)?,
             notes: CompileNotes::open(folder),
             turn: Mutex::default(),
             codes: CodeTurns::default(),

@@ -6,6 +6,7 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use super::ceiling::NotAllowed;
+use super::remote::RemoteError;
 use super::source::SourceError;
 use super::trust::NotTrusted;
 use sluice_sandbox::PrepareError;
@@ -33,6 +34,9 @@ pub(crate) enum PluginError {
     /// The node may not run the component.
     #[error(transparent)]
     NotTrusted(#[from] NotTrusted),
+    /// The component cannot be fetched.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The manifest asks for what the node does not allow.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),

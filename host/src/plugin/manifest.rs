@@ -55,6 +55,26 @@ impl Manifest {
             text => text.parse().map(Some),
         }
     }
+
+    /// The SHA-256 that the component must have, as the manifest or its source
+    /// says.
+    #[must_use]
+    pub fn pinned(&self) -> Option<&str> {
+        self.sha256.as_deref().or_else(|| self.source.sha256())
+    }
+
+    fn with_checked_digest(self) -> Result<Self, ManifestError> {
+        match (&self.sha256, self.source.sha256()) {
+            (None, _) if self.source.needs_digest() => {
+                Err(ManifestError::NoDigest(self.source.to_string()))
+            }
+            (Some(given), Some(own)) if given != own => Err(ManifestError::OtherDigest {
+                source_name: self.source.to_string(),
+                given: given.clone(),
+            }),
+            _ => Ok(self),
+        }
+    }
 }
 
 impl FromStr for Manifest {
@@ -67,24 +87,25 @@ impl FromStr for Manifest {
         }
         if text.starts_with('"') {
             let source: String = serde_json::from_str(text).map_err(ManifestError::Shape)?;
-            return Ok(Self::of(source.parse()?));
+            return Self::of(source.parse()?).with_checked_digest();
         }
         // Text that begins like JSON must be JSON.
         if !text.starts_with(['{', '[']) {
-            return Ok(Self::of(text.parse()?));
+            return Self::of(text.parse()?).with_checked_digest();
         }
         let json: ManifestJson = serde_json::from_str(text).map_err(ManifestError::Shape)?;
         json.check()?;
         let config = json.config.map(|config| config.get().to_owned());
         let signature = json.signature.map(|text| text.parse()).transpose();
-        Ok(Self {
+        let manifest = Self {
             source: json.source.parse()?,
             sha256: json.sha256.map(|digest| digest.to_ascii_lowercase()),
             signature: signature.map_err(ManifestError::Signature)?,
             config: config.unwrap_or_default(),
             permissions: json.permissions,
             limits: json.limits,
-        })
+        };
+        manifest.with_checked_digest()
     }
 }
 
@@ -188,6 +209,34 @@ mod tests {
         assert!(Manifest::from_value(&[0xff]).is_err());
         let large = Manifest::from_value(&vec![b'x'; MAX_MANIFEST_BYTES + 1]);
         assert!(matches!(large, Err(ManifestError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_component_of_a_web_server_must_be_pinned() {
+        let url = "https://example.com/a.wasm";
+        let digest = "ab".repeat(32);
+        for text in [
+            url.to_owned(),
+            format!("\"{url}\""),
+            format!(r#"{{"source":"{url}"}}"#),
+        ] {
+            let error = refused(&text);
+            assert!(error.contains("sha256") && error.contains(url), "{error}");
+        }
+        let pinned = format!(r#"{{"source":"{url}","sha256":"{digest}"}}"#);
+        let manifest: Manifest = pinned.parse().unwrap();
+        assert_eq!(manifest.to_string(), pinned);
+        assert_eq!(manifest.pinned(), Some(&*digest));
+    }
+
+    #[test]
+    fn a_source_that_is_a_digest_is_not_contradicted() {
+        let (digest, other) = ("ab".repeat(32), "cd".repeat(32));
+        let manifest: Manifest = format!("kv:{digest}").parse().unwrap();
+        assert_eq!(manifest.pinned(), Some(&*digest));
+        let with = |sha256: &str| format!(r#"{{"source":"kv:{digest}","sha256":"{sha256}"}}"#);
+        with(&digest).parse::<Manifest>().unwrap();
+        assert!(refused(&with(&other)).contains(&other));
     }
 
     #[test]

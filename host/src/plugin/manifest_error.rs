@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::source::SourceError;
+use super::source::{EXPECTED, SourceError};
 use crate::minisign::FormError;
 
 /// The largest value of the key that is read as a manifest. The leader's
@@ -24,7 +24,7 @@ pub enum ManifestError {
     NotText,
     /// The text is not JSON of the right shape.
     #[error(
-        "read the manifest: {0}; expected a source like builtin:stdout, or JSON like \
+        "read the manifest: {0}; expected a source ({EXPECTED}), or JSON like \
          {{\"source\": \"file:///plugins/a.wasm\", \"config\": {{}}}}"
     )]
     Shape(serde_json::Error),
@@ -46,6 +46,24 @@ pub enum ManifestError {
         value: String,
         /// What was expected instead.
         expected: &'static str,
+    },
+    /// Whatever the server sends would be run.
+    #[error(
+        "use the source {0}: a component of a web server must be pinned by its digest; add \
+         \"sha256\" to the manifest, or --sha256 to `sluice plugin use`, with what sha256sum prints \
+         for the component"
+    )]
+    NoDigest(String),
+    /// The manifest names another digest than its source.
+    #[error(
+        "use the source {source_name}: the manifest's sha256 is {given}, another one; leave it out, \
+         or correct the source"
+    )]
+    OtherDigest {
+        /// The source, which says its digest.
+        source_name: String,
+        /// The manifest's digest.
+        given: String,
     },
     /// This version cannot do what a field asks for.
     #[error("use the manifest: {field} is not supported by this version of Sluice; {remedy}")]

@@ -26,6 +26,7 @@ mod path_list;
 mod permissions;
 mod permissions_digest;
 mod prepare;
+mod remote;
 mod report;
 mod source;
 mod state;
@@ -45,7 +46,11 @@ pub use manifest::Manifest;
 pub use manifest_error::ManifestError;
 pub use permissions::{DirectoryWanted, HeaderWanted, LimitsWanted, Permissions};
 pub(crate) use permissions_digest::{PERMISSIONS_FIELD, permissions_digest};
+pub(crate) use remote::{Blobs, Http, Registry, Sent};
 pub(crate) use report::{Choice, Report};
-pub use source::{Builtin, PluginFile, Source, SourceError};
+pub use source::{
+    Builtin, HttpUrl, KvBlob, OciReference, PluginFile, RemoteSource, Source, SourceError,
+};
+pub(crate) use source::{EXPECTED, MAX_COMPONENT_BYTES};
 pub(crate) use trust::Trust;
 pub(crate) use view::ControllerView;

@@ -15,13 +15,14 @@ use super::compile_notes::CompileNotes;
 use super::digest::sha256;
 use super::error::PluginError;
 use super::manifest::Manifest;
-use super::source::{Source, Stamp};
+use super::remote::Remote;
+use super::source::{Builtin, PluginFile, RemoteSource, Source, Stamp};
 use super::store::{Kept, Store, StoreError};
 use super::trust::Trust;
 use sluice_sandbox::{Code, Engine, NodeStdout, Prepared, Setup, core_instances};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::Identity;
-use sluice_types::sink::BoxFuture;
+use sluice_types::sink::{BoxFuture, Sink};
 
 /// Prepares sinks in the sandbox.
 #[derive(Debug)]
@@ -38,9 +39,12 @@ pub(crate) struct Preparer {
     pub(crate) trust: Trust,
     /// Where components are kept for a restart.
     pub(crate) store: Store,
+    /// Fetches components that are not on this node.
+    pub(crate) remote: Remote,
     /// Remembers what was being compiled when the node was killed.
     pub(super) notes: CompileNotes,
-    /// Held while a component is read: one at a time.
+    /// Held while a component is read from this node's disk and digested: one at
+    /// a time.
     pub(crate) turn: Mutex<()>,
     pub(super) codes: CodeTurns,
 }
@@ -58,6 +62,9 @@ struct Found {
     setup: Setup,
     component: Bytes,
 }
+
+/// What came of reading a source, and its stamp just before that.
+type Read = (Option<Stamp>, Result<Found, PluginError>);
 
 impl CodeTurns {
     fn of(&self, identity: &Identity) -> Arc<AsyncMutex<()>> {
@@ -79,15 +86,13 @@ impl Prepare for Preparer {
         trial: Trial,
     ) -> BoxFuture<'static, (Option<Stamp>, Result<Candidate, PluginError>)> {
         Box::pin(async move {
-            let done = Arc::clone(&self).in_turn(move |preparer| {
-                let stamp = preparer.stamp(&manifest.source);
-                let component = manifest.source.read(&preparer.plugin_dirs);
-                let found = component
-                    .map_err(PluginError::from)
-                    .and_then(|component| preparer.inspect(component, manifest));
-                (stamp, found)
-            });
-            match done.await {
+            let preparer = Arc::clone(&self);
+            let found = match manifest.source.clone() {
+                Source::Builtin(builtin) => preparer.take(builtin, manifest).await,
+                Source::File(file) => preparer.read(file, manifest).await,
+                Source::Remote(source) => preparer.fetch(source, manifest).await,
+            };
+            match found {
                 Ok((stamp, Ok(found))) => (stamp, self.make(found, trial).await),
                 Ok((stamp, Err(error))) => (stamp, Err(error)),
                 Err(error) => (None, Err(error)),
@@ -143,18 +148,104 @@ impl Preparer {
         done.ok_or(PluginError::Superseded)
     }
 
+    /// Takes a component from the binary.
+    async fn take(
+        self: Arc<Self>,
+        builtin: Builtin,
+        manifest: Manifest,
+    ) -> Result<Read, PluginError> {
+        let component = Cow::Borrowed(builtin.component());
+        self.in_turn(move |preparer| (None, preparer.inspect(component, manifest)))
+            .await
+    }
+
+    /// Reads a component from a plugin directory.
+    async fn read(
+        self: Arc<Self>,
+        file: PluginFile,
+        manifest: Manifest,
+    ) -> Result<Read, PluginError> {
+        self.in_turn(move |preparer| {
+            let stamp = file.stamp(&preparer.plugin_dirs);
+            let component = file.read(&preparer.plugin_dirs);
+            let found = component
+                .map_err(PluginError::from)
+                .and_then(|component| preparer.inspect(Cow::Owned(component), manifest));
+            (stamp, found)
+        })
+        .await
+    }
+
+    /// Takes a component from the store, or fetches it and stores it, unless the
+    /// manifest asks for too much. What others wait for does not wait for that.
+    async fn fetch(
+        self: Arc<Self>,
+        source: RemoteSource,
+        manifest: Manifest,
+    ) -> Result<Read, PluginError> {
+        self.ceiling.setup(&manifest)?;
+        let pinned = manifest.pinned().map(str::to_owned);
+        let component = match Arc::clone(&self).stored(pinned.as_deref()).await? {
+            Some(component) => component,
+            None => {
+                Arc::clone(&self)
+                    .fetched(&source, pinned.as_deref())
+                    .await?
+            }
+        };
+        self.in_turn(move |preparer| {
+            let found = preparer.inspect(Cow::Owned(component), manifest);
+            if let Ok(found) = &found {
+                preparer.stage(&found.identity, &found.component);
+            }
+            (None, found)
+        })
+        .await
+    }
+
+    async fn fetched(
+        self: Arc<Self>,
+        source: &RemoteSource,
+        pinned: Option<&str>,
+    ) -> Result<Vec<u8>, PluginError> {
+        let located = self.remote.locate(source).await?;
+        let known = located.sha256();
+        if let (Some(expected), Some(found)) = (pinned, known)
+            && expected != found
+        {
+            return Err(PluginError::Digest {
+                source_name: located.source().to_string(),
+                expected: expected.to_owned(),
+                found: found.to_owned(),
+            });
+        }
+        match Arc::clone(&self).stored(known).await? {
+            Some(component) => Ok(component),
+            None => Ok(self.remote.fetch(&located).await?),
+        }
+    }
+
+    /// The component with this digest, if it is in the store.
+    async fn stored(self: Arc<Self>, digest: Option<&str>) -> Result<Option<Vec<u8>>, PluginError> {
+        let Some(digest) = digest.map(str::to_owned) else {
+            return Ok(None);
+        };
+        let reading = spawn_blocking(move || self.store.component(&digest));
+        reading.await.map_err(PluginError::Panicked)
+    }
+
     fn inspect_kept(&self, kept: &Kept) -> Result<Option<Found>, PluginError> {
         let Ok(manifest) = kept.manifest.parse::<Manifest>() else {
             return Ok(None);
         };
-        let component = if manifest.source.is_builtin() {
-            manifest.source.read(&[])?
-        } else if let Some(component) = self.store.component(&kept.sha256) {
-            Cow::Owned(component)
-        } else {
-            return Ok(None);
+        let component = match &manifest.source {
+            Source::Builtin(builtin) => Some(Cow::Borrowed(builtin.component())),
+            Source::File(_) | Source::Remote(_) => {
+                self.store.component(&kept.sha256).map(Cow::Owned)
+            }
         };
-        self.inspect(component, manifest).map(Some)
+        let inspected = component.map(|component| self.inspect(component, manifest));
+        inspected.transpose()
     }
 
     fn inspect(
@@ -194,10 +285,13 @@ impl Preparer {
     /// Makes a sink of a component that was found.
     async fn make(self: Arc<Self>, found: Found, trial: Trial) -> Result<Candidate, PluginError> {
         let code = Arc::clone(&self).code(&found, trial).await?;
-        let linking = spawn_blocking(move || self.link(found, &code));
+        let preparer = Arc::clone(&self);
+        let linking = spawn_blocking(move || preparer.link(found, &code));
         let (manifest, prepared) = linking.await.map_err(PluginError::Panicked)??;
         prepared.try_out().await?;
-        Ok(Candidate::new(manifest, Arc::new(prepared)))
+        let sink: Arc<dyn Sink> = Arc::new(prepared);
+        self.store.keep_for(&sink);
+        Ok(Candidate::new(manifest, sink))
     }
 
     /// Loads the code of a component that was compiled before, or compiles it.
@@ -248,164 +342,22 @@ impl Preparer {
     }
 
     fn link(&self, found: Found, code: &Code) -> Result<(Manifest, Prepared), PluginError> {
-        let digest = found.identity.sha256.clone();
+        let identity = found.identity.clone();
         let stdout = self.stdout.clone();
         let prepared = Prepared::link(&self.engine, code, found.identity, found.setup, stdout)?;
-        if !found.manifest.source.is_builtin()
-            && let Err(error) = self.store.stage(&digest, &found.component)
-        {
+        if !found.manifest.source.is_builtin() {
+            self.stage(&identity, &found.component);
+        }
+        Ok((found.manifest, prepared))
+    }
+
+    fn stage(&self, identity: &Identity, component: &[u8]) {
+        if let Err(error) = self.store.stage(&identity.sha256, component) {
             let error = chain(&error);
             tracing::warn!(error, "the sink cannot be kept for a restart");
         }
-        Ok((found.manifest, prepared))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plugin::PluginConfig;
-    use sluice_sandbox::{CompileLimits, CompileProgram, Compiler, NetworkCeiling, Refusals};
-    use std::fs;
-    use std::path::Path;
-    use std::time::{Duration, Instant};
-
-    /// A node's preparer, as after its start.
-    fn preparer(folder: &Path) -> Arc<Preparer> {
-        preparer_with(folder, Compiler::InProcess)
-    }
-
-    /// A preparer whose compiler is a shell script that runs in the folder.
-    fn preparer_with_script(folder: &Path, script: &str) -> Arc<Preparer> {
-        let script = format!("cd {} && {script}", folder.display());
-        let program = CompileProgram {
-            program: "/bin/sh".into(),
-            arguments: ["-c", &script, "compiler"].map(str::to_owned).into(),
-            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            limits: CompileLimits {
-                memory: 64 << 20,
-                time: Duration::from_secs(60),
-            },
-        };
-        preparer_with(folder, Compiler::Child(program))
-    }
-
-    fn preparer_with(folder: &Path, compiler: Compiler) -> Arc<Preparer> {
-        let config = PluginConfig {
-            default: "builtin:stdout".parse().unwrap(),
-            dirs: vec![folder.to_owned()],
-            trust: Trust::default(),
-            compiled_key: None,
-            allowed_dirs: Vec::new(),
-            network: NetworkCeiling::default(),
-            secrets: Vec::new(),
-            max_memory: 64 << 20,
-            compiler,
-        };
-        let null = fs::File::options().write(true).open("/dev/null").unwrap();
-        let stdout = NodeStdout::new(null.into()).unwrap();
-        let data_dir = folder.join("data");
-        fs::create_dir_all(&data_dir).unwrap();
-        Arc::new(
-            config
-                .preparer(
-                    &data_dir,
-                    stdout,
-                    Duration::from_secs(5),
-                    Refusals::new(|_| ()),
-                )
-                .unwrap(),
-        )
-    }
-
-    /// A source that is in the folder and no component.
-    fn source_in(folder: &Path) -> Manifest {
-        let file = folder.join("a.wasm");
-        fs::write(&file, "a").unwrap();
-        format!("file://{}", file.display()).parse().unwrap()
-    }
-
-    /// The names of the notes and components that a preparer has on disk.
-    fn plugin_files(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder.join("data/plugin")).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
-    }
-
-    async fn until(what: &str, is_so: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "{what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_component_is_not_compiled_twice_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let manifest = source_in(folder.path());
-        let script = "mkdir running && sleep 0.3 && rmdir running && echo refused >&2; exit 3";
-        let preparer = preparer_with_script(folder.path(), script);
-        let prepare = || Arc::clone(&preparer).prepare(manifest.clone(), Trial::AskedAt(1));
-        let ((_, first), (_, second)) = tokio::join!(prepare(), prepare());
-        for error in [first.unwrap_err(), second.unwrap_err()] {
-            assert!(error.one_line().ends_with(": refused"), "{error:?}");
-        }
-        assert_eq!(
-            plugin_files(folder.path()),
-            [""; 0],
-            "a refusal leaves no note"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_superseded_leaves_no_note() {
-        let folder = tempfile::tempdir().unwrap();
-        let manifest = source_in(folder.path());
-        let preparer = preparer_with_script(folder.path(), "exec sleep 600");
-        let preparing = tokio::spawn(preparer.prepare(manifest, Trial::AskedAt(1)));
-        until("a note is there", || {
-            !plugin_files(folder.path()).is_empty()
-        })
-        .await;
-        preparing.abort();
-        until("the note is gone", || {
-            plugin_files(folder.path()).is_empty()
-        })
-        .await;
-    }
-
-    #[tokio::test]
-    async fn what_the_node_was_killed_over_is_compiled_only_for_another_request() {
-        let folder = tempfile::tempdir().unwrap();
-        let component = crate::plugin::Builtin::Stdout.component();
-        let file = folder.path().join("a.wasm");
-        fs::write(&file, component).unwrap();
-        let manifest: Manifest = format!("file://{}", file.display()).parse().unwrap();
-        let prepare = async |trial| {
-            let preparer = preparer(folder.path());
-            preparer.prepare(manifest.clone(), trial).await.1
-        };
-        // Killed in the middle.
-        let identity = Identity {
-            source: manifest.source.to_string(),
-            sha256: sha256(component),
-        };
-        let notes = preparer(folder.path()).notes.clone();
-        std::mem::forget(notes.begin(&identity, 7).unwrap());
-
-        // The leader's sink, or the last good one, is no new request either.
-        for index in [7, 0, 7] {
-            let error = prepare(Trial::AskedAt(index)).await.unwrap_err();
-            assert!(matches!(&error, PluginError::Interrupted { .. }), "{error}");
-        }
-        prepare(Trial::AskedAt(8)).await.unwrap();
-        let component = format!("{}.wasm", identity.sha256);
-        assert_eq!(plugin_files(folder.path()), [component.as_str()]);
-        // Killed just after it was compiled: code is no reason for doubts.
-        std::mem::forget(preparer(folder.path()).notes.begin(&identity, 7).unwrap());
-        prepare(Trial::AskedAt(7)).await.unwrap();
-        assert_eq!(plugin_files(folder.path()), [component.as_str()]);
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
-//! Keeps the last sink that is known to work on disk. A node starts with it if
-//! Consul does not answer, or the component is gone from its source.
+//! Keeps components on disk by their digests, and which of them is the last sink
+//! that is known to work. A node starts with that if Consul does not answer, or the
+//! component is gone from its source.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,7 @@ use thiserror::Error;
 
 use super::digest::{is_sha256, sha256};
 use sluice_types::files;
-
-/// The most components that are kept besides the last good one.
-const MAX_STAGED: usize = 8;
+use sluice_types::sink::Sink;
 
 /// The folder cannot be used.
 #[derive(Debug, Error)]
@@ -29,6 +29,11 @@ pub(crate) struct StoreError {
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
+    /// How many bytes of components are kept, besides those in use.
+    budget: u64,
+    /// The sinks that could run, with their digests. Held while a component is
+    /// written.
+    used: Mutex<Vec<(String, Weak<dyn Sink>)>>,
 }
 
 /// The last good sink: a manifest's text, and the component's digest.
@@ -41,13 +46,22 @@ pub(crate) struct Kept {
 }
 
 impl Store {
-    /// Creates the folder if it does not exist.
+    /// Creates the folder if it does not exist. Components beyond `budget` bytes
+    /// are removed when another one is staged.
     ///
     /// # Errors
     /// It cannot be created.
-    pub(crate) fn open(folder: PathBuf) -> Result<Self, StoreError> {
+    pub(crate) fn open(folder: PathBuf, budget: u64) -> Result<Self, StoreError> {
         match files::own_dir(&folder) {
-            Ok(()) => Ok(Self { folder }),
+            Ok(()) => {
+                // What a process has left that was killed while it wrote.
+                files::remove_oldest(&folder, "new", 0, None);
+                Ok(Self {
+                    folder,
+                    budget,
+                    used: Mutex::default(),
+                })
+            }
             Err(cause) => Err(StoreError {
                 act: "create",
                 path: folder,
@@ -89,6 +103,7 @@ impl Store {
         let Some(file) = self.file(digest) else {
             return Err(self.error("name a component in", io::ErrorKind::InvalidInput.into()));
         };
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = fs::metadata(&file)
             .is_ok_and(|data| u64::try_from(component.len()).is_ok_and(|size| size == data.len()));
         if is_there {
@@ -98,9 +113,27 @@ impl Store {
         }
         files::replace(&file, &[component])
             .map_err(|cause| self.error("write a component to", cause))?;
-        let kept = self.load().and_then(|kept| self.file(&kept.sha256));
-        files::remove_oldest(&self.folder, "wasm", MAX_STAGED, kept.as_deref());
+        let kept = self.load();
+        let kept = kept.iter().map(|kept| kept.sha256.as_str());
+        let used = used.iter().filter(|(_, sink)| sink.strong_count() > 0);
+        let spared: Vec<_> = used
+            .map(|(digest, _)| digest.as_str())
+            .chain(kept)
+            .chain([digest])
+            .filter_map(|digest| self.file(digest))
+            .collect();
+        files::shrink(&self.folder, "wasm", self.budget, |file| {
+            spared.iter().any(|spared| spared == file)
+        });
         Ok(())
+    }
+
+    /// Keeps the component of a sink for as long as the sink exists.
+    pub(crate) fn keep_for(&self, sink: &Arc<dyn Sink>) {
+        let digest = sink.identity().sha256.clone();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|(_, sink)| sink.strong_count() > 0);
+        used.push((digest, Arc::downgrade(sink)));
     }
 
     /// Keeps a sink in place of the last one, and waits until that is on disk.
@@ -139,6 +172,9 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_types::outcome::WriteError;
+    use sluice_types::plugin::Identity;
+    use sluice_types::sink::{BoxFuture, SinkInstance};
 
     fn kept(component: &[u8]) -> Kept {
         Kept {
@@ -147,35 +183,72 @@ mod tests {
         }
     }
 
+    /// A sink that is never opened.
+    #[derive(Debug)]
+    struct Unopened(Identity);
+
+    impl Sink for Unopened {
+        fn identity(&self) -> &Identity {
+            &self.0
+        }
+
+        fn open(&self) -> BoxFuture<'_, Result<Box<dyn SinkInstance>, WriteError>> {
+            unreachable!("the store opens no sink")
+        }
+    }
+
+    fn stage(store: &Store, component: &[u8]) {
+        store.stage(&sha256(component), component).unwrap();
+    }
+
     #[test]
     fn the_last_good_one_is_kept_whatever_is_staged_after_it() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("plugin")).unwrap();
+        let open = || Store::open(folder.path().join("plugin"), 100).unwrap();
+        let store = open();
         assert!(store.load().is_none());
-        store.stage(&sha256(b"good"), b"good").unwrap();
+        stage(&store, b"good");
         store.keep(&kept(b"good"), false).unwrap();
         assert!(store.keep(&kept(b"never staged"), false).is_err());
-        for number in 0..MAX_STAGED + 5 {
-            let component = format!("component {number}");
-            store
-                .stage(&sha256(component.as_bytes()), component.as_bytes())
-                .unwrap();
+        for number in 10..30 {
+            stage(&store, format!("component {number}").as_bytes());
         }
-        let store = Store::open(folder.path().join("plugin")).unwrap();
+        let store = open();
         assert_eq!(store.load(), Some(kept(b"good")));
         assert_eq!(store.component(&sha256(b"good")).unwrap(), b"good");
+        assert!(store.component(&sha256(b"component 29")).is_some());
         let files = fs::read_dir(folder.path().join("plugin")).unwrap();
-        assert_eq!(
-            files.count(),
-            MAX_STAGED + 2,
-            "with the kept one and the note"
+        let sizes = files.map(|file| file.unwrap().metadata().unwrap().len());
+        let note = fs::metadata(store.note()).unwrap().len();
+        assert!(sizes.sum::<u64>() <= 100 + note);
+    }
+
+    #[test]
+    fn what_could_run_is_kept_until_it_cannot() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_owned(), 0).unwrap();
+        let sink: Arc<dyn Sink> = Arc::new(Unopened(Identity {
+            source: "file:///a.wasm".to_owned(),
+            sha256: sha256(b"runs"),
+        }));
+        stage(&store, b"runs");
+        store.keep_for(&sink);
+        stage(&store, b"another");
+        assert!(store.component(&sha256(b"runs")).is_some());
+        assert!(
+            store.component(&sha256(b"another")).is_some(),
+            "just staged"
         );
+        drop(sink);
+        stage(&store, b"a third");
+        assert!(store.component(&sha256(b"runs")).is_none());
+        assert!(store.component(&sha256(b"another")).is_none());
     }
 
     #[test]
     fn a_damaged_file_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().to_owned()).unwrap();
+        let store = Store::open(folder.path().to_owned(), 100).unwrap();
         let digest = sha256(b"good");
         store.stage(&digest, b"good").unwrap();
         fs::write(store.file(&digest).unwrap(), "evil").unwrap();

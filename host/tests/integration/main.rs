@@ -28,6 +28,7 @@ mod leadership;
 mod network;
 mod network_tls;
 mod sink;
+mod sources;
 mod support;
 mod swap;
 mod tls;

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Cluster, Consul, Options, SOON, certificate};
+use crate::support::{Cluster, Consul, Options, certificate};
 
 /// A server with TLS that answers with the version of HTTP.
 struct SecureServer {
@@ -97,26 +97,4 @@ async fn a_sink_speaks_both_versions_of_http_to_servers_that_the_node_trusts() {
         cluster.nodes.clear();
     }
     assert_eq!(modern.connections.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test]
-async fn a_variable_that_names_no_certificates_is_an_error() {
-    let cluster = Cluster::empty(Consul::start().await, &["--allow-http", "*"]);
-    let mut options = Options::default();
-    let file = cluster
-        .folder
-        .path()
-        .join("empty.pem")
-        .display()
-        .to_string();
-    std::fs::write(&file, "").unwrap();
-    let nothing = cluster.folder.path().join("data").display().to_string();
-    let variables = [("SSL_CERT_FILE", &file), ("SSL_CERT_DIR", &nothing)];
-    options.variables = variables
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .into();
-    let mut node = cluster.spawn("a", options);
-    assert_eq!(node.wait(SOON).await.code(), Some(1));
-    let told = format!("trust the certificates of SSL_CERT_FILE={file}");
-    assert!(node.stderr().contains(&told), "{}", node.stderr());
 }

@@ -267,7 +267,10 @@ fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
         (r#"{"source":"builtin:stdout""#.to_owned(), "EOF"),
         (with(json!({"confg": {}})), "unknown field `confg`"),
         ("stdout".to_owned(), "builtin:stdout"),
-        ("oci://r/x@sha256:00".to_owned(), "does not fetch"),
+        (
+            "oci://r/x@sha256:00".to_owned(),
+            "oci://registry/repository:tag",
+        ),
         (file("missing.wasm"), "missing.wasm"),
         ("file:///etc/hostname".to_owned(), "--plugin-dir"),
         (with(json!({ "sha256": digest })), "its SHA-256 is"),
@@ -277,7 +280,10 @@ fn bad_manifests(cluster: &Cluster) -> Vec<(String, &'static str)> {
         (file("empty.wasm"), "wit/0.2/sink.wit"),
         (directory("/etc"), "--allow-dir /etc"),
         (directory("../a"), "without '..'"),
-        (with(json!({"permissions": {"tcp": ["h:1"]}})), "--allow-tcp h:1"),
+        (
+            with(json!({"permissions": {"tcp": ["h:1"]}})),
+            "--allow-tcp h:1",
+        ),
         (
             with(json!({"config": "refuse to open"})),
             "told not to open",

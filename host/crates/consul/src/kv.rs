@@ -129,6 +129,14 @@ impl Client {
         self.put(&path, value).await
     }
 
+    /// Writes the value, whatever the key held before.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn write(&self, key: &str, value: Vec<u8>) -> Result<bool, Error> {
+        self.put(&format!("/v1/kv/{key}"), value).await
+    }
+
     /// Writes value and flags if the key is absent, and returns whether it did.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod grant_error;
 mod grants;
 mod guest;
 mod instance;
+mod interfaces;
 mod limits;
 mod lower;
 mod memory_limit;
@@ -44,10 +45,11 @@ pub use engine::{Engine, EngineError};
 pub use grant_error::GrantError;
 pub use grants::Grants;
 pub use instance::Instance;
+pub use interfaces::{Interfaces, NotComponent};
 pub use limits::{Limits, MAX_CONCURRENCY, MAX_HANDLES, MAX_SINK_HANDLES};
 pub use network::{
     Allowed, MAX_CONNECTIONS, MAX_REQUESTS, Network, NetworkCeiling, SecretError, SecretFile,
-    SecretHeader, Secrets, TrustError,
+    SecretHeader, Secrets, TrustError, client_tls,
 };
 pub use prepare_error::PrepareError;
 pub use prepared::Prepared;

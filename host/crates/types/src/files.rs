@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
 use rustix::io::Errno;
@@ -195,23 +196,46 @@ pub fn replace_with(
 /// Removes the files with this extension that were modified longest ago, so that
 /// `most` of them stay; `spare` is kept and not counted. A failure is only logged.
 pub fn remove_oldest(folder: &Path, extension: &str, most: usize, spare: Option<&Path>) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    let mut files: Vec<(_, PathBuf)> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let touched = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
-            let is_one = path.extension().is_some_and(|found| found == extension);
-            (is_one && Some(path.as_path()) != spare).then_some((touched, path))
-        })
-        .collect();
-    files.sort();
+    let mut files = oldest_first(folder, extension);
+    files.retain(|(_, path, _)| Some(path.as_path()) != spare);
     let surplus = files.len().saturating_sub(most);
-    for (_, path) in files.into_iter().take(surplus) {
-        if let Err(error) = fs::remove_file(&path) {
-            tracing::debug!(file = %path.display(), %error, "could not remove an old file");
+    for (_, path, _) in files.iter().take(surplus) {
+        remove(path);
+    }
+}
+
+/// Removes the files with this extension that were modified longest ago, until
+/// all of them have `most` bytes together, or only those are left for which
+/// `is_spared` holds. A failure is only logged.
+pub fn shrink(folder: &Path, extension: &str, most: u64, is_spared: impl Fn(&Path) -> bool) {
+    let files = oldest_first(folder, extension);
+    let mut total: u64 = files.iter().map(|(_, _, size)| size).sum();
+    for (_, path, size) in files {
+        if total > most && !is_spared(&path) {
+            remove(&path);
+            total -= size;
         }
+    }
+}
+
+/// The files with this extension: when they were modified, and their sizes in
+/// bytes.
+fn oldest_first(folder: &Path, extension: &str) -> Vec<(SystemTime, PathBuf, u64)> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let files = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let data = fs::metadata(&path).ok()?;
+        let is_one = path.extension().is_some_and(|found| found == extension);
+        is_one.then_some((data.modified().ok()?, path, data.len()))
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    files
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(file = %path.display(), %error, "could not remove an old file");
     }
 }
 

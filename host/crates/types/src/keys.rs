@@ -42,6 +42,19 @@ impl ClusterKeys {
         format!("{}{name}", self.nodes())
     }
 
+    /// The key that describes a component that is kept in Consul; it is written
+    /// last.
+    #[must_use]
+    pub fn blob(&self, sha256: &str) -> String {
+        self.key(&format!("blobs/{sha256}/index"))
+    }
+
+    /// The key of one piece of such a component, counted from 0.
+    #[must_use]
+    pub fn blob_piece(&self, sha256: &str, number: usize) -> String {
+        self.key(&format!("blobs/{sha256}/{number}"))
+    }
+
     /// The keys of one stream. What people write lies apart from what nodes
     /// write, so that Consul's ACL can tell them apart; the keys of the default
     /// stream are older than that, and lie directly below the cluster's name.
@@ -100,6 +113,8 @@ mod tests {
         assert_eq!(keys.secret(), "c/secret");
         assert_eq!(keys.nodes(), "c/nodes/");
         assert_eq!(keys.node("a"), "c/nodes/a");
+        assert_eq!(keys.blob("ab"), "c/blobs/ab/index");
+        assert_eq!(keys.blob_piece("ab", 7), "c/blobs/ab/7");
     }
 
     #[test]

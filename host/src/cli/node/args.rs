@@ -65,7 +65,7 @@ pub(in crate::cli) struct NodeArgs {
     pub(super) data_dir: Option<PathBuf>,
 
     /// The sink while the key <cluster>/plugin is absent: builtin:stdout,
-    /// file:///path/to/component.wasm, or a manifest
+    /// file:///path/to/component.wasm, oci://registry/repository:tag, kv:<sha256>, or a manifest
     #[arg(long, env = "SLUICE_PLUGIN", default_value = "builtin:stdout")]
     pub(super) plugin: Manifest,
 
@@ -135,6 +135,10 @@ pub(in crate::cli) struct NodeArgs {
         value_parser = secret
     )]
     pub(super) secret: Vec<SecretFile>,
+
+    /// The most disk space for components that are kept, besides those in use
+    #[arg(long, env = "SLUICE_PLUGIN_CACHE", default_value = "512MiB", value_parser = units::size)]
+    pub(super) plugin_cache: usize,
 
     /// The most memory that a sink may use, whatever its manifest asks for
     #[arg(long, env = "SLUICE_MAX_MEMORY", default_value = "512MiB", value_parser = units::size)]

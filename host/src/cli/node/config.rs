@@ -150,6 +150,7 @@ fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
             tcp: allowed(&args.allow_tcp),
         },
         max_memory: args.max_memory,
+        cache: u64::try_from(args.plugin_cache).unwrap_or(u64::MAX),
         compiler: Compiler::Child(compile::program(CompileLimits {
             memory: u64::try_from(args.max_compile_memory).unwrap_or(u64::MAX),
             time: args.max_compile_time,

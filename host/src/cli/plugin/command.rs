@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::keygen::{self, KeygenArgs};
+use super::push::{self, PushArgs};
 use super::sign::{self, SignArgs};
 use super::status::{self, StatusArgs};
 use super::use_sink::{self, UseArgs};
@@ -18,6 +19,7 @@ Examples:
   sluice plugin use builtin:stdout --config '{\"format\":\"json\"}' --wait
   sluice plugin use file:///plugins/file.wasm --dir audit:/logs:rw \\
       --config '{\"path\":\"/logs/messages.ndjson\"}' --wait
+  sluice plugin push mine.wasm --to oci://registry.example.com/sinks/mine:1.0
   sluice plugin status
 
 `use` writes the key <cluster>/plugin, which `consul kv put` can write as well.
@@ -28,6 +30,9 @@ pub(in crate::cli) enum PluginCommand {
     /// Ask all nodes to run another sink
     #[command(after_help = use_sink::EXAMPLES)]
     Use(UseArgs),
+    /// Put a component into Consul or a registry, for all nodes to fetch
+    #[command(after_help = push::EXAMPLES)]
+    Push(PushArgs),
     /// Show which sink is asked for, which one runs, and the progress of each node
     #[command(after_help = status::EXAMPLES)]
     Status(StatusArgs),
@@ -43,6 +48,7 @@ pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> 
     let client = || -> Result<_, Failure> { Ok(Client::new(consul::Config::from_env()?)?) };
     match command {
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::Push(args) => runtime::block_on(args.run()),
         PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Keygen(args) => args.run(),
         PluginCommand::Sign(args) => args.run(),

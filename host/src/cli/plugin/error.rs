@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::minisign::FormError;
+use crate::plugin::{EXPECTED, MAX_COMPONENT_BYTES};
+use sluice_sandbox::NotComponent;
 use sluice_types::keys::ClusterKeys;
 
 #[derive(Debug, Error)]
@@ -12,10 +14,27 @@ pub(super) enum PluginCommandError {
     #[error("read --config: it is not JSON")]
     Config(#[source] serde_json::Error),
     #[error(
-        "use {0:?}: there is no such file here; give builtin:stdout, a path, or \
-         file:///absolute/path.wasm as the nodes see it"
+        "use {0:?}: there is no such file here; give a path, or a source as the nodes see it: \
+         {EXPECTED}"
     )]
     NoFile(String),
+    #[error("read the component {}", .file.display())]
+    Component {
+        file: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error(
+        "push {}: it has more than the {MAX_COMPONENT_BYTES} bytes that nodes load; is it a \
+         component?", .0.display()
+    )]
+    TooLarge(PathBuf),
+    #[error("push {}", .file.display())]
+    NotComponent {
+        file: PathBuf,
+        #[source]
+        cause: NotComponent,
+    },
     #[error("find the file {file}")]
     File {
         file: String,

@@ -4,9 +4,11 @@ mod command;
 mod error;
 mod keygen;
 mod progress;
+mod push;
 mod sign;
 mod snapshot;
 mod status;
+mod upload;
 mod use_sink;
 
 pub(super) use command::{EXAMPLES, PluginCommand, run};

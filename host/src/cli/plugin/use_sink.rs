@@ -26,6 +26,7 @@ Examples:
   sluice plugin use file:///plugins/file.wasm --dir audit:/logs:rw \\
       --config '{\"path\":\"/logs/messages.ndjson\"}'
 
+`sluice plugin push` puts a component where all nodes find it, and prints its source.
 A path without file:// is made absolute on this machine; the nodes must have the file at that path.
 The exit code is 0 if the manifest was written and, with --wait, every node has adopted it.";
 
@@ -34,7 +35,8 @@ const BRIEF_WATCH: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UseArgs {
-    /// builtin:stdout, file:///path/of/a/component.wasm, or a path
+    /// A path, builtin:stdout, file:///path.wasm, https://host/path.wasm (with --sha256),
+    /// oci://registry/repository:tag or kv:<sha256>
     source: String,
 
     /// JSON for the sink's open

@@ -19,7 +19,9 @@ impl Builtin {
         (rest == "stdout").then_some(Self::Stdout)
     }
 
-    pub(in crate::plugin) const fn component(self) -> &'static [u8] {
+    /// The component.
+    #[must_use]
+    pub const fn component(self) -> &'static [u8] {
         match self {
             Self::Stdout => STDOUT,
         }

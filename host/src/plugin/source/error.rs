@@ -9,26 +9,26 @@ use thiserror::Error;
 use crate::plugin::path_list::path_list;
 
 /// The largest component that is loaded, in bytes.
-pub(super) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+/// What a source looks like, for errors.
+pub(crate) const EXPECTED: &str = "builtin:stdout, file:///absolute/path.wasm, \
+    https://host/path.wasm, oci://registry/repository:tag (or @sha256:...) or kv:<sha256>";
 
 /// Why a component cannot be read.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// The text is not a source.
-    #[error("read the plugin source {0:?}: expected builtin:stdout or file:///absolute/path.wasm")]
+    #[error("read the plugin source {0:?}: expected {EXPECTED}")]
     Unknown(String),
     /// The text cannot be shown as it is.
     #[error(
-        "read the plugin source: expected builtin:stdout or file:///absolute/path.wasm, without \
-         control or bidirectional characters, in at most {MAX_SOURCE} characters; it is {0:?}"
+        "read the plugin source: expected {EXPECTED}, without control or bidirectional \
+         characters, in at most {MAX_SOURCE} characters; it is {0:?}"
     )]
     Unreadable(String),
-    /// A kind of source that a later version may support.
-    #[error(
-        "read the plugin source {0:?}: this version of Sluice does not fetch from there; put the \
-         component in a plugin directory of every node and name it file:///absolute/path.wasm"
-    )]
-    Unsupported(String),
+    /// The text is not a place to push to.
+    #[error("push to {0:?}: expected kv or oci://registry/repository[:tag]")]
+    Destination(String),
     /// The file is not below a directory that plugins may come from.
     #[error(
         "read the plugin {}: it is in none of the plugin directories ({}); move it there, or \

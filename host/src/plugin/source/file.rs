@@ -38,7 +38,7 @@ impl PluginFile {
     }
 
     /// The state of the file, if it is below one of the directories.
-    pub(super) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
+    pub(in crate::plugin) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
         let data = self.open(plugin_dirs).ok()?.metadata().ok()?;
         Some(Stamp {
             changed: (data.ctime(), data.ctime_nsec()),
@@ -48,7 +48,7 @@ impl PluginFile {
     }
 
     /// Reads the file if it is below one of the directories.
-    pub(super) fn read(&self, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
+    pub(in crate::plugin) fn read(&self, plugin_dirs: &[PathBuf]) -> Result<Vec<u8>, SourceError> {
         let read_error = |cause| self.read_error(cause);
         let file = self.open(plugin_dirs)?;
         let size = file.metadata().map_err(read_error)?.len();

@@ -1,15 +1,18 @@
-//! Where components come from: one file per kind of source.
+//! Where components come from: one file per kind of source. What is not on this
+//! node is fetched by `plugin/remote/`.
 //!
-//! To add a kind, such as `oci:`, write a file with a type that offers what
-//! [`Builtin`] and [`PluginFile`] do. Add a variant to [`Source`], and an arm to
-//! its `FromStr`; the compiler names the other places in this file.
+//! To add a kind, write a file with a type that parses it. Add a variant to
+//! [`Source`] or [`RemoteSource`], and an arm to the `FromStr` of [`Source`]; the
+//! compiler names the other places.
 
 mod beneath;
 mod builtin;
 mod error;
 mod file;
+mod http_url;
+mod kv_blob;
+mod oci_reference;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,51 +22,67 @@ use sluice_types::readable;
 
 pub use builtin::Builtin;
 pub use error::SourceError;
+pub(crate) use error::{EXPECTED, MAX_COMPONENT_BYTES};
 pub use file::PluginFile;
 pub(super) use file::Stamp;
+pub use http_url::HttpUrl;
+pub use kv_blob::KvBlob;
+pub use oci_reference::OciReference;
 
-/// A source, written as `builtin:stdout` or `file:///absolute/path.wasm`.
+/// A source, as manifests name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A sink inside the binary.
     Builtin(Builtin),
     /// A file on this node.
     File(PluginFile),
+    /// A component that has to be fetched.
+    Remote(RemoteSource),
+}
+
+/// A place that a component is fetched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteSource {
+    /// A web server.
+    Http(HttpUrl),
+    /// A registry.
+    Oci(OciReference),
+    /// Consul.
+    Kv(KvBlob),
 }
 
 impl Source {
-    /// Reads the component's bytes. Blocks. Files must be below one of the
-    /// directories, and no symbolic link may lead out of it.
-    ///
-    /// # Errors
-    /// The component cannot be read; the error says what to change.
-    pub fn read(&self, plugin_dirs: &[PathBuf]) -> Result<Cow<'static, [u8]>, SourceError> {
-        match self {
-            Self::Builtin(builtin) => Ok(Cow::Borrowed(builtin.component())),
-            Self::File(file) => file.read(plugin_dirs).map(Cow::Owned),
-        }
-    }
-
-    /// A value that changes when the source's content does; `None` if it never
-    /// changes, or cannot be read at the moment. Blocks.
+    /// A value that changes when the source's content does; `None` if that is not
+    /// watched, or it cannot be read at the moment. Blocks.
     pub(super) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
         match self {
-            Self::Builtin(_) => None,
+            Self::Builtin(_) | Self::Remote(_) => None,
             Self::File(file) => file.stamp(plugin_dirs),
         }
     }
 
-    /// Whether the content can change, so that its stamp is worth polling.
+    /// Whether the content can change while this node watches it, so that its
+    /// stamp is worth polling.
     pub(super) const fn can_change(&self) -> bool {
-        match self {
-            Self::Builtin(_) => false,
-            Self::File(_) => true,
-        }
+        matches!(self, Self::File(_))
     }
 
     /// Whether the component is part of this binary, and so is always there.
     pub(super) const fn is_builtin(&self) -> bool {
         matches!(self, Self::Builtin(_))
+    }
+
+    /// Whether only a digest in the manifest can tell the right component.
+    pub(super) const fn needs_digest(&self) -> bool {
+        matches!(self, Self::Remote(RemoteSource::Http(_)))
+    }
+
+    /// The SHA-256 of the component, if the source itself says it.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::Remote(RemoteSource::Kv(blob)) => Some(blob.sha256()),
+            _ => None,
+        }
     }
 }
 
@@ -76,11 +95,16 @@ impl FromStr for Source {
         if readable::source(text) != text {
             return Err(SourceError::Unreadable(text.to_owned()));
         }
+        let remote = Self::Remote;
         let parsed = match text.split_once(':') {
             Some((Builtin::SCHEME, rest)) => Builtin::parse(rest).map(Self::Builtin),
             Some((PluginFile::SCHEME, rest)) => PluginFile::parse(rest).map(Self::File),
-            Some(("http" | "https" | "oci" | "kv", _)) => {
-                return Err(SourceError::Unsupported(text.to_owned()));
+            Some((KvBlob::SCHEME, rest)) => KvBlob::parse(rest).map(RemoteSource::Kv).map(remote),
+            Some((OciReference::SCHEME, rest)) => {
+                OciReference::parse(rest).map(RemoteSource::Oci).map(remote)
+            }
+            Some((scheme, _)) if HttpUrl::SCHEMES.contains(&scheme) => {
+                HttpUrl::parse(text).map(RemoteSource::Http).map(remote)
             }
             _ => None,
         };
@@ -99,6 +123,9 @@ impl fmt::Display for Source {
         match self {
             Self::Builtin(builtin) => builtin.fmt(f),
             Self::File(file) => file.fmt(f),
+            Self::Remote(RemoteSource::Http(url)) => url.fmt(f),
+            Self::Remote(RemoteSource::Oci(reference)) => reference.fmt(f),
+            Self::Remote(RemoteSource::Kv(blob)) => blob.fmt(f),
         }
     }
 }
@@ -119,7 +146,15 @@ mod tests {
             file,
             Source::File(PluginFile::new("/plugins/a.wasm".into()))
         );
-        for source in ["builtin:stdout", "file:///plugins/a.wasm"] {
+        let blob = format!("kv:{}", "0a".repeat(32));
+        for source in [
+            "builtin:stdout",
+            "file:///plugins/a.wasm",
+            "https://example.com/a.wasm",
+            "http://10.0.0.1:8080/a.wasm?version=1",
+            "oci://ghcr.io/example/sink:1.0",
+            &blob,
+        ] {
             assert_eq!(source.parse::<Source>().unwrap().to_string(), source);
         }
         for wrong in [
@@ -128,7 +163,11 @@ mod tests {
             "builtin:none",
             "file://relative.wasm",
             "ftp://x",
-            "https://example.com/a.wasm",
+            "https://",
+            "https://me:secret@example.com/a.wasm",
+            "https://example.com/a.wasm#part",
+            "oci://ghcr.io/example/sink",
+            "kv:abc",
             "file:///a\u{1b}[31m.wasm",
             "file:///a\u{202e}msaw.",
             &format!("file:///{}", "a".repeat(5000)),

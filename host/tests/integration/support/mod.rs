@@ -10,6 +10,7 @@ mod greedy;
 mod ports;
 mod process;
 mod producer;
+mod registry;
 mod turn;
 
 pub(crate) use checker::History;
@@ -19,6 +20,7 @@ pub(crate) use greedy::greedy_component;
 pub(crate) use ports::{Port, TRIES};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
+pub(crate) use registry::Registry;
 pub(crate) use turn::Turn;
 
 use std::future::Future;

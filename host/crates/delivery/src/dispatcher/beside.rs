@@ -136,7 +136,7 @@ impl Dispatcher {
             for_fresh: taken < *places,
             not_before: pause.max(opens_at.filter(|_| !is_open)),
             last_began: writes.last_began(),
-            is_empty: taken == 0,
+            is_empty: taken == 0 && confirmed.is_empty(),
         }
     }
 
@@ -303,6 +303,7 @@ impl Dispatcher {
     /// Ends the writes that did not end before a swap. The next sink gets their
     /// records.
     fn cancel(&mut self, flight: &mut Flight) {
+        flight.cancel_at = None;
         let pieces = flight.writes.cancel();
         tracing::warn!(
             plugin = self.source(),

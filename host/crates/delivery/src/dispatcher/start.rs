@@ -34,13 +34,18 @@ pub(super) struct Room {
     pub(super) not_before: Option<Instant>,
     /// When the latest write that is under way began.
     pub(super) last_began: Option<Instant>,
-    /// Nothing is under way, and nothing waits to be offered again.
+    /// Nothing is under way, and nothing waits to be offered again or
+    /// acknowledged.
     pub(super) is_empty: bool,
 }
 
 /// Waits until something can be written, there is room for it and the lease is
 /// valid. Can be cancelled.
 pub(super) async fn next(queue: &Queue, lease: &Lease, retries: &Retries, room: Room) -> Next {
+    // The end comes without a pause.
+    if room.is_empty && !queue.filled().await {
+        return Next::Drained;
+    }
     if !room.for_any {
         return std::future::pending().await;
     }

@@ -9,6 +9,7 @@
 //! `guest_tcp.rs` looks names up and remembers which addresses may be connected to.
 
 mod address;
+mod admitted;
 mod ceiling;
 mod client;
 mod connect_limit;
@@ -22,17 +23,19 @@ mod resolve;
 mod secrets;
 mod timed_body;
 mod trust;
+mod wanted_http;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use ceiling::{Allowed, NetworkCeiling};
 pub use connector::MAX_CONNECTIONS;
-pub use guest_http::MAX_REQUESTS;
-pub(super) use guest_http::{GuestHttp, WantedHttp};
+pub(super) use guest_http::GuestHttp;
 pub(super) use guest_tcp::{GuestTcp, NoAddress};
 pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
-pub use trust::TrustError;
+pub use trust::{TrustError, tls as client_tls};
+pub use wanted_http::MAX_REQUESTS;
+pub(super) use wanted_http::WantedHttp;
 
 use crate::refusals::{Refusals, SinkRefusals};
 use client::HttpClient;

@@ -252,6 +252,33 @@ async fn confirmed_writes_are_not_acknowledged_while_the_lease_is_suspended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_swap_waits_for_the_acknowledgement_of_what_the_old_sink_confirmed() {
+    // The lease has a real clock.
+    let end = BootTime::now() + Duration::from_millis(300);
+    let lease = Arc::new(Lease::new(EPOCH, BootTime::default(), end));
+    let expiring = Arc::clone(&lease);
+    let old = FakeSink::new("old", move |calls| {
+        if calls.writes.len() == 1 {
+            return Answer::Hang;
+        }
+        while matches!(expiring.ask(), Standing::Valid(_)) {
+            std::thread::yield_now();
+        }
+        accepts()
+    });
+    let new = FakeSink::accepting("new");
+    let tenure = Tenure::start_under(lease, &old.with_places(2));
+    let receipts = submit_apart(&tenure, 2).await;
+    let (swap, mut returned) = new.swap();
+    tenure.swaps.send(swap).await.unwrap();
+    assert!(timeout(HOUR, &mut returned).await.is_err());
+    tenure.lease.extend(BootTime::now() + HOUR);
+    assert!(returned.await.unwrap().is_open());
+    all_acknowledged(receipts).await;
+    assert_eq!(new.offered(), [vec![1]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_destination_that_knows_a_later_leader_ends_all_writes() {
     let sink = FakeSink::new("fenced", |calls| match calls.writes.len() {
         3 => Answer::Fail(Failure::Fenced("epoch 9".to_owned())),
@@ -494,9 +521,10 @@ async fn a_sink_that_has_lost_its_last_instance_stalls_until_one_opens() {
     assert_eq!(given_up, Outcome::Unknown(expected.to_owned()));
     tokio::time::sleep(SECOND).await;
     assert!(tenure.stall().is_none());
-    let new = FakeSink::accepting("new");
-    drop(tenure.swap(&new).await);
-    assert_acknowledged(tenure.submit(1)).await;
+    let elapsed = tenure.elapsed();
+    let started = tenure.started;
+    tenure.drained().await;
+    assert_eq!(started.elapsed(), elapsed, "nothing waits for an instance");
 }
 
 /// A sink that does anything, by a seed. Some records break it, some it refuses,
