@@ -17,6 +17,7 @@ use super::last_good::LastGood;
 use super::leader_sink::{LeaderEvent, LeaderSink};
 use super::manifest::Manifest;
 use super::report::Report;
+use super::retry_delay::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY};
 use super::source::Stamp;
 use super::state::PluginState;
 use super::view::{ControllerView, Publisher};
@@ -24,11 +25,6 @@ use sluice_consul::{Client, Seen, follow};
 use sluice_types::backoff::Backoff;
 use sluice_types::keys::StreamKeys;
 use sluice_types::plugin::Identity;
-
-/// The delay before a sink that could not be prepared is tried again, even if
-/// its file has not changed: not every cause shows in the file.
-const FIRST_RETRY_DELAY: Duration = Duration::from_secs(5);
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// What the controller works with.
 #[derive(Debug)]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::candidate::{Candidate, Prepare, Trial};
 use super::manifest::Manifest;
+use super::retry_delay::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY};
 use super::store::Kept;
 use sluice_consul::Seen;
+use sluice_types::backoff::Backoff;
 use sluice_types::documents::ActiveDocument;
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::PluginPhase;
@@ -21,8 +24,11 @@ pub(super) struct LeaderSink {
     active: watch::Receiver<Seen>,
     /// At most one task.
     preparing: JoinSet<Option<Candidate>>,
-    /// The sink that was prepared, or could not be: it is not tried again.
+    /// The sink that is prepared, or was.
     tried: Option<Kept>,
+    /// When one that could not be prepared is tried again.
+    retry_at: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// What is new about the leader's sink.
@@ -41,6 +47,8 @@ impl LeaderSink {
             active,
             preparing: JoinSet::new(),
             tried: None,
+            retry_at: None,
+            backoff: Backoff::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY),
         }
     }
 
@@ -56,9 +64,14 @@ impl LeaderSink {
                 Ok(()) = self.active.changed() => return LeaderEvent::Changed,
                 Some(done) = self.preparing.join_next() => match done {
                     Ok(Some(candidate)) => return LeaderEvent::Prepared(Arc::new(candidate)),
-                    Ok(None) => {}
+                    Ok(None) => self.retry_at = Some(Instant::now() + self.backoff.next(None)),
                     Err(error) => tracing::error!(%error, "preparing the leader's sink failed"),
                 },
+                () = sleep_until(self.retry_at.unwrap_or_else(Instant::now)), if self.retry_at.is_some() => {
+                    self.retry_at = None;
+                    self.tried = None;
+                    return LeaderEvent::Changed;
+                }
                 else => std::future::pending().await,
             }
         }
@@ -84,6 +97,9 @@ impl LeaderSink {
         };
         if self.tried.as_ref() == Some(&kept) {
             return;
+        }
+        if self.retry_at.take().is_none() {
+            self.backoff.reset();
         }
         self.tried = Some(kept.clone());
         self.preparing = JoinSet::new();

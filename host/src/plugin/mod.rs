@@ -28,6 +28,7 @@ mod permissions_digest;
 mod prepare;
 mod remote;
 mod report;
+mod retry_delay;
 mod source;
 mod state;
 mod store;

@@ -184,7 +184,8 @@ impl Preparer {
         manifest: Manifest,
     ) -> Result<Read, PluginError> {
         self.ceiling.setup(&manifest)?;
-        let pinned = manifest.pinned().map(str::to_owned);
+        self.trust.check_signer(&manifest)?;
+        let pinned = Arc::clone(&self).pinned(&manifest).await?;
         let component = match Arc::clone(&self).stored(pinned.as_deref()).await? {
             Some(component) => component,
             None => {
@@ -193,14 +194,34 @@ impl Preparer {
                     .await?
             }
         };
-        self.in_turn(move |preparer| {
-            let found = preparer.inspect(Cow::Owned(component), manifest);
-            if let Ok(found) = &found {
-                preparer.stage(&found.identity, &found.component);
-            }
-            (None, found)
-        })
-        .await
+        let preparer = Arc::clone(&self);
+        let inspected = self.in_turn(move |p| p.inspect(Cow::Owned(component), manifest));
+        let found = match inspected.await? {
+            Ok(found) => found,
+            Err(error) => return Ok((None, Err(error))),
+        };
+        // Not in turn: a slow disk holds up nothing else.
+        let staging = spawn_blocking(move || {
+            preparer.stage(&found.identity, &found.component);
+            found
+        });
+        let found = staging.await.map_err(PluginError::Panicked)?;
+        Ok((None, Ok(found)))
+    }
+
+    /// The digest that the component must have. Of a manifest that worked before and
+    /// whose source cannot change, that is the one that it had.
+    async fn pinned(self: Arc<Self>, manifest: &Manifest) -> Result<Option<String>, PluginError> {
+        if let Some(pinned) = manifest.pinned() {
+            return Ok(Some(pinned.to_owned()));
+        }
+        if !manifest.source.is_immutable() {
+            return Ok(None);
+        }
+        let loading = spawn_blocking(move || self.store.load());
+        let kept = loading.await.map_err(PluginError::Panicked)?;
+        let kept = kept.filter(|kept| kept.manifest == manifest.to_string());
+        Ok(kept.map(|kept| kept.sha256))
     }
 
     async fn fetched(
@@ -289,9 +310,7 @@ impl Preparer {
         let linking = spawn_blocking(move || preparer.link(found, &code));
         let (manifest, prepared) = linking.await.map_err(PluginError::Panicked)??;
         prepared.try_out().await?;
-        let sink: Arc<dyn Sink> = Arc::new(prepared);
-        self.store.keep_for(&sink);
-        Ok(Candidate::new(manifest, sink))
+        Ok(Candidate::new(manifest, prepared))
     }
 
     /// Loads the code of a component that was compiled before, or compiles it.
@@ -341,10 +360,13 @@ impl Preparer {
         Ok(compiled?)
     }
 
-    fn link(&self, found: Found, code: &Code) -> Result<(Manifest, Prepared), PluginError> {
+    fn link(&self, found: Found, code: &Code) -> Result<(Manifest, Arc<Prepared>), PluginError> {
         let identity = found.identity.clone();
         let stdout = self.stdout.clone();
         let prepared = Prepared::link(&self.engine, code, found.identity, found.setup, stdout)?;
+        let prepared = Arc::new(prepared);
+        let sink: Arc<dyn Sink> = prepared.clone();
+        self.store.keep_for(&sink);
         if !found.manifest.source.is_builtin() {
             self.stage(&identity, &found.component);
         }

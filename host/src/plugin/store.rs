@@ -31,8 +31,9 @@ pub(crate) struct Store {
     folder: PathBuf,
     /// How many bytes of components are kept, besides those in use.
     budget: u64,
-    /// The sinks that could run, with their digests. Held while a component is
-    /// written.
+    /// Held while a component is written: one at a time.
+    writing: Mutex<()>,
+    /// The sinks that could run, with their digests.
     used: Mutex<Vec<(String, Weak<dyn Sink>)>>,
 }
 
@@ -59,6 +60,7 @@ impl Store {
                 Ok(Self {
                     folder,
                     budget,
+                    writing: Mutex::default(),
                     used: Mutex::default(),
                 })
             }
@@ -103,7 +105,7 @@ impl Store {
         let Some(file) = self.file(digest) else {
             return Err(self.error("name a component in", io::ErrorKind::InvalidInput.into()));
         };
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = fs::metadata(&file)
             .is_ok_and(|data| u64::try_from(component.len()).is_ok_and(|size| size == data.len()));
         if is_there {
@@ -113,19 +115,25 @@ impl Store {
         }
         files::replace(&file, &[component])
             .map_err(|cause| self.error("write a component to", cause))?;
-        let kept = self.load();
-        let kept = kept.iter().map(|kept| kept.sha256.as_str());
-        let used = used.iter().filter(|(_, sink)| sink.strong_count() > 0);
-        let spared: Vec<_> = used
-            .map(|(digest, _)| digest.as_str())
-            .chain(kept)
-            .chain([digest])
+        let kept = self.load().map(|kept| kept.sha256);
+        let mut spared = self.in_use();
+        spared.extend(kept);
+        spared.push(digest.to_owned());
+        let spared: Vec<_> = spared
+            .iter()
             .filter_map(|digest| self.file(digest))
             .collect();
         files::shrink(&self.folder, "wasm", self.budget, |file| {
             spared.iter().any(|spared| spared == file)
         });
         Ok(())
+    }
+
+    /// The digests of the sinks that could run.
+    fn in_use(&self) -> Vec<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used.iter().filter(|(_, sink)| sink.strong_count() > 0);
+        used.map(|(digest, _)| digest.clone()).collect()
     }
 
     /// Keeps the component of a sink for as long as the sink exists.

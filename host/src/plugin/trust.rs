@@ -66,11 +66,38 @@ impl Trust {
             return Ok(());
         }
         let checked = self.check_signature(manifest, component, sha256);
-        checked.map_err(|cause| NotTrusted {
+        checked.map_err(|cause| self.not_trusted(manifest, cause))
+    }
+
+    /// Checks what the manifest alone shows: before a component is fetched.
+    ///
+    /// # Errors
+    /// There is no signature, or it is by an unknown key.
+    pub(super) fn check_signer(&self, manifest: &Manifest) -> Result<(), NotTrusted> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        self.signer(manifest)
+            .map(drop)
+            .map_err(|cause| self.not_trusted(manifest, cause))
+    }
+
+    fn not_trusted(&self, manifest: &Manifest, cause: Distrust) -> NotTrusted {
+        NotTrusted {
             source_name: manifest.source.to_string(),
             cause,
             trusted: self.names(),
-        })
+        }
+    }
+
+    /// The signature of a trusted key's name.
+    fn signer<'a>(&self, manifest: &'a Manifest) -> Result<&'a Signature, Distrust> {
+        let signature = manifest.signature.as_ref().ok_or(Distrust::Unsigned)?;
+        let key = signature.key();
+        match self.keys.iter().any(|known| known.id() == key) {
+            true => Ok(signature),
+            false => Err(Distrust::Key(key)),
+        }
     }
 
     fn check_signature(
@@ -79,14 +106,10 @@ impl Trust {
         component: &[u8],
         sha256: &str,
     ) -> Result<(), Distrust> {
-        let signature = manifest.signature.as_ref().ok_or(Distrust::Unsigned)?;
+        let signature = self.signer(manifest)?;
         let key = signature.key();
-        let is_named = |known: &&PublicKey| known.id() == key;
-        if !self.keys.iter().any(|known| is_named(&known)) {
-            return Err(Distrust::Key(key));
-        }
         let prehash = prehash(component);
-        let mut named = self.keys.iter().filter(is_named);
+        let mut named = self.keys.iter().filter(|known| known.id() == key);
         if !named.any(|known| known.verifies(signature, &prehash)) {
             let sha256 = sha256.to_owned();
             return Err(Distrust::Component { key, sha256 });

@@ -75,6 +75,8 @@ impl Compiled {
             move |cause| CompiledError { act, path, cause }
         };
         files::own_dir(&folder).map_err(error("create", &folder))?;
+        // What a process has left that was killed while it wrote.
+        files::remove_oldest(&folder, "new", 0, None);
         let key = match fs::read(key_file) {
             Ok(key) if key.len() >= SHORTEST_KEY => key,
             Ok(_) => {

@@ -188,9 +188,10 @@ pub fn replace_with(
 ) -> io::Result<()> {
     let new = file.with_extension("new");
     let mut out = create_own(&new)?;
-    write(&mut out)?;
-    out.sync_all()?;
-    fs::rename(&new, file)
+    let replaced = write(&mut out)
+        .and_then(|()| out.sync_all())
+        .and_then(|()| fs::rename(&new, file));
+    replaced.inspect_err(|_| remove(&new))
 }
 
 /// Removes the files with this extension that were modified longest ago, so that

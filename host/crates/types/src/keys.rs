@@ -124,6 +124,7 @@ mod tests {
             leader: "c/leader".to_owned(),
             active: "c/active".to_owned(),
             next: "c/next".to_owned(),
+            history: "c/history/".to_owned(),
         };
         assert_eq!(ClusterKeys::new("c").stream(DEFAULT_STREAM), expected);
     }
@@ -135,6 +136,7 @@ mod tests {
             leader: "c/run/audit/leader".to_owned(),
             active: "c/run/audit/active".to_owned(),
             next: "c/run/audit/next".to_owned(),
+            history: "c/run/audit/history/".to_owned(),
         };
         assert_eq!(ClusterKeys::new("c").stream("audit"), expected);
     }

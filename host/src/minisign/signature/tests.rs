@@ -35,6 +35,10 @@ fn what_minisign_signed_is_verified() {
 #[test]
 fn a_key_of_minisign_signs() {
     let key: SecretKey = SECRET_KEY.parse().unwrap();
+    // As minisign does, byte for byte, but for the comment that is not signed.
+    let same = key.sign(FILE, "a comment".to_owned()).to_string();
+    let signed = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(signed(&same), signed(SIGNATURE));
     assert_eq!(key.public_key(), public_key());
     let signature = key.sign(FILE, "timestamp:1\tfile:hi".to_owned());
     assert!(public_key().verifies(&signature, &prehash(FILE)));

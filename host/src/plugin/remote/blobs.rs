@@ -1,16 +1,20 @@
 //! Components that are kept in Consul, in pieces.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::blob_error::{BlobError, MAX_BLOB_BYTES};
 use super::sent::Sent;
-use crate::plugin::digest::sha256;
+use crate::plugin::digest::{sha256, sha256_aside};
 use crate::plugin::source::KvBlob;
 use sluice_consul::Client;
 use sluice_types::keys::ClusterKeys;
 
 /// The most that a value of Consul holds, in bytes.
+/// How long reading a piece may take.
+const PIECE_LIMIT: Duration = Duration::from_secs(15);
 const PIECE_BYTES: usize = 512 << 10;
 
 /// The components that are kept in a cluster's keys.
@@ -68,7 +72,8 @@ impl Blobs {
             let piece = self.value(&piece, digest).await?;
             component.extend(piece.ok_or_else(damaged)?);
         }
-        match component.len() == index.size && sha256(&component) == digest {
+        let (component, found) = sha256_aside(component).await;
+        match component.len() == index.size && found == digest {
             true => Ok(component),
             false => Err(damaged()),
         }
@@ -95,7 +100,7 @@ impl Blobs {
     }
 
     async fn value(&self, key: &str, digest: &str) -> Result<Option<Vec<u8>>, BlobError> {
-        let read = self.client.read(key, None).await;
+        let read = self.client.read_consistent(key, PIECE_LIMIT).await;
         let read = read.map_err(consul_error("read", digest))?;
         Ok(read.value.map(|entry| entry.value))
     }

@@ -28,6 +28,7 @@ pub(super) use file::Stamp;
 pub use http_url::HttpUrl;
 pub use kv_blob::KvBlob;
 pub use oci_reference::OciReference;
+pub(super) use oci_reference::is_loopback;
 
 /// A source, as manifests name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,14 @@ impl Source {
     /// Whether the component is part of this binary, and so is always there.
     pub(super) const fn is_builtin(&self) -> bool {
         matches!(self, Self::Builtin(_))
+    }
+
+    /// Whether it names the same component for ever, without saying its digest.
+    pub(super) fn is_immutable(&self) -> bool {
+        match self {
+            Self::Remote(RemoteSource::Oci(reference)) => reference.manifest_sha256().is_some(),
+            _ => false,
+        }
     }
 
     /// Whether only a digest in the manifest can tell the right component.

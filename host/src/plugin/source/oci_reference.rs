@@ -33,6 +33,12 @@ enum Version {
     Digest(String),
 }
 
+/// Whether the host is this machine, to which nobody else can listen.
+pub(in crate::plugin) fn is_loopback(host: &str) -> bool {
+    let address = host.parse();
+    host == "localhost" || address.is_ok_and(|address: Ipv4Addr| address.is_loopback())
+}
+
 impl OciReference {
     pub(super) const SCHEME: &'static str = "oci";
 
@@ -123,10 +129,7 @@ impl OciReference {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let (host, _) = host_and_port(&self.registry);
-        host == "localhost"
-            || host
-                .parse()
-                .is_ok_and(|address: Ipv4Addr| address.is_loopback())
+        is_loopback(host)
     }
 
     /// The address of something in the repository, such as `manifests/1.0`; `None`

@@ -14,6 +14,7 @@ use super::session::Session;
 use crate::plugin::remote::http::{Ask, succeeded};
 use crate::plugin::remote::http_error::Shown;
 use crate::plugin::remote::sent::Sent;
+use crate::plugin::source::is_loopback;
 
 /// The largest answer with a token that is read, in bytes.
 const MAX_TOKEN_ANSWER: u64 = 1 << 20;
@@ -71,7 +72,7 @@ impl Session {
         };
         let realm = value("realm").and_then(|realm| Url::parse(&realm).ok());
         let realm = realm.ok_or(Problem::Address)?;
-        if realm.scheme() != "https" && !self.reference.is_loopback() {
+        if realm.scheme() != "https" && !is_loopback(realm.host_str().unwrap_or_default()) {
             return Err(Problem::Realm(Shown::from(&realm)));
         }
         let pull = || format!("repository:{}:pull", self.reference.repository());

@@ -7,7 +7,7 @@ use super::error::{Problem, RegistryError};
 use super::manifest::Manifest;
 use super::media_types::ACCEPTED_TYPES;
 use super::session::Session;
-use crate::plugin::digest::sha256;
+use crate::plugin::digest::{sha256, sha256_aside};
 use crate::plugin::remote::http::Ask;
 use crate::plugin::source::{MAX_COMPONENT_BYTES, OciReference};
 
@@ -73,7 +73,7 @@ impl Session {
             .body(response, MAX_MANIFEST_BYTES)
             .await?;
         if let Some(expected) = self.reference.manifest_sha256() {
-            check(expected, &manifest)?;
+            check(expected, sha256(&manifest))?;
         }
         let layer = Manifest::component(&manifest)?;
         let sha256 = layer
@@ -93,13 +93,13 @@ impl Session {
             .http
             .body(response, MAX_COMPONENT_BYTES)
             .await?;
-        check(expected, &blob)?;
+        let (blob, found) = sha256_aside(blob).await;
+        check(expected, found)?;
         Ok(blob)
     }
 }
 
-fn check(expected: &str, content: &[u8]) -> Result<(), Problem> {
-    let found = sha256(content);
+fn check(expected: &str, found: String) -> Result<(), Problem> {
     if found == expected {
         return Ok(());
     }
