@@ -3,6 +3,7 @@
 mod cluster;
 mod compile;
 mod config_file;
+mod confirm;
 mod coordinator;
 mod demo;
 mod dlq;

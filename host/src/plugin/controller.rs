@@ -2,7 +2,6 @@
 //! previous one runs, and publishes which sinks could run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::manifest::Manifest;
 use super::permissions_digest::{PERMISSIONS_FIELD, permissions_digest};
-use crate::minisign::{KeyId, PublicKey, prehash};
+use crate::minisign::{KeyId, PublicKey, Signature, prehash};
 
 /// The keys that this node trusts. Without any, it runs whatever it is asked to.
 #[derive(Clone, Debug, Default)]

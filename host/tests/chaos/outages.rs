@@ -10,7 +10,7 @@ use super::gate::Mode;
 use super::trace::now;
 
 /// How soon messages are acknowledged again once Consul is back.
-const RESUMED: Duration = Duration::from_secs(5);
+const RESUMED: Duration = Duration::from_secs(10);
 /// How soon another node acknowledges if only the leader has lost Consul: its
 /// session ends after at most twice its TTL of 10 s.
 const TAKEN_OVER: Duration = Duration::from_secs(30);

@@ -21,6 +21,7 @@ mod election;
 mod embedded;
 mod faults;
 mod first_generation;
+mod history;
 mod hostile;
 mod http;
 mod journal;

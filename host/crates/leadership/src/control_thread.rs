@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::active_key;
 use super::clock::Clock;
 use super::config::ControlConfig;
 use super::consul_lock::LockKeys;
@@ -34,6 +33,7 @@ use super::sessions::Sessions;
 use super::settings::Settings;
 use super::tenure::Tenure;
 use super::view::View;
+use super::{active_key, history};
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, LeaderAddress, NodeDocument};
 use sluice_types::keys::ClusterKeys;
@@ -136,6 +136,8 @@ impl ControlThread {
         tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
         tasks.spawn(health.watch_agent(health_url));
+        let (leading, active) = (tenure.clone(), self.active.clone());
+        tasks.spawn(history::keep(coordination.clone(), leading, active));
         tasks.spawn(active_key::keep(coordination.clone(), tenure, self.active));
         let publisher = Publisher::new(candidate(&client), role, view, tenure_in);
         let settings = Settings::random(self.config.node, self.config.lease);

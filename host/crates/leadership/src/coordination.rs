@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::lock::{Lock, Looked};
 use super::lock_client::LockClient;
+use super::noted::{Note, Noted};
 use super::publication::Publication;
 use super::session_kind::SessionKind;
 use super::take::{Take, Taken};
@@ -176,6 +177,26 @@ impl Coordination {
             Self::Simulated(_) => Publication::Unknown,
             #[cfg(test)]
             Self::Local(store) => store.publish(session, document),
+        }
+    }
+
+    /// The changes of the sink that are noted, the oldest first; `None` if there was
+    /// no answer.
+    pub(super) async fn history(&self) -> Option<Vec<Noted>> {
+        match self {
+            Self::Consul(client) => client.history().await,
+            #[cfg(test)]
+            Self::Simulated(_) | Self::Local(_) => Some(Vec::new()),
+        }
+    }
+
+    /// Notes a change of the sink if the session holds the lock; false if that must
+    /// be tried again.
+    pub(super) async fn note(&self, session: &str, note: &Note) -> bool {
+        match self {
+            Self::Consul(client) => client.note(session, note).await,
+            #[cfg(test)]
+            Self::Simulated(_) | Self::Local(_) => true,
         }
     }
 

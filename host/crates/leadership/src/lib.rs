@@ -20,6 +20,7 @@ mod health_places;
 mod health_secret;
 mod health_server;
 mod heartbeat;
+mod history;
 #[cfg(test)]
 mod local_coordinator;
 mod lock;
@@ -27,6 +28,7 @@ mod lock_client;
 mod loss;
 mod node_disk;
 mod nodes;
+mod noted;
 mod order;
 mod own_address;
 mod peers;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::lock_client::LockClient;
+use super::noted::{Note, Noted};
 use super::publication::Publication;
 use sluice_consul::{Operation, Refusal, TxnOutcome};
 use sluice_types::error_chain::chain;
@@ -46,6 +47,73 @@ impl LockClient {
                     true => Publication::NoSuchSession,
                     false => Publication::Unknown,
                 }
+            }
+        }
+    }
+
+    /// The changes of the sink that are noted, the oldest first; `None` if there was
+    /// no answer.
+    pub(super) async fn history(&self) -> Option<Vec<Noted>> {
+        let prefix = &self.keys.history;
+        let listed = self.client.list(prefix, None).await;
+        let entries = listed
+            .inspect_err(|error| {
+                tracing::debug!(
+                    error = chain(error),
+                    "could not read the changes of the sink"
+                );
+            })
+            .ok()?;
+        let noted = entries.value.into_iter().filter_map(|entry| {
+            Some(Noted {
+                number: entry.key.strip_prefix(prefix)?.parse().ok()?,
+                index: entry.modify_index,
+                document: serde_json::from_slice(&entry.value).ok()?,
+            })
+        });
+        let mut noted: Vec<_> = noted.collect();
+        noted.sort_by_key(|noted| noted.number);
+        Some(noted)
+    }
+
+    /// Notes a change of the sink if the session holds the lock; false if that must
+    /// be tried again.
+    pub(super) async fn note(&self, session: &str, note: &Note) -> bool {
+        let key = |number| format!("{}{number}", self.keys.history);
+        let noted = key(note.number);
+        let forgotten: Vec<_> = note
+            .forgotten
+            .iter()
+            .map(|(number, index)| (key(*number), *index))
+            .collect();
+        let mut operations = vec![
+            Operation::CheckSession {
+                key: &self.keys.leader,
+                session,
+            },
+            Operation::Cas {
+                key: &noted,
+                value: &note.document,
+                index: 0,
+            },
+        ];
+        for (key, index) in &forgotten {
+            operations.push(Operation::DeleteCas { key, index: *index });
+        }
+        match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
+            Ok(TxnOutcome::RolledBack(refused)) if refused.is_for(Refusal::PermissionDenied) => {
+                tracing::error!(
+                    %refused,
+                    "Consul's ACL does not let the leader note the changes of the sink"
+                );
+                true
+            }
+            // Another leader has noted something, or the lock is gone.
+            Ok(TxnOutcome::RolledBack(_)) => false,
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "could not note a change of the sink");
+                false
             }
         }
     }

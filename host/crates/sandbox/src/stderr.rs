@@ -77,7 +77,7 @@ impl Lines {
         } else if self.rate.admits(line.len(), Instant::now()) {
             let line = readable::line(&String::from_utf8_lossy(line), MAX_LINE);
             self.note_dropped();
-            tracing::warn!(plugin = self.refusals.plugin(), "{line}");
+            tracing::warn!(plugin = %self.refusals.plugin(), "{line}");
             self.unfinished.clear();
         } else {
             self.dropped = self.dropped.saturating_add(self.unfinished.len());
@@ -90,7 +90,7 @@ impl Lines {
         if bytes > 0 {
             self.refusals.count(Refused::Stderr);
             tracing::warn!(
-                plugin = self.refusals.plugin(),
+                plugin = %self.refusals.plugin(),
                 bytes,
                 "dropped what the sink wrote to stderr too fast"
             );

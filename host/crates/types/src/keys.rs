@@ -70,6 +70,7 @@ impl ClusterKeys {
             leader: by_nodes("leader"),
             active: by_nodes("active"),
             next: by_nodes("next"),
+            history: by_nodes("history/"),
         }
     }
 
@@ -89,6 +90,8 @@ pub struct StreamKeys {
     pub active: String,
     /// The name of the node that the last leader asked to succeed it.
     pub next: String,
+    /// The prefix of the changes of the sink, which have numbers.
+    pub history: String,
 }
 
 impl StreamKeys {

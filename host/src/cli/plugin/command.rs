@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::history::{self, HistoryArgs};
 use super::keygen::{self, KeygenArgs};
 use super::push::{self, PushArgs};
+use super::rollback::{self, RollbackArgs};
 use super::sign::{self, SignArgs};
 use super::status::{self, StatusArgs};
 use super::use_sink::{self, UseArgs};
@@ -36,6 +38,12 @@ pub(in crate::cli) enum PluginCommand {
     /// Show which sink is asked for, which one runs, and the progress of each node
     #[command(after_help = status::EXAMPLES)]
     Status(StatusArgs),
+    /// Show which sinks went live
+    #[command(after_help = history::EXAMPLES)]
+    History(HistoryArgs),
+    /// Ask for the sink that was live before
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback(RollbackArgs),
     /// Make a key that signs components
     #[command(after_help = keygen::EXAMPLES)]
     Keygen(KeygenArgs),
@@ -50,6 +58,8 @@ pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> 
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Push(args) => runtime::block_on(args.run()),
         PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::History(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::Rollback(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Keygen(args) => args.run(),
         PluginCommand::Sign(args) => args.run(),
     }

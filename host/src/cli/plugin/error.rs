@@ -67,6 +67,12 @@ pub(super) enum PluginCommandError {
         "write {0}: somebody else has just written it; see `sluice plugin status`, then try again"
     )]
     Overwritten(String),
+    #[error("ask on the terminal")]
+    Terminal(#[source] std::io::Error),
+    #[error(
+        "roll back the cluster {0}: no other manifest was live before; see `sluice plugin history`"
+    )]
+    NothingBefore(String),
     #[error(
         "find a node of the cluster {0}: there is no key below {keys}; is the name right, and \
          are nodes running?",

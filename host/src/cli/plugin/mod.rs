@@ -1,10 +1,13 @@
 //! `sluice plugin`: chooses the sink of all nodes, and shows which one runs.
 
+mod change;
 mod command;
 mod error;
+mod history;
 mod keygen;
 mod progress;
 mod push;
+mod rollback;
 mod sign;
 mod snapshot;
 mod status;

@@ -12,6 +12,8 @@ use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use sluice_consul::Client;
 
+/// How long the nodes are shown if nobody waits for them.
+const BRIEF_WATCH: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a failure must last to count: the file may still be on its way to
 /// the node.
@@ -19,16 +21,33 @@ const FAILURE_GRACE: Duration = Duration::from_secs(2);
 
 /// A change of the sink, and how to follow it.
 pub(super) struct Progress<'a> {
-    pub(super) client: &'a Client,
-    pub(super) cluster: &'a str,
+    client: &'a Client,
+    cluster: &'a str,
     /// The index at which the manifest's key was written.
-    pub(super) index: u64,
+    index: u64,
     /// Whether it is a failure if not every node adopts it in time.
-    pub(super) must_finish: bool,
-    pub(super) timeout: Duration,
+    must_finish: bool,
+    timeout: Duration,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    /// Of the manifest that was written at this index. With `wait`, all nodes must
+    /// adopt it within that time.
+    pub(super) fn new(
+        client: &'a Client,
+        cluster: &'a str,
+        index: u64,
+        wait: Option<Duration>,
+    ) -> Self {
+        Self {
+            client,
+            cluster,
+            index,
+            must_finish: wait.is_some(),
+            timeout: wait.unwrap_or(BRIEF_WATCH),
+        }
+    }
+
     /// Prints what the nodes do until all have adopted the sink, one has
     /// failed, or the time is over.
     ///

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::value::RawValue;
 
+use super::change::Change;
 use super::error::PluginCommandError;
 use super::progress::Progress;
 use crate::cli::cluster::plugin_key;
@@ -16,7 +17,8 @@ use crate::cli::units;
 use crate::minisign::Signature;
 use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_consul::Client;
-use sluice_types::readable;
+use sluice_types::endpoint::Endpoint;
+use sluice_types::origin::Origin;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -29,9 +31,6 @@ Examples:
 `sluice plugin push` puts a component where all nodes find it, and prints its source.
 A path without file:// is made absolute on this machine; the nodes must have the file at that path.
 The exit code is 0 if the manifest was written and, with --wait, every node has adopted it.";
-
-/// How long the nodes are shown without --wait.
-const BRIEF_WATCH: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UseArgs {
@@ -60,6 +59,18 @@ pub(in crate::cli) struct UseArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
 
+    /// An origin that it may send HTTP requests to, such as https://logs.example.com; repeatable
+    #[arg(long, value_name = "ORIGIN")]
+    http: Vec<Origin>,
+
+    /// A server that it may connect to over TCP; repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    tcp: Vec<Endpoint>,
+
+    /// How many writes may run at a time, 1 to 16
+    #[arg(long, value_name = "WRITES")]
+    concurrency: Option<u32>,
+
     /// The most memory that the sink may use, in MiB
     #[arg(long, value_name = "MIB")]
     memory_mib: Option<u32>,
@@ -67,6 +78,10 @@ pub(in crate::cli) struct UseArgs {
     /// The time limit of one call into the sink
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     write_timeout: Option<Duration>,
+
+    /// Do not ask before it may do more than the sink before
+    #[arg(long)]
+    yes: bool,
 
     /// Wait until every node has adopted it
     #[arg(long)]
@@ -107,16 +122,25 @@ fn variable(text: &str) -> Result<(String, String), String> {
 impl UseArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
         let key = plugin_key(&self.cluster);
-        let value = self.manifest()?.to_string();
-        let index = write(client, &key, &value).await?;
-        let progress = Progress {
+        let manifest = self.manifest()?;
+        let change = Change {
             client,
-            cluster: &self.cluster,
-            index,
-            must_finish: self.wait,
-            timeout: if self.wait { self.timeout } else { BRIEF_WATCH },
+            key: &key,
+            manifest: &manifest,
+            is_sure: self.yes,
+            asks_always: false,
         };
-        progress.follow().await
+        let Some(index) = change.make().await? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        Progress::new(
+            client,
+            &self.cluster,
+            index,
+            self.wait.then_some(self.timeout),
+        )
+        .follow()
+        .await
     }
 
     fn manifest(&self) -> Result<Manifest, Failure> {
@@ -137,12 +161,14 @@ impl UseArgs {
             permissions: Permissions {
                 dirs: self.dir.clone(),
                 env: self.env.iter().cloned().collect(),
+                http: self.http.clone(),
+                tcp: self.tcp.clone(),
                 ..Permissions::default()
             },
             limits: LimitsWanted {
                 memory_mib: self.memory_mib,
                 write_timeout_ms,
-                concurrency: None,
+                concurrency: self.concurrency,
             },
             ..Manifest::of(self.source()?.parse()?)
         };
@@ -180,27 +206,4 @@ impl UseArgs {
             false => Err(PluginCommandError::NoFile(self.source.clone())),
         }
     }
-}
-
-/// Writes the key unless it holds this value, and returns the index at which
-/// it was written.
-async fn write(client: &Client, key: &str, value: &str) -> Result<u64, Failure> {
-    let before = client.read(key, None).await?.value;
-    if before
-        .as_ref()
-        .is_some_and(|entry| entry.value == value.as_bytes())
-    {
-        println!("{key} already asks for it");
-    } else {
-        let index = before.map_or(0, |entry| entry.modify_index);
-        let value_bytes = value.to_owned().into();
-        if !client.check_and_set(key, index, value_bytes).await? {
-            return Err(PluginCommandError::Overwritten(key.to_owned()).into());
-        }
-        println!("wrote {key}: {}", readable::source(value));
-    }
-    let written = client.read(key, None).await?.value;
-    let ours = written.filter(|entry| entry.value == value.as_bytes());
-    let ours = ours.ok_or_else(|| PluginCommandError::Overwritten(key.to_owned()))?;
-    Ok(ours.modify_index)
 }

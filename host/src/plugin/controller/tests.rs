@@ -1,6 +1,7 @@
 //! The plugin controller with fakes on all sides, under paused time.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;

@@ -138,7 +138,7 @@ async fn a_data_directory_is_closed_to_others_and_closed_again_if_it_was_open() 
         "sessions",
         "dead-letters",
         "plugin/last-good.json",
-        "compiled/key",
+        "compiled.key",
         "coordinator/coordinator.redb",
     ];
     for name in names {

@@ -3,9 +3,11 @@
 //! nodes of two versions can run side by side.
 
 mod active;
+mod history;
 mod leader;
 mod node;
 
 pub use active::ActiveDocument;
+pub use history::HistoryDocument;
 pub use leader::{LeaderAddress, LeaderValue, UnknownLeaderValue};
 pub use node::{NodeDocument, NodeSink};

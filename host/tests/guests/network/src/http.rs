@@ -69,6 +69,7 @@ pub(crate) fn cut_off(url: &str) -> Result<String, String> {
     stream
         .blocking_write_and_flush(b"half")
         .map_err(|error| format!("{error:?}"))?;
+    std::thread::sleep(std::time::Duration::from_millis(200));
     panic!("a panic in the middle of a request");
 }
 

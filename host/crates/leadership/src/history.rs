@@ -1,0 +1,59 @@
+//! The keys below `<c>/history/`, in which leaders note the changes of the sink.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::coordination::Coordination;
+use super::noted::Note;
+use super::tenure::Tenure;
+use sluice_types::documents::{ActiveDocument, HistoryDocument};
+
+/// How many changes are kept.
+const KEPT: usize = 50;
+/// The pause after a call without an answer.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Notes what changes in `active` while this node holds the lock.
+pub(super) async fn keep(
+    coordination: Coordination,
+    mut tenure: watch::Receiver<Option<Tenure>>,
+    mut active: watch::Receiver<Option<ActiveDocument>>,
+) {
+    loop {
+        let holding = tenure.borrow_and_update().clone();
+        let document = active.borrow_and_update().clone();
+        let is_settled = match holding.zip(document) {
+            Some((tenure, document)) => note(&coordination, &tenure, document).await,
+            None => true,
+        };
+        tokio::select! {
+            changed = tenure.changed() => if changed.is_err() { return },
+            changed = active.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(RETRY_INTERVAL), if !is_settled => {}
+        }
+    }
+}
+
+/// Notes what is new; false if that must be tried again.
+async fn note(coordination: &Coordination, tenure: &Tenure, active: ActiveDocument) -> bool {
+    let Some(noted) = coordination.history().await else {
+        return false;
+    };
+    let active = ActiveDocument {
+        epoch: tenure.epoch,
+        ..active
+    };
+    let last = noted.last();
+    let Some(news) = HistoryDocument::news(&active, last.map(|noted| &noted.document)) else {
+        return true;
+    };
+    let forgotten = noted.iter().rev().skip(KEPT - 1);
+    let note = Note {
+        number: last.map_or(1, |noted| noted.number + 1),
+        // Strings and numbers always have a JSON form.
+        document: serde_json::to_vec(&news).unwrap_or_default(),
+        forgotten: forgotten.map(|old| (old.number, old.index)).collect(),
+    };
+    coordination.note(&tenure.session, &note).await
+}
