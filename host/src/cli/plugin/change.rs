@@ -1,6 +1,12 @@
-//! Writes the manifest's key, after a look at what that changes.
+//! Writes the manifest's key, after a look at what that changes, and follows what the
+//! nodes do.
+
+use std::process::ExitCode;
+use std::time::Duration;
 
 use super::error::PluginCommandError;
+use super::progress::Progress;
+use crate::cli::cluster::plugin_key;
 use crate::cli::confirm::confirmed;
 use crate::cli::failure::Failure;
 use crate::plugin::{Manifest, gains};
@@ -10,22 +16,36 @@ use sluice_types::readable;
 /// A manifest that is to replace the one in the key.
 pub(super) struct Change<'a> {
     pub(super) client: &'a Client,
-    pub(super) key: &'a str,
+    pub(super) cluster: &'a str,
     pub(super) manifest: &'a Manifest,
     /// Whether to ask nothing.
     pub(super) is_sure: bool,
     /// Whether to ask in any case, and not only if the manifest may do more.
     pub(super) asks_always: bool,
+    /// How long to wait until every node has adopted it, if at all.
+    pub(super) wait: Option<Duration>,
 }
 
 impl Change<'_> {
-    /// Writes the key unless it holds this manifest, and returns the index at which
-    /// it was written; `None` if somebody at the terminal does not want it.
+    /// Makes the change, and shows how far the nodes are.
     ///
     /// # Errors
     /// Consul gives no usable answer, or somebody else writes the key meanwhile.
-    pub(super) async fn make(&self) -> Result<Option<u64>, Failure> {
-        let (client, key) = (self.client, self.key);
+    pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
+        match self.make().await? {
+            Some(index) => {
+                let progress = Progress::new(self.client, self.cluster, index, self.wait);
+                progress.follow().await
+            }
+            None => Ok(ExitCode::FAILURE),
+        }
+    }
+
+    /// Writes the key unless it holds this manifest, and returns the index at which
+    /// it was written; `None` if somebody at the terminal does not want it.
+    async fn make(&self) -> Result<Option<u64>, Failure> {
+        let client = self.client;
+        let key = &plugin_key(self.cluster);
         let value = self.manifest.to_string();
         let before = client.read(key, None).await?.value;
         let is_there = |value_before: &[u8]| value_before == value.as_bytes();
@@ -33,7 +53,7 @@ impl Change<'_> {
             println!("{key} already asks for it");
         } else {
             let asked = before.as_ref().map(|entry| entry.value.as_slice());
-            if !self.is_wanted(asked.unwrap_or_default())? {
+            if !self.is_wanted(key, asked.unwrap_or_default())? {
                 println!("{key} was not changed");
                 return Ok(None);
             }
@@ -51,7 +71,7 @@ impl Change<'_> {
     }
 
     /// Shows what the sink may do that the one before may not, and asks.
-    fn is_wanted(&self, before: &[u8]) -> Result<bool, PluginCommandError> {
+    fn is_wanted(&self, key: &str, before: &[u8]) -> Result<bool, PluginCommandError> {
         // What cannot be read gives nothing to a sink.
         let before = Manifest::from_value(before).ok().flatten();
         let had = before
@@ -67,7 +87,7 @@ impl Change<'_> {
         if self.is_sure || gained.is_empty() && !self.asks_always {
             return Ok(true);
         }
-        let question = format!("write {}?", self.key);
+        let question = format!("write {key}?");
         confirmed(&question).map_err(PluginCommandError::Terminal)
     }
 }

@@ -8,7 +8,6 @@ use clap::Args;
 use super::change::Change;
 use super::error::PluginCommandError;
 use super::history;
-use super::progress::Progress;
 use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::units;
@@ -59,22 +58,13 @@ impl RollbackArgs {
         println!("{}", readable::source(&line));
         let change = Change {
             client,
-            key: &key,
+            cluster: &self.cluster,
             manifest: &manifest,
             is_sure: self.yes,
             asks_always: true,
+            wait: self.wait.then_some(self.timeout),
         };
-        let Some(index) = change.make().await? else {
-            return Ok(ExitCode::FAILURE);
-        };
-        Progress::new(
-            client,
-            &self.cluster,
-            index,
-            self.wait.then_some(self.timeout),
-        )
-        .follow()
-        .await
+        change.run().await
     }
 }
 

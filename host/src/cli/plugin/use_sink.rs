@@ -10,8 +10,6 @@ use serde_json::value::RawValue;
 
 use super::change::Change;
 use super::error::PluginCommandError;
-use super::progress::Progress;
-use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::minisign::Signature;
@@ -121,26 +119,15 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 impl UseArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let key = plugin_key(&self.cluster);
-        let manifest = self.manifest()?;
         let change = Change {
             client,
-            key: &key,
-            manifest: &manifest,
+            cluster: &self.cluster,
+            manifest: &self.manifest()?,
             is_sure: self.yes,
             asks_always: false,
+            wait: self.wait.then_some(self.timeout),
         };
-        let Some(index) = change.make().await? else {
-            return Ok(ExitCode::FAILURE);
-        };
-        Progress::new(
-            client,
-            &self.cluster,
-            index,
-            self.wait.then_some(self.timeout),
-        )
-        .follow()
-        .await
+        change.run().await
     }
 
     fn manifest(&self) -> Result<Manifest, Failure> {

@@ -222,7 +222,7 @@ impl Cluster {
         .await
     }
 
-    /// Sends a message to whoever leads until it is acknowledged, and returns
+    /// Sends a message to the leader until it is acknowledged, and returns
     /// the place of that node. After an outage of Consul a leader may lead
     /// again for a moment, until Consul ends its session because the health
     /// check was late.

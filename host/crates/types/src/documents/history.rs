@@ -48,8 +48,11 @@ impl HistoryDocument {
 
     /// Whether both are about the same manifest, component and request.
     fn is_about_what(&self, other: &Self) -> bool {
-        let of = |it: &'_ Self| (it.sha256.clone(), it.manifest.clone(), it.index);
-        of(self) == of(other)
+        let (own, others) = (
+            (&self.sha256, &self.manifest, self.index),
+            (&other.sha256, &other.manifest, other.index),
+        );
+        own == others
     }
 }
 
