@@ -2,10 +2,11 @@
 //! previous one runs, and publishes which sinks could run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::asked::Asked;
 use super::boot::{Boot, Done, boot};
@@ -13,7 +14,7 @@ use super::candidate::{Candidate, Prepare, Trial};
 use super::error::PluginError;
 use super::file_watch::FileWatch;
 use super::last_good::LastGood;
-use super::leader_sink::{LeaderEvent, LeaderSink};
+use super::leader_sink::{LeaderEvent, LeaderSays, LeaderSink};
 use super::manifest::Manifest;
 use super::report::Report;
 use super::retry_delay::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY};
@@ -21,9 +22,18 @@ use super::source::Stamp;
 use super::state::PluginState;
 use super::view::{ControllerView, Publisher};
 use sluice_consul::{Client, Seen, follow};
+use sluice_delivery::Verdict;
 use sluice_types::backoff::Backoff;
+use sluice_types::documents::NodeDocument;
 use sluice_types::keys::StreamKeys;
 use sluice_types::plugin::Identity;
+
+/// How long a node that starts waits to learn which manifest has failed. It has
+/// asked together with the manifest's key.
+const LEADER_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The documents of the nodes that are present; `None` until Consul has answered.
+type Nodes = watch::Receiver<Option<Arc<Vec<NodeDocument>>>>;
 
 /// What the controller works with.
 #[derive(Debug)]
@@ -72,6 +82,8 @@ pub(crate) struct PluginController {
     leader_sink: LeaderSink,
     last_good: LastGood,
     publisher: Publisher,
+    /// The nodes that the log says are waited for.
+    logged_waiting: Option<Vec<String>>,
 }
 
 impl PluginController {
@@ -135,7 +147,9 @@ impl PluginController {
             retry_at: must_retry.then(|| Instant::now() + FIRST_RETRY_DELAY),
             backoff: Backoff::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY),
             publisher,
+            logged_waiting: None,
         };
+        controller.learn_what_failed().await;
         match controller.preparing.is_empty() {
             true => controller.watch_file(stamp),
             false => controller.watch_file_from_now(),
@@ -143,16 +157,37 @@ impl PluginController {
         Ok((controller, view))
     }
 
-    /// Runs until the sender of reports is dropped.
-    pub(crate) async fn run(mut self) {
-        self.follow().await;
+    /// A manifest that has failed is not tried by a node that restarts.
+    async fn learn_what_failed(&mut self) {
+        if self.state.choice().good.is_none() {
+            return;
+        }
+        if timeout(LEADER_TIMEOUT, self.leader_sink.known())
+            .await
+            .is_err()
+        {
+            tracing::debug!("Consul has not said which sink the leader runs");
+        }
+        if let Some(says) = self.leader_sink.says() {
+            self.state.leader_says(&says);
+            self.publisher.publish(&mut self.state);
+        }
+        // The sink that it runs is prepared once the node serves.
+        self.leader_sink.read_again();
+    }
+
+    /// Runs until the sender of reports is dropped. `nodes` are those that are
+    /// present.
+    pub(crate) async fn run(mut self, nodes: Nodes) {
+        self.follow(nodes).await;
         // Waits until nothing is compiled any more: what still is when the node
         // ends counts as interrupted.
         self.preparing.shutdown().await;
         self.leader_sink.stop().await;
     }
 
-    async fn follow(&mut self) {
+    async fn follow(&mut self, mut nodes: Nodes) {
+        nodes.mark_changed();
         loop {
             let retry_at = self.retry_at;
             tokio::select! {
@@ -161,6 +196,10 @@ impl PluginController {
                     None => return,
                 },
                 Ok(()) = self.key.changed() => self.handle_key(),
+                Ok(()) = nodes.changed() => {
+                    let nodes = nodes.borrow_and_update().clone();
+                    self.state.set_nodes(self.publisher.node(), nodes.as_deref());
+                }
                 () = self.file_watch.changed() => self.handle_file(),
                 () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
                     self.prepare();
@@ -180,7 +219,27 @@ impl PluginController {
                 }
             }
             self.publisher.publish(&mut self.state);
+            self.log_waiting();
         }
+    }
+
+    /// Logs for whom the roll-out waits if that has changed.
+    fn log_waiting(&mut self) {
+        let waits_for = self.state.leader_waits_for();
+        if waits_for == self.logged_waiting {
+            return;
+        }
+        match &waits_for {
+            Some(nodes) if nodes.is_empty() => {
+                tracing::info!("keeping the sink: the nodes are not known yet");
+            }
+            Some(nodes) => tracing::info!(
+                nodes = nodes.join(", "),
+                "keeping the sink: these nodes have yet to prepare the one that is asked for"
+            ),
+            None => tracing::info!("no longer waiting for nodes to prepare a sink"),
+        }
+        self.logged_waiting = waits_for;
     }
 
     fn handle_key(&mut self) {
@@ -274,14 +333,22 @@ impl PluginController {
                 self.publisher.publish(&mut self.state);
                 self.last_good.keep(&candidate).await;
             }
+            Report::Judged(candidate, Verdict::Passed) => {
+                self.publisher.publish(&mut self.state);
+                self.last_good.keep(&candidate).await;
+            }
             Report::Standby => self.follow_leader().await,
-            Report::Failed { .. } | Report::Opening => {}
+            Report::Failed { .. }
+            | Report::OnProbation(..)
+            | Report::LastResort(_)
+            | Report::Judged(..)
+            | Report::Opening => {}
         }
     }
 
     /// Learns from the leader which sink works.
     async fn follow_leader(&mut self) {
-        let Some((manifest, sha256)) = self.leader_sink.running() else {
+        let Some(says) = self.leader_sink.says() else {
             return;
         };
         // This node is the leader itself: its own key arrives late, and may be
@@ -289,6 +356,14 @@ impl PluginController {
         if self.state.is_running() {
             return;
         }
+        self.state.leader_says(&says);
+        let LeaderSays {
+            proven: Some((manifest, sha256)),
+            ..
+        } = says
+        else {
+            return;
+        };
         match self.state.find(&manifest, &sha256) {
             Some(known) => self.keep(&known).await,
             None => self.leader_sink.prepare(manifest, sha256),

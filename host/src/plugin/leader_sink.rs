@@ -13,7 +13,7 @@ use super::retry_delay::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY};
 use super::store::Kept;
 use sluice_consul::Seen;
 use sluice_types::backoff::Backoff;
-use sluice_types::documents::ActiveDocument;
+use sluice_types::documents::{ActiveDocument, FailedManifest, PreparedManifest};
 use sluice_types::error_chain::chain;
 use sluice_types::plugin::PluginPhase;
 
@@ -29,6 +29,17 @@ pub(super) struct LeaderSink {
     /// When one that could not be prepared is tried again.
     retry_at: Option<Instant>,
     backoff: Backoff,
+}
+
+/// What the leader has written about its sink.
+#[derive(Debug)]
+pub(super) struct LeaderSays {
+    /// The manifest and the digest of the sink that runs.
+    pub(super) live: Option<(Manifest, String)>,
+    /// The same of the sink that is known to work: not one that is on probation.
+    pub(super) proven: Option<(Manifest, String)>,
+    /// The manifest that must not be tried again.
+    pub(super) failed: Option<FailedManifest>,
 }
 
 /// What is new about the leader's sink.
@@ -77,16 +88,46 @@ impl LeaderSink {
         }
     }
 
-    /// The manifest and the digest of the sink that runs on the leader; `None`
-    /// if none does.
-    pub(super) fn running(&mut self) -> Option<(Manifest, String)> {
+    /// Waits until Consul has answered whether there is a leader's sink.
+    pub(super) async fn known(&mut self) {
+        // A sender that is gone tells nothing more.
+        drop(self.active.wait_for(|seen| *seen != Seen::Unknown).await);
+    }
+
+    /// Makes [`next`](Self::next) tell of what was read before.
+    pub(super) fn read_again(&mut self) {
+        self.active.mark_changed();
+    }
+
+    /// What the leader says; `None` if no leader has said anything.
+    pub(super) fn says(&mut self) -> Option<LeaderSays> {
         let seen = self.active.borrow_and_update();
         let Seen::Present { value, .. } = &*seen else {
             return None;
         };
         let active: ActiveDocument = serde_json::from_slice(value).ok()?;
-        let manifest = active.manifest.parse().ok()?;
-        (active.state == PluginPhase::Running).then_some((manifest, active.plugin.sha256))
+        let is_running = active.state == PluginPhase::Running;
+        let live = PreparedManifest {
+            manifest: active.manifest,
+            sha256: active.plugin.sha256,
+        };
+        let live = is_running.then_some(live);
+        let predecessor = active.probation.map(|probation| probation.predecessor);
+        // What has failed runs only on a leader that has nothing else.
+        let has_failed = |live: &&PreparedManifest| {
+            let failed = active.failed.as_ref();
+            failed.is_some_and(|failed| {
+                (failed.index, &failed.prepared.sha256) == (active.index, &live.sha256)
+            })
+        };
+        Some(LeaderSays {
+            proven: live
+                .as_ref()
+                .filter(|live| !has_failed(live))
+                .and_then(|live| parse(predecessor.as_ref().unwrap_or(live))),
+            live: live.as_ref().and_then(parse),
+            failed: active.failed,
+        })
     }
 
     /// Prepares the sink from its source, or else from this node's own copy.
@@ -122,4 +163,9 @@ impl LeaderSink {
             }
         });
     }
+}
+
+fn parse(prepared: &PreparedManifest) -> Option<(Manifest, String)> {
+    let manifest = prepared.manifest.parse().ok()?;
+    Some((manifest, prepared.sha256.clone()))
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::manifest_error::{MAX_MANIFEST_BYTES, ManifestError};
 use super::manifest_json::ManifestJson;
 use super::permissions::{LimitsWanted, Permissions};
+use super::rollout_wanted::RolloutWanted;
 use super::source::Source;
 use crate::minisign::Signature;
 
@@ -27,6 +28,8 @@ pub struct Manifest {
     pub permissions: Permissions,
     /// What the sink may use at most.
     pub limits: LimitsWanted,
+    /// How the nodes adopt it.
+    pub rollout: RolloutWanted,
 }
 
 impl Manifest {
@@ -40,6 +43,7 @@ impl Manifest {
             config: String::new(),
             permissions: Permissions::default(),
             limits: LimitsWanted::default(),
+            rollout: RolloutWanted::default(),
         }
     }
 
@@ -61,6 +65,16 @@ impl Manifest {
     #[must_use]
     pub fn pinned(&self) -> Option<&str> {
         self.sha256.as_deref().or_else(|| self.source.sha256())
+    }
+
+    /// Whether its writes should take as long: it asks for the same directories and
+    /// servers, and for as many writes at a time.
+    pub(super) fn has_write_times_of(&self, other: &Self) -> bool {
+        let (own, others) = (&self.permissions, &other.permissions);
+        own.dirs == others.dirs
+            && own.http == others.http
+            && own.tcp == others.tcp
+            && self.limits.concurrency == other.limits.concurrency
     }
 
     fn with_checked_digest(self) -> Result<Self, ManifestError> {
@@ -104,6 +118,7 @@ impl FromStr for Manifest {
             config: config.unwrap_or_default(),
             permissions: json.permissions,
             limits: json.limits,
+            rollout: json.rollout,
         };
         manifest.with_checked_digest()
     }
@@ -125,6 +140,7 @@ impl fmt::Display for Manifest {
         json.config = config;
         json.permissions = self.permissions.clone();
         json.limits = self.limits;
+        json.rollout = self.rollout;
         let text = serde_json::to_string(&json).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }
@@ -163,13 +179,28 @@ mod tests {
             r#""config":{"b": 1,"a":[2]},"#,
             r#""permissions":{"dirs":[{"host":"audit","guest":"/logs","write":true}],"#,
             r#""env":{"TZ":"UTC"}},"#,
-            r#""limits":{"memory_mib":64,"write_timeout_ms":500,"concurrency":16}}"#,
+            r#""limits":{"memory_mib":64,"write_timeout_ms":500,"concurrency":16},"#,
+            r#""rollout":{"wait":"all","probation_s":0}}"#,
         );
         let manifest: Manifest = text.parse().unwrap();
         assert_eq!(manifest.config, r#"{"b": 1,"a":[2]}"#, "as it was written");
         assert!(manifest.permissions.dirs[0].write);
         assert_eq!(manifest.limits.memory_mib, Some(64));
         assert_eq!(manifest.to_string(), text);
+    }
+
+    #[test]
+    fn write_times_are_those_of_the_same_destination_and_concurrency() {
+        let of = |fields: &str| -> Manifest {
+            format!(r#"{{"source":"builtin:stdout",{fields}}}"#)
+                .parse()
+                .unwrap()
+        };
+        let four = of(r#""limits":{"concurrency":4}"#);
+        assert!(four.has_write_times_of(&of(r#""config":1,"limits":{"concurrency":4}"#)));
+        assert!(!four.has_write_times_of(&of(r#""limits":{"concurrency":16}"#)));
+        let elsewhere = of(r#""permissions":{"dirs":[{"host":"a","guest":"/a"}]}"#);
+        assert!(!elsewhere.has_write_times_of(&of(r#""config":1"#)));
     }
 
     #[test]
@@ -198,10 +229,6 @@ mod tests {
                 "`memory`",
             ),
             (r#"{"source":"builtin:stdout","signature":"x"}"#, ".minisig"),
-            (
-                r#"{"source":"builtin:stdout","rollout":{"wait":"all"}}"#,
-                "rollout",
-            ),
         ] {
             let error = refused(text);
             assert!(error.contains(named), "{text}: {error}");
@@ -237,6 +264,20 @@ mod tests {
         let with = |sha256: &str| format!(r#"{{"source":"kv:{digest}","sha256":"{sha256}"}}"#);
         with(&digest).parse::<Manifest>().unwrap();
         assert!(refused(&with(&other)).contains(&other));
+    }
+
+    #[test]
+    fn a_roll_out_waits_for_known_nodes_and_a_bounded_time() {
+        let with = |rollout: &str| format!(r#"{{"source":"builtin:stdout","rollout":{rollout}}}"#);
+        let error = refused(&with(r#"{"wait":"none"}"#));
+        assert!(error.contains("`none`"), "{error}");
+        let error = refused(&with(r#"{"probation_s":3601}"#));
+        assert!(error.contains("rollout.probation_s"), "{error}");
+        for (rollout, probation_s) in [("{}", Some(30)), (r#"{"probation_s":0}"#, None)] {
+            let manifest: Manifest = with(rollout).parse().unwrap();
+            let probation = manifest.rollout.probation();
+            assert_eq!(probation.map(|time| time.as_secs()), probation_s);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::digest::is_sha256;
 use super::headers_wanted::headers_wanted;
 use super::manifest_error::ManifestError;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
+use super::rollout_wanted::{MAX_PROBATION_S, RolloutWanted};
 use sluice_sandbox::MAX_CONCURRENCY;
 
 /// The most directories of a sink: each is an open file.
@@ -33,22 +34,7 @@ pub(super) struct ManifestJson {
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) limits: LimitsWanted,
     #[serde(default, skip_serializing_if = "is_default")]
-    rollout: Rollout,
-}
-
-/// How the nodes adopt a new sink.
-#[derive(Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rollout {
-    wait: Option<WaitFor>,
-    probation_s: Option<u64>,
-}
-
-#[derive(PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum WaitFor {
-    Leader,
-    All,
+    pub(super) rollout: RolloutWanted,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -65,7 +51,7 @@ impl ManifestJson {
             config: None,
             permissions: Permissions::default(),
             limits: LimitsWanted::default(),
-            rollout: Rollout::default(),
+            rollout: RolloutWanted::default(),
         }
     }
 
@@ -74,11 +60,11 @@ impl ManifestJson {
     /// cannot do.
     pub(super) fn check(&self) -> Result<(), ManifestError> {
         self.check_digest()?;
-        self.check_supported()?;
         self.check_directories()?;
         self.check_environment()?;
         self.check_destinations()?;
-        self.check_limits()
+        self.check_limits()?;
+        self.check_rollout()
     }
 
     fn check_digest(&self) -> Result<(), ManifestError> {
@@ -89,15 +75,14 @@ impl ManifestJson {
         require(is_sha256(digest), "sha256", digest, expected)
     }
 
-    fn check_supported(&self) -> Result<(), ManifestError> {
-        let Rollout { wait, probation_s } = &self.rollout;
-        if *wait != Some(WaitFor::All) && probation_s.is_none() {
-            return Ok(());
-        }
-        Err(ManifestError::Unsupported {
-            field: "rollout (beyond {\"wait\": \"leader\"})",
-            remedy: "leave it out: the leader switches as soon as it has opened the sink",
-        })
+    fn check_rollout(&self) -> Result<(), ManifestError> {
+        let probation = self.rollout.probation_s.unwrap_or_default();
+        require(
+            probation <= MAX_PROBATION_S,
+            "rollout.probation_s",
+            &probation.to_string(),
+            "expected at most 3600, or 0 for no probation",
+        )
     }
 
     fn check_directories(&self) -> Result<(), ManifestError> {

@@ -30,6 +30,8 @@ mod prepare;
 mod remote;
 mod report;
 mod retry_delay;
+mod rollout;
+mod rollout_wanted;
 mod source;
 mod state;
 mod store;
@@ -50,7 +52,8 @@ pub use manifest_error::ManifestError;
 pub use permissions::{DirectoryWanted, HeaderWanted, LimitsWanted, Permissions};
 pub(crate) use permissions_digest::{PERMISSIONS_FIELD, permissions_digest};
 pub(crate) use remote::{Blobs, Http, Registry, Sent};
-pub(crate) use report::{Choice, Report};
+pub(crate) use report::{Choice, Report, WatchFor};
+pub use rollout_wanted::{RolloutWanted, WaitFor};
 pub use source::{
     Builtin, HttpUrl, KvBlob, OciReference, PluginFile, RemoteSource, Source, SourceError,
 };

@@ -1,8 +1,10 @@
 //! What the controller and the stream report to each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::candidate::Candidate;
+use sluice_delivery::{ProbationTerms, Verdict};
 
 /// The sinks that could run: the wanted one first, then the last one that is
 /// known to work, if that is another.
@@ -11,8 +13,25 @@ pub(crate) struct Choice {
     /// The sink to open first: the one that is asked for, if it could be
     /// prepared.
     pub(crate) wanted: Arc<Candidate>,
+    /// What to watch that sink for.
+    pub(crate) watch: WatchFor,
     /// The sink to open if that fails.
     pub(crate) good: Option<Arc<Candidate>>,
+    /// The sink that was taken back, to open if nothing else does.
+    pub(crate) last_resort: Option<Arc<Candidate>>,
+}
+
+/// What a sink is watched for once it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchFor {
+    /// Nothing.
+    Nothing,
+    /// Whether it does as well as the last good one, for this time.
+    Probation(ProbationTerms),
+    /// Whether it delivers what a sink on probation has left.
+    SecondOpinion,
+    /// Nothing, because no other sink opens. It proves nothing.
+    LastResort,
 }
 
 impl Choice {
@@ -32,6 +51,12 @@ impl Choice {
 pub(crate) enum Report {
     /// It is open and takes records.
     Running(Arc<Candidate>),
+    /// The same, and it is on probation for this time.
+    OnProbation(Arc<Candidate>, Duration),
+    /// It takes records although it was taken back, because no other sink opens.
+    LastResort(Arc<Candidate>),
+    /// It was watched, and this came out.
+    Judged(Arc<Candidate>, Verdict),
     /// It did not open.
     Failed {
         /// The sink.
@@ -40,6 +65,8 @@ pub(crate) enum Report {
         error: String,
         /// Whether the stream tries again by itself.
         retrying: bool,
+        /// Whether that is the sink's own fault, and not its destination's.
+        is_own_fault: bool,
     },
     /// This node has started to lead, and no sink runs yet.
     Opening,

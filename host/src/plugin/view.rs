@@ -57,6 +57,11 @@ impl Publisher {
         (publisher, view)
     }
 
+    /// This node's name.
+    pub(super) fn node(&self) -> &str {
+        &self.node
+    }
+
     /// Publishes what has changed.
     pub(super) fn publish(&self, state: &mut PluginState) {
         let status = state.status(timestamp);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::plugin::{Candidate, Manifest};
-use sluice_types::outcome::{Failure, Refusal, WriteError};
+use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
 use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, BoxFuture, Sink, SinkInstance};
@@ -20,6 +20,7 @@ pub(super) enum Reply {
     Retryable,
     Permanent,
     Fenced,
+    Traps,
     /// It does not return.
     Hangs,
     Panics,
@@ -32,6 +33,7 @@ impl Reply {
             Self::Ok => return Ok(()),
             Self::Hangs => std::future::pending().await,
             Self::Panics => panic!("as the test says"),
+            Self::Traps => return Err(Broken::Trapped(reason).into()),
             Self::Retryable => Err(Failure::Retryable {
                 reason,
                 after: None,

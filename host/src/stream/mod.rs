@@ -27,6 +27,7 @@ mod swap;
 mod tasks;
 mod tenure;
 mod tenures;
+mod watching;
 
 pub(crate) use config::StreamConfig;
 pub(crate) use handle::Stream;

@@ -149,7 +149,7 @@ impl PreparedStream {
         let tasks = StreamTasks {
             stop,
             tenures,
-            controller: tokio::spawn(self.controller.run()),
+            controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
             journal_sender,
             journal,
         };

@@ -13,7 +13,7 @@ use super::orders::Orders;
 use super::reports::Reports;
 use super::route::Route;
 use super::tenure::{Sinks, Tenure, TenureParts};
-use crate::plugin::{Candidate, Choice, Report};
+use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
     Ack, DeadLetters, Journal, JournalLimits, Outcome, QueueLimits, Receipt, Refused,
@@ -50,7 +50,12 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::default();
         let wanted = wanted(FakeSink::new("a", &log)).candidate();
-        let (choice, choices) = watch::channel(Choice { wanted, good: None });
+        let (choice, choices) = watch::channel(Choice {
+            wanted,
+            watch: WatchFor::Nothing,
+            good: None,
+            last_resort: None,
+        });
         let (stop, stopping) = watch::channel(false);
         let (hand_over, requests) = watch::channel(None);
         let (reports_in, reports) = mpsc::unbounded_channel();
@@ -192,6 +197,9 @@ impl Rig {
         std::iter::from_fn(|| self.reports.try_recv().ok())
             .map(|report| match report {
                 Report::Running(candidate) => format!("{} runs", name(&candidate)),
+                Report::OnProbation(candidate, _) => format!("{} is tried out", name(&candidate)),
+                Report::LastResort(candidate) => format!("{} is the last resort", name(&candidate)),
+                Report::Judged(candidate, verdict) => format!("{}: {verdict:?}", name(&candidate)),
                 Report::Opening => "opening".to_owned(),
                 Report::Standby => "standby".to_owned(),
                 Report::Failed {

@@ -11,16 +11,17 @@ use super::config::StreamConfig;
 use super::drain;
 use super::feeding::Feeding;
 use super::hand_over;
-use super::opener::SinkOpener;
+use super::opener::{Opened, SinkOpener};
 use super::orders::Orders;
 use super::reports::Reports;
 use super::route::Route;
 use super::swap::SinkSwapper;
-use crate::plugin::{Candidate, Choice, Report};
+use super::watching::Watched;
+use crate::plugin::{Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    SinkSwap, Stall,
+    SinkSwap, Stall, Watch,
 };
 use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::lease::Lease;
@@ -120,8 +121,8 @@ impl<'a> Tenure<'a> {
             () = stopped(&mut stop) => None,
         };
         let sinks = match opened {
-            Some(Some((candidate, sink))) => {
-                self.deliver(candidate, sink).await;
+            Some(Some(opened)) => {
+                self.deliver(opened).await;
                 Sinks::Opened
             }
             Some(None) => {
@@ -143,16 +144,16 @@ impl<'a> Tenure<'a> {
         self.parts.reports.send(Report::Standby);
     }
 
-    async fn deliver(&self, candidate: Arc<Candidate>, sink: ActiveSink) {
-        self.parts
-            .reports
-            .send(Report::Running(Arc::clone(&candidate)));
+    async fn deliver(&self, opened: Opened) {
+        self.parts.reports.running(&opened.candidate, opened.watch);
+        let (watch, watched) = Watched::begin(opened.watch, opened.has_failed);
         let (swaps_in, swaps) = mpsc::channel(1);
-        let mut dispatcher = Dispatcher::new(self.delivery(sink, swaps));
+        let mut dispatcher = Dispatcher::new(self.delivery(opened.sink, watch, swaps));
         let mut feeding = Feeding::start(self.parts.journal.as_ref(), &self.queue);
         let mut closing = JoinSet::new();
         let swapper = SinkSwapper {
-            running: candidate,
+            running: opened.candidate,
+            watched,
             choice: self.parts.choice.clone(),
             swaps: swaps_in,
             reports: &self.parts.reports,
@@ -173,11 +174,17 @@ impl<'a> Tenure<'a> {
         }
     }
 
-    fn delivery(&self, sink: ActiveSink, swaps: mpsc::Receiver<SinkSwap>) -> Delivery {
+    fn delivery(
+        &self,
+        sink: ActiveSink,
+        watch: Watch,
+        swaps: mpsc::Receiver<SinkSwap>,
+    ) -> Delivery {
         Delivery {
             queue: Arc::clone(&self.queue),
             lease: Arc::clone(&self.lease),
             sink,
+            watch,
             swaps,
             letters: self.parts.letters.clone(),
             metrics: Arc::clone(&self.parts.metrics),

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, Cluster, Consul, Node, Options, SOON, eventually, guest, sluice};
+use crate::swap::without_probation;
 
 impl Cluster {
     async fn epoch(&self) -> u64 {
@@ -358,7 +359,7 @@ async fn a_take_over_neither_reads_nor_compiles_the_sink() {
     let file = folder.join("mine.wasm");
     fs::copy(guest("misbehave"), &file).unwrap();
     let manifest = format!("file://{}", file.display());
-    cluster.consul.put("kv/sluice/plugin", &manifest).await;
+    cluster.ask(&without_probation(&manifest)).await;
     let leader = cluster.leader().await;
     let is_mine = |status: &Value| status["plugin"]["active"]["source"] == manifest;
     for node in &cluster.nodes {

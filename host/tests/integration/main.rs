@@ -28,6 +28,7 @@ mod journal;
 mod leadership;
 mod network;
 mod network_tls;
+mod rollout;
 mod sink;
 mod sources;
 mod support;

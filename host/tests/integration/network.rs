@@ -109,6 +109,7 @@ impl Cluster {
             "config": config,
             "permissions": permissions,
             "limits": limits,
+            "rollout": {"probation_s": 0},
         });
         self.ask(&manifest.to_string()).await;
         self.runs_what_is_asked_for().await;

@@ -69,9 +69,15 @@ impl Cluster {
     }
 }
 
+/// A manifest that makes a sink the last good one as soon as it runs.
+pub(crate) fn without_probation(source: &str) -> String {
+    json!({"source": source, "rollout": {"probation_s": 0}}).to_string()
+}
+
 /// A manifest of the misbehaving guest with this config.
 fn misbehaving(cluster: &Cluster, config: &str) -> String {
-    json!({"source": cluster.plugin("misbehave", "misbehave.wasm"), "config": config}).to_string()
+    let source = cluster.plugin("misbehave", "misbehave.wasm");
+    json!({"source": source, "config": config, "rollout": {"probation_s": 0}}).to_string()
 }
 
 #[tokio::test]
@@ -413,7 +419,7 @@ async fn of_puts_in_quick_succession_the_last_one_counts() {
 async fn a_new_node_takes_the_leaders_sink_where_the_key_is_unclear() {
     let mut cluster = Cluster::on_consul(1, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
-    cluster.ask(&source).await;
+    cluster.ask(&without_probation(&source)).await;
     cluster.all_run(&source).await;
     cluster.ask("not a source").await;
     cluster.all_complain("not a source").await;
@@ -543,7 +549,9 @@ async fn limits_of_the_manifest_are_kept_to() {
     let node = cluster.node(0);
     let source = cluster.plugin("misbehave", "a.wasm");
     let ask = async |label: &str, limits: Value| {
-        let manifest = json!({"source": source, "limits": limits, "config": label});
+        let rollout = json!({"probation_s": 0});
+        let manifest =
+            json!({"source": source, "limits": limits, "config": label, "rollout": rollout});
         cluster.ask(&manifest.to_string()).await;
         eventually("the limits are in force", SOON, || async {
             let (status, body) = node.log("which").await;
@@ -574,7 +582,7 @@ async fn limits_of_the_manifest_are_kept_to() {
 async fn a_node_boots_with_the_last_good_sink_when_consul_or_the_file_is_gone() {
     let mut cluster = Cluster::on(Consul::server().await, 1, &[]).await;
     let source = cluster.plugin("misbehave", "a.wasm");
-    cluster.ask(&source).await;
+    cluster.ask(&without_probation(&source)).await;
     cluster.all_run(&source).await;
     assert_eq!(cluster.node(0).log("before").await.0, 200);
     cluster.nodes[0].process.terminate().await;
@@ -631,7 +639,7 @@ fn compiled(cluster: &Cluster) -> Vec<(PathBuf, u64)> {
 async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
     let mut cluster = Cluster::on_consul(2, &[]).await;
     let good = cluster.plugin("misbehave", "good.wasm");
-    cluster.ask(&good).await;
+    cluster.ask(&without_probation(&good)).await;
     cluster.all_run(&good).await;
     let leader = cluster.leader().await;
     assert_eq!(cluster.node(leader).log("one").await.0, 200);
@@ -652,7 +660,11 @@ async fn a_take_over_whose_open_fails_goes_on_with_the_last_good_sink() {
         }
     })
     .await;
-    let bad = json!({"source": cluster.plugin("stdout", "bad.wasm"), "config": {"format": "x"}});
+    let bad = json!({
+        "source": cluster.plugin("stdout", "bad.wasm"),
+        "config": {"format": "x"},
+        "rollout": {"probation_s": 0},
+    });
     cluster.ask(&bad.to_string()).await;
     cluster
         .node(leader)
@@ -757,7 +769,21 @@ async fn the_command_line_asks_for_a_sink_and_shows_the_nodes() {
 
     let (code, out, _) = sluice(&cluster, &["plugin", "status"]).await;
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("running") && out.contains("prepared"), "{out}");
+    assert!(out.contains(" running on "), "{out}");
+    let row = |node| {
+        let row = out.lines().find(|line| line.starts_with(node));
+        row.unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    let (leader, other) = match cluster.leader().await {
+        0 => (row("a "), row("b ")),
+        _ => (row("b "), row("a ")),
+    };
+    assert_eq!(leader[1], source, "{out}");
+    assert_eq!(
+        leader[2], leader[3],
+        "it has prepared the one that is active: {out}"
+    );
+    assert_eq!(other[1..4], [source.as_str(), leader[2], "-"], "{out}");
 
     let refuse = [
         "plugin",

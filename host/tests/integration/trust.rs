@@ -61,7 +61,8 @@ impl Cluster {
 }
 
 fn manifest(source: &str, signature: &str) -> String {
-    json!({"source": source, "signature": signature}).to_string()
+    let rollout = json!({"probation_s": 0});
+    json!({"source": source, "signature": signature, "rollout": rollout}).to_string()
 }
 
 /// The only file in a folder with this extension.

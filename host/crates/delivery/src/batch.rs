@@ -9,6 +9,12 @@ use sluice_types::outcome::{Failure, Refusal};
 use sluice_types::record::LogRecord;
 use sluice_types::records::Records;
 
+/// Once a batch holds this many records, nothing more joins it. What is done
+/// with this many on the way to the sink stays within a core's cache.
+pub(crate) const BATCH_RECORDS: usize = 1024;
+/// The size of a batch after which nothing more joins it.
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
+
 /// Records in the order in which they were accepted. Dropping a batch gives
 /// back what it holds of the queue's limits.
 #[derive(Debug)]
@@ -117,6 +123,19 @@ impl Batch {
         runs.next_records(self.records.len(), |run| self.completions.push(run));
         runs.next_records(rest.records.len(), |run| rest.completions.push(run));
         (self, rest)
+    }
+
+    /// Whether more records may join it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.records.len() < BATCH_RECORDS && self.bytes < BATCH_BYTES
+    }
+
+    /// Adds the records of another batch of the same queue at the end.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.records.to_mut().append(other.records.to_mut());
+        self.completions.append(&mut other.completions);
+        self.bytes += std::mem::take(&mut other.bytes);
+        self.offers = self.offers.max(other.offers);
     }
 
     /// Acknowledges every record but the refused ones, and returns those by

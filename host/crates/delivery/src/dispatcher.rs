@@ -3,22 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
 use crate::batch::Batch;
 use crate::counting::to_u64;
-use crate::dead_letters::DeadLetters;
+use crate::delivery::{Delivery, Ended};
 use crate::isolation::{Isolation, Piece};
 use crate::metrics::StreamMetrics;
+use crate::probation::{Observed, Probation};
 use crate::queue::Queue;
 use crate::rejects::Rejects;
 use crate::retries::{BACKOFF_MAX, BACKOFF_MIN, Retries};
-use crate::sink_swap::{SinkSwap, SwapQueue};
-use crate::sink_writer::{Readiness, SinkWriter, Written};
-use crate::stall::{Stall, StallReporter};
+use crate::sink_swap::SwapQueue;
+use crate::sink_writer::{Pause, Readiness, SinkWriter, Written};
+use crate::stall::StallReporter;
 use crate::trace::AckTrace;
+use crate::watch::Watch;
 use sluice_types::backoff::Backoff;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
@@ -37,38 +38,6 @@ mod tests;
 /// How often a wait checks whether any producer still waits for the outcome.
 const ABANDONED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why the loop ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The queue was closed and every request has its outcome.
-    Drained,
-    /// The lease was revoked.
-    Revoked,
-    /// The destination knows a later leader.
-    Fenced(String),
-}
-
-/// What a dispatcher works with.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The requests of the tenure.
-    pub queue: Arc<Queue>,
-    /// Until when this node may write and acknowledge.
-    pub lease: Arc<Lease>,
-    /// The sink that takes the records first.
-    pub sink: ActiveSink,
-    /// The sinks that replace it.
-    pub swaps: mpsc::Receiver<SinkSwap>,
-    /// Keeps records that no sink accepts.
-    pub letters: DeadLetters,
-    /// Counts what happens.
-    pub metrics: Arc<StreamMetrics>,
-    /// Where acknowledgements are traced, if anywhere.
-    pub trace: Option<Arc<AckTrace>>,
-    /// Gets what keeps the delivery from making progress, while it makes none.
-    pub stall: watch::Sender<Option<Stall>>,
-}
-
 /// Takes batches from a tenure's queue to its sink.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -83,6 +52,7 @@ pub struct Dispatcher {
     retries: Retries,
     backoff: Backoff,
     stall: StallReporter,
+    probation: Probation,
 }
 
 impl Dispatcher {
@@ -93,6 +63,7 @@ impl Dispatcher {
             queue,
             lease,
             sink,
+            watch,
             swaps,
             letters,
             metrics,
@@ -103,6 +74,7 @@ impl Dispatcher {
         Self {
             writer: SinkWriter::new(sink, swaps, Arc::clone(&lease), Arc::clone(&metrics)),
             rejects: Rejects::new(letters, Arc::clone(&metrics)),
+            probation: Probation::new(watch, queue.limits()),
             queue,
             lease,
             metrics,
@@ -119,6 +91,15 @@ impl Dispatcher {
     pub async fn run(&mut self) -> Ended {
         loop {
             self.switch();
+            self.settle_refusals();
+            if let Some(until) = self.probation.paused_until() {
+                match self.writer.until_swap(until).await {
+                    Pause::Over => {}
+                    Pause::NoSwapComes => self.probation.end_pause(),
+                    Pause::Revoked => return Ended::Revoked,
+                }
+                continue;
+            }
             let places = self.writer.sink.concurrency();
             if places > 1 && self.isolation.is_clear() {
                 match self.deliver_beside(places).await {
@@ -150,10 +131,20 @@ impl Dispatcher {
 
     /// Replaces the sink if a swap waits. Nothing is known of the new one.
     fn switch(&mut self) {
-        if self.writer.switch() {
-            self.isolation.clear_suspicion();
-            self.retries.restart();
-            self.backoff.reset();
+        let Some(watch) = self.writer.switch() else {
+            return;
+        };
+        self.isolation.clear_suspicion();
+        self.retries.restart();
+        self.backoff.reset();
+        // What another sink has left shows more than what follows.
+        if matches!(watch, Watch::SecondOpinion { .. }) {
+            for piece in self.retries.take_all().rev() {
+                self.isolation.retry(piece);
+            }
+        }
+        for batch in self.probation.switched(watch).into_iter().rev() {
+            self.isolation.retry(Piece::of(batch));
         }
     }
 
@@ -161,6 +152,7 @@ impl Dispatcher {
     async fn take(&mut self) -> Option<Ended> {
         let is_suspicious = self.isolation.has_suspects();
         let probe_at = Instant::now() + self.backoff.peek();
+        let settle_at = self.probation.due_at();
         if is_suspicious {
             self.stall.next_attempt(Some(probe_at));
         }
@@ -174,6 +166,9 @@ impl Dispatcher {
                 self.stall.ended();
                 return None;
             }
+            () = tokio::time::sleep_until(settle_at.unwrap_or(probe_at)), if settle_at.is_some() => {
+                return None;
+            }
             // Nothing else comes that could show whether it was the sink.
             () = tokio::time::sleep_until(probe_at), if is_suspicious => {
                 self.backoff.next(None);
@@ -182,6 +177,8 @@ impl Dispatcher {
             }
         };
         if !is_filled {
+            let refusals = self.probation.end();
+            self.reject(refusals);
             return Some(Ended::Drained);
         }
         if self.lease.valid().await.is_none() {
@@ -206,7 +203,10 @@ impl Dispatcher {
                 self.isolation.retry(piece);
                 return None;
             }
-            Err(failure) => return self.failed(piece, failure).await,
+            Err(failure) => {
+                self.probation.observe(&Observed::failure(&failure));
+                return self.failed(piece, failure).await;
+            }
         }
         // Asked before every write.
         if self.lease.valid().await.is_none() {
@@ -215,15 +215,22 @@ impl Dispatcher {
         }
         self.count_offer(&mut piece.batch);
         let compute = piece.compute_time();
+        let started = Instant::now();
         let written = self.writer.write(&piece.batch, compute).await;
+        if let Written::Done(result) = &written {
+            let records = piece.batch.records.len();
+            let observed = Observed::of(result, records, started.elapsed());
+            self.probation.observe(&observed);
+        }
         self.written(piece, written).await
     }
 
-    fn count_offer(&self, batch: &mut Batch) {
+    fn count_offer(&mut self, batch: &mut Batch) {
         if batch.offers > 0 {
             self.metrics.retried.inc_by(to_u64(batch.records.len()));
         }
         batch.offers += 1;
+        self.probation.offered();
     }
 
     async fn written(&mut self, piece: Piece, written: Written) -> Option<Ended> {
@@ -261,6 +268,7 @@ impl Dispatcher {
         self.stall.next_attempt(Some(end));
         let is_abandoned = || batch.is_some_and(Batch::is_abandoned);
         while !is_abandoned() && Instant::now() < end {
+            self.settle_refusals();
             let next = (Instant::now() + ABANDONED_POLL_INTERVAL).min(end);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
@@ -287,6 +295,10 @@ impl Dispatcher {
             Failure::Retryable { reason, after } => {
                 self.report_retry(&piece, &reason);
                 self.stall.failed(reason);
+                if self.may_wait_beside(&piece) {
+                    self.retries.failed_alone(piece, after);
+                    return None;
+                }
                 self.wait(Some(&piece.batch), after).await;
                 self.isolation.retry(piece);
                 None
@@ -300,6 +312,14 @@ impl Dispatcher {
             }
             Failure::Fenced(reason) => Some(fenced(piece.batch, reason)),
         }
+    }
+
+    /// Whether a piece that failed may wait while others are written, so that it does
+    /// not hold them up. Not if it is part of the search for records that break the
+    /// sink.
+    fn may_wait_beside(&self, piece: &Piece) -> bool {
+        let has_places = self.writer.sink.concurrency() > 1;
+        has_places && !piece.is_probe() && !self.isolation.has_suspects()
     }
 
     fn report_retry(&self, piece: &Piece, reason: &str) {
@@ -321,6 +341,8 @@ impl Dispatcher {
         self.stall.failed(reason);
         if broken.suspects_records() {
             self.isolation.broke(piece, broken);
+        } else if self.may_wait_beside(&piece) {
+            self.retries.failed_alone(piece, None);
         } else {
             self.wait(Some(&piece.batch), None).await;
             self.isolation.retry(piece);
@@ -330,7 +352,7 @@ impl Dispatcher {
     /// Says why the instance is replaced; `None` if a swap replaces the sink.
     fn report_broken(&self, piece: &Piece, broken: &Broken) -> Option<String> {
         self.metrics.sink_restarts.inc();
-        if self.writer.swaps.is_waiting() {
+        if self.writer.swaps.is_waiting() || self.probation.paused_until().is_some() {
             tracing::warn!(
                 plugin = self.source(),
                 error = %broken,

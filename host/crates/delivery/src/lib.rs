@@ -14,6 +14,7 @@ mod completion;
 mod compute_limit;
 mod counting;
 mod dead_letters;
+mod delivery;
 mod dispatcher;
 mod in_flight;
 mod intake;
@@ -23,6 +24,7 @@ pub mod metrics;
 mod occupancy;
 mod opening;
 mod outcome;
+mod probation;
 mod queue;
 mod receipt;
 mod rejects;
@@ -33,10 +35,12 @@ mod stall;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod watch;
 
 pub use active_sink::ActiveSink;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
-pub use dispatcher::{Delivery, Dispatcher, Ended};
+pub use delivery::{Delivery, Ended};
+pub use dispatcher::Dispatcher;
 pub use intake::{Ack, Intake, JournalIntake, UnknownAck};
 pub use journal::{
     Backlog, Chunk, Damage, Feeder, Inventory, Journal, JournalError, JournalId, JournalLimits,
@@ -44,8 +48,10 @@ pub use journal::{
 };
 pub use occupancy::QueueLimits;
 pub use outcome::{Outcome, REASONS_MAX, Refused, Rejection};
+
 pub use queue::Queue;
 pub use receipt::Receipt;
 pub use sink_swap::SinkSwap;
 pub use stall::Stall;
 pub use trace::AckTrace;
+pub use watch::{ProbationTerms, Verdict, Watch};

@@ -7,18 +7,13 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-use crate::batch::Batch;
+use crate::batch::{BATCH_BYTES, BATCH_RECORDS, Batch};
 use crate::completion::Completion;
 use crate::occupancy::{Occupancy, QueueLimits};
 use crate::outcome::Refused;
 use crate::receipt::{Receipt, Withdraw};
 use sluice_types::record::{LogRecord, RecordId};
 
-/// Once a batch holds this many records, nothing more joins it. What is done
-/// with this many on the way to the sink stays within a core's cache.
-const BATCH_RECORDS: usize = 1024;
-/// The size of a batch after which nothing more joins it.
-const BATCH_BYTES: usize = 4 << 20;
 /// A request with at least this many records becomes a batch without moving
 /// its records.
 const ADOPTED_RECORDS_MIN: usize = 64;
@@ -74,6 +69,11 @@ impl Queue {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// What may wait in it.
+    pub(crate) const fn limits(&self) -> QueueLimits {
+        self.limits
     }
 
     /// Takes a request in, in the order of the calls.
@@ -190,7 +190,7 @@ impl Queue {
     pub(crate) fn take(&self) -> Batch {
         let mut batch = Batch::new(Arc::clone(&self.occupancy));
         let mut state = self.lock();
-        while batch.records.len() < BATCH_RECORDS && batch.bytes < BATCH_BYTES {
+        while batch.has_room() {
             state.drop_holes();
             let Some(Some(entry)) = state.entries.front_mut() else {
                 break;

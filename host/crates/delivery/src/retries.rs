@@ -109,6 +109,12 @@ impl Retries {
         }
     }
 
+    /// Takes all pieces, in the order in which they failed.
+    pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Piece> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().map(|waiting| waiting.piece)
+    }
+
     /// Takes the piece that is due first, whether that time has come or not.
     pub(crate) fn take(&mut self) -> Option<Piece> {
         let first = self.waiting.iter().enumerate();

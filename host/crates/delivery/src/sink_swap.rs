@@ -3,12 +3,15 @@
 use tokio::sync::{mpsc, oneshot};
 
 use crate::active_sink::ActiveSink;
+use crate::watch::Watch;
 
 /// An opened sink that is to replace the current one.
 #[derive(Debug)]
 pub struct SinkSwap {
     /// The new sink.
     pub sink: ActiveSink,
+    /// What to watch the new sink for.
+    pub watch: Watch,
     /// Gets the old sink as soon as nothing more is written to it.
     pub old: oneshot::Sender<ActiveSink>,
 }
@@ -33,12 +36,23 @@ impl SwapQueue {
         self.waiting.is_some()
     }
 
+    /// Waits until a swap arrives, or none can arrive any more; true if one did.
+    /// Can be cancelled.
+    pub(crate) async fn next(&mut self) -> bool {
+        match self.arriving.recv().await {
+            Some(swap) => {
+                self.waiting = Some(swap);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Waits until a swap arrives, which waits from then on. Never ends if none
     /// can arrive any more. Can be cancelled.
     pub(crate) async fn arrived(&mut self) {
-        match self.arriving.recv().await {
-            Some(swap) => self.waiting = Some(swap),
-            None => std::future::pending().await,
+        if !self.next().await {
+            std::future::pending().await
         }
     }
 

@@ -13,6 +13,7 @@ use crate::in_flight::Terms;
 use crate::isolation::Piece;
 use crate::metrics::StreamMetrics;
 use crate::sink_swap::{SinkSwap, SwapQueue};
+use crate::watch::Watch;
 use sluice_types::lease::Lease;
 use sluice_types::outcome::{Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::plugin::Identity;
@@ -35,6 +36,16 @@ pub(crate) enum Readiness {
     Ready,
     /// A swap waits; [`SinkWriter::switch`] comes first.
     SwapWaits,
+}
+
+/// How a pause before a swap has ended.
+pub(crate) enum Pause {
+    /// A swap has arrived, or its time is over.
+    Over,
+    /// No swap can arrive any more.
+    NoSwapComes,
+    /// The lease was revoked.
+    Revoked,
 }
 
 /// The current sink and the swaps that replace it.
@@ -68,16 +79,27 @@ impl SinkWriter {
         self.sink.identity()
     }
 
-    /// Replaces the sink if a swap waits; true if so.
-    pub(crate) fn switch(&mut self) -> bool {
-        let Some(SinkSwap { sink, old }) = self.swaps.take() else {
-            return false;
-        };
+    /// Replaces the sink if a swap waits. Returns what to watch the new one for.
+    pub(crate) fn switch(&mut self) -> Option<Watch> {
+        let SinkSwap { sink, watch, old } = self.swaps.take()?;
         let replaced = std::mem::replace(&mut self.sink, sink);
         // If nobody waits for the old one, it need not be closed.
         drop(old.send(replaced));
         self.limit.forget();
-        true
+        Some(watch)
+    }
+
+    /// Waits for a swap until then.
+    pub(crate) async fn until_swap(&mut self, until: Instant) -> Pause {
+        tokio::select! {
+            biased;
+            () = self.lease.revoked() => Pause::Revoked,
+            is_swap = self.swaps.next() => match is_swap {
+                true => Pause::Over,
+                false => Pause::NoSwapComes,
+            },
+            () = tokio::time::sleep_until(until) => Pause::Over,
+        }
     }
 
     /// Opens a fresh instance if the last one is gone. Ends early if the lease

@@ -117,6 +117,9 @@ mod tests {
             index: 0,
             manifest: "{}".to_owned(),
             epoch: 0,
+            probation: None,
+            failed: None,
+            waits_for: Vec::new(),
         }
     }
 

@@ -40,20 +40,29 @@ async fn note(coordination: &Coordination, tenure: &Tenure, active: ActiveDocume
     let Some(noted) = coordination.history().await else {
         return false;
     };
+    let latest: Vec<_> = noted
+        .iter()
+        .filter_map(|noted| noted.document.clone())
+        .collect();
     let active = ActiveDocument {
         epoch: tenure.epoch,
         ..active
     };
-    let last = noted.last();
-    let Some(news) = HistoryDocument::news(&active, last.map(|noted| &noted.document)) else {
-        return true;
-    };
-    let forgotten = noted.iter().rev().skip(KEPT - 1);
-    let note = Note {
-        number: last.map_or(1, |noted| noted.number + 1),
-        // Strings and numbers always have a JSON form.
-        document: serde_json::to_vec(&news).unwrap_or_default(),
-        forgotten: forgotten.map(|old| (old.number, old.index)).collect(),
-    };
-    coordination.note(&tenure.session, &note).await
+    let next = noted.last().map_or(1, |noted| noted.number + 1);
+    let news = HistoryDocument::news(&active, &latest);
+    let room = KEPT.saturating_sub(news.len());
+    let forgotten = noted.iter().rev().skip(room);
+    let mut forgotten: Vec<_> = forgotten.map(|old| (old.number, old.index)).collect();
+    for (number, document) in (next..).zip(news) {
+        let note = Note {
+            number,
+            // Strings and numbers always have a JSON form.
+            document: serde_json::to_vec(&document).unwrap_or_default(),
+            forgotten: std::mem::take(&mut forgotten),
+        };
+        if !coordination.note(&tenure.session, &note).await {
+            return false;
+        }
+    }
+    true
 }

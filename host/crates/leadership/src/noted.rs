@@ -9,8 +9,8 @@ pub(super) struct Noted {
     pub(super) number: u64,
     /// The key's `ModifyIndex`.
     pub(super) index: u64,
-    /// What happened.
-    pub(super) document: HistoryDocument,
+    /// What happened; `None` if this version cannot read it.
+    pub(super) document: Option<HistoryDocument>,
 }
 
 /// A change that is to be noted, and those that make room for it.

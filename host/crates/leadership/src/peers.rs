@@ -30,6 +30,13 @@ impl Peers {
         Self { node, own, all }
     }
 
+    /// The documents of all nodes that are present, this one's included; `None`
+    /// until Consul has answered.
+    #[must_use]
+    pub fn documents(&self) -> watch::Receiver<Option<Arc<Vec<NodeDocument>>>> {
+        self.all.clone()
+    }
+
     /// Whether another node is alive that has its sink prepared; `None` if that
     /// is not known yet.
     #[must_use]

@@ -68,7 +68,7 @@ impl LockClient {
             Some(Noted {
                 number: entry.key.strip_prefix(prefix)?.parse().ok()?,
                 index: entry.modify_index,
-                document: serde_json::from_slice(&entry.value).ok()?,
+                document: serde_json::from_slice(&entry.value).ok(),
             })
         });
         let mut noted: Vec<_> = noted.collect();

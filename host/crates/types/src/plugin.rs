@@ -15,6 +15,9 @@ pub struct PluginStatus {
     /// Why they differ, or what is wrong.
     #[serde(default, with = "error_field")]
     pub error: Option<String>,
+    /// The nodes that a leader waits for before it switches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
 }
 
 /// The sink that is asked for, as far as it is known.

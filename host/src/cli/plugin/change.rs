@@ -11,7 +11,10 @@ use crate::cli::confirm::confirmed;
 use crate::cli::failure::Failure;
 use crate::plugin::{Manifest, gains};
 use sluice_consul::Client;
+use sluice_types::documents::ActiveDocument;
+use sluice_types::keys::ClusterKeys;
 use sluice_types::readable;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// A manifest that is to replace the one in the key.
 pub(super) struct Change<'a> {
@@ -46,13 +49,22 @@ impl Change<'_> {
     async fn make(&self) -> Result<Option<u64>, Failure> {
         let client = self.client;
         let key = &plugin_key(self.cluster);
-        let value = self.manifest.to_string();
+        let mut value = self.manifest.to_string();
         let before = client.read(key, None).await?.value;
-        let is_there = |value_before: &[u8]| value_before == value.as_bytes();
-        if before.as_ref().is_some_and(|entry| is_there(&entry.value)) {
+        let is_it = |bytes: &[u8]| bytes.trim_ascii() == self.manifest.to_string().as_bytes();
+        let asking = before.as_ref().filter(|entry| is_it(&entry.value));
+        let has_failed = match asking {
+            Some(entry) => self.has_failed(entry.modify_index).await?,
+            None => false,
+        };
+        if asking.is_some() && !has_failed {
             println!("{key} already asks for it");
         } else {
             let asked = before.as_ref().map(|entry| entry.value.as_slice());
+            if asked == Some(value.as_bytes()) {
+                // Consul ignores a value that is the same.
+                value.push('\n');
+            }
             if !self.is_wanted(key, asked.unwrap_or_default())? {
                 println!("{key} was not changed");
                 return Ok(None);
@@ -62,12 +74,22 @@ impl Change<'_> {
             if !client.check_and_set(key, index, value_bytes).await? {
                 return Err(PluginCommandError::Overwritten(key.to_owned()).into());
             }
-            println!("wrote {key}: {}", readable::source(&value));
+            println!("wrote {key}: {}", readable::source(value.trim_end()));
         }
         let written = client.read(key, None).await?.value;
-        let ours = written.filter(|entry| is_there(&entry.value));
+        let ours = written.filter(|entry| is_it(&entry.value));
         let ours = ours.ok_or_else(|| PluginCommandError::Overwritten(key.to_owned()))?;
         Ok(Some(ours.modify_index))
+    }
+
+    /// Whether what was asked for at this index has failed, and is not tried again.
+    async fn has_failed(&self, index: u64) -> Result<bool, Failure> {
+        let keys = ClusterKeys::new(self.cluster).stream(DEFAULT_STREAM);
+        let active = self.client.read(&keys.active, None).await?.value;
+        let active: Option<ActiveDocument> =
+            active.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+        let failed = active.and_then(|active| active.failed);
+        Ok(failed.is_some_and(|failed| failed.index == index))
     }
 
     /// Shows what the sink may do that the one before may not, and asks.

@@ -38,7 +38,7 @@ pub(in crate::cli) enum PluginCommand {
     /// Show which sink is asked for, which one runs, and the progress of each node
     #[command(after_help = status::EXAMPLES)]
     Status(StatusArgs),
-    /// Show which sinks went live
+    /// Show which sinks went live, and which have failed
     #[command(after_help = history::EXAMPLES)]
     History(HistoryArgs),
     /// Ask for the sink that was live before

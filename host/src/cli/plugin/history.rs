@@ -1,4 +1,4 @@
-//! `sluice plugin history`: shows which sinks went live.
+//! `sluice plugin history`: shows which sinks went live, and which have failed.
 
 use std::process::ExitCode;
 
@@ -8,16 +8,16 @@ use super::snapshot::short_digest;
 use crate::cli::failure::Failure;
 use crate::cli::{json, table};
 use sluice_consul::Client;
-use sluice_types::documents::HistoryDocument;
+use sluice_types::documents::{HistoryDocument, PluginEvent};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice plugin history
-  sluice plugin history --json | jq -r 'last.manifest'
+  sluice plugin history --json | jq -r 'last(.[] | select(.event == \"live\")).manifest'
 
-Leaders keep the last 50 below <cluster>/history/.";
+Leaders keep the last 50 changes below <cluster>/history/.";
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct HistoryArgs {
@@ -64,16 +64,24 @@ pub(super) async fn read(
     Ok(history)
 }
 
-fn rows(history: &[(u64, HistoryDocument)]) -> Vec<[String; 5]> {
-    let mut rows = vec![["N", "SINCE", "SHA-256", "LEADER", "MANIFEST"].map(str::to_owned)];
+fn rows(history: &[(u64, HistoryDocument)]) -> Vec<[String; 6]> {
+    let mut rows = vec![["N", "AT", "EVENT", "SHA-256", "LEADER", "MANIFEST"].map(str::to_owned)];
     for (number, entry) in history {
+        let event = match entry.event {
+            PluginEvent::Live => "live",
+            PluginEvent::Failed => "failed",
+        };
         rows.push([
             number.to_string(),
             entry.at.clone(),
+            event.to_owned(),
             short_digest(&entry.sha256).to_owned(),
             format!("{} ({})", entry.node, entry.epoch),
             entry.manifest.clone(),
         ]);
+        if entry.event == PluginEvent::Failed {
+            rows.push(["", &entry.reason, "", "", "", ""].map(str::to_owned));
+        }
     }
     rows
 }

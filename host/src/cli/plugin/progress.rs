@@ -103,6 +103,9 @@ impl<'a> Progress<'a> {
     ) -> Result<Option<ExitCode>, PluginCommandError> {
         let verdict = snapshot.verdict(self.index);
         if verdict == Verdict::Done {
+            if let Some(seconds) = snapshot.probation() {
+                println!("on probation for {seconds} s; see `sluice plugin status`");
+            }
             return Ok(Some(ExitCode::SUCCESS));
         }
         let since = failing_since.unwrap_or_else(Instant::now);

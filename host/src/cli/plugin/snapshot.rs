@@ -118,6 +118,19 @@ impl Snapshot {
         self.asked.as_ref().map_or(0, |(index, _)| *index)
     }
 
+    /// For how many seconds the active sink is on probation, if it is.
+    pub(super) fn probation(&self) -> Option<u64> {
+        let (active, _) = self.active.as_ref()?;
+        active.probation.as_ref().map(|probation| probation.seconds)
+    }
+
+    /// The first digits of the digest of the sink that runs on this node, if it leads.
+    pub(super) fn runs_on(&self, node: &str) -> Option<&str> {
+        let (active, _) = self.active.as_ref()?;
+        let runs = active.state == PluginPhase::Running && readable::source(&active.node) == node;
+        runs.then(|| short_digest(&active.plugin.sha256))
+    }
+
     pub(super) const fn has_nodes(&self) -> bool {
         !self.nodes.is_empty()
     }

@@ -10,7 +10,8 @@ use crate::cli::failure::Failure;
 use crate::cli::json;
 use crate::cli::table;
 use sluice_consul::Client;
-use sluice_types::documents::ActiveDocument;
+use sluice_types::documents::{ActiveDocument, ProbationDocument};
+use sluice_types::plugin::PluginPhase;
 use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
@@ -73,26 +74,49 @@ fn active_text(active: &ActiveDocument) -> String {
         node,
         since,
         why,
+        probation,
+        waits_for,
         ..
     } = active;
     let (source, digest) = (&plugin.source, short_digest(&plugin.sha256));
     let phase = state.name();
     let line = format!("{source} {digest} {phase} on {node} since {since}");
-    format!("{}\n           {why}", readable::source(&line))
+    let mut text = format!("{}\n           {why}", readable::source(&line));
+    if let Some(ProbationDocument { seconds, .. }) = probation {
+        text += &format!("\n           on probation for {seconds} s");
+    }
+    if !waits_for.is_empty() {
+        let nodes = readable::source(&waits_for.join(", "));
+        text += &format!("\n           waits for: {nodes}");
+    }
+    text
 }
 
-fn rows(snapshot: &Snapshot) -> Vec<[String; 4]> {
-    let mut rows = vec![["NODE", "STATE", "PLUGIN", "SHA-256"].map(str::to_owned)];
+fn rows(snapshot: &Snapshot) -> Vec<[String; 5]> {
+    let head = ["NODE", "DESIRED", "PREPARED", "ACTIVE", "SINCE"];
+    let mut rows = vec![head.map(str::to_owned)];
     for node in &snapshot.nodes {
         let sink = &node.sink;
-        let state = match sink.index == snapshot.index() {
-            true => sink.state.name(),
-            false => "not seen yet",
+        let is_seen = sink.index == snapshot.index();
+        let desired = match (is_seen, &sink.desired.source) {
+            (false, _) => "not seen yet",
+            (true, None) => "-",
+            (true, Some(source)) => source,
         };
         let digest = short_digest(&sink.plugin.sha256);
-        rows.push([&node.name, state, &sink.plugin.source, digest].map(str::to_owned));
+        let prepared = match sink.state {
+            PluginPhase::Preparing => "preparing",
+            _ if is_seen && sink.plugin_index == sink.index => digest,
+            _ => "-",
+        };
+        let active = match (snapshot.runs_on(&node.name), sink.state) {
+            (Some(digest), _) => digest,
+            (None, phase @ (PluginPhase::Opening | PluginPhase::Failed)) => phase.name(),
+            (None, _) => "-",
+        };
+        rows.push([&node.name, desired, prepared, active, &sink.since].map(str::to_owned));
         if let Some(error) = &node.error {
-            rows.push(["", error, "", ""].map(str::to_owned));
+            rows.push(["", error, "", "", ""].map(str::to_owned));
         }
     }
     rows

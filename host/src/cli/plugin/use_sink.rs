@@ -13,7 +13,7 @@ use super::error::PluginCommandError;
 use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::minisign::Signature;
-use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
+use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions, RolloutWanted, WaitFor};
 use sluice_consul::Client;
 use sluice_types::endpoint::Endpoint;
 use sluice_types::origin::Origin;
@@ -77,6 +77,15 @@ pub(in crate::cli) struct UseArgs {
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     write_timeout: Option<Duration>,
 
+    /// Which nodes must have prepared it before it goes live
+    #[arg(long, value_name = "WHICH", default_value = "leader", value_parser = wait_for)]
+    rollout_wait: WaitFor,
+
+    /// How long the previous sink comes back by itself if this one does worse; 0s for never
+    /// [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    probation: Option<Duration>,
+
     /// Do not ask before it may do more than the sink before
     #[arg(long)]
     yes: bool,
@@ -108,6 +117,19 @@ fn directory(text: &str) -> Result<DirectoryWanted, String> {
         }),
         _ => Err("expected HOST:/GUEST or HOST:/GUEST:rw, for example audit:/logs:rw".to_owned()),
     }
+}
+
+fn wait_for(text: &str) -> Result<WaitFor, String> {
+    match text {
+        "leader" => Ok(WaitFor::Leader),
+        "all" => Ok(WaitFor::All),
+        _ => Err("expected leader or all".to_owned()),
+    }
+}
+
+/// A part of a second counts as a whole one: only zero turns probation off.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -156,6 +178,10 @@ impl UseArgs {
                 memory_mib: self.memory_mib,
                 write_timeout_ms,
                 concurrency: self.concurrency,
+            },
+            rollout: RolloutWanted {
+                wait: self.rollout_wait,
+                probation_s: self.probation.map(whole_seconds),
             },
             ..Manifest::of(self.source()?.parse()?)
         };

@@ -40,6 +40,7 @@ struct Bench {
     preparer: Arc<FakePreparer>,
     preparations: mpsc::UnboundedReceiver<Preparation>,
     view: ControllerView,
+    nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
     running: JoinHandle<()>,
 }
 
@@ -79,6 +80,7 @@ impl Starting {
     async fn run(self) -> Bench {
         let started = timeout(NEVER, self.started).await;
         let (controller, view) = started.expect("it does not start").unwrap().unwrap();
+        let (nodes_in, nodes) = watch::channel(None);
         Bench {
             key: self.key,
             active: self.active,
@@ -86,7 +88,8 @@ impl Starting {
             preparer: self.preparer,
             preparations: self.preparations,
             view,
-            running: tokio::spawn(controller.run()),
+            running: tokio::spawn(controller.run(nodes)),
+            nodes: nodes_in,
         }
     }
 }
@@ -720,6 +723,31 @@ async fn only_another_choice_wakes_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_does_not_learn_from_its_own_key_what_has_failed() {
+    let mut bench = Bench::with_flag().await;
+    bench.report(Report::Running(bench.wanted()));
+    bench.put(7, B);
+    bench.preparation().await.of(B).succeed();
+    idle().await;
+    let flag = candidate(FLAG);
+    let document = json!({
+        "source": FLAG,
+        "sha256": flag.identity().sha256,
+        "state": "running",
+        "since": "then",
+        "why": "",
+        "node": "a",
+        "index": 0,
+        "manifest": FLAG,
+        "failed": {"index": 7, "manifest": B, "sha256": "", "reason": "it trapped"},
+    });
+    let written = document.to_string();
+    bench.active.send_replace(present(8, &written));
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(B));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_does_not_learn_from_its_own_key() {
     let mut bench = Bench::with_flag().await;
     let flag = bench.wanted();
@@ -780,6 +808,7 @@ async fn a_sink_that_did_not_open_is_shown_but_stays_wanted() {
         candidate: bench.wanted(),
         error: "no".to_owned(),
         retrying: true,
+        is_own_fault: false,
     });
     idle().await;
     assert_eq!(bench.error().unwrap(), format!("failed to open {A}: no"));
@@ -795,4 +824,140 @@ async fn it_ends_when_nobody_reports() {
     assert!(!bench.running.is_finished());
     drop(bench.reports);
     timeout(NEVER, bench.running).await.unwrap().unwrap();
+}
+
+/// Reports that the wanted sink has failed its probation.
+async fn fail(bench: &Bench) {
+    let wanted = bench.wanted();
+    let time = Duration::from_secs(30);
+    bench.report(Report::OnProbation(Arc::clone(&wanted), time));
+    let verdict = Verdict::Failed("it trapped".to_owned());
+    bench.report(Report::Judged(wanted, verdict));
+    idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_manifest_is_not_tried_again_by_the_next_leader() {
+    let mut bench = Bench::with_flag().await;
+    bench.report(Report::Running(bench.wanted()));
+    bench.put(7, B);
+    bench.preparation().await.of(B).succeed();
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(B));
+    fail(&bench).await;
+    assert_eq!(bench.wanted().manifest, manifest(FLAG));
+    let written = serde_json::to_string(&*bench.view.active.borrow()).unwrap();
+
+    // Another node, which has prepared it.
+    let mut next = Bench::with_flag().await;
+    next.report(Report::Running(next.wanted()));
+    next.report(Report::Standby);
+    next.put(7, B);
+    next.preparation().await.of(B).succeed();
+    idle().await;
+    assert_eq!(next.wanted().manifest, manifest(B));
+    next.active.send_replace(present(8, &written));
+    idle().await;
+    assert_eq!(next.wanted().manifest, manifest(FLAG));
+    next.report(Report::Opening);
+    next.report(Report::Running(next.wanted()));
+    idle().await;
+    let failed = next.view.active.borrow().clone().unwrap().failed.unwrap();
+    assert_eq!((failed.index, failed.reason.as_str()), (7, "it trapped"));
+    next.put(9, B);
+    next.preparation().await.of(B).succeed();
+    idle().await;
+    assert_eq!(next.wanted().manifest, manifest(B), "the key has changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_restarts_does_not_try_a_failed_manifest() {
+    let good = candidate(A);
+    let mut starting = Starting::new(present(7, B), Some(good.kept()));
+    let document = json!({
+        "source": A,
+        "sha256": good.identity().sha256,
+        "state": "running",
+        "since": "then",
+        "why": "",
+        "node": "leader",
+        "index": 3,
+        "manifest": A,
+        "failed": {"index": 7, "manifest": B, "sha256": "", "reason": "it trapped"},
+    });
+    starting
+        .active
+        .send_replace(present(8, &document.to_string()));
+    starting.preparation().await.of(A).succeed();
+    starting.preparation().await.of(B).succeed();
+    let bench = starting.run().await;
+    assert_eq!(bench.wanted().manifest, manifest(A));
+    assert!(bench.error().unwrap().contains("it trapped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_restarts_learns_which_sink_works_on_the_leader() {
+    let (kept, leaders) = (candidate(A), candidate(B));
+    let mut starting = Starting::new(present(7, B), Some(kept.kept()));
+    let document = json!({
+        "source": B,
+        "sha256": leaders.identity().sha256,
+        "state": "running",
+        "since": "then",
+        "why": "",
+        "node": "leader",
+        "index": 7,
+        "manifest": B,
+    });
+    starting
+        .active
+        .send_replace(present(8, &document.to_string()));
+    starting.preparation().await.of(A).succeed();
+    starting.preparation().await.of(B).succeed();
+    let bench = starting.run().await;
+    idle().await;
+    assert_eq!(bench.good().unwrap().manifest, manifest(B));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_on_probation_is_not_kept_as_the_last_good_one() {
+    let mut bench = Bench::with_flag().await;
+    bench.report(Report::Running(bench.wanted()));
+    bench.put(7, B);
+    bench.preparation().await.of(B).succeed();
+    idle().await;
+    let new = bench.wanted();
+    let time = Duration::from_secs(30);
+    bench.report(Report::OnProbation(Arc::clone(&new), time));
+    idle().await;
+    assert_eq!(bench.preparer.last_good().unwrap().manifest, FLAG);
+    bench.report(Report::Judged(Arc::clone(&new), Verdict::Passed));
+    idle().await;
+    assert_eq!(bench.preparer.last_good().unwrap().manifest, B);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leader_waits_for_all_nodes_if_the_manifest_says_so() {
+    let all = json!({"source": B, "rollout": {"wait": "all"}}).to_string();
+    let mut bench = Bench::with_flag().await;
+    bench.report(Report::Running(bench.wanted()));
+    let document = |index: u64| {
+        let sink = candidate(&all);
+        serde_json::from_value::<NodeDocument>(json!({
+            "node": "b", "able": true, "plugin": sink.identity(), "state": "prepared",
+            "desired": {"source": null, "sha256": null}, "index": index,
+            "plugin_index": index, "retrying": false,
+        }))
+        .unwrap()
+    };
+    bench.nodes.send_replace(Some(Arc::new(vec![document(3)])));
+    bench.put(7, &all);
+    bench.preparation().await.of(&all).succeed();
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(FLAG));
+    assert_eq!(bench.view.status.borrow().waits_for, ["b"]);
+    bench.nodes.send_replace(Some(Arc::new(vec![document(7)])));
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(&all));
+    assert!(bench.view.status.borrow().waits_for.is_empty());
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::measure::{Measure, NODE_MIB};
 use crate::support::{Cluster, Node, Options, Process, SOON, Turn, eventually, greedy_component};
+use crate::swap::without_probation;
 
 /// For a child of low priority to reach a limit of some seconds of processor time.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(300);
@@ -265,7 +266,7 @@ async fn a_node_that_is_stopped_while_its_first_sink_is_compiled_tries_again() {
 async fn a_node_that_is_killed_while_it_compiles_serves_at_once_and_does_not_try_again() {
     let mut cluster = Cluster::on_consul(1, &[]).await;
     let good = cluster.plugin("misbehave", "good.wasm");
-    cluster.ask(&good).await;
+    cluster.ask(&without_probation(&good)).await;
     cluster.all_run(&good).await;
     assert_eq!(cluster.node(0).log("before").await.0, 200);
     let slow = slow(&cluster);
@@ -298,7 +299,7 @@ async fn a_node_that_is_killed_while_it_compiles_serves_at_once_and_does_not_try
 async fn a_node_serves_with_its_last_good_sink_while_the_next_is_compiled() {
     let mut cluster = Cluster::on_consul(1, &[]).await;
     let good = cluster.plugin("misbehave", "good.wasm");
-    cluster.ask(&good).await;
+    cluster.ask(&without_probation(&good)).await;
     cluster.all_run(&good).await;
     assert_eq!(cluster.node(0).log("before").await.0, 200);
     cluster.nodes[0].process.terminate().await;

@@ -13,6 +13,7 @@ use crate::active_sink::Opened;
 use crate::in_flight::{Done, InFlight};
 use crate::isolation::Piece;
 use crate::opening::Opening;
+use crate::probation::Observed;
 use crate::sink_writer::SWAP_GRACE;
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Standing;
@@ -67,23 +68,28 @@ impl Dispatcher {
             confirmed: Vec::new(),
             cancel_at: None,
         };
-        while !self.must_land() || !flight.is_empty() {
+        loop {
             self.tidy(&flight);
+            if self.must_land() && flight.is_empty() {
+                return None;
+            }
             let event = self.event(&mut flight).await;
             if let Some(ended) = self.handle(event, &mut flight) {
                 self.end(flight);
                 return Some(ended);
             }
         }
-        None
     }
 
     /// Whether nothing more may begin.
     fn must_land(&self) -> bool {
-        self.writer.swaps.is_waiting() || !self.isolation.is_clear()
+        self.writer.swaps.is_waiting()
+            || self.probation.paused_until().is_some()
+            || !self.isolation.is_clear()
     }
 
     fn tidy(&mut self, flight: &Flight) {
+        self.settle_refusals();
         self.retries.drop_abandoned();
         let is_idle = flight.is_empty() && self.retries.is_empty();
         if self.stall.is_stalled() && is_idle && self.isolation.is_clear() && self.queue.is_empty()
@@ -100,6 +106,7 @@ impl Dispatcher {
         let (swaps, retries) = (&mut self.writer.swaps, &self.retries);
         let (writes, opening) = (&mut flight.writes, &mut flight.opening);
         let cancel_at = flight.cancel_at.unwrap_or_else(Instant::now);
+        let settle_at = self.probation.due_at();
         tokio::select! {
             biased;
             done = writes.ended() => Event::Ended(done),
@@ -112,6 +119,9 @@ impl Dispatcher {
             Some(now) = self.lease.valid(), if !flight.confirmed.is_empty() => Event::Valid(now),
             next = next(&self.queue, &self.lease, retries, room), if !is_landing => {
                 Event::Next(next)
+            }
+            () = tokio::time::sleep_until(settle_at.unwrap_or(cancel_at)), if settle_at.is_some() => {
+                Event::Looked
             }
             () = tokio::time::sleep(ABANDONED_POLL_INTERVAL), if is_watched => Event::Looked,
         }
@@ -157,7 +167,11 @@ impl Dispatcher {
                 }
                 return ended;
             }
-            Event::Next(Next::Drained) => return Some(Ended::Drained),
+            Event::Next(Next::Drained) => {
+                let refusals = self.probation.end();
+                self.reject(refusals);
+                return Some(Ended::Drained);
+            }
             Event::Next(Next::Again) => self.begin(flight, |this| this.retries.take()),
             Event::Next(Next::Fresh) => {
                 self.begin(flight, |this| Some(Piece::of(this.queue.take())));
@@ -195,6 +209,11 @@ impl Dispatcher {
             is_alone,
         } = done;
         self.writer.ended(&result, took);
+        match Observed::of(&result, piece.batch.records.len(), took) {
+            // The others deliver.
+            Observed::Hung(_) if is_alone => {}
+            observed => self.probation.observe(&observed),
+        }
         if !matches!(result, Err(WriteError::Broken(_))) {
             self.writer.sink.give(instance);
         }
@@ -281,6 +300,11 @@ impl Dispatcher {
             Ok(instance) => return self.writer.sink.give(instance),
             Err(failure) => failure,
         };
+        // As long as others write, the records have lost nothing.
+        let is_last = flight.writes.is_empty();
+        if is_last {
+            self.probation.observe(&Observed::failure(&failure));
+        }
         let (reason, after) = match failure {
             Failure::Retryable { reason, after } => (reason, after),
             Failure::Permanent(reason) | Failure::Fenced(reason) => (reason, None),
@@ -292,8 +316,7 @@ impl Dispatcher {
             instances = flight.writes.len(),
             "another instance of the sink did not open"
         );
-        // As long as others write, the records have lost nothing.
-        if flight.writes.is_empty() {
+        if is_last {
             self.retries.set_last_error(&reason);
             self.stall.failed(reason);
             self.stall.next_attempt(Some(until));

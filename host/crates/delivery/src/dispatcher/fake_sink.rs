@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::{ActiveSink, SinkSwap};
+use crate::{ActiveSink, SinkSwap, Watch};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::plugin::Identity;
 use sluice_types::records::Records;
@@ -157,10 +157,10 @@ impl FakeSink {
     }
 
     /// A swap to this sink, and where the old one is returned.
-    pub(super) fn swap(&self) -> (SinkSwap, oneshot::Receiver<ActiveSink>) {
+    pub(super) fn swap(&self, watch: Watch) -> (SinkSwap, oneshot::Receiver<ActiveSink>) {
         let (old, returned) = oneshot::channel();
         let sink = self.active();
-        (SinkSwap { sink, old }, returned)
+        (SinkSwap { sink, watch, old }, returned)
     }
 
     pub(super) fn opens(&self) -> usize {

@@ -6,9 +6,29 @@ use crate::counting::to_u64;
 use crate::dead_letters::Cause;
 use crate::isolation::Piece;
 use sluice_types::clock::BootTime;
+use sluice_types::lease::Standing;
 use sluice_types::outcome::{Failure, Refusal};
 
+#[cfg(test)]
+mod tests;
+
 impl Dispatcher {
+    /// Makes the refusals final that are kept back no longer, unless the tenure is
+    /// over.
+    pub(super) fn settle_refusals(&mut self) {
+        if !matches!(self.lease.ask(), Standing::Revoked) {
+            let refusals = self.probation.settle(self.isolation.is_clear());
+            self.reject(refusals);
+        }
+    }
+
+    /// The refusals of these records are final.
+    pub(super) fn reject(&self, refusals: impl IntoIterator<Item = (Batch, String)>) {
+        for (batch, reason) in refusals {
+            self.rejects.refuse(batch, reason, self.writer.identity());
+        }
+    }
+
     /// Acknowledges what the sink accepted, at a time at which the lease is
     /// valid. Returns what is to be offered again.
     pub(super) fn confirm(
@@ -51,7 +71,8 @@ impl Dispatcher {
     pub(super) fn refuse(&mut self, batch: Batch, reason: String) {
         self.stall.ended();
         self.retries.succeeded();
-        self.rejects.refuse(batch, reason, self.writer.identity());
+        let refused = self.probation.hold(batch, reason);
+        self.reject(refused);
     }
 
     fn trace(&self, now: BootTime, batch: &Batch, refusals: &[Refusal]) -> std::io::Result<()> {

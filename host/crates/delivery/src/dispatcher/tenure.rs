@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -11,7 +11,10 @@ use super::fake_sink::{Answer, Calls, FakeSink};
 use super::{Delivery, Dispatcher, Ended};
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::testing::records;
-use crate::{ActiveSink, DeadLetters, Outcome, Queue, QueueLimits, Receipt, SinkSwap, Stall};
+use crate::{
+    ActiveSink, DeadLetters, Outcome, ProbationTerms, Queue, QueueLimits, Receipt, SinkSwap, Stall,
+    Verdict, Watch,
+};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
 use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit};
@@ -56,6 +59,7 @@ impl Tenure {
             queue: Arc::clone(&queue),
             lease: Arc::clone(&lease),
             sink: sink.active(),
+            watch: Watch::Nothing,
             swaps,
             letters: letters.clone(),
             metrics: Arc::clone(&metrics),
@@ -86,7 +90,34 @@ impl Tenure {
 
     /// Starts a swap, and returns the old sink.
     pub(super) async fn swap(&self, sink: &FakeSink) -> ActiveSink {
-        let (swap, returned) = sink.swap();
+        self.swap_and_watch(sink, Watch::Nothing).await
+    }
+
+    /// Starts a swap to a sink that is on probation for a minute.
+    pub(super) async fn try_out(&self, sink: &FakeSink) -> oneshot::Receiver<Verdict> {
+        let (verdict, given) = oneshot::channel();
+        let terms = ProbationTerms {
+            time: 60 * SECOND,
+            compares_times: true,
+        };
+        let watch = Watch::Probation { terms, verdict };
+        drop(self.swap_and_watch(sink, watch).await);
+        given
+    }
+
+    /// Starts a swap to a sink that gives a second opinion.
+    pub(super) async fn ask(&self, sink: &FakeSink) -> oneshot::Receiver<Verdict> {
+        let (verdict, given) = oneshot::channel();
+        let watch = Watch::SecondOpinion {
+            verdict,
+            has_failed: false,
+        };
+        drop(self.swap_and_watch(sink, watch).await);
+        given
+    }
+
+    async fn swap_and_watch(&self, sink: &FakeSink, watch: Watch) -> ActiveSink {
+        let (swap, returned) = sink.swap(watch);
         self.swaps.send(swap).await.unwrap();
         timeout(HOUR, returned).await.unwrap().unwrap()
     }

@@ -12,8 +12,8 @@ use super::tenure::{
     outcome, permanent, rejected, retryable, spinning, trapped,
 };
 use super::{ABANDONED_POLL_INTERVAL, BACKOFF_MAX, BACKOFF_MIN, Ended};
-use crate::Outcome;
 use crate::sink_writer::SWAP_GRACE;
+use crate::{Outcome, Watch};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, TimeLimit};
@@ -627,7 +627,7 @@ async fn a_lease_that_is_revoked_during_the_grace_ends_the_loop() {
     let tenure = Tenure::start(&old);
     let receipt = tenure.submit(1);
     tokio::time::sleep(SECOND).await;
-    let (swap, _returned) = new.swap();
+    let (swap, _returned) = new.swap(Watch::Nothing);
     tenure.swaps.send(swap).await.unwrap();
     tokio::time::sleep(SWAP_GRACE / 2).await;
     tenure.lease.revoke();

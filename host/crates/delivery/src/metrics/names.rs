@@ -60,6 +60,10 @@ pub(super) const SINK_WRITES: MetricName = unitless(
     "sink_writes_under_way",
     "Writes of the sink that are under way",
 );
+pub(super) const SINK_ROLLBACKS: MetricName = unitless(
+    "sink_rollbacks",
+    "New sinks that gave way to their predecessor while they were on probation",
+);
 pub(super) const SINK_WRITE: MetricName = seconds("sink_write", "Duration of the sink's write");
 pub(super) const DELIVERY_STALLED: MetricName = seconds(
     "delivery_stalled",

@@ -29,6 +29,8 @@ pub struct StreamMetrics {
     pub sink_restarts: Counter,
     /// Sinks that replaced another within a tenure.
     pub sink_swaps: Counter,
+    /// Sinks on probation that gave way to their predecessor.
+    pub sink_rollbacks: Counter,
     /// The duration of the sink's `write` calls.
     pub write_seconds: Histogram,
     /// The duration of the journal's syncs.
@@ -98,6 +100,7 @@ impl StreamMetrics {
             retried: families.counter(names::RECORDS_RETRIED, label),
             sink_restarts: families.counter(names::SINK_RESTARTS, label),
             sink_swaps: families.counter(names::SINK_SWAPS, label),
+            sink_rollbacks: families.counter(names::SINK_ROLLBACKS, label),
             queue_full: families.counter(names::REQUESTS_QUEUE_FULL, label),
             unknown: families.counter(names::REQUESTS_UNKNOWN, label),
             writes: families.gauge(names::SINK_WRITES, label),

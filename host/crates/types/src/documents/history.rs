@@ -3,13 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use super::active::ActiveDocument;
-use crate::plugin::PluginPhase;
+use crate::plugin::{Identity, PluginPhase};
 use crate::readable::error_field;
 
-/// A manifest that went live, as the leader of that time has written it.
+/// What happened to a manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginEvent {
+    /// It went live.
+    #[default]
+    Live,
+    /// It has failed, and is not tried again until its key changes.
+    Failed,
+}
+
+/// A change of the sink, as the leader of that time has written it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryDocument {
-    /// Since when, in RFC 3339.
+    /// What happened.
+    #[serde(default)]
+    pub event: PluginEvent,
+    /// When, in RFC 3339.
     pub at: String,
     /// The component's SHA-256, in lower-case hex.
     pub sha256: String,
@@ -22,37 +36,63 @@ pub struct HistoryDocument {
     pub node: String,
     /// The leader's epoch.
     pub epoch: u64,
-    /// Why it went live, for people.
-    #[serde(with = "error_field")]
-    pub why: String,
+    /// Why it went live, or why it has failed.
+    #[serde(alias = "why", with = "error_field")]
+    pub reason: String,
 }
 
 impl HistoryDocument {
-    /// What the leader's document says that the last entry does not say yet.
+    /// What the leader's document says that the latest entries, the newest last, do
+    /// not say yet. First what has failed, then what runs now.
     #[must_use]
-    pub fn news(active: &ActiveDocument, last: Option<&Self>) -> Option<Self> {
-        if active.state != PluginPhase::Running {
-            return None;
-        }
-        let news = Self {
-            at: active.since.clone(),
-            sha256: active.plugin.sha256.clone(),
-            manifest: active.manifest.clone(),
-            index: active.index,
+    pub fn news(active: &ActiveDocument, latest: &[Self]) -> Vec<Self> {
+        let entry = |event, at: &str, sha256: &str, manifest: &str, index, reason: &str| Self {
+            event,
+            at: at.to_owned(),
+            sha256: sha256.to_owned(),
+            manifest: manifest.to_owned(),
+            index,
             node: active.node.clone(),
             epoch: active.epoch,
-            why: active.why.clone(),
+            reason: reason.to_owned(),
         };
-        (!last.is_some_and(|last| last.is_about_what(&news))).then_some(news)
+        let failed = active.failed.as_ref().map(|failed| {
+            let (of, reason) = (&failed.prepared, &failed.reason);
+            entry(
+                PluginEvent::Failed,
+                &failed.at,
+                &of.sha256,
+                &of.manifest,
+                failed.index,
+                reason,
+            )
+        });
+        let Identity { sha256, .. } = &active.plugin;
+        let live = (active.state == PluginPhase::Running).then(|| {
+            entry(
+                PluginEvent::Live,
+                &active.since,
+                sha256,
+                &active.manifest,
+                active.index,
+                &active.why,
+            )
+        });
+        let is_news = |entry: &Self| {
+            let mut earlier = latest.iter().rev();
+            let last = earlier.find(|earlier| earlier.event == entry.event);
+            !last.is_some_and(|last| last.is_about_what(entry))
+        };
+        [failed, live]
+            .into_iter()
+            .flatten()
+            .filter(is_news)
+            .collect()
     }
 
     /// Whether both are about the same manifest, component and request.
     fn is_about_what(&self, other: &Self) -> bool {
-        let (own, others) = (
-            (&self.sha256, &self.manifest, self.index),
-            (&other.sha256, &other.manifest, other.index),
-        );
-        own == others
+        (&self.sha256, &self.manifest, self.index) == (&other.sha256, &other.manifest, other.index)
     }
 }
 
@@ -69,20 +109,52 @@ mod tests {
         .unwrap()
     }
 
+    fn events(news: &[HistoryDocument]) -> Vec<(PluginEvent, &str)> {
+        news.iter()
+            .map(|entry| (entry.event, entry.manifest.as_str()))
+            .collect()
+    }
+
     #[test]
     fn what_went_live_is_noted_once_whoever_leads() {
         let mut first = active("one", 7);
-        let noted = HistoryDocument::news(&first, None).unwrap();
-        assert_eq!((noted.manifest.as_str(), noted.index), ("one", 7));
+        let mut history = HistoryDocument::news(&first, &[]);
+        assert_eq!(events(&history), [(PluginEvent::Live, "one")]);
         first.node = "b".to_owned();
         first.epoch = 4;
-        assert_eq!(HistoryDocument::news(&first, Some(&noted)), None);
+        assert_eq!(HistoryDocument::news(&first, &history), []);
         let second = active("two", 9);
-        assert!(HistoryDocument::news(&second, Some(&noted)).is_some());
-        // Asked for again.
+        history.extend(HistoryDocument::news(&second, &history));
         first.index = 11;
-        assert!(HistoryDocument::news(&first, Some(&noted)).is_some());
+        history.extend(HistoryDocument::news(&first, &history));
+        let names: Vec<_> = history.iter().map(|entry| &entry.manifest).collect();
+        assert_eq!(names, ["one", "two", "one"]);
         first.state = PluginPhase::Failed;
-        assert_eq!(HistoryDocument::news(&first, Some(&noted)), None);
+        first.index = 12;
+        assert_eq!(HistoryDocument::news(&first, &history), []);
+    }
+
+    #[test]
+    fn what_has_failed_comes_before_what_came_back() {
+        let (good, tried) = (active("good", 7), active("bad", 9));
+        let mut history = HistoryDocument::news(&good, &[]);
+        history.extend(HistoryDocument::news(&tried, &history));
+        let mut back = good;
+        back.failed = Some(
+            serde_json::from_value(json!({
+                "at": "now", "index": 9, "manifest": "bad", "sha256": "ab", "reason": "it traps",
+            }))
+            .unwrap(),
+        );
+        let news = HistoryDocument::news(&back, &history);
+        let expected = [(PluginEvent::Failed, "bad"), (PluginEvent::Live, "good")];
+        assert_eq!(events(&news), expected);
+        assert_eq!(
+            (news[0].reason.as_str(), news[0].at.as_str()),
+            ("it traps", "now")
+        );
+        assert_eq!(news[1].at, "then");
+        history.extend(news);
+        assert_eq!(HistoryDocument::news(&back, &history), []);
     }
 }

@@ -7,7 +7,7 @@ mod history;
 mod leader;
 mod node;
 
-pub use active::ActiveDocument;
-pub use history::HistoryDocument;
+pub use active::{ActiveDocument, FailedManifest, PreparedManifest, ProbationDocument};
+pub use history::{HistoryDocument, PluginEvent};
 pub use leader::{LeaderAddress, LeaderValue, UnknownLeaderValue};
 pub use node::{NodeDocument, NodeSink};

@@ -40,6 +40,9 @@ pub struct NodeSink {
     pub plugin: Identity,
     /// How far that is.
     pub state: PluginPhase,
+    /// Since when, in RFC 3339. Empty in documents of earlier versions.
+    #[serde(default)]
+    pub since: String,
     /// What is asked for.
     pub desired: WantedPlugin,
     /// The `ModifyIndex` of the manifest's key that the node has seen; 0 if the
@@ -49,6 +52,20 @@ pub struct NodeSink {
     pub plugin_index: u64,
     /// Whether the node tries again by itself.
     pub retrying: bool,
+}
+
+impl NodeDocument {
+    /// Whether the node has prepared the component with this digest for the
+    /// manifest that was written at this index.
+    #[must_use]
+    pub fn has_prepared(&self, index: u64, sha256: &str) -> bool {
+        let has = |sink: &NodeSink| {
+            (sink.index, sink.plugin_index) == (index, index)
+                && sink.plugin.sha256 == sha256
+                && matches!(sink.state, PluginPhase::Prepared | PluginPhase::Running)
+        };
+        self.error.is_none() && self.sink.as_ref().is_some_and(has)
+    }
 }
 
 const fn yes() -> bool {
@@ -74,6 +91,7 @@ mod tests {
                     sha256: "ab".to_owned(),
                 },
                 state: PluginPhase::Preparing,
+                since: "2026-01-02T03:04:05Z".to_owned(),
                 desired: WantedPlugin::default(),
                 index: 7,
                 plugin_index: 5,
@@ -93,6 +111,7 @@ mod tests {
             "version": "0.1.0",
             "plugin": { "source": "builtin:stdout", "sha256": "ab" },
             "state": "preparing",
+            "since": "2026-01-02T03:04:05Z",
             "desired": { "source": null, "sha256": null },
             "index": 7,
             "plugin_index": 5,
@@ -103,6 +122,26 @@ mod tests {
         later["of a later version"] = json!({ "x": 1 });
         let read: NodeDocument = serde_json::from_value(later).unwrap();
         assert_eq!(read, document());
+    }
+
+    #[test]
+    fn a_node_has_prepared_a_component_for_one_index() {
+        let mut document = document();
+        let mut with = |state, index, plugin_index| {
+            let sink = document.sink.as_mut().unwrap();
+            (sink.state, sink.index, sink.plugin_index) = (state, index, plugin_index);
+            document.has_prepared(7, "ab") && !document.has_prepared(7, "cd")
+        };
+        assert!(with(PluginPhase::Prepared, 7, 7));
+        assert!(with(PluginPhase::Running, 7, 7));
+        assert!(!with(PluginPhase::Preparing, 7, 7));
+        assert!(
+            !with(PluginPhase::Prepared, 7, 5),
+            "it has the previous one"
+        );
+        assert!(!with(PluginPhase::Prepared, 9, 9), "it is ahead");
+        document.error = Some("no".to_owned());
+        assert!(!document.has_prepared(7, "ab"));
     }
 
     #[test]

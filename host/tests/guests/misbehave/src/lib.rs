@@ -3,7 +3,7 @@
 
 #![cfg(target_family = "wasm")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 /// Bindings generated from `wit/0.1/`.
@@ -28,6 +28,8 @@ struct Misbehave;
 
 thread_local! {
     static CONFIG: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The records of all writes before.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Guest for Misbehave {
@@ -60,6 +62,9 @@ impl Guest for Misbehave {
     fn write(delivery: Delivery, batch: Vec<LogRecord>) -> Result<Vec<Refusal>, Failure> {
         let config = CONFIG.with_borrow(Clone::clone);
         obey_config(&config)?;
+        if let Some(act) = config.strip_prefix("plainly ") {
+            return plainly(act, &batch);
+        }
         let every = Every::parse(&config);
         let mut refusals = Vec::new();
         for (index, record) in (0..).zip(&batch) {
@@ -141,6 +146,34 @@ fn print_message(config: &str, delivery: &Delivery, record: &LogRecord) {
         "{}/{} {body} attempt {}{by}{config}",
         id.epoch, id.sequence, delivery.attempt
     );
+}
+
+/// A config like `plainly trap-after 1000`: does that, and prints the bodies.
+fn plainly(act: &str, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
+    let (act, number) = act.split_once(' ').unwrap_or((act, ""));
+    let number = number.parse().unwrap_or_default();
+    let taken = TAKEN.get() + batch.len();
+    TAKEN.set(taken);
+    match act {
+        "sleep-per-record" => {
+            let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            std::thread::sleep(Duration::from_millis(number) * records);
+        }
+        "trap-after" if taken as u64 > number => trap(),
+        "refuse" => {
+            let failure = permanent("refused by the sink");
+            let refuse = |index| Refusal {
+                index,
+                failure: failure.clone(),
+            };
+            return Ok((0..).take(batch.len()).map(refuse).collect());
+        }
+        _ => {}
+    }
+    for record in batch {
+        println!("{}", record.body);
+    }
+    Ok(Vec::new())
 }
 
 /// A config like `trap 1 in 1000`: what to do with every n-th of the messages

@@ -16,7 +16,7 @@ use crate::dispatcher::tenure::{
 use crate::dispatcher::{ABANDONED_POLL_INTERVAL, Ended};
 use crate::retries::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::sink_writer::SWAP_GRACE;
-use crate::{Outcome, Receipt};
+use crate::{Outcome, Receipt, Watch};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal};
@@ -269,7 +269,7 @@ async fn a_swap_waits_for_the_acknowledgement_of_what_the_old_sink_confirmed() {
     let new = FakeSink::accepting("new");
     let tenure = Tenure::start_under(lease, &old.with_places(2));
     let receipts = submit_apart(&tenure, 2).await;
-    let (swap, mut returned) = new.swap();
+    let (swap, mut returned) = new.swap(Watch::Nothing);
     tenure.swaps.send(swap).await.unwrap();
     assert!(timeout(HOUR, &mut returned).await.is_err());
     tenure.lease.extend(BootTime::now() + HOUR);
@@ -303,7 +303,7 @@ async fn writes_may_end_within_the_grace_of_a_swap_and_the_others_go_to_the_new_
     let tenure = Tenure::start(&old);
     let mut receipts = submit_apart(&tenure, 3).await;
     tokio::time::sleep_until(tenure.started + 10 * SECOND).await;
-    let (swap, returned) = new.swap();
+    let (swap, returned) = new.swap(Watch::Nothing);
     tenure.swaps.send(swap).await.unwrap();
     tokio::time::sleep(SWAP_GRACE / 4).await;
     // Nothing more is written to the old sink.
@@ -620,4 +620,21 @@ async fn nothing_is_lost_or_made_up_with_any_number_of_writes() {
             tokio::time::sleep(MILLIS).await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_write_of_many_that_hangs_casts_no_doubt_on_a_new_sink() {
+    let old = FakeSink::accepting("old");
+    let new = FakeSink::new("new", |calls| match offered_now(calls).contains(&2) {
+        true => Answer::BreakAfter(SECOND, Broken::Stuck(SECOND)),
+        false => accepts(),
+    });
+    let tenure = Tenure::start(&old);
+    assert_acknowledged(tenure.submit(1)).await;
+    let mut verdict = tenure.try_out(&new.with_places(4)).await;
+    let mut receipts = submit_apart(&tenure, 100).await;
+    drop(receipts.remove(0));
+    all_acknowledged(receipts).await;
+    tokio::time::sleep(SECOND).await;
+    assert!(verdict.try_recv().is_err());
 }
