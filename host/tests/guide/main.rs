@@ -1,5 +1,6 @@
-//! Follows the walkthroughs `docs/writing-a-sink.md` and `docs/by-hand.md` to
-//! the letter, each in an empty folder, and checks the links in all documents.
+//! Follows `docs/writing-a-sink.md`, `docs/by-hand.md` and the examples of
+//! `docs/plugins.md` to the letter, each in an empty folder, and checks the links in
+//! all documents.
 //!
 //! How the fenced blocks of a walkthrough are treated:
 //!
@@ -54,10 +55,9 @@ fn the_guide_to_writing_a_sink_can_be_followed() {
     assert!(left.is_empty(), "the clean-up leaves {left:?}");
 }
 
-#[test]
-fn three_nodes_can_be_started_by_hand() {
+/// A folder with the sink that `make sinks` builds in a clone.
+fn folder_with_sink() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    // The sink that `make sinks` builds in a clone.
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or(repository().join("target"), PathBuf::from);
     let built = ["guests/wasm32-wasip2", "wasm32-wasip2"].map(|folder| target.join(folder));
@@ -67,8 +67,21 @@ fn three_nodes_can_be_started_by_hand() {
     fs::create_dir_all(&sinks).unwrap();
     let sink = sink.expect("`make test` builds the sinks");
     fs::copy(sink, sinks.join("file.wasm")).unwrap();
+    folder
+}
 
+#[test]
+fn three_nodes_can_be_started_by_hand() {
+    let folder = folder_with_sink();
     follow("docs/by-hand.md", folder.path(), "data");
+    let left = names(folder.path());
+    assert_eq!(left, [PathBuf::from("plugins")], "the clean-up");
+}
+
+#[test]
+fn the_examples_of_plugins_can_be_followed() {
+    let folder = folder_with_sink();
+    follow("docs/plugins.md", folder.path(), "data");
     let left = names(folder.path());
     assert_eq!(left, [PathBuf::from("plugins")], "the clean-up");
 }
