@@ -3,8 +3,9 @@
 //! all nodes before the next is put. The same load without swaps is the
 //! baseline.
 //!
-//! Run it with `make bench-swap`; `SLUICE_BENCH_ROUNDS` sets the number of
-//! swaps.
+//! Run it with `make bench-swap`. `SLUICE_BENCH_ROUNDS` sets the number of swaps,
+//! `SLUICE_BENCH_PACE_MS` the shortest time between two, and `SLUICE_BENCH_RATE` the
+//! requests per second, 0 for as many as there can be.
 
 mod common;
 
@@ -21,8 +22,8 @@ const NODES: [(&str, &str); 3] = [
     ("c", "127.0.0.1:13003"),
 ];
 const KEY: &str = "sluice/plugin";
-/// The shortest time between two swaps.
-const PACE: Duration = Duration::from_millis(400);
+/// The most windows without a swap.
+const QUIET_MAX: u32 = 200;
 /// How long a swap may take to reach all nodes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -41,6 +42,8 @@ fn main() -> Fallible<()> {
 
 async fn run() -> Fallible<()> {
     let swaps: u32 = setting("SLUICE_BENCH_ROUNDS", 100)?;
+    let pace = Duration::from_millis(setting("SLUICE_BENCH_PACE_MS", 400)?);
+    let rate: u32 = setting("SLUICE_BENCH_RATE", 20_000)?;
     let folder = tempfile::tempdir()?;
     let stage = Stage {
         folder: folder.path().to_owned(),
@@ -59,23 +62,24 @@ async fn run() -> Fallible<()> {
     bench.all_have(0).await?;
 
     // One run of the load: half of the windows have a swap, half do not.
-    let quiet = swaps;
-    let length = PACE * (swaps + quiet) * 3 / 2 + Duration::from_secs(5);
+    let quiet = swaps.min(QUIET_MAX);
+    let length = pace * (swaps + quiet) * 3 / 2 + Duration::from_secs(5);
     let duration = format!("{}s", length.as_secs());
     let mut load = stage.program("sluice-producer", None);
     load.args(["bench", "--json", "--connections", "32"]);
     load.args(["--duration", &duration, "--journal", "load.journal"]);
     load.args(["--silences", "load.silences"]);
+    if rate > 0 {
+        load.args(["--rate", &rate.to_string()]);
+    }
     let mut load = stage.spawn(&mut load, "load")?;
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    let memory = || {
-        nodes
-            .iter()
-            .map(|node| resident_kib(node.0.id()))
-            .sum::<u64>()
+    let used = || {
+        let each = nodes.iter().map(|node| Used::by(node.0.id()));
+        each.fold(Used::default(), Used::and)
     };
-    let before = memory();
+    let before = used();
     let mut windows = Windows::default();
     for swap in 1..=swaps {
         let began = SystemTime::now();
@@ -83,23 +87,24 @@ async fn run() -> Fallible<()> {
         bench.put(swap).await?;
         bench.all_have(swap).await?;
         windows.reported.push(asked.elapsed().as_secs_f64() * 1e3);
-        tokio::time::sleep(PACE.saturating_sub(asked.elapsed())).await;
+        tokio::time::sleep(pace.saturating_sub(asked.elapsed())).await;
         windows.swapped.push((began, SystemTime::now()));
-        if swap == 2 {
-            windows.memory_first = memory();
+        if swap == 2 || swap == swaps / 10 {
+            windows.used.push((swap, used()));
         }
     }
-    let after = memory();
+    windows.used.insert(0, (0, before));
+    windows.used.push((swaps, used()));
     for _ in 0..quiet {
         let began = SystemTime::now();
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(pace).await;
         windows.quiet.push((began, SystemTime::now()));
     }
     if load.0.try_wait()?.is_some() {
         return Err("the load ended before the swaps did".into());
     }
     load.0.wait()?;
-    report(&stage, swaps, windows, (before, after))
+    report(&stage, pace, windows)
 }
 
 fn start(stage: &Stage, name: &str, listen: &str) -> Fallible<Owned> {
@@ -132,8 +137,32 @@ struct Windows {
     quiet: Vec<(SystemTime, SystemTime)>,
     /// Milliseconds.
     reported: Vec<f64>,
-    /// In KiB, once both digests have run.
-    memory_first: u64,
+    /// What the nodes together use after so many swaps.
+    used: Vec<(u32, Used)>,
+}
+
+/// What processes use.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    resident_kib: u64,
+    descriptors: usize,
+}
+
+impl Used {
+    fn by(process: u32) -> Self {
+        let descriptors = std::fs::read_dir(format!("/proc/{process}/fd"));
+        Self {
+            resident_kib: resident_kib(process),
+            descriptors: descriptors.map_or(0, Iterator::count),
+        }
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            resident_kib: self.resident_kib + other.resident_kib,
+            descriptors: self.descriptors + other.descriptors,
+        }
+    }
 }
 
 struct Bench<'a> {
@@ -190,12 +219,7 @@ fn resident_kib(process: u32) -> u64 {
         .unwrap_or_default()
 }
 
-fn report(
-    stage: &Stage,
-    swaps: u32,
-    windows: Windows,
-    (before, after): (u64, u64),
-) -> Fallible<()> {
+fn report(stage: &Stage, pace: Duration, windows: Windows) -> Fallible<()> {
     let load = std::fs::read_to_string(stage.folder.join("load.out"))?;
     let load: Value = serde_json::from_str(&load)?;
     let count = |name: &str| load.get(name).and_then(Value::as_u64).unwrap_or(u64::MAX);
@@ -211,20 +235,24 @@ fn report(
             .map(|(from, to)| longest(&silences, *from, *to));
         longest.collect::<Vec<_>>()
     };
+    let swaps = windows.swapped.len();
     println!("{swaps} swaps under load, 32 connections; the longest silence between two");
     println!(
         "acknowledgements in each window of {} ms, in ms\n",
-        PACE.as_millis()
+        pace.as_millis()
     );
     println!("with a swap  {}", percentiles(pauses(&windows.swapped)));
     println!("without      {}", percentiles(pauses(&windows.quiet)));
     println!("\nuntil all three nodes report it, in ms");
     println!("             {}", percentiles(windows.reported));
-    println!(
-        "\nresident memory of the three nodes: {before} KiB before, {} KiB after 2 swaps, \
-         {after} KiB after {swaps}",
-        windows.memory_first
-    );
+    println!("\nresident memory and descriptors of the three nodes after so many swaps");
+    for (swaps, used) in &windows.used {
+        let Used {
+            resident_kib,
+            descriptors,
+        } = used;
+        println!("    {swaps:6}  {resident_kib:8} KiB  {descriptors:4}");
+    }
     println!(
         "{} messages acknowledged, {} refused, {} unknown, {:.0} a second",
         count("acknowledged"),
