@@ -331,7 +331,9 @@ impl PluginController {
             Report::Running(candidate) => {
                 // Published before the disk is written, which may take long.
                 self.publisher.publish(&mut self.state);
-                self.last_good.keep(&candidate).await;
+                if self.state.is_good(&candidate) {
+                    self.last_good.keep(&candidate).await;
+                }
             }
             Report::Judged(candidate, Verdict::Passed) => {
                 self.publisher.publish(&mut self.state);

@@ -123,7 +123,7 @@ impl LeaderSink {
         Some(LeaderSays {
             proven: live
                 .as_ref()
-                .filter(|live| !has_failed(live))
+                .filter(|live| !active.unproven && !has_failed(live))
                 .and_then(|live| parse(predecessor.as_ref().unwrap_or(live))),
             live: live.as_ref().and_then(parse),
             failed: active.failed,

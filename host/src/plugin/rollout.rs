@@ -33,6 +33,11 @@ pub(super) struct Rollout {
     /// The manifest and the digest of the sink that runs on the leader, or ran on
     /// the last one.
     pub(super) live: Option<(Manifest, String)>,
+    /// Whether that has not passed its probation.
+    pub(super) live_is_unproven: bool,
+    /// The candidate that runs here without a predecessor that it could be compared
+    /// with, and without having proved to work.
+    pub(super) unproven: Option<Arc<Candidate>>,
     /// The other nodes that are present; `None` until Consul has answered.
     pub(super) others: Option<Vec<NodeDocument>>,
 }
@@ -75,6 +80,15 @@ impl Rollout {
         let launched = self.launched.as_ref();
         let live = self.live.as_ref();
         launched.is_some_and(|launched| Arc::ptr_eq(launched, candidate))
+            || live.is_some_and(|(manifest, sha256)| candidate.is_of(manifest, sha256))
+    }
+
+    /// Whether this candidate has run without having proved to work, here or on the
+    /// leader.
+    pub(super) fn is_unproven(&self, candidate: &Arc<Candidate>) -> bool {
+        let own = self.unproven.as_ref();
+        let live = self.live.as_ref().filter(|_| self.live_is_unproven);
+        own.is_some_and(|own| Arc::ptr_eq(own, candidate))
             || live.is_some_and(|(manifest, sha256)| candidate.is_of(manifest, sha256))
     }
 

@@ -141,6 +141,10 @@ impl PluginState {
     pub(super) fn preparation_failed(&mut self, problem: String) {
         self.preparing = false;
         self.problem = Some(problem);
+        if self.is_good(&self.wanted) {
+            // It may be about to replace one that has failed.
+            return;
+        }
         if let Serving::Running(running) = &self.serving {
             self.wanted = Arc::clone(running);
         } else if let Some(good) = &self.good {
@@ -180,6 +184,7 @@ impl PluginState {
 
     /// This candidate works, here or on the leader.
     pub(super) fn works(&mut self, candidate: &Arc<Candidate>) {
+        self.rollout.unproven = None;
         self.good = Some(Arc::clone(candidate));
         self.open_failures
             .retain(|failure| !Arc::ptr_eq(&failure.candidate, candidate));
@@ -192,8 +197,9 @@ impl PluginState {
     pub(super) fn report(&mut self, report: Report) {
         match report {
             Report::Running(candidate) => {
-                // What has failed runs only where nothing else does.
-                if !(self.failed().is_some() && Arc::ptr_eq(&candidate, &self.wanted)) {
+                if self.is_unproven(&candidate) {
+                    self.rollout.unproven = Some(Arc::clone(&candidate));
+                } else {
                     self.works(&candidate);
                 }
                 self.run(candidate);
@@ -237,6 +243,13 @@ impl PluginState {
         }
     }
 
+    /// Whether a sink runs only because this node has no predecessor of it: it has
+    /// failed, or is on probation elsewhere.
+    fn is_unproven(&self, candidate: &Arc<Candidate>) -> bool {
+        let has_failed = self.failed().is_some() && Arc::ptr_eq(candidate, &self.wanted);
+        !self.is_good(candidate) && (has_failed || self.rollout.is_unproven(candidate))
+    }
+
     fn run_on_trial(&mut self, candidate: Arc<Candidate>, time: Duration) {
         self.open_failures
             .retain(|failure| !Arc::ptr_eq(&failure.candidate, &candidate));
@@ -250,7 +263,8 @@ impl PluginState {
         self.serving = Serving::Running(candidate);
     }
 
-    fn is_good(&self, candidate: &Arc<Candidate>) -> bool {
+    /// Whether it is known to work.
+    pub(super) fn is_good(&self, candidate: &Arc<Candidate>) -> bool {
         let good = self.good.as_ref();
         good.is_some_and(|good| Arc::ptr_eq(good, candidate))
     }

@@ -119,6 +119,7 @@ mod tests {
             epoch: 0,
             probation: None,
             failed: None,
+            unproven: false,
             waits_for: Vec::new(),
         }
     }

@@ -51,7 +51,9 @@ impl PluginState {
     /// Why the sink that is asked for is not the one that is to run.
     fn taken_back_error(&self) -> Option<String> {
         let (key, source) = (&self.key, &self.wanted.identity().source);
-        if let Some(FailedManifest { reason, .. }) = self.failed() {
+        if let Some(FailedManifest { reason, .. }) = self.failed()
+            && !self.is_good(&self.wanted)
+        {
             let not_again = format!("it is not tried again until {key} changes");
             return Some(format!("{source} has failed: {reason}; {not_again}"));
         }
@@ -100,7 +102,7 @@ impl PluginState {
         };
         let failure = self.open_failure(self.target());
         let is_ready = !self.preparing && status.active.state != PluginPhase::Failed;
-        let has_predecessor = self.is_taken_back() && self.predecessor().is_some();
+        let has_predecessor = self.is_taken_back() && self.good.is_some();
         NodeDocument {
             node: node.to_owned(),
             address: String::new(),
@@ -148,6 +150,11 @@ impl PluginState {
             epoch: 0,
             probation: self.probation(candidate),
             failed: self.failed().cloned(),
+            unproven: self
+                .rollout
+                .unproven
+                .as_ref()
+                .is_some_and(|u| Arc::ptr_eq(u, candidate)),
             waits_for: status.waits_for.clone(),
         })
     }

@@ -63,7 +63,9 @@ impl PluginState {
     }
 
     pub(super) fn is_taken_back(&self) -> bool {
-        self.failed().is_some() || self.doubt().is_some()
+        // What is asked for by now may be what is known to work.
+        let has_failed = self.failed().is_some() && !self.is_good(&self.wanted);
+        has_failed || self.doubt().is_some()
     }
 
     /// The manifest that is asked for, if it has failed.
@@ -112,6 +114,7 @@ impl PluginState {
             self.rollout.failed = Some(failed.clone());
         }
         self.rollout.live.clone_from(&says.live);
+        self.rollout.live_is_unproven = says.proven != says.live;
     }
 
     /// A sink that was watched has got its verdict.

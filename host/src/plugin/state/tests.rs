@@ -477,4 +477,51 @@ fn a_failed_sink_that_runs_without_a_predecessor_proves_nothing() {
     assert_eq!(node["able"], false, "others may have the predecessor");
     state.report(Report::Running(Arc::clone(&new)));
     assert!(state.good.is_none());
+    // Also not once something else is asked for.
+    state.ask(&asked(&of("3").manifest, 9));
+    let (_, _, active) = status(&mut state);
+    let active = active.unwrap();
+    assert!(active.get("failed").is_none());
+    assert_eq!(active["unproven"], true);
+}
+
+#[test]
+fn one_on_probation_elsewhere_proves_nothing_where_its_predecessor_is_missing() {
+    for (on_probation, is_proven) in [(true, false), (false, true)] {
+        let new = Arc::new(candidate(NEW));
+        let mut state = state_with(&new);
+        let live = Some((new.manifest.clone(), new.identity().sha256.clone()));
+        state.leader_says(&LeaderSays {
+            proven: live.clone().filter(|_| !on_probation),
+            live,
+            failed: None,
+        });
+        state.report(Report::Running(Arc::clone(&new)));
+        assert_eq!(state.good.is_some(), is_proven);
+        let (_, _, active) = status(&mut state);
+        assert_eq!(active.unwrap().get("unproven").is_none(), is_proven);
+    }
+}
+
+#[test]
+fn what_is_known_to_work_is_no_failure_if_its_file_comes_back() {
+    let (mut state, old, new) = rolling_out(NEW);
+    try_out(&mut state, &new);
+    judge(&mut state, &new, Verdict::Failed("it trapped".to_owned()));
+    state.report(Report::Running(Arc::clone(&old)));
+    // The file of the same manifest is the earlier one again.
+    state.prepared(of("old"));
+    assert_runs(&state, &old, WatchFor::Nothing);
+    let (shown, node, _) = status(&mut state);
+    assert_eq!((shown.error, &node["able"]), (None, &true.into()));
+}
+
+#[test]
+fn the_predecessor_comes_back_although_the_next_manifest_cannot_be_read() {
+    let (mut state, old, new) = rolling_out(NEW);
+    try_out(&mut state, &new);
+    judge(&mut state, &new, Verdict::Failed("it trapped".to_owned()));
+    assert_runs(&state, &old, WatchFor::Nothing);
+    state.ask(&unreadable(9));
+    assert_runs(&state, &old, WatchFor::Nothing);
 }

@@ -70,9 +70,21 @@ pub struct ActiveDocument {
     /// What is asked for has failed, and this sink has come back or stayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<FailedManifest>,
+    /// The sink runs only because the leader has no predecessor of it: it has not
+    /// passed a probation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unproven: bool,
     /// The nodes that have yet to prepare what is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[cfg(test)]
@@ -96,6 +108,7 @@ mod tests {
             epoch: 3,
             probation: None,
             failed: None,
+            unproven: false,
             waits_for: Vec::new(),
         };
         let wire = json!({
