@@ -272,7 +272,7 @@ impl PluginState {
     fn open_failed(&mut self, failure: OpenFailure) {
         let is_it = |c: &Arc<Candidate>| Arc::ptr_eq(c, &failure.candidate);
         self.open_failures.retain(|known| !is_it(&known.candidate));
-        if is_it(&self.wanted) || self.good.as_ref().is_some_and(is_it) {
+        if is_it(&self.wanted) || self.is_good(&failure.candidate) {
             self.open_failures.push(failure);
         }
     }

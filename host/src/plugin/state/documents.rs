@@ -51,9 +51,7 @@ impl PluginState {
     /// Why the sink that is asked for is not the one that is to run.
     fn taken_back_error(&self) -> Option<String> {
         let (key, source) = (&self.key, &self.wanted.identity().source);
-        if let Some(FailedManifest { reason, .. }) = self.failed()
-            && !self.is_good(&self.wanted)
-        {
+        if let Some(FailedManifest { reason, .. }) = self.keeps_back() {
             let not_again = format!("it is not tried again until {key} changes");
             return Some(format!("{source} has failed: {reason}; {not_again}"));
         }

@@ -63,9 +63,13 @@ impl PluginState {
     }
 
     pub(super) fn is_taken_back(&self) -> bool {
-        // What is asked for by now may be what is known to work.
-        let has_failed = self.failed().is_some() && !self.is_good(&self.wanted);
-        has_failed || self.doubt().is_some()
+        self.keeps_back().is_some() || self.doubt().is_some()
+    }
+
+    /// The failure because of which the wanted sink must not run. None if the wanted
+    /// one is known to work by now.
+    pub(super) fn keeps_back(&self) -> Option<&FailedManifest> {
+        self.failed().filter(|_| !self.is_good(&self.wanted))
     }
 
     /// The manifest that is asked for, if it has failed.

@@ -114,6 +114,14 @@ fn try_out(rig: &Rig, wanted: &Arc<Candidate>) {
     });
 }
 
+/// Lets the predecessor run again.
+fn come_back(rig: &Rig, predecessor: &Arc<Candidate>, watch: WatchFor) {
+    rig.choice.send_modify(|choice| {
+        choice.wanted = Arc::clone(predecessor);
+        choice.watch = watch;
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_is_tried_out_passes_in_the_end() {
     let mut rig = Rig::new(|a| a);
@@ -145,10 +153,7 @@ async fn what_a_sink_that_is_tried_out_breaks_on_goes_to_its_predecessor() {
         shortly().await;
         let receipt = rig.submit("1").unwrap();
         shortly().await;
-        rig.choice.send_modify(|choice| {
-            choice.wanted = a;
-            choice.watch = WatchFor::Nothing;
-        });
+        come_back(&rig, &a, WatchFor::Nothing);
         assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
         rig.stop();
     })
@@ -182,10 +187,7 @@ async fn a_sink_is_judged_while_a_newer_one_does_not_open() {
         shortly().await;
         let receipt = rig.submit("1").unwrap();
         shortly().await;
-        rig.choice.send_modify(|choice| {
-            choice.wanted = a;
-            choice.watch = WatchFor::Nothing;
-        });
+        come_back(&rig, &a, WatchFor::Nothing);
         assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
         rig.stop();
     })
@@ -215,10 +217,7 @@ async fn a_predecessor_that_opens_late_does_not_show_that_the_new_sink_is_at_fau
                 shortly().await;
                 let receipt = rig.submit("1").unwrap();
                 tokio::time::sleep(DOUBT).await;
-                rig.choice.send_modify(|choice| {
-                    choice.wanted = a.clone();
-                    choice.watch = WatchFor::SecondOpinion;
-                });
+                come_back(&rig, &a, WatchFor::SecondOpinion);
                 assert!(matches!(receipt.await, Outcome::Acknowledged { .. }));
                 shortly().await;
             }
