@@ -40,19 +40,19 @@ async fn note(coordination: &Coordination, tenure: &Tenure, active: ActiveDocume
     let Some(noted) = coordination.history().await else {
         return false;
     };
+    let places: Vec<_> = noted.iter().map(|old| (old.number, old.index)).collect();
     let latest: Vec<_> = noted
-        .iter()
-        .filter_map(|noted| noted.document.clone())
+        .into_iter()
+        .filter_map(|noted| noted.document)
         .collect();
     let active = ActiveDocument {
         epoch: tenure.epoch,
         ..active
     };
-    let next = noted.last().map_or(1, |noted| noted.number + 1);
     let news = HistoryDocument::news(&active, &latest);
+    let next = places.last().map_or(1, |(number, _)| number + 1);
     let room = KEPT.saturating_sub(news.len());
-    let forgotten = noted.iter().rev().skip(room);
-    let mut forgotten: Vec<_> = forgotten.map(|old| (old.number, old.index)).collect();
+    let mut forgotten: Vec<_> = places.into_iter().rev().skip(room).collect();
     for (number, document) in (next..).zip(news) {
         let note = Note {
             number,
