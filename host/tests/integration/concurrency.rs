@@ -72,6 +72,8 @@ impl Server {
             "config": {"post": format!("{}/logs", self.origin)},
             "permissions": {"http": [self.origin]},
             "limits": {"concurrency": concurrency, "write_timeout_ms": timeout_ms},
+            // The server fails on purpose; the default sink must not come back.
+            "rollout": {"probation_s": 0},
         });
         manifest.to_string()
     }
