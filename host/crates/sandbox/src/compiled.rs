@@ -37,7 +37,7 @@ const SHORTEST_KEY: usize = 32;
 /// first.
 const MAX_FILES: usize = 16;
 /// The form of the files. Files of another form have other names.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The pieces in which code is digested, in bytes.
 const PIECE: u64 = 1 << 20;
 /// The buffer of each thread that copies code, in bytes.
