@@ -247,7 +247,8 @@ fn five_attributes(number: usize) -> LogRecord {
                 text("trace_id"),
                 Value::Text(text("4bf92f3577b34da6a3ce929d0e0e4736")),
             ),
-        ],
+        ]
+        .into(),
         ..body_only(number)
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that can be set for a node: the settings of its parts.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::data_dir::DataDir;
 use crate::http::{IngestConfig, ServerConfig};
@@ -23,6 +24,10 @@ pub(crate) struct Config {
     pub(crate) coordinator_connections: usize,
     /// The requests of clients.
     pub(crate) ingest: IngestConfig,
+    /// How long requests of standard protocols wait for a leader or for room.
+    pub(crate) park: Duration,
+    /// The version that clients of Elasticsearch are told.
+    pub(crate) elasticsearch_version: String,
     /// What sinks may have, and which one runs while no other is wanted.
     pub(crate) plugin: PluginConfig,
     /// The default stream.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::descriptors::limit_connections;
 use crate::http::admin::AdminContext;
-use crate::http::ingest::{ForwardError, Forwarder, Ingest};
+use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
 use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
@@ -128,11 +128,22 @@ impl Node {
         let control = Control::start(config.control, node_state, active)?;
         let tls = self.server.is_tls();
         let forwarder = Forwarder::new(control.controls.addresses.clone(), tls)?;
+        let facts = NodeFacts {
+            name: node.clone(),
+            cluster: cluster.clone(),
+            elasticsearch_version: config.elasticsearch_version,
+        };
         let nodes = OtherNodes::new(
             control.controls.addresses.clone(),
             control.controls.address.clone(),
         );
         let (secret_in, secret) = watch::channel(None);
+        let relay = Relay::new(
+            control.controls.addresses.clone(),
+            control.controls.peers.clone(),
+            secret.clone(),
+            tls,
+        );
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -142,13 +153,20 @@ impl Node {
         });
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
+        let standard = Arc::new(Standard::new(
+            Arc::clone(&ingest),
+            relay,
+            facts,
+            config.park,
+        ));
         let admin = Arc::new(AdminContext {
             node: node.clone(),
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
         });
-        let peers = peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest)));
-        let router = router(ingest, admin, peers, config.baseline);
+        let peers =
+            peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
+        let router = router(ingest, standard, admin, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 
-use super::memory_budget::{Reservation, UNCHARGED_BYTES};
+use sluice_protocols::memory_budget::{Reservation, UNCHARGED_BYTES};
 
 /// A body that carries its reservation. The connection holds the bytes until it
 /// has written them, and then gives the reservation back with them.
@@ -33,8 +33,8 @@ impl AsRef<[u8]> for Charged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::memory_budget::{Exhausted, MemoryBudget};
     use http_body_util::BodyExt;
+    use sluice_protocols::memory_budget::{Exhausted, MemoryBudget};
 
     #[tokio::test]
     async fn an_answer_is_charged_until_its_last_byte_is_gone() {

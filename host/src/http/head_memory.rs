@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::memory_budget::{MemoryBudget, Reservation};
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 
 /// What all unfinished heads may take beyond their first parts, in bytes. A head
 /// of a usual client arrives in one part, and the number of connections bounds

@@ -15,13 +15,13 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::ingest::{Ingest, native};
+use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
-use super::response::{JSON, json, typed};
+use super::response::{BINARY, JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
-use crate::peer::Secret;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
+use crate::peer::{Secret, relayed};
 use crate::stream::{ReceiveError, Stream};
 use sluice_delivery::{Chunk, JournalId};
 use sluice_types::error_chain::chain;
@@ -36,6 +36,7 @@ const LEAST_BODY_LIMIT: usize = 32 << 20;
 pub(crate) struct PeerContext {
     bodies: SignedBodies,
     ingest: Arc<Ingest>,
+    standard: Arc<Standard>,
 }
 
 impl PeerContext {
@@ -44,6 +45,7 @@ impl PeerContext {
         node: String,
         secret: watch::Receiver<Option<Secret>>,
         ingest: &Arc<Ingest>,
+        standard: &Arc<Standard>,
     ) -> Self {
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -54,6 +56,7 @@ impl PeerContext {
         Self {
             bodies: SignedBodies::new(node, secret, limits),
             ingest: Arc::clone(ingest),
+            standard: Arc::clone(standard),
         }
     }
 }
@@ -65,6 +68,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(transfer))
+        .route("/internal/v1/relay", post(relay))
         .route("/internal/v1/step-down", post(step_down))
         .with_state(context)
 }
@@ -159,6 +163,18 @@ async fn transfer(
     answer
         .map(|answer| json(&answer))
         .map_err(|ReceiveError(reason)| PeerProblem::NotTaken(reason))
+}
+
+/// Takes a client's request that another node relays.
+async fn relay(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    let Some((head, body)) = relayed::split(&admitted.body.bytes) else {
+        return Err(PeerProblem::Malformed("not a relayed request".to_owned()));
+    };
+    let stream = &admitted.stream;
+    let answered = standard::of_node(&context.standard, stream, head, body).await;
+    let (head, body) = answered.map_err(|problem| PeerProblem::Malformed(problem.text().into()))?;
+    Ok(typed(StatusCode::OK, BINARY, relayed::join(&head, &body)))
 }
 
 /// Starts a hand-over, and does not wait for its end.

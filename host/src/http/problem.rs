@@ -7,9 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::memory_budget::Exhausted;
 use super::response::{JSON, accepts, json_body, plain, typed};
 use sluice_delivery::Refused;
+use sluice_protocols::error::DecodeError;
+use sluice_protocols::memory_budget::Exhausted;
+use sluice_protocols::meter::Stop;
 
 /// The epoch under which an acknowledgement was decided.
 pub(super) const EPOCH: HeaderName = HeaderName::from_static("sluice-epoch");
@@ -76,6 +78,27 @@ impl From<Exhausted> for Problem {
     }
 }
 
+impl From<Stop> for Problem {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Exhausted(exhausted) => exhausted.into(),
+            Stop::TooManyRecords => Refused::TooLarge.into(),
+            Stop::Abandoned => Self::Unavailable("nobody waits for this request".to_owned()),
+        }
+    }
+}
+
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Malformed(what) => Self::Malformed(what),
+            DecodeError::Refused(reason) => Self::Refused(reason),
+            DecodeError::Unsupported(what) => Self::Unsupported(what),
+            DecodeError::Stopped(stop) => stop.into(),
+        }
+    }
+}
+
 impl Problem {
     const fn status(&self) -> StatusCode {
         match self {
@@ -94,7 +117,7 @@ impl Problem {
     }
 
     /// What happened, and what to do.
-    fn text(&self) -> Cow<'static, str> {
+    pub(super) fn text(&self) -> Cow<'static, str> {
         match self {
             Self::NotLeader | Self::Elsewhere(_) => "Not Leader".into(),
             Self::Unauthorized => {

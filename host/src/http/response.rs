@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const BINARY: &str = "application/octet-stream";
 pub(super) const JSON: &str = "application/json";
 
 /// Whether the headers of a request ask for this content type by name.

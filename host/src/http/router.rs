@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::admin::{AdminContext, health, metrics, status};
-use super::ingest::{Ingest, baseline, native};
+use super::ingest::{Ingest, Standard, baseline, native, standard};
 
 /// The routes for clients, operators, monitors and other nodes. With
 /// `with_baseline` there is one more, for benchmarks to compare with.
 pub(crate) fn router(
     ingest: Arc<Ingest>,
+    standard: Arc<Standard>,
     admin: Arc<AdminContext>,
     peer: Router,
     with_baseline: bool,
@@ -33,10 +35,16 @@ pub(crate) fn router(
         .with_state(ingest)
         .merge(admin)
         .merge(peer)
-        .fallback(unknown)
+        .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request))
 }
 
-async fn unknown() -> (StatusCode, Body) {
+/// The protocols of other products find their requests themselves.
+async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) -> Response {
+    let answer = standard::of_client(&standard, request).await;
+    answer.unwrap_or_else(|| unknown().into_response())
+}
+
+fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
                 GET /readyz, GET /api/v1/status and GET /metrics";
     (StatusCode::NOT_FOUND, Body::from(text))

@@ -1,6 +1,5 @@
 //! Serves a connection: TLS, HTTP, and for each request the gate and its route.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +21,14 @@ use super::connections::Place;
 use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::head_memory::HeadMemory;
-use super::memory_budget::MemoryBudget;
 use super::mobile_stream::MobileStream;
+use super::no_answer::NoAnswer;
 use super::problem::Problem;
 use super::stage::Stage;
 use super::tls::Tls;
 use super::watched_body::WatchedBody;
 use super::watched_stream::WatchedStream;
+use sluice_protocols::memory_budget::MemoryBudget;
 
 /// The time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ impl Serving {
         &self,
         request: Request<Incoming>,
         activity: &Arc<Activity>,
-    ) -> impl Future<Output = Result<Response<WatchedBody>, Infallible>> + use<> {
+    ) -> impl Future<Output = Result<Response<WatchedBody>, NoAnswer>> + use<> {
         let has_begun = activity.begin();
         let refusal = self.gate.refusal(request.method(), request.headers());
         let answering = match refusal {
@@ -124,9 +124,12 @@ impl Serving {
                 std::future::pending::<()>().await;
             }
             let response = match answering {
-                Ok(answer) => answer.await?,
+                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
                 Err((problem, request)) => refuse(problem, request).await,
             };
+            if NoAnswer::marks(&response) {
+                return Err(NoAnswer);
+            }
             Ok(response.map(|body| WatchedBody::new(body, activity)))
         }
     }

@@ -11,13 +11,13 @@ use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::memory_budget::{MemoryBudget, Reservation};
 use super::peer_problem::PeerProblem;
 use super::problem::Problem;
 use crate::peer::{
     BodyDigest, CONTENT_DIGEST, Replay, Replays, SIGNATURE, Secret, SignedHead, is_recent_old,
     parse_content_digest,
 };
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 
 /// Checks signatures, and reads the bodies that they are for.
 #[derive(Debug)]

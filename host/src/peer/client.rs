@@ -20,6 +20,8 @@ use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// The time to connect to a node, and for its answer to an empty question.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long an idle connection is kept. The node closes it after a minute.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// A route that refuses a request that is not signed, and says in which form it
@@ -34,6 +36,13 @@ pub(crate) enum PeerError {
     /// There was no answer.
     #[error("ask the node at {address}")]
     Transport {
+        address: String,
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// It did not answer the first, empty question, so nothing else was sent.
+    #[error("reach the node at {address}")]
+    Probe {
         address: String,
         #[source]
         cause: reqwest::Error,
@@ -87,6 +96,8 @@ struct Unsigned<'a> {
     method: Method,
     path: String,
     body: Bytes,
+    /// The time for the answer.
+    limit: Duration,
 }
 
 impl PeerClient {
@@ -96,6 +107,7 @@ impl PeerClient {
             .no_proxy()
             // A signed request goes to the node that it was made for.
             .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(IDLE_LIMIT)
             .timeout(ANSWER_LIMIT)
             .build()
@@ -156,6 +168,18 @@ impl PeerClient {
         self.ask(Method::POST, leader, &path, frames).await
     }
 
+    /// Relays a client's request to the leader, and waits for its answer until the
+    /// limit. After an error other than a refusal the leader may have taken it.
+    pub(crate) async fn relay(
+        &self,
+        leader: Target<'_>,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, PeerError> {
+        let path = "/internal/v1/relay";
+        self.bytes(Method::POST, leader, path, request, limit).await
+    }
+
     /// Asks the leader to hand over, and does not wait for it. After an error it
     /// may do so all the same.
     pub(crate) async fn step_down(
@@ -175,15 +199,36 @@ impl PeerClient {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, PeerError> {
+        let body = self.bytes(method, target, path, body.into(), ANSWER_LIMIT);
+        serde_json::from_slice(&body.await?).map_err(|cause| PeerError::Shape {
+            address: target.address.to_owned(),
+            cause,
+        })
+    }
+
+    async fn bytes(
+        &self,
+        method: Method,
+        target: Target<'_>,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, PeerError> {
         let request = Unsigned {
             target,
             method,
             path: wire::for_stream(path, &self.stream),
-            body: body.into(),
+            body,
+            limit,
         };
         let address = target.address;
+        let form = self.form_of(address).await;
+        let form = form.map_err(|cause| PeerError::Probe {
+            address: address.to_owned(),
+            cause,
+        })?;
         let answer = self
-            .send_in_its_form(&request)
+            .send_in_its_form(&request, form)
             .await
             .map_err(|cause| transport(address, cause))?;
         let status = answer.status();
@@ -196,16 +241,16 @@ impl PeerClient {
                 text: String::from_utf8_lossy(&body).into_owned(),
             });
         }
-        serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
-            address: address.to_owned(),
-            cause,
-        })
+        Ok(body)
     }
 
     /// Sends the request in the form that the node takes. The node may have been
     /// replaced by one of another version meanwhile, which refuses that form.
-    async fn send_in_its_form(&self, request: &Unsigned<'_>) -> reqwest::Result<Response> {
-        let form = self.form_of(request.target.address).await?;
+    async fn send_in_its_form(
+        &self,
+        request: &Unsigned<'_>,
+        form: Form,
+    ) -> reqwest::Result<Response> {
         let answer = self.send(request, form).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -226,7 +271,7 @@ impl PeerClient {
             return Ok(form);
         }
         let url = format!("{}://{address}{PROBED}", self.scheme);
-        let answer = self.http.get(url).send().await?;
+        let answer = self.http.get(url).timeout(CONNECT_LIMIT).send().await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             // It can check no signature yet, so it says nothing about the form.
             return Ok(Form::Current);
@@ -242,9 +287,11 @@ impl PeerClient {
             method,
             path,
             body,
+            limit,
         } = request;
         let url = format!("{}://{}{path}", self.scheme, target.address);
-        let sent = self.http.request(method.clone(), url).body(body.clone());
+        let sent = self.http.request(method.clone(), url);
+        let sent = sent.timeout(*limit).body(body.clone());
         let digest = digest_of(body);
         let signed = match form {
             Form::Current => {

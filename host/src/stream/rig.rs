@@ -16,7 +16,7 @@ use super::tenure::{Sinks, Tenure, TenureParts};
 use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
-    Ack, DeadLetters, Journal, JournalLimits, Outcome, QueueLimits, Receipt, Refused,
+    Ack, DeadLetters, Journal, JournalLimits, Outcome, Producer, QueueLimits, Receipt, Refused,
 };
 use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::clock::BootTime;
@@ -174,7 +174,10 @@ impl Rig {
         let Route::Local(intake) = self.route.borrow().clone() else {
             panic!("no tenure");
         };
-        intake.submit(vec![LogRecord::with_body(Text::from_static(body), 0)])
+        intake.submit(
+            Producer::IsTold,
+            vec![LogRecord::with_body(Text::from_static(body), 0)],
+        )
     }
 
     /// Stops the stream.

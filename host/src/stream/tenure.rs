@@ -462,7 +462,11 @@ mod tests {
         };
         assert_eq!(rig.run(test).await, (Sinks::Opened, Duration::ZERO));
         assert!(matches!(*rig.route.borrow(), Route::Unknown));
-        let refused = intake.get().unwrap().submit(Vec::new()).err();
+        let refused = intake
+            .get()
+            .unwrap()
+            .submit(sluice_delivery::Producer::IsTold, Vec::new())
+            .err();
         let expected = Refused::Closed("this node hands over to another");
         assert_eq!(refused, Some(expected));
         assert_eq!(rig.lease.ask(), Standing::Revoked);

@@ -31,6 +31,7 @@ mod network_tls;
 mod rollout;
 mod sink;
 mod sources;
+mod standard;
 mod support;
 mod swap;
 mod tls;

@@ -13,7 +13,7 @@ struct Border {
 
 /// The crates of the host. No other member of the workspace, such as a plugin,
 /// may depend on any of them.
-const BORDERS: [Border; 7] = [
+const BORDERS: [Border; 8] = [
     Border {
         name: "sluice-types",
         may_use: &[],
@@ -40,6 +40,12 @@ const BORDERS: [Border; 7] = [
         may_use: &["sluice-types"],
         tests_may_use: &[],
     },
+    // It turns bytes into records and back; it neither waits nor delivers.
+    Border {
+        name: "sluice-protocols",
+        may_use: &["sluice-types"],
+        tests_may_use: &[],
+    },
     Border {
         name: "sluice-coordinator",
         may_use: &["sluice-types"],
@@ -52,6 +58,7 @@ const BORDERS: [Border; 7] = [
             "sluice-consul",
             "sluice-leadership",
             "sluice-delivery",
+            "sluice-protocols",
             "sluice-sandbox",
             "sluice-coordinator",
         ],

@@ -57,6 +57,12 @@ impl Batch {
         }
     }
 
+    /// Whether some of it is of a producer that does not learn which of its records
+    /// are refused, or has stopped waiting.
+    pub(crate) fn tells_nobody(&self) -> bool {
+        self.completions.iter().any(Completion::tells_nobody)
+    }
+
     /// Whether no producer waits for any of it any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.completions.iter().all(Completion::is_abandoned)

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::outcome::{Outcome, REASONS_MAX, Rejection};
+use crate::outcome::Outcome;
+use crate::producer::Producer;
+use sluice_types::rejection::{REASONS_MAX, Rejection};
 
 #[derive(Debug)]
 struct State {
@@ -35,8 +37,7 @@ struct Request {
     state: Mutex<State>,
     /// The producer no longer waits.
     is_abandoned: AtomicBool,
-    /// The producer was told already that the records are safe.
-    is_acknowledged: bool,
+    producer: Producer,
 }
 
 impl Request {
@@ -73,9 +74,8 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    /// Both sides of a request with this many records. `is_acknowledged` says
-    /// that its producer was told already that the records are safe.
-    pub(crate) fn of_request(records: usize, epoch: u64, is_acknowledged: bool) -> (Self, Waiter) {
+    /// Both sides of a request with this many records.
+    pub(crate) fn of_request(records: usize, epoch: u64, producer: Producer) -> (Self, Waiter) {
         let state = State {
             open: records,
             epoch,
@@ -90,7 +90,7 @@ impl Completion {
         let request = Arc::new(Request {
             state: Mutex::new(state),
             is_abandoned: AtomicBool::new(false),
-            is_acknowledged,
+            producer,
         });
         let completion = Self {
             request: Arc::clone(&request),
@@ -111,7 +111,12 @@ impl Completion {
 
     /// Whether the producer was told already that the records are safe.
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.request.is_acknowledged
+        self.request.producer == Producer::WasAcknowledged
+    }
+
+    /// Whether nobody learns which of the records are refused.
+    pub(crate) fn tells_nobody(&self) -> bool {
+        self.is_abandoned() || self.request.producer != Producer::IsTold
     }
 
     /// Whether no part of the request was split off yet.
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_request_is_acknowledged_when_its_last_record_is() {
-        let (mut completion, waiter) = Completion::of_request(3, 7, false);
+        let (mut completion, waiter) = Completion::of_request(3, 7, Producer::IsTold);
         completion.split_off_front(1).acknowledge();
         assert_eq!(poll(&waiter), Poll::Pending);
         completion.acknowledge();
@@ -281,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_dropped_completion_is_unknown() {
-        let (mut completion, waiter) = Completion::of_request(2, 1, false);
+        let (mut completion, waiter) = Completion::of_request(2, 1, Producer::IsTold);
         completion.split_off_front(1).acknowledge();
         drop(completion);
         assert!(matches!(poll(&waiter), Poll::Ready(Outcome::Unknown(_))));
@@ -289,7 +294,7 @@ mod tests {
 
     #[test]
     fn rejections_name_the_index_in_the_request() {
-        let (mut completion, waiter) = Completion::of_request(4, 1, false);
+        let (mut completion, waiter) = Completion::of_request(4, 1, Producer::IsTold);
         completion.split_off_front(1).acknowledge();
         let front = completion.split_off_front(1);
         completion.split_off_front(1).reject("no", false);
@@ -307,7 +312,7 @@ mod tests {
 
     #[test]
     fn reasons_are_kept_of_the_first_rejections_in_whatever_order_they_come() {
-        let (mut completion, waiter) = Completion::of_request(3 * REASONS_MAX, 1, false);
+        let (mut completion, waiter) = Completion::of_request(3 * REASONS_MAX, 1, Producer::IsTold);
         let mut parts: Vec<_> = (0..3 * REASONS_MAX)
             .map(|index| (index, completion.split_off_front(1)))
             .collect();
@@ -330,12 +335,12 @@ mod tests {
 
     #[test]
     fn a_part_that_was_never_offered_makes_the_whole_unknown() {
-        let (mut completion, waiter) = Completion::of_request(2, 1, false);
+        let (mut completion, waiter) = Completion::of_request(2, 1, Producer::IsTold);
         completion.split_off_front(1).acknowledge();
         completion.not_delivered("stepped down");
         assert!(matches!(poll(&waiter), Poll::Ready(Outcome::Unknown(_))));
 
-        let (completion, waiter) = Completion::of_request(2, 1, false);
+        let (completion, waiter) = Completion::of_request(2, 1, Producer::IsTold);
         completion.not_delivered("stepped down");
         assert_eq!(
             poll(&waiter),

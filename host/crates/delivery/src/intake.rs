@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::journal::Journal;
 use crate::outcome::Refused;
+use crate::producer::Producer;
 use crate::queue::Queue;
 use crate::receipt::Receipt;
 use sluice_types::lease::Lease;
@@ -92,10 +93,21 @@ impl Intake {
     ///
     /// # Errors
     /// The reason why it was refused; none of it was delivered.
-    pub fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+    pub fn submit(&self, producer: Producer, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
         match self {
-            Self::Sink(queue) => queue.submit(records),
+            Self::Sink(queue) => queue.submit_of(producer, records),
+            // Whoever it is, it is told that they are safe.
             Self::Journal(intake) => intake.submit(records, false),
+        }
+    }
+
+    /// Whether a request of so many records, which count so many bytes, would not
+    /// be refused as too much at the moment.
+    #[must_use]
+    pub fn has_room(&self, records: usize, bytes: usize) -> bool {
+        match self {
+            Self::Sink(queue) => queue.has_room(records, bytes),
+            Self::Journal(intake) => intake.journal.has_room(bytes),
         }
     }
 

@@ -25,6 +25,7 @@ mod occupancy;
 mod opening;
 mod outcome;
 mod probation;
+mod producer;
 mod queue;
 mod receipt;
 mod rejects;
@@ -47,8 +48,8 @@ pub use journal::{
     JournalStatus,
 };
 pub use occupancy::QueueLimits;
-pub use outcome::{Outcome, REASONS_MAX, Refused, Rejection};
-
+pub use outcome::{Outcome, Refused};
+pub use producer::Producer;
 pub use queue::Queue;
 pub use receipt::Receipt;
 pub use sink_swap::SinkSwap;

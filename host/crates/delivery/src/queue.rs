@@ -11,6 +11,7 @@ use crate::batch::{BATCH_BYTES, BATCH_RECORDS, Batch};
 use crate::completion::Completion;
 use crate::occupancy::{Occupancy, QueueLimits};
 use crate::outcome::Refused;
+use crate::producer::Producer;
 use crate::receipt::{Receipt, Withdraw};
 use sluice_types::record::{LogRecord, RecordId};
 
@@ -81,7 +82,24 @@ impl Queue {
     /// # Errors
     /// The reason why it was refused; none of it was delivered.
     pub fn submit(self: &Arc<Self>, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
-        self.take_in(records, self.limits, false)
+        self.submit_of(Producer::IsTold, records)
+    }
+
+    /// The same for a producer that may not be told everything.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`].
+    pub(crate) fn submit_of(
+        self: &Arc<Self>,
+        producer: Producer,
+        records: Vec<LogRecord>,
+    ) -> Result<Receipt, Refused> {
+        self.take_in(records, self.limits, producer)
+    }
+
+    /// Whether a request of this size would not be refused as too much now.
+    pub(crate) fn has_room(&self, records: usize, bytes: usize) -> bool {
+        self.occupancy.admits(records, bytes, self.limits) != Err(Refused::Full)
     }
 
     /// Takes in records whose producers were told already that they are safe,
@@ -94,18 +112,18 @@ impl Queue {
             records: usize::MAX,
             bytes: usize::MAX,
         };
-        self.take_in(records, limits, true)
+        self.take_in(records, limits, Producer::WasAcknowledged)
     }
 
     fn take_in(
         self: &Arc<Self>,
         records: Vec<LogRecord>,
         limits: QueueLimits,
-        is_acknowledged: bool,
+        producer: Producer,
     ) -> Result<Receipt, Refused> {
         let count = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
-        let (completion, waiter) = Completion::of_request(count, self.epoch, is_acknowledged);
+        let (completion, waiter) = Completion::of_request(count, self.epoch, producer);
         let ticket = {
             let mut state = self.lock();
             let admitted = match state.closed {

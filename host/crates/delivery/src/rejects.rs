@@ -21,15 +21,15 @@ impl Rejects {
         Self { letters, metrics }
     }
 
-    /// The sink refused this record for good. Its producer is told; if it no
-    /// longer waits, or was told that the record is safe, the record is kept.
+    /// The sink refused this record for good. Its producer is told, or the record
+    /// is kept.
     pub(crate) fn refuse(&self, batch: Batch, reason: String, plugin: &Identity) {
         // An acknowledged record may be refused many times until it can be
         // kept. It counts once: when it is kept.
         if !batch.is_acknowledged() {
             self.metrics.rejected.inc();
         }
-        if batch.is_abandoned() || batch.is_acknowledged() {
+        if batch.tells_nobody() {
             self.set_aside(batch, Cause::Refused, reason, plugin);
         } else {
             batch.reject(&excerpt(&reason, REASON_CHARS), false);

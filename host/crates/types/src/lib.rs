@@ -1,6 +1,7 @@
 //! What the crates of Sluice share: records, leases, the trait that every sink
 //! implements, and the documents that nodes keep in Consul.
 
+pub mod attributes;
 pub mod backoff;
 pub mod clock;
 pub mod documents;
@@ -18,6 +19,8 @@ pub mod readable;
 pub mod record;
 pub mod record_document;
 pub mod records;
+pub mod rejection;
 pub mod retry_after;
 pub mod sink;
 pub mod stream;
+mod value;

@@ -194,7 +194,8 @@ mod tests {
                 (text("b"), Value::Boolean(true)),
                 (text("y"), Value::Bytes(vec![0, 255].into())),
                 (text("j"), Value::Json(text("[1]"))),
-            ],
+            ]
+            .into(),
         };
         let json = serde_json::to_string(&RecordDocument::from(&record)).unwrap();
         let form: RecordDocument = serde_json::from_str(&json).unwrap();

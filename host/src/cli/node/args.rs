@@ -8,7 +8,7 @@ use clap::{Args, value_parser};
 
 use super::values::{
     Advertise, Allow, COORDINATOR, ack, advertise, allow, compile_memory, coordinator,
-    journal_size, key, leader_value, lease, name, secret, trusted_key,
+    elasticsearch_version, journal_size, key, leader_value, lease, name, secret, trusted_key,
 };
 use crate::cli::log::LogFormat;
 use crate::cli::units;
@@ -186,6 +186,22 @@ pub(in crate::cli) struct NodeArgs {
     /// What to do with a message while another node leads
     #[arg(long, env = "SLUICE_FOLLOWER", default_value = "redirect")]
     pub(super) follower: Follower,
+
+    /// How long a request of a standard protocol, such as OTLP or _bulk, waits for a leader or for
+    /// room before its client is told to send it again
+    #[arg(long, env = "SLUICE_PARK", default_value = "5s", value_parser = units::duration)]
+    pub(super) park: Duration,
+
+    /// The version that clients of Elasticsearch are told; Beats send to none that is older than
+    /// they are
+    #[arg(
+        long,
+        env = "SLUICE_ELASTICSEARCH_VERSION",
+        value_name = "VERSION",
+        default_value = "8.17.0",
+        value_parser = elasticsearch_version
+    )]
+    pub(super) elasticsearch_version: String,
 
     /// The key of the lock [default: the cluster's name and /leader]
     #[arg(long, env = "SLUICE_LEADER_KEY", value_parser = key)]

@@ -44,6 +44,8 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         server: server(&args)?,
         coordinator_connections: 0,
         ingest: ingest(&args)?,
+        park: args.park,
+        elasticsearch_version: args.elasticsearch_version.clone(),
         plugin: plugin(&args)?,
         stream: stream(&args),
         trace_acks: args.trace_acks,

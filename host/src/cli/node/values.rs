@@ -106,6 +106,15 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// Three numbers, as releases of Elasticsearch are numbered.
+pub(super) fn elasticsearch_version(text: &str) -> Result<String, String> {
+    let numbers: Vec<_> = text.split('.').map(str::parse::<u16>).collect();
+    match numbers.len() == 3 && numbers.iter().all(Result::is_ok) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a version such as 8.17.0".to_owned()),
+    }
+}
+
 pub(super) fn leader_value() -> impl TypedValueParser<Value = LeaderValue> {
     let help = |form: LeaderValue| match form {
         LeaderValue::Json => r#"`{"node":…,"address":"host:port"}`"#,

@@ -15,6 +15,12 @@ impl Authorization {
         Self(Sha256::digest(format!("Bearer {token}")).into())
     }
 
+    /// Whether this is the token.
+    pub(super) fn is(&self, token: &[u8]) -> bool {
+        let bearer = Sha256::new().chain_update("Bearer ").chain_update(token);
+        bearer.finalize()[..] == self.0
+    }
+
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers
             .get(AUTHORIZATION)

@@ -12,11 +12,11 @@ use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep};
 
 use super::decoders::Decoders;
-use super::meter::{Client, Meter};
 use super::pieces::{COPIED_BYTES, Pieces};
-use super::unpack::Encoding;
-use crate::http::memory_budget::{MemoryBudget, Reservation, UNCHARGED_BYTES};
 use crate::http::problem::Problem;
+use sluice_protocols::encoding::Encoding;
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation, UNCHARGED_BYTES};
+use sluice_protocols::meter::{Client, Meter};
 
 /// Bodies of at least this many bytes, once unpacked, are decoded on the blocking
 /// pool, so that they do not hold up other requests.
@@ -48,12 +48,39 @@ pub(super) struct Received<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// A body that was read already, and whose memory is accounted for elsewhere.
+    pub(super) fn of(self, bytes: Bytes, encoding: Option<Encoding>) -> Received<'a> {
+        Received {
+            bytes,
+            encoding,
+            reservation: self.memory.reserve(),
+            reader: self,
+        }
+    }
+
     /// Reads a body as it is.
     ///
     /// # Errors
     /// The body is too large, came too slowly, broke off, or has an unknown
     /// encoding; or there is no memory for it now.
     pub(super) async fn receive(
+        self,
+        headers: &HeaderMap,
+        body: Body,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Received<'a>, Problem> {
+        let received = self.receive_as_it_is(headers, body, deadline).await?;
+        let encoding = headers.get(CONTENT_ENCODING);
+        let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?;
+        Ok(received.encoded(encoding))
+    }
+
+    /// The same, whatever its encoding is.
+    ///
+    /// # Errors
+    /// The body is too large, came too slowly, or broke off; or there is no memory
+    /// for it now.
+    pub(super) async fn receive_as_it_is(
         self,
         headers: &HeaderMap,
         mut body: Body,
@@ -77,10 +104,9 @@ impl<'a> Reader<'a> {
             discard(body, self.limit, pin!(sleep(DISCARD_LIMIT))).await;
             return Err(Problem::Full);
         }
-        let encoding = headers.get(CONTENT_ENCODING);
         Ok(Received {
             bytes: received?.ok_or_else(|| too_large(self.limit))?,
-            encoding: encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?,
+            encoding: None,
             reservation,
             reader: self,
         })
@@ -101,6 +127,34 @@ impl Received<'_> {
             None => Ok((self.bytes, self.reservation)),
             Some(_) => self.decode(deadline, |body, _| Ok(body)).await,
         }
+    }
+
+    /// Takes this for the body's encoding, whatever the header said.
+    pub(super) fn encoded(self, encoding: Option<Encoding>) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// The body as it came.
+    pub(super) const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Unpacks and decodes the body as [`Self::decode`] does, and keeps it.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`].
+    pub(super) async fn decode_copy<T: Send + 'static>(
+        &self,
+        deadline: Pin<&mut Sleep>,
+        decode: impl FnOnce(Bytes, &mut Meter) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, Reservation), Problem> {
+        let copy = Received {
+            bytes: self.bytes.clone(),
+            encoding: self.encoding,
+            reservation: self.reader.memory.reserve(),
+            reader: self.reader,
+        };
+        copy.decode(deadline, decode).await
     }
 
     /// Unpacks the body if it is compressed, and decodes it, both in one turn

@@ -7,10 +7,10 @@ use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
-use super::meter::{Client, Meter};
 use crate::allocator::return_after;
-use crate::http::memory_budget::Reservation;
 use crate::http::problem::Problem;
+use sluice_protocols::memory_budget::Reservation;
+use sluice_protocols::meter::{Client, Meter};
 
 /// How many bodies are unpacked or decoded at a time, per core.
 const PER_CORE: usize = 2;
@@ -77,7 +77,7 @@ impl Decoders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::memory_budget::MemoryBudget;
+    use sluice_protocols::memory_budget::MemoryBudget;
     use std::pin::pin;
     use std::sync::mpsc;
     use std::time::Duration;

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::pieces::{BLOCK_BYTES, Pieces};
 use crate::http::charged_body::charged;
-use crate::http::memory_budget::{Reservation, UNCHARGED_BYTES};
 use crate::http::problem::{EPOCH, Problem};
 use sluice_leadership::NodeAddresses;
+use sluice_protocols::memory_budget::{Reservation, UNCHARGED_BYTES};
 use sluice_types::documents::LeaderAddress;
 
 /// Marks a request that has made its one hop.
@@ -157,8 +157,8 @@ async fn read_answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::memory_budget::{Exhausted, MemoryBudget};
     use axum::http::Request;
+    use sluice_protocols::memory_budget::{Exhausted, MemoryBudget};
     use std::collections::HashSet;
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::http::memory_budget::{Exhausted, Reservation, UNCHARGED_BYTES};
+use sluice_protocols::memory_budget::{Exhausted, Reservation, UNCHARGED_BYTES};
 
 /// Pieces of up to this many bytes are copied. A piece is a part of the
 /// connection's read buffer, and would keep all of it.
@@ -88,7 +88,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::memory_budget::MemoryBudget;
+    use sluice_protocols::memory_budget::MemoryBudget;
 
     #[test]
     fn pieces_of_any_size_are_joined_in_order() {

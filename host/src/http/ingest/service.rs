@@ -15,12 +15,13 @@ use super::body::{self, Reader, Received};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
-use crate::http::memory_budget::{MemoryBudget, Reservation};
 use crate::http::problem::Problem;
 use crate::stream::{Route, Stream, Streams};
-use sluice_delivery::{Intake, Outcome, Rejection};
+use sluice_delivery::{Intake, Outcome, Producer};
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
+use sluice_types::rejection::Rejection;
 
 /// What the handlers of all protocols work with.
 #[derive(Debug)]
@@ -159,12 +160,13 @@ impl Ingest {
         &self,
         stream: &Stream,
         intake: &Intake,
+        producer: Producer,
         records: Vec<LogRecord>,
         reservation: Reservation,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Settled, Problem> {
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let mut receipt = intake.submit(records)?;
+        let mut receipt = intake.submit(producer, records)?;
         // From here on the queue accounts for the memory.
         drop(reservation);
         stream.metrics.accepted.inc_by(count);
@@ -204,7 +206,8 @@ impl Ingest {
         }
         let deadline = pin!(sleep(self.limits.request));
         let reservation = self.memory.reserve();
-        self.deliver(stream, &intake, records, reservation, deadline)
+        let producer = Producer::IsTold;
+        self.deliver(stream, &intake, producer, records, reservation, deadline)
             .await
     }
 
@@ -216,19 +219,38 @@ impl Ingest {
         answer: Result<Response, Problem>,
         asked: &HeaderMap,
     ) -> Response {
-        let mut response = answer.unwrap_or_else(|problem| {
-            match problem {
-                Problem::Full => _ = stream.metrics.queue_full.inc(),
-                Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
-                _ => {}
-            }
+        let response = answer.unwrap_or_else(|problem| {
+            self.count(stream, &problem);
             problem.response(asked)
         });
-        // Once the node is stopping, every answer is the last of its connection.
-        if stream.is_stopping() {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-        }
-        response
+        last_if_stopping(stream, response)
     }
+
+    /// Counts a problem.
+    pub(super) fn count(&self, stream: &Stream, problem: &Problem) {
+        match problem {
+            Problem::Full => _ = stream.metrics.queue_full.inc(),
+            Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
+            _ => {}
+        }
+    }
+
+    /// For bodies and answers.
+    pub(super) const fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    /// What clients must send, if anything.
+    pub(super) const fn authorization(&self) -> Option<&Authorization> {
+        self.authorization.as_ref()
+    }
+}
+
+/// Once the node is stopping, every answer is the last of its connection.
+pub(super) fn last_if_stopping(stream: &Stream, mut response: Response) -> Response {
+    if stream.is_stopping() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }

@@ -187,7 +187,9 @@ pub(super) async fn rejected(receipt: Receipt) -> Vec<(usize, bool)> {
     match receipt.await {
         Outcome::Acknowledged { epoch, rejected } => {
             assert_eq!(epoch, EPOCH);
-            let pair = |rejection: &crate::Rejection| (rejection.index, rejection.is_kept);
+            let pair = |rejection: &sluice_types::rejection::Rejection| {
+                (rejection.index, rejection.is_kept)
+            };
             rejected.iter().map(pair).collect()
         }
         other => panic!("{other:?}"),

@@ -60,7 +60,7 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<LogRecord> {
         observed,
         severity,
         body,
-        attributes,
+        attributes: attributes.into(),
     })
 }
 
@@ -180,7 +180,8 @@ mod tests {
                 (text("b"), Value::Boolean(true)),
                 (text("y"), Value::Bytes(vec![0, 255].into())),
                 (text("j"), Value::Json(text("[1]"))),
-            ],
+            ]
+            .into(),
         }
     }
 

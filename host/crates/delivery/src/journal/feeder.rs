@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::backlog::Backlog;
 use super::chunk::Chunk;
 use super::handle::Journal;
-use crate::outcome::{Outcome, Refused, Rejection};
+use crate::outcome::{Outcome, Refused};
 use crate::queue::Queue;
 use crate::receipt::Receipt;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
+use sluice_types::rejection::Rejection;
 
 /// About how many bytes are read at once, as records count in memory.
 const CHUNK_BYTES: usize = 1 << 20;

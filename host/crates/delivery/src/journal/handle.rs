@@ -10,6 +10,7 @@ use super::shared::{Shared, State};
 use crate::completion::Completion;
 use crate::counting::to_u64;
 use crate::outcome::Refused;
+use crate::producer::Producer;
 use crate::receipt::Receipt;
 use sluice_types::lease::Lease;
 use sluice_types::record::{LogRecord, RecordId};
@@ -128,6 +129,16 @@ impl Journal {
         }
     }
 
+    /// Whether so many more bytes would not be refused as too much now. What is
+    /// written takes about as much as it counts.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let limits = self.shared.limits;
+        let state = self.shared.lock();
+        let waits = state.pending.len().saturating_add(bytes);
+        let on_disk = to_u64(waits).saturating_add(state.used);
+        waits <= limits.pending.max(bytes) && on_disk <= limits.bytes
+    }
+
     /// Takes records in, to be acknowledged under this lease once they are on
     /// disk. `last_sequence` is the tenure's. Records that are transferred from
     /// another node's journal are taken if there is any space.
@@ -159,7 +170,8 @@ impl Journal {
             return Err(refused);
         }
         state.next_entry = next_entry;
-        let (completion, waiter) = Completion::of_request(records.len(), lease.epoch(), false);
+        let (completion, waiter) =
+            Completion::of_request(records.len(), lease.epoch(), Producer::IsTold);
         let ids = match &shared.trace {
             Some(_) => records.iter().map(|record| record.id).collect(),
             None => Vec::new(),

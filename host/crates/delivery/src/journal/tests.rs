@@ -66,7 +66,7 @@ impl Tenure {
     }
 
     fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
-        self.intake.submit(records)
+        self.intake.submit(crate::Producer::IsTold, records)
     }
 }
 
@@ -93,7 +93,8 @@ fn record(number: u64) -> LogRecord {
         attributes: vec![(
             Text::from_static("padding"),
             Value::Bytes(vec![0xFE; padding].into()),
-        )],
+        )]
+        .into(),
         ..LogRecord::with_body(text.into(), number)
     }
 }
@@ -315,7 +316,9 @@ fn nothing_is_acknowledged_without_a_lease() {
     let suspended = Arc::new(Lease::new(2, BootTime::default(), BootTime::from_nanos(1)));
     let queue = Queue::new(2, QUEUE);
     let intake = Intake::journaled(journal.clone(), queue, Arc::clone(&suspended));
-    let mut waiting = intake.submit(vec![record(1)]).unwrap();
+    let mut waiting = intake
+        .submit(crate::Producer::IsTold, vec![record(1)])
+        .unwrap();
     // The others are not held up, and what was before them is on disk.
     assert!(is_acknowledged(tenure.submit(vec![record(2)]).unwrap()));
     assert_eq!((&mut waiting).now_or_never(), None);

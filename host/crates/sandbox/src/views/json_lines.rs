@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
-use sluice_types::record::{LogRecord, Severity, Text, Value};
+use sluice_types::attributes::Attributes;
+use sluice_types::record::{LogRecord, Severity, Value};
 
 use super::json_text::string;
 use super::rfc3339::Times;
@@ -57,7 +58,7 @@ fn line(record: &LogRecord, times: &mut Times, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n");
 }
 
-fn attributes(attributes: &[(Text, Value)], out: &mut Vec<u8>) {
+fn attributes(attributes: &Attributes, out: &mut Vec<u8>) {
     let mut before = b'{';
     for (name, value) in attributes {
         out.push(before);
@@ -117,7 +118,7 @@ const fn severity(severity: Severity) -> Option<&'static [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_types::record::RecordId;
+    use sluice_types::record::{RecordId, Text};
 
     fn record(body: &str) -> LogRecord {
         LogRecord {
@@ -161,7 +162,8 @@ mod tests {
                 (text("j"), Value::Json(text(" [1,{\"a\": null}] "))),
                 (text("broken"), Value::Json(text("[1,"))),
                 (text("lines"), Value::Json(text("[1,\n2]"))),
-            ],
+            ]
+            .into(),
             ..record("hello")
         };
         assert_eq!(

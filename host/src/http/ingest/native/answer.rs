@@ -7,11 +7,11 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::http::charged_body::charged;
-use crate::http::ingest::rejected::{Rejected, Rejections};
 use crate::http::ingest::service::Settled;
-use crate::http::memory_budget::Reservation;
 use crate::http::problem::{EPOCH, Problem};
 use crate::http::response::{JSON, TEXT};
+use sluice_protocols::memory_budget::Reservation;
+use sluice_protocols::rejected::{Rejected, Rejections};
 
 /// The answer for one message.
 pub(super) fn single(settled: Settled) -> Result<Response, Problem> {
@@ -80,7 +80,7 @@ fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::memory_budget::{Exhausted, MemoryBudget};
+    use sluice_protocols::memory_budget::{Exhausted, MemoryBudget};
 
     fn rejections(count: usize) -> Rejections {
         let mut rejected = Rejected::default();

@@ -7,12 +7,12 @@ use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
-use super::decode;
 use crate::http::ingest::body::Received;
-use crate::http::ingest::decoded::Decoded;
-use crate::http::ingest::meter::Meter;
-use crate::http::memory_budget::Reservation;
 use crate::http::problem::Problem;
+use sluice_protocols::decoded::Decoded;
+use sluice_protocols::memory_budget::Reservation;
+use sluice_protocols::meter::Meter;
+use sluice_protocols::native::decode;
 use sluice_types::clock::unix_nanos;
 use sluice_types::excerpt::excerpt;
 
@@ -65,7 +65,7 @@ impl Format {
         let decode = move |body: Bytes, meter: &mut Meter| match self {
             Self::Lines => Ok(decode::lines(&body, observed, most, meter)),
             Self::Ndjson => Ok(decode::ndjson(&body, observed, most, meter)),
-            Self::Json => decode::json(body, observed, most, meter),
+            Self::Json => decode::json(body, observed, most, meter).map_err(Problem::from),
         };
         body.decode(deadline, decode).await
     }

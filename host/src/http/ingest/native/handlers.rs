@@ -14,13 +14,14 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::answer;
-use super::decode;
 use super::format::Format;
-use crate::http::ingest::decoded::Decoded;
 use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::service::{Accepted, Admitted, Ingest};
 use crate::http::problem::Problem;
 use crate::stream::Stream;
+use sluice_delivery::Producer;
+use sluice_protocols::decoded::Decoded;
+use sluice_protocols::native::decode;
 use sluice_types::clock::unix_nanos;
 use sluice_types::record::Text;
 
@@ -91,6 +92,7 @@ async fn one(
         .deliver(
             stream,
             &accepted.intake,
+            Producer::IsTold,
             vec![record],
             reservation,
             deadline,
@@ -119,8 +121,9 @@ async fn many(
     let (epoch, by_sink) = if records.is_empty() {
         (accepted.intake.epoch(), Vec::new())
     } else {
+        let (intake, producer) = (&accepted.intake, Producer::IsTold);
         let settled = ingest
-            .deliver(stream, &accepted.intake, records, reservation, deadline)
+            .deliver(stream, intake, producer, records, reservation, deadline)
             .await?;
         (settled.epoch, settled.rejected)
     };

@@ -1,0 +1,14 @@
+//! The records of a message.
+
+use crate::decoded::Decoded;
+
+/// The records of a message. Of a message with a chunk, the key of each is the
+/// chunk's id and the index of its entry.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Those that were decoded, and those that could not be.
+    pub decoded: Decoded,
+    /// Whether any of them is a piece of a long line, for
+    /// [`Joiner`](super::joiner::Joiner).
+    pub has_pieces: bool,
+}

@@ -1,0 +1,81 @@
+//! Values of a JSON body, which share its memory where they can.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::meter::Meter;
+use sluice_types::record::{Text, Value};
+
+/// Makes texts that share the memory of `whole` where they can, and charges the
+/// others.
+pub(crate) struct Share<'a> {
+    pub(crate) whole: &'a Text,
+    pub(crate) meter: &'a mut Meter,
+}
+
+impl Share<'_> {
+    /// The value as the record keeps it. `raw` is a part of `whole`.
+    pub(crate) fn value<E: serde::de::Error>(&mut self, raw: &RawValue) -> Result<Value, E> {
+        let json = raw.get();
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => Value::Text(self.quoted(json)?),
+            Some(b't') => Value::Boolean(true),
+            Some(b'f') => Value::Boolean(false),
+            Some(b'-' | b'0'..=b'9') => match number(json) {
+                Some(number) => number,
+                None => Value::Json(self.text(Cow::Borrowed(json))?),
+            },
+            _ => Value::Json(self.text(Cow::Borrowed(json))?),
+        })
+    }
+
+    /// The text of a JSON string.
+    pub(crate) fn quoted<E: serde::de::Error>(&mut self, json: &str) -> Result<Text, E> {
+        if json.contains('\\') {
+            // Unescaping makes no text longer.
+            self.charge(json.len())?;
+            let text = serde_json::from_str::<String>(json);
+            return text.map(Text::from).map_err(E::custom);
+        }
+        let inner = json
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        self.text(Cow::Borrowed(inner.unwrap_or_default()))
+    }
+
+    pub(crate) fn text<E: serde::de::Error>(&mut self, text: Cow<'_, str>) -> Result<Text, E> {
+        match text {
+            Cow::Borrowed(text) if is_within(self.whole, text) => Ok(self.whole.slice_ref(text)),
+            text => {
+                self.charge(text.len())?;
+                Ok(Text::from(text.into_owned()))
+            }
+        }
+    }
+
+    fn charge<E: serde::de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        match self.meter.charge(bytes) {
+            true => Ok(()),
+            false => Err(E::custom("stopped")),
+        }
+    }
+}
+
+/// The number if it can be kept without loss.
+pub(crate) fn number(json: &str) -> Option<Value> {
+    if let Ok(integer) = json.parse() {
+        return Some(Value::Integer(integer));
+    }
+    let is_fraction = json.contains(['.', 'e', 'E']);
+    let float: f64 = json.parse().ok()?;
+    (is_fraction && float.is_finite()).then_some(Value::Float(float))
+}
+
+fn is_within(whole: &str, part: &str) -> bool {
+    let (whole, part) = (
+        whole.as_bytes().as_ptr_range(),
+        part.as_bytes().as_ptr_range(),
+    );
+    whole.start <= part.start && part.end <= whole.end
+}

@@ -1,0 +1,43 @@
+//! What a protocol reads of a request besides its body.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+
+use sluice_protocols::tokens::Credentials;
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// As it was sent, with its percent signs.
+    pub(super) path: String,
+    /// Without the question mark.
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+}
+
+impl Asked {
+    pub(super) fn of(head: &Parts) -> Self {
+        Self {
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers.clone(),
+        }
+    }
+
+    /// A header's value; an empty text if it is not text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers.get(name)?;
+        Some(value.to_str().unwrap_or_default())
+    }
+
+    /// Where a token can be.
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            authorization: self.header("authorization"),
+            dd_api_key: self.header("dd-api-key"),
+            query: &self.query,
+        }
+    }
+}

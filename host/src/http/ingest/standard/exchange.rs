@@ -1,0 +1,88 @@
+//! What a protocol does with a request and how it answers.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use sluice_delivery::Producer;
+use sluice_protocols::answer::{Answer, Verdict};
+use sluice_protocols::decoded::Decoded;
+use sluice_protocols::elasticsearch::items::Items;
+use sluice_protocols::encoding::Encoding;
+use sluice_protocols::error::DecodeError;
+use sluice_protocols::meter::Meter;
+use sluice_protocols::tokens::Protocol;
+
+/// A request for records, of one protocol.
+pub(super) trait Exchange: fmt::Debug + Send + Sync {
+    /// Whose tokens it takes.
+    fn protocol(&self) -> Protocol;
+
+    /// How the body is compressed, given what its header says.
+    ///
+    /// # Errors
+    /// In a way that is not known.
+    fn encoding(
+        &self,
+        named: Result<Option<Encoding>, DecodeError>,
+        _body: &Bytes,
+    ) -> Result<Option<Encoding>, DecodeError> {
+        named
+    }
+
+    /// Whether the answer can say which records were refused.
+    fn producer(&self) -> Producer {
+        Producer::IsTold
+    }
+
+    /// Decodes the unpacked body.
+    ///
+    /// # Errors
+    /// It cannot be read at all.
+    fn decode(&self, body: &Bytes, terms: Terms, meter: &mut Meter) -> Result<Parsed, DecodeError>;
+
+    /// The answer for this outcome. `items` are those of the decoded body, if it
+    /// was decoded.
+    fn answer(&self, verdict: Verdict<'_>, items: &Items) -> Reply;
+}
+
+/// How to decode.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// The time for records that say none, in nanoseconds since the Unix epoch.
+    pub(super) observed: u64,
+    /// The most records.
+    pub(super) most: usize,
+}
+
+/// What a body held.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) decoded: Decoded,
+    /// What only the answers of `_bulk` need.
+    pub(super) items: Items,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Answer(Answer),
+    /// The connection is closed without an answer: any answer would make this
+    /// client lose what it has sent.
+    Close,
+}
+
+impl From<Decoded> for Parsed {
+    fn from(decoded: Decoded) -> Self {
+        Self {
+            decoded,
+            items: Items::default(),
+        }
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}

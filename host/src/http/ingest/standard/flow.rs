@@ -1,0 +1,324 @@
+//! The way of a request of any standard protocol: its token, its body, the node
+//! that takes it, and its answer.
+//!
+//! A node that does not lead relays the request, whatever `--follower` says:
+//! these clients follow no redirect. While no leader is known or too much is
+//! waiting, the request is parked, for as long as `--park` says. What is parked
+//! is the body as it came, which is charged.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep_until, timeout_at};
+
+use super::asked::Asked;
+use super::clock::Clock;
+use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::relay::{Relay, Relayed};
+use super::reply::response;
+use crate::http::ingest::body::{Received, discard, expects_continue};
+use crate::http::ingest::service::{Ingest, Settled};
+use crate::http::problem::Problem;
+use crate::stream::{Route, Stream};
+use sluice_delivery::{Intake, Producer};
+use sluice_protocols::answer::Verdict;
+use sluice_protocols::elasticsearch::items::Items;
+use sluice_protocols::encoding::Encoding;
+use sluice_protocols::tokens::{Carried, find};
+use sluice_types::clock::unix_nanos;
+
+/// How often a parked request looks for room.
+const ROOM_POLL: Duration = Duration::from_millis(10);
+
+/// A request of a standard protocol at a node.
+pub(super) struct Flow<'a> {
+    pub(super) ingest: &'a Ingest,
+    pub(super) stream: &'a Stream,
+    pub(super) exchange: &'a Arc<dyn Exchange>,
+    pub(super) asked: &'a Asked,
+    pub(super) clock: Clock,
+    /// Relays to the leader; `None` for a request that was relayed already.
+    pub(super) relay: Option<&'a Relay>,
+}
+
+/// Why a request is not settled here.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// This node does not lead, and the request was relayed to it.
+    NotLeader,
+    NoToken,
+    WrongToken,
+    Problem(Problem),
+}
+
+/// What became of a request.
+enum Ended {
+    /// The leader has answered; `None` if the connection is to be closed.
+    Relayed(Option<Response>),
+    Here(Reply),
+}
+
+/// What became of an attempt to deliver here.
+enum Attempt {
+    Ended(Ended),
+    /// Nothing was taken. So many records and bytes found no room, if that was
+    /// the reason.
+    Again(Option<(usize, usize)>),
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl Trouble {
+    /// What is left of the body would be read as the next request.
+    fn close(&self, mut response: Response) -> Response {
+        let is_half_read = matches!(
+            self,
+            Self::NoToken
+                | Self::WrongToken
+                | Self::Problem(Problem::TooLarge(_) | Problem::SlowBody | Problem::Stopping)
+        );
+        if is_half_read {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
+}
+
+impl Flow<'_> {
+    /// Takes the request of a client. `None` if its connection is to be closed
+    /// without an answer.
+    pub(super) async fn of_client(&self, body: Body) -> Option<Response> {
+        let ended = async {
+            let mut deadline = pin!(sleep_until(self.clock.end));
+            let limit = self.ingest.limits.body;
+            if let Err(trouble) = self.check_token() {
+                if !expects_continue(&self.asked.headers) {
+                    discard(body, limit, deadline).await;
+                }
+                return Err(trouble);
+            }
+            let reader = self.ingest.reader(limit);
+            let received = reader
+                .receive_as_it_is(&self.asked.headers, body, deadline.as_mut())
+                .await?;
+            self.settle(received, deadline).await
+        };
+        match ended.await {
+            Ok(Ended::Relayed(answer)) => answer,
+            Ok(Ended::Here(reply)) => response(reply, self.ingest.memory()),
+            Err(trouble) => {
+                let response = response(self.refuse(&trouble), self.ingest.memory());
+                response.map(|response| trouble.close(response))
+            }
+        }
+    }
+
+    /// Takes a request that another node relayed. `None` if this node does not
+    /// lead, and took nothing.
+    pub(super) async fn of_node(&self, received: Received<'_>) -> Option<Reply> {
+        let deadline = pin!(sleep_until(self.clock.end));
+        match self.settle(received, deadline).await {
+            Ok(Ended::Here(reply)) => Some(reply),
+            Ok(Ended::Relayed(_)) | Err(Trouble::NotLeader) => None,
+            Err(trouble) => Some(self.refuse(&trouble)),
+        }
+    }
+
+    fn check_token(&self) -> Result<(), Trouble> {
+        let Some(wanted) = self.ingest.authorization() else {
+            return Ok(());
+        };
+        let credentials = self.asked.credentials();
+        match find(self.exchange.protocol(), &credentials) {
+            Carried::Nothing => Err(Trouble::NoToken),
+            Carried::Token(token) if token.candidates().any(|token| wanted.is(token)) => Ok(()),
+            Carried::Token(_) | Carried::Malformed => Err(Trouble::WrongToken),
+        }
+    }
+
+    /// Waits for a node that takes the request, and for its outcome.
+    async fn settle(
+        &self,
+        received: Received<'_>,
+        mut deadline: Pin<&mut Sleep>,
+    ) -> Result<Ended, Trouble> {
+        let named = Encoding::of(
+            self.asked
+                .header("content-encoding")
+                .unwrap_or_default()
+                .as_bytes(),
+        );
+        let encoding = self.exchange.encoding(named, received.bytes());
+        let received = received.encoded(encoding.map_err(Problem::from)?);
+        let mut route = self.stream.route.clone();
+        loop {
+            let now = route.borrow_and_update().clone();
+            let why = match now {
+                Route::Local(intake) => {
+                    match self.deliver(&received, &intake, deadline.as_mut()).await? {
+                        Attempt::Ended(ended) => return Ok(ended),
+                        Attempt::Again(Some(size)) => {
+                            self.wait_for_room(&intake, size, &mut route).await?;
+                            continue;
+                        }
+                        Attempt::Again(None) => "the leader changes".to_owned(),
+                    }
+                }
+                Route::Leader(leader) => match self.relay {
+                    None => return Err(Trouble::NotLeader),
+                    Some(relay) => {
+                        // The request between the nodes is a copy.
+                        let mut copy = self.ingest.memory().reserve();
+                        copy.spend(received.bytes().len()).map_err(Problem::from)?;
+                        let answer = relay.send(&leader, self.asked, received.bytes(), &self.clock);
+                        match answer.await? {
+                            Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
+                            Relayed::NotTaken(why) => why,
+                        }
+                    }
+                },
+                Route::Unknown if self.relay.is_none() => return Err(Trouble::NotLeader),
+                Route::Unknown => "no leader is known at the moment".to_owned(),
+                // The node that relayed it waits for the next leader.
+                Route::Stopping if self.relay.is_none() => return Err(Trouble::NotLeader),
+                Route::Stopping => return Err(Problem::Stopping.into()),
+            };
+            self.park(&mut route, why).await?;
+        }
+    }
+
+    /// Waits a moment for another route.
+    async fn park(&self, route: &mut watch::Receiver<Route>, why: String) -> Result<(), Trouble> {
+        if self.clock.left().0.is_zero() {
+            return Err(Problem::Unavailable(why).into());
+        }
+        // The same leader may take it a moment later.
+        let moment = (tokio::time::Instant::now() + 5 * ROOM_POLL).min(self.clock.parked_until);
+        _ = timeout_at(moment, route.changed()).await;
+        Ok(())
+    }
+
+    /// Waits until a request of this size finds room, or this node no longer
+    /// leads.
+    async fn wait_for_room(
+        &self,
+        intake: &Intake,
+        (records, bytes): (usize, usize),
+        route: &mut watch::Receiver<Route>,
+    ) -> Result<(), Trouble> {
+        loop {
+            if self.clock.left().0.is_zero() {
+                return Err(Problem::Full.into());
+            }
+            let changed = tokio::time::timeout(ROOM_POLL, route.changed()).await;
+            if changed.is_ok() || intake.has_room(records, bytes) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Decodes the body, and offers its records here.
+    async fn deliver(
+        &self,
+        received: &Received<'_>,
+        intake: &Intake,
+        mut deadline: Pin<&mut Sleep>,
+    ) -> Result<Attempt, Trouble> {
+        let terms = Terms {
+            observed: unix_nanos(),
+            most: self.ingest.limits.records,
+        };
+        let exchange = Arc::clone(self.exchange);
+        let decode =
+            move |body, meter: &mut _| exchange.decode(&body, terms, meter).map_err(Problem::from);
+        let decoding = received.decode_copy(deadline.as_mut(), decode);
+        let (Parsed { decoded, items }, mut reservation) = decoding.await?;
+        let (records, rejected) = (decoded.records, decoded.rejected);
+        let total = records.len() + rejected.len();
+        // This stays charged until there is an answer.
+        let _for_answer = reservation.split(rejected.bytes() + items.bytes());
+        let size = (
+            records.len(),
+            records.iter().map(|record| record.size()).sum(),
+        );
+        let producer = self.exchange.producer();
+        let by_sink = if records.is_empty() {
+            Vec::new()
+        } else {
+            let delivering = self.ingest.deliver(
+                self.stream,
+                intake,
+                producer,
+                records,
+                reservation,
+                deadline,
+            );
+            match delivering.await {
+                Ok(Settled { rejected, .. }) => rejected,
+                Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
+                Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
+                    return Ok(Attempt::Again(None));
+                }
+                Err(problem) => return Err(problem.into()),
+            }
+        };
+        if producer == Producer::CannotBeTold && by_sink.iter().any(|rejection| !rejection.is_kept)
+        {
+            let reason = "a record that the sink refused could not be kept as a dead letter";
+            return Err(Problem::Unknown(reason.to_owned()).into());
+        }
+        let count = u64::try_from(rejected.len()).unwrap_or_default();
+        self.stream.metrics.rejected.inc_by(count);
+        let mut items = items;
+        items.refuse(&by_sink);
+        let rejections = &rejected.merge(by_sink);
+        let verdict = Verdict::Settled { total, rejections };
+        let reply = self.exchange.answer(verdict, &items);
+        Ok(Attempt::Ended(Ended::Here(reply)))
+    }
+
+    /// The answer of the protocol to what was not settled.
+    fn refuse(&self, trouble: &Trouble) -> Reply {
+        let text;
+        let verdict = match trouble {
+            Trouble::NoToken => Verdict::NoToken,
+            Trouble::WrongToken => Verdict::WrongToken,
+            Trouble::NotLeader => Verdict::Busy("this node does not lead"),
+            Trouble::Problem(problem) => {
+                self.ingest.count(self.stream, problem);
+                text = problem.text();
+                verdict(problem, &text)
+            }
+        };
+        self.exchange.answer(verdict, &Items::default())
+    }
+}
+
+/// What a protocol is to say about a problem.
+fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
+    match problem {
+        Problem::Malformed(_) | Problem::Refused(_) => Verdict::Malformed(text),
+        Problem::Unsupported(_) => Verdict::Unsupported(text),
+        Problem::TooLarge(_) => Verdict::TooLarge(text),
+        Problem::Unauthorized | Problem::CrossSite(_) => Verdict::WrongToken,
+        Problem::Stopping => Verdict::Stopping,
+        Problem::Unknown(_) => Verdict::Unknown(text),
+        // Status 408 is final for several clients.
+        Problem::Full
+        | Problem::Unavailable(_)
+        | Problem::SlowBody
+        | Problem::NotLeader
+        | Problem::Elsewhere(_) => Verdict::Busy(text),
+    }
+}

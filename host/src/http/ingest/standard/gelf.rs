@@ -1,0 +1,52 @@
+//! GELF over HTTP.
+
+use bytes::Bytes;
+
+use super::asked::Asked;
+use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::found::Found;
+use sluice_delivery::Producer;
+use sluice_protocols::answer::Verdict;
+use sluice_protocols::elasticsearch::items::Items;
+use sluice_protocols::encoding::Encoding;
+use sluice_protocols::error::DecodeError;
+use sluice_protocols::gelf::answer::answer;
+use sluice_protocols::gelf::message::decode_body;
+use sluice_protocols::meter::Meter;
+use sluice_protocols::tokens::Protocol;
+
+#[derive(Debug)]
+struct Message;
+
+pub(super) fn find(asked: &Asked) -> Option<Found> {
+    let is_it = asked.method == "POST" && asked.path == "/gelf";
+    is_it.then(|| Found::exchange(Message))
+}
+
+impl Exchange for Message {
+    fn protocol(&self) -> Protocol {
+        Protocol::Gelf
+    }
+
+    /// Clients say other things than they do: the first bytes tell.
+    fn encoding(
+        &self,
+        _named: Result<Option<Encoding>, DecodeError>,
+        body: &Bytes,
+    ) -> Result<Option<Encoding>, DecodeError> {
+        Ok(Encoding::by_magic(body))
+    }
+
+    fn producer(&self) -> Producer {
+        Producer::CannotBeTold
+    }
+
+    fn decode(&self, body: &Bytes, terms: Terms, meter: &mut Meter) -> Result<Parsed, DecodeError> {
+        let Terms { observed, most } = terms;
+        decode_body(body, observed, most, meter).map(Parsed::from)
+    }
+
+    fn answer(&self, verdict: Verdict<'_>, _items: &Items) -> Reply {
+        answer(verdict).into()
+    }
+}

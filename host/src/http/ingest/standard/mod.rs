@@ -1,0 +1,29 @@
+//! The protocols of other products' clients: one file for each, which finds its
+//! requests, decodes them and answers them by `sluice-protocols`.
+//!
+//! `flow.rs` is the way of such a request, and `table.rs` the list of protocols.
+
+mod asked;
+mod aws_logs;
+mod clock;
+mod cloudflare;
+mod context;
+mod datadog;
+mod elasticsearch;
+mod exchange;
+mod flow;
+mod found;
+mod gelf;
+mod handlers;
+mod heroku;
+mod loki;
+mod otlp;
+mod relay;
+mod reply;
+mod splunk;
+mod table;
+
+pub(crate) use context::Standard;
+pub(crate) use found::NodeFacts;
+pub(in crate::http) use handlers::{of_client, of_node};
+pub(crate) use relay::Relay;

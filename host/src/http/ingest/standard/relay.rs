@@ -1,0 +1,216 @@
+//! Relays requests of standard protocols to the leader.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use super::asked::Asked;
+use super::clock::Clock;
+use super::reply::{pairs, relayed};
+use crate::http::problem::Problem;
+use crate::peer::relayed::{AnswerHead, RelayedHead, join, split};
+use crate::peer::{PeerClient, PeerError, Secret, Target};
+use sluice_leadership::{NodeAddresses, Peers};
+use sluice_types::documents::LeaderAddress;
+use sluice_types::error_chain::chain;
+
+/// The headers that decoding and answering depend on. The leader sees no others,
+/// and so no credential: this node has checked it.
+const RELAYED: [&str; 9] = [
+    "accept",
+    "content-encoding",
+    "content-type",
+    "logplex-frame-id",
+    "logplex-msg-count",
+    "user-agent",
+    "x-amz-target",
+    "x-scope-orgid",
+    "x-splunk-request-channel",
+];
+/// Names in a query whose values are credentials.
+const CREDENTIALS: [&str; 3] = ["api_key", "dd-api-key", "token"];
+/// How much sooner than this node the leader stops waiting, so that its answer
+/// arrives in time.
+const ANSWER_GRACE: Duration = Duration::from_millis(300);
+
+/// Sends requests to the leader.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    addresses: NodeAddresses,
+    peers: Peers,
+    tls: bool,
+    client: Mutex<Client>,
+}
+
+/// The client for the last secret that was seen.
+#[derive(Debug)]
+struct Client {
+    secret: watch::Receiver<Option<Secret>>,
+    client: Option<Arc<PeerClient>>,
+}
+
+/// What the leader said.
+pub(super) enum Relayed {
+    /// `None` if the client's connection is to be closed.
+    Answer(Option<Response>),
+    /// Certainly nothing was taken, for this reason.
+    NotTaken(String),
+}
+
+impl Relay {
+    /// `secret` is what nodes sign with; `tls` says that they speak HTTPS.
+    pub(crate) const fn new(
+        addresses: NodeAddresses,
+        peers: Peers,
+        secret: watch::Receiver<Option<Secret>>,
+        tls: bool,
+    ) -> Self {
+        Self {
+            addresses,
+            peers,
+            tls,
+            client: Mutex::new(Client {
+                secret,
+                client: None,
+            }),
+        }
+    }
+
+    /// Sends a request to the leader, and waits for its answer.
+    ///
+    /// # Errors
+    /// The leader may have taken it.
+    pub(super) async fn send(
+        &self,
+        leader: &LeaderAddress,
+        asked: &Asked,
+        body: &Bytes,
+        clock: &Clock,
+    ) -> Result<Relayed, Problem> {
+        let address = leader.address.as_str();
+        if !self.addresses.borrow().contains(address) {
+            let why = format!("the leader's address {address} is not that of a registered node");
+            return Ok(Relayed::NotTaken(why));
+        }
+        let Some(client) = self.client() else {
+            let why = "the cluster's secret is not known yet".to_owned();
+            return Ok(Relayed::NotTaken(why));
+        };
+        let name = self.peers.name_at(address);
+        let target = Target {
+            node: name.as_deref().unwrap_or(&leader.node),
+            address,
+        };
+        let request = join(&head(asked, clock), body);
+        let asking = client.relay(target, request, clock.left().1);
+        let answer = match timeout_at(clock.end, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return not_answered(address, &error),
+            Err(_) => {
+                return Err(Problem::Unknown(format!(
+                    "the leader at {address} did not answer in time"
+                )));
+            }
+        };
+        let unreadable = || {
+            Problem::Unknown(format!(
+                "the answer of the leader at {address} is unreadable"
+            ))
+        };
+        let (head, body) = split::<AnswerHead>(&answer).ok_or_else(unreadable)?;
+        Ok(match head {
+            AnswerHead::Close => Relayed::Answer(None),
+            AnswerHead::NotLeader => {
+                Relayed::NotTaken(format!("the node at {address} does not lead any more"))
+            }
+            AnswerHead::Answer { status, headers } => {
+                Relayed::Answer(Some(relayed(status, headers, body)))
+            }
+        })
+    }
+
+    fn client(&self) -> Option<Arc<PeerClient>> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        // The sender being gone means the same.
+        let is_new = client.secret.has_changed().unwrap_or(false);
+        if is_new || client.client.is_none() {
+            let secret = client.secret.borrow_and_update().clone()?;
+            let made = PeerClient::new(secret, self.tls).inspect_err(|error| {
+                tracing::error!(error = chain(error), "cannot relay requests")
+            });
+            client.client = made.ok().map(Arc::new);
+        }
+        client.client.clone()
+    }
+}
+
+/// What no answer means.
+fn not_answered(address: &str, error: &PeerError) -> Result<Relayed, Problem> {
+    let is_taken = match error {
+        PeerError::Transport { cause, .. } => !cause.is_connect(),
+        // The route is not there, the signature is refused, or there is no memory:
+        // the request did not get to its protocol.
+        PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => false,
+        PeerError::Shape { .. } => true,
+    };
+    tracing::debug!(
+        error = chain(error),
+        "the leader gave no answer to a relayed request"
+    );
+    match is_taken {
+        true => Err(Problem::Unknown(format!(
+            "the leader at {address} did not answer"
+        ))),
+        false => Ok(Relayed::NotTaken(format!(
+            "the leader at {address} cannot be reached"
+        ))),
+    }
+}
+
+fn head(asked: &Asked, clock: &Clock) -> RelayedHead {
+    let (park, wait) = clock.left();
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    RelayedHead {
+        method: asked.method.to_string(),
+        target: target(asked),
+        headers: pairs(&relayed_headers(&asked.headers)),
+        wait_ms: millis(wait.saturating_sub(ANSWER_GRACE)),
+        park_ms: millis(park),
+    }
+}
+
+/// The path and the query without credentials.
+fn target(asked: &Asked) -> String {
+    let name = |pair: &str| {
+        pair.split('=')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let is_kept = |pair: &&str| !CREDENTIALS.contains(&name(pair).as_str());
+    let query: Vec<_> = asked.query.split('&').filter(is_kept).collect();
+    // Datadog's agent of old puts its key there.
+    let path = match asked.path.starts_with("/v1/input/") {
+        true => "/v1/input",
+        false => &asked.path,
+    };
+    match query.join("&") {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+fn relayed_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in RELAYED {
+        if let Some(value) = headers.get(name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
+}

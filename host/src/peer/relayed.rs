@@ -1,0 +1,97 @@
+//! A request of a standard protocol that a node relays to the leader, and the
+//! leader's answer.
+//!
+//! Both have the same form: the length of a JSON document in four bytes, big
+//! endian, the document, and a body as it is. The signature of the request covers
+//! all of it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The bytes of the length.
+const LENGTH: usize = 4;
+
+/// The head of a relayed request. It carries no credential: the node that relays
+/// it has checked that.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct RelayedHead {
+    pub(crate) method: String,
+    /// The path with its query.
+    pub(crate) target: String,
+    /// The headers that are not for one hop only, with names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    /// How long the client still waits, in milliseconds.
+    pub(crate) wait_ms: u64,
+    /// How much of that may pass before the request is taken in, in
+    /// milliseconds.
+    pub(crate) park_ms: u64,
+}
+
+/// The head of the leader's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) enum AnswerHead {
+    /// The answer for the client.
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+    },
+    /// The client's connection is to be closed without an answer.
+    Close,
+    /// The node does not lead, and took nothing.
+    NotLeader,
+}
+
+/// A head and a body in one.
+#[must_use]
+pub(crate) fn join(head: &impl Serialize, body: &[u8]) -> Bytes {
+    // Texts and numbers always have a JSON form.
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let mut joined = BytesMut::with_capacity(LENGTH + head.len() + body.len());
+    joined.put_u32(length);
+    joined.put_slice(&head);
+    joined.put_slice(body);
+    joined.freeze()
+}
+
+/// The head and the body again; `None` if they are in another form.
+#[must_use]
+pub(crate) fn split<H: DeserializeOwned>(joined: &Bytes) -> Option<(H, Bytes)> {
+    let (length, _) = joined.split_first_chunk::<LENGTH>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let start = LENGTH.checked_add(length)?;
+    let head = serde_json::from_slice(joined.get(LENGTH..start)?).ok()?;
+    Some((head, joined.slice(start..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_joined_is_split_again() {
+        let head = RelayedHead {
+            method: "POST".to_owned(),
+            target: "/v1/logs?a=b".to_owned(),
+            headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+            wait_ms: 9000,
+            park_ms: 5000,
+        };
+        for body in [&b""[..], b"a body"] {
+            let joined = join(&head, body);
+            let (split_head, split_body) = split::<RelayedHead>(&joined).unwrap();
+            assert_eq!((split_head, &split_body[..]), (head.clone(), body));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_lies_about_its_length_is_refused() {
+        let joined = join(&AnswerHead::Close, b"");
+        for length in 0..joined.len() {
+            assert_eq!(split::<AnswerHead>(&joined.slice(..length)), None);
+        }
+        let long = Bytes::from_static(&[0xFF, 0xFF, 0xFF, 0xFF, b'{', b'}']);
+        assert_eq!(split::<AnswerHead>(&long), None);
+    }
+}
