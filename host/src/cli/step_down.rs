@@ -115,12 +115,14 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let asked = client.step_down(target, &request).await;
     let asked = asked.map_err(|error| match error {
-        cause @ PeerError::Transport { .. } => StepDownError::Unreachable {
-            node: name.clone(),
-            address: found.address.clone(),
-            cause,
+        cause @ (PeerError::Transport { .. } | PeerError::Probe { .. }) => {
+            StepDownError::Unreachable {
+                node: name.clone(),
+                address: found.address.clone(),
+                cause,
+            }
+            .into()
         }
-        .into(),
         error => Failure::from(error),
     })?;
     let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER_TIMEOUT;
