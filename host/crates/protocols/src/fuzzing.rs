@@ -1,5 +1,6 @@
 //! What the fuzz tests of decoders have in common. `SLUICE_FUZZ_SECONDS` says how
-//! long each of them runs (1 if it is not set). A failure prints the seed.
+//! long each of them runs (1 if it is not set). A failure prints the seed, from which
+//! `SLUICE_FUZZ_SEED` begins.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
@@ -23,7 +24,8 @@ pub(crate) const MEMORY: usize = 64 << 20;
 pub(crate) fn each_seed(check: impl Fn(&mut StdRng)) {
     let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut seed = rand::random::<u64>();
+    let mut seed = std::env::var("SLUICE_FUZZ_SEED")
+        .map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     while Instant::now() < end {
         for _ in 0..100 {
             let mut rng = StdRng::seed_from_u64(seed);

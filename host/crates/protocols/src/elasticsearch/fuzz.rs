@@ -3,11 +3,10 @@
 //! said by `SLUICE_FUZZ_SECONDS` (1 if it is not set). A failure prints its seed.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 use sluice_types::record::{LogRecord, Value, overhead};
@@ -19,6 +18,7 @@ use super::client::NotNow;
 use super::items::Action;
 use crate::answer::Verdict;
 use crate::error::DecodeError;
+use crate::fuzzing::each_seed as fuzz;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::{Client, Meter};
 use sluice_types::rejection::Rejection;
@@ -84,24 +84,6 @@ const PIECES: &[&str] = &[
     "\u{0}",
     "é",
 ];
-
-/// Checks what is made of each seed, for `SLUICE_FUZZ_SECONDS`.
-fn fuzz(check: impl Fn(&mut StdRng)) {
-    let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut seed = rand::random::<u64>() >> 20;
-    while Instant::now() < end {
-        for _ in 0..100 {
-            let check = || check(&mut StdRng::seed_from_u64(seed));
-            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
-            if let Err(panic) = checked {
-                eprintln!("seed {seed}");
-                std::panic::resume_unwind(panic);
-            }
-            seed += 1;
-        }
-    }
-}
 
 fn decode(body: &Bytes, memory: usize) -> Result<(Bulk, usize), DecodeError> {
     let meter = Meter::new(MemoryBudget::new(memory).reserve(), Client::default());

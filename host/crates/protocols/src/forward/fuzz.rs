@@ -2,11 +2,8 @@
 //! make of them what `rmpv` reads. `SLUICE_FUZZ_SECONDS` says how long they run
 //! (1 if it is not set). A failure prints the seed of its message.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rmpv::Value as Packed;
 use sluice_types::record::{LogRecord, Value, overhead};
 use sluice_types::record_document::RecordDocument;
@@ -19,31 +16,7 @@ use super::msgpack::Reader;
 use super::reference;
 use super::sample::{LIMITS, decode_with, reasons};
 use crate::error::DecodeError;
-
-/// Checks messages for `SLUICE_FUZZ_SECONDS`, from a random seed on.
-fn fuzz(check: impl Fn(&mut StdRng)) {
-    let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut seed = std::env::var("SLUICE_FUZZ_SEED").map_or_else(
-        |_| rand::random::<u64>() >> 20,
-        |seed| seed.parse().unwrap(),
-    );
-    let mut count = 0_u64;
-    while Instant::now() < end {
-        for _ in 0..10 {
-            let mut rng = StdRng::seed_from_u64(seed);
-            let checked =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&mut rng)));
-            if let Err(panic) = checked {
-                eprintln!("seed {seed}");
-                std::panic::resume_unwind(panic);
-            }
-            seed += 1;
-            count += 1;
-        }
-    }
-    println!("{count} messages");
-}
+use crate::fuzzing::each_seed as fuzz;
 
 /// Whether an entry is one that is not a record but marks a group.
 fn is_marker(entry: &Packed) -> bool {

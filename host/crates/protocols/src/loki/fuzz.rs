@@ -3,12 +3,10 @@
 //! `SLUICE_FUZZ_SECONDS` says how long they run (1 if it is not set). A failure
 //! prints the seed of its body.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use prost::Message as _;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use sluice_types::record::{Value, overhead};
 
 use super::reference::{
@@ -17,6 +15,7 @@ use super::reference::{
 use super::{json, protobuf};
 use crate::decoded::Decoded;
 use crate::error::DecodeError;
+use crate::fuzzing::each_seed as fuzz;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::{Client, Meter};
 
@@ -119,25 +118,6 @@ fn mutate(rng: &mut StdRng, body: &Bytes) -> Bytes {
         }
     }
     bytes.into()
-}
-
-/// Checks requests for `SLUICE_FUZZ_SECONDS`, from a random seed on.
-fn fuzz(check: impl Fn(&mut StdRng)) {
-    let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut seed = rand::random::<u64>() >> 20;
-    let mut requests = 0_u64;
-    while Instant::now() < end {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&mut rng)));
-        if let Err(panic) = checked {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
-        }
-        seed += 1;
-        requests += 1;
-    }
-    println!("{requests} requests");
 }
 
 /// Decodes with much memory, and with too little. What was decoded is charged.

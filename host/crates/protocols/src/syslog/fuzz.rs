@@ -2,18 +2,17 @@
 //! (1 if it is not set). A failure prints its seed.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use sluice_types::record::{LogRecord, Value, overhead};
 use sluice_types::record_document::RecordDocument;
 
 use super::decode;
 use super::framer::{Framer, FramingError, Next, trimmed};
 use super::tests::{OBSERVED, metered};
+use crate::fuzzing::each_seed as fuzz;
 
 /// Pieces that matter to framers and decoders.
 const PIECES: &[&str] = &[
@@ -80,23 +79,6 @@ fn random_bytes(rng: &mut StdRng) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// Checks with random numbers for `SLUICE_FUZZ_SECONDS`, from a random seed on.
-pub(crate) fn fuzz(check: impl Fn(&mut StdRng)) {
-    let seconds = std::env::var("SLUICE_FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut seed = rand::random::<u64>() >> 20;
-    while Instant::now() < end {
-        for _ in 0..100 {
-            let mut rng = StdRng::seed_from_u64(seed);
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&mut rng))) {
-                eprintln!("seed {seed}");
-                resume_unwind(panic);
-            }
-            seed += 1;
-        }
-    }
 }
 
 /// Cuts bytes into segments: one, single bytes, or random ones.

@@ -41,6 +41,7 @@ pub(crate) use record::RecordReader;
 /// For the tests of protocols that carry syslog.
 #[cfg(test)]
 pub(crate) mod fuzz_support {
-    pub(crate) use super::fuzz::{fuzz, segments};
+    pub(crate) use super::fuzz::segments;
     pub(crate) use super::tests::{OBSERVED, metered};
+    pub(crate) use crate::fuzzing::each_seed as fuzz;
 }
