@@ -172,18 +172,22 @@ impl Problem {
         response
     }
 
+    /// Whether the connection must end with the answer: what is left of the body
+    /// would be read as the next request, or the node ends.
+    pub(super) const fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopping | Self::TooLarge(_) | Self::SlowBody | Self::CrossSite(_)
+        )
+    }
+
     fn add_headers(self, headers: &mut HeaderMap) {
+        if self.ends_connection() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         match self {
-            Self::Full | Self::Unavailable(_) => {
+            Self::Full | Self::Unavailable(_) | Self::Stopping => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Self::Stopping => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            // What is left of the body would be read as the next request.
-            Self::TooLarge(_) | Self::SlowBody | Self::CrossSite(_) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Elsewhere(location) => {
                 if let Ok(location) = HeaderValue::try_from(location) {

@@ -3,13 +3,12 @@
 use bytes::Bytes;
 
 use super::asked::Asked;
-use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::found::Found;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::cloudflare::{answer, decode};
 use sluice_protocols::elasticsearch::items::Items;
-use sluice_protocols::encoding::Encoding;
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::Protocol;
@@ -27,13 +26,8 @@ impl Exchange for Push {
         Protocol::Cloudflare
     }
 
-    /// Clients say other things than they do: the first bytes tell.
-    fn encoding(
-        &self,
-        _named: Result<Option<Encoding>, DecodeError>,
-        body: &Bytes,
-    ) -> Result<Option<Encoding>, DecodeError> {
-        Ok(Encoding::by_magic(body))
+    fn packing(&self) -> Packing {
+        Packing::ByFirstBytes
     }
 
     fn producer(&self) -> Producer {

@@ -18,16 +18,9 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     /// Whose tokens it takes.
     fn protocol(&self) -> Protocol;
 
-    /// How the body is compressed, given what its header says.
-    ///
-    /// # Errors
-    /// In a way that is not known.
-    fn encoding(
-        &self,
-        named: Result<Option<Encoding>, DecodeError>,
-        _body: &Bytes,
-    ) -> Result<Option<Encoding>, DecodeError> {
-        named
+    /// What tells how the body is compressed.
+    fn packing(&self) -> Packing {
+        Packing::Named
     }
 
     /// Whether the answer can say which records were refused.
@@ -44,6 +37,17 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     /// The answer for this outcome. `items` are those of the decoded body, if it
     /// was decoded.
     fn answer(&self, verdict: Verdict<'_>, items: &Items) -> Reply;
+}
+
+/// What tells how a body is compressed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Packing {
+    /// Its `Content-Encoding`.
+    Named,
+    /// Its first bytes: clients say other things than they do.
+    ByFirstBytes,
+    /// The protocol.
+    Always(Encoding),
 }
 
 /// How to decode.

@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
-use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
 use crate::http::ingest::body::{Received, discard, expects_continue};
@@ -81,13 +81,12 @@ impl From<Problem> for Trouble {
 impl Trouble {
     /// What is left of the body would be read as the next request.
     fn close(&self, mut response: Response) -> Response {
-        let is_half_read = matches!(
-            self,
-            Self::NoToken
-                | Self::WrongToken
-                | Self::Problem(Problem::TooLarge(_) | Problem::SlowBody | Problem::Stopping)
-        );
-        if is_half_read {
+        let ends_connection = match self {
+            Self::NoToken | Self::WrongToken => true,
+            Self::Problem(problem) => problem.ends_connection(),
+            Self::NotLeader => false,
+        };
+        if ends_connection {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
@@ -153,14 +152,15 @@ impl Flow<'_> {
         received: Received<'_>,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Ended, Trouble> {
-        let named = Encoding::of(
-            self.asked
-                .header("content-encoding")
-                .unwrap_or_default()
-                .as_bytes(),
-        );
-        let encoding = self.exchange.encoding(named, received.bytes());
-        let received = received.encoded(encoding.map_err(Problem::from)?);
+        let encoding = match self.exchange.packing() {
+            Packing::Named => {
+                let name = self.asked.header("content-encoding").unwrap_or_default();
+                Encoding::of(name.as_bytes()).map_err(Problem::from)?
+            }
+            Packing::ByFirstBytes => Encoding::by_magic(received.bytes()),
+            Packing::Always(encoding) => Some(encoding),
+        };
+        let received = received.encoded(encoding);
         let mut route = self.stream.route.clone();
         loop {
             let now = route.borrow_and_update().clone();

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 
 use super::asked::Asked;
-use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::found::Found;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
-use sluice_protocols::encoding::Encoding;
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::gelf::answer::answer;
 use sluice_protocols::gelf::message::decode_body;
@@ -28,13 +27,8 @@ impl Exchange for Message {
         Protocol::Gelf
     }
 
-    /// Clients say other things than they do: the first bytes tell.
-    fn encoding(
-        &self,
-        _named: Result<Option<Encoding>, DecodeError>,
-        body: &Bytes,
-    ) -> Result<Option<Encoding>, DecodeError> {
-        Ok(Encoding::by_magic(body))
+    fn packing(&self) -> Packing {
+        Packing::ByFirstBytes
     }
 
     fn producer(&self) -> Producer {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::asked::Asked;
-use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::found::Found;
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
@@ -44,14 +44,10 @@ impl Exchange for Push {
     }
 
     /// Protobuf is always one snappy block, whether the header says so or not.
-    fn encoding(
-        &self,
-        named: Result<Option<Encoding>, DecodeError>,
-        _body: &Bytes,
-    ) -> Result<Option<Encoding>, DecodeError> {
+    fn packing(&self) -> Packing {
         match self.is_json {
-            true => named,
-            false => Ok(Some(Encoding::Snappy)),
+            true => Packing::Named,
+            false => Packing::Always(Encoding::Snappy),
         }
     }
 
