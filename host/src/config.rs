@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::data_dir::DataDir;
 use crate::http::{IngestConfig, ServerConfig};
+use crate::listeners::ListenersConfig;
 use crate::plugin::PluginConfig;
 use crate::stream::StreamConfig;
 use sluice_leadership::ControlConfig;
@@ -19,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) control: ControlConfig,
     /// The connections of clients.
     pub(crate) server: ServerConfig,
+    /// The listeners of protocols that are not HTTP.
+    pub(crate) listeners: ListenersConfig,
     /// How many connections a coordinator in this process may have; 0 if there is
     /// none.
     pub(crate) coordinator_connections: usize,

@@ -19,6 +19,7 @@ use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Sta
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
 use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
+use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer;
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
@@ -32,6 +33,9 @@ use sluice_types::keys::ClusterKeys;
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The time for what clients of listeners have sent before the node ends.
+const LISTENERS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a node cannot start, or had to end.
 #[derive(Debug, Error)]
@@ -48,6 +52,8 @@ pub(crate) enum NodeError {
     Stdout(#[source] io::Error),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error(transparent)]
     Forward(#[from] ForwardError),
     #[error(transparent)]
@@ -68,6 +74,7 @@ pub(crate) enum NodeError {
 pub(crate) struct Node {
     config: Config,
     server: BoundServer,
+    listeners: BoundListeners,
     stdout: NodeStdout,
     metrics: Arc<Metrics>,
     /// The default stream.
@@ -78,13 +85,12 @@ impl Node {
     /// Binds and prepares everything.
     pub(crate) async fn build(mut config: Config) -> Result<Self, NodeError> {
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
-        config.server.connections = limit_connections(
-            config.server.connections,
-            config.coordinator_connections,
-            config.threads,
-        );
+        let others = config.coordinator_connections + config.listeners.connections;
+        config.server.connections =
+            limit_connections(config.server.connections, others, config.threads);
         let server = BoundServer::bind(&config.server)?;
         config.control.listen = server.address();
+        let listeners = BoundListeners::bind(&config.listeners)?;
         // Not for the processes that this one starts.
         let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)
             .map_err(io::Error::from)
@@ -100,6 +106,7 @@ impl Node {
         Ok(Self {
             config,
             server,
+            listeners,
             stdout,
             metrics,
             stream,
@@ -138,12 +145,12 @@ impl Node {
             control.controls.address.clone(),
         );
         let (secret_in, secret) = watch::channel(None);
-        let relay = Relay::new(
+        let relay = Arc::new(Relay::new(
             control.controls.addresses.clone(),
             control.controls.peers.clone(),
             secret.clone(),
             tls,
-        );
+        ));
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -155,7 +162,7 @@ impl Node {
         let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
         let standard = Arc::new(Standard::new(
             Arc::clone(&ingest),
-            relay,
+            Arc::clone(&relay),
             facts,
             config.park,
         ));
@@ -164,6 +171,7 @@ impl Node {
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
         });
+        let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let peers =
             peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
         let router = router(ingest, standard, admin, peers, config.baseline);
@@ -171,6 +179,7 @@ impl Node {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             control,
+            listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(router, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
@@ -186,6 +195,7 @@ struct Running {
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
     control: Control,
+    listeners: Listeners,
     server: Server,
     /// What connections have begun may go on until the streams have ended.
     _threads: WorkerThreads,
@@ -220,12 +230,16 @@ impl Running {
     /// First no new work, then what was accepted, then the lock, so that the
     /// next leader starts as soon as this one has finished.
     async fn shutdown(mut self) {
+        // What has arrived at listeners is lost with their connections, so it goes
+        // while this node may still lead.
+        self.listeners.close(LISTENERS_LIMIT).await;
         self.streams.iter().for_each(StreamTasks::stop);
         self.server.close();
         for stream in &mut self.streams {
             stream.drained().await;
         }
         self.control.shutdown().await;
+        self.listeners.cut();
         self.secret.abort();
         for stream in &mut self.streams {
             stream.end().await;

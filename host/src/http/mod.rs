@@ -31,7 +31,8 @@ mod workers;
 
 pub(crate) use ingest::IngestConfig;
 pub(crate) use other_nodes::OtherNodes;
+pub(crate) use problem::Problem;
 pub(crate) use router::router;
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
-pub(crate) use tls::TlsFiles;
+pub(crate) use tls::{Tls, TlsError, TlsFiles};
 pub(crate) use workers::{WorkerThreads, Workers};

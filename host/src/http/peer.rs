@@ -5,6 +5,7 @@
 //! the default stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,12 +19,14 @@ use tokio::sync::watch;
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
+use super::problem::Problem;
 use super::response::{BINARY, JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
+use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{Secret, relayed};
 use crate::stream::{ReceiveError, Stream};
-use sluice_delivery::{Chunk, JournalId};
+use sluice_delivery::{Chunk, JournalId, Producer};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
@@ -68,6 +71,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(transfer))
+        .route("/internal/v1/deliver", post(deliver))
         .route("/internal/v1/relay", post(relay))
         .route("/internal/v1/step-down", post(step_down))
         .with_state(context)
@@ -139,9 +143,12 @@ async fn records(State(context): Context, request: Request<Body>) -> Result<Resp
     let documents: Vec<RecordDocument> = admitted.document()?;
     let records: Vec<_> = documents.into_iter().map(LogRecord::from).collect();
     let total = records.len();
-    let taken = context.ingest.take(&admitted.stream, records).await;
-    let answer = taken.map(|settled| native::to_peer(total, settled));
     let ingest = &context.ingest;
+    let wait = ingest.limits.request;
+    let taken = ingest
+        .take(&admitted.stream, Producer::IsTold, records, wait)
+        .await;
+    let answer = taken.map(|settled| native::to_peer(total, settled));
     Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
 }
 
@@ -175,6 +182,33 @@ async fn relay(State(context): Context, request: Request<Body>) -> Result<Respon
     let answered = standard::of_node(&context.standard, stream, head, body).await;
     let (head, body) = answered.map_err(|problem| PeerProblem::Malformed(problem.text().into()))?;
     Ok(typed(StatusCode::OK, BINARY, relayed::join(&head, &body)))
+}
+
+/// Takes records that another node received from clients that cannot be told
+/// which of them were refused.
+async fn deliver(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    let parts = relayed::split::<DeliveryHead>(&admitted.body.bytes);
+    let parts = parts.and_then(|(head, frames)| Some((head, Chunk::from_frames(frames)?)));
+    let Some((head, chunk)) = parts else {
+        return Err(PeerProblem::Malformed("not records".to_owned()));
+    };
+    let wait = Duration::from_millis(head.wait_ms);
+    let (producer, ingest) = (Producer::CannotBeTold, &context.ingest);
+    let taken = ingest
+        .take(&admitted.stream, producer, chunk.records, wait)
+        .await;
+    Ok(json(&match taken {
+        Ok(settled) => DeliveryAnswer::Settled(refusals(&settled.rejected)),
+        Err(problem) => {
+            ingest.count(&admitted.stream, &problem);
+            let text = problem.text().into_owned();
+            match problem {
+                Problem::Unknown(_) => DeliveryAnswer::Unknown(text),
+                _ => DeliveryAnswer::NotTaken(text),
+            }
+        }
+    }))
 }
 
 /// Starts a hand-over, and does not wait for its end.

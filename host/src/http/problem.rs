@@ -18,7 +18,7 @@ pub(super) const EPOCH: HeaderName = HeaderName::from_static("sluice-epoch");
 
 /// Why a request is not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// 400: the body cannot be read at all.
     Malformed(String),
     /// 400 with `Not Leader`: `--follower reject`.
@@ -117,7 +117,7 @@ impl Problem {
     }
 
     /// What happened, and what to do.
-    pub(super) fn text(&self) -> Cow<'static, str> {
+    pub(crate) fn text(&self) -> Cow<'static, str> {
         match self {
             Self::NotLeader | Self::Elsewhere(_) => "Not Leader".into(),
             Self::Unauthorized => {

@@ -33,7 +33,7 @@ pub(crate) struct TlsFiles {
 
 /// Accepts TLS connections.
 #[derive(Clone)]
-pub(super) struct Tls(TlsAcceptor);
+pub(crate) struct Tls(TlsAcceptor);
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    pub(super) fn from_files(files: &TlsFiles) -> Result<Self, TlsError> {
+    pub(crate) fn from_files(files: &TlsFiles) -> Result<Self, TlsError> {
         let pem = |file: &PathBuf| {
             let file = file.clone();
             move |cause| TlsError::Pem { file, cause }
@@ -59,7 +59,7 @@ impl Tls {
     }
 
     /// Does the handshake on a new connection.
-    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
     ) -> std::io::Result<TlsStream<S>> {

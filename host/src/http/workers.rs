@@ -152,13 +152,13 @@ impl Workers {
     }
 
     /// The thread that a new connection begins on. Called on the first thread.
-    pub(super) fn for_a_new_one(&self) -> usize {
+    pub(crate) fn for_a_new_one(&self) -> usize {
         let decision = HERE.with(Here::decision);
         decision.map_or(0, |(decision, _)| decision.thread)
     }
 
     /// The runtime of a thread.
-    pub(super) fn runtime(&self, number: usize) -> Option<&Handle> {
+    pub(crate) fn runtime(&self, number: usize) -> Option<&Handle> {
         Some(&self.0.get(number)?.runtime)
     }
 

@@ -9,6 +9,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::delivered::DeliveryAnswer;
 use super::form::Form;
 use super::secret::Secret;
 use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, digest_of};
@@ -178,6 +179,23 @@ impl PeerClient {
     ) -> Result<Bytes, PeerError> {
         let path = "/internal/v1/relay";
         self.bytes(Method::POST, leader, path, request, limit).await
+    }
+
+    /// Sends records to the leader for clients that are not told which of them
+    /// were refused, and waits for the outcome until the limit. After an error the
+    /// leader may have taken them.
+    pub(crate) async fn deliver(
+        &self,
+        leader: Target<'_>,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<DeliveryAnswer, PeerError> {
+        let path = "/internal/v1/deliver";
+        let body = self.bytes(Method::POST, leader, path, request, limit).await?;
+        serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
+            address: leader.address.to_owned(),
+            cause,
+        })
     }
 
     /// Asks the leader to hand over, and does not wait for it. After an error it

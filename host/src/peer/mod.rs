@@ -4,6 +4,7 @@
 mod client;
 mod form;
 mod old_signature;
+pub(crate) mod delivered;
 pub(crate) mod relayed;
 mod replays;
 mod secret;

@@ -48,6 +48,20 @@ impl Rejected {
         }
     }
 
+    /// Adds those of another body, whose first record has this place.
+    pub fn append(&mut self, other: Self, place: usize) {
+        let places = other.places.into_iter().map(|other| place + other);
+        self.places.extend(places);
+        let room = LISTED_MAX.saturating_sub(self.reasons.len());
+        self.reasons.extend(other.reasons.into_iter().take(room));
+    }
+
+    /// The reason for the first one, if there is one.
+    #[must_use]
+    pub fn first_reason(&self) -> Option<&str> {
+        self.reasons.first().map(String::as_str)
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {

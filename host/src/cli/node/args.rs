@@ -13,6 +13,7 @@ use super::values::{
 use crate::cli::log::LogFormat;
 use crate::cli::units;
 use crate::http::ingest::Follower;
+use crate::listeners::ListenAddress;
 use crate::minisign::PublicKey;
 use crate::plugin::Manifest;
 use sluice_delivery::Ack;
@@ -191,6 +192,49 @@ pub(in crate::cli) struct NodeArgs {
     /// room before its client is told to send it again
     #[arg(long, env = "SLUICE_PARK", default_value = "5s", value_parser = units::duration)]
     pub(super) park: Duration,
+
+    /// Where syslog clients connect or send datagrams, such as tcp://0.0.0.0:601, udp://0.0.0.0:514 or
+    /// tls://0.0.0.0:6514; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_SYSLOG_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub(super) syslog_listen: Vec<ListenAddress>,
+
+    /// Where RELP clients connect, such as tcp://0.0.0.0:2514 or tls://0.0.0.0:2515; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_RELP_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub(super) relp_listen: Vec<ListenAddress>,
+
+    /// Where clients of Fluent Forward connect, such as tcp://0.0.0.0:24224; over udp://, heartbeats
+    /// are sent back; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_FORWARD_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub(super) forward_listen: Vec<ListenAddress>,
+
+    /// Where GELF clients connect or send datagrams, such as tcp://0.0.0.0:12201 or
+    /// udp://0.0.0.0:12201; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_GELF_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub(super) gelf_listen: Vec<ListenAddress>,
+
+    /// The most connections of all these listeners together; further ones are closed
+    #[arg(long, env = "SLUICE_MAX_LISTENER_CONNECTIONS", default_value_t = 10_000)]
+    pub(super) max_listener_connections: usize,
 
     /// The version that clients of Elasticsearch are told; Beats send to none that is older than
     /// they are

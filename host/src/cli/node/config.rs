@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::http::ingest::{Authorization, IngestLimits};
 use crate::http::{IngestConfig, ServerConfig, TlsFiles};
+use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
 use crate::plugin::{PluginConfig, Trust};
 use crate::stream::StreamConfig;
 use sluice_consul as consul;
@@ -42,6 +43,7 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         control: control(&args, name, &data_dir)?,
         data_dir,
         server: server(&args)?,
+        listeners: listeners(&args)?,
         coordinator_connections: 0,
         ingest: ingest(&args)?,
         park: args.park,
@@ -79,15 +81,45 @@ fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlC
     })
 }
 
-fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
-    let tls = match (args.tls_cert.clone(), args.tls_key.clone()) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-        _ => return Err(SettingError::HalfTls),
+fn tls(args: &NodeArgs) -> Result<Option<TlsFiles>, SettingError> {
+    match (args.tls_cert.clone(), args.tls_key.clone()) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        _ => Err(SettingError::HalfTls),
+    }
+}
+
+/// The listeners of protocols that are not HTTP. Without one, they have no
+/// connections.
+fn listeners(args: &NodeArgs) -> Result<ListenersConfig, SettingError> {
+    let of = |protocol: Protocol, addresses: &[ListenAddress]| {
+        let listener = |address: &ListenAddress| ListenerConfig {
+            protocol,
+            address: *address,
+        };
+        addresses.iter().map(listener).collect::<Vec<_>>()
     };
+    let listeners = [
+        of(Protocol::Syslog, &args.syslog_listen),
+        of(Protocol::Relp, &args.relp_listen),
+        of(Protocol::Forward, &args.forward_listen),
+        of(Protocol::Gelf, &args.gelf_listen),
+    ]
+    .concat();
+    Ok(ListenersConfig {
+        connections: match listeners.is_empty() {
+            true => 0,
+            false => args.max_listener_connections.max(1),
+        },
+        listeners,
+        tls: tls(args)?,
+    })
+}
+
+fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
     Ok(ServerConfig {
         listen: args.listen,
-        tls,
+        tls: tls(args)?,
         connections: args.max_connections.max(1),
         connections_per_source: args.max_connections_per_source,
         origins: args.allow_origin.clone(),

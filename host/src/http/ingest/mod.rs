@@ -21,4 +21,4 @@ pub(crate) use authorization::Authorization;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
 pub(crate) use service::Ingest;
-pub(crate) use standard::{NodeFacts, Relay, Standard};
+pub(crate) use standard::{Delivered, NodeFacts, Relay, Standard};

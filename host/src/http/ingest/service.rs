@@ -2,12 +2,14 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::authorization::Authorization;
@@ -18,7 +20,9 @@ use super::forward::{FORWARDED, Forwarder};
 use crate::http::problem::Problem;
 use crate::stream::{Route, Stream, Streams};
 use sluice_delivery::{Intake, Outcome, Producer};
+use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
+use sluice_protocols::meter::Meter;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
@@ -27,7 +31,7 @@ use sluice_types::rejection::Rejection;
 #[derive(Debug)]
 pub(crate) struct Ingest {
     streams: Streams,
-    pub(in crate::http) limits: IngestLimits,
+    pub(crate) limits: IngestLimits,
     /// For bodies, what they are decoded to, and answers.
     memory: Arc<MemoryBudget>,
     decoders: Decoders,
@@ -49,10 +53,10 @@ pub(super) struct Accepted<'a> {
 }
 
 /// Records that were acknowledged, or refused for good.
-pub(in crate::http) struct Settled {
+pub(crate) struct Settled {
     /// The epoch under which that was decided.
-    pub(in crate::http) epoch: u64,
-    pub(in crate::http) rejected: Vec<Rejection>,
+    pub(crate) epoch: u64,
+    pub(crate) rejected: Vec<Rejection>,
 }
 
 impl Ingest {
@@ -69,7 +73,7 @@ impl Ingest {
     }
 
     /// The stream that a request is for.
-    pub(super) const fn stream(&self) -> &Arc<Stream> {
+    pub(crate) const fn stream(&self) -> &Arc<Stream> {
         self.streams.default_stream()
     }
 
@@ -156,7 +160,7 @@ impl Ingest {
 
     /// Submits the records, and waits until they are settled or the deadline
     /// is over.
-    pub(super) async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         stream: &Stream,
         intake: &Intake,
@@ -182,12 +186,30 @@ impl Ingest {
         }
     }
 
+    /// Decodes what came over another way than HTTP, on the blocking pool if it is
+    /// large.
+    ///
+    /// # Errors
+    /// Those of the decoder; or there was no memory or no time for it.
+    pub(crate) async fn decode<T: Send + 'static>(
+        &self,
+        body: Bytes,
+        deadline: Pin<&mut Sleep>,
+        decode: impl FnOnce(Bytes, &mut Meter) -> Result<T, DecodeError> + Send + 'static,
+    ) -> Result<(T, Reservation), Problem> {
+        let received = self.reader(self.limits.body).of(body, None);
+        let decode = |body, meter: &mut Meter| decode(body, meter).map_err(Problem::from);
+        received.decode(deadline, decode).await
+    }
+
     /// Takes records that another node or the command line sends, with the ids
-    /// that they have. Returns how they were settled.
+    /// that they have, and waits for at most `wait`. Returns how they were settled.
     pub(in crate::http) async fn take(
         &self,
         stream: &Stream,
+        producer: Producer,
         records: Vec<LogRecord>,
+        wait: Duration,
     ) -> Result<Settled, Problem> {
         let route = stream.route.borrow().clone();
         let intake = match route {
@@ -204,9 +226,8 @@ impl Ingest {
                 rejected: Vec::new(),
             });
         }
-        let deadline = pin!(sleep(self.limits.request));
+        let deadline = pin!(sleep(wait.min(self.limits.request)));
         let reservation = self.memory.reserve();
-        let producer = Producer::IsTold;
         self.deliver(stream, &intake, producer, records, reservation, deadline)
             .await
     }
@@ -227,7 +248,7 @@ impl Ingest {
     }
 
     /// Counts a problem.
-    pub(super) fn count(&self, stream: &Stream, problem: &Problem) {
+    pub(crate) fn count(&self, stream: &Stream, problem: &Problem) {
         match problem {
             Problem::Full => _ = stream.metrics.queue_full.inc(),
             Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
@@ -236,7 +257,7 @@ impl Ingest {
     }
 
     /// For bodies and answers.
-    pub(super) const fn memory(&self) -> &Arc<MemoryBudget> {
+    pub(crate) const fn memory(&self) -> &Arc<MemoryBudget> {
         &self.memory
     }
 

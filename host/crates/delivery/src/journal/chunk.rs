@@ -33,6 +33,16 @@ impl Chunk {
         out
     }
 
+    /// The same for records of no journal, which are numbered from 0.
+    #[must_use]
+    pub fn frames_of(records: &[LogRecord]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (entry, record) in (0..).zip(records) {
+            frame::record(entry, record, &mut out);
+        }
+        out
+    }
+
     /// Reads what [`Self::to_frames`] wrote; `None` if it is anything else.
     #[must_use]
     pub fn from_frames(bytes: Bytes) -> Option<Self> {

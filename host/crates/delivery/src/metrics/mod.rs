@@ -5,6 +5,6 @@ mod names;
 mod node;
 mod stream;
 
-pub use node::{Metrics, OPENMETRICS, PLAIN};
+pub use node::{ListenerMetrics, Metrics, OPENMETRICS, PLAIN};
 pub(crate) use stream::WriteUnderWay;
 pub use stream::{StreamMetrics, StreamReadings};

@@ -27,6 +27,15 @@ pub(super) const STREAM: &str = "stream";
 
 pub(super) const CONNECTIONS: MetricName = unitless("connections", "Open client connections");
 
+pub(super) const LISTENER_CONNECTIONS: MetricName = unitless(
+    "listener_connections",
+    "Open connections of listeners, by protocol",
+);
+pub(super) const LISTENER_DROPPED: MetricName = unitless(
+    "listener_datagrams_dropped",
+    "Datagrams that could not be kept until the sink takes them, by protocol",
+);
+
 pub(super) const SINK_REFUSED: MetricName = unitless(
     "sink_refused",
     "What sinks tried and may not do, and limits that they reached, by kind",

@@ -8,7 +8,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
-use super::names::{CONNECTIONS, MetricName, SINK_REFUSED};
+use super::names::{
+    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED,
+};
 use super::stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text for clients that accept it.
@@ -17,12 +19,26 @@ pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; char
 /// Prometheus' older text format.
 pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The name and value of a label.
+type Label = [(&'static str, &'static str); 1];
+
+/// The metrics of the listeners of one protocol.
+#[derive(Clone, Debug)]
+pub struct ListenerMetrics {
+    /// Open connections.
+    pub connections: Gauge,
+    /// Datagrams that could not be kept.
+    pub dropped: Counter,
+}
+
 /// The registry of a node, with the metrics that belong to no stream.
 #[derive(Debug)]
 pub struct Metrics {
     /// Open client connections.
     pub connections: Gauge,
-    refused: Family<[(&'static str, &'static str); 1], Counter>,
+    refused: Family<Label, Counter>,
+    listener_connections: Family<Label, Gauge>,
+    listener_dropped: Family<Label, Counter>,
     families: Mutex<Families>,
 }
 
@@ -43,9 +59,21 @@ impl Metrics {
         let refused = Family::default();
         let MetricName { name, help, .. } = SINK_REFUSED;
         families.registry.register(name, help, refused.clone());
+        let listener_connections = Family::default();
+        let MetricName { name, help, .. } = LISTENER_CONNECTIONS;
+        families
+            .registry
+            .register(name, help, listener_connections.clone());
+        let listener_dropped = Family::default();
+        let MetricName { name, help, .. } = LISTENER_DROPPED;
+        families
+            .registry
+            .register(name, help, listener_dropped.clone());
         Self {
             connections,
             refused,
+            listener_connections,
+            listener_dropped,
             families: Mutex::new(families),
         }
     }
@@ -55,6 +83,16 @@ impl Metrics {
     #[must_use]
     pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
         Arc::new(StreamMetrics::new(&mut self.lock(), name))
+    }
+
+    /// The metrics of the listeners of this protocol.
+    #[must_use]
+    pub fn listener(&self, protocol: &'static str) -> ListenerMetrics {
+        let label = [("protocol", protocol)];
+        ListenerMetrics {
+            connections: self.listener_connections.get_or_create_owned(&label),
+            dropped: self.listener_dropped.get_or_create_owned(&label),
+        }
     }
 
     /// Counts what a sink tried and may not do.

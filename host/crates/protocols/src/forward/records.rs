@@ -12,3 +12,13 @@ pub struct Records {
     /// [`Joiner`](super::joiner::Joiner).
     pub has_pieces: bool,
 }
+
+impl Records {
+    /// Adds those of the message that follows.
+    pub fn append(&mut self, mut next: Self) {
+        let Decoded { records, rejected } = &mut self.decoded;
+        rejected.append(next.decoded.rejected, records.len() + rejected.len());
+        records.append(&mut next.decoded.records);
+        self.has_pieces |= next.has_pieces;
+    }
+}

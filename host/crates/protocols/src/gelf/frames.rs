@@ -1,30 +1,32 @@
-//! Cuts what comes over TCP into messages, each of which ends with a zero byte.
+//! Messages over TCP: each ends with a zero byte.
 
 #[cfg(test)]
 mod tests;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
 
 /// Where the reading of a connection stands.
 #[derive(Clone, Debug)]
 pub struct Frames {
-    /// The most bytes of a message, without the zero byte.
+    /// The most bytes of a message.
     most: usize,
-    /// How much of the buffer is known to have no zero byte.
+    /// How many of the unread bytes are known to have no zero byte.
     scanned: usize,
     /// Whether the start of the message was thrown away.
     is_skipping: bool,
 }
 
-/// What was read of a connection.
+/// What is at the front of the unread bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Framed {
-    /// Whole messages, each with its zero byte: for
-    /// [`super::message::decode_frames`], with the same maximum.
-    Messages(Bytes),
-    /// The start of a message that is too long. It is thrown away, and so is the
-    /// rest of it when it comes.
-    TooLong,
+pub struct Framed {
+    /// How many of the unread bytes are not needed any more.
+    pub bytes: usize,
+    /// Where the messages are, each with its zero byte, if it has one: for
+    /// [`super::message::decode_frames`] with the same maximum. It rejects the
+    /// start of a message that is too long; the rest is thrown away.
+    pub messages: Range<usize>,
 }
 
 impl Frames {
@@ -38,36 +40,47 @@ impl Frames {
         }
     }
 
-    /// Takes what is complete from the start of the buffer. `None` if more must be
-    /// read first; then at most `most` bytes are left in it.
-    pub fn next(&mut self, buffer: &mut BytesMut) -> Option<Framed> {
+    /// Finds what is complete at the front of the unread bytes. `None` if more must
+    /// be read first; then these are at most `most`. `is_end` says that no more
+    /// will come: then the last message need not have its zero byte.
+    pub fn next(&mut self, unread: &[u8], is_end: bool) -> Option<Framed> {
+        if unread.is_empty() {
+            return None;
+        }
+        let mut start = 0;
         if self.is_skipping {
-            let end = memchr::memchr(0, buffer);
-            self.is_skipping = end.is_none();
-            buffer.advance(end.map_or(buffer.len(), |end| end + 1));
+            start = memchr(0, unread).map_or(unread.len(), |end| end + 1);
+            self.is_skipping = unread.get(start.wrapping_sub(1)) != Some(&0);
+            if start == unread.len() {
+                return Some(Framed {
+                    bytes: start,
+                    messages: start..start,
+                });
+            }
         }
-        let new = buffer.get(self.scanned..).unwrap_or_default();
-        if let Some(last) = memchr::memrchr(0, new) {
-            let end = self.scanned + last + 1;
-            self.scanned = 0;
-            return Some(Framed::Messages(buffer.split_to(end).freeze()));
-        }
-        if buffer.len() > self.most {
-            buffer.clear();
-            self.scanned = 0;
-            self.is_skipping = true;
-            return Some(Framed::TooLong);
-        }
-        self.scanned = buffer.len();
-        None
-    }
-
-    /// Takes what is left when the connection has ended: a message whose zero byte
-    /// never came, and which may be cut off.
-    pub fn last(&mut self, buffer: &mut BytesMut) -> Option<Bytes> {
-        let is_start_lost = std::mem::take(&mut self.is_skipping);
+        let from = self.scanned.max(start);
+        let last = memrchr(0, unread.get(from..).unwrap_or_default());
+        let is_too_long = last.is_none() && unread.len() - start > self.most;
+        let end = match last {
+            Some(last) => from + last + 1,
+            None if is_too_long || is_end => unread.len(),
+            // The rest of a message that was too long.
+            None if start > 0 => {
+                return Some(Framed {
+                    bytes: start,
+                    messages: start..start,
+                });
+            }
+            None => {
+                self.scanned = unread.len();
+                return None;
+            }
+        };
         self.scanned = 0;
-        let rest = buffer.split().freeze();
-        (!is_start_lost && !rest.is_empty()).then_some(rest)
+        self.is_skipping = is_too_long;
+        Some(Framed {
+            bytes: end,
+            messages: start..end,
+        })
     }
 }

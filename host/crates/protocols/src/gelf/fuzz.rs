@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::chunks::{Chunks, Limits};
 use super::datagram::{Datagram, classify};
-use super::frames::{Framed, Frames};
+use super::frames::Frames;
 use super::message;
 use crate::fuzzing::{decoded, fuzz};
 
@@ -88,7 +88,7 @@ fn any_stream_gives_the_same_messages_however_it_is_cut() {
 /// too long.
 fn read(stream: &[u8], step: usize) -> (Vec<String>, usize) {
     let mut frames = Frames::new(LONGEST);
-    let (mut buffer, mut bodies, mut too_long) = (BytesMut::new(), Vec::new(), 0);
+    let (mut unread, mut bodies, mut too_long) = (Vec::new(), Vec::new(), 0);
     let mut decode = |messages: &Bytes, too_long: &mut usize| {
         let read = |meter: &mut crate::meter::Meter| {
             Ok(message::decode_frames(
@@ -109,18 +109,15 @@ fn read(stream: &[u8], step: usize) -> (Vec<String>, usize) {
             .filter(|r| is_too_long(&r.reason))
             .count();
     };
-    for part in stream.chunks(step) {
-        buffer.extend_from_slice(part);
-        while let Some(framed) = frames.next(&mut buffer) {
-            match framed {
-                Framed::Messages(messages) => decode(&messages, &mut too_long),
-                Framed::TooLong => too_long += 1,
-            }
+    let parts = stream.chunks(step).map(|part| (part, false));
+    for (part, is_end) in parts.chain([(&b""[..], true)]) {
+        unread.extend_from_slice(part);
+        while let Some(framed) = frames.next(&unread, is_end) {
+            let messages = Bytes::copy_from_slice(&unread[framed.messages]);
+            decode(&messages, &mut too_long);
+            unread.drain(..framed.bytes);
         }
-        assert!(buffer.len() <= LONGEST);
-    }
-    if let Some(rest) = frames.last(&mut buffer) {
-        decode(&rest, &mut too_long);
+        assert!(unread.len() <= LONGEST);
     }
     (bodies, too_long)
 }

@@ -43,10 +43,14 @@ pub fn unpacked(
 
 /// The message of a datagram, unpacked.
 pub fn decode(message: &Bytes, observed: u64, most: usize, meter: &mut Meter) -> Decoded {
-    let mut reader = Reader::new(message, observed);
     let mut decoding = Decoding::new(meter, most);
-    reader.read_all(message, &mut decoding);
+    read_message(message, observed, &mut decoding);
     decoding.finish(message.len())
+}
+
+/// The same for one datagram of several.
+pub fn read_message(message: &Bytes, observed: u64, decoding: &mut Decoding<'_>) {
+    Reader::new(message, observed).read_all(message, decoding);
 }
 
 /// The messages of a body, unpacked: one, as a rule, but Graylog takes several

@@ -12,7 +12,7 @@ use crate::http::ingest::service::Ingest;
 pub(crate) struct Standard {
     pub(super) ingest: Arc<Ingest>,
     /// Sends requests to the leader.
-    pub(super) relay: Relay,
+    pub(super) relay: Arc<Relay>,
     /// What clients are told about this node.
     pub(super) facts: NodeFacts,
     /// How long requests wait for a leader or for room.
@@ -23,7 +23,7 @@ impl Standard {
     /// `park` says how long requests wait for a leader or for room.
     pub(crate) const fn new(
         ingest: Arc<Ingest>,
-        relay: Relay,
+        relay: Arc<Relay>,
         facts: NodeFacts,
         park: Duration,
     ) -> Self {

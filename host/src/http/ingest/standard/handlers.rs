@@ -69,7 +69,7 @@ pub(in crate::http) async fn of_client(
                 exchange: &exchange,
                 asked: &asked,
                 clock: Clock::start(standard.park, limits.request),
-                relay: Some(&standard.relay),
+                relay: Some(&*standard.relay),
             };
             flow.of_client(body).await
         }

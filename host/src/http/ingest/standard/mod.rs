@@ -26,4 +26,4 @@ mod table;
 pub(crate) use context::Standard;
 pub(crate) use found::NodeFacts;
 pub(in crate::http) use handlers::{of_client, of_node};
-pub(crate) use relay::Relay;
+pub(crate) use relay::{Delivered, Relay};

@@ -7,17 +7,21 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
 use super::reply::{pairs, relayed};
 use crate::http::problem::Problem;
+use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, Refused};
 use crate::peer::relayed::{AnswerHead, RelayedHead, join, split};
 use crate::peer::{PeerClient, PeerError, Secret, Target};
+use sluice_delivery::Chunk;
 use sluice_leadership::{NodeAddresses, Peers};
+use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
+use sluice_types::record::LogRecord;
 
 /// The headers that decoding and answering depend on. The leader sees no others,
 /// and so no credential: this node has checked it.
@@ -62,6 +66,15 @@ pub(super) enum Relayed {
     NotTaken(String),
 }
 
+/// What the leader did with records.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    /// All are acknowledged but these, which are refused for good.
+    Settled(Vec<Refused>),
+    /// Certainly nothing was taken, for this reason.
+    NotTaken(String),
+}
+
 impl Relay {
     /// `secret` is what nodes sign with; `tls` says that they speak HTTPS.
     pub(crate) const fn new(
@@ -93,24 +106,19 @@ impl Relay {
         clock: &Clock,
     ) -> Result<Relayed, Problem> {
         let address = leader.address.as_str();
-        if !self.addresses.borrow().contains(address) {
-            let why = format!("the leader's address {address} is not that of a registered node");
-            return Ok(Relayed::NotTaken(why));
-        }
-        let Some(client) = self.client() else {
-            let why = "the cluster's secret is not known yet".to_owned();
-            return Ok(Relayed::NotTaken(why));
+        let (client, name) = match self.reach(leader) {
+            Ok(reached) => reached,
+            Err(why) => return Ok(Relayed::NotTaken(why)),
         };
-        let name = self.peers.name_at(address);
         let target = Target {
-            node: name.as_deref().unwrap_or(&leader.node),
+            node: &name,
             address,
         };
         let request = join(&head(asked, clock), body);
         let asking = client.relay(target, request, clock.left().1);
         let answer = match timeout_at(clock.end, asking).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return not_answered(address, &error),
+            Ok(Err(error)) => return not_answered(address, &error).map(Relayed::NotTaken),
             Err(_) => {
                 return Err(Problem::Unknown(format!(
                     "the leader at {address} did not answer in time"
@@ -134,6 +142,71 @@ impl Relay {
         })
     }
 
+    /// Sends records to the leader for clients that cannot be told which of them
+    /// were refused, and waits for the outcome until `end`.
+    ///
+    /// # Errors
+    /// The leader may have taken them.
+    pub(crate) async fn deliver(
+        &self,
+        leader: &LeaderAddress,
+        records: &[LogRecord],
+        memory: &Arc<MemoryBudget>,
+        end: Instant,
+    ) -> Result<Delivered, Problem> {
+        let address = leader.address.as_str();
+        let (client, name) = match self.reach(leader) {
+            Ok(reached) => reached,
+            Err(why) => return Ok(Delivered::NotTaken(why)),
+        };
+        // The records in their other form, and with their head.
+        let mut copies = memory.reserve();
+        let bytes: usize = records.iter().map(LogRecord::size).sum();
+        copies.spend(2 * bytes).map_err(Problem::from)?;
+        let left = end.saturating_duration_since(Instant::now());
+        let wait = left.saturating_sub(ANSWER_GRACE);
+        let head = DeliveryHead {
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        };
+        let request = join(&head, &Chunk::frames_of(records));
+        let target = Target {
+            node: &name,
+            address,
+        };
+        let asking = client.deliver(target, request, left);
+        let answer = match timeout_at(end, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return not_answered(address, &error).map(Delivered::NotTaken),
+            Err(_) => {
+                return Err(Problem::Unknown(format!(
+                    "the leader at {address} did not answer in time"
+                )));
+            }
+        };
+        match answer {
+            DeliveryAnswer::Settled(refused) => Ok(Delivered::Settled(refused)),
+            DeliveryAnswer::NotTaken(why) => Ok(Delivered::NotTaken(why)),
+            DeliveryAnswer::Unknown(why) => Err(Problem::Unknown(why)),
+        }
+    }
+
+    /// The client for the leader, and the leader's name.
+    ///
+    /// # Errors
+    /// Why nothing can be sent to it.
+    fn reach(&self, leader: &LeaderAddress) -> Result<(Arc<PeerClient>, String), String> {
+        let address = leader.address.as_str();
+        if !self.addresses.borrow().contains(address) {
+            return Err(format!(
+                "the leader's address {address} is not that of a registered node"
+            ));
+        }
+        let client = self.client();
+        let client = client.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
+        let name = self.peers.name_at(address);
+        Ok((client, name.unwrap_or_else(|| leader.node.clone())))
+    }
+
     fn client(&self) -> Option<Arc<PeerClient>> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         // The sender being gone means the same.
@@ -149,8 +222,11 @@ impl Relay {
     }
 }
 
-/// What no answer means.
-fn not_answered(address: &str, error: &PeerError) -> Result<Relayed, Problem> {
+/// What no answer means: why nothing was taken.
+///
+/// # Errors
+/// The leader may have taken it.
+fn not_answered(address: &str, error: &PeerError) -> Result<String, Problem> {
     let is_taken = match error {
         PeerError::Transport { cause, .. } => !cause.is_connect(),
         // The route is not there, the signature is refused, or there is no memory:
@@ -166,9 +242,7 @@ fn not_answered(address: &str, error: &PeerError) -> Result<Relayed, Problem> {
         true => Err(Problem::Unknown(format!(
             "the leader at {address} did not answer"
         ))),
-        false => Ok(Relayed::NotTaken(format!(
-            "the leader at {address} cannot be reached"
-        ))),
+        false => Ok(format!("the leader at {address} cannot be reached")),
     }
 }
 

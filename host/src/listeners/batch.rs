@@ -1,0 +1,59 @@
+//! Whole messages that arrived together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use sluice_protocols::decoded::Decoded;
+use sluice_protocols::error::DecodeError;
+use sluice_protocols::forward::message::Records;
+use sluice_protocols::meter::Meter;
+
+/// Makes the records of a batch. It can be called again, and makes the same
+/// records then.
+pub(super) type Decode =
+    dyn Fn(&Bytes, &mut Meter) -> Result<Contents, DecodeError> + Send + Sync;
+
+/// Whole messages at the front of what a connection has sent.
+pub(super) struct Batch {
+    /// How many bytes they take.
+    pub(super) bytes: usize,
+    /// Reads exactly these bytes.
+    pub(super) decode: Arc<Decode>,
+    /// Whether nothing that follows can be read.
+    pub(super) is_last: Option<String>,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("bytes", &self.bytes)
+            .field("is_last", &self.is_last)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is in a batch.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) records: Records,
+    /// What to write once all records are settled.
+    pub(super) answer: Vec<u8>,
+    /// Whether the client waits for an answer to any of the records.
+    pub(super) asks_ack: bool,
+    /// Whether the connection is to be closed after the answer, and why.
+    pub(super) end: Option<&'static str>,
+}
+
+impl From<Decoded> for Contents {
+    fn from(decoded: Decoded) -> Self {
+        Self {
+            records: Records {
+                decoded,
+                has_pieces: false,
+            },
+            ..Self::default()
+        }
+    }
+}

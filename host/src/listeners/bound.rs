@@ -1,0 +1,203 @@
+//! All listeners of a node: bound, started, and ended.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+use super::accept::Acceptor;
+use super::address::{ListenAddress, Transport};
+use super::config::{ListenerConfig, ListenersConfig};
+use super::connection::Shared;
+use super::datagrams::Datagrams;
+use super::log::Seldom;
+use super::outlet::Outlet;
+use super::protocol::Protocol;
+use super::stage::Stage;
+use crate::http::{Tls, TlsError, Workers};
+use sluice_delivery::metrics::Metrics;
+
+/// The most connections that wait to be accepted.
+const ACCEPT_BACKLOG: u32 = 4096;
+/// How much the system is asked to keep of datagrams that were not received yet,
+/// in bytes. Linux gives at most `net.core.rmem_max`.
+const DATAGRAM_BUFFER: usize = 4 << 20;
+
+/// Why a listener cannot start.
+#[derive(Debug, Error)]
+pub(crate) enum ListenError {
+    #[error("{} {address}", .protocol.flag())]
+    Bind {
+        protocol: Protocol,
+        address: ListenAddress,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{} {address}: this protocol is not spoken over UDP", .protocol.flag())]
+    NotOverUdp {
+        protocol: Protocol,
+        address: ListenAddress,
+    },
+    #[error("{} {address}: set --tls-cert and --tls-key", .protocol.flag())]
+    NoCertificate {
+        protocol: Protocol,
+        address: ListenAddress,
+    },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Sockets that nothing is read from yet.
+#[derive(Debug)]
+pub(crate) struct BoundListeners {
+    bound: Vec<Bound>,
+    tls: Option<Tls>,
+    connections: usize,
+}
+
+#[derive(Debug)]
+struct Bound {
+    config: ListenerConfig,
+    socket: BoundSocket,
+}
+
+#[derive(Debug)]
+enum BoundSocket {
+    Stream(TcpListener),
+    Datagram(UdpSocket),
+}
+
+impl BoundListeners {
+    /// Binds every address.
+    pub(crate) fn bind(config: &ListenersConfig) -> Result<Self, ListenError> {
+        let wants_tls = |listener: &ListenerConfig| listener.address.transport == Transport::Tls;
+        let tls = match (&config.tls, config.listeners.iter().any(wants_tls)) {
+            (Some(files), true) => Some(Tls::from_files(files)?),
+            _ => None,
+        };
+        let bind = |config: &ListenerConfig| bind(*config, tls.is_some());
+        Ok(Self {
+            bound: config.listeners.iter().map(bind).collect::<Result<_, _>>()?,
+            tls,
+            connections: config.connections,
+        })
+    }
+
+    /// Begins to receive on all of them.
+    pub(crate) fn start(self, outlet: Outlet, metrics: &Metrics, workers: &Workers) -> Listeners {
+        let (stage, stages) = watch::channel(Stage::Serving);
+        // Nothing is sent: it says whether anything is open.
+        let (alive_in, alive) = mpsc::channel(1);
+        let slots = Arc::new(Semaphore::new(self.connections));
+        let outlet = Arc::new(outlet);
+        for Bound { config, socket } in self.bound {
+            let shared = Arc::new(Shared {
+                protocol: config.protocol,
+                outlet: Arc::clone(&outlet),
+                problems: Seldom::default(),
+            });
+            let metrics = metrics.listener(config.protocol.name());
+            let (stages, alive) = (stages.clone(), alive_in.clone());
+            match socket {
+                BoundSocket::Stream(listener) => {
+                    let is_tls = config.address.transport == Transport::Tls;
+                    let acceptor = Acceptor {
+                        listener,
+                        tls: self.tls.clone().filter(|_| is_tls),
+                        shared,
+                        slots: Arc::clone(&slots),
+                        metrics,
+                        stages,
+                        alive,
+                        workers: workers.clone(),
+                    };
+                    tokio::spawn(acceptor.run());
+                }
+                BoundSocket::Datagram(socket) => {
+                    let datagrams = Datagrams {
+                        socket,
+                        shared,
+                        metrics,
+                        stages,
+                        alive,
+                    };
+                    tokio::spawn(datagrams.run());
+                }
+            }
+        }
+        Listeners { stage, alive }
+    }
+}
+
+fn bind(config: ListenerConfig, has_tls: bool) -> Result<Bound, ListenError> {
+    let ListenerConfig { protocol, address } = config;
+    if !protocol.has(address.transport) {
+        return Err(ListenError::NotOverUdp { protocol, address });
+    }
+    if address.transport == Transport::Tls && !has_tls {
+        return Err(ListenError::NoCertificate { protocol, address });
+    }
+    let socket = match address.transport {
+        Transport::Tcp | Transport::Tls => stream(address.address).map(BoundSocket::Stream),
+        Transport::Udp => datagram(address.address).map(BoundSocket::Datagram),
+    };
+    let socket = socket.map_err(|cause| ListenError::Bind {
+        protocol,
+        address,
+        cause,
+    })?;
+    tracing::info!(protocol = protocol.name(), %address, "listening");
+    Ok(Bound { config, socket })
+}
+
+fn stream(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
+}
+
+fn datagram(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    // Less is no failure.
+    if let Err(error) =
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, DATAGRAM_BUFFER)
+    {
+        tracing::debug!(%error, "could not enlarge the buffer of a UDP socket");
+    }
+    UdpSocket::from_std(socket)
+}
+
+/// Listeners that receive.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    stage: watch::Sender<Stage>,
+    /// Ends with the last connection.
+    alive: mpsc::Receiver<()>,
+}
+
+impl Listeners {
+    /// Accepts nothing more, and delivers what has arrived, for as long as `limit`
+    /// says.
+    pub(crate) async fn close(&mut self, limit: Duration) {
+        self.stage.send_replace(Stage::Stopping);
+        let ended = async { while self.alive.recv().await.is_some() {} };
+        if timeout(limit, ended).await.is_err() {
+            tracing::warn!("what some clients of listeners have sent was not delivered in time");
+        }
+    }
+
+    /// Ends what is still open.
+    pub(crate) fn cut(self) {
+        self.stage.send_replace(Stage::Cut);
+    }
+}

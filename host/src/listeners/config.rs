@@ -1,0 +1,22 @@
+//! What can be set for listeners.
+
+use super::address::ListenAddress;
+use super::protocol::Protocol;
+use crate::http::TlsFiles;
+
+/// The settings of all listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenersConfig {
+    pub(crate) listeners: Vec<ListenerConfig>,
+    /// The certificate and key, for listeners with TLS.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The most open connections of all listeners together.
+    pub(crate) connections: usize,
+}
+
+/// One listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListenerConfig {
+    pub(crate) protocol: Protocol,
+    pub(crate) address: ListenAddress,
+}

@@ -1,0 +1,245 @@
+//! One connection of a listener, from its first byte to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::batch::{Batch, Contents};
+use super::log::Seldom;
+use super::outlet::{Again, Outlet, Parcel};
+use super::protocol::Protocol;
+use super::session::{BATCH_BYTES, Session, SessionLimits, session};
+use super::socket::Socket;
+use super::stage::{Stage, stopping};
+use super::unread::Unread;
+use sluice_protocols::decoded::Decoded;
+use sluice_protocols::memory_budget::Reservation;
+
+/// How long the rest of a message is waited for, from its first byte on. What has
+/// come of it takes memory.
+const REST_WAIT: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of its answer.
+const WRITE_WAIT: Duration = Duration::from_secs(10);
+/// How often kept records are looked at.
+const KEPT_POLL: Duration = Duration::from_secs(1);
+/// How long it is tried to deliver what a client sends again if it gets no answer.
+/// Then the connection is closed, so that it finds another node.
+const SENDER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What all connections of a listener have.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) protocol: Protocol,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) problems: Seldom,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    socket: Socket,
+    session: Box<dyn Session>,
+    unread: Unread,
+    /// Since when there is a part of a message.
+    begun: Option<Instant>,
+    stages: watch::Receiver<Stage>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client closed it, or said that it would.
+    Client,
+    /// The node stops.
+    Stopping,
+    /// Something is wrong with what the client sends.
+    Fault(String),
+    /// It was not delivered in time.
+    NotDelivered,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Client
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        socket: Socket,
+        stages: watch::Receiver<Stage>,
+    ) -> Self {
+        let memory = shared.outlet.memory();
+        let limits = SessionLimits {
+            message: shared.outlet.message_bytes(),
+        };
+        Self {
+            session: session(shared.protocol, limits, memory.reserve()),
+            unread: Unread::new(memory),
+            begun: None,
+            shared,
+            socket,
+            stages,
+        }
+    }
+
+    /// Serves the client until it or this node ends the connection.
+    pub(super) async fn run(mut self) {
+        let end = self.serve().await;
+        // What it keeps was promised to nobody, and is all there will be.
+        let (left, charged) = self.session.release(true);
+        // This is large, and seldom.
+        let delivering = Box::pin(deliver_kept(&self.shared.outlet, left, charged));
+        drop(timeout(SENDER_PATIENCE, delivering).await);
+        if let End::Fault(why) = &end
+            && let Some(skipped) = self.shared.problems.passes()
+        {
+            let protocol = self.shared.protocol.name();
+            tracing::warn!(protocol, why, skipped, "closing a client's connection");
+        }
+        let farewell = match end {
+            End::Client => &b""[..],
+            _ => self.session.farewell(),
+        };
+        let closing = async {
+            self.socket.write(farewell).await?;
+            self.socket.shutdown().await
+        };
+        // The client may have gone.
+        drop(timeout(WRITE_WAIT, closing).await);
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            let next = self.session.next(self.unread.bytes(), self.unread.is_end());
+            match next {
+                Err(why) => return End::Fault(why),
+                // What is delivered takes much room, which is given back before
+                // the next wait.
+                Ok(Some(batch)) => match Box::pin(self.take(batch)).await {
+                    Ok(()) => {}
+                    Err(end) => return end,
+                },
+                Ok(None) if self.unread.is_end() => return End::Client,
+                Ok(None) => match self.read().await {
+                    Ok(()) => {}
+                    Err(end) => return end,
+                },
+            }
+        }
+    }
+
+    /// Waits for more to be read.
+    async fn read(&mut self) -> Result<(), End> {
+        let enough = self.session.unread_max().max(self.unread.bytes().len());
+        let enough = (enough + 1).max(BATCH_BYTES);
+        if self.unread.bytes().is_empty() {
+            self.begun = None;
+        }
+        let is_begun = !self.unread.bytes().is_empty();
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let is_stopping = *self.stages.borrow() != Stage::Serving;
+        if is_stopping {
+            let before = self.unread.bytes().len();
+            self.unread.read_all(&mut self.socket, enough).await?;
+            let has_more = self.unread.bytes().len() > before || self.unread.is_end();
+            return has_more.then_some(()).ok_or(End::Stopping);
+        }
+        let keeps = self.session.keeps_records();
+        let mut stages = self.stages.clone();
+        tokio::select! {
+            filled = self.unread.fill(&mut self.socket, enough) => return Ok(filled?),
+            () = stopping(&mut stages) => return Ok(()),
+            () = sleep(KEPT_POLL), if keeps => {}
+            () = sleep_until(begun + REST_WAIT), if is_begun => {
+                let seconds = REST_WAIT.as_secs();
+                return Err(End::Fault(format!(
+                    "the rest of a message did not come within {seconds} s"
+                )));
+            }
+        }
+        let (kept, charged) = self.session.release(false);
+        Box::pin(deliver_kept(&self.shared.outlet, kept, charged)).await;
+        Ok(())
+    }
+
+    /// Delivers a batch, and answers it.
+    async fn take(&mut self, batch: Batch) -> Result<(), End> {
+        let Batch {
+            bytes,
+            decode,
+            is_last,
+        } = batch;
+        let (body, _charged) = self.unread.take(bytes);
+        self.begun = None;
+        let outlet = Arc::clone(&self.shared.outlet);
+        let decoded = outlet.decode(&body, &decode).await;
+        let (mut contents, reservation) = decoded.map_err(End::Fault)?;
+        let had_pieces = contents.records.has_pieces || self.session.keeps_records();
+        let (decoded, kept) = self.session.pass(&mut contents);
+        let Decoded { records, rejected } = decoded;
+        outlet.count_rejected(rejected.len());
+        if let Some(why) = rejected.first_reason()
+            && let Some(skipped) = self.shared.problems.passes()
+        {
+            let protocol = self.shared.protocol.name();
+            tracing::warn!(protocol, why, skipped, "a message cannot be decoded");
+        }
+        let again = match had_pieces {
+            true => Again::Kept(records.clone()),
+            false => Again::Decoded(&decode, &body),
+        };
+        let parcel = Parcel {
+            records,
+            reservation,
+            again,
+        };
+        deliver(&outlet, parcel, contents.asks_ack).await?;
+        drop(kept);
+        self.answer(contents).await?;
+        is_last.map_or(Ok(()), |why| Err(End::Fault(why)))
+    }
+
+    async fn answer(&mut self, contents: Contents) -> Result<(), End> {
+        if !contents.answer.is_empty() {
+            let writing = self.socket.write(&contents.answer);
+            let written = timeout(WRITE_WAIT, writing).await;
+            written.map_err(|_| End::Client)??;
+        }
+        match contents.end {
+            None => Ok(()),
+            // The session has said its own farewell.
+            Some(_) => Err(End::Client),
+        }
+    }
+}
+
+/// Delivers the records. What the client will send again is given up when it takes
+/// too long.
+async fn deliver(outlet: &Outlet, parcel: Parcel<'_>, is_sent_again: bool) -> Result<(), End> {
+    let delivering = outlet.deliver(parcel);
+    match is_sent_again {
+        false => delivering.await,
+        true => {
+            let delivered = timeout(SENDER_PATIENCE, delivering).await;
+            delivered.map_err(|_| End::NotDelivered)?;
+        }
+    }
+    Ok(())
+}
+
+/// Delivers what a session kept of earlier batches.
+async fn deliver_kept(outlet: &Outlet, kept: Decoded, charged: Option<Reservation>) {
+    if kept.records.is_empty() {
+        return;
+    }
+    let parcel = Parcel {
+        again: Again::Kept(kept.records.clone()),
+        records: kept.records,
+        reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
+    };
+    outlet.deliver(parcel).await;
+}

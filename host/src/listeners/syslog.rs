@@ -1,0 +1,55 @@
+//! Syslog over TCP and TLS. It has no answers.
+
+use std::sync::Arc;
+
+use super::batch::{Batch, Contents};
+use super::session::{BATCH_BYTES, Session, SessionLimits};
+use sluice_protocols::syslog::batch as messages;
+use sluice_protocols::syslog::decode::stream;
+use sluice_protocols::syslog::framer::{Framer, MESSAGE_BYTES_MAX};
+use sluice_types::clock::unix_nanos;
+
+/// A connection with syslog messages.
+#[derive(Debug)]
+pub(super) struct SyslogSession {
+    framer: Framer,
+}
+
+impl SyslogSession {
+    pub(super) fn new(limits: SessionLimits) -> Self {
+        Self {
+            framer: Framer::new(limits.message.min(MESSAGE_BYTES_MAX)),
+        }
+    }
+}
+
+impl Session for SyslogSession {
+    fn next(&mut self, unread: &[u8], is_end: bool) -> Result<Option<Batch>, String> {
+        let front = unread.get(..BATCH_BYTES).unwrap_or(unread);
+        let mut found = self.framer.batch(front, usize::MAX);
+        if found.bytes == 0 && found.error.is_none() && is_end {
+            found = self.framer.last_batch(unread);
+        }
+        Ok(batch(found))
+    }
+
+    fn unread_max(&self) -> usize {
+        self.framer.unread_max()
+    }
+}
+
+fn batch(found: messages::Batch) -> Option<Batch> {
+    let is_last = found.error.map(|error| error.to_string());
+    if found.bytes == 0 && is_last.is_none() {
+        return None;
+    }
+    let observed = unix_nanos();
+    Some(Batch {
+        bytes: found.bytes,
+        decode: Arc::new(move |body, meter| {
+            let decoded = stream(found, body, observed, usize::MAX, meter);
+            Ok(Contents::from(decoded))
+        }),
+        is_last,
+    })
+}
