@@ -140,17 +140,11 @@ impl Node {
             cluster: cluster.clone(),
             elasticsearch_version: config.elasticsearch_version,
         };
-        let nodes = OtherNodes::new(
-            control.controls.addresses.clone(),
-            control.controls.address.clone(),
-        );
         let (secret_in, secret) = watch::channel(None);
-        let relay = Arc::new(Relay::new(
-            control.controls.addresses.clone(),
-            control.controls.peers.clone(),
-            secret.clone(),
-            tls,
-        ));
+        let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
+        let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
+        let relay = Relay::new(addresses.clone(), peers.clone(), secret.clone(), tls);
+        let relay = Arc::new(relay);
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),

@@ -94,7 +94,11 @@ impl Acceptor {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!(%error, "could not move a connection"),
         };
-        let (tls, shared, stages) = (self.tls.clone(), Arc::clone(&self.shared), self.stages.clone());
+        let (tls, shared, stages) = (
+            self.tls.clone(),
+            Arc::clone(&self.shared),
+            self.stages.clone(),
+        );
         runtime.spawn(async move {
             let _held = held;
             // Registered with the runtime that serves it.

@@ -67,7 +67,13 @@ mod tests {
         }
         let bare: ListenAddress = "127.0.0.1:601".parse().unwrap();
         assert_eq!(bare.to_string(), "tcp://127.0.0.1:601");
-        for wrong in ["", "514", "http://127.0.0.1:1", "tcp://localhost:1", "udp://"] {
+        for wrong in [
+            "",
+            "514",
+            "http://127.0.0.1:1",
+            "tcp://localhost:1",
+            "udp://",
+        ] {
             assert_eq!(wrong.parse::<ListenAddress>(), Err(NoListenAddress));
         }
     }

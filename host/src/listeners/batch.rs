@@ -12,8 +12,7 @@ use sluice_protocols::meter::Meter;
 
 /// Makes the records of a batch. It can be called again, and makes the same
 /// records then.
-pub(super) type Decode =
-    dyn Fn(&Bytes, &mut Meter) -> Result<Contents, DecodeError> + Send + Sync;
+pub(super) type Decode = dyn Fn(&Bytes, &mut Meter) -> Result<Contents, DecodeError> + Send + Sync;
 
 /// Whole messages at the front of what a connection has sent.
 pub(super) struct Batch {
@@ -21,15 +20,15 @@ pub(super) struct Batch {
     pub(super) bytes: usize,
     /// Reads exactly these bytes.
     pub(super) decode: Arc<Decode>,
-    /// Whether nothing that follows can be read.
-    pub(super) is_last: Option<String>,
+    /// Why nothing that follows can be read, if so.
+    pub(super) fault: Option<String>,
 }
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("bytes", &self.bytes)
-            .field("is_last", &self.is_last)
+            .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }
@@ -42,8 +41,8 @@ pub(super) struct Contents {
     pub(super) answer: Vec<u8>,
     /// Whether the client waits for an answer to any of the records.
     pub(super) asks_ack: bool,
-    /// Whether the connection is to be closed after the answer, and why.
-    pub(super) end: Option<&'static str>,
+    /// Whether the connection is to be closed after the answer.
+    pub(super) is_last: bool,
 }
 
 impl From<Decoded> for Contents {

@@ -82,7 +82,11 @@ impl BoundListeners {
         };
         let bind = |config: &ListenerConfig| bind(*config, tls.is_some());
         Ok(Self {
-            bound: config.listeners.iter().map(bind).collect::<Result<_, _>>()?,
+            bound: config
+                .listeners
+                .iter()
+                .map(bind)
+                .collect::<Result<_, _>>()?,
             tls,
             connections: config.connections,
         })
@@ -169,8 +173,7 @@ fn datagram(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     // Less is no failure.
-    if let Err(error) =
-        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, DATAGRAM_BUFFER)
+    if let Err(error) = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, DATAGRAM_BUFFER)
     {
         tracing::debug!(%error, "could not enlarge the buffer of a UDP socket");
     }

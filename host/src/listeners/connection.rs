@@ -11,7 +11,8 @@ use super::batch::{Batch, Contents};
 use super::log::Seldom;
 use super::outlet::{Again, Outlet, Parcel};
 use super::protocol::Protocol;
-use super::session::{BATCH_BYTES, Session, SessionLimits, session};
+use super::session::{BATCH_BYTES, Session, SessionLimits};
+use super::sessions::session;
 use super::socket::Socket;
 use super::stage::{Stage, stopping};
 use super::unread::Unread;
@@ -23,6 +24,10 @@ use sluice_protocols::memory_budget::Reservation;
 const REST_WAIT: Duration = Duration::from_secs(60);
 /// How long a client may take nothing of its answer.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
+/// How long more is waited for when the node stops, each time and in all: what a
+/// client has sent is lost with its connection.
+const LAST_SILENCE: Duration = Duration::from_millis(50);
+const LAST_READ: Duration = Duration::from_millis(500);
 /// How often kept records are looked at.
 const KEPT_POLL: Duration = Duration::from_secs(1);
 /// How long it is tried to deliver what a client sends again if it gets no answer.
@@ -45,6 +50,8 @@ pub(super) struct Connection {
     unread: Unread,
     /// Since when there is a part of a message.
     begun: Option<Instant>,
+    /// Since when the node is stopping.
+    stopped: Option<Instant>,
     stages: watch::Receiver<Stage>,
 }
 
@@ -67,11 +74,7 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        socket: Socket,
-        stages: watch::Receiver<Stage>,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, socket: Socket, stages: watch::Receiver<Stage>) -> Self {
         let memory = shared.outlet.memory();
         let limits = SessionLimits {
             message: shared.outlet.message_bytes(),
@@ -80,6 +83,7 @@ impl Connection {
             session: session(shared.protocol, limits, memory.reserve()),
             unread: Unread::new(memory),
             begun: None,
+            stopped: None,
             shared,
             socket,
             stages,
@@ -141,12 +145,8 @@ impl Connection {
         }
         let is_begun = !self.unread.bytes().is_empty();
         let begun = *self.begun.get_or_insert_with(Instant::now);
-        let is_stopping = *self.stages.borrow() != Stage::Serving;
-        if is_stopping {
-            let before = self.unread.bytes().len();
-            self.unread.read_all(&mut self.socket, enough).await?;
-            let has_more = self.unread.bytes().len() > before || self.unread.is_end();
-            return has_more.then_some(()).ok_or(End::Stopping);
+        if *self.stages.borrow() != Stage::Serving {
+            return self.read_last(enough).await;
         }
         let keeps = self.session.keeps_records();
         let mut stages = self.stages.clone();
@@ -166,12 +166,22 @@ impl Connection {
         Ok(())
     }
 
+    /// Reads what the client had sent before the node began to stop.
+    async fn read_last(&mut self, enough: usize) -> Result<(), End> {
+        let stopped = *self.stopped.get_or_insert_with(Instant::now);
+        let silence =
+            LAST_SILENCE.min((stopped + LAST_READ).saturating_duration_since(Instant::now()));
+        let filling = self.unread.fill(&mut self.socket, enough);
+        let filled = timeout(silence, filling).await;
+        Ok(filled.map_err(|_| End::Stopping)??)
+    }
+
     /// Delivers a batch, and answers it.
     async fn take(&mut self, batch: Batch) -> Result<(), End> {
         let Batch {
             bytes,
             decode,
-            is_last,
+            fault,
         } = batch;
         let (body, _charged) = self.unread.take(bytes);
         self.begun = None;
@@ -200,7 +210,7 @@ impl Connection {
         deliver(&outlet, parcel, contents.asks_ack).await?;
         drop(kept);
         self.answer(contents).await?;
-        is_last.map_or(Ok(()), |why| Err(End::Fault(why)))
+        fault.map_or(Ok(()), |why| Err(End::Fault(why)))
     }
 
     async fn answer(&mut self, contents: Contents) -> Result<(), End> {
@@ -209,10 +219,10 @@ impl Connection {
             let written = timeout(WRITE_WAIT, writing).await;
             written.map_err(|_| End::Client)??;
         }
-        match contents.end {
-            None => Ok(()),
-            // The session has said its own farewell.
-            Some(_) => Err(End::Client),
+        match contents.is_last {
+            false => Ok(()),
+            // The answer was a farewell.
+            true => Err(End::Client),
         }
     }
 }

@@ -49,7 +49,7 @@ impl ForwardSession {
 
 impl Session for ForwardSession {
     fn next(&mut self, unread: &[u8], _is_end: bool) -> Result<Option<Batch>, String> {
-        let (mut bytes, mut lengths, mut is_last) = (0, Vec::new(), None);
+        let (mut bytes, mut lengths, mut fault) = (0, Vec::new(), None);
         while bytes < BATCH_BYTES && lengths.len() < MESSAGES_MAX {
             let rest = unread.get(bytes..).unwrap_or_default();
             if rest.is_empty() {
@@ -62,19 +62,19 @@ impl Session for ForwardSession {
                 }
                 Ok(Framing::Needs(_)) => break,
                 Err(error) => {
-                    is_last = Some(error.to_string());
+                    fault = Some(error.to_string());
                     break;
                 }
             }
         }
         if lengths.is_empty() {
-            return is_last.map_or(Ok(None), Err);
+            return fault.map_or(Ok(None), Err);
         }
         let (limits, observed) = (self.limits, unix_nanos());
         Ok(Some(Batch {
             bytes,
             decode: Arc::new(move |body, meter| messages(body, &lengths, observed, limits, meter)),
-            is_last,
+            fault,
         }))
     }
 
@@ -96,9 +96,7 @@ impl Session for ForwardSession {
         let wait = u64::try_from(PIECE_WAIT.as_nanos()).unwrap_or(u64::MAX);
         let passed = match is_end {
             true => self.joiner.release_all(),
-            false => self
-                .joiner
-                .release_idle(unix_nanos().saturating_sub(wait)),
+            false => self.joiner.release_idle(unix_nanos().saturating_sub(wait)),
         };
         (passed.decoded, passed.reservation)
     }
@@ -130,7 +128,7 @@ fn messages(
                     Content::Records(records) => all.records.append(records),
                     Content::Keepalive | Content::Dropped(_) => {}
                     Content::Ping => {
-                        all.end = Some("the client wants to prove a shared key, and there is none");
+                        all.is_last = true;
                         return Ok(all);
                     }
                 }

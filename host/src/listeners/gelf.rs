@@ -38,7 +38,7 @@ impl Session for GelfSession {
                 let decoded = decode_frames(&messages, most, observed, usize::MAX, meter);
                 Ok(Contents::from(decoded))
             }),
-            is_last: None,
+            fault: None,
         }))
     }
 

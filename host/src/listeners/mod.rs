@@ -1,7 +1,7 @@
 //! Listeners of protocols that are not HTTP: syslog, RELP, Fluent Forward and
 //! GELF, over TCP, TLS and UDP.
 //!
-//! A connection is read into batches of whole messages by its [`session`], and
+//! A connection is read into batches of whole messages by its [`session::Session`], and
 //! one batch at a time goes through the [`outlet`] to the sink, on this node or on
 //! the leader. Only then is it answered, if the protocol has answers, and only
 //! then is more read: a client that sends faster than the sink takes is slowed
@@ -22,6 +22,7 @@ mod parts;
 mod protocol;
 mod relp;
 mod session;
+mod sessions;
 mod socket;
 mod stage;
 mod syslog;

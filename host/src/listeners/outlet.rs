@@ -222,9 +222,9 @@ impl Outlet {
                 }
                 let deadline = pin!(sleep_until(end));
                 let (stream, producer) = (self.stream(), Producer::CannotBeTold);
-                let delivering =
-                    self.ingest
-                        .deliver(stream, &intake, producer, records, charged, deadline);
+                let delivering = self
+                    .ingest
+                    .deliver(stream, &intake, producer, records, charged, deadline);
                 let delivered = delivering.await;
                 delivered.map(|settled| refusals(&settled.rejected))
             }

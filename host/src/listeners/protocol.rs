@@ -40,5 +40,4 @@ impl Protocol {
             Transport::Udp => !matches!(self, Self::Relp),
         }
     }
-
 }

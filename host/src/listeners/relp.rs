@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Contents};
 use super::session::{BATCH_BYTES, Session, SessionLimits};
-use sluice_protocols::relp::command::Command;
 use sluice_protocols::relp::decode::messages;
-use sluice_protocols::relp::framer::{self, DATA_BYTES_MAX, Framer};
-use sluice_protocols::relp::response::{SERVER_CLOSE, write_closed, write_ok, write_opened};
+use sluice_protocols::relp::framer::{DATA_BYTES_MAX, Framer};
+use sluice_protocols::relp::response::{SERVER_CLOSE, Session as Ended, write_answers};
 use sluice_types::clock::unix_nanos;
 
 /// How many frames a batch has at most: clients send 128 without an answer (the
@@ -33,8 +32,8 @@ impl Session for RelpSession {
     fn next(&mut self, unread: &[u8], _is_end: bool) -> Result<Option<Batch>, String> {
         let front = unread.get(..BATCH_BYTES).unwrap_or(unread);
         let found = self.framer.batch(front, FRAMES_MAX);
-        let is_last = found.error.map(|error| error.to_string());
-        if found.bytes == 0 && is_last.is_none() {
+        let fault = found.error.map(|error| error.to_string());
+        if found.bytes == 0 && fault.is_none() {
             return Ok(None);
         }
         let observed = unix_nanos();
@@ -43,10 +42,11 @@ impl Session for RelpSession {
             decode: Arc::new(move |body, meter| {
                 let decoded = messages(found, body, observed, usize::MAX, meter);
                 let mut contents = Contents::from(decoded);
-                answer(found, body, &mut contents);
+                contents.asks_ack = true;
+                contents.is_last = write_answers(found, body, &mut contents.answer) != Ended::Open;
                 Ok(contents)
             }),
-            is_last,
+            fault,
         }))
     }
 
@@ -56,31 +56,5 @@ impl Session for RelpSession {
 
     fn farewell(&self) -> &'static [u8] {
         SERVER_CLOSE
-    }
-}
-
-/// Writes the answers to the frames of a batch, for when all are settled.
-fn answer(found: framer::Batch, body: &[u8], contents: &mut Contents) {
-    for frame in found.frames(body) {
-        let (number, answer) = (frame.transaction, &mut contents.answer);
-        match frame.command {
-            // A hint is never answered.
-            _ if number == 0 => {}
-            Command::Open => write_opened(number, answer),
-            Command::Syslog => {
-                contents.asks_ack = true;
-                write_ok(number, answer);
-            }
-            Command::Close => {
-                write_closed(number, answer);
-                contents.end = Some("the client has closed its session");
-                return;
-            }
-            Command::Other => {
-                answer.extend_from_slice(SERVER_CLOSE);
-                contents.end = Some("the client sent a command that is not known");
-                return;
-            }
-        }
     }
 }

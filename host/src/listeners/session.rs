@@ -3,11 +3,6 @@
 use std::fmt;
 
 use super::batch::{Batch, Contents};
-use super::forward::ForwardSession;
-use super::gelf::GelfSession;
-use super::protocol::Protocol;
-use super::relp::RelpSession;
-use super::syslog::SyslogSession;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
 
@@ -56,18 +51,4 @@ pub(super) trait Session: fmt::Debug + Send {
 pub(super) struct SessionLimits {
     /// The most bytes of a message.
     pub(super) message: usize,
-}
-
-/// A new connection of a protocol. `kept` is for records that it keeps.
-pub(super) fn session(
-    protocol: Protocol,
-    limits: SessionLimits,
-    kept: Reservation,
-) -> Box<dyn Session> {
-    match protocol {
-        Protocol::Syslog => Box::new(SyslogSession::new(limits)),
-        Protocol::Relp => Box::new(RelpSession::new(limits)),
-        Protocol::Forward => Box::new(ForwardSession::new(limits, kept)),
-        Protocol::Gelf => Box::new(GelfSession::new(limits)),
-    }
 }

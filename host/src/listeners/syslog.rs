@@ -39,8 +39,8 @@ impl Session for SyslogSession {
 }
 
 fn batch(found: messages::Batch) -> Option<Batch> {
-    let is_last = found.error.map(|error| error.to_string());
-    if found.bytes == 0 && is_last.is_none() {
+    let fault = found.error.map(|error| error.to_string());
+    if found.bytes == 0 && fault.is_none() {
         return None;
     }
     let observed = unix_nanos();
@@ -50,6 +50,6 @@ fn batch(found: messages::Batch) -> Option<Batch> {
             let decoded = stream(found, body, observed, usize::MAX, meter);
             Ok(Contents::from(decoded))
         }),
-        is_last,
+        fault,
     })
 }

@@ -191,7 +191,9 @@ impl PeerClient {
         limit: Duration,
     ) -> Result<DeliveryAnswer, PeerError> {
         let path = "/internal/v1/deliver";
-        let body = self.bytes(Method::POST, leader, path, request, limit).await?;
+        let body = self
+            .bytes(Method::POST, leader, path, request, limit)
+            .await?;
         serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
             address: leader.address.to_owned(),
             cause,

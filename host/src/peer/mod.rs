@@ -2,9 +2,9 @@
 //! with the secret that the cluster keeps in Consul.
 
 mod client;
+pub(crate) mod delivered;
 mod form;
 mod old_signature;
-pub(crate) mod delivered;
 pub(crate) mod relayed;
 mod replays;
 mod secret;

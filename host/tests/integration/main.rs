@@ -26,6 +26,7 @@ mod hostile;
 mod http;
 mod journal;
 mod leadership;
+mod listeners;
 mod network;
 mod network_tls;
 mod rollout;

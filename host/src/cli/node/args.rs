@@ -233,7 +233,11 @@ pub(in crate::cli) struct NodeArgs {
     pub(super) gelf_listen: Vec<ListenAddress>,
 
     /// The most connections of all these listeners together; further ones are closed
-    #[arg(long, env = "SLUICE_MAX_LISTENER_CONNECTIONS", default_value_t = 10_000)]
+    #[arg(
+        long,
+        env = "SLUICE_MAX_LISTENER_CONNECTIONS",
+        default_value_t = 10_000
+    )]
     pub(super) max_listener_connections: usize,
 
     /// The version that clients of Elasticsearch are told; Beats send to none that is older than

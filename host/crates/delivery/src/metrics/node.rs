@@ -8,9 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
-use super::names::{
-    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED,
-};
+use super::names::{CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED};
 use super::stream::StreamMetrics;
 
 /// The content type of [`Metrics::encode`]'s text for clients that accept it.

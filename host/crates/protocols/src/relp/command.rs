@@ -6,7 +6,7 @@ pub(super) const NAME_BYTES_MAX: usize = 32;
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To begin a session. The data are [`super::offers::Offers`].
+    /// To begin a session. The data say what the client knows.
     Open,
     /// To take a message.
     Syslog,

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use super::decode;
 use super::framer::{Framer, FramingError, Next};
-use super::offers::Offers;
+use super::response::write_answers;
 use crate::syslog::fuzz_support::{OBSERVED, fuzz, metered, segments};
 
 /// Transaction, data, and whether they were cut.
@@ -110,11 +110,9 @@ fn a_session_is_framed_the_same_however_its_bytes_arrive() {
         })
         .unwrap();
         assert_eq!(decoded.records.len(), messages.count());
-        for frame in &frames {
-            // It must not panic.
-            assert!(
-                Offers::read(&body[frame.data.clone()]) == Offers::read(&body[frame.data.clone()])
-            );
-        }
+        let mut answers = Vec::new();
+        write_answers(batch, &body, &mut answers);
+        let lines = answers.iter().filter(|byte| **byte == b'\n').count();
+        assert!(lines <= 4 * frames.len());
     });
 }

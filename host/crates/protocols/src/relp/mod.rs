@@ -13,8 +13,6 @@ pub mod decode;
 pub mod framer;
 #[cfg(test)]
 mod fuzz;
-pub mod offers;
 pub mod response;
 #[cfg(test)]
 mod tests;
-pub mod window;

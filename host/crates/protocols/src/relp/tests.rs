@@ -6,8 +6,7 @@ use sluice_types::record::{Value, overhead};
 use super::command::Command;
 use super::decode;
 use super::framer::{DATA_BYTES_MAX, Framer, FramingError, Next};
-use super::offers::Offers;
-use super::window::Window;
+use super::response::{Session, write_answers};
 use crate::error::DecodeError;
 use crate::meter::Meter;
 use crate::syslog::fuzz_support::{OBSERVED, metered};
@@ -34,33 +33,37 @@ fn a_session_of_rsyslog_from_open_to_close() {
     let batch = framer.batch(&bytes, 100);
     assert_eq!((batch.bytes, batch.frames), (bytes.len(), 5));
     let body = Bytes::from(bytes);
-    let mut window = Window::default();
-    let mut tickets = Vec::new();
-    for frame in batch.frames(&body) {
-        let ticket = window.begin(frame.transaction, frame.command).unwrap();
-        if frame.command == Command::Open {
-            let offers = Offers::read(&body[frame.data.clone()]);
-            assert_eq!(offers.software, Some("librelp"));
-        }
-        if decode::is_message(&frame, &body) {
-            tickets.push(ticket);
-        }
-    }
     let decode = |meter: &mut Meter| decode::messages(batch, &body, OBSERVED, 10, meter);
     let (decoded, _) = metered(1 << 20, decode).unwrap();
     let bodies: Vec<_> = decoded.records.iter().map(|record| &*record.body).collect();
     assert_eq!(bodies, ["one", "two", "three"]);
-    assert_eq!(tickets.len(), 3);
-    tickets
-        .into_iter()
-        .rev()
-        .for_each(|ticket| window.settle(ticket));
     let mut answers = Vec::new();
-    window.write_answers(&mut answers);
+    let session = write_answers(batch, &body, &mut answers);
     let expected = "1 rsp 58 200 OK\nrelp_version=0\nrelp_software=sluice\ncommands=syslog\n\
         2 rsp 6 200 OK\n3 rsp 6 200 OK\n4 rsp 6 200 OK\n5 rsp 0\n0 serverclose 0\n";
     assert_eq!(str::from_utf8(&answers), Ok(expected));
-    assert!(window.is_closed());
+    assert_eq!(session, Session::Closed);
+}
+
+#[test]
+fn what_has_no_answer_ends_the_session_and_hints_do_not() {
+    for (bytes, expected, session) in [
+        (
+            &b"0 hint 3 abc\n2 syslog 1 a\n"[..],
+            "2 rsp 6 200 OK\n",
+            Session::Open,
+        ),
+        (
+            b"2 syslog 1 a\n3 starttls 0\n4 syslog 1 a\n",
+            "2 rsp 6 200 OK\n0 serverclose 0\n",
+            Session::Unknown,
+        ),
+    ] {
+        let batch = Framer::new(10).batch(bytes, 10);
+        let mut answers = Vec::new();
+        assert_eq!(write_answers(batch, bytes, &mut answers), session);
+        assert_eq!(str::from_utf8(&answers), Ok(expected));
+    }
 }
 
 #[test]
