@@ -16,6 +16,7 @@ mod http;
 mod listeners;
 pub mod minisign;
 mod node;
+mod once;
 mod peer;
 pub mod plugin;
 mod stream;

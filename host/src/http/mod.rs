@@ -4,6 +4,7 @@ mod activity;
 pub(crate) mod admin;
 mod balance;
 mod charged_body;
+mod client_address;
 mod connection_task;
 mod connections;
 mod drain_rate;

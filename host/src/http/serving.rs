@@ -1,5 +1,6 @@
 //! Serves a connection: TLS, HTTP, and for each request the gate and its route.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::activity::Activity;
+use super::client_address::ClientAddress;
 use super::connections::Place;
 use super::drain_rate::DrainRate;
 use super::gate::Gate;
@@ -60,14 +62,15 @@ impl Serving {
         stages: watch::Receiver<Stage>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
+        let client = stream.peer_addr().ok().map(|address| address.ip());
         let stream = MobileStream::new(stream);
         async move {
             let stream = DrainRate::new(stream, serving.write_timeout);
             let Some(tls) = serving.tls.clone() else {
-                return serving.serve_http(stream, activity, stages).await;
+                return serving.serve_http(stream, client, activity, stages).await;
             };
             match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => serving.serve_http(stream, activity, stages).await,
+                Ok(Ok(stream)) => serving.serve_http(stream, client, activity, stages).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
@@ -77,12 +80,18 @@ impl Serving {
     async fn serve_http(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        client: Option<IpAddr>,
         activity: Arc<Activity>,
         mut stages: watch::Receiver<Stage>,
     ) {
         let head = HeadMemory::new(Arc::clone(&self.heads));
         let stream = WatchedStream::new(stream, Arc::clone(&activity), head);
-        let service = service_fn(move |request| self.answer(request, &activity));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            // To know a request again that the client repeats.
+            let extensions = request.extensions_mut();
+            client.map(|client| extensions.insert(ClientAddress(client)));
+            self.answer(request, &activity)
+        });
         // The table of connections bounds the time for a head.
         let connection = http1::Builder::new()
             .header_read_timeout(None::<Duration>)

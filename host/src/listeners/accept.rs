@@ -120,6 +120,7 @@ async fn serve(
     shared: Arc<Shared>,
     stages: watch::Receiver<Stage>,
 ) {
+    let client = stream.peer_addr().ok().map(|address| address.ip());
     let socket = match tls {
         None => Socket::Plain(stream),
         Some(tls) => {
@@ -131,5 +132,5 @@ async fn serve(
             }
         }
     };
-    Connection::new(shared, socket, stages).run().await;
+    Connection::new(shared, socket, client, stages).run().await;
 }

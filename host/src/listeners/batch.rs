@@ -1,6 +1,7 @@
 //! Whole messages that arrived together.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,12 +34,25 @@ impl fmt::Debug for Batch {
     }
 }
 
+/// A message that its client knows by an id.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// The client's id.
+    pub(super) id: Bytes,
+    /// Where its bytes are in the batch.
+    pub(super) bytes: Range<usize>,
+    /// Which of the records are its.
+    pub(super) records: Range<usize>,
+}
+
 /// What is in a batch.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) records: Records,
     /// What to write once all records are settled.
     pub(super) answer: Vec<u8>,
+    /// The messages with ids.
+    pub(super) named: Vec<Named>,
     /// Whether the client waits for an answer to any of the records.
     pub(super) asks_ack: bool,
     /// Whether the connection is to be closed after the answer.

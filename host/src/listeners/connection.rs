@@ -1,6 +1,7 @@
 //! One connection of a listener, from its first byte to its end.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Batch, Contents};
 use super::log::Seldom;
+use super::named::Turns;
 use super::outlet::{Again, Outlet, Parcel};
 use super::protocol::Protocol;
 use super::session::{BATCH_BYTES, Session, SessionLimits};
@@ -46,6 +48,7 @@ pub(super) struct Shared {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
+    client: Option<IpAddr>,
     session: Box<dyn Session>,
     unread: Unread,
     /// Since when there is a part of a message.
@@ -74,7 +77,12 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, socket: Socket, stages: watch::Receiver<Stage>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        socket: Socket,
+        client: Option<IpAddr>,
+        stages: watch::Receiver<Stage>,
+    ) -> Self {
         let memory = shared.outlet.memory();
         let limits = SessionLimits {
             message: shared.outlet.message_bytes(),
@@ -86,6 +94,7 @@ impl Connection {
             stopped: None,
             shared,
             socket,
+            client,
             stages,
         }
     }
@@ -188,6 +197,8 @@ impl Connection {
         let outlet = Arc::clone(&self.shared.outlet);
         let decoded = outlet.decode(&body, &decode).await;
         let (mut contents, reservation) = decoded.map_err(End::Fault)?;
+        let (once, protocol) = (outlet.once(), self.shared.protocol);
+        let turns = Turns::begin(once, self.client, protocol, &body, &mut contents);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
         let Decoded { records, rejected } = decoded;
@@ -198,7 +209,7 @@ impl Connection {
             let protocol = self.shared.protocol.name();
             tracing::warn!(protocol, why, skipped, "a message cannot be decoded");
         }
-        let again = match had_pieces {
+        let again = match had_pieces || turns.has_repeats {
             true => Again::Kept(records.clone()),
             false => Again::Decoded(&decode, &body),
         };
@@ -209,6 +220,10 @@ impl Connection {
         };
         deliver(&outlet, parcel, contents.asks_ack).await?;
         drop(kept);
+        let settling = timeout(SENDER_PATIENCE, turns.settle());
+        if settling.await != Ok(true) {
+            return Err(End::NotDelivered);
+        }
         self.answer(contents).await?;
         fault.map_or(Ok(()), |why| Err(End::Fault(why)))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Contents};
+use super::batch::{Batch, Contents, Named};
 use super::session::{BATCH_BYTES, Session, SessionLimits};
 use bytes::Bytes;
 use sluice_protocols::decoded::Decoded;
@@ -113,23 +113,29 @@ fn messages(
     let mut all = Contents::default();
     let mut start = 0;
     for length in lengths {
-        let message = body.slice(start..start + length);
-        start += length;
-        match decode(&message, observed, limits, meter) {
+        let bytes = start..start + length;
+        start = bytes.end;
+        match decode(&body.slice(bytes.clone()), observed, limits, meter) {
             Ok(message) => {
-                if let Some(chunk) = message.chunk {
-                    let ack = chunk.ack();
-                    if meter.charge(ack.len()) {
-                        all.asks_ack = true;
-                        all.answer.extend(ack);
-                    }
-                }
+                let first = all.records.decoded.records.len();
                 match message.content {
                     Content::Records(records) => all.records.append(records),
                     Content::Keepalive | Content::Dropped(_) => {}
                     Content::Ping => {
                         all.is_last = true;
                         return Ok(all);
+                    }
+                }
+                if let Some(chunk) = message.chunk {
+                    let ack = chunk.ack();
+                    if meter.charge(ack.len() + size_of::<Named>()) {
+                        all.asks_ack = true;
+                        all.answer.extend(ack);
+                        all.named.push(Named {
+                            id: Bytes::copy_from_slice(chunk.id()),
+                            bytes,
+                            records: first..all.records.decoded.records.len(),
+                        });
                     }
                 }
             }

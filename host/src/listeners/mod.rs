@@ -17,6 +17,7 @@ mod datagrams;
 mod forward;
 mod gelf;
 mod log;
+mod named;
 mod outlet;
 mod parts;
 mod protocol;

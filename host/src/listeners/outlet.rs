@@ -16,7 +16,8 @@ use super::batch::{Contents, Decode};
 use super::log::Seldom;
 use super::parts::{PART_RECORDS, Parts};
 use crate::http::Problem;
-use crate::http::ingest::{Delivered, Ingest, Relay};
+use crate::http::ingest::{Delivered, Ingest, Offer, Relay};
+use crate::once::Once;
 use crate::peer::delivered::{Refused, refusals};
 use crate::stream::{Route, Stream};
 use sluice_delivery::{Intake, Producer};
@@ -89,6 +90,11 @@ impl Outlet {
     /// For what is read and decoded.
     pub(super) fn memory(&self) -> &Arc<MemoryBudget> {
         self.ingest.memory()
+    }
+
+    /// What clients sent lately.
+    pub(super) fn once(&self) -> &Arc<Once> {
+        self.ingest.once()
     }
 
     /// The most bytes of a message.
@@ -221,11 +227,14 @@ impl Outlet {
                     return Attempt::Again("the queue is full".to_owned());
                 }
                 let deadline = pin!(sleep_until(end));
-                let (stream, producer) = (self.stream(), Producer::CannotBeTold);
-                let delivering = self
-                    .ingest
-                    .deliver(stream, &intake, producer, records, charged, deadline);
-                let delivered = delivering.await;
+                let offer = Offer {
+                    stream: self.stream(),
+                    intake: &intake,
+                    producer: Producer::CannotBeTold,
+                    records,
+                    reservation: charged,
+                };
+                let delivered = self.ingest.deliver(offer, deadline, || None).await;
                 delivered.map(|settled| refusals(&settled.rejected))
             }
             Route::Leader(leader) => {

@@ -5,6 +5,8 @@
 //! endian, the document, and a body as it is. The signature of the request covers
 //! all of it.
 
+use std::net::IpAddr;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ pub(crate) struct RelayedHead {
     pub(crate) target: String,
     /// The headers that are not for one hop only, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    /// The client's address.
+    pub(crate) client: Option<IpAddr>,
     /// How long the client still waits, in milliseconds.
     pub(crate) wait_ms: u64,
     /// How much of that may pass before the request is taken in, in
@@ -75,6 +79,7 @@ mod tests {
             method: "POST".to_owned(),
             target: "/v1/logs?a=b".to_owned(),
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+            client: Some(IpAddr::from([192, 0, 2, 1])),
             wait_ms: 9000,
             park_ms: 5000,
         };

@@ -67,6 +67,13 @@ impl Receipt {
         })
     }
 
+    /// Withdraws the records that were not offered to the sink yet, and says whether
+    /// these are all. Otherwise the outcome can still be waited for.
+    pub fn withdraw_untouched(&mut self) -> bool {
+        let queue = self.queue.take();
+        queue.is_some_and(|queue| queue.withdraw(self.ticket))
+    }
+
     fn withdraw(&mut self) -> bool {
         self.waiter.abandon();
         let Some(queue) = self.queue.take() else {

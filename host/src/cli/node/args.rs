@@ -240,6 +240,11 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) max_listener_connections: usize,
 
+    /// How many ids of messages are remembered, so that what clients send again is delivered once; 0
+    /// for none
+    #[arg(long, env = "SLUICE_DEDUPE_IDS", default_value_t = 100_000)]
+    pub(super) dedupe_ids: usize,
+
     /// The version that clients of Elasticsearch are told; Beats send to none that is older than
     /// they are
     #[arg(

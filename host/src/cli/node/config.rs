@@ -140,6 +140,7 @@ fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
             .max(args.max_body.saturating_mul(BODIES_MIN)),
         follower: args.follower,
         authorization: token_file.map(authorization).transpose()?,
+        dedupe_ids: args.dedupe_ids,
     })
 }
 

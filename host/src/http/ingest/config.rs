@@ -14,6 +14,8 @@ pub(crate) struct IngestConfig {
     pub(crate) follower: Follower,
     /// What clients must send, if anything.
     pub(crate) authorization: Option<Authorization>,
+    /// How many ids of clients are remembered; 0 for none.
+    pub(crate) dedupe_ids: usize,
 }
 
 /// The limits on one request.

@@ -7,6 +7,7 @@
 //! `native/handlers.rs` shows their order.
 
 mod authorization;
+mod awaited;
 pub(super) mod baseline;
 mod body;
 mod config;
@@ -14,11 +15,12 @@ mod decoders;
 mod forward;
 pub(super) mod native;
 mod pieces;
+mod repeated;
 mod service;
 pub(in crate::http) mod standard;
 
 pub(crate) use authorization::Authorization;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
-pub(crate) use service::Ingest;
+pub(crate) use service::{Ingest, Offer};
 pub(crate) use standard::{Delivered, NodeFacts, Relay, Standard};

@@ -13,11 +13,13 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::authorization::Authorization;
+use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
 use crate::http::problem::Problem;
+use crate::once::{Delivery, Once};
 use crate::stream::{Route, Stream, Streams};
 use sluice_delivery::{Intake, Outcome, Producer};
 use sluice_protocols::error::DecodeError;
@@ -38,6 +40,8 @@ pub(crate) struct Ingest {
     follower: Follower,
     forwarder: Forwarder,
     authorization: Option<Authorization>,
+    /// What clients sent lately.
+    once: Arc<Once>,
 }
 
 /// A request that this node takes, or the whole answer.
@@ -50,6 +54,16 @@ pub(super) enum Admitted<'a> {
 pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
+}
+
+/// Records for the sink.
+pub(crate) struct Offer<'a> {
+    pub(crate) stream: &'a Stream,
+    pub(crate) intake: &'a Intake,
+    pub(crate) producer: Producer,
+    pub(crate) records: Vec<LogRecord>,
+    /// What the records take, until they wait in the queue.
+    pub(crate) reservation: Reservation,
 }
 
 /// Records that were acknowledged, or refused for good.
@@ -69,6 +83,7 @@ impl Ingest {
             follower: config.follower,
             forwarder,
             authorization: config.authorization,
+            once: Once::new(config.dedupe_ids),
         }
     }
 
@@ -159,26 +174,30 @@ impl Ingest {
     }
 
     /// Submits the records, and waits until they are settled or the deadline
-    /// is over.
+    /// is over. If the client goes before that and some were offered to the sink,
+    /// `late` may say whom the outcome is for.
     pub(crate) async fn deliver(
         &self,
-        stream: &Stream,
-        intake: &Intake,
-        producer: Producer,
-        records: Vec<LogRecord>,
-        reservation: Reservation,
+        offer: Offer<'_>,
         deadline: Pin<&mut Sleep>,
+        late: impl FnOnce() -> Option<Delivery>,
     ) -> Result<Settled, Problem> {
+        let Offer {
+            stream,
+            intake,
+            producer,
+            records,
+            reservation,
+        } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let mut receipt = intake.submit(producer, records)?;
+        let receipt = intake.submit(producer, records)?;
         // From here on the queue accounts for the memory.
         drop(reservation);
         stream.metrics.accepted.inc_by(count);
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut receipt => outcome,
-            () = deadline => receipt.give_up(),
-        };
+        let end = deadline.deadline();
+        let outcome = Awaited::new(receipt, producer, end, late)
+            .outcome(deadline)
+            .await;
         match outcome {
             Outcome::Acknowledged { epoch, rejected } => Ok(Settled { epoch, rejected }),
             Outcome::NotDelivered(reason) => Err(Problem::Unavailable(reason.to_owned())),
@@ -228,8 +247,14 @@ impl Ingest {
         }
         let deadline = pin!(sleep(wait.min(self.limits.request)));
         let reservation = self.memory.reserve();
-        self.deliver(stream, &intake, producer, records, reservation, deadline)
-            .await
+        let offer = Offer {
+            stream,
+            intake: &intake,
+            producer,
+            records,
+            reservation,
+        };
+        self.deliver(offer, deadline, || None).await
     }
 
     /// Turns a problem into a response, and counts it. `asked` are the headers
@@ -259,6 +284,11 @@ impl Ingest {
     /// For bodies and answers.
     pub(crate) const fn memory(&self) -> &Arc<MemoryBudget> {
         &self.memory
+    }
+
+    /// What clients sent to the stream lately.
+    pub(crate) const fn once(&self) -> &Arc<Once> {
+        &self.once
     }
 
     /// What clients must send, if anything.

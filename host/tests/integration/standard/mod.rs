@@ -1,5 +1,6 @@
 //! The protocols of other products' clients.
 
+mod repeats;
 mod requests;
 
 use std::time::{Duration, Instant};

@@ -103,7 +103,6 @@ impl Bodies {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lost.len().max(self.order.len())
     }

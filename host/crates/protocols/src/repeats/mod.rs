@@ -157,6 +157,12 @@ impl Repeats {
         }
     }
 
+    /// Whether any body is remembered.
+    #[must_use]
+    pub fn has_bodies(&self) -> bool {
+        self.bodies.len() > 0
+    }
+
     /// Remembers an id that was acknowledged before a restart or by another node,
     /// from [`Identity::to_bytes`].
     pub fn restore(&mut self, id: [u8; 16]) {

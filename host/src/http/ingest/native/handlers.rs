@@ -15,8 +15,10 @@ use tokio::time::{Sleep, sleep};
 
 use super::answer;
 use super::format::Format;
+use crate::http::client_address::ClientAddress;
 use crate::http::ingest::forward::MESSAGE_ID;
-use crate::http::ingest::service::{Accepted, Admitted, Ingest};
+use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::service::{Accepted, Admitted, Ingest, Offer, Settled};
 use crate::http::problem::Problem;
 use crate::stream::Stream;
 use sluice_delivery::Producer;
@@ -68,37 +70,53 @@ async fn respond(
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
-    let headers = &head.headers;
     match messages {
-        Messages::One => one(ingest, stream, headers, accepted, deadline).await,
-        Messages::Many => many(ingest, stream, headers, accepted, deadline).await,
+        Messages::One => one(ingest, stream, head, accepted, deadline).await,
+        Messages::Many => many(ingest, stream, &head.headers, accepted, deadline).await,
     }
 }
 
 async fn one(
     ingest: &Ingest,
     stream: &Stream,
-    headers: &HeaderMap,
+    head: &Parts,
     accepted: Accepted<'_>,
     mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
-    let key = message_id(headers)?;
+    let key = message_id(&head.headers)?;
+    let id = key.clone();
     let unpacking = accepted.body.unpacked(deadline.as_mut());
     let (body, reservation) = unpacking.await?;
+    let mut sent = Sent {
+        client: head.extensions.get().map(|ClientAddress(client)| *client),
+        path: head.uri.path(),
+        id: id.as_deref().map(str::as_bytes),
+        body: body.clone(),
+    };
     let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
         stream.metrics.rejected.inc();
     })?;
-    let settled = ingest
-        .deliver(
-            stream,
-            &accepted.intake,
-            Producer::IsTold,
-            vec![record],
-            reservation,
-            deadline,
-        )
-        .await?;
-    answer::single(settled)
+    let offer = Offer {
+        stream,
+        intake: &accepted.intake,
+        producer: Producer::IsTold,
+        records: vec![record],
+        reservation,
+    };
+    if sent.id.is_none() {
+        // Nothing tells it from another message with this text.
+        return answer::single(ingest.deliver(offer, deadline, || None).await?);
+    }
+    let known = sent.known(ingest.once(), deadline.as_mut()).await?;
+    // The queue accounts for the memory of the record only.
+    sent.body = Bytes::new();
+    answer::single(match known {
+        Known::New(delivery) => sent.deliver(ingest, offer, deadline, delivery).await?,
+        Known::Acknowledged => Settled {
+            epoch: accepted.intake.epoch(),
+            rejected: Vec::new(),
+        },
+    })
 }
 
 async fn many(
@@ -121,10 +139,14 @@ async fn many(
     let (epoch, by_sink) = if records.is_empty() {
         (accepted.intake.epoch(), Vec::new())
     } else {
-        let (intake, producer) = (&accepted.intake, Producer::IsTold);
-        let settled = ingest
-            .deliver(stream, intake, producer, records, reservation, deadline)
-            .await?;
+        let offer = Offer {
+            stream,
+            intake: &accepted.intake,
+            producer: Producer::IsTold,
+            records,
+            reservation,
+        };
+        let settled = ingest.deliver(offer, deadline, || None).await?;
         (settled.epoch, settled.rejected)
     };
     let rejections = rejected.merge(by_sink);

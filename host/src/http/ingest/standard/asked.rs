@@ -1,8 +1,11 @@
 //! What a protocol reads of a request besides its body.
 
+use std::net::IpAddr;
+
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
+use crate::http::client_address::ClientAddress;
 use sluice_protocols::tokens::Credentials;
 
 /// The head of a request.
@@ -14,6 +17,8 @@ pub(super) struct Asked {
     /// Without the question mark.
     pub(super) query: String,
     pub(super) headers: HeaderMap,
+    /// Where it came from.
+    pub(super) client: Option<IpAddr>,
 }
 
 impl Asked {
@@ -23,6 +28,7 @@ impl Asked {
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
+            client: head.extensions.get().map(|ClientAddress(client)| *client),
         }
     }
 

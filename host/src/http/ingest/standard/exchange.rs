@@ -28,6 +28,11 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
         Producer::IsTold
     }
 
+    /// The client's own id of the request, which is the same whenever it sends it.
+    fn id(&self) -> Option<&str> {
+        None
+    }
+
     /// Decodes the unpacked body.
     ///
     /// # Errors

@@ -23,7 +23,8 @@ use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
 use crate::http::ingest::body::{Received, discard, expects_continue};
-use crate::http::ingest::service::{Ingest, Settled};
+use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::problem::Problem;
 use crate::stream::{Route, Stream};
 use sluice_delivery::{Intake, Producer};
@@ -32,6 +33,7 @@ use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
 use sluice_protocols::tokens::{Carried, find};
 use sluice_types::clock::unix_nanos;
+use sluice_types::rejection::Rejection;
 
 /// How often a parked request looks for room.
 const ROOM_POLL: Duration = Duration::from_millis(10);
@@ -256,16 +258,15 @@ impl Flow<'_> {
         let by_sink = if records.is_empty() {
             Vec::new()
         } else {
-            let delivering = self.ingest.deliver(
-                self.stream,
+            let offer = Offer {
+                stream: self.stream,
                 intake,
                 producer,
                 records,
                 reservation,
-                deadline,
-            );
-            match delivering.await {
-                Ok(Settled { rejected, .. }) => rejected,
+            };
+            match self.deliver_once(received, offer, deadline).await {
+                Ok(rejected) => rejected,
                 Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
                     return Ok(Attempt::Again(None));
@@ -286,6 +287,29 @@ impl Flow<'_> {
         let verdict = Verdict::Settled { total, rejections };
         let reply = self.exchange.answer(verdict, &items);
         Ok(Attempt::Ended(Ended::Here(reply)))
+    }
+
+    /// Delivers the records unless the same request was acknowledged before. Returns
+    /// what the sink refused.
+    async fn deliver_once(
+        &self,
+        received: &Received<'_>,
+        offer: Offer<'_>,
+        mut deadline: Pin<&mut Sleep>,
+    ) -> Result<Vec<Rejection>, Problem> {
+        let sent = Sent {
+            client: self.asked.client,
+            path: &self.asked.path,
+            id: self.exchange.id().map(str::as_bytes),
+            body: received.bytes().clone(),
+        };
+        match sent.known(self.ingest.once(), deadline.as_mut()).await? {
+            Known::Acknowledged => Ok(Vec::new()),
+            Known::New(delivery) => {
+                let delivered = sent.deliver(self.ingest, offer, deadline, delivery);
+                Ok(delivered.await?.rejected)
+            }
+        }
     }
 
     /// The answer of the protocol to what was not settled.

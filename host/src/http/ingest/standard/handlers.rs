@@ -94,6 +94,7 @@ pub(in crate::http) async fn of_node(
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
         headers: from_pairs(head.headers),
+        client: head.client,
     };
     let Some(Found::Exchange(exchange)) = table::find(&asked, &standard.facts) else {
         return Err(Problem::Malformed("it is of no known protocol".to_owned()));

@@ -39,6 +39,10 @@ impl Exchange for Frame {
         Producer::CannotBeTold
     }
 
+    fn id(&self) -> Option<&str> {
+        self.frame_id.as_deref()
+    }
+
     fn decode(&self, body: &Bytes, terms: Terms, meter: &mut Meter) -> Result<Parsed, DecodeError> {
         let Terms { observed, most } = terms;
         let headers = Headers {

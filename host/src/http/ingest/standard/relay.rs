@@ -253,6 +253,7 @@ fn head(asked: &Asked, clock: &Clock) -> RelayedHead {
         method: asked.method.to_string(),
         target: target(asked),
         headers: pairs(&relayed_headers(&asked.headers)),
+        client: asked.client,
         wait_ms: millis(wait.saturating_sub(ANSWER_GRACE)),
         park_ms: millis(park),
     }

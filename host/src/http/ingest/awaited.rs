@@ -1,0 +1,98 @@
+//! Waits for the outcome of records, also when their client has gone.
+
+use std::pin::Pin;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, timeout_at};
+
+use crate::once::Delivery;
+use sluice_delivery::{Outcome, Producer, Receipt};
+use sluice_protocols::repeats;
+use sluice_types::rejection::Rejection;
+
+/// The wait for an outcome. Dropped before its end, it withdraws what was not
+/// offered to the sink; if anything was, `late` says whom the outcome is for.
+pub(super) struct Awaited<F: FnOnce() -> Option<Delivery>> {
+    receipt: Option<Receipt>,
+    producer: Producer,
+    end: Instant,
+    late: Option<F>,
+}
+
+impl<F: FnOnce() -> Option<Delivery>> Awaited<F> {
+    pub(super) const fn new(receipt: Receipt, producer: Producer, end: Instant, late: F) -> Self {
+        Self {
+            receipt: Some(receipt),
+            producer,
+            end,
+            late: Some(late),
+        }
+    }
+
+    /// Waits until the deadline is over at most.
+    pub(super) async fn outcome(mut self, deadline: Pin<&mut Sleep>) -> Outcome {
+        let is_over = async {
+            deadline.await;
+            None
+        };
+        let waiting = async {
+            match &mut self.receipt {
+                Some(receipt) => Some(receipt.await),
+                None => None,
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = waiting => outcome,
+            outcome = is_over => outcome,
+        };
+        let receipt = self.receipt.take();
+        let gone = || Outcome::Unknown("nobody waits for it".to_owned());
+        outcome.unwrap_or_else(|| receipt.map_or_else(gone, Receipt::give_up))
+    }
+}
+
+impl<F: FnOnce() -> Option<Delivery>> Drop for Awaited<F> {
+    fn drop(&mut self) {
+        let Some(mut receipt) = self.receipt.take() else {
+            return;
+        };
+        let late = self.late.take();
+        let (Some(late), Ok(runtime)) = (late, Handle::try_current()) else {
+            return;
+        };
+        if receipt.withdraw_untouched() {
+            return;
+        }
+        let Some(delivery) = late() else {
+            return;
+        };
+        let (producer, end) = (self.producer, self.end);
+        runtime.spawn(async move {
+            let outcome = timeout_at(end, receipt).await;
+            let unknown = Outcome::Unknown(String::new());
+            delivery.settle(kind(&outcome.unwrap_or(unknown), producer));
+        });
+    }
+}
+
+/// What is remembered of an outcome.
+fn kind(outcome: &Outcome, producer: Producer) -> repeats::Outcome {
+    match outcome {
+        Outcome::Acknowledged { rejected, .. } => settled(rejected, producer),
+        Outcome::NotDelivered(_) => repeats::Outcome::NotTaken,
+        Outcome::Unknown(_) => repeats::Outcome::Unknown,
+    }
+}
+
+/// What is remembered of records that are settled.
+pub(super) fn settled(rejected: &[Rejection], producer: Producer) -> repeats::Outcome {
+    let is_told = producer == Producer::IsTold;
+    match rejected
+        .iter()
+        .any(|rejection| is_told || !rejection.is_kept)
+    {
+        true => repeats::Outcome::Refused,
+        false => repeats::Outcome::Acknowledged,
+    }
+}
