@@ -38,6 +38,9 @@ const LEAST_BODY_LIMIT: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct PeerContext {
     bodies: SignedBodies,
+    /// For what other nodes send for their clients, which are many and send much:
+    /// they hold up no hand-over and no command.
+    relayed: SignedBodies,
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
 }
@@ -57,7 +60,8 @@ impl PeerContext {
             time: ingest.limits.request,
         };
         Self {
-            bodies: SignedBodies::new(node, secret, limits),
+            bodies: SignedBodies::new(node.clone(), secret.clone(), limits),
+            relayed: SignedBodies::new(node, secret, limits),
             ingest: Arc::clone(ingest),
             standard: Arc::clone(standard),
         }
@@ -98,13 +102,28 @@ impl PeerContext {
         self.admit_form(request, OldForm::Refused).await
     }
 
+    /// The same for what a node sends for its clients.
+    async fn admit_relayed(&self, request: Request<Body>) -> Result<Admitted, PeerProblem> {
+        self.admit_by(&self.relayed, request, OldForm::Refused)
+            .await
+    }
+
     async fn admit_form(
         &self,
         request: Request<Body>,
         old_form: OldForm,
     ) -> Result<Admitted, PeerProblem> {
+        self.admit_by(&self.bodies, request, old_form).await
+    }
+
+    async fn admit_by(
+        &self,
+        bodies: &SignedBodies,
+        request: Request<Body>,
+        old_form: OldForm,
+    ) -> Result<Admitted, PeerProblem> {
         let (head, body) = request.into_parts();
-        let body = self.bodies.read(&head, body, old_form).await?;
+        let body = bodies.read(&head, body, old_form).await?;
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
             headers: head.headers,
@@ -174,7 +193,7 @@ async fn transfer(
 
 /// Takes a client's request that another node relays.
 async fn relay(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
-    let admitted = context.admit(request).await?;
+    let admitted = context.admit_relayed(request).await?;
     let Some((head, body)) = relayed::split(&admitted.body.bytes) else {
         return Err(PeerProblem::Malformed("not a relayed request".to_owned()));
     };
@@ -187,7 +206,7 @@ async fn relay(State(context): Context, request: Request<Body>) -> Result<Respon
 /// Takes records that another node received from clients that cannot be told
 /// which of them were refused.
 async fn deliver(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
-    let admitted = context.admit(request).await?;
+    let admitted = context.admit_relayed(request).await?;
     let parts = relayed::split::<DeliveryHead>(&admitted.body.bytes);
     let parts = parts.and_then(|(head, frames)| Some((head, Chunk::from_frames(frames)?)));
     let Some((head, chunk)) = parts else {

@@ -147,8 +147,9 @@ impl Connection {
 
     /// Waits for more to be read.
     async fn read(&mut self) -> Result<(), End> {
-        let enough = self.session.unread_max().max(self.unread.bytes().len());
-        let enough = (enough + 1).max(BATCH_BYTES);
+        // A longer message is read in steps that double, so that little has to be
+        // copied when it is taken.
+        let enough = BATCH_BYTES.max(2 * self.unread.bytes().len());
         if self.unread.bytes().is_empty() {
             self.begun = None;
         }

@@ -78,10 +78,6 @@ impl Session for ForwardSession {
         }))
     }
 
-    fn unread_max(&self) -> usize {
-        self.limits.unpacked
-    }
-
     fn pass(&mut self, contents: &mut Contents) -> (Decoded, Option<Reservation>) {
         let records = std::mem::take(&mut contents.records);
         let passed = self.joiner.pass(records, contents.asks_ack);

@@ -41,8 +41,4 @@ impl Session for GelfSession {
             fault: None,
         }))
     }
-
-    fn unread_max(&self) -> usize {
-        self.most
-    }
 }

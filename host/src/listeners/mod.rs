@@ -15,6 +15,7 @@ mod config;
 mod connection;
 mod datagrams;
 mod forward;
+mod gather;
 mod gelf;
 mod log;
 mod named;

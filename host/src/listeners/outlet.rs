@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Contents, Decode};
+use super::gather::Gatherer;
 use super::log::Seldom;
 use super::parts::{PART_RECORDS, Parts};
 use crate::http::Problem;
@@ -34,7 +35,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Outlet {
     ingest: Arc<Ingest>,
-    relay: Arc<Relay>,
+    to_leader: Gatherer,
     waits: Seldom,
 }
 
@@ -80,9 +81,10 @@ struct Wanted {
 
 impl Outlet {
     pub(crate) fn new(ingest: Arc<Ingest>, relay: Arc<Relay>) -> Self {
+        let limit = ingest.limits.request;
         Self {
+            to_leader: Gatherer::start(relay, Arc::clone(ingest.memory()), limit),
             ingest,
-            relay,
             waits: Seldom::default(),
         }
     }
@@ -237,14 +239,11 @@ impl Outlet {
                 let delivered = self.ingest.deliver(offer, deadline, || None).await;
                 delivered.map(|settled| refusals(&settled.rejected))
             }
-            Route::Leader(leader) => {
-                let delivering = self.relay.deliver(&leader, &records, self.memory(), end);
-                match delivering.await {
-                    Ok(Delivered::Settled(refused)) => Ok(refused),
-                    Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
-                    Err(problem) => Err(problem),
-                }
-            }
+            Route::Leader(leader) => match self.to_leader.deliver(leader, records).await {
+                Ok(Delivered::Settled(refused)) => Ok(refused),
+                Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
+                Err(problem) => Err(problem),
+            },
             Route::Unknown => return Attempt::Again("no leader is known at the moment".to_owned()),
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };

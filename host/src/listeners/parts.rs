@@ -5,7 +5,7 @@ use sluice_types::record::LogRecord;
 /// The most records of a part, and about the most bytes: so much finds room in any
 /// queue, and in a request to another node.
 pub(super) const PART_RECORDS: usize = 10_000;
-const PART_BYTES: usize = 1 << 20;
+pub(super) const PART_BYTES: usize = 1 << 20;
 
 /// Splits records into parts, in their order.
 pub(super) struct Parts {

@@ -50,10 +50,6 @@ impl Session for RelpSession {
         }))
     }
 
-    fn unread_max(&self) -> usize {
-        self.framer.unread_max()
-    }
-
     fn farewell(&self) -> &'static [u8] {
         SERVER_CLOSE
     }

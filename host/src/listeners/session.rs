@@ -19,9 +19,6 @@ pub(super) trait Session: fmt::Debug + Send {
     /// The bytes are not of this protocol.
     fn next(&mut self, unread: &[u8], is_end: bool) -> Result<Option<Batch>, String>;
 
-    /// How many bytes there may be without a whole message.
-    fn unread_max(&self) -> usize;
-
     /// What can be delivered now of a batch that was decoded, with what is charged
     /// for records of earlier ones.
     fn pass(&mut self, contents: &mut Contents) -> (Decoded, Option<Reservation>) {

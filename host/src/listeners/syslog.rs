@@ -32,10 +32,6 @@ impl Session for SyslogSession {
         }
         Ok(batch(found))
     }
-
-    fn unread_max(&self) -> usize {
-        self.framer.unread_max()
-    }
 }
 
 fn batch(found: messages::Batch) -> Option<Batch> {
