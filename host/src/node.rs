@@ -62,7 +62,7 @@ pub(crate) enum NodeError {
     Ended(&'static str),
 }
 
-/// A node that is ready to serve: the client port is bound, the sink is compiled,
+/// A node that is ready to serve: the ports for clients are bound, the sink is compiled,
 /// nothing was accepted yet. The health listener is bound by [`Control::start`].
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -80,7 +80,7 @@ impl Node {
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
         config.server.connections = limit_connections(
             config.server.connections,
-            config.coordinator_connections,
+            config.coordinator_connections + config.server.listen.len(),
             config.threads,
         );
         let server = BoundServer::bind(&config.server)?;
@@ -106,9 +106,9 @@ impl Node {
         })
     }
 
-    /// The address that clients can connect to.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.server.address()
+    /// The addresses that clients can connect to.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.server.addresses()
     }
 
     /// Serves until `stop` ends, then drains and releases everything.

@@ -1,5 +1,6 @@
 //! HTTP: what clients, operators, monitors and the other nodes ask of a node.
 
+mod acceptor;
 mod activity;
 pub(crate) mod admin;
 mod balance;
@@ -11,6 +12,7 @@ mod gate;
 mod head_memory;
 pub(crate) mod ingest;
 mod letter_list;
+mod listener;
 mod mobile_stream;
 mod no_answer;
 mod origin;

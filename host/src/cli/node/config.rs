@@ -63,7 +63,8 @@ fn default_threads() -> usize {
 }
 
 fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {
-    let (listen, cluster) = (args.listen, args.cluster.clone());
+    let listen = *args.listen.first().ok_or(SettingError::NoListen)?;
+    let cluster = args.cluster.clone();
     let keys = ClusterKeys::new(&cluster).stream(DEFAULT_STREAM);
     Ok(ControlConfig {
         consul: consul::Config::from_env()?,
@@ -86,7 +87,7 @@ fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
         _ => return Err(SettingError::HalfTls),
     };
     Ok(ServerConfig {
-        listen: args.listen,
+        listen: args.listen.clone(),
         tls,
         connections: args.max_connections.max(1),
         connections_per_source: args.max_connections_per_source,
