@@ -18,7 +18,10 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
-use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
+use crate::http::{
+    BoundServer, OtherNodes, Routes, Server, ServerError, Speech, WorkerThreads, Workers,
+    grpc_router, router,
+};
 use crate::peer;
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
@@ -80,7 +83,7 @@ impl Node {
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
         config.server.connections = limit_connections(
             config.server.connections,
-            config.coordinator_connections + config.server.listen.len(),
+            config.coordinator_connections + config.server.addresses(),
             config.threads,
         );
         let server = BoundServer::bind(&config.server)?;
@@ -106,8 +109,8 @@ impl Node {
         })
     }
 
-    /// The addresses that clients can connect to.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    /// The addresses that clients can connect to, and what they speak there.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Speech)> + '_ {
         self.server.addresses()
     }
 
@@ -166,12 +169,15 @@ impl Node {
         });
         let peers =
             peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
-        let router = router(ingest, standard, admin, peers, config.baseline);
+        let routes = Routes {
+            grpc: grpc_router(Arc::clone(&standard)),
+            http: router(ingest, standard, admin, peers, config.baseline),
+        };
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             control,
-            server: self.server.start(router, nodes, self.metrics, workers),
+            server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
             _data_dir: config.data_dir,

@@ -53,7 +53,8 @@ impl Acceptor {
             let Some((stream, place, permit)) = accepted else {
                 return;
             };
-            let serving = self.serving.serve(stream, &place, self.stages.clone());
+            let stages = self.stages.clone();
+            let serving = self.serving.serve(listener.speech, stream, &place, stages);
             let connection = OpenConnection {
                 serving: Box::pin(serving),
                 place,

@@ -1,5 +1,6 @@
 //! The sockets on which a server listens.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,10 +11,29 @@ use tokio::net::{TcpListener, TcpSocket};
 /// `net.core.somaxconn` if that is less (its default since 5.4: 4096).
 const ACCEPT_BACKLOG: u32 = 4096;
 
+/// What the clients of an address speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP/1.1, with all routes.
+    Http,
+    /// gRPC, which is HTTP/2, with the method for OTLP.
+    OtlpGrpc,
+}
+
+impl fmt::Display for Speech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::OtlpGrpc => "otlp-grpc",
+        })
+    }
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
+    pub(super) speech: Speech,
     /// With the port that was bound.
     pub(super) address: SocketAddr,
 }
@@ -23,7 +43,7 @@ impl Listener {
     ///
     /// # Errors
     /// The system does not give it to this process.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn bind(address: SocketAddr, speech: Speech) -> io::Result<Self> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -33,6 +53,10 @@ impl Listener {
         socket.bind(address)?;
         let socket = socket.listen(ACCEPT_BACKLOG)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            speech,
+            address,
+        })
     }
 }

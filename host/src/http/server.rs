@@ -14,9 +14,9 @@ use super::acceptor::Acceptor;
 use super::connections::{Connections, Patience};
 use super::gate::Gate;
 use super::head_memory::heads;
-use super::listener::Listener;
+use super::listener::{Listener, Speech};
 use super::other_nodes::OtherNodes;
-use super::serving::Serving;
+use super::serving::{Entrance, Serving};
 use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::workers::Workers;
@@ -51,6 +51,8 @@ pub(crate) enum ServerError {
 pub(crate) struct ServerConfig {
     /// The addresses to listen on; at least one. Other nodes connect to the first.
     pub(crate) listen: Vec<SocketAddr>,
+    /// The addresses for OTLP over gRPC.
+    pub(crate) otlp_grpc: Vec<SocketAddr>,
     /// The certificate and key, for HTTPS.
     pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
@@ -63,6 +65,21 @@ pub(crate) struct ServerConfig {
     /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(crate) write_timeout: Duration,
+}
+
+/// The routes on each kind of address.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) http: Router,
+    pub(crate) grpc: Router,
+}
+
+#[cfg(test)]
+impl From<Router> for Routes {
+    fn from(http: Router) -> Self {
+        let grpc = http.clone();
+        Self { http, grpc }
+    }
 }
 
 /// Listening sockets on which nothing is accepted yet.
@@ -84,12 +101,18 @@ impl ServerConfig {
     pub(super) fn local(connections: usize) -> Self {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            otlp_grpc: Vec::new(),
             tls: None,
             connections,
             connections_per_source: Some(0),
             origins: Vec::new(),
             write_timeout: Duration::from_secs(60),
         }
+    }
+
+    /// The number of addresses.
+    pub(crate) const fn addresses(&self) -> usize {
+        self.listen.len() + self.otlp_grpc.len()
     }
 
     fn per_source(&self) -> usize {
@@ -108,11 +131,13 @@ impl BoundServer {
     /// The certificate cannot be used, or one of the addresses cannot be bound.
     pub(crate) fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
         let tls = config.tls.as_ref().map(Tls::from_files).transpose()?;
-        let bind = |address: &SocketAddr| {
-            let address = *address;
-            Listener::bind(address).map_err(|cause| ServerError::Listen { address, cause })
+        let http = config.listen.iter().map(|address| (*address, Speech::Http));
+        let grpc = config.otlp_grpc.iter();
+        let grpc = grpc.map(|address| (*address, Speech::OtlpGrpc));
+        let bind = |(address, speech)| {
+            Listener::bind(address, speech).map_err(|cause| ServerError::Listen { address, cause })
         };
-        let listeners: Vec<_> = config.listen.iter().map(bind).collect::<Result<_, _>>()?;
+        let listeners: Vec<_> = http.chain(grpc).map(bind).collect::<Result<_, _>>()?;
         let first = listeners.first().ok_or(ServerError::NoAddress)?;
         Ok(Self {
             address: first.address,
@@ -130,9 +155,10 @@ impl BoundServer {
         self.address
     }
 
-    /// All addresses that were bound.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().map(|listener| listener.address)
+    /// All addresses that were bound, and what their clients speak.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Speech)> + '_ {
+        let listeners = self.listeners.iter();
+        listeners.map(|listener| (listener.address, listener.speech))
     }
 
     /// Whether clients speak HTTPS.
@@ -140,10 +166,10 @@ impl BoundServer {
         self.tls.is_some()
     }
 
-    /// Starts accepting connections, and serves the router on them.
+    /// Starts accepting connections, and serves the routes on them.
     pub(crate) fn start(
         self,
-        router: Router,
+        routes: Routes,
         nodes: OtherNodes,
         metrics: Arc<Metrics>,
         workers: Workers,
@@ -155,9 +181,15 @@ impl BoundServer {
         let acceptor = Acceptor {
             listeners: self.listeners,
             serving: Arc::new(Serving {
-                service: TowerToHyperService::new(router),
+                grpc: Entrance {
+                    routes: TowerToHyperService::new(routes.grpc),
+                    tls: self.tls.as_ref().map(Tls::for_http2),
+                },
+                http: Entrance {
+                    routes: TowerToHyperService::new(routes.http),
+                    tls: self.tls,
+                },
                 gate: self.gate,
-                tls: self.tls,
                 heads: heads(),
                 write_timeout: self.write_timeout,
             }),
@@ -226,7 +258,7 @@ mod tests {
         let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
         let router = Router::new().route("/", much);
         let server = bound.start(
-            router,
+            router.into(),
             OtherNodes::fake(None, &[]),
             Arc::new(Metrics::new()),
             Workers::here(),
@@ -276,7 +308,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let router = Router::new().route("/", echo);
         let nodes = OtherNodes::fake(None, &[]);
-        let server = bound.start(router, nodes, Arc::clone(&metrics), Workers::here());
+        let server = bound.start(router.into(), nodes, Arc::clone(&metrics), Workers::here());
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut used = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut used).await, "HTTP/1.1 200 OK");
@@ -296,11 +328,11 @@ mod tests {
             ..ServerConfig::local(1)
         };
         let bound = BoundServer::bind(&config).unwrap();
-        let addresses: Vec<_> = bound.addresses().collect();
+        let addresses: Vec<_> = bound.addresses().map(|(address, _)| address).collect();
         assert_eq!(addresses[0], bound.address());
         let echo = axum::routing::post(|body: String| async { body });
         let server = bound.start(
-            Router::new().route("/", echo),
+            Router::new().route("/", echo).into(),
             OtherNodes::fake(None, &[]),
             Arc::new(Metrics::new()),
             Workers::here(),

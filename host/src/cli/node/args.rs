@@ -47,6 +47,15 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) listen: Vec<SocketAddr>,
 
+    /// Where clients connect for OTLP over gRPC, by custom on port 4317; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_OTLP_GRPC_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ','
+    )]
+    pub(super) otlp_grpc_listen: Vec<SocketAddr>,
+
     /// The address for others to connect to, as host or host:port [default: the local address of
     /// the connection to Consul, and the listen port]
     #[arg(long, env = "SLUICE_ADVERTISE", value_parser = advertise)]

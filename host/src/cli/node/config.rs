@@ -88,6 +88,7 @@ fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
     };
     Ok(ServerConfig {
         listen: args.listen.clone(),
+        otlp_grpc: args.otlp_grpc_listen.clone(),
         tls,
         connections: args.max_connections.max(1),
         connections_per_source: args.max_connections_per_source,

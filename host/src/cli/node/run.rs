@@ -48,11 +48,12 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
                 return Ok(());
             }
         };
-        for address in node.addresses() {
+        for (address, speech) in node.addresses() {
             tracing::info!(
                 name,
                 cluster,
                 %address,
+                protocol = %speech,
                 version = env!("CARGO_PKG_VERSION"),
                 "listening"
             );

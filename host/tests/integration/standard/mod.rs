@@ -1,5 +1,7 @@
 //! The protocols of other products' clients.
 
+mod grpc;
+mod grpc_client;
 mod requests;
 
 use std::time::{Duration, Instant};
