@@ -16,7 +16,7 @@ pub(crate) struct Config {
     /// Where this node keeps what must survive a restart.
     pub(crate) data_dir: DataDir,
     /// The node's and the cluster's name, Consul, and the lock. The port to
-    /// listen on is replaced by the one that was bound.
+    /// listen on is replaced by the first one that was bound.
     pub(crate) control: ControlConfig,
     /// The connections of clients.
     pub(crate) server: ServerConfig,

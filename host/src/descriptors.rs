@@ -19,7 +19,7 @@ const PER_THREAD: usize = 4;
 /// Raises the limit on file descriptors as far as it goes, and returns how many
 /// client connections, `wanted` at most, leave enough of them for the rest of
 /// the node. To that belong `others`, the connections of listeners and of an
-/// embedded coordinator, and what `threads` need.
+/// embedded coordinator and the sockets to listen on, and what `threads` need.
 pub(crate) fn limit_connections(wanted: usize, others: usize, threads: usize) -> usize {
     let descriptors = raised_limit();
     let others = others.saturating_add(threads.saturating_mul(PER_THREAD));

@@ -18,7 +18,10 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
-use crate::http::{BoundServer, OtherNodes, Server, ServerError, WorkerThreads, Workers, router};
+use crate::http::{
+    BoundServer, OtherNodes, Routes, Server, ServerError, Speech, WorkerThreads, Workers,
+    grpc_router, router,
+};
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer;
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
@@ -68,7 +71,7 @@ pub(crate) enum NodeError {
     Ended(&'static str),
 }
 
-/// A node that is ready to serve: the client port is bound, the sink is compiled,
+/// A node that is ready to serve: the ports for clients are bound, the sink is compiled,
 /// nothing was accepted yet. The health listener is bound by [`Control::start`].
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -85,7 +88,10 @@ impl Node {
     /// Binds and prepares everything.
     pub(crate) async fn build(mut config: Config) -> Result<Self, NodeError> {
         let trace = config.trace_acks.as_deref().map(open_trace).transpose()?;
-        let others = config.coordinator_connections + config.listeners.connections;
+        let others = config.coordinator_connections
+            + config.server.addresses()
+            + config.listeners.listeners.len()
+            + config.listeners.connections;
         config.server.connections =
             limit_connections(config.server.connections, others, config.threads);
         let server = BoundServer::bind(&config.server)?;
@@ -113,9 +119,9 @@ impl Node {
         })
     }
 
-    /// The address that clients can connect to.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.server.address()
+    /// The addresses that clients can connect to, and what they speak there.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Speech)> + '_ {
+        self.server.addresses()
     }
 
     /// Serves until `stop` ends, then drains and releases everything.
@@ -168,13 +174,16 @@ impl Node {
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let peers =
             peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
-        let router = router(ingest, standard, admin, peers, config.baseline);
+        let routes = Routes {
+            grpc: grpc_router(Arc::clone(&standard)),
+            http: router(ingest, standard, admin, peers, config.baseline),
+        };
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
-            server: self.server.start(router, nodes, self.metrics, workers),
+            server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
             _data_dir: config.data_dir,

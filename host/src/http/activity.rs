@@ -82,6 +82,14 @@ impl Activity {
         self.change(Phase::Answered, Phase::Idle);
     }
 
+    /// Nothing is under way on a connection with several requests at a time.
+    pub(super) fn rest(&self) {
+        let (phase, _) = self.now();
+        if phase != Phase::Closed {
+            self.change(phase, Phase::Idle);
+        }
+    }
+
     /// The phase, and the round in which it began.
     pub(super) fn now(&self) -> (Phase, u64) {
         let state = self.state.load(Ordering::Relaxed);

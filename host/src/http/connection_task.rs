@@ -108,7 +108,12 @@ mod tests {
         let mut client = TcpStream::connect(bound.address()).await.unwrap();
         let metrics = Arc::new(Metrics::new());
         let nodes = OtherNodes::fake(None, &[]);
-        let server = bound.start(router(has_begun), nodes, Arc::clone(&metrics), workers);
+        let server = bound.start(
+            router(has_begun).into(),
+            nodes,
+            Arc::clone(&metrics),
+            workers,
+        );
         for round in 0..ROUNDS {
             let head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab";
             client.write_all(head).await.unwrap();

@@ -1,8 +1,10 @@
 //! HTTP: what clients, operators, monitors and the other nodes ask of a node.
 
+mod acceptor;
 mod activity;
 pub(crate) mod admin;
 mod balance;
+mod calls;
 mod charged_body;
 mod client_address;
 mod connection_task;
@@ -10,8 +12,10 @@ mod connections;
 mod drain_rate;
 mod gate;
 mod head_memory;
+mod http2;
 pub(crate) mod ingest;
 mod letter_list;
+mod listener;
 mod mobile_stream;
 mod no_answer;
 mod origin;
@@ -31,9 +35,10 @@ mod watched_stream;
 mod workers;
 
 pub(crate) use ingest::IngestConfig;
+pub(crate) use listener::Speech;
 pub(crate) use other_nodes::OtherNodes;
 pub(crate) use problem::Problem;
-pub(crate) use router::router;
-pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
+pub(crate) use router::{grpc_router, router};
+pub(crate) use server::{BoundServer, Routes, Server, ServerConfig, ServerError};
 pub(crate) use tls::{Tls, TlsError, TlsFiles};
 pub(crate) use workers::{WorkerThreads, Workers};

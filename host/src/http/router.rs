@@ -38,6 +38,15 @@ pub(crate) fn router(
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request))
 }
 
+/// The methods of gRPC.
+pub(crate) fn grpc_router(standard: Arc<Standard>) -> Router {
+    Router::new().fallback(move |request| call(Arc::clone(&standard), request))
+}
+
+async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {
+    standard::of_caller(&standard, request).await
+}
+
 /// The protocols of other products find their requests themselves.
 async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) -> Response {
     let answer = standard::of_client(&standard, request).await;

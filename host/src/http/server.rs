@@ -1,4 +1,4 @@
-//! Connections: accepting them, bounding their number, and ending them.
+//! The server for clients: its addresses, its connections, and their end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::connection_task::OpenConnection;
-use super::connections::{Connections, Patience, Place};
+use super::acceptor::Acceptor;
+use super::connections::{Connections, Patience};
 use super::gate::Gate;
 use super::head_memory::heads;
+use super::listener::{Listener, Speech};
 use super::other_nodes::OtherNodes;
-use super::serving::Serving;
+use super::serving::{Entrance, Serving};
 use super::stage::Stage;
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::workers::Workers;
@@ -31,15 +31,6 @@ const PATIENCE: Patience = Patience {
 };
 /// The part of all connections that one source may have if nothing else is set.
 const SOURCE_PART: usize = 4;
-/// The wait for an idle connection to end before further ones are chosen.
-const EVICTION_WAIT: Duration = Duration::from_millis(50);
-/// The most connections that wait to be accepted. Beyond that the system drops
-/// the handshake, and a client tries again only after a second. Linux takes
-/// `net.core.somaxconn` if that is less (its default since 5.4: 4096).
-const ACCEPT_BACKLOG: u32 = 4096;
-/// The wait after the system had no descriptor or no memory for a connection.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
-
 /// Why the server cannot start.
 #[derive(Debug, Error)]
 pub(crate) enum ServerError {
@@ -49,6 +40,8 @@ pub(crate) enum ServerError {
         #[source]
         cause: io::Error,
     },
+    #[error("listen for clients: there is no address")]
+    NoAddress,
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -56,8 +49,10 @@ pub(crate) enum ServerError {
 /// The settings of the server for clients.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerConfig {
-    /// The address to listen on.
-    pub(crate) listen: SocketAddr,
+    /// The addresses to listen on; at least one. Other nodes connect to the first.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// The addresses for OTLP over gRPC.
+    pub(crate) otlp_grpc: Vec<SocketAddr>,
     /// The certificate and key, for HTTPS.
     pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
@@ -72,10 +67,26 @@ pub(crate) struct ServerConfig {
     pub(crate) write_timeout: Duration,
 }
 
-/// A listening socket that accepts nothing yet.
+/// The routes on each kind of address.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) http: Router,
+    pub(crate) grpc: Router,
+}
+
+#[cfg(test)]
+impl From<Router> for Routes {
+    fn from(http: Router) -> Self {
+        let grpc = http.clone();
+        Self { http, grpc }
+    }
+}
+
+/// Listening sockets on which nothing is accepted yet.
 #[derive(Debug)]
 pub(crate) struct BoundServer {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
+    /// That of the first.
     address: SocketAddr,
     tls: Option<Tls>,
     connections: usize,
@@ -89,13 +100,19 @@ impl ServerConfig {
     #[cfg(test)]
     pub(super) fn local(connections: usize) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            otlp_grpc: Vec::new(),
             tls: None,
             connections,
             connections_per_source: Some(0),
             origins: Vec::new(),
             write_timeout: Duration::from_secs(60),
         }
+    }
+
+    /// The number of addresses.
+    pub(crate) const fn addresses(&self) -> usize {
+        self.listen.len() + self.otlp_grpc.len()
     }
 
     fn per_source(&self) -> usize {
@@ -108,17 +125,23 @@ impl ServerConfig {
 }
 
 impl BoundServer {
-    /// Reads the certificate, if there is one, and binds the address.
+    /// Reads the certificate, if there is one, and binds the addresses.
+    ///
+    /// # Errors
+    /// The certificate cannot be used, or one of the addresses cannot be bound.
     pub(crate) fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
         let tls = config.tls.as_ref().map(Tls::from_files).transpose()?;
-        let listener = listen(config.listen).map_err(|cause| ServerError::Listen {
-            address: config.listen,
-            cause,
-        })?;
-        let address = listener.local_addr().unwrap_or(config.listen);
+        let http = config.listen.iter().map(|address| (*address, Speech::Http));
+        let grpc = config.otlp_grpc.iter();
+        let grpc = grpc.map(|address| (*address, Speech::OtlpGrpc));
+        let bind = |(address, speech)| {
+            Listener::bind(address, speech).map_err(|cause| ServerError::Listen { address, cause })
+        };
+        let listeners: Vec<_> = http.chain(grpc).map(bind).collect::<Result<_, _>>()?;
+        let first = listeners.first().ok_or(ServerError::NoAddress)?;
         Ok(Self {
-            listener,
-            address,
+            address: first.address,
+            listeners,
             tls,
             connections: config.connections,
             per_source: config.per_source(),
@@ -127,9 +150,15 @@ impl BoundServer {
         })
     }
 
-    /// The address that was bound.
+    /// The address that other nodes connect to, as it was bound.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// All addresses that were bound, and what their clients speak.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Speech)> + '_ {
+        let listeners = self.listeners.iter();
+        listeners.map(|listener| (listener.address, listener.speech))
     }
 
     /// Whether clients speak HTTPS.
@@ -137,10 +166,10 @@ impl BoundServer {
         self.tls.is_some()
     }
 
-    /// Starts accepting connections, and serves the router on them.
+    /// Starts accepting connections, and serves the routes on them.
     pub(crate) fn start(
         self,
-        router: Router,
+        routes: Routes,
         nodes: OtherNodes,
         metrics: Arc<Metrics>,
         workers: Workers,
@@ -150,11 +179,17 @@ impl BoundServer {
         let (open_in, open) = mpsc::channel(1);
         let connections = Connections::new(self.per_source, PATIENCE, nodes, metrics);
         let acceptor = Acceptor {
-            listener: self.listener,
+            listeners: self.listeners,
             serving: Arc::new(Serving {
-                service: TowerToHyperService::new(router),
+                grpc: Entrance {
+                    routes: TowerToHyperService::new(routes.grpc),
+                    tls: self.tls.as_ref().map(Tls::for_http2),
+                },
+                http: Entrance {
+                    routes: TowerToHyperService::new(routes.http),
+                    tls: self.tls,
+                },
                 gate: self.gate,
-                tls: self.tls,
                 heads: heads(),
                 write_timeout: self.write_timeout,
             }),
@@ -171,17 +206,6 @@ impl BoundServer {
             open,
         }
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // As std does it: a restart need not wait for old connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_BACKLOG)
 }
 
 /// A running server.
@@ -216,102 +240,11 @@ impl Server {
     }
 }
 
-struct Acceptor {
-    listener: TcpListener,
-    serving: Arc<Serving>,
-    connections: Arc<Connections>,
-    slots: Arc<Semaphore>,
-    stages: watch::Receiver<Stage>,
-    open: mpsc::Sender<()>,
-    workers: Workers,
-}
-
-impl Acceptor {
-    /// Accepts connections until the server closes.
-    async fn run(self) {
-        tokio::select! {
-            () = self.accept_all() => {}
-            () = self.connections.end_stale() => {}
-        }
-    }
-
-    async fn accept_all(&self) {
-        let mut stages = self.stages.clone();
-        loop {
-            let accepted = tokio::select! {
-                _ = stages.wait_for(|stage| *stage != Stage::Serving) => return,
-                accepted = self.accept() => accepted,
-            };
-            let Some((stream, place, permit)) = accepted else {
-                return;
-            };
-            let serving = self.serving.serve(stream, &place, self.stages.clone());
-            let connection = OpenConnection {
-                serving: Box::pin(serving),
-                place,
-                _permit: permit,
-                _open: self.open.clone(),
-                workers: self.workers.clone(),
-            };
-            connection.begin_on(self.workers.for_a_new_one());
-        }
-    }
-
-    /// Waits for the next connection that there is room for. An error of one
-    /// never ends the server.
-    async fn accept(&self) -> Option<(TcpStream, Place, OwnedSemaphorePermit)> {
-        loop {
-            let (stream, address) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    wait_after(&error).await;
-                    continue;
-                }
-            };
-            let Some(place) = self.connections.enter(address.ip()) else {
-                continue;
-            };
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "could not set TCP_NODELAY");
-            }
-            return Some((stream, place, self.slot().await?));
-        }
-    }
-
-    /// Waits for room for another connection, and makes some if connections are
-    /// idle.
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
-            return Some(permit);
-        }
-        loop {
-            self.connections.evict_idle();
-            let freed = Arc::clone(&self.slots).acquire_owned();
-            if let Ok(permit) = tokio::time::timeout(EVICTION_WAIT, freed).await {
-                return permit.ok();
-            }
-        }
-    }
-}
-
-/// Waits after an error of the system, such as a lack of descriptors.
-async fn wait_after(error: &io::Error) {
-    let is_of_the_client = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    );
-    if !is_of_the_client {
-        tracing::warn!(%error, "could not accept a connection");
-        tokio::time::sleep(EXHAUSTED_WAIT).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_cut_off() {
@@ -325,7 +258,7 @@ mod tests {
         let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
         let router = Router::new().route("/", much);
         let server = bound.start(
-            router,
+            router.into(),
             OtherNodes::fake(None, &[]),
             Arc::new(Metrics::new()),
             Workers::here(),
@@ -375,7 +308,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let router = Router::new().route("/", echo);
         let nodes = OtherNodes::fake(None, &[]);
-        let server = bound.start(router, nodes, Arc::clone(&metrics), Workers::here());
+        let server = bound.start(router.into(), nodes, Arc::clone(&metrics), Workers::here());
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut used = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut used).await, "HTTP/1.1 200 OK");
@@ -385,5 +318,45 @@ mod tests {
         assert_eq!(silent.read(&mut [0; 1]).await.unwrap_or(0), 0);
         assert!(metrics.connections.get() <= 2);
         server.leave(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn all_addresses_have_the_same_routes_and_share_the_connections() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = ServerConfig {
+            listen: vec![local, local],
+            ..ServerConfig::local(1)
+        };
+        let bound = BoundServer::bind(&config).unwrap();
+        let addresses: Vec<_> = bound.addresses().map(|(address, _)| address).collect();
+        assert_eq!(addresses[0], bound.address());
+        let echo = axum::routing::post(|body: String| async { body });
+        let server = bound.start(
+            Router::new().route("/", echo).into(),
+            OtherNodes::fake(None, &[]),
+            Arc::new(Metrics::new()),
+            Workers::here(),
+        );
+        let mut first = TcpStream::connect(addresses[0]).await.unwrap();
+        assert_eq!(ask(&mut first).await, "HTTP/1.1 200 OK");
+        // Only one may be open, so that of the other address ends.
+        let mut second = TcpStream::connect(addresses[1]).await.unwrap();
+        assert_eq!(ask(&mut second).await, "HTTP/1.1 200 OK");
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(20), first.read_to_end(&mut rest));
+        // It may be told with a reset.
+        drop(end.await.expect("the first connection ends"));
+        server.leave(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_bound_is_named() {
+        let taken = BoundServer::bind(&ServerConfig::local(1)).unwrap();
+        let config = ServerConfig {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)), taken.address()],
+            ..ServerConfig::local(1)
+        };
+        let error = BoundServer::bind(&config).unwrap_err();
+        assert_eq!(error.to_string(), format!("listen on {}", taken.address()));
     }
 }

@@ -18,11 +18,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::activity::Activity;
+use super::calls::{Call, Calls};
 use super::client_address::ClientAddress;
 use super::connections::Place;
 use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::head_memory::HeadMemory;
+use super::http2;
+use super::listener::Speech;
 use super::mobile_stream::MobileStream;
 use super::no_answer::NoAnswer;
 use super::problem::Problem;
@@ -43,9 +46,9 @@ const DISCARD_LIMITS: (usize, Duration) = (64 << 10, Duration::from_secs(1));
 /// What all connections need.
 #[derive(Debug)]
 pub(super) struct Serving {
-    pub(super) service: TowerToHyperService<Router>,
+    pub(super) http: Entrance,
+    pub(super) grpc: Entrance,
     pub(super) gate: Arc<Gate>,
-    pub(super) tls: Option<Tls>,
     /// For the heads of requests that have not arrived completely.
     pub(super) heads: Arc<MemoryBudget>,
     /// How long a client may take nothing of its answer before the connection
@@ -53,10 +56,27 @@ pub(super) struct Serving {
     pub(super) write_timeout: Duration,
 }
 
+/// What the connections of one kind of address need.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) routes: TowerToHyperService<Router>,
+    pub(super) tls: Option<Tls>,
+}
+
+/// Tells that the answer to a request is complete when it is dropped.
+struct Answering(Arc<Activity>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answered();
+    }
+}
+
 impl Serving {
     /// Serves one connection to its end; a slow handshake holds up only itself.
     pub(super) fn serve(
         self: &Arc<Self>,
+        speech: Speech,
         stream: TcpStream,
         place: &Place,
         stages: watch::Receiver<Stage>,
@@ -66,13 +86,48 @@ impl Serving {
         let stream = MobileStream::new(stream);
         async move {
             let stream = DrainRate::new(stream, serving.write_timeout);
-            let Some(tls) = serving.tls.clone() else {
-                return serving.serve_http(stream, client, activity, stages).await;
+            let Some(tls) = serving.entrance(speech).tls.clone() else {
+                return serving
+                    .serve_on(stream, speech, client, activity, stages)
+                    .await;
             };
             match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => serving.serve_http(stream, client, activity, stages).await,
+                Ok(Ok(stream)) => {
+                    serving
+                        .serve_on(stream, speech, client, activity, stages)
+                        .await;
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        }
+    }
+
+    const fn entrance(&self, speech: Speech) -> &Entrance {
+        match speech {
+            Speech::Http => &self.http,
+            Speech::OtlpGrpc => &self.grpc,
+        }
+    }
+
+    async fn serve_on(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        speech: Speech,
+        client: Option<IpAddr>,
+        activity: Arc<Activity>,
+        stages: watch::Receiver<Stage>,
+    ) {
+        match speech {
+            Speech::Http => self.serve_http(stream, client, activity, stages).await,
+            Speech::OtlpGrpc => {
+                let calls = Calls::new(activity);
+                let answer = move |mut request| {
+                    mark(&mut request, client);
+                    self.answer_call(request, &calls)
+                };
+                // Not a part of the future of every connection.
+                Box::pin(http2::serve(stream, answer, stages)).await;
             }
         }
     }
@@ -87,9 +142,7 @@ impl Serving {
         let head = HeadMemory::new(Arc::clone(&self.heads));
         let stream = WatchedStream::new(stream, Arc::clone(&activity), head);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            // To know a request again that the client repeats.
-            let extensions = request.extensions_mut();
-            client.map(|client| extensions.insert(ClientAddress(client)));
+            mark(&mut request, client);
             self.answer(request, &activity)
         });
         // The table of connections bounds the time for a head.
@@ -114,33 +167,71 @@ impl Serving {
         }
     }
 
-    /// Answers one request, by its route unless the gate refuses it.
+    /// Answers one request over HTTP/1.1.
     fn answer(
         &self,
         request: Request<Incoming>,
         activity: &Arc<Activity>,
-    ) -> impl Future<Output = Result<Response<WatchedBody>, NoAnswer>> + use<> {
-        let has_begun = activity.begin();
-        let refusal = self.gate.refusal(request.method(), request.headers());
-        let answering = match refusal {
-            None => Ok(self.service.call(request)),
-            Some(problem) => Err((problem, request)),
-        };
-        let activity = Arc::clone(activity);
+    ) -> impl Future<Output = Result<Response<WatchedBody<Answering>>, NoAnswer>> + use<> {
+        let begun = activity.begin();
+        let watch = Answering(Arc::clone(activity));
+        let answering = self.answer_by(&self.http, request);
         async move {
-            if !has_begun {
+            if !begun {
                 // The connection is being closed; nothing may be taken from it.
                 std::future::pending::<()>().await;
             }
-            let response = match answering {
-                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
-                Err((problem, request)) => refuse(problem, request).await,
-            };
+            let response = answering.await;
             if NoAnswer::marks(&response) {
                 return Err(NoAnswer);
             }
-            Ok(response.map(|body| WatchedBody::new(body, activity)))
+            Ok(response.map(|body| WatchedBody::new(body, watch)))
         }
+    }
+
+    /// Answers one call of several on a connection.
+    fn answer_call(
+        &self,
+        request: Request<Incoming>,
+        calls: &Arc<Calls>,
+    ) -> impl Future<Output = Result<Response<WatchedBody<Call>>, NoAnswer>> + use<> {
+        let begun = calls.begin();
+        let answering = self.answer_by(&self.grpc, request);
+        async move {
+            let call = match begun {
+                Some(call) => call,
+                // As above.
+                None => std::future::pending().await,
+            };
+            let response = answering.await;
+            Ok(response.map(|body| WatchedBody::new(body, call)))
+        }
+    }
+
+    /// Answers a request by its route, unless the gate refuses it.
+    fn answer_by(
+        &self,
+        entrance: &Entrance,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + use<> {
+        let refusal = self.gate.refusal(request.method(), request.headers());
+        let answering = match refusal {
+            None => Ok(entrance.routes.call(request)),
+            Some(problem) => Err((problem, request)),
+        };
+        async move {
+            match answering {
+                Ok(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                Err((problem, request)) => refuse(problem, request).await,
+            }
+        }
+    }
+}
+
+/// Notes where a request came from, to know it again if the client repeats it.
+fn mark(request: &mut Request<Incoming>, client: Option<IpAddr>) {
+    if let Some(client) = client {
+        request.extensions_mut().insert(ClientAddress(client));
     }
 }
 

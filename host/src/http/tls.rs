@@ -58,6 +58,13 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
+    /// The same for clients that speak HTTP/2, and say so if they say anything.
+    pub(super) fn for_http2(&self) -> Self {
+        let mut config = rustls::ServerConfig::clone(self.0.config());
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self(TlsAcceptor::from(Arc::new(config)))
+    }
+
     /// Does the handshake on a new connection.
     pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,

@@ -1,28 +1,29 @@
 //! An answer's body that tells when the answer is complete.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use super::activity::Activity;
-
-/// A body of an answer. The server drops it once it has taken all of it.
+/// A body of an answer. The server drops it once it has taken all of it, and with it
+/// what waits for that.
 #[derive(Debug)]
-pub(super) struct WatchedBody {
+pub(super) struct WatchedBody<W> {
     body: Body,
-    activity: Arc<Activity>,
+    _watch: W,
 }
 
-impl WatchedBody {
-    pub(super) const fn new(body: Body, activity: Arc<Activity>) -> Self {
-        Self { body, activity }
+impl<W> WatchedBody<W> {
+    pub(super) const fn new(body: Body, watch: W) -> Self {
+        Self {
+            body,
+            _watch: watch,
+        }
     }
 }
 
-impl HttpBody for WatchedBody {
+impl<W: Unpin> HttpBody for WatchedBody<W> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -39,11 +40,5 @@ impl HttpBody for WatchedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl Drop for WatchedBody {
-    fn drop(&mut self) {
-        self.activity.answered();
     }
 }

@@ -37,9 +37,25 @@ CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NodeArgs {
-    /// Where clients connect
-    #[arg(long, env = "SLUICE_LISTEN", default_value = "0.0.0.0:3000")]
-    pub(super) listen: SocketAddr,
+    /// Where clients connect; repeatable, with the same routes on each address. Other nodes use the
+    /// first one
+    #[arg(
+        long,
+        env = "SLUICE_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "0.0.0.0:3000"
+    )]
+    pub(super) listen: Vec<SocketAddr>,
+
+    /// Where clients connect for OTLP over gRPC, by custom on port 4317; repeatable [default: none]
+    #[arg(
+        long,
+        env = "SLUICE_OTLP_GRPC_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ','
+    )]
+    pub(super) otlp_grpc_listen: Vec<SocketAddr>,
 
     /// The address for others to connect to, as host or host:port [default: the local address of
     /// the connection to Consul, and the listen port]

@@ -65,7 +65,8 @@ fn default_threads() -> usize {
 }
 
 fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlConfig, Failure> {
-    let (listen, cluster) = (args.listen, args.cluster.clone());
+    let listen = *args.listen.first().ok_or(SettingError::NoListen)?;
+    let cluster = args.cluster.clone();
     let keys = ClusterKeys::new(&cluster).stream(DEFAULT_STREAM);
     Ok(ControlConfig {
         consul: consul::Config::from_env()?,
@@ -118,7 +119,8 @@ fn listeners(args: &NodeArgs) -> Result<ListenersConfig, SettingError> {
 
 fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
     Ok(ServerConfig {
-        listen: args.listen,
+        listen: args.listen.clone(),
+        otlp_grpc: args.otlp_grpc_listen.clone(),
         tls: tls(args)?,
         connections: args.max_connections.max(1),
         connections_per_source: args.max_connections_per_source,

@@ -15,6 +15,8 @@ pub(super) enum SettingError {
     },
     #[error("use the token in {}: it is empty or not plain ASCII", .0.display())]
     Token(PathBuf),
+    #[error("listen for clients: the list of --listen is empty")]
+    NoListen,
     #[error("serve HTTPS: --tls-cert and --tls-key go together, and only one of them is set")]
     HalfTls,
     #[error("find the directory {} of --allow-dir", .directory.display())]

@@ -48,14 +48,16 @@ pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
                 return Ok(());
             }
         };
-        let address = node.address().to_string();
-        tracing::info!(
-            name,
-            cluster,
-            address,
-            version = env!("CARGO_PKG_VERSION"),
-            "listening"
-        );
+        for (address, speech) in node.addresses() {
+            tracing::info!(
+                name,
+                cluster,
+                %address,
+                protocol = %speech,
+                version = env!("CARGO_PKG_VERSION"),
+                "listening"
+            );
+        }
         node.run(signal).await
     });
     // A compilation that is dropped now was not interrupted by a crash, and says

@@ -129,8 +129,8 @@ impl Received<'_> {
         }
     }
 
-    /// Takes this for the body's encoding, whatever the header said.
-    pub(super) fn encoded(self, encoding: Option<Encoding>) -> Self {
+    /// The same in this encoding.
+    fn encoded(self, encoding: Option<Encoding>) -> Self {
         Self { encoding, ..self }
     }
 
@@ -139,18 +139,20 @@ impl Received<'_> {
         &self.bytes
     }
 
-    /// Unpacks and decodes the body as [`Self::decode`] does, and keeps it.
+    /// Unpacks and decodes what the body holds, as [`Self::decode`] does, and keeps
+    /// the body.
     ///
     /// # Errors
     /// Those of [`Self::decode`].
-    pub(super) async fn decode_copy<T: Send + 'static>(
+    pub(super) async fn decode_content<T: Send + 'static>(
         &self,
+        (bytes, encoding): (Bytes, Option<Encoding>),
         deadline: Pin<&mut Sleep>,
         decode: impl FnOnce(Bytes, &mut Meter) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, Reservation), Problem> {
         let copy = Received {
-            bytes: self.bytes.clone(),
-            encoding: self.encoding,
+            bytes,
+            encoding,
             reservation: self.reader.memory.reserve(),
             reader: self.reader,
         };

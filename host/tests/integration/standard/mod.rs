@@ -1,5 +1,7 @@
 //! The protocols of other products' clients.
 
+mod grpc;
+mod grpc_client;
 mod repeats;
 mod requests;
 
@@ -7,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cluster, Consul, Options, SOON, eventually, guest, sluice};
+use crate::support::{Cluster, Consul, Options, Port, SOON, eventually, guest, sluice};
 use requests::{Request, requests};
 
 /// Waits until the sinks have written every record of these requests.
@@ -43,6 +45,27 @@ async fn every_node_takes_every_protocol() {
     let metric = "sluice_records_accepted_total";
     let taken = cluster.node(follower).metric(metric).await;
     assert_eq!(taken, 0, "a follower takes nothing itself");
+}
+
+#[tokio::test]
+async fn a_node_takes_requests_on_each_address_that_it_listens_on() {
+    let port = Port::claim();
+    let second = format!("127.0.0.1:{}", port.number);
+    let cluster = Cluster::start(1, &["--listen", &second]).await;
+    let node = cluster.node(0);
+    assert_ne!(node.address, second, "others connect to the first");
+    for (address, mark) in [(&node.address, "to-the-first"), (&second, "to-the-second")] {
+        let requests = requests(mark);
+        for request in &requests {
+            let answer = request.send(&cluster.http, address).await;
+            assert_eq!(answer.status(), request.taken, "{}, {mark}", request.name);
+        }
+        all_written(&cluster, &requests, mark).await;
+    }
+    let mut other = cluster.spawn("b", Options::with(&["--listen", &second]));
+    assert_eq!(other.wait(SOON).await.code(), Some(1));
+    let error = format!("listen on {second}");
+    assert!(other.stderr().contains(&error), "{}", other.stderr());
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ fn packed(mark: &str) -> Vec<Request> {
     ]
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body).unwrap();
     encoder.finish().unwrap()
@@ -176,7 +176,8 @@ fn loki_protobuf(mark: &str) -> Vec<u8> {
     field(1, &[labels, field(2, &entry)].concat())
 }
 
-fn otlp_protobuf(mark: &str) -> Vec<u8> {
+/// A request of OTLP with one record.
+pub(super) fn otlp_protobuf(mark: &str) -> Vec<u8> {
     let text = field(1, format!("{mark} otlp protobuf").as_bytes());
     let record = field(5, &text);
     field(1, &field(2, &field(2, &record)))

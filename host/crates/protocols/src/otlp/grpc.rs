@@ -11,7 +11,6 @@ use super::wire::{put_bytes, put_varint};
 use crate::answer::Verdict;
 use crate::encoding::Encoding;
 use crate::error::DecodeError;
-use crate::meter::Meter;
 use sluice_types::excerpt::excerpt;
 
 /// The path of the method.
@@ -42,26 +41,17 @@ pub struct GrpcAnswer {
     pub details: String,
 }
 
-/// The message of a call, unpacked if its flag says so by the call's
-/// `grpc-encoding`, which is empty if there is none. `None` if it is larger than
-/// `limit` bytes.
+/// The message of a call as it came, and how it is packed if its flag says that it
+/// is, by the call's `grpc-encoding`, which is empty if there is none.
 ///
 /// # Errors
-/// It is not one message, or it is not in the encoding, or that is unknown.
-pub fn message(
-    body: &Bytes,
-    encoding: &str,
-    limit: usize,
-    meter: &mut Meter,
-) -> Result<Option<Bytes>, DecodeError> {
+/// It is not one message, or the encoding is unknown.
+pub fn unframe(body: &Bytes, encoding: &str) -> Result<(Bytes, Option<Encoding>), DecodeError> {
     let malformed = |reason: &str| DecodeError::Malformed(reason.to_owned());
     let Some(([flag, length @ ..], message)) = body.split_first_chunk::<PREFIX_BYTES>() else {
         return Err(malformed("the call ends before its message"));
     };
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-    if length > limit {
-        return Ok(None);
-    }
     match message.len() {
         there if there < length => return Err(malformed("the call ends within its message")),
         there if there > length => {
@@ -69,27 +59,23 @@ pub fn message(
         }
         _ => {}
     }
-    match flag {
-        0 => Ok(Some(body.slice_ref(message))),
-        1 => unpack(message, encoding, limit, meter),
-        _ => Err(malformed("the flag of the message is neither 0 nor 1")),
-    }
+    let packing = match flag {
+        0 => None,
+        1 => Some(packing(encoding)?),
+        _ => return Err(malformed("the flag of the message is neither 0 nor 1")),
+    };
+    Ok((body.slice_ref(message), packing))
 }
 
-fn unpack(
-    packed: &[u8],
-    encoding: &str,
-    limit: usize,
-    meter: &mut Meter,
-) -> Result<Option<Bytes>, DecodeError> {
-    match Encoding::of(encoding.as_bytes()) {
-        Ok(Some(encoding)) => encoding.unpack(packed, limit, meter),
+fn packing(name: &str) -> Result<Encoding, DecodeError> {
+    match Encoding::of(name.as_bytes()) {
+        Ok(Some(encoding)) => Ok(encoding),
         Ok(None) => Err(DecodeError::Malformed(
             "the message is compressed, but grpc-encoding does not say how".to_owned(),
         )),
         Err(_) => Err(DecodeError::Unsupported(format!(
             "the grpc-encoding {:?} is not understood; use gzip, zstd or identity",
-            excerpt(encoding, NAME_CHARS)
+            excerpt(name, NAME_CHARS)
         ))),
     }
 }
@@ -152,11 +138,8 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory_budget::MemoryBudget;
-    use crate::meter::Client;
     use crate::rejected::Rejections;
     use prost::Message;
-    use std::io::Write as _;
 
     /// `google.rpc.Status`, and what it holds.
     #[derive(Clone, PartialEq, Message)]
@@ -191,53 +174,26 @@ mod tests {
         nanos: i32,
     }
 
-    fn gzip(message: &[u8]) -> Vec<u8> {
-        let level = flate2::Compression::default();
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-        encoder.write_all(message).unwrap();
-        encoder.finish().unwrap()
-    }
-
     fn framed(flag: u8, message: &[u8]) -> Bytes {
         let mut frame = frame(message);
         frame[0] = flag;
         frame.into()
     }
 
-    fn read(body: Bytes, encoding: &str, limit: usize) -> Result<Option<Bytes>, DecodeError> {
-        let reservation = MemoryBudget::new(1 << 20).reserve();
-        let mut meter = Meter::new(reservation, Client::default());
-        message(&body, encoding, limit, &mut meter)
-    }
-
     #[test]
-    fn a_message_is_unpacked_if_its_flag_says_so() {
+    fn a_message_is_packed_if_its_flag_says_so() {
         let text = Bytes::from_static(b"a message");
-        let packed = gzip(&text);
-        let zstd = zstd::encode_all(&text[..], 0).unwrap();
-        for (flag, message, encoding) in [
-            (0, &text[..], ""),
-            (0, &text, "gzip"),
-            (0, &text, "br"),
-            (1, &packed, "gzip"),
-            (1, &zstd, "zstd"),
+        for (flag, encoding, packing) in [
+            (0, "", None),
+            (0, "gzip", None),
+            (0, "br", None),
+            (1, "gzip", Some(Encoding::Gzip)),
+            (1, "zstd", Some(Encoding::Zstd)),
         ] {
-            let read = read(framed(flag, message), encoding, 1000).unwrap();
-            assert_eq!(read, Some(text.clone()), "{flag} {encoding}");
+            let read = unframe(&framed(flag, &text), encoding).unwrap();
+            assert_eq!(read, (text.clone(), packing), "{flag} {encoding}");
         }
-        assert_eq!(read(framed(0, b""), "", 0), Ok(Some(Bytes::new())));
-    }
-
-    #[test]
-    fn a_message_beyond_the_limit_is_not_unpacked() {
-        let text = vec![0; 100_000];
-        let packed = gzip(&text);
-        assert_eq!(read(framed(0, &text), "", 99_999), Ok(None));
-        assert_eq!(read(framed(1, &packed), "gzip", 99_999), Ok(None));
-        assert!(read(framed(1, &packed), "gzip", 100_000).unwrap().is_some());
-        // Nothing of it needs to be there.
-        let prefix = Bytes::from_static(b"\0\xff\xff\xff\xff");
-        assert_eq!(read(prefix, "", 1 << 30), Ok(None));
+        assert_eq!(unframe(&framed(0, b""), ""), Ok((Bytes::new(), None)));
     }
 
     #[test]
@@ -251,15 +207,14 @@ mod tests {
             (framed(2, b"a"), "gzip"),
             (framed(1, b"a"), ""),
             (framed(1, b"a"), "identity"),
-            (framed(1, b"a"), "gzip"),
         ] {
-            let refused = read(body.clone(), encoding, 1000);
+            let refused = unframe(&body, encoding);
             assert!(
                 matches!(refused, Err(DecodeError::Malformed(_))),
                 "{body:?}"
             );
         }
-        let unknown = read(framed(1, b"a"), "br", 1000);
+        let unknown = unframe(&framed(1, b"a"), "br");
         assert!(matches!(unknown, Err(DecodeError::Unsupported(_))));
     }
 

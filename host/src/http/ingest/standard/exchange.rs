@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::asked::Asked;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::decoded::Decoded;
@@ -11,6 +12,7 @@ use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::meter::Meter;
+use sluice_protocols::otlp::grpc;
 use sluice_protocols::tokens::Protocol;
 
 /// A request for records, of one protocol.
@@ -44,7 +46,7 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     fn answer(&self, verdict: Verdict<'_>, items: &Items) -> Reply;
 }
 
-/// What tells how a body is compressed.
+/// What tells what a body holds, and how that is compressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Packing {
     /// Its `Content-Encoding`.
@@ -53,6 +55,34 @@ pub(super) enum Packing {
     ByFirstBytes,
     /// The protocol.
     Always(Encoding),
+    /// The body is a message of gRPC in its frame.
+    GrpcFrame,
+}
+
+impl Packing {
+    /// What a body holds, and how that is compressed.
+    ///
+    /// # Errors
+    /// The body has another form, or the encoding is unknown.
+    pub(super) fn content(
+        self,
+        asked: &Asked,
+        body: &Bytes,
+    ) -> Result<(Bytes, Option<Encoding>), DecodeError> {
+        let encoding = match self {
+            Self::Named => {
+                let name = asked.header("content-encoding").unwrap_or_default();
+                Encoding::of(name.as_bytes())?
+            }
+            Self::ByFirstBytes => Encoding::by_magic(body),
+            Self::Always(encoding) => Some(encoding),
+            Self::GrpcFrame => {
+                let encoding = asked.header("grpc-encoding").unwrap_or_default();
+                return grpc::unframe(body, encoding);
+            }
+        };
+        Ok((body.clone(), encoding))
+    }
 }
 
 /// How to decode.

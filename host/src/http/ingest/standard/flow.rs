@@ -14,12 +14,13 @@ use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
-use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Parsed, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
 use crate::http::ingest::body::{Received, discard, expects_continue};
@@ -154,21 +155,16 @@ impl Flow<'_> {
         received: Received<'_>,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Ended, Trouble> {
-        let encoding = match self.exchange.packing() {
-            Packing::Named => {
-                let name = self.asked.header("content-encoding").unwrap_or_default();
-                Encoding::of(name.as_bytes()).map_err(Problem::from)?
-            }
-            Packing::ByFirstBytes => Encoding::by_magic(received.bytes()),
-            Packing::Always(encoding) => Some(encoding),
-        };
-        let received = received.encoded(encoding);
+        let packing = self.exchange.packing();
+        let content = packing.content(self.asked, received.bytes());
+        let content = content.map_err(Problem::from)?;
         let mut route = self.stream.route.clone();
         loop {
             let now = route.borrow_and_update().clone();
             let why = match now {
                 Route::Local(intake) => {
-                    match self.deliver(&received, &intake, deadline.as_mut()).await? {
+                    let delivering = self.deliver(&received, &content, &intake, deadline.as_mut());
+                    match delivering.await? {
                         Attempt::Ended(ended) => return Ok(ended),
                         Attempt::Again(Some(size)) => {
                             self.wait_for_room(&intake, size, &mut route).await?;
@@ -230,10 +226,11 @@ impl Flow<'_> {
         }
     }
 
-    /// Decodes the body, and offers its records here.
+    /// Decodes what the body holds, and offers the records here.
     async fn deliver(
         &self,
         received: &Received<'_>,
+        content: &(Bytes, Option<Encoding>),
         intake: &Intake,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Attempt, Trouble> {
@@ -244,7 +241,7 @@ impl Flow<'_> {
         let exchange = Arc::clone(self.exchange);
         let decode =
             move |body, meter: &mut _| exchange.decode(&body, terms, meter).map_err(Problem::from);
-        let decoding = received.decode_copy(deadline.as_mut(), decode);
+        let decoding = received.decode_content(content.clone(), deadline.as_mut(), decode);
         let (Parsed { decoded, items }, mut reservation) = decoding.await?;
         let (records, rejected) = (decoded.records, decoded.rejected);
         let total = records.len() + rejected.len();

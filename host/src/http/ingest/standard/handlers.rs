@@ -96,7 +96,8 @@ pub(in crate::http) async fn of_node(
         headers: from_pairs(head.headers),
         client: head.client,
     };
-    let Some(Found::Exchange(exchange)) = table::find(&asked, &standard.facts) else {
+    let found = table::find_relayed(&asked, &standard.facts);
+    let Some(Found::Exchange(exchange)) = found else {
         return Err(Problem::Malformed("it is of no known protocol".to_owned()));
     };
     let limit = ingest.limits.request;

@@ -5,6 +5,7 @@
 
 mod asked;
 mod aws_logs;
+mod calls;
 mod clock;
 mod cloudflare;
 mod context;
@@ -18,11 +19,13 @@ mod handlers;
 mod heroku;
 mod loki;
 mod otlp;
+mod otlp_grpc;
 mod relay;
 mod reply;
 mod splunk;
 mod table;
 
+pub(in crate::http) use calls::of_caller;
 pub(crate) use context::Standard;
 pub(crate) use found::NodeFacts;
 pub(in crate::http) use handlers::{of_client, of_node};

@@ -25,10 +25,11 @@ use sluice_types::record::LogRecord;
 
 /// The headers that decoding and answering depend on. The leader sees no others,
 /// and so no credential: this node has checked it.
-const RELAYED: [&str; 9] = [
+const RELAYED: [&str; 10] = [
     "accept",
     "content-encoding",
     "content-type",
+    "grpc-encoding",
     "logplex-frame-id",
     "logplex-msg-count",
     "user-agent",

@@ -2,7 +2,9 @@
 
 use super::asked::Asked;
 use super::found::{Found, NodeFacts};
-use super::{aws_logs, cloudflare, datadog, elasticsearch, gelf, heroku, loki, otlp, splunk};
+use super::{
+    aws_logs, cloudflare, datadog, elasticsearch, gelf, heroku, loki, otlp, otlp_grpc, splunk,
+};
 
 /// What is to be done with a request that is not one of Sluice's own; `None` if no
 /// protocol knows it. Fixed paths come before Elasticsearch's, in which an index
@@ -17,4 +19,11 @@ pub(super) fn find(asked: &Asked, node: &NodeFacts) -> Option<Found> {
         .or_else(|| cloudflare::find(asked))
         .or_else(|| aws_logs::find(asked))
         .or_else(|| elasticsearch::find(asked, node))
+}
+
+/// The same for a request that another node relayed. It may be a call, which
+/// clients make on addresses of its own.
+pub(super) fn find_relayed(asked: &Asked, node: &NodeFacts) -> Option<Found> {
+    let call = otlp_grpc::find(asked).map(Found::Exchange);
+    call.or_else(|| find(asked, node))
 }
