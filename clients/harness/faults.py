@@ -1,0 +1,118 @@
+"""What happens to the cluster while the clients send."""
+
+import http.client
+import threading
+import time
+
+# Sizes of the requests that fill the queue, down to its last place.
+FILLERS = (1000, 300, 100, 30, 10, 3, 1)
+
+
+class Filler:
+    """Keeps the leader's queue full until it is stopped."""
+
+    def __init__(self, leader):
+        self.port = leader.ports["http"]
+        self.stopping = threading.Event()
+        self.threads = []
+        self.main = threading.Thread(target=self._fill)
+        self.main.start()
+
+    def stop(self):
+        self.stopping.set()
+        self.main.join()
+        for thread in self.threads:
+            thread.join()
+
+    def _fill(self):
+        while not self.stopping.is_set():
+            for size in FILLERS:
+                while not self.stopping.is_set() and not self._is_full_for(size):
+                    pass
+            self.stopping.wait(0.05)
+
+    def _is_full_for(self, size):
+        """Sends a request that then waits in the queue. Whether it is answered
+        at once, as there is no room for it."""
+        answered = threading.Event()
+        thread = threading.Thread(target=self._post, args=(size, answered))
+        self.threads.append(thread)
+        thread.start()
+        return answered.wait(0.1)
+
+    def _post(self, size, answered):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(
+                "POST", "/api/v1/logs", "Filler\n" * size, {"Content-Type": "text/plain"}
+            )
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            pass  # The leader was killed, and the queue with it.
+        finally:
+            connection.close()
+            answered.set()
+
+
+def kill_leader(cluster, away_s=2, hold_s=0):
+    """Kills the leader and starts it again. Holds its sink for a moment before,
+    so that requests are under way when it dies."""
+    leader = cluster.leader()
+    if hold_s:
+        cluster.switch.touch()
+        time.sleep(hold_s)
+    leader.process.kill()
+    cluster.switch.unlink(missing_ok=True)
+    time.sleep(away_s)
+    leader.start()
+    cluster.leader()
+
+
+def full_queue(cluster, seconds):
+    """The sink takes nothing, and the queue has no room."""
+    cluster.switch.touch()
+    filler = Filler(cluster.leader())
+    time.sleep(seconds)
+    cluster.switch.unlink()
+    filler.stop()
+
+
+def stop_leader(cluster, away_s=2):
+    """Ends the leader as an upgrade does, and starts it again."""
+    leader = cluster.leader()
+    leader.process.popen.terminate()
+    leader.process.popen.wait(30)
+    time.sleep(away_s)
+    leader.start()
+    cluster.leader()
+
+
+# Name of the scenario: which node the clients address, and what happens at
+# which second of their sending.
+SCENARIOS = {
+    "leader": ("leader", [
+        (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),
+        (12, lambda cluster: full_queue(cluster, 3)),
+        (20, kill_leader),
+    ]),
+    "follower": ("follower", [
+        (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),
+        (12, lambda cluster: full_queue(cluster, 3)),
+        (20, kill_leader),
+    ]),
+    "busy": ("follower", [
+        (3, lambda cluster: full_queue(cluster, 16)),
+        (24, stop_leader),
+    ]),
+}
+
+
+def run_plan(cluster, plan, begin):
+    """Makes each thing happen at its time, counted from `begin`, and returns
+    what happened when."""
+    history = []
+    for second, act in plan:
+        time.sleep(max(0, begin + second - time.monotonic()))
+        history.append(f"{time.monotonic() - begin:.1f} s")
+        act(cluster)
+    return history

@@ -1,0 +1,102 @@
+"""Installs clients below the cache, never on the machine or in the repository."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+INSTALL_LIMIT_S = 600
+
+
+def install(client, cache):
+    """Installs a client's packages into `<cache>/<name>` and copies its program
+    there. Does nothing but copy if they are already installed."""
+    folder = cache / client.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in [*client.folder.iterdir(), *(client.folder.parent / "shared").iterdir()]:
+        if file.is_file():
+            shutil.copy(file, folder)
+    wanted = _digest(client)
+    mark = folder / ".installed"
+    if not mark.exists() or mark.read_text() != wanted:
+        print(f"installing {client.name}", file=sys.stderr, flush=True)
+        _INSTALLERS[client.language](client, folder, cache)
+        mark.write_text(wanted)
+    return folder
+
+
+def _digest(client):
+    text = json.dumps(client.packages)
+    for name in ("requirements.txt", "package.json"):
+        if (client.folder / name).exists():
+            text += (client.folder / name).read_text()
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _run(command, **options):
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=INSTALL_LIMIT_S, **options,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def _python(_client, folder, _cache):
+    _run([sys.executable, "-m", "venv", "--clear", folder / "venv"])
+    pip = [folder / "venv/bin/python", "-m", "pip", "install", "-q"]
+    _run([*pip, "--disable-pip-version-check", "-r", folder / "requirements.txt"])
+
+
+def _node(_client, folder, _cache):
+    _run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder)
+
+
+def _debian(client, folder, _cache):
+    """Unpacks Debian's packages with what they need and the machine lacks."""
+    options = ["-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=1"]
+    command = ["apt-get", *options, "install", "-s", "--no-install-recommends"]
+    plan = _run([*command, *client.packages])
+    missing = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+    archives = folder / "archives"
+    archives.mkdir(exist_ok=True)
+    _run(["apt-get", *options, "-q", "download", *{*missing, *client.packages}], cwd=archives)
+    for archive in archives.glob("*.deb"):
+        _run(["dpkg-deb", "-x", archive, folder / "root"])
+
+
+_INSTALLERS = {"python": _python, "node": _node, "debian": _debian}
+
+
+def version(client, folder):
+    """The version of the client's main package."""
+    main = client.packages[0]
+    if client.language == "node":
+        text = (folder / "node_modules" / main / "package.json").read_text()
+        return json.loads(text)["version"]
+    if client.language == "python":
+        code = f"import importlib.metadata as m; print(m.version({main!r}))"
+        return _run([folder / "venv/bin/python", "-c", code]).strip()
+    archive = next((folder / "archives").glob(f"{main}_*.deb"))
+    return archive.name.split("_")[1].replace("%3a", ":")
+
+
+def command(client, folder):
+    """How the client's program is started, and its environment."""
+    if client.language == "node":
+        return ["node", folder / "client.mjs"], {}
+    if client.language == "python":
+        return [folder / "venv/bin/python", "-u", folder / "client.py"], {}
+    root = folder / "root"
+    libraries = [root / "usr/lib/x86_64-linux-gnu", root / "lib/x86_64-linux-gnu"]
+    libraries += [Path(p) for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p]
+    env = {
+        "CLIENT_ROOT": root,
+        "CLIENT_LIBRARIES": ":".join(str(p) for p in libraries),
+    }
+    return [sys.executable, "-u", folder / "client.py"], env

@@ -1,0 +1,85 @@
+"""Compares what a client believes with what the sinks have."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from .cluster import REFUSED_EACH
+
+_MESSAGE = re.compile(r"Message: (\d+) (\S+)")
+
+
+def numbers_by_client(texts):
+    """How often each message occurs in these texts, by the client's name."""
+    found = {}
+    for text in texts:
+        for number, name in _MESSAGE.findall(text):
+            found.setdefault(name, Counter())[int(number)] += 1
+    return found
+
+
+@dataclass
+class Verdict:
+    scenario: str
+    client: str
+    version: str
+    sent: int
+    believed: int
+    delivered: int
+    # Believed, and neither delivered nor known to be refused.
+    lost: list
+    # Its user was told that they failed, and they did.
+    given_up: int
+    # Failed for its user, and delivered nevertheless.
+    doubted: int
+    # Deliveries beyond the first one of each message.
+    repeated: int
+    # Refused by the sink, and in an answer or a dead letter.
+    refused_known: int
+    trouble: str
+
+    def is_good(self, is_told):
+        return not self.trouble and self.believed > 0 and not (self.lost and is_told)
+
+
+def judge(scenario, run, output, letters, trouble):
+    """`output` and `letters` are this client's, as counts by number."""
+    client, report = run.client, run.report()
+    to_refuse = {number for number in report.sent if number % REFUSED_EACH == 0}
+    known = to_refuse & (letters.keys() | report.refused)
+    if client.refusals == "answer":
+        known |= to_refuse & report.believed
+    lost = report.believed - output.keys() - known
+    failed = report.failed.keys() - report.believed
+    return Verdict(
+        scenario=scenario,
+        client=client.name,
+        version=run.version,
+        sent=len(report.sent),
+        believed=len(report.believed),
+        delivered=len(output),
+        lost=sorted(lost),
+        given_up=len(failed - output.keys() - known),
+        doubted=len(failed & output.keys()),
+        repeated=sum(output.values()) - len(output),
+        refused_known=len(known),
+        trouble=trouble,
+    )
+
+
+def table(verdicts):
+    """The verdicts as a table in Markdown."""
+    head = ("scenario", "client", "version", "sent", "believed", "delivered", "lost",
+            "given up", "doubted", "repeated", "refused, known", "")
+    rows = [head, tuple("-" for _ in head)]
+    for one in verdicts:
+        rows.append((one.scenario, one.client, one.version, one.sent, one.believed,
+                     one.delivered, len(one.lost), one.given_up, one.doubted, one.repeated,
+                     one.refused_known, one.trouble))
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(head))]
+    lines = []
+    for row in rows:
+        fill = "-" if row[0] == "-" else " "
+        cells = [str(cell).ljust(width, fill) for cell, width in zip(row, widths)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
