@@ -63,7 +63,7 @@ def chosen(options, listeners):
     return able, [c for c in wanted if c not in able]
 
 
-def outcome(cluster, runs):
+def outcome(cluster):
     output = verdict.numbers_by_client(cluster.output())
     letters = verdict.numbers_by_client(cluster.dead_letters())
     return output, letters
@@ -83,12 +83,12 @@ def await_ends(cluster, runs):
         if time.monotonic() - quiet_since > QUIET_S or is_all_there(cluster, runs):
             for run in runs:
                 run.release()
-        time.sleep(0.5)
+        time.sleep(2)
     return [run for run in runs if not run.has_ended()]
 
 
 def is_all_there(cluster, runs):
-    output, letters = outcome(cluster, runs)
+    output, letters = outcome(cluster)
     for run in runs:
         if run.has_ended():
             continue
@@ -101,26 +101,27 @@ def is_all_there(cluster, runs):
 
 def play(scenario, clients, options, folder):
     """One scenario with these clients at the same time. Returns the verdicts."""
-    which, plan = SCENARIOS[scenario]
+    wanted = SCENARIOS[scenario]
     shutil.rmtree(folder, ignore_errors=True)
     listeners = {client.listener for client in clients} - {"http"}
-    cluster = Cluster(options.sluice, options.sink, options.consul, folder / "cluster", listeners)
+    cluster = Cluster(options, folder / "cluster", listeners, wanted.refuses)
     try:
-        node = cluster.leader() if which == "leader" else cluster.follower()
+        node = cluster.leader() if wanted.address == "leader" else cluster.follower()
         runs = [
             Run(c, options.cache, node, options.count, options.pause_ms, folder / c.name)
             for c in clients
         ]
         eventually("the clients send", 60, lambda: all(run.has_begun() for run in runs))
-        run_plan(cluster, plan, time.monotonic())
+        run_plan(cluster, wanted.plan, time.monotonic())
         hanging = await_ends(cluster, runs)
-        output, letters = outcome(cluster, runs)
+        output, letters = outcome(cluster)
         verdicts = []
         for run in runs:
             name, code = run.client.name, run.process.popen.poll()
             trouble = "hangs" if run in hanging else f"exit code {code}" if code else ""
             verdicts.append(verdict.judge(
-                scenario, run, output.get(name, {}), letters.get(name, {}), trouble
+                (scenario, wanted.refuses), run,
+                output.get(name, {}), letters.get(name, {}), trouble,
             ))
         return verdicts
     finally:

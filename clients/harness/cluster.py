@@ -1,4 +1,4 @@
-"""A Consul and three nodes, whose sink refuses one message in ten."""
+"""A Consul and three nodes, with a sink that takes orders."""
 
 import json
 import os
@@ -8,8 +8,10 @@ import urllib.request
 from .processes import Process, eventually, free_ports
 
 NAMES = ("a", "b", "c")
-# The sink refuses `Message: <number>` if this divides the number.
+# A sink that refuses does so with `Message: <number>` if this divides the number.
 REFUSED_EACH = 10
+# No run has so many messages.
+NEVER = 1_000_000_000
 # More than the largest batch of a client, and few enough to be filled.
 QUEUE_RECORDS = 2000
 START_LIMIT_S = 60
@@ -69,14 +71,16 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, sluice, sink, consul, folder, listeners):
-        self.sluice = sluice
-        self.sink = sink
+    def __init__(self, programs, folder, listeners, refuses):
+        """`programs` has the paths `sluice`, `sink` and `consul`."""
+        self.sluice = programs.sluice
+        self.sink = programs.sink
         self.folder = folder
+        self.refuses = refuses
         folder.mkdir(parents=True)
         self.switch = folder / "own" / "down"
         self.switch.parent.mkdir()
-        self._start_consul(consul)
+        self._start_consul(programs.consul)
         self.nodes = [Node(self, name, listeners) for name in NAMES]
         for node in self.nodes:
             node.start()
@@ -103,12 +107,12 @@ class Cluster:
             return False
 
     def manifest(self):
-        """The sink of the tests that refuses by number, and takes nothing while
-        the switch is down."""
+        """The sink of the tests that can refuse by number, and takes nothing
+        while the switch is down."""
         directory = {"host": str(self.switch.parent), "guest": "/own"}
         return json.dumps({
             "source": f"file://{self.sink}",
-            "config": f"refuse 1 in {REFUSED_EACH}",
+            "config": f"refuse 1 in {REFUSED_EACH if self.refuses else NEVER}",
             "permissions": {"dirs": [directory]},
         })
 
@@ -135,11 +139,15 @@ class Cluster:
         return [line for node in self.nodes for line in node.process.stdout().splitlines()]
 
     def dead_letters(self):
-        """The texts of the dead letters of all nodes."""
+        """The texts of the dead letters of all nodes. A node that has just
+        started may not answer yet."""
+        return eventually("all nodes list dead letters", 30, self._dead_letters)[0]
+
+    def _dead_letters(self):
         done = subprocess.run(
             [self.sluice, "dlq", "list", "--json"],
             env={**os.environ, **self.env}, capture_output=True, text=True, timeout=30,
         )
-        if done.returncode != 0:
-            raise RuntimeError(f"sluice dlq list: {done.stderr}")
-        return [json.loads(line)["record"]["body"] for line in done.stdout.splitlines()]
+        if done.returncode != 0 or "left out" in done.stderr:
+            return None
+        return ([json.loads(line)["record"]["body"] for line in done.stdout.splitlines()],)

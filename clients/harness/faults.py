@@ -3,6 +3,7 @@
 import http.client
 import threading
 import time
+from dataclasses import dataclass
 
 # Sizes of the requests that fill the queue, down to its last place.
 FILLERS = (1000, 300, 100, 30, 10, 3, 1)
@@ -87,23 +88,25 @@ def stop_leader(cluster, away_s=2):
     cluster.leader()
 
 
-# Name of the scenario: which node the clients address, and what happens at
-# which second of their sending.
+@dataclass(frozen=True)
+class Scenario:
+    # The node that the clients address: leader or follower.
+    address: str
+    # What happens at which second of their sending.
+    plan: tuple
+    refuses: bool = False
+
+
+_FAIL_OVERS = (
+    (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),
+    (12, lambda cluster: full_queue(cluster, 3)),
+    (20, kill_leader),
+)
 SCENARIOS = {
-    "leader": ("leader", [
-        (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),
-        (12, lambda cluster: full_queue(cluster, 3)),
-        (20, kill_leader),
-    ]),
-    "follower": ("follower", [
-        (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),
-        (12, lambda cluster: full_queue(cluster, 3)),
-        (20, kill_leader),
-    ]),
-    "busy": ("follower", [
-        (3, lambda cluster: full_queue(cluster, 16)),
-        (24, stop_leader),
-    ]),
+    "leader": Scenario("leader", _FAIL_OVERS),
+    "follower": Scenario("follower", _FAIL_OVERS),
+    "busy": Scenario("follower", ((3, lambda cluster: full_queue(cluster, 16)), (24, stop_leader))),
+    "refusing": Scenario("follower", ((6, kill_leader),), refuses=True),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .cluster import REFUSED_EACH
 
-_MESSAGE = re.compile(r"Message: (\d+) (\S+)")
+_MESSAGE = re.compile(r"Message: (\d+) ([\w-]+)")
 
 
 def numbers_by_client(texts):
@@ -43,16 +43,19 @@ class Verdict:
 
 
 def judge(scenario, run, output, letters, trouble):
-    """`output` and `letters` are this client's, as counts by number."""
+    """`scenario` is its name, and whether the sink refuses. `output` and
+    `letters` are this client's, as counts by number."""
     client, report = run.client, run.report()
-    to_refuse = {number for number in report.sent if number % REFUSED_EACH == 0}
+    name, refuses = scenario
+    to_refuse = {n for n in report.sent if n % REFUSED_EACH == 0} if refuses else set()
     known = to_refuse & (letters.keys() | report.refused)
     if client.refusals == "answer":
-        known |= to_refuse & report.believed
+        known |= to_refuse & (report.believed | report.failed.keys())
+    known -= output.keys()
     lost = report.believed - output.keys() - known
     failed = report.failed.keys() - report.believed
     return Verdict(
-        scenario=scenario,
+        scenario=name,
         client=client.name,
         version=run.version,
         sent=len(report.sent),

@@ -41,6 +41,11 @@ def number_of(text):
     return int(found[1]) if found else None
 
 
+def numbers_of(text):
+    """The numbers of all messages in this text."""
+    return [int(number) for number in _number.findall(str(text))]
+
+
 def believed(number):
     say("believed", number)
 
