@@ -107,6 +107,7 @@ def play(scenario, clients, options, folder):
     cluster = Cluster(options, folder / "cluster", listeners, wanted.refuses)
     try:
         node = cluster.leader() if wanted.address == "leader" else cluster.follower()
+        cluster.spared = node if wanted.address == "follower" else None
         runs = [
             Run(c, options.cache, node, options.count, options.pause_ms, folder / c.name)
             for c in clients

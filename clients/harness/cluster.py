@@ -77,6 +77,8 @@ class Cluster:
         self.sink = programs.sink
         self.folder = folder
         self.refuses = refuses
+        # The node that no fault ends.
+        self.spared = None
         folder.mkdir(parents=True)
         self.switch = folder / "own" / "down"
         self.switch.parent.mkdir()
@@ -122,6 +124,18 @@ class Cluster:
 
         return eventually("a node leads", ELECTION_LIMIT_S, leading)
 
+    def leader_but_the_spared(self):
+        """The leader, after another node has taken over if it is to be spared."""
+        leader = self.leader()
+        if leader is not self.spared:
+            return leader
+        other = next(node for node in self.nodes if node is not leader)
+        self._sluice("step-down", "--to", other.name)
+        return eventually(
+            "another node leads", ELECTION_LIMIT_S,
+            lambda: self.leader() if self.leader() is not self.spared else None,
+        )
+
     def follower(self):
         leader = self.leader()
 
@@ -144,10 +158,13 @@ class Cluster:
         return eventually("all nodes list dead letters", 30, self._dead_letters)[0]
 
     def _dead_letters(self):
-        done = subprocess.run(
-            [self.sluice, "dlq", "list", "--json"],
-            env={**os.environ, **self.env}, capture_output=True, text=True, timeout=30,
-        )
+        done = self._sluice("dlq", "list", "--json")
         if done.returncode != 0 or "left out" in done.stderr:
             return None
         return ([json.loads(line)["record"]["body"] for line in done.stdout.splitlines()],)
+
+    def _sluice(self, *arguments):
+        return subprocess.run(
+            [self.sluice, *arguments], env={**os.environ, **self.env},
+            capture_output=True, text=True, timeout=60,
+        )
