@@ -29,6 +29,8 @@ class Client:
         self.refusals = facts["refusals"]
         # Whether it waits for answers. If not, nothing can be promised to it.
         self.is_told = facts.get("is_told", True)
+        # For so long it may be silent and still have something to send.
+        self.quiet_s = facts.get("quiet_s", 30)
 
 
 @dataclass

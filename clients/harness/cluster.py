@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import urllib.request
+from socket import SOCK_DGRAM, SOCK_STREAM
 
 from .processes import Process, eventually, free_ports
 
@@ -18,11 +19,11 @@ START_LIMIT_S = 60
 ELECTION_LIMIT_S = 30
 
 # What a client may connect to besides `--listen`: the flag of the node, and how
-# its value begins. The plain TCP ports come first; `udp://` shares none of them.
+# its value begins.
 LISTENERS = {
     "otlp-grpc": ("--otlp-grpc-listen", ""),
-    "forward": ("--forward-listen", ""),
-    "relp": ("--relp-listen", ""),
+    "forward": ("--forward-listen", "tcp://"),
+    "relp": ("--relp-listen", "tcp://"),
     "syslog-tcp": ("--syslog-listen", "tcp://"),
     "syslog-udp": ("--syslog-listen", "udp://"),
     "gelf-tcp": ("--gelf-listen", "tcp://"),
@@ -45,7 +46,8 @@ class Node:
         self.cluster = cluster
         self.name = name
         names = ["http", "health", *sorted(listeners)]
-        self.ports = dict(zip(names, free_ports(len(names))))
+        kinds = [SOCK_DGRAM if name.endswith("udp") else SOCK_STREAM for name in names]
+        self.ports = dict(zip(names, free_ports(*kinds)))
         self.process = None
 
     def start(self):
@@ -90,7 +92,7 @@ class Cluster:
         self.leader()
 
     def _start_consul(self, program):
-        http, server, serf = free_ports(3)
+        http, server, serf = free_ports(SOCK_STREAM, SOCK_STREAM, SOCK_STREAM)
         self.env = {"CONSUL_HTTP_ADDR": f"127.0.0.1:{http}"}
         command = [program, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1"]
         command += ["-node=agent", "-log-level=warn", f"-http-port={http}"]

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 INSTALL_LIMIT_S = 600
 
@@ -93,10 +91,10 @@ def command(client, folder):
     if client.language == "python":
         return [folder / "venv/bin/python", "-u", folder / "client.py"], {}
     root = folder / "root"
-    libraries = [root / "usr/lib/x86_64-linux-gnu", root / "lib/x86_64-linux-gnu"]
-    libraries += [Path(p) for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p]
+    libraries = [*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")]
+    libraries += [*root.glob("usr/lib/syslog-ng"), *root.glob("lib/systemd")]
     env = {
         "CLIENT_ROOT": root,
-        "CLIENT_LIBRARIES": ":".join(str(p) for p in libraries),
+        "CLIENT_LIBRARIES": ":".join(str(library) for library in libraries),
     }
     return [sys.executable, "-u", folder / "client.py"], env

@@ -51,10 +51,11 @@ def kill_all():
         process.kill()
 
 
-def free_ports(count, kind=socket.SOCK_STREAM):
-    """Ports that nothing uses now. All are held until the last one is found."""
+def free_ports(*kinds):
+    """A port for each kind of socket that nothing uses now. All are held until
+    the last one is found."""
     held = []
-    for _ in range(count):
+    for kind in kinds:
         one = socket.socket(socket.AF_INET, kind)
         one.bind(("127.0.0.1", 0))
         held.append(one)
