@@ -22,7 +22,7 @@ from harness import install, verdict  # noqa: E402
 from harness.client import Client, Run  # noqa: E402
 from harness.cluster import Cluster, node_flags  # noqa: E402
 from harness.faults import SCENARIOS, run_plan  # noqa: E402
-from harness.processes import eventually, kill_all  # noqa: E402
+from harness.processes import eventually, end_all  # noqa: E402
 
 # From the last planned fault to the client's own end.
 FINISH_LIMIT_S = 240
@@ -125,7 +125,7 @@ def play(scenario, clients, options, folder):
             ))
         return verdicts
     finally:
-        kill_all()
+        end_all()
 
 
 def main():
@@ -156,4 +156,4 @@ if __name__ == "__main__":
     try:
         main()
     finally:
-        kill_all()
+        end_all()

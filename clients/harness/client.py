@@ -50,9 +50,9 @@ class Run:
     def __init__(self, client, cache, node, count, pause_ms, scratch):
         self.client = client
         self.count = count
-        folder = install.install(client, cache)
-        self.version = install.version(client, folder)
-        command, env = install.command(client, folder)
+        install.install(client, cache)
+        self.version = install.version(client, cache)
+        command, env = install.command(client, cache)
         scratch.mkdir(parents=True)
         env |= {
             "SLUICE_HOST": "127.0.0.1",

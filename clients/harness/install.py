@@ -10,20 +10,28 @@ INSTALL_LIMIT_S = 600
 
 
 def install(client, cache):
-    """Installs a client's packages into `<cache>/<name>` and copies its program
-    there. Does nothing but copy if they are already installed."""
+    """Installs a client's packages below the cache, unless they are there, and
+    copies its program to `<cache>/<name>`."""
     folder = cache / client.name
     folder.mkdir(parents=True, exist_ok=True)
     for file in [*client.folder.iterdir(), *(client.folder.parent / "shared").iterdir()]:
         if file.is_file():
             shutil.copy(file, folder)
     wanted = _digest(client)
-    mark = folder / ".installed"
+    home = _home(client, cache)
+    home.mkdir(exist_ok=True)
+    mark = home / ".installed"
     if not mark.exists() or mark.read_text() != wanted:
         print(f"installing {client.name}", file=sys.stderr, flush=True)
-        _INSTALLERS[client.language](client, folder, cache)
+        _INSTALLERS[client.language](client, home)
         mark.write_text(wanted)
-    return folder
+
+
+def _home(client, cache):
+    """Where the packages are. Clients of the same Debian packages share them."""
+    if client.language == "debian":
+        return cache / f"debian-{_digest(client)[:12]}"
+    return cache / client.name
 
 
 def _digest(client):
@@ -45,17 +53,17 @@ def _run(command, **options):
     return done.stdout
 
 
-def _python(_client, folder, _cache):
+def _python(_client, folder):
     _run([sys.executable, "-m", "venv", "--clear", folder / "venv"])
     pip = [folder / "venv/bin/python", "-m", "pip", "install", "-q"]
     _run([*pip, "--disable-pip-version-check", "-r", folder / "requirements.txt"])
 
 
-def _node(_client, folder, _cache):
+def _node(_client, folder):
     _run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder)
 
 
-def _debian(client, folder, _cache):
+def _debian(client, folder):
     """Unpacks Debian's packages with what they need and the machine lacks."""
     options = ["-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=1"]
     command = ["apt-get", *options, "install", "-s", "--no-install-recommends"]
@@ -71,9 +79,9 @@ def _debian(client, folder, _cache):
 _INSTALLERS = {"python": _python, "node": _node, "debian": _debian}
 
 
-def version(client, folder):
+def version(client, cache):
     """The version of the client's main package."""
-    main = client.packages[0]
+    main, folder = client.packages[0], _home(client, cache)
     if client.language == "node":
         text = (folder / "node_modules" / main / "package.json").read_text()
         return json.loads(text)["version"]
@@ -84,13 +92,14 @@ def version(client, folder):
     return archive.name.split("_")[1].replace("%3a", ":")
 
 
-def command(client, folder):
+def command(client, cache):
     """How the client's program is started, and its environment."""
+    folder = cache / client.name
     if client.language == "node":
         return ["node", folder / "client.mjs"], {}
     if client.language == "python":
         return [folder / "venv/bin/python", "-u", folder / "client.py"], {}
-    root = folder / "root"
+    root = _home(client, cache) / "root"
     libraries = [*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")]
     libraries += [*root.glob("usr/lib/syslog-ng"), *root.glob("lib/systemd")]
     env = {

@@ -7,6 +7,8 @@ import subprocess
 import time
 
 _running = []
+# A process that is asked to end may take so long.
+END_LIMIT_S = 20
 
 
 class Process:
@@ -46,9 +48,19 @@ class Process:
             _running.remove(self)
 
 
-def kill_all():
+    def end(self):
+        """SIGTERM, and SIGKILL to all that is left of it."""
+        self.popen.terminate()
+        try:
+            self.popen.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill()
+
+
+def end_all():
     for process in reversed(list(_running)):
-        process.kill()
+        process.end()
 
 
 def free_ports(*kinds):

@@ -28,9 +28,9 @@ class Verdict:
     delivered: int
     # Believed, and neither delivered nor known to be refused.
     lost: list
-    # Its user was told that they failed, and they did.
+    # Neither believed nor delivered: it told its user, or had no more time.
     given_up: int
-    # Failed for its user, and delivered nevertheless.
+    # Not believed, and delivered nevertheless.
     doubted: int
     # Deliveries beyond the first one of each message.
     repeated: int
@@ -53,7 +53,7 @@ def judge(scenario, run, output, letters, trouble):
         known |= to_refuse & (report.believed | report.failed.keys())
     known -= output.keys()
     lost = report.believed - output.keys() - known
-    failed = report.failed.keys() - report.believed
+    unsure = report.sent - report.believed
     return Verdict(
         scenario=name,
         client=client.name,
@@ -62,8 +62,8 @@ def judge(scenario, run, output, letters, trouble):
         believed=len(report.believed),
         delivered=len(output),
         lost=sorted(lost),
-        given_up=len(failed - output.keys() - known),
-        doubted=len(failed & output.keys()),
+        given_up=len(unsure - output.keys() - known),
+        doubted=len(unsure & output.keys()),
         repeated=sum(output.values()) - len(output),
         refused_known=len(known),
         trouble=trouble,
