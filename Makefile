@@ -140,6 +140,7 @@ hostile: guests
 # clients/run.py.
 CLIENT ?=
 clients-test: guests
+	python3 -B -m unittest discover -q -s clients -t clients -p '*_test.py'
 	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		clients/run.py --built "$(BUILT)" $(FLAGS) $(CLIENT)
