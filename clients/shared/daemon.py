@@ -43,7 +43,7 @@ def run(configuration, command):
         one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         one.connect(str(path))
         for number, text in messages():
-            one.send(f"<13>{time.strftime('%b %e %H:%M:%S')} shop:{text}".encode())
+            one.send(f"<13>{time.strftime('%b %e %H:%M:%S')} shop: {text}".encode())
             believed(number)
         sys.stdin.read()
         daemon.terminate()
