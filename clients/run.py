@@ -105,8 +105,8 @@ def play(scenario, clients, options, folder):
     listeners = {client.listener for client in clients} - {"http"}
     cluster = Cluster(options, folder / "cluster", listeners, wanted.refuses)
     try:
-        node = cluster.leader() if wanted.address == "leader" else cluster.follower()
-        cluster.spared = node if wanted.address == "follower" else None
+        node = cluster.follower() if wanted.spares_the_node else cluster.leader()
+        cluster.spared = node if wanted.spares_the_node else None
         runs = [
             Run(c, options.cache, node, options.count, options.pause_ms, folder / c.name)
             for c in clients
@@ -144,8 +144,11 @@ def main():
     print(verdict.table(verdicts))
     for client in unable:
         print(f"not run: {client.name} needs a listener for {client.listener}")
-    told = {client.name: client.is_told for client in clients}
-    bad = [one for one in verdicts if not one.is_good(told[one.client])]
+    promises = {client.name: client.promise for client in clients}
+    bad = [
+        one for one in verdicts
+        if not one.is_good(promises[one.client], SCENARIOS[one.scenario].spares_the_node)
+    ]
     for one in bad:
         print(f"BAD: {one.scenario}, {one.client}: {one.trouble} lost {one.lost[:20]}")
     sys.exit(1 if bad or not verdicts else 0)

@@ -27,8 +27,10 @@ class Client:
         self.listener = facts.get("listener", "http")
         # Where Sluice tells of refused records: answer or dead-letter.
         self.refusals = facts["refusals"]
-        # Whether it waits for answers. If not, nothing can be promised to it.
-        self.is_told = facts.get("is_told", True)
+        # What must not be lost. `answer`: what an answer lets it forget.
+        # `connection`: it waits for no answer, so what it has handed over, while
+        # the node that it addresses lives. `none`: nothing, as with datagrams.
+        self.promise = facts.get("promise", "answer")
         # For so long it may be silent and still have something to send.
         self.quiet_s = facts.get("quiet_s", 30)
 

@@ -97,6 +97,10 @@ class Scenario:
     plan: tuple
     refuses: bool = False
 
+    @property
+    def spares_the_node(self):
+        return self.address == "follower"
+
 
 _FAIL_OVERS = (
     (4, lambda cluster: kill_leader(cluster, hold_s=0.5)),

@@ -38,8 +38,11 @@ class Verdict:
     refused_known: int
     trouble: str
 
-    def is_good(self, is_told):
-        return not self.trouble and self.believed > 0 and not (self.lost and is_told)
+    def is_good(self, promise, node_lives):
+        """`promise` is that of the client; `node_lives`, whether the node that it
+        addressed was spared."""
+        holds = promise == "answer" or (promise == "connection" and node_lives)
+        return not self.trouble and self.believed > 0 and not (self.lost and holds)
 
 
 def judge(scenario, run, output, letters, trouble):

@@ -8,11 +8,11 @@ from .client import Report
 from .verdict import judge, numbers_by_client, table
 
 
-def judged(report, output, letters=(), refuses=False, refusals="answer", is_told=True):
+def judged(report, output, letters=(), refuses=False, refusals="answer", promise="answer", node_lives=True):
     client = SimpleNamespace(name="x", refusals=refusals)
     run = SimpleNamespace(client=client, version="1", report=lambda: report)
     verdict = judge(("s", refuses), run, Counter(output), Counter(letters), "")
-    return verdict, verdict.is_good(is_told)
+    return verdict, verdict.is_good(promise, node_lives)
 
 
 class Judge(unittest.TestCase):
@@ -23,10 +23,12 @@ class Judge(unittest.TestCase):
         self.assertFalse(is_good)
         self.assertEqual((verdict.doubted, verdict.given_up), (1, 0))
 
-    def test_who_waits_for_no_answer_is_promised_nothing(self):
+    def test_a_client_that_waits_for_no_answer_is_promised_less(self):
         report = Report(sent={1, 2}, believed={1, 2})
-        self.assertTrue(judged(report, [1], is_told=False)[1])
-        self.assertFalse(judged(Report(sent={1}), [], is_told=False)[1])
+        self.assertTrue(judged(report, [1], promise="none")[1])
+        self.assertFalse(judged(Report(sent={1}), [], promise="none")[1])
+        self.assertFalse(judged(report, [1], promise="connection")[1])
+        self.assertTrue(judged(report, [1], promise="connection", node_lives=False)[1])
 
     def test_a_refused_message_must_be_known(self):
         report = Report(sent={9, 10}, believed={9, 10})
