@@ -120,7 +120,7 @@ def play(scenario, clients, options, folder):
             name, code = run.client.name, run.process.popen.poll()
             trouble = "hangs" if run in hanging else f"exit code {code}" if code else ""
             verdicts.append(verdict.judge(
-                (scenario, wanted.refuses), run,
+                scenario, wanted.refuses, run,
                 output.get(name, {}), letters.get(name, {}), trouble,
             ))
         return verdicts
@@ -147,10 +147,11 @@ def main():
     promises = {client.name: client.promise for client in clients}
     bad = [
         one for one in verdicts
-        if not one.is_good(promises[one.client], SCENARIOS[one.scenario].spares_the_node)
+        if not one.is_good(promises[one.client], SCENARIOS[one.scenario])
     ]
     for one in bad:
-        print(f"BAD: {one.scenario}, {one.client}: {one.trouble} lost {one.lost[:20]}")
+        print(f"BAD: {one.scenario}, {one.client}: {one.trouble or 'lost or misled'}, "
+              f"lost {one.lost[:20]}, doubted {one.doubted}")
     sys.exit(1 if bad or not verdicts else 0)
 
 

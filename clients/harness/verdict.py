@@ -38,18 +38,20 @@ class Verdict:
     refused_known: int
     trouble: str
 
-    def is_good(self, promise, node_lives):
-        """`promise` is that of the client; `node_lives`, whether the node that it
-        addressed was spared."""
-        holds = promise == "answer" or (promise == "connection" and node_lives)
-        return not self.trouble and self.believed > 0 and not (self.lost and holds)
+    def is_good(self, promise, scenario):
+        """`promise` is that of the client. Fails also if nothing arrives, or if the
+        client is told that most has failed which has not. A sink that refuses is
+        a reason to call a whole batch a failure."""
+        holds = promise == "answer" or (promise == "connection" and scenario.spares_the_node)
+        is_misled = not scenario.refuses and 2 * self.doubted > self.sent
+        is_lossy = holds and self.lost
+        return self.delivered > 0 and not (self.trouble or is_misled or is_lossy)
 
 
-def judge(scenario, run, output, letters, trouble):
-    """`scenario` is its name, and whether the sink refuses. `output` and
+def judge(name, refuses, run, output, letters, trouble):
+    """`name` is the scenario's, and `refuses` whether its sink does. `output` and
     `letters` are this client's, as counts by number."""
     client, report = run.client, run.report()
-    name, refuses = scenario
     to_refuse = {n for n in report.sent if n % REFUSED_EACH == 0} if refuses else set()
     known = to_refuse & (letters.keys() | report.refused)
     if client.refusals == "answer":

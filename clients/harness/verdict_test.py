@@ -8,11 +8,13 @@ from .client import Report
 from .verdict import judge, numbers_by_client, table
 
 
-def judged(report, output, letters=(), refuses=False, refusals="answer", promise="answer", node_lives=True):
+def judged(report, output, letters=(), refuses=False, refusals="answer", promise="answer",
+           node_lives=True):
     client = SimpleNamespace(name="x", refusals=refusals)
     run = SimpleNamespace(client=client, version="1", report=lambda: report)
-    verdict = judge(("s", refuses), run, Counter(output), Counter(letters), "")
-    return verdict, verdict.is_good(promise, node_lives)
+    verdict = judge("s", refuses, run, Counter(output), Counter(letters), "")
+    scenario = SimpleNamespace(refuses=refuses, spares_the_node=node_lives)
+    return verdict, verdict.is_good(promise, scenario)
 
 
 class Judge(unittest.TestCase):
@@ -38,6 +40,12 @@ class Judge(unittest.TestCase):
         self.assertFalse(judged(report, [9], **kept)[1])
         verdict, is_good = judged(report, [9], letters=[10], **kept)
         self.assertEqual((verdict.refused_known, is_good), (1, True))
+
+    def test_a_client_must_not_be_told_that_most_has_failed(self):
+        report = Report(sent={1, 2, 3}, believed={1})
+        self.assertFalse(judged(report, [1, 2, 3])[1])
+        self.assertTrue(judged(report, [1, 2, 3], refuses=True)[1])
+        self.assertTrue(judged(report, [1, 2])[1])
 
     def test_repeats_are_counted(self):
         report = Report(sent={1, 2}, believed={1, 2})
