@@ -3,7 +3,7 @@
 that a client believes delivered is missing.
 
     clients/run.py --built target                    # all clients
-    clients/run.py --built target winston otel-python
+    clients/run.py --built target winston otel-python-grpc
 """
 
 import argparse
@@ -30,7 +30,7 @@ FINISH_LIMIT_S = 240
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("clients", nargs="*", help="names of folders; all without one")
+    parser.add_argument("clients", nargs="*", help="how their folders' names begin; all without one")
     parser.add_argument("--built", default="target", help="the build's directory")
     parser.add_argument("--sluice", help="the program, if not <built>/debug/sluice")
     parser.add_argument("--guests", help="the sinks, if not <built>/guests/…/release")
@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     parser.add_argument("--count", type=int, default=1500, help="messages per client")
     parser.add_argument("--pause-ms", type=int, default=20, help="between two messages")
-    parser.add_argument("--together", type=int, default=6, help="clients at a time")
+    parser.add_argument("--together", type=int, default=12, help="clients at a time")
     options = parser.parse_args()
     built = Path(options.built).resolve()
     options.cache = built / "clients"
@@ -52,10 +52,11 @@ def arguments():
 def chosen(options, listeners):
     """The clients to run, and the ones that this program has no listener for."""
     every = [Client(file.parent) for file in sorted(HERE.glob("*/client.toml"))]
-    wanted = [c for c in every if not options.clients or c.name in options.clients]
-    unknown = set(options.clients) - {c.name for c in wanted}
-    if unknown:
-        sys.exit(f"no such client: {', '.join(sorted(unknown))}")
+    names = options.clients or [""]
+    for name in names:
+        if not any(client.name.startswith(name) for client in every):
+            sys.exit(f"no client's name begins with {name}")
+    wanted = [client for client in every if client.name.startswith(tuple(names))]
     able = [c for c in wanted if c.listener == "http" or c.listener in listeners]
     return able, [c for c in wanted if c not in able]
 
