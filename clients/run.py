@@ -151,8 +151,8 @@ def main():
         if not one.is_good(promises[one.client], SCENARIOS[one.scenario])
     ]
     for one in bad:
-        print(f"BAD: {one.scenario}, {one.client}: {one.trouble or 'lost or misled'}, "
-              f"lost {one.lost[:20]}, doubted {one.doubted}")
+        print(f"BAD: {one.scenario}, {one.client}: {one.trouble or 'ended'}, lost {one.lost[:20]}, "
+              f"doubted {one.doubted}, repeated {one.repeated}")
     sys.exit(1 if bad or not verdicts else 0)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from .cluster import REFUSED_EACH
 
+# At most one repeat for so many messages.
+REPEATS_MAX_SHARE = 10
 _MESSAGE = re.compile(r"Message: (\d+) ([\w-]+)")
 
 
@@ -39,13 +41,15 @@ class Verdict:
     trouble: str
 
     def is_good(self, promise, scenario):
-        """`promise` is that of the client. Fails also if nothing arrives, or if the
-        client is told that most has failed which has not. A sink that refuses is
-        a reason to call a whole batch a failure."""
+        """`promise` is that of the client. Fails also if nothing arrives, if the
+        client is told that most has failed which has not, or if it is made to send
+        again and again. A sink that refuses is a reason to call a whole batch a
+        failure."""
         holds = promise == "answer" or (promise == "connection" and scenario.spares_the_node)
         is_misled = not scenario.refuses and 2 * self.doubted > self.sent
         is_lossy = holds and self.lost
-        return self.delivered > 0 and not (self.trouble or is_misled or is_lossy)
+        is_flooded = REPEATS_MAX_SHARE * self.repeated > self.sent
+        return self.delivered > 0 and not (self.trouble or is_misled or is_lossy or is_flooded)
 
 
 def judge(name, refuses, run, output, letters, trouble):
