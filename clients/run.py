@@ -151,7 +151,7 @@ def main():
         if not one.is_good(promises[one.client], SCENARIOS[one.scenario])
     ]
     for one in bad:
-        print(f"BAD: {one.scenario}, {one.client}: {one.trouble or 'ended'}, lost {one.lost[:20]}, "
+        print(f"BAD: {one.scenario}, {one.client}: {one.trouble} lost {one.lost[:20]}, "
               f"doubted {one.doubted}, repeated {one.repeated}")
     sys.exit(1 if bad or not verdicts else 0)
 
