@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile bench bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -27,6 +27,7 @@ help:
 	@echo "make soak    run each test with faults for a long time: SECONDS=600"
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
+	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
 	@echo "make bench   compare the path of a message with a bare HTTP route"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
@@ -133,6 +134,16 @@ hostile: guests
 	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) test --locked --workspace --test integration -- hostile:: --nocapture --test-threads=1
+
+# Installs the clients from their registries below target/clients, so it is not
+# part of `make test`. Without CLIENT, it runs all of them. FLAGS are those of
+# clients/run.py.
+CLIENT ?=
+clients-test: guests
+	python3 -B -m unittest discover -q -s clients -t clients -p '*_test.py'
+	$(BUILD_PROGRAMS)
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		clients/run.py --built "$(BUILT)" $(FLAGS) $(CLIENT)
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

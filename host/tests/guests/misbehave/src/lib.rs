@@ -177,7 +177,8 @@ fn plainly(act: &str, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
 }
 
 /// A config like `trap 1 in 1000`: what to do with every n-th of the messages
-/// `Message: <number>`. The others are printed as they are.
+/// `Message: <number>`, which other text may surround. The others are printed as
+/// they are.
 struct Every {
     act: String,
     n: u64,
@@ -209,8 +210,8 @@ impl Every {
     }
 
     fn is_for(&self, body: &str) -> bool {
-        let number = body.strip_prefix("Message: ");
-        let number = number.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        let number = body.split_once("Message: ");
+        let number = number.and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
         number.is_some_and(|number| number % self.n == 0)
     }
 }

@@ -1,0 +1,4 @@
+from docker import run
+from numbered import HOST, PORT
+
+run("fluentd", f"fluentd-address={HOST}:{PORT}", "fluentd-request-ack=true")

@@ -1,0 +1,3 @@
+from logger import send_with
+
+send_with("--udp")

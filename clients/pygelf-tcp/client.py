@@ -1,0 +1,6 @@
+from pygelf import GelfTcpHandler
+
+from gelf import send_through
+from numbered import HOST, PORT
+
+send_through(GelfTcpHandler(host=HOST, port=PORT))
