@@ -14,7 +14,8 @@
 //!
 //! Run it with `make bench-protocols`; `PROTOCOLS='forward syslog'` only measures
 //! those with one of these words in their names. `SLUICE_BENCH_SECONDS` and
-//! `SLUICE_BENCH_ROUNDS` shorten it, and `SLUICE_BIN` names another `sluice`.
+//! `SLUICE_BENCH_ROUNDS` shorten it, `SLUICE_BENCH_CONNECTIONS` sets the number of
+//! connections of each row, and `SLUICE_BIN` names another `sluice`.
 
 mod bodies;
 #[path = "../common/mod.rs"]

@@ -1,7 +1,7 @@
 //! What is measured.
 
 use crate::bodies::{forward, json, loki, otlp, records, syslog};
-use crate::common::Fallible;
+use crate::common::{Fallible, setting};
 use crate::forward::Forward;
 use crate::http::Http;
 use crate::load::{Load, Row};
@@ -35,6 +35,8 @@ pub(crate) fn chosen(words: &[String]) -> Fallible<Vec<Row>> {
 }
 
 fn all() -> Fallible<Vec<Row>> {
+    let over_http = setting("SLUICE_BENCH_CONNECTIONS", 8)?;
+    let over_tcp = setting("SLUICE_BENCH_CONNECTIONS", 4)?;
     let records = records();
     let ndjson = ("application/x-ndjson", json::lines(&records));
     let json = "application/json";
@@ -45,7 +47,7 @@ fn all() -> Fallible<Vec<Row>> {
     let loki = (protobuf, loki::request(&records)?);
     let http = |name, path, status, (content_type, body): (_, Vec<u8>)| Row {
         name,
-        connections: 8,
+        connections: over_http,
         bytes: body.len(),
         load: Load::Http(Http::new(path, content_type, &body, status)),
     };
@@ -54,7 +56,7 @@ fn all() -> Fallible<Vec<Row>> {
     let counted = syslog::counted(&records);
     let streams = |name, block: Vec<u8>| Row {
         name,
-        connections: 4,
+        connections: over_tcp,
         bytes: block.len(),
         load: Load::Syslog(Syslog::new(block)),
     };
@@ -67,7 +69,7 @@ fn all() -> Fallible<Vec<Row>> {
         http("Loki protobuf", "/loki/api/v1/push", 204, loki),
         Row {
             name: "Forward, packed",
-            connections: 4,
+            connections: over_tcp,
             bytes: forward.bytes.len(),
             load: Load::Forward(Forward::new(forward)),
         },
