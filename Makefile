@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -28,7 +28,8 @@ help:
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
 	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
-	@echo "make bench   compare the path of a message with a bare HTTP route"
+	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
+	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
@@ -147,7 +148,13 @@ clients-test: guests
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
-		$(CARGO) bench --locked -p sluice --bench delivery
+		$(CARGO) bench --locked -p sluice --bench delivery --bench protocols
+
+# Words in the names of the rows that are wanted; all without any.
+PROTOCOLS ?=
+bench-protocols: build
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench protocols -- $(PROTOCOLS)
 
 bench-sandbox: guests
 	$(CARGO) bench --locked -p sluice --bench sandbox

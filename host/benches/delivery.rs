@@ -19,14 +19,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Fallible, Owned, Stage, guests, is_wanted, setting, spread};
+use common::{Fallible, Owned, Stage, cpu_time, guests, is_wanted, median, setting};
 use serde_json::{Value, json};
 
 const NODE: &str = "127.0.0.1:13000";
 const SERVER_CORE: &str = "0";
 const CLIENT_CORE: &str = "1";
-/// The unit of times in `/proc`: Linux's `USER_HZ` on every architecture but Alpha.
-const TICKS_PER_SECOND: u32 = 100;
 /// A file system in memory, on Linux.
 const MEMORY: &str = "/dev/shm";
 
@@ -410,20 +408,4 @@ fn read_slowly(mut from: impl std::io::Read) {
     while from.read_exact(&mut block).is_ok() {
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// How long a process has kept processors busy so far.
-fn cpu_time(process: &Owned) -> Fallible<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
-    // The name, in parentheses, may hold anything. What follows begins with the
-    // third field of proc_pid_stat(5); the 14th and the 15th are the times.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in the stat")?;
-    let times = fields.split_whitespace().skip(11).take(2);
-    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
-    Ok(Duration::from_secs(ticks) / TICKS_PER_SECOND)
-}
-
-fn median(values: Vec<f64>) -> f64 {
-    let [_, median, _] = spread(values);
-    median
 }

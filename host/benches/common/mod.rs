@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The unit of times in `/proc`: Linux's `USER_HZ` on every architecture but Alpha.
+const TICKS_PER_SECOND: u32 = 100;
+
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// A process that is killed when the benchmark ends.
@@ -34,10 +37,12 @@ impl Stage {
         format!("127.0.0.1:{}", self.consul_port)
     }
 
-    /// The command for a program of this build, pinned to a core if one is
-    /// given.
+    /// The command for a program of this build, or for one beside `SLUICE_BIN`,
+    /// pinned to a core if one is given.
     pub(crate) fn program(&self, name: &str, core: Option<&str>) -> Command {
-        let path = Path::new(env!("CARGO_BIN_EXE_sluice")).with_file_name(name);
+        let built = || env!("CARGO_BIN_EXE_sluice").into();
+        let sluice = std::env::var_os("SLUICE_BIN").map_or_else(built, PathBuf::from);
+        let path = sluice.with_file_name(name);
         let mut command = pinned(core, &path);
         command
             .env("CONSUL_HTTP_ADDR", self.consul_address())
@@ -137,6 +142,22 @@ pub(crate) fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T,
 /// builds.
 pub(crate) fn is_wanted() -> bool {
     std::env::args().any(|argument| argument == "--bench")
+}
+
+/// How long a process has kept processors busy so far.
+pub(crate) fn cpu_time(process: &Owned) -> Fallible<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
+    // The name, in parentheses, may hold anything. What follows begins with the
+    // third field of proc_pid_stat(5); the 14th and the 15th are the times.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in the stat")?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Duration::from_secs(ticks) / TICKS_PER_SECOND)
+}
+
+pub(crate) fn median(values: Vec<f64>) -> f64 {
+    let [_, median, _] = spread(values);
+    median
 }
 
 /// Minimum, median and maximum.
