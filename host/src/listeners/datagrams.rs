@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::backlog::{Backlog, Received};
 use super::batch::{Contents, Decode};
 use super::connection::Shared;
 use super::outlet::{Again, Parcel};
@@ -20,17 +21,11 @@ use sluice_protocols::decoded::Decoding;
 use sluice_protocols::gelf::chunks::{Chunks, Limits};
 use sluice_protocols::gelf::datagram::{Datagram, classify};
 use sluice_protocols::gelf::message::{read_message, unpacked};
-use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::syslog::decode::datagrams;
 use sluice_types::clock::unix_nanos;
 
 /// The longest datagram, in bytes.
 const DATAGRAM_BYTES: usize = 64 << 10;
-/// How many datagrams are delivered together, and about how many bytes.
-const BATCH_DATAGRAMS: usize = 4096;
-const BATCH_BYTES: usize = 256 << 10;
-/// How many batches wait while one is delivered.
-const BATCHES_WAITING: usize = 64;
 /// What is kept of GELF messages of which parts are missing.
 const CHUNKS: Limits = Limits {
     all: 4 << 20,
@@ -46,13 +41,6 @@ pub(super) struct Datagrams {
     pub(super) metrics: ListenerMetrics,
     pub(super) stages: watch::Receiver<Stage>,
     pub(super) alive: mpsc::Sender<()>,
-}
-
-/// Datagrams that are delivered together.
-struct Received {
-    bytes: BytesMut,
-    lengths: Vec<usize>,
-    charged: Reservation,
 }
 
 impl Datagrams {
@@ -71,8 +59,13 @@ impl Datagrams {
                 () = stopping(&mut stages) => {}
             };
         }
-        let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
-        let delivering = deliver_all(Arc::clone(&shared), waiting, stages.clone(), alive);
+        let backlog = Arc::new(Backlog::default());
+        let delivering = deliver_all(
+            Arc::clone(&shared),
+            Arc::clone(&backlog),
+            stages.clone(),
+            alive,
+        );
         tokio::spawn(delivering);
         let mut receiver = Receiver {
             chunks: (shared.protocol == Protocol::Gelf).then(|| Chunks::new(CHUNKS)),
@@ -82,14 +75,13 @@ impl Datagrams {
             metrics,
         };
         loop {
-            let received = tokio::select! {
+            tokio::select! {
                 () = stopping(&mut stages) => break,
-                received = receiver.receive() => received,
-            };
-            receiver.offer(received, &batches);
+                () = receiver.receive(&backlog) => {}
+            }
         }
-        let last = receiver.receive_ready();
-        receiver.offer(last, &batches);
+        receiver.receive_ready(&backlog);
+        backlog.close();
     }
 }
 
@@ -104,33 +96,30 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Waits for datagrams, and returns those that are there.
-    async fn receive(&mut self) -> Received {
+    /// Waits for datagrams, and keeps those that are there.
+    async fn receive(&mut self, backlog: &Backlog) {
         if let Err(error) = self.socket.readable().await {
             tracing::warn!(%error, "could not receive datagrams");
             tokio::time::sleep(ERROR_WAIT).await;
         }
-        self.receive_ready()
+        self.receive_ready(backlog);
     }
 
-    fn receive_ready(&mut self) -> Received {
-        let mut received = Received {
-            bytes: BytesMut::new(),
-            lengths: Vec::new(),
-            charged: self.shared.outlet.memory().reserve(),
-        };
-        for _ in 0..BATCH_DATAGRAMS {
-            if received.bytes.len() >= BATCH_BYTES {
-                break;
-            }
+    fn receive_ready(&mut self, backlog: &Backlog) {
+        let mut received = Received::new(self.shared.outlet.memory());
+        loop {
             match self.socket.try_recv_from(&mut self.buffer) {
                 Ok((length, source)) => self.keep(length, source, &mut received),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // An earlier datagram of this socket did not arrive.
                 Err(_) => {}
             }
+            if received.is_full() {
+                break;
+            }
         }
-        received
+        let lost = backlog.add(received);
+        self.metrics.dropped.inc_by(lost);
     }
 
     /// Adds a datagram, or the message that it completes.
@@ -156,28 +145,12 @@ impl Receiver {
             tracing::warn!(why, skipped, "a datagram cannot be read");
         }
     }
-
-    /// Hands datagrams over to be delivered, if there is room.
-    fn offer(&self, received: Received, batches: &mpsc::Sender<Received>) {
-        if received.lengths.is_empty() {
-            return;
-        }
-        if let Err(error) = batches.try_send(received) {
-            let lost = u64::try_from(error.into_inner().lengths.len()).unwrap_or(u64::MAX);
-            self.metrics.dropped.inc_by(lost);
-        }
-    }
 }
 
 fn push(received: &mut Received, message: &[u8], metrics: &ListenerMetrics) {
-    // The buffers grow by doubling.
-    let cost = 2 * (message.len() + size_of::<usize>());
-    if received.charged.spend(cost).is_err() {
+    if !received.push(message) {
         metrics.dropped.inc();
-        return;
     }
-    received.bytes.extend_from_slice(message);
-    received.lengths.push(message.len());
 }
 
 /// Sends the heartbeats of Forward back.
@@ -202,12 +175,12 @@ async fn send_back(socket: &UdpSocket) {
 /// ends.
 async fn deliver_all(
     shared: Arc<Shared>,
-    mut batches: mpsc::Receiver<Received>,
+    backlog: Arc<Backlog>,
     mut stages: watch::Receiver<Stage>,
     _alive: mpsc::Sender<()>,
 ) {
     let all = async {
-        while let Some(received) = batches.recv().await {
+        while let Some(received) = backlog.next().await {
             deliver(&shared, received).await;
         }
     };

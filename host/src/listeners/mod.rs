@@ -9,6 +9,7 @@
 
 mod accept;
 mod address;
+mod backlog;
 mod batch;
 mod bound;
 mod config;

@@ -53,10 +53,10 @@ async fn a_request_whose_client_went_away_is_recognised_once_when_it_comes_again
     for place in [leader, follower] {
         let node = cluster.node(place);
         // The sink needs half a second for it.
-        let body = format!(r#"{{"host":"{}","short_message":"slow"}}"#, node.name);
+        let body = format!(r#"[{{"message":"slow","hostname":"{}"}}]"#, node.name);
         let mut gone = TcpStream::connect(&node.address).await.unwrap();
         let head = format!(
-            "POST /gelf HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+            "POST /api/v2/logs HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         gone.write_all(head.as_bytes()).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_request_whose_client_went_away_is_recognised_once_when_it_comes_again
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(gone);
         expected += 1;
-        let again = || node.post("/gelf", "application/json", body.clone());
+        let again = || node.post("/api/v2/logs", "application/json", body.clone());
         assert_eq!(again().await.0, 202);
         assert_eq!(delivered(cluster.node(leader)).await, expected);
         // The next one is another message, which happens to be equal.

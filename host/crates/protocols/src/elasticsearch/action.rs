@@ -36,6 +36,7 @@ pub(super) struct Indexes {
 #[derive(Debug)]
 pub(super) struct ActionReader {
     indexes: Indexes,
+    has_attempts: bool,
     /// The index of documents that name none.
     default: Option<SharedAttributes>,
     /// The last line, if it names no document.
@@ -79,6 +80,7 @@ impl ActionReader {
         Self {
             default: index.and_then(|index| indexes.attributes(index, meter)),
             indexes,
+            has_attempts: false,
             last: None,
             said: ActionLine {
                 action: Action::Index,
@@ -86,6 +88,12 @@ impl ActionReader {
                 id: None,
             },
         }
+    }
+
+    /// Whether a line had a field `attempts` beside its action, as those of
+    /// winston-elasticsearch have.
+    pub(super) const fn has_attempts(&self) -> bool {
+        self.has_attempts
     }
 
     /// Reads a line that is a part of `whole`. Charges the attributes that are
@@ -113,6 +121,7 @@ impl ActionReader {
         scanner.enter()?;
         while let Some(name) = scanner.name()? {
             // Some clients put fields of their own beside the action.
+            self.has_attempts |= name.plain() == Some("attempts");
             match name.plain().and_then(Action::of) {
                 Some(action) if found.is_none() => {
                     let (index, id) = document(&mut scanner, whole, meter)?;

@@ -25,6 +25,9 @@ pub struct Bulk {
     pub decoded: Decoded,
     /// All documents, for the answer.
     pub items: Items,
+    /// Whether the client sends the whole request again, up to 400 times, if any
+    /// item is refused: winston-elasticsearch 0.19 does.
+    pub resends_all: bool,
 }
 
 /// A body whose lines are texts, at least most of them.
@@ -101,6 +104,7 @@ pub fn decode(
     Ok(Bulk {
         decoded: decoding.finish(body.len()),
         items,
+        resends_all: actions.has_attempts(),
     })
 }
 

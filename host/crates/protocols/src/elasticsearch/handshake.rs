@@ -32,6 +32,8 @@ pub enum Handshake {
     Exists,
     /// To create such a thing.
     Acknowledged,
+    /// To make what was sent visible to searches, as clients ask when they end.
+    Refresh,
 }
 
 /// Who answers.
@@ -77,6 +79,9 @@ pub fn answer(handshake: Handshake, server: Server<'_>) -> Answer {
             ),
             Handshake::Exists => "{}".to_owned(),
             Handshake::Acknowledged => "{\"acknowledged\":true}".to_owned(),
+            Handshake::Refresh => {
+                "{\"_shards\":{\"total\":1,\"successful\":1,\"failed\":0}}".to_owned()
+            }
         },
     )
 }

@@ -83,6 +83,11 @@ impl Items {
         }
     }
 
+    /// Says that none is refused, to a client that would send all of them again.
+    pub fn hide_refusals(&mut self) {
+        self.0.iter_mut().for_each(|item| *item &= !REFUSED);
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {

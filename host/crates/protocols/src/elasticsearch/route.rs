@@ -92,6 +92,7 @@ fn of_api<'a>(method: &str, segments: &[&'a str]) -> Route<'a> {
         ["_cluster", "health", ..] if is_read(method) => Handshake::ClusterHealth,
         ["_cat", "health"] if is_read(method) => Handshake::CatHealth,
         ["_nodes", ..] if is_read(method) => Handshake::Nodes,
+        ["_refresh" | "_flush"] => Handshake::Refresh,
         [first, rest @ ..] if is_created(first, rest) => return created(method),
         _ => return Route::NotFound,
     };
@@ -123,6 +124,7 @@ fn of_index<'a>(
         // Whether an index exists, and to create one. What a browser may ask for is
         // not Elasticsearch's.
         [] if matches!(method, "HEAD" | "PUT") => created(method),
+        ["_refresh" | "_flush"] => Route::Handshake(Handshake::Refresh),
         [api, ..] if api.starts_with('_') => Route::NotFound,
         _ => return None,
     })

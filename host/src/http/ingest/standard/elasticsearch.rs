@@ -72,6 +72,7 @@ impl Exchange for Bulk {
         Ok(Parsed {
             decoded: bulk.decoded,
             items: bulk.items,
+            hides_refusals: bulk.resends_all,
         })
     }
 

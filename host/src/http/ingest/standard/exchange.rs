@@ -20,6 +20,11 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     /// Whose tokens it takes.
     fn protocol(&self) -> Protocol;
 
+    /// Whether a request is settled also if its client does not wait for that.
+    fn finishes_alone(&self) -> bool {
+        false
+    }
+
     /// What tells how the body is compressed.
     fn packing(&self) -> Packing {
         Packing::Named
@@ -100,6 +105,9 @@ pub(super) struct Parsed {
     pub(super) decoded: Decoded,
     /// What only the answers of `_bulk` need.
     pub(super) items: Items,
+    /// Whether this client would send everything again if it were told of a
+    /// refusal. It is told of none, and what the sink refuses is a dead letter.
+    pub(super) hides_refusals: bool,
 }
 
 /// How a request ends.
@@ -116,6 +124,7 @@ impl From<Decoded> for Parsed {
         Self {
             decoded,
             items: Items::default(),
+            hides_refusals: false,
         }
     }
 }

@@ -32,6 +32,7 @@ use sluice_delivery::{Intake, Producer};
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
+use sluice_protocols::rejected::Rejections;
 use sluice_protocols::tokens::{Carried, find};
 use sluice_types::clock::unix_nanos;
 use sluice_types::rejection::Rejection;
@@ -242,7 +243,12 @@ impl Flow<'_> {
         let decode =
             move |body, meter: &mut _| exchange.decode(&body, terms, meter).map_err(Problem::from);
         let decoding = received.decode_content(content.clone(), deadline.as_mut(), decode);
-        let (Parsed { decoded, items }, mut reservation) = decoding.await?;
+        let (parsed, mut reservation) = decoding.await?;
+        let Parsed {
+            decoded,
+            mut items,
+            hides_refusals,
+        } = parsed;
         let (records, rejected) = (decoded.records, decoded.rejected);
         let total = records.len() + rejected.len();
         // This stays charged until there is an answer.
@@ -251,7 +257,10 @@ impl Flow<'_> {
             records.len(),
             records.iter().map(|record| record.size()).sum(),
         );
-        let producer = self.exchange.producer();
+        let producer = match hides_refusals {
+            true => Producer::CannotBeTold,
+            false => self.exchange.producer(),
+        };
         let by_sink = if records.is_empty() {
             Vec::new()
         } else {
@@ -278,9 +287,13 @@ impl Flow<'_> {
         }
         let count = u64::try_from(rejected.len()).unwrap_or_default();
         self.stream.metrics.rejected.inc_by(count);
-        let mut items = items;
         items.refuse(&by_sink);
-        let rejections = &rejected.merge(by_sink);
+        let mut rejections = rejected.merge(by_sink);
+        if hides_refusals {
+            items.hide_refusals();
+            rejections = Rejections::default();
+        }
+        let rejections = &rejections;
         let verdict = Verdict::Settled { total, rejections };
         let reply = self.exchange.answer(verdict, &items);
         Ok(Attempt::Ended(Ended::Here(reply)))

@@ -27,6 +27,11 @@ impl Exchange for Message {
         Protocol::Gelf
     }
 
+    /// pygelf closes its connection without reading the answer.
+    fn finishes_alone(&self) -> bool {
+        true
+    }
+
     fn packing(&self) -> Packing {
         Packing::ByFirstBytes
     }

@@ -1,6 +1,7 @@
 //! The handlers of requests of standard protocols.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,6 +14,7 @@ use tokio::time::sleep;
 use super::asked::Asked;
 use super::clock::Clock;
 use super::context::Standard;
+use super::exchange::Exchange;
 use super::flow::Flow;
 use super::found::{Found, Question};
 use super::reply::{for_node, from_pairs, response};
@@ -36,7 +38,7 @@ const QUESTION_LIMITS: (usize, Duration) = (1 << 20, Duration::from_secs(5));
 /// Answers a request that none of Sluice's own routes takes; `None` if no protocol
 /// knows it.
 pub(in crate::http) async fn of_client(
-    standard: &Standard,
+    standard: &Arc<Standard>,
     request: Request<Body>,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
@@ -61,22 +63,36 @@ pub(in crate::http) async fn of_client(
                 |(answer, _charged)| response(answer.into(), ingest.memory()),
             )
         }
-        Found::Exchange(exchange) => {
-            let limits = &ingest.limits;
-            let flow = Flow {
-                ingest,
-                stream,
-                exchange: &exchange,
-                asked: &asked,
-                clock: Clock::start(standard.park, limits.request),
-                relay: Some(&*standard.relay),
-            };
-            flow.of_client(body).await
+        Found::Exchange(exchange) if exchange.finishes_alone() => {
+            let standard = Arc::clone(standard);
+            let asked = asked.clone();
+            let alone = async move { exchanged(&standard, &exchange, &asked, body).await };
+            tokio::spawn(alone).await.unwrap_or(None)
         }
+        Found::Exchange(exchange) => exchanged(standard, &exchange, &asked, body).await,
     };
     let answer = answer.unwrap_or_else(NoAnswer::response);
     let answer = without_body(&asked.method, answer);
     Some(last_if_stopping(stream, answer))
+}
+
+/// Settles a request for records. `None` if its connection is to be closed.
+async fn exchanged(
+    standard: &Standard,
+    exchange: &Arc<dyn Exchange>,
+    asked: &Asked,
+    body: Body,
+) -> Option<Response> {
+    let ingest = &*standard.ingest;
+    let flow = Flow {
+        ingest,
+        stream: ingest.stream(),
+        exchange,
+        asked,
+        clock: Clock::start(standard.park, ingest.limits.request),
+        relay: Some(&*standard.relay),
+    };
+    flow.of_client(body).await
 }
 
 /// Answers a request that another node relayed.

@@ -17,6 +17,9 @@ use sluice_protocols::tokens::Protocol;
 #[derive(Debug)]
 struct Push {
     is_json: bool,
+    /// winston-loki 6.1 sends a batch again without end if any of it is refused. It
+    /// is the only client in use that does not say who it is.
+    resends_all: bool,
     tenant: Option<String>,
 }
 
@@ -26,6 +29,7 @@ pub(super) fn find(asked: &Asked) -> Option<Found> {
     Some(match segments[..] {
         ["loki", "api", "v1", "push"] | ["api", "prom", "push"] if asked.method == "POST" => {
             Found::exchange(Push {
+                resends_all: asked.header("user-agent").is_none(),
                 is_json: is_json(asked.header("content-type").unwrap_or_default()),
                 tenant: asked.header("x-scope-orgid").map(str::to_owned),
             })
@@ -58,7 +62,10 @@ impl Exchange for Push {
             true => json::decode(body, tenant, observed, most, meter),
             false => protobuf::decode(body, tenant, observed, most, meter),
         };
-        decoded.map(Parsed::from)
+        decoded.map(|decoded| Parsed {
+            hides_refusals: self.resends_all && self.is_json,
+            ..Parsed::from(decoded)
+        })
     }
 
     fn answer(&self, verdict: Verdict<'_>, _items: &Items) -> Reply {
