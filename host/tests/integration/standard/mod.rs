@@ -3,6 +3,7 @@
 mod grpc;
 mod grpc_client;
 mod requests;
+mod upload;
 
 use std::time::{Duration, Instant};
 
