@@ -19,8 +19,7 @@ use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Sta
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
 use crate::http::{
-    BoundServer, OtherNodes, Routes, Server, ServerError, Speech, WorkerThreads, Workers,
-    grpc_router, router,
+    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer;
@@ -174,10 +173,7 @@ impl Node {
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let peers =
             peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
-        let routes = Routes {
-            grpc: grpc_router(Arc::clone(&standard)),
-            http: router(ingest, standard, admin, peers, config.baseline),
-        };
+        let routes = routes(ingest, standard, admin, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),

@@ -10,16 +10,19 @@ use axum::routing::get;
 
 use super::admin::{AdminContext, health, metrics, status};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
+use super::server::Routes;
 
-/// The routes for clients, operators, monitors and other nodes. With
-/// `with_baseline` there is one more, for benchmarks to compare with.
-pub(crate) fn router(
+/// The routes for clients, operators, monitors and other nodes, and the methods of
+/// gRPC. With `with_baseline` there is one more, for benchmarks to compare with.
+pub(crate) fn routes(
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
     admin: Arc<AdminContext>,
     peer: Router,
     with_baseline: bool,
-) -> Router {
+) -> Routes {
+    let for_calls = Arc::clone(&standard);
+    let grpc = Router::new().fallback(move |request| call(Arc::clone(&for_calls), request));
     // One line per protocol.
     let mut protocols = Router::new().merge(native::routes());
     if with_baseline {
@@ -31,16 +34,12 @@ pub(crate) fn router(
         .route("/api/v1/status", get(status::status))
         .route("/metrics", get(metrics::metrics))
         .with_state(admin);
-    protocols
+    let http = protocols
         .with_state(ingest)
         .merge(admin)
         .merge(peer)
-        .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request))
-}
-
-/// The methods of gRPC.
-pub(crate) fn grpc_router(standard: Arc<Standard>) -> Router {
-    Router::new().fallback(move |request| call(Arc::clone(&standard), request))
+        .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
+    Routes { http, grpc }
 }
 
 async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {

@@ -4,6 +4,7 @@ mod grpc;
 mod grpc_client;
 mod repeats;
 mod requests;
+mod upload;
 
 use std::time::{Duration, Instant};
 

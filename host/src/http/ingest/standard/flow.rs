@@ -117,7 +117,25 @@ impl Flow<'_> {
                 .await?;
             self.settle(received, deadline).await
         };
-        match ended.await {
+        self.answer(ended.await)
+    }
+
+    /// Takes a part of a client's request, whose memory is accounted for elsewhere.
+    /// `None` if the connection is to be closed without an answer.
+    pub(super) async fn of_part(&self, part: Bytes) -> Option<Response> {
+        let deadline = pin!(sleep_until(self.clock.end));
+        let received = self.ingest.reader(self.ingest.limits.body).of(part, None);
+        self.answer(self.settle(received, deadline).await)
+    }
+
+    /// The answer to a client whose token is not right.
+    pub(super) fn refusal(&self) -> Option<Response> {
+        let trouble = self.check_token().err()?;
+        self.answer(Err(trouble))
+    }
+
+    fn answer(&self, ended: Result<Ended, Trouble>) -> Option<Response> {
+        match ended {
             Ok(Ended::Relayed(answer)) => answer,
             Ok(Ended::Here(reply)) => response(reply, self.ingest.memory()),
             Err(trouble) => {

@@ -27,6 +27,8 @@ pub(super) enum Found {
     Question(Question),
     /// It has records for the leader.
     Exchange(Arc<dyn Exchange>),
+    /// It is the upload of a journal, of any length.
+    Upload,
 }
 
 /// Answers a body.

@@ -19,6 +19,7 @@ use super::flow::Flow;
 use super::found::{Found, Question};
 use super::reply::{for_node, from_pairs, response};
 use super::table;
+use super::upload;
 use crate::http::ingest::body::{discard, expects_continue};
 use crate::http::ingest::service::{Ingest, last_if_stopping};
 use crate::http::no_answer::NoAnswer;
@@ -70,6 +71,7 @@ pub(in crate::http) async fn of_client(
             tokio::spawn(alone).await.unwrap_or(None)
         }
         Found::Exchange(exchange) => exchanged(standard, &exchange, &asked, body).await,
+        Found::Upload => upload::take(standard, &asked, body).await,
     };
     let answer = answer.unwrap_or_else(NoAnswer::response);
     let answer = without_body(&asked.method, answer);

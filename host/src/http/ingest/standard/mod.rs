@@ -14,6 +14,7 @@ mod elasticsearch;
 mod exchange;
 mod flow;
 mod found;
+mod gathered;
 mod gelf;
 mod handlers;
 mod heroku;
@@ -24,6 +25,7 @@ mod relay;
 mod reply;
 mod splunk;
 mod table;
+mod upload;
 
 pub(in crate::http) use calls::of_caller;
 pub(crate) use context::Standard;
