@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,6 +27,7 @@ use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::head_memory::HeadMemory;
 use super::http2;
+use super::ingest::standard::finishes_alone;
 use super::listener::Speech;
 use super::mobile_stream::MobileStream;
 use super::no_answer::NoAnswer;
@@ -175,13 +178,20 @@ impl Serving {
     ) -> impl Future<Output = Result<Response<WatchedBody<Answering>>, NoAnswer>> + use<> {
         let begun = activity.begin();
         let watch = Answering(Arc::clone(activity));
+        let alone = begun && finishes_alone(request.uri().path());
         let answering = self.answer_by(&self.http, request);
+        // Begun at once: the connection may end before this future is polled.
+        let answering = match alone {
+            false => Either::Left(answering.map(Some)),
+            true => Either::Right(tokio::spawn(answering).map(Result::ok)),
+        };
         async move {
             if !begun {
                 // The connection is being closed; nothing may be taken from it.
                 std::future::pending::<()>().await;
             }
-            let response = answering.await;
+            // A task that panicked has no answer either.
+            let response = answering.await.ok_or(NoAnswer)?;
             if NoAnswer::marks(&response) {
                 return Err(NoAnswer);
             }

@@ -20,11 +20,6 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     /// Whose tokens it takes.
     fn protocol(&self) -> Protocol;
 
-    /// Whether a request is settled also if its client does not wait for that.
-    fn finishes_alone(&self) -> bool {
-        false
-    }
-
     /// What tells how the body is compressed.
     fn packing(&self) -> Packing {
         Packing::Named

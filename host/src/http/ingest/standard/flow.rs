@@ -20,9 +20,10 @@ use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
-use super::exchange::{Exchange, Parsed, Reply, Terms};
+use super::exchange::{Exchange, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
+use super::settling::Settling;
 use crate::http::ingest::body::{Received, discard, expects_continue};
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Ingest, Offer};
@@ -32,7 +33,6 @@ use sluice_delivery::{Intake, Producer};
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
-use sluice_protocols::rejected::Rejections;
 use sluice_protocols::tokens::{Carried, find};
 use sluice_types::clock::unix_nanos;
 use sluice_types::rejection::Rejection;
@@ -262,15 +262,10 @@ impl Flow<'_> {
             move |body, meter: &mut _| exchange.decode(&body, terms, meter).map_err(Problem::from);
         let decoding = received.decode_content(content.clone(), deadline.as_mut(), decode);
         let (parsed, mut reservation) = decoding.await?;
-        let Parsed {
-            decoded,
-            mut items,
-            hides_refusals,
-        } = parsed;
-        let (records, rejected) = (decoded.records, decoded.rejected);
-        let total = records.len() + rejected.len();
+        let hides_refusals = parsed.hides_refusals;
+        let (records, mut settled) = Settling::begin(parsed);
         // This stays charged until there is an answer.
-        let _for_answer = reservation.split(rejected.bytes() + items.bytes());
+        let _for_answer = reservation.split(settled.bytes());
         let size = (
             records.len(),
             records.iter().map(|record| record.size()).sum(),
@@ -279,9 +274,7 @@ impl Flow<'_> {
             true => Producer::CannotBeTold,
             false => self.exchange.producer(),
         };
-        let by_sink = if records.is_empty() {
-            Vec::new()
-        } else {
+        if !records.is_empty() {
             let offer = Offer {
                 stream: self.stream,
                 intake,
@@ -290,30 +283,21 @@ impl Flow<'_> {
                 reservation,
             };
             match self.deliver_once(received, offer, deadline).await {
-                Ok(rejected) => rejected,
+                Ok(rejected) => settled.by_sink = rejected,
                 Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
                     return Ok(Attempt::Again(None));
                 }
                 Err(problem) => return Err(problem.into()),
             }
-        };
-        if producer == Producer::CannotBeTold && by_sink.iter().any(|rejection| !rejection.is_kept)
-        {
+        }
+        let is_lost = |rejection: &Rejection| !rejection.is_kept;
+        if producer == Producer::CannotBeTold && settled.by_sink.iter().any(is_lost) {
             let reason = "a record that the sink refused could not be kept as a dead letter";
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
-        let count = u64::try_from(rejected.len()).unwrap_or_default();
-        self.stream.metrics.rejected.inc_by(count);
-        items.refuse(&by_sink);
-        let mut rejections = rejected.merge(by_sink);
-        if hides_refusals {
-            items.hide_refusals();
-            rejections = Rejections::default();
-        }
-        let rejections = &rejections;
-        let verdict = Verdict::Settled { total, rejections };
-        let reply = self.exchange.answer(verdict, &items);
+        self.stream.metrics.rejected.inc_by(settled.rejected());
+        let reply = settled.answer(&**self.exchange);
         Ok(Attempt::Ended(Ended::Here(reply)))
     }
 

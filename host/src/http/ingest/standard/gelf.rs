@@ -17,19 +17,23 @@ use sluice_protocols::tokens::Protocol;
 #[derive(Debug)]
 struct Message;
 
+/// The path of requests with messages.
+const PATH: &str = "/gelf";
+
+/// Whether a request to this path is settled also if its client does not wait for
+/// the answer: pygelf closes its connection without reading it.
+pub(in crate::http) fn finishes_alone(path: &str) -> bool {
+    path == PATH
+}
+
 pub(super) fn find(asked: &Asked) -> Option<Found> {
-    let is_it = asked.method == "POST" && asked.path == "/gelf";
+    let is_it = asked.method == "POST" && asked.path == PATH;
     is_it.then(|| Found::exchange(Message))
 }
 
 impl Exchange for Message {
     fn protocol(&self) -> Protocol {
         Protocol::Gelf
-    }
-
-    /// pygelf closes its connection without reading the answer.
-    fn finishes_alone(&self) -> bool {
-        true
     }
 
     fn packing(&self) -> Packing {

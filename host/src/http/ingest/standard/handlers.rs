@@ -39,7 +39,7 @@ const QUESTION_LIMITS: (usize, Duration) = (1 << 20, Duration::from_secs(5));
 /// Answers a request that none of Sluice's own routes takes; `None` if no protocol
 /// knows it.
 pub(in crate::http) async fn of_client(
-    standard: &Arc<Standard>,
+    standard: &Standard,
     request: Request<Body>,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
@@ -63,12 +63,6 @@ pub(in crate::http) async fn of_client(
                 |problem| Some(without_request_timeout(problem).response(&asked.headers)),
                 |(answer, _charged)| response(answer.into(), ingest.memory()),
             )
-        }
-        Found::Exchange(exchange) if exchange.finishes_alone() => {
-            let standard = Arc::clone(standard);
-            let asked = asked.clone();
-            let alone = async move { exchanged(&standard, &exchange, &asked, body).await };
-            tokio::spawn(alone).await.unwrap_or(None)
         }
         Found::Exchange(exchange) => exchanged(standard, &exchange, &asked, body).await,
         Found::Upload => upload::take(standard, &asked, body).await,

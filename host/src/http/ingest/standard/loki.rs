@@ -63,7 +63,7 @@ impl Exchange for Push {
             false => protobuf::decode(body, tenant, observed, most, meter),
         };
         decoded.map(|decoded| Parsed {
-            hides_refusals: self.resends_all && self.is_json,
+            hides_refusals: self.resends_all,
             ..Parsed::from(decoded)
         })
     }

@@ -90,6 +90,7 @@ mod tests {
             path: path.to_owned(),
             query: String::new(),
             headers,
+            client: None,
         }
     }
 
