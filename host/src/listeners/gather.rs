@@ -24,6 +24,9 @@ const REQUESTS: usize = 4;
 /// How many batches wait to be gathered. Further connections wait for a place.
 const WAITING: usize = 1024;
 
+/// Where the outcome of records goes.
+type Answer = oneshot::Sender<Result<Delivered, Problem>>;
+
 /// Gathers records for the leader.
 #[derive(Debug)]
 pub(super) struct Gatherer(mpsc::Sender<Waiting>);
@@ -33,7 +36,7 @@ pub(super) struct Gatherer(mpsc::Sender<Waiting>);
 struct Waiting {
     leader: LeaderAddress,
     records: Vec<LogRecord>,
-    outcome: oneshot::Sender<Result<Delivered, Problem>>,
+    outcome: Answer,
 }
 
 /// How requests are sent.
@@ -52,7 +55,7 @@ struct Gathered {
     records: Vec<LogRecord>,
     bytes: usize,
     /// Whose the records are, in their order.
-    parts: Vec<(Range<usize>, oneshot::Sender<Result<Delivered, Problem>>)>,
+    parts: Vec<(Range<usize>, Answer)>,
 }
 
 impl Gatherer {
