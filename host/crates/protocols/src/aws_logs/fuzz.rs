@@ -83,6 +83,11 @@ fn any_body_of_events() {
                     return;
                 };
                 assert_eq!(decoded.records.len() + decoded.rejected.len(), events.len());
+                let named = events.iter().filter(|event| event.get("message").is_some());
+                if body.windows(10).filter(|w| w == b"\"message\":").count() > named.count() {
+                    // An event has two, of which the reference takes the last.
+                    return;
+                }
                 let mut records = decoded.records.iter();
                 let messages = events.iter().filter(|event| {
                     let time = event.get("timestamp").filter(|time| !time.is_null());
