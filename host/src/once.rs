@@ -121,11 +121,7 @@ impl Once {
         let Turn::Deliver(delivery) = self.begin(identity) else {
             return None;
         };
-        let mut state = self.lock();
-        let (ticket, now) = (delivery.ticket, Instant::now());
-        state.repeats.lose_answer(ticket, Standing::UnderWay, now);
-        self.note_bodies(&state);
-        drop(state);
+        delivery.lose();
         Some(delivery)
     }
 
@@ -165,6 +161,15 @@ impl Once {
 }
 
 impl Delivery {
+    /// Says that the client has gone, so that the next one with this body is taken for
+    /// its retry.
+    pub(crate) fn lose(&self) {
+        let mut state = self.once.lock();
+        let (ticket, now) = (self.ticket, Instant::now());
+        state.repeats.lose_answer(ticket, Standing::UnderWay, now);
+        self.once.note_bodies(&state);
+    }
+
     /// Says how it ended, to everybody who waits too.
     pub(crate) fn settle(mut self, outcome: Outcome) {
         self.end(outcome);

@@ -181,6 +181,7 @@ impl BoundServer {
         let acceptor = Acceptor {
             listeners: self.listeners,
             serving: Arc::new(Serving {
+                alone: Arc::new(Semaphore::new(self.connections)),
                 grpc: Entrance {
                     routes: TowerToHyperService::new(routes.grpc),
                     tls: self.tls.as_ref().map(Tls::for_http2),

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::activity::Activity;
 use super::calls::{Call, Calls};
@@ -57,6 +57,8 @@ pub(super) struct Serving {
     /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(super) write_timeout: Duration,
+    /// How many more requests may be settled without their clients.
+    pub(super) alone: Arc<Semaphore>,
 }
 
 /// What the connections of one kind of address need.
@@ -179,11 +181,15 @@ impl Serving {
         let begun = activity.begin();
         let watch = Answering(Arc::clone(activity));
         let alone = begun && finishes_alone(request.uri().path());
+        let permit = alone.then(|| Arc::clone(&self.alone).try_acquire_owned().ok());
         let answering = self.answer_by(&self.http, request);
         // Begun at once: the connection may end before this future is polled.
-        let answering = match alone {
-            false => Either::Left(answering.map(Some)),
-            true => Either::Right(tokio::spawn(answering).map(Result::ok)),
+        let answering = match permit.flatten() {
+            None => Either::Left(answering.map(Some)),
+            Some(permit) => {
+                let alone = answering.inspect(move |_| drop(permit));
+                Either::Right(tokio::spawn(alone).map(Result::ok))
+            }
         };
         async move {
             if !begun {

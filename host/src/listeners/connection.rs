@@ -20,6 +20,7 @@ use super::stage::{Stage, stopping};
 use super::unread::Unread;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
+use sluice_types::record::LogRecord;
 
 /// How long the rest of a message is waited for, from its first byte on. What has
 /// come of it takes memory.
@@ -30,6 +31,9 @@ const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// client has sent is lost with its connection.
 const LAST_SILENCE: Duration = Duration::from_millis(50);
 const LAST_READ: Duration = Duration::from_millis(500);
+/// What a message with an id takes while it is under way, in bytes, besides its
+/// records.
+const TURN_BYTES: usize = 1 << 10;
 /// How often kept records are looked at.
 const KEPT_POLL: Duration = Duration::from_secs(1);
 /// How long it is tried to deliver what a client sends again if it gets no answer.
@@ -89,7 +93,7 @@ impl Connection {
         };
         Self {
             session: session(shared.protocol, limits, memory.reserve()),
-            unread: Unread::new(memory),
+            unread: Unread::new(shared.outlet.unread()),
             begun: None,
             stopped: None,
             shared,
@@ -150,21 +154,21 @@ impl Connection {
         // A longer message is read in steps that double, so that little has to be
         // copied when it is taken.
         let enough = BATCH_BYTES.max(2 * self.unread.bytes().len());
-        if self.unread.bytes().is_empty() {
-            self.begun = None;
-        }
-        let is_begun = !self.unread.bytes().is_empty();
-        let begun = *self.begun.get_or_insert_with(Instant::now);
+        self.begun = match self.unread.bytes().is_empty() {
+            true => None,
+            false => Some(self.begun.unwrap_or_else(Instant::now)),
+        };
+        let rest_by = self.begun.map(|begun| begun + REST_WAIT);
         if *self.stages.borrow() != Stage::Serving {
             return self.read_last(enough).await;
         }
         let keeps = self.session.keeps_records();
         let mut stages = self.stages.clone();
         tokio::select! {
-            filled = self.unread.fill(&mut self.socket, enough) => return Ok(filled?),
+            () = self.unread.fill(&mut self.socket, enough) => return Ok(()),
             () = stopping(&mut stages) => return Ok(()),
             () = sleep(KEPT_POLL), if keeps => {}
-            () = sleep_until(begun + REST_WAIT), if is_begun => {
+            () = sleep_until(rest_by.unwrap_or_else(Instant::now)), if rest_by.is_some() => {
                 let seconds = REST_WAIT.as_secs();
                 return Err(End::Fault(format!(
                     "the rest of a message did not come within {seconds} s"
@@ -183,7 +187,7 @@ impl Connection {
             LAST_SILENCE.min((stopped + LAST_READ).saturating_duration_since(Instant::now()));
         let filling = self.unread.fill(&mut self.socket, enough);
         let filled = timeout(silence, filling).await;
-        Ok(filled.map_err(|_| End::Stopping)??)
+        filled.map_err(|_| End::Stopping)
     }
 
     /// Delivers a batch, and answers it.
@@ -199,6 +203,8 @@ impl Connection {
         let decoded = outlet.decode(&body, &decode).await;
         let (mut contents, reservation) = decoded.map_err(End::Fault)?;
         let (once, protocol) = (outlet.once(), self.shared.protocol);
+        let mut held = outlet.memory().reserve();
+        held.force(contents.named.len() * TURN_BYTES);
         let turns = Turns::begin(once, self.client, protocol, &body, &mut contents);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
@@ -211,7 +217,7 @@ impl Connection {
             tracing::warn!(protocol, why, skipped, "a message cannot be decoded");
         }
         let again = match had_pieces || turns.has_repeats {
-            true => Again::Kept(records.clone()),
+            true => copy(&records, &mut held),
             false => Again::Decoded(&decode, &body),
         };
         let parcel = Parcel {
@@ -243,6 +249,13 @@ impl Connection {
     }
 }
 
+/// A copy of the records, to be offered again.
+fn copy(records: &[LogRecord], held: &mut Reservation) -> Again<'static> {
+    let bytes: usize = records.iter().map(LogRecord::size).sum();
+    held.force(held.spent() + bytes);
+    Again::Kept(records.to_vec())
+}
+
 /// Delivers the records. What the client will send again is given up when it takes
 /// too long.
 async fn deliver(outlet: &Outlet, parcel: Parcel<'_>, is_sent_again: bool) -> Result<(), End> {
@@ -262,8 +275,9 @@ async fn deliver_kept(outlet: &Outlet, kept: Decoded, charged: Option<Reservatio
     if kept.records.is_empty() {
         return;
     }
+    let mut held = outlet.memory().reserve();
     let parcel = Parcel {
-        again: Again::Kept(kept.records.clone()),
+        again: copy(&kept.records, &mut held),
         records: kept.records,
         reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
     };

@@ -1,7 +1,6 @@
 //! Listeners over UDP. Nobody is answered, and nobody can be slowed down: what
 //! finds no memory is dropped and counted.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +25,12 @@ use sluice_types::clock::unix_nanos;
 
 /// The longest datagram, in bytes.
 const DATAGRAM_BYTES: usize = 64 << 10;
+/// How many datagrams are received before others have a turn, and how often that
+/// is done once the node stops.
+const ROUND: usize = 4096;
+const LAST_ROUNDS: usize = 64;
+/// The most bytes that one datagram is unpacked to.
+const UNPACKED_BYTES: usize = 1 << 20;
 /// What is kept of GELF messages of which parts are missing.
 const CHUNKS: Limits = Limits {
     all: 4 << 20,
@@ -80,7 +85,11 @@ impl Datagrams {
                 () = receiver.receive(&backlog) => {}
             }
         }
-        receiver.receive_ready(&backlog);
+        for _ in 0..LAST_ROUNDS {
+            if receiver.receive_ready(&backlog) {
+                break;
+            }
+        }
         backlog.close();
     }
 }
@@ -103,16 +112,22 @@ impl Receiver {
             tokio::time::sleep(ERROR_WAIT).await;
         }
         self.receive_ready(backlog);
+        // Others have a turn, however many come.
+        tokio::task::yield_now().await;
     }
 
-    fn receive_ready(&mut self, backlog: &Backlog) {
-        let mut received = Received::new(self.shared.outlet.memory());
-        loop {
+    /// Keeps datagrams that are there; false if there may be more.
+    fn receive_ready(&mut self, backlog: &Backlog) -> bool {
+        let mut received = Received::new(self.shared.outlet.unread());
+        let mut is_drained = false;
+        for _ in 0..ROUND {
             match self.socket.try_recv_from(&mut self.buffer) {
                 Ok((length, source)) => self.keep(length, source, &mut received),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // An earlier datagram of this socket did not arrive.
-                Err(_) => {}
+                // None is there, or an earlier one of this socket did not arrive.
+                Err(_) => {
+                    is_drained = true;
+                    break;
+                }
             }
             if received.is_full() {
                 break;
@@ -120,6 +135,7 @@ impl Receiver {
         }
         let lost = backlog.add(received);
         self.metrics.dropped.inc_by(lost);
+        is_drained
     }
 
     /// Adds a datagram, or the message that it completes.
@@ -196,26 +212,41 @@ async fn deliver(shared: &Shared, received: Received) {
         lengths,
         charged,
     } = received;
-    let body = bytes.freeze();
-    let decode = decoder(shared.protocol, lengths, shared.outlet.message_bytes());
-    let (contents, reservation) = match shared.outlet.decode(&body, &decode).await {
-        Ok(decoded) => decoded,
-        Err(why) => return tracing::warn!(why, "datagrams cannot be decoded"),
-    };
-    let decoded = contents.records.decoded;
-    shared.outlet.count_rejected(decoded.rejected.len());
-    let parcel = Parcel {
-        records: decoded.records,
-        reservation,
-        again: Again::Decoded(&decode, &body),
-    };
-    shared.outlet.deliver(parcel).await;
+    // What cannot be decoded together, for lack of memory, is halved.
+    let mut pending = vec![(bytes.freeze(), lengths)];
+    while let Some((body, mut lengths)) = pending.pop() {
+        let decode = decoder(shared.protocol, lengths.clone());
+        match shared.outlet.decode(&body, &decode).await {
+            Ok((contents, reservation)) => {
+                let decoded = contents.records.decoded;
+                shared.outlet.count_rejected(decoded.rejected.len());
+                let parcel = Parcel {
+                    records: decoded.records,
+                    reservation,
+                    again: Again::Decoded(&decode, &body),
+                };
+                shared.outlet.deliver(parcel).await;
+            }
+            Err(_) if lengths.len() > 1 => {
+                let later = lengths.split_off(lengths.len() / 2);
+                let middle: usize = lengths.iter().sum();
+                pending.push((body.slice(middle..), later));
+                pending.push((body.slice(..middle), lengths));
+            }
+            Err(why) => {
+                shared.outlet.count_rejected(1);
+                if let Some(skipped) = shared.problems.passes() {
+                    tracing::warn!(why, skipped, "a datagram cannot be decoded");
+                }
+            }
+        }
+    }
     drop(charged);
 }
 
 /// Decodes datagrams of these lengths.
-fn decoder(protocol: Protocol, lengths: Vec<usize>, limit: usize) -> Arc<Decode> {
-    let observed = unix_nanos();
+fn decoder(protocol: Protocol, lengths: Vec<usize>) -> Arc<Decode> {
+    let (observed, limit) = (unix_nanos(), UNPACKED_BYTES);
     match protocol {
         Protocol::Gelf => Arc::new(move |body, meter| {
             let mut decoding = Decoding::new(meter, usize::MAX);

@@ -22,8 +22,10 @@ const JOINED: joiner::Limits = joiner::Limits {
 };
 /// How long the next piece of a long line is waited for.
 const PIECE_WAIT: Duration = Duration::from_secs(5);
+/// Where the option of a message is looked for, from its end, in bytes.
+const OPTION_BYTES: usize = 1 << 10;
 /// The most messages of a batch.
-const MESSAGES_MAX: usize = 4096;
+const MESSAGES_MAX: usize = 1024;
 
 /// A Forward connection.
 #[derive(Debug)]
@@ -59,6 +61,9 @@ impl Session for ForwardSession {
                 Ok(Framing::Whole(length)) => {
                     bytes += length;
                     lengths.push(length);
+                    if may_be_packed(rest.get(..length).unwrap_or_default()) {
+                        break;
+                    }
                 }
                 Ok(Framing::Needs(_)) => break,
                 Err(error) => {
@@ -96,6 +101,14 @@ impl Session for ForwardSession {
         };
         (passed.decoded, passed.reservation)
     }
+}
+
+/// Whether a message may become much larger than it is. It ends its batch: two of
+/// them may need more memory than there can be.
+fn may_be_packed(message: &[u8]) -> bool {
+    let end = message.len().saturating_sub(OPTION_BYTES);
+    let option = message.get(end..).unwrap_or_default();
+    memchr::memmem::find(option, b"compressed").is_some()
 }
 
 /// The records of all messages, and the acknowledgements that are asked for.

@@ -15,7 +15,7 @@ use super::parts::{PART_BYTES, PART_RECORDS};
 use crate::http::Problem;
 use crate::http::ingest::{Delivered, Relay};
 use crate::peer::delivered::Refused;
-use sluice_protocols::memory_budget::MemoryBudget;
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 
@@ -36,6 +36,8 @@ pub(super) struct Gatherer(mpsc::Sender<Waiting>);
 struct Waiting {
     leader: LeaderAddress,
     records: Vec<LogRecord>,
+    /// What the records take.
+    charged: Reservation,
     outcome: Answer,
 }
 
@@ -47,6 +49,8 @@ struct Sending {
     memory: Arc<MemoryBudget>,
     /// The time for one request.
     limit: Duration,
+    /// The most records of one request.
+    most: usize,
 }
 
 /// The records of several connections.
@@ -54,19 +58,27 @@ struct Gathered {
     leader: LeaderAddress,
     records: Vec<LogRecord>,
     bytes: usize,
+    most: usize,
     /// Whose the records are, in their order.
     parts: Vec<(Range<usize>, Answer)>,
+    charged: Vec<Reservation>,
 }
 
 impl Gatherer {
     /// Begins to gather. It ends when this is dropped. A request may take as long as
-    /// `limit` says.
-    pub(super) fn start(relay: Arc<Relay>, memory: Arc<MemoryBudget>, limit: Duration) -> Self {
+    /// `limit` says, and have at most so many records.
+    pub(super) fn start(
+        relay: Arc<Relay>,
+        memory: Arc<MemoryBudget>,
+        limit: Duration,
+        most: usize,
+    ) -> Self {
         let (waiting_in, waiting) = mpsc::channel(WAITING);
         let sending = Sending {
             relay,
             memory,
             limit,
+            most: most.min(PART_RECORDS),
         };
         tokio::spawn(gather(waiting, sending));
         Self(waiting_in)
@@ -80,11 +92,13 @@ impl Gatherer {
         &self,
         leader: LeaderAddress,
         records: Vec<LogRecord>,
+        charged: Reservation,
     ) -> Result<Delivered, Problem> {
         let (outcome_in, outcome) = oneshot::channel();
         let waiting = Waiting {
             leader,
             records,
+            charged,
             outcome: outcome_in,
         };
         let ended = || Problem::Unknown("this node is stopping".to_owned());
@@ -94,14 +108,24 @@ impl Gatherer {
 }
 
 async fn gather(mut waiting: mpsc::Receiver<Waiting>, sending: Sending) {
-    let requests = Arc::new(Semaphore::new(REQUESTS));
+    let mut requests = Arc::new(Semaphore::new(REQUESTS));
+    let mut leader = None;
     let mut first = waiting.recv().await;
     while let Some(next) = first.take() {
+        if leader.as_ref() != Some(&next.leader) {
+            // Requests to the one before may hang.
+            requests = Arc::new(Semaphore::new(REQUESTS));
+            leader = Some(next.leader.clone());
+        }
         let Ok(permit) = Arc::clone(&requests).acquire_owned().await else {
             return;
         };
-        let mut gathered = Gathered::new(next);
+        let mut gathered = Gathered::new(next, sending.most);
         while let Ok(next) = waiting.try_recv() {
+            // Nobody waits for it any more.
+            if next.outcome.is_closed() {
+                continue;
+            }
             if let Some(next) = gathered.add(next) {
                 first = Some(next);
                 break;
@@ -121,12 +145,14 @@ async fn gather(mut waiting: mpsc::Receiver<Waiting>, sending: Sending) {
 }
 
 impl Gathered {
-    fn new(first: Waiting) -> Self {
+    fn new(first: Waiting, most: usize) -> Self {
         let mut gathered = Self {
             leader: first.leader.clone(),
             records: Vec::new(),
             bytes: 0,
+            most,
             parts: Vec::new(),
+            charged: Vec::new(),
         };
         gathered.push(first);
         gathered
@@ -135,8 +161,8 @@ impl Gathered {
     /// Adds records, or gives them back if they do not fit.
     fn add(&mut self, next: Waiting) -> Option<Waiting> {
         let bytes: usize = next.records.iter().map(LogRecord::size).sum();
-        let is_too_much = self.records.len() + next.records.len() > PART_RECORDS
-            || self.bytes + bytes > PART_BYTES;
+        let is_too_much =
+            self.records.len() + next.records.len() > self.most || self.bytes + bytes > PART_BYTES;
         if is_too_much || self.leader != next.leader {
             return Some(next);
         }
@@ -148,6 +174,7 @@ impl Gathered {
         let start = self.records.len();
         self.bytes += next.records.iter().map(LogRecord::size).sum::<usize>();
         self.records.append(&mut next.records);
+        self.charged.push(next.charged);
         self.parts.push((start..self.records.len(), next.outcome));
     }
 
@@ -194,13 +221,14 @@ mod tests {
         Waiting {
             leader,
             records: vec![LogRecord::with_body(Text::from_static("x"), 1); records],
+            charged: MemoryBudget::new(1 << 20).reserve(),
             outcome: oneshot::channel().0,
         }
     }
 
     #[test]
     fn only_what_is_for_the_same_leader_and_not_too_much_is_sent_together() {
-        let mut gathered = Gathered::new(waiting("a:1", 1));
+        let mut gathered = Gathered::new(waiting("a:1", 1), PART_RECORDS);
         assert!(gathered.add(waiting("a:1", 2)).is_none());
         assert!(gathered.add(waiting("b:1", 1)).is_some());
         assert!(gathered.add(waiting("a:1", PART_RECORDS)).is_some());

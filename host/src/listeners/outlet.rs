@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::batch::{Contents, Decode};
 use super::gather::Gatherer;
@@ -25,6 +26,12 @@ use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::record::LogRecord;
 
+/// How many of the largest messages may have been read and not decoded.
+const UNREAD_BODIES: usize = 4;
+/// How long the answer of a node that leads no more is waited for.
+const LATE_ANSWER: Duration = Duration::from_secs(2);
+/// Longer than any tenure waits for its sink.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often it is looked whether there is room.
 const ROOM_POLL: Duration = Duration::from_millis(10);
 /// The waits between two attempts double from the first to the last.
@@ -36,6 +43,9 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Outlet {
     ingest: Arc<Ingest>,
     to_leader: Gatherer,
+    /// For what is read and not decoded. What holds it waits for other memory, so
+    /// it must not be the same.
+    unread: Arc<MemoryBudget>,
     waits: Seldom,
 }
 
@@ -75,21 +85,44 @@ enum Attempt {
 /// Which records of a parcel are offered.
 struct Wanted {
     start: usize,
-    /// Places behind the start.
-    places: Vec<usize>,
+    /// Places behind the start; `None` for all.
+    places: Option<Vec<usize>>,
+}
+
+/// What became of records that were offered.
+#[derive(Default)]
+struct Offered {
+    /// How many of the first are settled.
+    settled: usize,
+    /// Of the part behind them, the places of records that were refused and are not
+    /// kept, if that ended it.
+    left: Option<Vec<usize>>,
+    /// How many records that part has.
+    of_left: usize,
 }
 
 impl Outlet {
     pub(crate) fn new(ingest: Arc<Ingest>, relay: Arc<Relay>) -> Self {
         let limit = ingest.limits.request;
         Self {
-            to_leader: Gatherer::start(relay, Arc::clone(ingest.memory()), limit),
+            unread: MemoryBudget::new(UNREAD_BODIES * ingest.limits.body),
+            to_leader: Gatherer::start(
+                relay,
+                Arc::clone(ingest.memory()),
+                limit,
+                ingest.limits.records,
+            ),
             ingest,
             waits: Seldom::default(),
         }
     }
 
-    /// For what is read and decoded.
+    /// For what is read.
+    pub(super) const fn unread(&self) -> &Arc<MemoryBudget> {
+        &self.unread
+    }
+
+    /// For what is decoded.
     pub(super) fn memory(&self) -> &Arc<MemoryBudget> {
         self.ingest.memory()
     }
@@ -147,55 +180,84 @@ impl Outlet {
             reservation,
             again,
         } = parcel;
+        let (total, mut done) = (records.len(), 0);
+        let mut made = Some((records, reservation));
+        let mut wait = FIRST_WAIT;
+        while done < total {
+            let (records, reservation) = match made.take() {
+                Some(made) => made,
+                None => self.make_again(&Wanted::all_from(done), &again).await,
+            };
+            let offered = self.offer(records, reservation).await;
+            done += offered.settled;
+            if offered.settled > 0 {
+                wait = FIRST_WAIT;
+            }
+            if let Some(left) = offered.left {
+                self.settle_left(
+                    Wanted {
+                        start: done,
+                        places: Some(left),
+                    },
+                    &again,
+                )
+                .await;
+                done += offered.of_left;
+            } else if done < total {
+                self.pause(&mut wait).await;
+            }
+        }
+    }
+
+    /// Offers the records part by part until one is not settled. What they take is
+    /// given back then: who waits for memory must hold none.
+    async fn offer(&self, records: Vec<LogRecord>, reservation: Reservation) -> Offered {
         let most = self.ingest.limits.records.min(PART_RECORDS);
-        // What was decoded stays charged until the last part waits in the queue.
         let mut reservation = Some(reservation);
-        let mut start = 0;
+        let mut offered = Offered::default();
         let mut parts = Parts::new(records, most).peekable();
         while let Some(part) = parts.next() {
-            let next = start + part.len();
-            let wanted = Wanted {
-                start,
-                places: (0..part.len()).collect(),
-            };
+            let count = part.len();
             let charged = match parts.peek() {
+                // What was decoded stays charged until the last part waits in the
+                // queue.
                 None => reservation.take(),
                 Some(_) => None,
             };
             let charged = charged.unwrap_or_else(|| self.memory().reserve());
-            self.settle(wanted, part, charged, &again).await;
-            start = next;
+            match self.attempt(part, charged).await {
+                Attempt::Settled(left) if left.is_empty() => offered.settled += count,
+                Attempt::Settled(left) => {
+                    (offered.left, offered.of_left) = (Some(left), count);
+                    return offered;
+                }
+                Attempt::Again(why) => {
+                    self.warn(&why);
+                    return offered;
+                }
+            }
+        }
+        offered
+    }
+
+    /// Offers records again that the sink refused and that could not be kept.
+    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>) {
+        loop {
+            self.warn("records that the sink refused cannot be kept as dead letters");
+            self.pause(&mut { LAST_WAIT }).await;
+            let (records, charged) = self.make_again(&wanted, again).await;
+            if let Attempt::Settled(left) = self.attempt(records, charged).await {
+                if left.is_empty() {
+                    return;
+                }
+                wanted.keep(&left);
+            }
         }
     }
 
-    /// Offers a part until it is settled.
-    async fn settle(
-        &self,
-        mut wanted: Wanted,
-        part: Vec<LogRecord>,
-        charged: Reservation,
-        again: &Again<'_>,
-    ) {
-        let mut wait = FIRST_WAIT;
-        let mut offered = Some((part, charged));
-        loop {
-            let (records, charged) = match offered.take() {
-                Some(offered) => offered,
-                None => self.make_again(&wanted, again).await,
-            };
-            let why = match self.attempt(records, charged).await {
-                Attempt::Settled(left) if left.is_empty() => return,
-                Attempt::Settled(left) => {
-                    wanted.keep(&left);
-                    wait = LAST_WAIT;
-                    "records that the sink refused cannot be kept as dead letters".to_owned()
-                }
-                Attempt::Again(why) => why,
-            };
-            if let Some(skipped) = self.waits.passes() {
-                tracing::warn!(why, skipped, "records of a listener wait");
-            }
-            self.pause(&mut wait).await;
+    fn warn(&self, why: &str) {
+        if let Some(skipped) = self.waits.passes() {
+            tracing::warn!(why, skipped, "records of a listener wait");
         }
     }
 
@@ -228,7 +290,8 @@ impl Outlet {
                 if !self.wait_for_room(&intake, &records, end).await {
                     return Attempt::Again("the queue is full".to_owned());
                 }
-                let deadline = pin!(sleep_until(end));
+                // A part that was delivered would be delivered again.
+                let deadline = pin!(sleep(FOR_EVER));
                 let offer = Offer {
                     stream: self.stream(),
                     intake: &intake,
@@ -239,11 +302,22 @@ impl Outlet {
                 let delivered = self.ingest.deliver(offer, deadline, || None).await;
                 delivered.map(|settled| refusals(&settled.rejected))
             }
-            Route::Leader(leader) => match self.to_leader.deliver(leader, records).await {
-                Ok(Delivered::Settled(refused)) => Ok(refused),
-                Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
-                Err(problem) => Err(problem),
-            },
+            Route::Leader(leader) => {
+                let mut route = self.stream().route.clone();
+                route.mark_unchanged();
+                let delivering = self.to_leader.deliver(leader, records, charged);
+                let delivered = tokio::select! {
+                    delivered = delivering => delivered,
+                    () = another_leads(&mut route) => {
+                        return Attempt::Again("the leader changed, and did not answer".to_owned());
+                    }
+                };
+                match delivered {
+                    Ok(Delivered::Settled(refused)) => Ok(refused),
+                    Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
+                    Err(problem) => Err(problem),
+                }
+            }
             Route::Unknown => return Attempt::Again("no leader is known at the moment".to_owned()),
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };
@@ -280,20 +354,42 @@ impl Outlet {
 }
 
 impl Wanted {
+    const fn all_from(start: usize) -> Self {
+        Self {
+            start,
+            places: None,
+        }
+    }
+
     /// Only these of those that were offered are left.
     fn keep(&mut self, left: &[usize]) {
-        let places = left.iter().filter_map(|place| self.places.get(*place));
-        self.places = places.copied().collect();
+        let kept = |places: &Vec<usize>| {
+            let places = left.iter().filter_map(|place| places.get(*place));
+            places.copied().collect()
+        };
+        self.places = self.places.as_ref().map(kept);
     }
 
     fn of(&self, records: impl Iterator<Item = LogRecord>) -> Vec<LogRecord> {
-        let mut places = self.places.iter().peekable();
-        let behind = records.skip(self.start).enumerate();
+        let behind = records.skip(self.start);
+        let Some(places) = &self.places else {
+            return behind.collect();
+        };
+        let mut places = places.iter().peekable();
         behind
+            .enumerate()
             .filter(|(place, _)| places.next_if(|wanted| *wanted == place).is_some())
             .map(|(_, record)| record)
             .collect()
     }
+}
+
+/// Waits until another node leads, and then as long as the one before may need to
+/// answer.
+async fn another_leads(route: &mut watch::Receiver<Route>) {
+    // The sender being gone means the same.
+    drop(route.changed().await);
+    sleep(LATE_ANSWER).await;
 }
 
 /// The places of refused records that are not kept as dead letters.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::ReadBuf;
 
 use super::socket::Socket;
@@ -58,28 +58,31 @@ impl Unread {
 
     /// Waits until there is more, and reads what is there, until there are about
     /// `most` bytes.
-    pub(super) async fn fill(&mut self, socket: &mut Socket, most: usize) -> io::Result<()> {
-        if self.is_drained {
-            socket.readable().await?;
+    /// What a connection sent before it broke is read too.
+    pub(super) async fn fill(&mut self, socket: &mut Socket, most: usize) {
+        if self.is_drained && socket.readable().await.is_err() {
+            self.is_end = true;
         }
-        self.read_all(socket, most).await
+        self.read_all(socket, most).await;
     }
 
     /// Reads what is there, until there are about `most` bytes, and does not wait
     /// for more.
-    pub(super) async fn read_all(&mut self, socket: &mut Socket, most: usize) -> io::Result<()> {
+    pub(super) async fn read_all(&mut self, socket: &mut Socket, most: usize) {
         while self.bytes.len() < most && !self.is_end {
             // The buffer grows by doubling.
             while self.charged.spend(2 * READ_BYTES).is_err() {
                 tokio::time::sleep(MEMORY_WAIT).await;
             }
-            self.is_drained = !self.read(socket).await?;
+            match self.read(socket).await {
+                Ok(has_read) => self.is_drained = !has_read,
+                Err(_) => self.is_end = true,
+            }
             if self.is_drained {
                 break;
             }
         }
         self.settle();
-        Ok(())
     }
 
     /// Reads once; `false` if nothing was there.
@@ -99,16 +102,23 @@ impl Unread {
         .await
     }
 
-    /// Takes bytes from the front, with the memory that they take. What follows
-    /// them is copied: as a rule it is much less, and would keep all of the
-    /// memory.
+    /// Takes bytes from the front, with the memory that they take. The smaller part
+    /// is copied: the larger one would keep all of the memory.
     pub(super) fn take(&mut self, bytes: usize) -> (Bytes, Reservation) {
-        let rest = BytesMut::from(self.bytes.get(bytes..).unwrap_or_default());
+        let mut charged = self.memory.reserve();
+        if 2 * bytes < self.bytes.len() {
+            charged.force(bytes);
+            let taken = Bytes::copy_from_slice(self.bytes.get(..bytes).unwrap_or_default());
+            self.bytes.advance(bytes);
+            return (taken, charged);
+        }
+        let rest = self.bytes.get(bytes..).unwrap_or_default();
+        charged.force(rest.len());
+        let rest = BytesMut::from(rest);
         let mut taken = std::mem::replace(&mut self.bytes, rest);
         taken.truncate(bytes);
-        let charged = std::mem::replace(&mut self.charged, self.memory.reserve());
-        self.settle();
-        (taken.freeze(), charged)
+        let of_taken = std::mem::replace(&mut self.charged, charged);
+        (taken.freeze(), of_taken)
     }
 
     /// Keeps charged what the bytes take.

@@ -74,11 +74,15 @@ impl Sent<'_> {
         mut delivery: Option<Delivery>,
     ) -> Result<Settled, Problem> {
         let (once, producer) = (ingest.once(), offer.producer);
-        let lose = || match self.id {
-            Some(_) => None,
-            None => once.lose_body(self.client, self.path, &self.body),
+        let lose = || match (delivery.take(), self.id) {
+            (delivery, Some(_)) => delivery,
+            (Some(delivery), None) => {
+                delivery.lose();
+                Some(delivery)
+            }
+            (None, None) => once.lose_body(self.client, self.path, &self.body),
         };
-        let delivering = ingest.deliver(offer, deadline, || delivery.take().or_else(lose));
+        let delivering = ingest.deliver(offer, deadline, lose);
         let delivered = delivering.await;
         if let Some(delivery) = delivery {
             delivery.settle(match &delivered {
