@@ -52,7 +52,8 @@ async fn every_node_takes_every_protocol() {
 async fn a_node_takes_requests_on_each_address_that_it_listens_on() {
     let port = Port::claim();
     let second = format!("127.0.0.1:{}", port.number);
-    let cluster = Cluster::start(1, &["--listen", &second]).await;
+    let flags = ["--listen", "127.0.0.1:0", "--listen", &second];
+    let cluster = Cluster::start(1, &flags).await;
     let node = cluster.node(0);
     assert_ne!(node.address, second, "others connect to the first");
     for (address, mark) in [(&node.address, "to-the-first"), (&second, "to-the-second")] {
@@ -63,7 +64,8 @@ async fn a_node_takes_requests_on_each_address_that_it_listens_on() {
         }
         all_written(&cluster, &requests, mark).await;
     }
-    let mut other = cluster.spawn("b", Options::with(&["--listen", &second]));
+    // It has the flags of the cluster.
+    let mut other = cluster.spawn("b", Options::default());
     assert_eq!(other.wait(SOON).await.code(), Some(1));
     let error = format!("listen on {second}");
     assert!(other.stderr().contains(&error), "{}", other.stderr());

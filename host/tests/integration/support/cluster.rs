@@ -127,8 +127,13 @@ impl Cluster {
             None => self.command(),
             Some(program) => self.command_of(program.as_ref()),
         };
+        command.args(["node", "--name", name]);
+        let mut arguments = self.arguments.iter().chain(&options.arguments);
+        // The first address is the one that is advertised.
+        if !arguments.any(|argument| argument == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command
-            .args(["node", "--listen", "127.0.0.1:0", "--name", name])
             .arg("--data-dir")
             .arg(self.folder.path().join("data").join(name))
             .args(&self.arguments)
