@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use crate::bodies::forward::{CHUNK_BYTES, Message, answer};
-use crate::load::{PATIENCE, Progress};
 use crate::node::FORWARD;
+use crate::progress::{PATIENCE, Progress};
 
 /// How many messages a connection has sent that are not acknowledged.
 const UNANSWERED: usize = 4;

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use crate::load::{PATIENCE, Progress};
 use crate::node::HTTP;
+use crate::progress::{PATIENCE, Progress};
 
 /// A request that is sent again and again.
 pub(crate) struct Http {

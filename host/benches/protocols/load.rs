@@ -1,7 +1,7 @@
 //! Sends as fast as the node takes it, and measures what that costs.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,10 @@ use crate::bodies::RECORDS;
 use crate::common::Fallible;
 use crate::forward::Forward;
 use crate::http::Http;
+use crate::names::NOTHING;
 use crate::node::Node;
-use crate::rows::NOTHING;
+use crate::progress::Progress;
 use crate::syslog::Syslog;
-
-/// How long a connection waits for an answer, and the end for the last
-/// acknowledgements.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is measured.
 pub(crate) struct Row {
@@ -47,31 +44,6 @@ impl Load {
     /// Whether the client is told that its records are safe.
     fn has_answers(&self) -> bool {
         !matches!(self, Self::Syslog(_))
-    }
-}
-
-/// What all connections have done so far.
-#[derive(Default)]
-pub(crate) struct Progress {
-    /// Requests that were sent.
-    sent: AtomicU64,
-    /// Requests that were answered.
-    answered: AtomicU64,
-    is_over: AtomicBool,
-}
-
-impl Progress {
-    /// Whether nothing more is to be sent.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn sent(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn answered(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Fallible, Owned, Stage, cpu_time};
-use crate::load::PATIENCE;
+use crate::progress::PATIENCE;
 
 /// Where the node listens.
 pub(crate) const HTTP: &str = "127.0.0.1:13040";

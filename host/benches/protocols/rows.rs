@@ -5,11 +5,8 @@ use crate::common::{Fallible, setting};
 use crate::forward::Forward;
 use crate::http::Http;
 use crate::load::{Load, Row};
+use crate::names::{NDJSON, NOTHING};
 use crate::syslog::Syslog;
-
-/// The rows that every other one is compared with.
-pub(crate) const NOTHING: &str = "do nothing, NDJSON";
-pub(crate) const NDJSON: &str = "NDJSON";
 
 /// The rows with one of these words in their names, or all, and before them those
 /// that they are compared with.

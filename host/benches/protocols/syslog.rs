@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 
-use crate::load::{PATIENCE, Progress};
 use crate::node::SYSLOG;
+use crate::progress::{PATIENCE, Progress};
 
 pub(crate) struct Syslog {
     /// Whole messages.

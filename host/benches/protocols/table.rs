@@ -3,7 +3,7 @@
 use crate::bodies::RECORDS;
 use crate::common::{median, spread};
 use crate::load::{Figures, Row};
-use crate::rows::{NDJSON, NOTHING};
+use crate::names::{NDJSON, NOTHING};
 
 /// The figures of all rounds.
 pub(crate) struct Table<'a> {
