@@ -107,7 +107,7 @@ impl Acceptor {
 }
 
 /// Waits after an error of the system, such as a lack of descriptors.
-async fn wait_after(error: &io::Error) {
+pub(crate) async fn wait_after(error: &io::Error) {
     let is_of_the_client = matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -44,14 +44,7 @@ impl Listener {
     /// # Errors
     /// The system does not give it to this process.
     pub(super) fn bind(address: SocketAddr, speech: Speech) -> io::Result<Self> {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        // As std does it: a restart need not wait for old connections to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let socket = socket.listen(ACCEPT_BACKLOG)?;
+        let socket = listen(address)?;
         let address = socket.local_addr()?;
         Ok(Self {
             socket,
@@ -59,4 +52,19 @@ impl Listener {
             address,
         })
     }
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// The system does not give it to this process.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As std does it: a restart need not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
 }

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::connection::{Connection, Shared};
 use super::socket::Socket;
 use super::stage::{Stage, cut, stopping};
-use crate::http::{Tls, Workers};
+use crate::http::{Tls, Workers, wait_after};
 use sluice_delivery::metrics::ListenerMetrics;
 
 /// The time for a TLS handshake.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
-/// The wait after the system had no descriptor or no memory for a connection.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
 /// Accepts the connections of one listener.
 pub(super) struct Acceptor {
@@ -56,10 +54,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, _)) => self.begin(stream),
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection of a listener");
-                    sleep(EXHAUSTED_WAIT).await;
-                }
+                Err(error) => wait_after(&error).await,
             }
         }
     }

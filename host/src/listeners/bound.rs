@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
@@ -19,11 +19,9 @@ use super::log::Seldom;
 use super::outlet::Outlet;
 use super::protocol::Protocol;
 use super::stage::Stage;
-use crate::http::{Tls, TlsError, Workers};
+use crate::http::{Tls, TlsError, Workers, listen};
 use sluice_delivery::metrics::Metrics;
 
-/// The most connections that wait to be accepted.
-const ACCEPT_BACKLOG: u32 = 4096;
 /// How much the system is asked to keep of datagrams that were not received yet,
 /// in bytes. Linux gives at most `net.core.rmem_max`.
 const DATAGRAM_BUFFER: usize = 4 << 20;
@@ -147,7 +145,7 @@ fn bind(config: ListenerConfig, has_tls: bool) -> Result<Bound, ListenError> {
         return Err(ListenError::NoCertificate { protocol, address });
     }
     let socket = match address.transport {
-        Transport::Tcp | Transport::Tls => stream(address.address).map(BoundSocket::Stream),
+        Transport::Tcp | Transport::Tls => listen(address.address).map(BoundSocket::Stream),
         Transport::Udp => datagram(address.address).map(BoundSocket::Datagram),
     };
     let socket = socket.map_err(|cause| ListenError::Bind {
@@ -157,16 +155,6 @@ fn bind(config: ListenerConfig, has_tls: bool) -> Result<Bound, ListenError> {
     })?;
     tracing::info!(protocol = protocol.name(), %address, "listening");
     Ok(Bound { config, socket })
-}
-
-fn stream(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_BACKLOG)
 }
 
 fn datagram(address: SocketAddr) -> io::Result<UdpSocket> {

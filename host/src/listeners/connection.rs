@@ -48,6 +48,16 @@ pub(super) struct Shared {
     pub(super) problems: Seldom,
 }
 
+impl Shared {
+    /// Logs what is wrong with what a client sends, once in a while.
+    pub(super) fn warn(&self, what: &'static str, why: &str) {
+        if let Some(skipped) = self.problems.passes() {
+            let protocol = self.protocol.name();
+            tracing::warn!(protocol, why, skipped, "{what}");
+        }
+    }
+}
+
 /// One connection.
 pub(super) struct Connection {
     shared: Arc<Shared>,
@@ -111,11 +121,8 @@ impl Connection {
         // This is large, and seldom.
         let delivering = Box::pin(deliver_kept(&self.shared.outlet, left, charged));
         drop(timeout(SENDER_PATIENCE, delivering).await);
-        if let End::Fault(why) = &end
-            && let Some(skipped) = self.shared.problems.passes()
-        {
-            let protocol = self.shared.protocol.name();
-            tracing::warn!(protocol, why, skipped, "closing a client's connection");
+        if let End::Fault(why) = &end {
+            self.shared.warn("closing a client's connection", why);
         }
         let farewell = match end {
             End::Client => &b""[..],
@@ -210,11 +217,8 @@ impl Connection {
         let (decoded, kept) = self.session.pass(&mut contents);
         let Decoded { records, rejected } = decoded;
         outlet.count_rejected(rejected.len());
-        if let Some(why) = rejected.first_reason()
-            && let Some(skipped) = self.shared.problems.passes()
-        {
-            let protocol = self.shared.protocol.name();
-            tracing::warn!(protocol, why, skipped, "a message cannot be decoded");
+        if let Some(why) = rejected.first_reason() {
+            self.shared.warn("a message cannot be decoded", why);
         }
         let again = match had_pieces || turns.has_repeats {
             true => copy(&records, &mut held),

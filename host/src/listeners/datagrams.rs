@@ -157,9 +157,7 @@ impl Receiver {
 
     fn refuse(&self, why: &str) {
         self.shared.outlet.count_rejected(1);
-        if let Some(skipped) = self.shared.problems.passes() {
-            tracing::warn!(why, skipped, "a datagram cannot be read");
-        }
+        self.shared.warn("a datagram cannot be read", why);
     }
 }
 
@@ -235,9 +233,7 @@ async fn deliver(shared: &Shared, received: Received) {
             }
             Err(why) => {
                 shared.outlet.count_rejected(1);
-                if let Some(skipped) = shared.problems.passes() {
-                    tracing::warn!(why, skipped, "a datagram cannot be decoded");
-                }
+                shared.warn("a datagram cannot be decoded", &why);
             }
         }
     }
