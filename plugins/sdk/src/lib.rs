@@ -124,7 +124,7 @@ macro_rules! export {
             }
 
             #[cfg(target_family = "wasm")]
-    $crate::__export_log_sink!(Exported with_types_in $crate::bindings);
+    $crate::bindings::__export_log_sink!(Exported with_types_in $crate::bindings);
 
             const fn exports<T: $crate::guest::Guest>() {}
             exports::<Exported>();
