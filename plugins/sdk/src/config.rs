@@ -20,8 +20,10 @@ pub(crate) fn parse<C: DeserializeOwned>(text: &str) -> Result<C, Failure> {
 }
 
 fn explain(text: &str, error: &serde_json::Error) -> Failure {
-    let place = config_place::path(text, error.line(), error.column());
-    Failure::permanent(format!("{place}: {error}"))
+    let said = error.to_string();
+    let at = (error.line(), error.column());
+    let place = config_place::path(text, at, said.starts_with("missing field"));
+    Failure::permanent(format!("{place}: {said}"))
 }
 
 #[cfg(test)]
@@ -39,6 +41,8 @@ mod tests {
         inner: Option<Box<Config>>,
         #[serde(default)]
         list: Vec<u8>,
+        #[serde(default)]
+        target: Option<crate::http::Url>,
     }
 
     #[test]
@@ -88,6 +92,21 @@ mod tests {
                 "{\"url\":\"a\",\n\"list\":[1,\n\"2\"]}",
                 "config.list[1]: ",
                 "expected u8",
+            ),
+            (
+                r#"{"url":"a","target":"b"}"#,
+                "config.target: ",
+                "expected a URL",
+            ),
+            (
+                r#"{"target":"b","url":"a"}"#,
+                "config.target: ",
+                "expected a URL",
+            ),
+            (
+                r#"{"url":"a","inner":{"url":"a","target":"b"}, "size": 1}"#,
+                "config.inner.target: ",
+                "expected a URL",
             ),
             ("[", "config[0]: ", "EOF"),
             ("7", "config: ", "expected struct Config"),

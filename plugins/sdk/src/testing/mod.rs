@@ -27,6 +27,7 @@ mod destination;
 mod host;
 mod record;
 mod running;
+mod schema;
 mod stdout;
 
 pub use crate::http::Received;
@@ -34,5 +35,6 @@ pub use destination::{Destination, Reply};
 pub use host::{Delivered, deliver};
 pub use record::{Record, batch, record};
 pub use running::{Running, open};
+pub use schema::schema_agrees;
 pub(crate) use stdout::print;
 pub use stdout::{close_stdout, printed};
