@@ -1,4 +1,5 @@
-//! Builds the default sink, `plugins/stdout`, into the binary.
+//! Builds the default sink, `plugins/stdout`, into the binary, and the files that
+//! `sluice plugin new` writes.
 
 use std::env;
 use std::error::Error;
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    embed_templates(root, &out_dir)?;
     let target_dir = guests_dir(&out_dir)?;
 
     let status = Command::new(env::var("CARGO")?)
@@ -62,4 +64,49 @@ fn guests_dir(out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
         target_dir = target_dir.parent().ok_or("OUT_DIR is too short")?;
     }
     Ok(target_dir.join("guests"))
+}
+
+/// Writes `templates.rs`, a list of all files that a new sink may consist of: the
+/// templates, the WIT, and the crate for sinks in Rust without its tests, which
+/// need the repository.
+fn embed_templates(root: &Path, out_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let templates = root.join("host/src/kit/templates");
+    let sdk = root.join("plugins/sdk");
+    let mut files = Vec::new();
+    add_files(&templates, "", &mut files)?;
+    add_files(&sdk.join("src"), "sluice-sink/src/", &mut files)?;
+    add_files(&sdk.join("wit"), "sluice-sink/wit/", &mut files)?;
+    let manifest = ("sluice-sink/Cargo.toml".to_owned(), sdk.join("Cargo.toml"));
+    let wit = ("sink.wit".to_owned(), root.join("wit/0.2/sink.wit"));
+    files.extend([manifest, wit]);
+    files.sort();
+
+    let mut list = "pub(super) const FILES: &[(&str, &[u8])] = &[\n".to_owned();
+    for (name, path) in &files {
+        println!("cargo::rerun-if-changed={}", path.display());
+        list += &format!("    ({name:?}, include_bytes!({path:?})),\n");
+    }
+    list += "];\n";
+    fs::write(out_dir.join("templates.rs"), list)?;
+    Ok(())
+}
+
+/// Adds the files below a folder, with their paths in it after `prefix`.
+fn add_files(
+    folder: &Path,
+    prefix: &str,
+    files: &mut Vec<(String, PathBuf)>,
+) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or("a file of the templates has a strange name")?;
+        if path.is_dir() {
+            add_files(&path, &format!("{prefix}{name}/"), files)?;
+        } else {
+            files.push((format!("{prefix}{name}"), path));
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::history::{self, HistoryArgs};
 use super::keygen::{self, KeygenArgs};
+use super::new::{self, NewArgs};
 use super::push::{self, PushArgs};
 use super::rollback::{self, RollbackArgs};
 use super::sign::{self, SignArgs};
@@ -18,6 +19,7 @@ use sluice_consul::Client;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
+  sluice plugin new my-sink --lang python
   sluice plugin use builtin:stdout --config '{\"format\":\"json\"}' --wait
   sluice plugin use file:///plugins/file.wasm --dir audit:/logs:rw \\
       --config '{\"path\":\"/logs/messages.ndjson\"}' --wait
@@ -29,6 +31,9 @@ Anyone who can write that key can run code on every node, inside the sandbox.";
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
+    /// Make a folder with a sink that works, to start from
+    #[command(after_help = new::EXAMPLES)]
+    New(NewArgs),
     /// Ask all nodes to run another sink
     #[command(after_help = use_sink::EXAMPLES)]
     Use(UseArgs),
@@ -55,6 +60,7 @@ pub(in crate::cli) enum PluginCommand {
 pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
     let client = || -> Result<_, Failure> { Ok(Client::new(consul::Config::from_env()?)?) };
     match command {
+        PluginCommand::New(args) => args.run(),
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Push(args) => runtime::block_on(args.run()),
         PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),

@@ -5,6 +5,7 @@ mod command;
 mod error;
 mod history;
 mod keygen;
+mod new;
 mod progress;
 mod push;
 mod rollback;

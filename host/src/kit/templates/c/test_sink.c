@@ -18,18 +18,25 @@ static void check(bool holds, const char *what) {
     }
 }
 
+static uint8_t *copy_of(const char *text) {
+    size_t size = strlen(text) + 1;
+    uint8_t *copy = malloc(size);
+    check(copy != NULL, "there is memory");
+    return memcpy(copy, text, size);
+}
+
 // The views of a batch of two records.
 void sluice_sink_types_method_batch_text_lines(sluice_sink_types_borrow_batch_t self,
                                                stdout_sink_list_u8_t *ret) {
     (void)self;
-    ret->ptr = (uint8_t *)strdup("one\ntwo\n");
+    ret->ptr = copy_of("one\ntwo\n");
     ret->len = 8;
 }
 
 void sluice_sink_types_method_batch_json_lines(sluice_sink_types_borrow_batch_t self,
                                                stdout_sink_list_u8_t *ret) {
     (void)self;
-    ret->ptr = (uint8_t *)strdup("{}\n{}\n");
+    ret->ptr = copy_of("{}\n{}\n");
     ret->len = 6;
 }
 
@@ -98,7 +105,7 @@ void wasi_io_streams_stream_error_free(wasi_io_streams_stream_error_t *ptr) {
 
 // Memory that crosses the border.
 void stdout_sink_string_dup(stdout_sink_string_t *ret, const char *s) {
-    ret->ptr = (uint8_t *)strdup(s);
+    ret->ptr = copy_of(s);
     ret->len = strlen(s);
 }
 

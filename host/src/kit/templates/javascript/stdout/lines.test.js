@@ -21,7 +21,7 @@ class Stdout {
   }
 
   subscribe() {
-    return { block: () => (this.ready = true) };
+    return { block: () => (this.ready = true), [Symbol.dispose]() {} };
   }
 
   write(bytes) {

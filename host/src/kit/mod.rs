@@ -1,0 +1,3 @@
+//! What authors of sinks use.
+
+pub(crate) mod new;
