@@ -94,7 +94,11 @@ mod tests {
 
     #[test]
     fn a_wrong_config_is_refused_for_good() {
-        for config in ["", r#"{"url": "a"}"#, r#"{"url": "http://a", "timeout_ms": 0}"#] {
+        for config in [
+            "",
+            r#"{"url": "a"}"#,
+            r#"{"url": "http://a", "timeout_ms": 0}"#,
+        ] {
             let failure = open::<Post>(config).err().unwrap();
             assert!(!failure.is_retryable(), "{config}");
         }
