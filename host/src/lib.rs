@@ -13,6 +13,7 @@ mod config;
 mod data_dir;
 mod descriptors;
 mod http;
+mod kit;
 mod listeners;
 pub mod minisign;
 mod node;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::check::{self, CheckArgs};
 use super::history::{self, HistoryArgs};
 use super::keygen::{self, KeygenArgs};
 use super::push::{self, PushArgs};
@@ -29,6 +30,9 @@ Anyone who can write that key can run code on every node, inside the sandbox.";
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
+    /// Put a sink to the test, without a cluster
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Ask all nodes to run another sink
     #[command(after_help = use_sink::EXAMPLES)]
     Use(UseArgs),
@@ -55,6 +59,7 @@ pub(in crate::cli) enum PluginCommand {
 pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
     let client = || -> Result<_, Failure> { Ok(Client::new(consul::Config::from_env()?)?) };
     match command {
+        PluginCommand::Check(args) => runtime::block_on(args.run()),
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Push(args) => runtime::block_on(args.run()),
         PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),

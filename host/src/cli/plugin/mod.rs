@@ -1,7 +1,10 @@
 //! `sluice plugin`: chooses the sink of all nodes, and shows which one runs.
 
 mod change;
+mod check;
+mod check_report;
 mod command;
+mod component;
 mod error;
 mod history;
 mod keygen;
@@ -13,5 +16,6 @@ mod snapshot;
 mod status;
 mod upload;
 mod use_sink;
+mod wanted;
 
 pub(super) use command::{EXAMPLES, PluginCommand, run};

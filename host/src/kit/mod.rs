@@ -1,0 +1,17 @@
+//! What authors of sinks use: loads a component as a node does, without a
+//! cluster, and puts it to the test.
+//!
+//! A [`Workbench`] holds the compiled component. The checks open instances of it,
+//! and look at what it writes: to stdout and stderr, to the directories that it
+//! is given, and to a destination over HTTP that stands in for the real one.
+
+pub(crate) mod check;
+mod destination;
+mod output;
+mod printed;
+mod samples;
+mod stdout;
+mod workbench;
+
+pub(crate) use printed::Printed;
+pub(crate) use workbench::Workbench;
