@@ -2,9 +2,9 @@
 
 TARGET = wasm32-wasip2
 CARGO ?= cargo
-# Every folder of plugins/ that is a crate: package sluice-plugin-<folder>,
-# library <folder>.
-SINKS = $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
+# Every folder of plugins/ that is a crate, except the crate that sinks are
+# written with: package sluice-plugin-<folder>, library <folder>.
+SINKS = $(filter-out sdk,$(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml)))
 BUILT = $${CARGO_TARGET_DIR:-target}
 # Everything that is built for WebAssembly shares this directory with
 # host/build.rs.
@@ -190,7 +190,7 @@ compose-test:
 lint: wasm-target structure
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --target $(TARGET) $(TEST_SINKS:%=-p %) -- -D warnings
+	$(CARGO) clippy --locked --target $(TARGET) -p sluice-sink $(TEST_SINKS:%=-p %) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 structure:

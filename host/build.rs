@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = manifest_dir
         .parent()
         .ok_or("host/ has no parent directory")?;
-    for input in ["plugins/stdout", "wit", "Cargo.lock", "Cargo.toml"] {
+    for input in ["plugins/stdout", "plugins/sdk", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);

@@ -8,26 +8,98 @@
 //! The sink does not flush: the host acknowledges a record only after everything
 //! written to stdout has left the node.
 
-// A native build is empty, except for the unit tests.
-#![cfg(any(test, target_family = "wasm"))]
+use serde::Deserialize;
+use sluice_sink::{Batch, Delivery, Failure, Refusals, Sink, stdout};
 
-mod config;
+/// The manifest's `config`. An absent field has its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    #[serde(default)]
+    format: Format,
+}
 
-/// The host allocates the lines of each batch with this allocator, which does
-/// that faster than the standard library's.
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+/// The format of a line.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// The body with escaped control characters.
+    #[default]
+    Text,
+    /// A JSON object with all fields of the record.
+    Json,
+}
 
-#[cfg(target_family = "wasm")]
-mod bindings;
-#[cfg(target_family = "wasm")]
-mod component;
+struct Stdout {
+    format: Format,
+}
 
-#[cfg(target_family = "wasm")]
-#[expect(unsafe_code, reason = "the canonical ABI passes raw pointers")]
-mod export {
-    use crate::{bindings, component::Component};
+impl Sink for Stdout {
+    type Config = Config;
 
-    bindings::export!(Component with_types_in bindings);
+    fn open(config: Config) -> Result<Self, Failure> {
+        let Config { format } = config;
+        Ok(Self { format })
+    }
+
+    fn write(&mut self, batch: &Batch, _delivery: Delivery) -> Result<Refusals, Failure> {
+        let lines = match self.format {
+            Format::Text => batch.text_lines(),
+            Format::Json => batch.json_lines(),
+        };
+        stdout::write(&lines)?;
+        Ok(Refusals::none())
+    }
+}
+
+sluice_sink::export!(Stdout);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_sink::testing::{batch, close_stdout, open, printed, record};
+
+    fn written(config: &str) -> String {
+        let mut sink = open::<Stdout>(config).unwrap();
+        let refusals = sink.write(&batch([record("a\nb"), record("c")]));
+        assert_eq!(refusals, Ok(Refusals::none()));
+        printed()
+    }
+
+    #[test]
+    fn empty_config_means_text() {
+        for config in ["", " ", "{}", r#"{"format":"text"}"#] {
+            assert_eq!(written(config), "a\\nb\nc\n", "{config}");
+        }
+    }
+
+    #[test]
+    fn json_format_is_understood() {
+        let lines = written(r#"{"format":"json"}"#);
+        assert!(lines.starts_with(r#"{"epoch":1,"sequence":1,"timestamp":"#));
+        assert!(lines.contains(r#""body":"a\nb""#));
+        assert_eq!(lines.lines().count(), 2);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mistake = |config| open::<Stdout>(config).err().unwrap().reason().to_owned();
+        let unknown = mistake(r#"{"fromat":"json"}"#);
+        assert!(
+            unknown.contains("fromat") && unknown.contains("`format`"),
+            "{unknown}"
+        );
+        let wrong = mistake(r#"{"format":"xml"}"#);
+        let named = ["config.format", "xml", "`text`", "`json`"];
+        assert!(named.iter().all(|name| wrong.contains(name)), "{wrong}");
+    }
+
+    #[test]
+    fn a_closed_stdout_is_worth_another_attempt() {
+        let mut sink = open::<Stdout>("").unwrap();
+        close_stdout();
+        let failure = sink.write(&batch([record("a")])).unwrap_err();
+        assert!(failure.is_retryable() && failure.reason().starts_with("stdout: "));
+        assert_eq!(printed(), "");
+    }
 }

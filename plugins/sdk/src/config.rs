@@ -1,0 +1,103 @@
+//! Parses the manifest's `config`.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Failure, config_place};
+
+/// The config of a sink that has none: `{}`, or nothing.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct NoConfig {}
+
+/// Parses the text that `open` gets: JSON, or nothing.
+///
+/// # Errors
+/// What is wrong, with the path of the field.
+pub(crate) fn parse<C: DeserializeOwned>(text: &str) -> Result<C, Failure> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|error| explain(text, &error))
+}
+
+fn explain(text: &str, error: &serde_json::Error) -> Failure {
+    let place = config_place::path(text, error.line(), error.column());
+    Failure::permanent(format!("{place}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Config {
+        url: String,
+        #[serde(default)]
+        size: u16,
+        #[serde(default)]
+        inner: Option<Box<Config>>,
+        #[serde(default)]
+        list: Vec<u8>,
+    }
+
+    #[test]
+    fn no_config_is_an_empty_one() {
+        assert_eq!(parse(""), Ok(NoConfig {}));
+        assert_eq!(parse(" \n"), Ok(NoConfig {}));
+        assert_eq!(parse("{}"), Ok(NoConfig {}));
+        assert!(parse::<NoConfig>(r#"{"a": 1}"#).is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_is_expected() {
+        for (text, place, said) in [
+            ("", "config: ", "missing field `url`"),
+            (r#"{"url": 7}"#, "config.url: ", "expected a string"),
+            (
+                r#"{"url":"a","size":70000}"#,
+                "config.size: ",
+                "expected u16",
+            ),
+            (
+                r#"{"url":"a","size":"x","list":[]}"#,
+                "config.size: ",
+                "expected u16",
+            ),
+            (
+                r#"{"urk":"a"}"#,
+                "config: ",
+                "unknown field `urk`, expected one of `url`",
+            ),
+            (
+                r#"{"url":"a","inner":{}}"#,
+                "config.inner: ",
+                "missing field `url`",
+            ),
+            (
+                r#"{"url":"a","inner":{"url":[]}}"#,
+                "config.inner.url: ",
+                "expected a string",
+            ),
+            (
+                r#"{"url":"a","list":[1,2,-3]}"#,
+                "config.list[2]: ",
+                "expected u8",
+            ),
+            (
+                "{\"url\":\"a\",\n\"list\":[1,\n\"2\"]}",
+                "config.list[1]: ",
+                "expected u8",
+            ),
+            ("[", "config[0]: ", "EOF"),
+            ("7", "config: ", "expected struct Config"),
+            (r#"{"url":"a"} x"#, "config: ", "trailing characters"),
+        ] {
+            let error = parse::<Config>(text).unwrap_err();
+            let reason = error.reason();
+            assert!(reason.starts_with(place), "{text}: {reason}");
+            assert!(reason.contains(said), "{text}: {reason}");
+            assert!(!error.is_retryable());
+        }
+    }
+}
