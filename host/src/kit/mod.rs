@@ -4,10 +4,12 @@
 //! A [`Workbench`] holds the compiled component. The checks open instances of it,
 //! and look at what it writes: to stdout and stderr, to the directories that it
 //! is given, and to a destination over HTTP that stands in for the real one.
+//! [`pipe`] only lets records pass through it.
 
 pub(crate) mod check;
 mod destination;
 mod output;
+pub(crate) mod pipe;
 mod printed;
 mod samples;
 mod stdout;

@@ -3,25 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sluice_protocols::memory_budget::MemoryBudget;
-use sluice_protocols::meter::{Client, Meter};
-use sluice_protocols::native::decode;
-use sluice_sandbox::{CompileLimits, Compiler};
 use sluice_types::record::LogRecord;
 
 use super::check_report::{Shown, finding, summary};
 use super::component;
 use super::error::PluginCommandError;
+use super::records;
 use super::wanted::WantedArgs;
 use crate::cli::compile;
 use crate::cli::failure::Failure;
 use crate::cli::json;
 use crate::kit::check::{self, Outcome, PLACEHOLDER, Plan};
 use crate::kit::{Printed, Workbench};
-use crate::plugin::Manifest;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -36,15 +31,6 @@ stands in for the real one: it is slow, refuses, closes connections and hangs in
 HOST of --dir is below a folder that is removed afterwards.
 The exit code is 0 if no check failed, and 1 otherwise.";
 
-/// What compiling may take: the defaults of a node.
-const COMPILE_LIMITS: CompileLimits = CompileLimits {
-    memory: 2 << 30,
-    time: Duration::from_secs(120),
-};
-/// The most bytes of --records, and of the records in it.
-const RECORDS_MAX: usize = 256 << 20;
-/// The most records of --records.
-const RECORD_COUNT_MAX: usize = 1_000_000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckArgs {
@@ -70,23 +56,16 @@ pub(in crate::cli) struct CheckArgs {
 impl CheckArgs {
     pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
         let component = component::read(&self.file)?;
-        let manifest = Manifest {
-            config: self.wanted.config()?,
-            permissions: self.wanted.permissions(),
-            limits: self.wanted.limits(),
-            ..Manifest::of("builtin:stdout".parse()?)
-        };
-        // Checks it by the rules by which the nodes read it.
-        let manifest: Manifest = manifest.to_string().parse()?;
+        let manifest = self.wanted.manifest()?;
         let plan = Plan {
             count: self.count,
-            records: self.records.as_deref().map_or(Ok(Vec::new()), records)?,
+            records: self.records.as_deref().map_or(Ok(Vec::new()), read)?,
         };
         let printed = Printed::start();
         let destination = check::destination()?;
         let names_it = manifest.config.contains(PLACEHOLDER);
         let origin = destination.origin().filter(|_| names_it);
-        let compiler = Compiler::Child(compile::program(COMPILE_LIMITS));
+        let compiler = compile::as_a_node();
         let sink = Workbench::new(&self.file, component, manifest, origin, compiler).await?;
         let shown = Shown::on_stdout();
         let tell = |found: &check::Finding| {
@@ -107,7 +86,7 @@ impl CheckArgs {
 }
 
 /// The records of a file in NDJSON.
-fn records(file: &Path) -> Result<Vec<LogRecord>, PluginCommandError> {
+fn read(file: &Path) -> Result<Vec<LogRecord>, PluginCommandError> {
     let failed = |cause| PluginCommandError::Records {
         file: file.to_owned(),
         cause,
@@ -117,24 +96,18 @@ fn records(file: &Path) -> Result<Vec<LogRecord>, PluginCommandError> {
         reason,
     };
     let size = fs::metadata(file).map_err(failed)?.len();
-    if size > RECORDS_MAX as u64 {
-        return Err(refused(format!("it has more than {} MiB", RECORDS_MAX >> 20)));
+    if size > records::BYTES_MAX as u64 {
+        let mib = records::BYTES_MAX >> 20;
+        return Err(refused(format!("it has more than {mib} MiB")));
     }
     let body = fs::read(file).map_err(failed)?.into();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
-    let meter = Meter::new(MemoryBudget::new(4 * RECORDS_MAX).reserve(), Client::default());
-    let decoded = meter.measure(|meter| {
-        Ok::<_, sluice_protocols::error::DecodeError>(decode::ndjson(
-            &body,
-            now,
-            RECORD_COUNT_MAX,
-            meter,
-        ))
-    });
-    let (decoded, _) = decoded.map_err(|error| refused(error.to_string()))?;
+    let decoded = records::ndjson(&body).map_err(|error| refused(error.to_string()))?;
     match decoded.rejected.merge(Vec::new()).listed.first() {
-        Some(first) => Err(refused(format!("line {}: {}", first.index + 1, first.reason))),
+        Some(first) => Err(refused(format!(
+            "record {}: {}",
+            first.index + 1,
+            first.reason
+        ))),
         None => Ok(decoded.records),
     }
 }

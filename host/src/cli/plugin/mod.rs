@@ -10,7 +10,9 @@ mod history;
 mod keygen;
 mod progress;
 mod push;
+mod records;
 mod rollback;
+mod run;
 mod sign;
 mod snapshot;
 mod status;
@@ -18,4 +20,4 @@ mod upload;
 mod use_sink;
 mod wanted;
 
-pub(super) use command::{EXAMPLES, PluginCommand, run};
+pub(super) use command::{EXAMPLES, PluginCommand, dispatch};

@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::value::RawValue;
 
 use super::error::PluginCommandError;
+use crate::cli::failure::Failure;
 use crate::cli::units;
-use crate::plugin::{DirectoryWanted, LimitsWanted, Permissions};
+use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions};
 use sluice_types::endpoint::Endpoint;
 use sluice_types::origin::Origin;
 
@@ -58,6 +59,21 @@ impl WantedArgs {
         };
         let raw = RawValue::from_string(text.clone()).map_err(PluginCommandError::Config)?;
         Ok(raw.get().to_owned())
+    }
+
+    /// A manifest of a sink that is loaded here, by the rules by which nodes read
+    /// theirs. Its source says nothing.
+    ///
+    /// # Errors
+    /// A node would refuse it.
+    pub(super) fn manifest(&self) -> Result<Manifest, Failure> {
+        let manifest = Manifest {
+            config: self.config()?,
+            permissions: self.permissions(),
+            limits: self.limits(),
+            ..Manifest::of("builtin:stdout".parse()?)
+        };
+        Ok(manifest.to_string().parse()?)
     }
 
     pub(super) fn permissions(&self) -> Permissions {

@@ -6,9 +6,9 @@ use crate::kit::workbench::KitError;
 
 const CHECK: &str = "memory";
 /// The calls before the first look: buffers grow to the size that they need.
-const WARM_UP: usize = 50;
+const WARM_UP: usize = 20;
 /// The calls between two looks, and the looks.
-const CALLS: usize = 50;
+const CALLS: usize = 20;
 const LOOKS: usize = 4;
 const RECORDS: usize = 100;
 /// What may be added between two looks, in bytes: a page of WebAssembly's.

@@ -12,7 +12,7 @@ const OPEN: &str = "open";
 const NO_CONFIG: &str = "open without a config";
 const NONSENSE: &str = "open with a wrong config";
 /// What no sink can want.
-const WRONG: [&str; 3] = ["[]", "\"text\"", r#"{"sluice-check-no-such-field":1}"#];
+const WRONG: [&str; 2] = ["\"text\"", r#"{"sluice-check-no-such-field":1}"#];
 
 pub(super) async fn checks(bench: &mut Bench<'_>) -> Result<Vec<Finding>, KitError> {
     Ok(vec![

@@ -41,11 +41,12 @@ pub(super) fn world(sink: &Workbench) -> Finding {
         let names = sink.interfaces.imports.iter();
         names.into_iter().any(|import| import.starts_with(start))
     };
-    let needed: Vec<_> = NEEDED.iter().filter(|(start, _)| imports(start)).collect();
+    let needed = NEEDED.iter().filter(|(start, _)| imports(start));
+    let needed: Vec<_> = needed.map(|(_, name)| format!("permissions.{name}")).collect();
     let mut detail = format!("a sink for sluice:sink@{version}");
-    for (_, permission) in needed {
-        detail.push_str(", can use permissions.");
-        detail.push_str(permission);
+    if !needed.is_empty() {
+        detail.push_str(", can use ");
+        detail.push_str(&needed.join(", "));
     }
     match version {
         "0.1.0" => Finding::noted(
