@@ -16,12 +16,20 @@ pub struct NoConfig {}
 /// What is wrong, with the path of the field.
 pub(crate) fn parse<C: DeserializeOwned>(text: &str) -> Result<C, Failure> {
     let text = if text.trim().is_empty() { "{}" } else { text };
+    // A list would be taken for the fields in their order.
+    if text.trim_start().starts_with('[') {
+        return Err(Failure::permanent(
+            "config: expected an object, such as {}, not a list",
+        ));
+    }
     serde_json::from_str(text).map_err(|error| explain(text, &error))
 }
 
 fn explain(text: &str, error: &serde_json::Error) -> Failure {
-    let place = config_place::path(text, error.line(), error.column());
-    Failure::permanent(format!("{place}: {error}"))
+    let said = error.to_string();
+    let at = (error.line(), error.column());
+    let place = config_place::path(text, at, said.starts_with("missing field"));
+    Failure::permanent(format!("{place}: {said}"))
 }
 
 #[cfg(test)]
@@ -39,6 +47,8 @@ mod tests {
         inner: Option<Box<Config>>,
         #[serde(default)]
         list: Vec<u8>,
+        #[serde(default)]
+        target: Option<crate::http::Url>,
     }
 
     #[test]
@@ -89,7 +99,24 @@ mod tests {
                 "config.list[1]: ",
                 "expected u8",
             ),
-            ("[", "config[0]: ", "EOF"),
+            (
+                r#"{"url":"a","target":"b"}"#,
+                "config.target: ",
+                "expected a URL",
+            ),
+            (
+                r#"{"target":"b","url":"a"}"#,
+                "config.target: ",
+                "expected a URL",
+            ),
+            (
+                r#"{"url":"a","inner":{"url":"a","target":"b"}, "size": 1}"#,
+                "config.inner.target: ",
+                "expected a URL",
+            ),
+            ("[]", "config: ", "expected an object"),
+            (" [\"a\"]", "config: ", "expected an object"),
+            ("{\"list\":[1,", "config.list[0]: ", "EOF"),
             ("7", "config: ", "expected struct Config"),
             (r#"{"url":"a"} x"#, "config: ", "trailing characters"),
         ] {

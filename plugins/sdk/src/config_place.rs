@@ -10,11 +10,12 @@ enum Step {
 }
 
 /// The path of the value at a line and a column, both counted from 1, like
-/// `config.headers.accept`.
-pub(crate) fn path(text: &str, line: usize, column: usize) -> String {
+/// `config.headers.accept`. At the end of an object that is the last member, or the
+/// object itself if the error is about the `whole` of it.
+pub(crate) fn path(text: &str, (line, column): (usize, usize), whole: bool) -> String {
     let before = text.split_inclusive('\n').take(line.saturating_sub(1));
     let end = before.map(str::len).sum::<usize>() + column;
-    let steps = steps(text, end.min(text.len()));
+    let steps = steps(text, end.min(text.len()), whole);
     let mut path = "config".to_owned();
     for step in steps {
         match step {
@@ -31,7 +32,7 @@ pub(crate) fn path(text: &str, line: usize, column: usize) -> String {
 
 /// Reads the tokens before `end`. A comma or a bracket that ends there still
 /// belongs to the value before it.
-fn steps(text: &str, end: usize) -> Vec<Step> {
+fn steps(text: &str, end: usize, whole: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut name = "";
     let mut rest = text.char_indices();
@@ -55,8 +56,7 @@ fn steps(text: &str, end: usize) -> Vec<Step> {
                 None => {}
             },
             '}' | ']' if is_last => {
-                // An object that ends misses a member, an array an item.
-                if let Some(Step::Object(member)) = steps.last_mut() {
+                if let (true, Some(Step::Object(member))) = (whole, steps.last_mut()) {
                     *member = None;
                 }
             }

@@ -30,6 +30,7 @@ mod received;
 mod request;
 mod retry_after;
 mod run;
+mod send_bodies;
 mod url;
 mod verdict;
 #[cfg(target_family = "wasm")]

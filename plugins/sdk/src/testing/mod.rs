@@ -27,12 +27,14 @@ mod destination;
 mod host;
 mod record;
 mod running;
+mod schema;
 mod stdout;
 
 pub use crate::http::Received;
 pub use destination::{Destination, Reply};
 pub use host::{Delivered, deliver};
 pub use record::{Record, batch, record};
-pub use running::{Running, open};
+pub use running::{Running, config, open};
+pub use schema::schema_agrees;
 pub(crate) use stdout::print;
 pub use stdout::{close_stdout, printed};
