@@ -116,12 +116,25 @@ impl Samples {
         ];
         let mut records: Vec<_> = texts.iter().map(|text| self.next(text)).collect();
         let names = [
-            "", " ", "a b", "a=b", "a\nb", "\"", "a.b.c", "\u{e9}", "id", "body", "timestamp",
+            "",
+            " ",
+            "a b",
+            "a=b",
+            "a\nb",
+            "\"",
+            "a.b.c",
+            "\u{e9}",
+            "id",
+            "body",
+            "timestamp",
             "epoch",
         ];
         let mut odd_names = self.next("odd names");
         let value = || Value::Text("v".into());
-        odd_names.attributes = names.map(|name| attribute(name, value())).into_iter().collect();
+        odd_names.attributes = names
+            .map(|name| attribute(name, value()))
+            .into_iter()
+            .collect();
         records.push(odd_names);
         let mut many = self.next("many attributes");
         let names = (0..1000).map(|number| (format!("name{number}").into(), value()));
@@ -203,7 +216,10 @@ mod tests {
     fn ordinary_records_can_be_told_apart() {
         let records = Samples::default().ordinary(3);
         let marks: Vec<_> = records.iter().filter_map(mark_of).collect();
-        assert_eq!(marks, ["slchk0000000001", "slchk0000000002", "slchk0000000003"]);
+        assert_eq!(
+            marks,
+            ["slchk0000000001", "slchk0000000002", "slchk0000000003"]
+        );
     }
 
     #[test]

@@ -68,7 +68,10 @@ fn a_sink_that_sends_over_http_is_tried_with_a_failing_destination() {
     let arguments = ["--config", &config, "--write-timeout", "2s"];
     let (code, report) = check("planted", &arguments);
     assert_eq!((ended(&report, "failed"), code), (vec![], 0));
-    let passed: Vec<_> = ended(&report, "passed").iter().map(|(name, _)| *name).collect();
+    let passed: Vec<_> = ended(&report, "passed")
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
     for name in [
         "the destination is slow",
         "the destination answers 500",
@@ -85,7 +88,12 @@ fn a_sink_that_sends_over_http_is_tried_with_a_failing_destination() {
 #[test]
 fn each_planted_fault_is_found() {
     for (fault, posts, found_by, said) in [
-        ("keeps-back", false, "nothing is kept back", "after the call"),
+        (
+            "keeps-back",
+            false,
+            "nothing is kept back",
+            "after the call",
+        ),
         (
             "index-out-of-range",
             false,
@@ -121,8 +129,14 @@ fn each_planted_fault_is_found() {
 #[test]
 fn what_is_no_sink_is_named() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-    let output = command.args(["plugin", "check", "/dev/null"]).output().unwrap();
+    let output = command
+        .args(["plugin", "check", "/dev/null"])
+        .output()
+        .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(error.contains("/dev/null") && error.contains("not a WebAssembly component"), "{error}");
+    assert!(
+        error.contains("/dev/null") && error.contains("not a WebAssembly component"),
+        "{error}"
+    );
 }

@@ -31,7 +31,6 @@ stands in for the real one: it is slow, refuses, closes connections and hangs in
 HOST of --dir is below a folder that is removed afterwards.
 The exit code is 0 if no check failed, and 1 otherwise.";
 
-
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckArgs {
     /// The component

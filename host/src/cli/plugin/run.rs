@@ -133,8 +133,7 @@ impl RunArgs {
             return Ok(());
         }
         let batch = Records::from(records);
-        let told =
-            |error: &WriteError| tracing::warn!(error = chain(error), "the sink failed");
+        let told = |error: &WriteError| tracing::warn!(error = chain(error), "the sink failed");
         for refusal in pipe.write(&batch, told).await? {
             let line = batch.get(refusal.index).map(|record| record.id.sequence);
             tracing::warn!(line, reason = %refusal.failure, "the sink refused a record");

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
 use super::change::Change;
 use super::error::PluginCommandError;
 use super::wanted::WantedArgs;
@@ -13,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::minisign::Signature;
 use crate::plugin::{Manifest, RolloutWanted, WaitFor};
+use clap::Args;
 use sluice_consul::Client;
 
 pub(super) const EXAMPLES: &str = "\

@@ -15,7 +15,8 @@ const SLOW: Duration = Duration::from_millis(700);
 /// How long a request may take to arrive, and how often that is looked at.
 const ARRIVAL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
-const NOT_ASKED: &str = "the sink sent no request for this write; does its config use {destination}?";
+const NOT_ASKED: &str =
+    "the sink sent no request for this write; does its config use {destination}?";
 /// What a busy destination asks to wait, in seconds.
 const RETRY_AFTER: u32 = 3;
 
@@ -120,7 +121,10 @@ async fn slow(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
         ),
         Err(error) => Finding::failed(
             CHECK,
-            format!("it does not wait {} ms for an answer: {error}", SLOW.as_millis()),
+            format!(
+                "it does not wait {} ms for an answer: {error}",
+                SLOW.as_millis()
+            ),
         ),
     })
 }
@@ -207,17 +211,24 @@ fn judged(trouble: Trouble, failure: &WriteError) -> Finding {
         ),
         (_, WriteError::Failed(Failure::Permanent(reason))) => Finding::failed(
             check,
-            format!("permanent: {reason}; the records are lost, while the destination is only busy"),
+            format!(
+                "permanent: {reason}; the records are lost, while the destination is only busy"
+            ),
         ),
-        (_, WriteError::Failed(Failure::Fenced(reason))) => {
-            Finding::failed(check, format!("fenced: {reason}; no other leader is at work"))
-        }
+        (_, WriteError::Failed(Failure::Fenced(reason))) => Finding::failed(
+            check,
+            format!("fenced: {reason}; no other leader is at work"),
+        ),
         (Wanted::Later, WriteError::Failed(Failure::Retryable { reason, after })) => {
             match after.is_some_and(|after| Duration::from(after) >= enough) {
-                true => Finding::passed(check, format!("retryable, after {RETRY_AFTER} s: {reason}")),
+                true => {
+                    Finding::passed(check, format!("retryable, after {RETRY_AFTER} s: {reason}"))
+                }
                 false => Finding::noted(
                     check,
-                    format!("retryable: {reason}; Retry-After says {RETRY_AFTER} s, say so in after-ms"),
+                    format!(
+                        "retryable: {reason}; Retry-After says {RETRY_AFTER} s, say so in after-ms"
+                    ),
                 ),
             }
         }

@@ -72,7 +72,10 @@ pub(crate) async fn check(
         finish(&mut report, &bench, printed)?;
         return Ok(report);
     }
-    keep(batches::checks(&mut bench, &plan.records).await?, &mut report);
+    keep(
+        batches::checks(&mut bench, &plan.records).await?,
+        &mut report,
+    );
     keep(promises::checks(&mut bench).await?, &mut report);
     keep(failing::checks(&mut bench).await?, &mut report);
     keep(vec![memory::check(&mut bench).await?], &mut report);

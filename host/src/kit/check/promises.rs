@@ -62,7 +62,10 @@ async fn kept_back(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
             KEPT,
             format!("{never} records are confirmed and nowhere to be seen; is that a filter?"),
         ),
-        _ => Finding::passed(KEPT, format!("{at_once} records were out when write returned")),
+        _ => Finding::passed(
+            KEPT,
+            format!("{at_once} records were out when write returned"),
+        ),
     })
 }
 

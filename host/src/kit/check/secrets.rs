@@ -10,7 +10,13 @@ use crate::kit::workbench::KitError;
 const CHECK: &str = "secrets";
 /// Parts of the names of fields that hold secrets.
 const SECRET: [&str; 7] = [
-    "secret", "token", "password", "passwd", "key", "auth", "credential",
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "key",
+    "auth",
+    "credential",
 ];
 /// A shorter text is found by chance, in characters.
 const SHORTEST: usize = 6;
@@ -27,7 +33,8 @@ pub(super) fn check(bench: &Bench<'_>, printed: &Printed) -> Result<Finding, Kit
     }
     secrets.retain(|(_, text)| text.chars().count() >= SHORTEST);
     if secrets.is_empty() {
-        let detail = "none are known: no field of --config is named like one, and there is no --env";
+        let detail =
+            "none are known: no field of --config is named like one, and there is no --env";
         return Ok(Finding::skipped(CHECK, detail));
     }
     let stdout = bench.stdout.since(0).map_err(KitError::Stdout)?;
@@ -35,11 +42,17 @@ pub(super) fn check(bench: &Bench<'_>, printed: &Printed) -> Result<Finding, Kit
     let log = printed.text();
     for (place, output) in [("stderr or an error", &*log), ("stdout", &*stdout)] {
         if let Some((name, _)) = secrets.iter().find(|(_, text)| output.contains(text)) {
-            return Ok(Finding::failed(CHECK, format!("it prints {name} to {place}")));
+            return Ok(Finding::failed(
+                CHECK,
+                format!("it prints {name} to {place}"),
+            ));
         }
     }
     let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
-    Ok(Finding::passed(CHECK, format!("it prints none of {}", names.join(", "))))
+    Ok(Finding::passed(
+        CHECK,
+        format!("it prints none of {}", names.join(", ")),
+    ))
 }
 
 /// Finds the texts of fields whose names say that they are secret.
@@ -79,6 +92,10 @@ mod tests {
         let mut texts: Vec<_> = secrets.iter().map(|(_, text)| text.as_str()).collect();
         texts.sort_unstable();
         assert_eq!(texts, ["four", "one", "three", "two"]);
-        assert!(secrets.iter().any(|(path, _)| path == "config.headers.Authorization"));
+        assert!(
+            secrets
+                .iter()
+                .any(|(path, _)| path == "config.headers.Authorization")
+        );
     }
 }

@@ -33,7 +33,11 @@ pub(super) fn world(sink: &Workbench) -> Finding {
         let detail = format!(
             "it does not export sluice:sink/sink, but {}; build it for the world log-sink of \
              wit/0.2/sink.wit",
-            if exports.is_empty() { "nothing" } else { &exports }
+            if exports.is_empty() {
+                "nothing"
+            } else {
+                &exports
+            }
         );
         return Finding::failed(WORLD, detail);
     };
@@ -42,7 +46,9 @@ pub(super) fn world(sink: &Workbench) -> Finding {
         names.into_iter().any(|import| import.starts_with(start))
     };
     let needed = NEEDED.iter().filter(|(start, _)| imports(start));
-    let needed: Vec<_> = needed.map(|(_, name)| format!("permissions.{name}")).collect();
+    let needed: Vec<_> = needed
+        .map(|(_, name)| format!("permissions.{name}"))
+        .collect();
     let mut detail = format!("a sink for sluice:sink@{version}");
     if !needed.is_empty() {
         detail.push_str(", can use ");

@@ -89,7 +89,9 @@ impl Planted {
             return self.early.send(url, &lines);
         }
         let sent = self.client.send(Request::post(url).body(lines));
-        let checked = sent.map_err(Failure::from).and_then(|answer| answer.check());
+        let checked = sent
+            .map_err(Failure::from)
+            .and_then(|answer| answer.check());
         match self.config.fault {
             Some(Fault::IgnoresFailures) => Ok(()),
             _ => checked.map(drop),
