@@ -9,6 +9,7 @@ use sluice_sandbox::{
     Allowed, Code, Compiler, Engine, EngineError, Interfaces, Network, NetworkCeiling, NodeStdout,
     NotComponent, PrepareError, Prepared, Refusals, Secrets, Setup, TrustError, core_instances,
 };
+use sluice_types::files;
 use sluice_types::origin::Origin;
 use sluice_types::plugin::Identity;
 use tempfile::TempDir;
@@ -86,7 +87,7 @@ impl Workbench {
         };
         let mut manifest = manifest;
         manifest.permissions.http.extend(origin);
-        let folder = tempfile::tempdir().map_err(KitError::Folder)?;
+        let folder = files::temporary_dir("sluice-check-").map_err(KitError::Folder)?;
         let ceiling = ceiling(&manifest, folder.path());
         let network = Network::new(
             ceiling.network.clone(),

@@ -18,7 +18,8 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::{Behaviour, State, answers, unpacked};
+use super::answers;
+use super::state::{Behaviour, State, unpacked};
 
 /// Instead of an answer: the connection ends.
 #[derive(Debug, Error)]
