@@ -67,7 +67,7 @@ sinks: wasm-target
 	done
 
 # The sinks that tests and benchmarks use.
-TEST_SINKS = sluice-guest-misbehave sluice-guest-network sluice-guest-views sluice-hostile $(SINKS:%=sluice-plugin-%)
+TEST_SINKS = sluice-guest-misbehave sluice-guest-network sluice-guest-planted sluice-guest-views sluice-hostile $(SINKS:%=sluice-plugin-%)
 guests: wasm-target
 	$(BUILD_GUESTS) $(TEST_SINKS:%=-p %)
 

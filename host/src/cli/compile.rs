@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::parent::end_with;
-use sluice_sandbox::{CompileLimits, CompileProgram, compile_in_child};
+use sluice_sandbox::{CompileLimits, CompileProgram, Compiler, compile_in_child};
 
 /// This program: whatever file it was started from, also one that has been
 /// replaced since, and also in an image with nothing else in it.
@@ -30,6 +30,14 @@ pub(super) struct CompileArgs {
     /// The most processor time, in seconds
     #[arg(long)]
     seconds: u64,
+}
+
+/// Compiles sinks of this machine, within the limits that nodes have by default.
+pub(super) fn as_a_node() -> Compiler {
+    Compiler::Child(program(CompileLimits {
+        memory: 2 << 30,
+        time: Duration::from_secs(120),
+    }))
 }
 
 /// How a node compiles a sink.

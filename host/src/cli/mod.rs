@@ -106,7 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => status::run(&args),
         Command::StepDown(args) => step_down::run(&args),
         Command::Health(args) => health::run(&args),
-        Command::Plugin(command) => plugin::run(&command),
+        Command::Plugin(command) => plugin::dispatch(&command),
         Command::Dlq(command) => dlq::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Compile(args) => compile::run(&args),

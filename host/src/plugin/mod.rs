@@ -42,6 +42,7 @@ mod trust;
 mod view;
 
 pub(crate) use candidate::Candidate;
+pub(crate) use ceiling::{Ceiling, NotAllowed};
 pub(crate) use config::{PluginConfig, PreparerError};
 pub(crate) use controller::{ControllerConfig, PluginController};
 pub(crate) use digest::sha256;

@@ -12,6 +12,7 @@
 )]
 
 mod backpressure;
+mod check;
 mod concurrency;
 mod containers;
 mod dead_letters;

@@ -75,6 +75,13 @@ impl Instance {
         self.flushed().await
     }
 
+    /// The size of its memories and tables, in bytes. They never shrink, so it
+    /// is the most that was used at a time.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.store.data().memory.used()
+    }
+
     /// Offers a batch. The guest may compute for at most `compute`. Success means
     /// that every record that is not refused is safe as far as the sink knows,
     /// and that everything it wrote to stdout has left the node.

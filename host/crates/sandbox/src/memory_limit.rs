@@ -37,6 +37,11 @@ impl MemoryLimit {
         self.limit
     }
 
+    /// What is used, in bytes. Memories never shrink.
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
     /// Remembers that something would not have fitted.
     pub(super) fn refuse(&mut self) {
         if self.was_hit {

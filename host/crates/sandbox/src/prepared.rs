@@ -96,7 +96,10 @@ impl Prepared {
     }
 
     /// Creates an instance and calls its `open`.
-    async fn open_instance(&self) -> Result<Instance, WriteError> {
+    ///
+    /// # Errors
+    /// What the sink answered, or how the instance broke.
+    pub async fn open_instance(&self) -> Result<Instance, WriteError> {
         let (guest, stdout) = self
             .guest()
             .await

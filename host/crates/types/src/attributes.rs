@@ -13,7 +13,13 @@ pub type Attribute = (Text, Value);
 /// Attributes that many records have in common, such as those of the resource
 /// that all records of a request come from. Cloning copies none.
 #[derive(Clone, Debug)]
-pub struct SharedAttributes(Arc<Vec<Attribute>>);
+pub struct SharedAttributes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    list: Vec<Attribute>,
+    text_bytes: usize,
+}
 
 /// The attributes of a record: first what it shares with others, then its own.
 /// No name is there twice.
@@ -21,21 +27,25 @@ pub struct SharedAttributes(Arc<Vec<Attribute>>);
 pub struct Attributes {
     shared: Option<SharedAttributes>,
     own: Vec<Attribute>,
+    /// The length of all texts. It is asked for several times on the way of a
+    /// record.
+    text_bytes: usize,
 }
 
 impl SharedAttributes {
     /// Copies the texts into memory of their own, so that they keep no request
     /// body.
     #[must_use]
-    pub fn new(mut attributes: Vec<Attribute>) -> Self {
-        detach(&mut attributes);
-        Self(Arc::new(attributes))
+    pub fn new(mut list: Vec<Attribute>) -> Self {
+        detach(&mut list);
+        let text_bytes = text_bytes(&list);
+        Self(Arc::new(Shared { list, text_bytes }))
     }
 
     /// The attributes.
     #[must_use]
     pub fn list(&self) -> &[Attribute] {
-        &self.0
+        &self.0.list
     }
 }
 
@@ -44,8 +54,13 @@ impl Attributes {
     /// may be in both.
     #[must_use]
     pub fn with_shared(shared: &SharedAttributes, own: Vec<Attribute>) -> Self {
-        let shared = (!shared.0.is_empty()).then(|| shared.clone());
-        Self { shared, own }
+        let text_bytes = text_bytes(&own) + shared.0.text_bytes;
+        let shared = (!shared.0.list.is_empty()).then(|| shared.clone());
+        Self {
+            shared,
+            own,
+            text_bytes,
+        }
     }
 
     /// All of them, in order.
@@ -73,13 +88,11 @@ impl Attributes {
 
     /// The length of all texts, in bytes. What is shared counts in full.
     #[must_use]
-    pub fn text_bytes(&self) -> usize {
-        self.iter()
-            .map(|(name, value)| name.len() + value.text_bytes())
-            .sum()
+    pub const fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
-    /// The record's own.
+    /// The record's own. Texts must keep their lengths.
     pub(crate) fn own_mut(&mut self) -> &mut [Attribute] {
         &mut self.own
     }
@@ -87,6 +100,12 @@ impl Attributes {
     fn shared_list(&self) -> &[Attribute] {
         self.shared.as_ref().map_or(&[], SharedAttributes::list)
     }
+}
+
+/// The length of all texts, in bytes.
+fn text_bytes(attributes: &[Attribute]) -> usize {
+    let of_one = |(name, value): &Attribute| name.len() + value.text_bytes();
+    attributes.iter().map(of_one).sum()
 }
 
 /// Copies texts and bytes into memory of their own.
@@ -103,7 +122,11 @@ fn detach(attributes: &mut [Attribute]) {
 
 impl From<Vec<Attribute>> for Attributes {
     fn from(own: Vec<Attribute>) -> Self {
-        Self { shared: None, own }
+        Self {
+            shared: None,
+            text_bytes: text_bytes(&own),
+            own,
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::attributes::Attributes;
 pub use crate::value::{Text, Value};
 
-/// What the structure of a record takes, in bytes: twice its 136 bytes, because
+/// What the structure of a record takes, in bytes: twice its 144 bytes, because
 /// a list of records grows by doubling.
-const RECORD_BYTES: usize = 272;
+const RECORD_BYTES: usize = 288;
 /// What the structures of an attribute take, in bytes: 72 for name and value in
 /// the list, and the bookkeeping of two texts that share no memory.
 const ATTRIBUTE_BYTES: usize = 128;

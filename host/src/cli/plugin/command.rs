@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::check::{self, CheckArgs};
 use super::history::{self, HistoryArgs};
 use super::keygen::{self, KeygenArgs};
 use super::new::{self, NewArgs};
 use super::push::{self, PushArgs};
 use super::rollback::{self, RollbackArgs};
+use super::run::{self, RunArgs};
 use super::sign::{self, SignArgs};
 use super::status::{self, StatusArgs};
 use super::use_sink::{self, UseArgs};
@@ -34,6 +36,12 @@ pub(in crate::cli) enum PluginCommand {
     /// Make a folder with a sink that works, to start from
     #[command(after_help = new::EXAMPLES)]
     New(NewArgs),
+    /// Put a sink to the test, without a cluster
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
+    /// Let lines of stdin pass through a sink, without a cluster
+    #[command(after_help = run::EXAMPLES)]
+    Run(RunArgs),
     /// Ask all nodes to run another sink
     #[command(after_help = use_sink::EXAMPLES)]
     Use(UseArgs),
@@ -57,10 +65,12 @@ pub(in crate::cli) enum PluginCommand {
     Sign(SignArgs),
 }
 
-pub(in crate::cli) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
+pub(in crate::cli) fn dispatch(command: &PluginCommand) -> Result<ExitCode, Failure> {
     let client = || -> Result<_, Failure> { Ok(Client::new(consul::Config::from_env()?)?) };
     match command {
         PluginCommand::New(args) => args.run(),
+        PluginCommand::Check(args) => runtime::block_on(args.run()),
+        PluginCommand::Run(args) => runtime::block_on(args.run()),
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Push(args) => runtime::block_on(args.run()),
         PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),

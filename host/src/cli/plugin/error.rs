@@ -25,16 +25,24 @@ pub(super) enum PluginCommandError {
         cause: std::io::Error,
     },
     #[error(
-        "push {}: it has more than the {MAX_COMPONENT_BYTES} bytes that nodes load; is it a \
+        "use {}: it has more than the {MAX_COMPONENT_BYTES} bytes that nodes load; is it a \
          component?", .0.display()
     )]
     TooLarge(PathBuf),
-    #[error("push {}", .file.display())]
+    #[error("use {}", .file.display())]
     NotComponent {
         file: PathBuf,
         #[source]
         cause: NotComponent,
     },
+    #[error("read the records of {}", .file.display())]
+    Records {
+        file: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("read the records of {}: {reason}", .file.display())]
+    NotRecords { file: PathBuf, reason: String },
     #[error("find the file {file}")]
     File {
         file: String,

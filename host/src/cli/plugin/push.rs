@@ -1,20 +1,17 @@
 //! `sluice plugin push`: puts a component where every node can fetch it.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use bytes::Bytes;
 use clap::Args;
 
+use super::component;
 use super::error::PluginCommandError;
 use super::upload::Upload;
 use crate::cli::failure::Failure;
 use crate::plugin::{
-    Blobs, Http, MAX_COMPONENT_BYTES, Manifest, OciReference, Registry, RemoteSource, Sent, Source,
-    SourceError,
+    Blobs, Http, Manifest, OciReference, Registry, RemoteSource, Sent, Source, SourceError,
 };
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -71,7 +68,7 @@ impl FromStr for Destination {
 
 impl PushArgs {
     pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
-        let component = read(&self.file)?;
+        let component = component::read(&self.file)?;
         let interfaces = Interfaces::of(&component).map_err(|cause| {
             let file = self.file.clone();
             PluginCommandError::NotComponent { file, cause }
@@ -109,20 +106,4 @@ impl PushArgs {
         let sha256 = manifest.pinned().unwrap_or_default();
         println!("source:   {source}\nsha256:   {sha256}\nmanifest: {manifest}");
     }
-}
-
-/// Reads a component that is not too large to be loaded.
-fn read(file: &Path) -> Result<Bytes, PluginCommandError> {
-    let failed = |cause| PluginCommandError::Component {
-        file: file.to_owned(),
-        cause,
-    };
-    let mut component = Vec::new();
-    let open = File::open(file).map_err(failed)?;
-    let mut most = open.take(MAX_COMPONENT_BYTES + 1);
-    most.read_to_end(&mut component).map_err(failed)?;
-    if u64::try_from(component.len()).is_ok_and(|size| size > MAX_COMPONENT_BYTES) {
-        return Err(PluginCommandError::TooLarge(file.to_owned()));
-    }
-    Ok(component.into())
 }

@@ -5,18 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
-use serde_json::value::RawValue;
-
 use super::change::Change;
 use super::error::PluginCommandError;
+use super::wanted::WantedArgs;
 use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::minisign::Signature;
-use crate::plugin::{DirectoryWanted, LimitsWanted, Manifest, Permissions, RolloutWanted, WaitFor};
+use crate::plugin::{Manifest, RolloutWanted, WaitFor};
+use clap::Args;
 use sluice_consul::Client;
-use sluice_types::endpoint::Endpoint;
-use sluice_types::origin::Origin;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +33,8 @@ pub(in crate::cli) struct UseArgs {
     /// oci://registry/repository:tag or kv:<sha256>
     source: String,
 
-    /// JSON for the sink's open
-    #[arg(long, value_name = "JSON")]
-    config: Option<String>,
+    #[command(flatten)]
+    wanted: WantedArgs,
 
     /// The digest that the component must have
     #[arg(long, value_name = "HEX")]
@@ -47,35 +43,6 @@ pub(in crate::cli) struct UseArgs {
     /// The component's signature, as `sluice plugin sign` and minisign write it
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
-
-    /// A directory for the sink, HOST:GUEST or HOST:GUEST:rw; repeatable. A relative HOST is below
-    /// each node's <data-dir>/files
-    #[arg(long, value_name = "HOST:GUEST[:rw]", value_parser = directory)]
-    dir: Vec<DirectoryWanted>,
-
-    /// An environment variable for the sink; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    env: Vec<(String, String)>,
-
-    /// An origin that it may send HTTP requests to, such as https://logs.example.com; repeatable
-    #[arg(long, value_name = "ORIGIN")]
-    http: Vec<Origin>,
-
-    /// A server that it may connect to over TCP; repeatable
-    #[arg(long, value_name = "HOST:PORT")]
-    tcp: Vec<Endpoint>,
-
-    /// How many writes may run at a time, 1 to 16
-    #[arg(long, value_name = "WRITES")]
-    concurrency: Option<u32>,
-
-    /// The most memory that the sink may use, in MiB
-    #[arg(long, value_name = "MIB")]
-    memory_mib: Option<u32>,
-
-    /// The time limit of one call into the sink
-    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
-    write_timeout: Option<Duration>,
 
     /// Which nodes must have prepared it before it goes live
     #[arg(long, value_name = "WHICH", default_value = "leader", value_parser = wait_for)]
@@ -103,22 +70,6 @@ pub(in crate::cli) struct UseArgs {
     cluster: String,
 }
 
-fn directory(text: &str) -> Result<DirectoryWanted, String> {
-    let (rest, write) = match (text.strip_suffix(":rw"), text.strip_suffix(":ro")) {
-        (Some(rest), _) => (rest, true),
-        (_, Some(rest)) => (rest, false),
-        _ => (text, false),
-    };
-    match rest.split_once(':') {
-        Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => Ok(DirectoryWanted {
-            host: host.to_owned(),
-            guest: guest.to_owned(),
-            write,
-        }),
-        _ => Err("expected HOST:/GUEST or HOST:/GUEST:rw, for example audit:/logs:rw".to_owned()),
-    }
-}
-
 fn wait_for(text: &str) -> Result<WaitFor, String> {
     match text {
         "leader" => Ok(WaitFor::Leader),
@@ -130,13 +81,6 @@ fn wait_for(text: &str) -> Result<WaitFor, String> {
 /// A part of a second counts as a whole one: only zero turns probation off.
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
 }
 
 impl UseArgs {
@@ -153,32 +97,12 @@ impl UseArgs {
     }
 
     fn manifest(&self) -> Result<Manifest, Failure> {
-        let config = match &self.config {
-            Some(text) => {
-                let raw = RawValue::from_string(text.clone());
-                raw.map_err(PluginCommandError::Config)?.get().to_owned()
-            }
-            None => String::new(),
-        };
-        let write_timeout_ms = self
-            .write_timeout
-            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         let manifest = Manifest {
             sha256: self.sha256.clone(),
             signature: self.signature()?,
-            config,
-            permissions: Permissions {
-                dirs: self.dir.clone(),
-                env: self.env.iter().cloned().collect(),
-                http: self.http.clone(),
-                tcp: self.tcp.clone(),
-                ..Permissions::default()
-            },
-            limits: LimitsWanted {
-                memory_mib: self.memory_mib,
-                write_timeout_ms,
-                concurrency: self.concurrency,
-            },
+            config: self.wanted.config()?,
+            permissions: self.wanted.permissions(),
+            limits: self.wanted.limits(),
             rollout: RolloutWanted {
                 wait: self.rollout_wait,
                 probation_s: self.probation.map(whole_seconds),

@@ -58,7 +58,7 @@ impl PluginFile {
                 size,
             });
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         // The file may grow while it is read.
         file.take(MAX_COMPONENT_BYTES)
             .read_to_end(&mut bytes)

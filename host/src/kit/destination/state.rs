@@ -1,0 +1,106 @@
+//! How a destination behaves, and what it took.
+
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use flate2::read::ZlibDecoder;
+
+/// The most of a body when it is unpacked, in bytes.
+const UNPACKED_MAX: u64 = 256 << 20;
+/// The most bytes of bodies that are kept. Later ones are only counted.
+const KEPT_MAX: usize = 512 << 20;
+
+/// How the destination behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::kit) enum Behaviour {
+    /// It takes everything.
+    #[default]
+    Takes,
+    /// It takes everything, and answers this long after it has all of a request.
+    Slow(Duration),
+    /// It takes nothing, and answers with this status.
+    Refuses {
+        status: u16,
+        /// In seconds.
+        retry_after: Option<u32>,
+    },
+    /// It closes the connection instead of an answer.
+    Closes,
+    /// It never answers.
+    Hangs,
+}
+
+/// What the destination was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::kit) struct Asked {
+    /// The requests that arrived.
+    pub(in crate::kit) requests: usize,
+    /// Those that were taken, and answered so.
+    pub(in crate::kit) taken: usize,
+}
+
+/// Shared by the destination and its server.
+#[derive(Debug, Default)]
+pub(super) struct State(Mutex<Taken>);
+
+/// What is behind the lock.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) behaviour: Behaviour,
+    /// Whether bodies are only counted.
+    pub(super) keeps_nothing: bool,
+    pub(super) asked: Asked,
+    pub(super) bodies: Vec<Vec<u8>>,
+    kept: usize,
+}
+
+impl State {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a request, and says how to behave.
+    pub(super) fn arrived(&self) -> Behaviour {
+        let mut taken = self.lock();
+        taken.asked.requests += 1;
+        taken.behaviour
+    }
+
+    /// Notes that a request is taken.
+    pub(super) fn taken(&self, body: &[u8], encoding: Option<&str>) {
+        let is_wanted = {
+            let mut taken = self.lock();
+            taken.asked.taken += 1;
+            !taken.keeps_nothing && taken.kept < KEPT_MAX
+        };
+        if !is_wanted {
+            return;
+        }
+        let bytes = unpacked(body, encoding);
+        let mut taken = self.lock();
+        taken.kept += bytes.len();
+        taken.bodies.push(bytes);
+    }
+}
+
+/// The body as it was before it was packed; as it is if it cannot be unpacked.
+pub(super) fn unpacked(body: &[u8], encoding: Option<&str>) -> Vec<u8> {
+    let mut unpacked = Vec::new();
+    let read = match encoding {
+        Some("gzip") => MultiGzDecoder::new(body)
+            .take(UNPACKED_MAX)
+            .read_to_end(&mut unpacked),
+        Some("deflate") => ZlibDecoder::new(body)
+            .take(UNPACKED_MAX)
+            .read_to_end(&mut unpacked),
+        Some("zstd") => zstd::Decoder::new(body)
+            .and_then(|decoder| decoder.take(UNPACKED_MAX).read_to_end(&mut unpacked)),
+        _ => return body.to_vec(),
+    };
+    match read {
+        Ok(_) => unpacked,
+        Err(_) => body.to_vec(),
+    }
+}
