@@ -1,4 +1,4 @@
-//! Follows `docs/writing-a-sink.md`, `docs/by-hand.md` and the examples of
+//! Follows `docs/writing-a-sink.md`, its long form, `docs/by-hand.md` and the examples of
 //! `docs/plugins.md` to the letter, each in an empty folder, and checks the links in
 //! all documents.
 //!
@@ -50,7 +50,19 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_guide_to_writing_a_sink_can_be_followed() {
     let folder = tempfile::tempdir().unwrap();
-    follow("docs/writing-a-sink.md", folder.path(), "my-sink/data");
+    follow("docs/writing-a-sink.md", folder.path(), "logfmt/data");
+    let left = names(folder.path());
+    assert!(left.is_empty(), "the clean-up leaves {left:?}");
+}
+
+#[test]
+fn a_sink_can_be_written_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    follow(
+        "docs/writing-a-sink-by-hand.md",
+        folder.path(),
+        "my-sink/data",
+    );
     let left = names(folder.path());
     assert!(left.is_empty(), "the clean-up leaves {left:?}");
 }
@@ -88,7 +100,7 @@ fn the_examples_of_plugins_can_be_followed() {
 
 #[test]
 fn the_guide_uses_the_bindings_that_the_plugins_use() {
-    let document = read(&repository().join("docs/writing-a-sink.md"));
+    let document = read(&repository().join("docs/writing-a-sink-by-hand.md"));
     let workspace = read(&repository().join("Cargo.toml"));
     let line = workspace.lines().find(|l| l.starts_with("wit-bindgen = "));
     let line = line.expect("the workspace names wit-bindgen");
