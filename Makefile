@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load templates-test compose-test upgrade-test lint structure consul registry tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -28,6 +28,7 @@ help:
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
 	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
+	@echo "make templates-test   build, check and run what \`sluice plugin new\` makes: TEMPLATE=python for one language"
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
@@ -106,6 +107,7 @@ test-all: guests
 	$(CARGO) test --locked --workspace --lib --bins
 	+$(RUN_TESTS) COORDINATOR=consul $(TEST_PROGRAMS:%=test-%)
 	+$(RUN_TESTS) COORDINATOR=embedded test-integration
+	$(MAKE) --no-print-directory templates-test
 
 # One test program.
 test-%:
@@ -145,6 +147,14 @@ clients-test: guests
 	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		clients/run.py --built "$(BUILT)" $(FLAGS) $(CLIENT)
+
+# The tools of each language come from their registries into the folders of the
+# sinks, below target/tmp/templates, so this is not part of `make test`. TEMPLATE is
+# a word in the names of the wanted ones, such as python or http.
+TEMPLATE ?=
+templates-test:
+	$(BUILD_PROGRAMS)
+	$(CARGO) test --locked --workspace --test templates -- --ignored --nocapture --test-threads=1 $(TEMPLATE)
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

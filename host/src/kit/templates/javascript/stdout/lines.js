@@ -36,7 +36,7 @@ function formatOf(config) {
 
 // A stream says how many bytes it takes now. The host waits until they have
 // left the node, so nothing is flushed here.
-function writeAll(stream, bytes) {
+export function writeAll(stream, bytes) {
   while (bytes.length > 0) {
     const size = Number(stream.checkWrite());
     if (size === 0) {
