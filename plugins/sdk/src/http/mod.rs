@@ -31,6 +31,7 @@ mod request;
 mod retry_after;
 mod run;
 mod send_bodies;
+pub mod settings;
 mod url;
 mod verdict;
 #[cfg(target_family = "wasm")]
