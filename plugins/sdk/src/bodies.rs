@@ -129,6 +129,9 @@ impl Bodies {
     #[must_use]
     pub fn of_lines(lines: Lines, max_bytes: usize, max_records: usize) -> Vec<Body> {
         let count = lines.lines().count();
+        if count == 0 {
+            return Vec::new();
+        }
         if lines.len() <= max_bytes && count <= max_records {
             let records = (0..count).collect();
             let bytes = lines.into_bytes();
@@ -224,6 +227,7 @@ mod tests {
             ("four\n", &[3]),
         ];
         assert_eq!(texts(&Bodies::of_lines(lines(), 8, 100)), expected);
+        assert!(Bodies::of_lines(Lines::default(), 8, 100).is_empty());
         let by_records = Bodies::of_lines(lines(), 100, 2);
         assert_eq!(by_records[1].records, [2, 3]);
     }

@@ -16,6 +16,12 @@ pub struct NoConfig {}
 /// What is wrong, with the path of the field.
 pub(crate) fn parse<C: DeserializeOwned>(text: &str) -> Result<C, Failure> {
     let text = if text.trim().is_empty() { "{}" } else { text };
+    // A list would be taken for the fields in their order.
+    if text.trim_start().starts_with('[') {
+        return Err(Failure::permanent(
+            "config: expected an object, such as {}, not a list",
+        ));
+    }
     serde_json::from_str(text).map_err(|error| explain(text, &error))
 }
 
@@ -108,7 +114,9 @@ mod tests {
                 "config.inner.target: ",
                 "expected a URL",
             ),
-            ("[", "config[0]: ", "EOF"),
+            ("[]", "config: ", "expected an object"),
+            (" [\"a\"]", "config: ", "expected an object"),
+            ("{\"list\":[1,", "config.list[0]: ", "EOF"),
             ("7", "config: ", "expected struct Config"),
             (r#"{"url":"a"} x"#, "config: ", "trailing characters"),
         ] {

@@ -99,7 +99,7 @@ impl Outcomes {
             Outcome::Alone(failure) => !self.failure(*failure).is_retryable(),
             Outcome::WithOthers(_) | Outcome::Unknown => false,
         };
-        if self.records.iter().any(is_settled) {
+        if self.records.is_empty() || self.records.iter().any(is_settled) {
             return Ok(self.refusals());
         }
         Err(self.whole())
@@ -245,6 +245,7 @@ mod tests {
         assert_eq!(refusals.retryable_indices(), [0, 2]);
         let none = Outcomes::new(2).finish().unwrap_err();
         assert!(none.is_retryable());
+        assert_eq!(Outcomes::new(0).finish(), Ok(Refusals::none()));
         let mut part = Outcomes::new(3);
         part.body(&[0, 1], never());
         assert!(part.finish().unwrap_err().is_retryable());

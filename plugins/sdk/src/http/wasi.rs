@@ -232,7 +232,10 @@ impl Download {
                 Err(StreamError::Closed) => return Ok(true),
                 Err(StreamError::LastOperationFailed(error)) => {
                     let why = error.to_debug_string();
-                    return Err(Cause::Connection(format!("the answer broke off: {why}")));
+                    // A backtrace of the host may follow.
+                    let why = why.lines().next().unwrap_or_default();
+                    let why = format!("the answer broke off: {why}");
+                    return Err(Cause::Connection(why));
                 }
             };
             let room = max.saturating_sub(self.answer.body.len());
