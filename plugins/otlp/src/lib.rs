@@ -15,13 +15,11 @@ mod tests;
 mod value;
 mod wire;
 
-use std::time::Instant;
-
-use sluice_sink::http::{Answer, Client, Error, Request, Url};
+use sluice_sink::http::{Answer, Client, Request, Url};
 use sluice_sink::{Batch, Delivery, Failure, Outcomes, Refusals, Sink};
 
 use answer::Said;
-use config::{Compression, Config, PartialSuccess};
+use config::{Config, PartialSuccess};
 use record::Encoder;
 use requests::Encoded;
 
@@ -46,82 +44,69 @@ impl Sink for Otlp {
     }
 
     fn write(&mut self, batch: &Batch, _delivery: Delivery) -> Result<Refusals, Failure> {
-        let end = Instant::now() + self.config.budget();
+        let config = &self.config;
         let encoded = Encoded::new(batch, &mut self.encoder);
-        let (bytes, records) = (self.config.max_bytes(), self.config.max_records.get());
-        let mut outcomes = Outcomes::new(batch.len());
-        let mut parts = encoded.divide(bytes, records);
-        while !parts.is_empty() {
-            let left = end.saturating_duration_since(Instant::now());
-            let client = self.client.clone().budget(left);
-            let requests = parts.iter().map(|part| self.request(encoded.request(part)));
-            let answers = client.send_all(requests, self.config.concurrency.get());
-            let mut halves = Vec::new();
-            for (part, answer) in parts.iter().zip(answers) {
-                let said = self.judge(answer);
-                self.settle(part, said, &mut outcomes, &mut halves);
-            }
-            parts = halves;
-        }
-        outcomes.finish()
+        let parts = encoded.divide(config.max_body_kib.bytes(), config.max_records.get());
+        self.client.send_in_rounds(
+            batch.len(),
+            parts.into_iter().map(|part| encoded.body(part)).collect(),
+            config.concurrency.get(),
+            |bytes| self.request(bytes),
+            |part, answer, outcomes| {
+                let halves = self.settle(part, answer, outcomes).into_iter().flatten();
+                halves.map(|half| encoded.body(half.to_vec())).collect()
+            },
+        )
     }
 }
 
 impl Otlp {
     fn request(&self, body: Vec<u8>) -> Request {
-        let mut request = Request::post(&self.url)
+        let request = Request::post(&self.url)
             .header("content-type", "application/x-protobuf")
             .body(body);
-        for (name, value) in &self.config.headers {
-            request = request.header(name, value);
-        }
-        match self.config.compression {
-            Compression::None => request,
-            Compression::Gzip => request.gzip(),
-        }
+        let request = self.config.headers.add_to(request);
+        self.config.compression.apply(request)
     }
 
-    fn judge(&self, answer: Result<Answer, Error>) -> Result<Said, Failure> {
-        let answer = answer.map_err(Failure::from)?;
-        let taken = answer.check_with(|status| self.config.verdict(status))?;
-        Said::read(&taken)
-    }
-
-    /// Notes what came of the records of a part, or divides it into `halves`.
-    fn settle(
+    /// Notes what came of the records of a body, or halves them if that is not known.
+    fn settle<'a>(
         &self,
-        part: &[usize],
-        said: Result<Said, Failure>,
+        part: &'a [usize],
+        answer: Answer,
         outcomes: &mut Outcomes,
-        halves: &mut Vec<Vec<usize>>,
-    ) {
-        let said = match said {
+    ) -> Option<[&'a [usize]; 2]> {
+        let taken = answer.check_with(|status| self.config.verdict(status));
+        let said = match taken.and_then(|answer| Said::read(&answer)) {
             Ok(said) => said,
-            Err(failure) => return outcomes.body(part, Err::<(), _>(failure)),
+            Err(failure) => {
+                outcomes.body(part, Err::<(), _>(failure));
+                return None;
+            }
         };
         let rejected = usize::try_from(said.rejected).unwrap_or(usize::MAX);
         if rejected >= part.len() {
             for index in part {
                 outcomes.record(*index, Err::<(), _>(refused(&said.message)));
             }
-        } else if let Some(places) = said.places(part.len()) {
-            outcomes.body(part, Ok(()));
-            for (place, reason) in places {
-                if let Some(index) = part.get(place) {
-                    outcomes.record(*index, Err::<(), _>(refused(reason)));
-                }
+            return None;
+        }
+        let places = said.places(part.len());
+        if rejected > 0 && places.is_none() {
+            if self.config.partial_success == PartialSuccess::Search {
+                let (first, second) = part.split_at(part.len().div_ceil(2));
+                return Some([first, second]);
             }
-        } else if rejected > 0 && self.config.partial_success == PartialSuccess::Search {
-            let (first, second) = part.split_at(part.len().div_ceil(2));
-            halves.extend([first.to_vec(), second.to_vec()]);
-        } else {
-            outcomes.body(part, Ok(()));
-            if rejected > 0 || !said.message.is_empty() {
-                let records = part.len();
-                let message = &said.message;
-                eprintln!("the collector refused {rejected} of {records} records: {message}");
+            let (records, message) = (part.len(), &said.message);
+            eprintln!("the collector refused {rejected} of {records} records: {message}");
+        }
+        outcomes.body(part, Ok(()));
+        for (place, reason) in places.unwrap_or_default() {
+            if let Some(index) = part.get(place) {
+                outcomes.record(*index, Err::<(), _>(refused(reason)));
             }
         }
+        None
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use sluice_sink::Batch;
+use sluice_sink::bodies::Body;
 
 use crate::groups::{Group, Groups};
 use crate::record::Encoder;
@@ -81,7 +82,12 @@ impl Encoded {
     }
 
     /// A request with these records, which are in the order of [`divide`](Self::divide).
-    pub(crate) fn request(&self, records: &[usize]) -> Vec<u8> {
+    pub(crate) fn body(&self, records: Vec<usize>) -> Body {
+        let bytes = self.request(&records);
+        Body { bytes, records }
+    }
+
+    fn request(&self, records: &[usize]) -> Vec<u8> {
         let runs = self.runs(records);
         let total: usize = runs.iter().map(|run| run.size + GROUP_OVERHEAD).sum();
         let mut out = Vec::with_capacity(total);
