@@ -22,10 +22,11 @@ class HttpDestination(Destination):
         self._port = 0
         self._open = set()
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
 
     def take(self, request):
-        """Stores the records of a request, and returns the answer: status, headers
-        and body."""
+        """Stores the records of a request, one request at a time, and returns the
+        answer: status, headers and body."""
         raise NotImplementedError
 
     def refused(self):
@@ -68,7 +69,10 @@ class HttpDestination(Destination):
             return self.refused()
         if kind == "busy":
             return self.busy()
-        answer = self.take(request) if kind.startswith("taken") else None
+        answer = None
+        if kind.startswith("taken"):
+            with self._taking:
+                answer = self.take(request)
         if kind.endswith("hung"):
             time.sleep(HANG_S)
         return answer if kind == "taken" else None
