@@ -39,6 +39,9 @@ class Faults:
     def end(self):
         self._is_on = False
 
+    def is_on(self):
+        return self._is_on
+
     def draw(self):
         with self._lock:
             kind = "taken"
