@@ -1,12 +1,16 @@
 //! The manifest's `config` for this sink, and the `permissions` that it needs.
 
 use std::io;
+use std::num::NonZero;
 
 use serde::Deserialize;
+use sluice_sink::Failure;
 
 /// The longest file name in bytes. Rotation adds 31 bytes for the time, and file
 /// systems take names of 255.
 const MAX_NAME: usize = 220;
+
+const EXAMPLE: &str = "a path such as \"/logs/messages.ndjson\"";
 
 /// The config object.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -15,11 +19,11 @@ pub(crate) struct Config {
     /// The file's path inside the sandbox.
     pub(crate) path: String,
     #[serde(default = "default_max_mib")]
-    max_mib: u64,
+    max_mib: NonZero<u64>,
 }
 
-const fn default_max_mib() -> u64 {
-    64
+const fn default_max_mib() -> NonZero<u64> {
+    NonZero::<u64>::MIN.saturating_add(63)
 }
 
 /// The location of the file.
@@ -35,36 +39,30 @@ pub(crate) struct Place {
 }
 
 impl Config {
-    /// Parses the JSON text that `open` gets.
+    /// Checks what the types do not.
     ///
     /// # Errors
-    /// What is wrong with the text, for the author of the manifest.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // An empty config then gets the error about the missing field.
-        let text = if text.trim().is_empty() { "{}" } else { text };
-        let config: Self = serde_json::from_str(text).map_err(|error| mistake(&error))?;
-        config.check().map_err(mistake)?;
-        Ok(config)
+    /// What is wrong with the path, for the author of the manifest.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.check_path()
+            .map_err(|wrong| Failure::config("path", format!("{wrong}; expected {EXAMPLE}")))
     }
 
-    fn check(&self) -> Result<(), String> {
-        let Self { path, max_mib } = self;
-        if *max_mib == 0 {
-            return Err("max_mib is 0 but must be at least 1".to_owned());
-        }
+    fn check_path(&self) -> Result<(), String> {
+        let path = &self.path;
         if !path.starts_with('/') {
-            return Err(format!("path {path:?} does not start with a slash"));
+            return Err(format!("{path:?} does not start with a slash"));
         }
         if path.contains('\0') || path.split('/').any(|name| name == "..") {
-            return Err(format!("path {path:?} contains '..' or a zero byte"));
+            return Err(format!("{path:?} contains '..' or a zero byte"));
         }
         if path.ends_with('/') || path.ends_with("/.") {
-            return Err(format!("path {path:?} names no file"));
+            return Err(format!("{path:?} names no file"));
         }
         let (_, name) = self.split();
         if name.len() > MAX_NAME {
             return Err(format!(
-                "the file name in path has {} bytes; at most {MAX_NAME} are allowed",
+                "the file name has {} bytes; at most {MAX_NAME} are allowed",
                 name.len()
             ));
         }
@@ -80,7 +78,7 @@ impl Config {
 
     /// The size at which the file is rotated.
     pub(crate) const fn max_bytes(&self) -> u64 {
-        self.max_mib.saturating_mul(1 << 20)
+        self.max_mib.get().saturating_mul(1 << 20)
     }
 
     /// Finds the permitted directory of the file, by the directories' paths
@@ -111,7 +109,7 @@ impl Config {
             guests.join(", ")
         };
         format!(
-            "config: path {:?} is in no directory that the manifest permits (it permits \
+            "config.path: {:?} is in no directory that the manifest permits (it permits \
              {permitted}); permissions.dirs lacks an entry for {}: {}",
             self.path,
             self.folder(),
@@ -134,7 +132,7 @@ impl Config {
                  its own, for which it is created: {}",
                 self.example()
             ),
-            _ => "config: path must name a file, for example \"/logs/messages.ndjson\"".to_owned(),
+            _ => format!("config.path must name a file: expected {EXAMPLE}"),
         };
         format!("{}: {error}; {advice}", self.path)
     }
@@ -151,13 +149,6 @@ impl Config {
             self.folder()
         )
     }
-}
-
-fn mistake(what: impl std::fmt::Display) -> String {
-    format!(
-        "config: {what}; expected {{\"path\": \"/logs/messages.ndjson\", \"max_mib\": 64}}, where \
-         max_mib is optional"
-    )
 }
 
 fn names(path: &str) -> Vec<&str> {
@@ -183,47 +174,72 @@ pub(crate) fn is_mistake(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_sink::testing::config;
+
+    fn parse(text: &str) -> Result<Config, Failure> {
+        let config: Config = config(text)?;
+        config.check()?;
+        Ok(config)
+    }
 
     fn at(path: &str) -> Config {
-        Config::parse(&format!(r#"{{"path":{path:?}}}"#)).unwrap()
+        parse(&format!(r#"{{"path":{path:?}}}"#)).unwrap()
     }
 
     #[test]
     fn the_size_has_a_default() {
         assert_eq!(at("/logs/a").max_bytes(), 64 << 20);
-        let config = Config::parse(r#"{"path":"/logs/a","max_mib":1}"#).unwrap();
-        assert_eq!(config.max_bytes(), 1 << 20);
-        let config = Config::parse(r#"{"path":"/logs/a","max_mib":18446744073709551615}"#);
-        assert_eq!(config.unwrap().max_bytes(), u64::MAX);
+        let small = parse(r#"{"path":"/logs/a","max_mib":1}"#).unwrap();
+        assert_eq!(small.max_bytes(), 1 << 20);
+        let large = parse(r#"{"path":"/logs/a","max_mib":18446744073709551615}"#);
+        assert_eq!(large.unwrap().max_bytes(), u64::MAX);
     }
 
     #[test]
-    fn an_error_shows_a_correct_config() {
+    fn an_error_names_the_field_and_what_is_expected() {
         let long = format!(r#"{{"path":"/logs/{}"}}"#, "x".repeat(MAX_NAME + 1));
-        for (config, named) in [
-            ("", "missing field `path`"),
-            ("{}", "missing field `path`"),
-            ("null", "invalid type"),
-            (r#"{"path":"/logs/a","max":1}"#, "unknown field `max`"),
-            (r#"{"path":"/logs/a","max_mib":0}"#, "at least 1"),
-            (r#"{"path":"/logs/a","max_mib":-1}"#, "-1"),
-            (r#"{"path":"/logs/a","max_mib":"64"}"#, "\"64\""),
-            (r#"{"path":7}"#, "7"),
-            (r#"{"path":""}"#, "start with a slash"),
-            (r#"{"path":"logs/a"}"#, "start with a slash"),
-            (r#"{"path":"/logs/../a"}"#, "'..'"),
-            (r#"{"path":"/logs/a\u0000"}"#, "zero byte"),
-            (r#"{"path":"/"}"#, "names no file"),
-            (r#"{"path":"/logs/"}"#, "names no file"),
-            (r#"{"path":"/logs/."}"#, "names no file"),
-            (&long, "221 bytes"),
+        for (text, field, named) in [
+            ("", "config: ", "missing field `path`"),
+            ("{}", "config: ", "missing field `path`"),
+            ("null", "config: ", "invalid type"),
+            (
+                r#"{"path":"/logs/a","max":1}"#,
+                "config: ",
+                "`path` or `max_mib`",
+            ),
+            (
+                r#"{"path":"/logs/a","max_mib":0}"#,
+                "config.max_mib: ",
+                "nonzero",
+            ),
+            (
+                r#"{"path":"/logs/a","max_mib":-1}"#,
+                "config.max_mib: ",
+                "-1",
+            ),
+            (
+                r#"{"path":"/logs/a","max_mib":"64"}"#,
+                "config.max_mib: ",
+                "\"64\"",
+            ),
+            (r#"{"path":7}"#, "config.path: ", "7"),
+            (r#"{"path":""}"#, "config.path: ", "start with a slash"),
+            (
+                r#"{"path":"logs/a"}"#,
+                "config.path: ",
+                "start with a slash",
+            ),
+            (r#"{"path":"/logs/../a"}"#, "config.path: ", "'..'"),
+            (r#"{"path":"/logs/a\u0000"}"#, "config.path: ", "zero byte"),
+            (r#"{"path":"/"}"#, "config.path: ", "names no file"),
+            (r#"{"path":"/logs/"}"#, "config.path: ", "names no file"),
+            (r#"{"path":"/logs/."}"#, "config.path: ", "names no file"),
+            (&long, "config.path: ", "221 bytes"),
         ] {
-            let error = Config::parse(config).unwrap_err();
-            assert!(error.contains(named), "{config}: {error}");
-            assert!(
-                error.contains(r#"{"path": "/logs/messages.ndjson""#),
-                "{error}"
-            );
+            let error = parse(text).unwrap_err();
+            let reason = error.reason();
+            assert!(reason.starts_with(field), "{text}: {reason}");
+            assert!(reason.contains(named), "{text}: {reason}");
         }
     }
 

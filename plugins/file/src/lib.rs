@@ -55,14 +55,4 @@ mod wasi;
 use wasi as disk;
 
 #[cfg(target_family = "wasm")]
-mod bindings;
-#[cfg(target_family = "wasm")]
-mod component;
-
-#[cfg(target_family = "wasm")]
-#[expect(unsafe_code, reason = "the canonical ABI passes raw pointers")]
-mod export {
-    use crate::{bindings, component::Component};
-
-    bindings::export!(Component with_types_in bindings);
-}
+mod sink;

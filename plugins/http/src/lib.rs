@@ -10,7 +10,7 @@ use sluice_sink::bodies::{Bodies, Body, Framing};
 use sluice_sink::http::{Client, Request};
 use sluice_sink::{Batch, Delivery, Failure, Refusals, Sink};
 
-use config::{Compression, Config, Form};
+use config::{Config, Form};
 
 struct Webhook {
     config: Config,
@@ -22,7 +22,7 @@ impl Sink for Webhook {
 
     fn open(config: Config) -> Result<Self, Failure> {
         config.check()?;
-        let client = config.client();
+        let client = config.timeout_ms.client();
         Ok(Self { config, client })
     }
 
@@ -42,7 +42,10 @@ impl Sink for Webhook {
 
 impl Webhook {
     fn bodies(&self, batch: &Batch) -> Vec<Body> {
-        let (bytes, records) = (self.config.max_bytes(), self.config.max_records.get());
+        let (bytes, records) = (
+            self.config.max_body_kib.bytes(),
+            self.config.max_records.get(),
+        );
         match self.config.body {
             Form::Ndjson => Bodies::of_lines(batch.json_lines(), bytes, records),
             Form::Text => Bodies::of_lines(batch.text_lines(), bytes, records),
@@ -59,16 +62,10 @@ impl Webhook {
     fn request(&self, bytes: Vec<u8>) -> Request {
         let config = &self.config;
         let mut request = Request::new(config.method.name(), &config.url).body(bytes);
-        if !config.sets_header("content-type") {
+        if !config.headers.has("content-type") {
             request = request.header("content-type", config.body.content_type());
         }
-        for (name, value) in &config.headers {
-            request = request.header(name, value);
-        }
-        match config.compression {
-            Compression::None => request,
-            Compression::Gzip => request.gzip(),
-        }
+        config.compression.apply(config.headers.add_to(request))
     }
 }
 

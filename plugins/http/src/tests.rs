@@ -253,8 +253,8 @@ fn the_schema_agrees_with_the_sink() {
 #[test]
 fn what_the_schema_cannot_say_is_refused_by_name() {
     for (fields, named) in [
-        (r#""headers": {"host": "a"}"#, "config.headers: "),
-        (r#""headers": {"a": "b\nc"}"#, "config.headers: "),
+        (r#""headers": {"host": "a"}"#, "config.headers.host: "),
+        (r#""headers": {"a": "b\nc"}"#, "config.headers.a: "),
         (
             r#""retry_statuses": [409], "refuse_statuses": [409]"#,
             "config.refuse_statuses: 409",

@@ -34,7 +34,7 @@ pub use crate::http::Received;
 pub use destination::{Destination, Reply};
 pub use host::{Delivered, deliver};
 pub use record::{Record, batch, record};
-pub use running::{Running, open};
+pub use running::{Running, config, open};
 pub use schema::schema_agrees;
 pub(crate) use stdout::print;
 pub use stdout::{close_stdout, printed};

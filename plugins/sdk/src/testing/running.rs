@@ -1,5 +1,7 @@
 //! An open sink.
 
+use serde::de::DeserializeOwned;
+
 use crate::{Batch, Delivery, Failure, Refusals, Sink, config};
 
 /// A sink that a test has opened.
@@ -16,6 +18,14 @@ pub struct Running<S> {
 pub fn open<S: Sink>(config: &str) -> Result<Running<S>, Failure> {
     let sink = S::open(config::parse(config)?)?;
     Ok(Running { sink, attempt: 0 })
+}
+
+/// Parses a config, as [`open`] does before it opens the sink.
+///
+/// # Errors
+/// What the manifest's author would see.
+pub fn config<C: DeserializeOwned>(text: &str) -> Result<C, Failure> {
+    config::parse(text)
 }
 
 impl<S: Sink> Running<S> {
