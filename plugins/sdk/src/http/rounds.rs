@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Answer, Client, Request, Verdict};
+use super::{Answer, Cause, Client, Request, Verdict};
 use crate::bodies::Body;
 use crate::{Failure, Outcomes, Refusals};
 
@@ -17,8 +17,8 @@ impl Client {
     /// `judge` gets the indices of the records that a body held, and the answer. It
     /// tells the outcomes what became of them, and returns the bodies with which
     /// those are to be sent at once that are still open. What is open after 16 rounds,
-    /// or when the destination is busy or the [budget](Self::budget) is over, is
-    /// refused for now.
+    /// when the destination asks to wait, when it takes nothing of a round, or when
+    /// the [budget](Self::budget) is over, is refused for now.
     ///
     /// # Errors
     /// As [`Outcomes::finish`].
@@ -42,20 +42,21 @@ impl Client {
             let (bytes, held): (Vec<_>, Vec<_>) = next.drain(..).map(split).unzip();
             let requests = bytes.into_iter().map(&mut request);
             let answers = self.clone().budget(left).send_all(requests, at_once);
-            let mut is_busy = false;
+            let (mut is_there, mut is_stopped) = (false, false);
             for (held, answer) in held.iter().zip(answers) {
                 match answer {
                     Ok(answer) => {
-                        is_busy |= Verdict::of(answer.status) == Verdict::Retry;
+                        is_there |= Verdict::of(answer.status) != Verdict::Retry;
+                        is_stopped |= answer.asks_to_wait();
                         next.extend(judge(held, answer, &mut outcomes));
                     }
                     Err(error) => {
-                        is_busy = true;
+                        is_stopped |= matches!(error.cause, Cause::NotSent { .. });
                         outcomes.body::<()>(held, Err(error.into()));
                     }
                 }
             }
-            if is_busy {
+            if is_stopped || !is_there {
                 break;
             }
         }
@@ -116,6 +117,39 @@ mod tests {
         let destination = Destination::script(ORIGIN, replies);
         let (result, _) = send(&destination);
         assert_eq!(result.unwrap().retryable_indices(), [2]);
+    }
+
+    #[test]
+    fn a_body_that_failed_does_not_hold_up_the_others() {
+        for (failed, expected) in [
+            (Reply::hang(), 5),
+            (Reply::status(503), 5),
+            (Reply::status(503).header("retry-after", "1"), 1),
+        ] {
+            let destination = Destination::script(ORIGIN, [failed]);
+            let url = Url::parse(ORIGIN).unwrap();
+            let mut is_first_round = true;
+            let result = Client::new().send_in_rounds(
+                6,
+                vec![body(&[0]), body(&[1]), body(&[2, 3, 4, 5])],
+                1,
+                |bytes| Request::post(&url).body(bytes),
+                |records, answer, outcomes| match answer.check() {
+                    Ok(_) if records.len() > 1 && std::mem::take(&mut is_first_round) => {
+                        vec![body(&[2, 3]), body(&[4, 5])]
+                    }
+                    result => {
+                        outcomes.body(records, result);
+                        Vec::new()
+                    }
+                },
+            );
+            assert_eq!(destination.requests().len(), expected);
+            match expected {
+                1 => assert!(result.unwrap_err().is_retryable()),
+                _ => assert_eq!(result.unwrap().retryable_indices(), [0]),
+            }
+        }
     }
 
     #[test]
