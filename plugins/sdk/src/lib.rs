@@ -64,6 +64,7 @@ mod batch;
 pub mod bodies;
 mod config;
 mod config_place;
+mod digits;
 mod failure;
 pub mod http;
 pub mod json;
