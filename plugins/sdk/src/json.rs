@@ -6,14 +6,15 @@ use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
+use crate::escape::plain_length;
 use crate::{Value, base64, digits};
 
 /// Appends a string with its quotes.
 pub fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(place) = rest.iter().position(|byte| is_special(*byte)) {
-        let (plain, from) = rest.split_at(place);
+    loop {
+        let (plain, from) = rest.split_at(plain_length(rest));
         out.extend_from_slice(plain);
         let Some((special, after)) = from.split_first() else {
             break;
@@ -21,12 +22,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
         escape(*special, out);
         rest = after;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
-}
-
-const fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
