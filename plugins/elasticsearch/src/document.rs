@@ -4,7 +4,7 @@ use sluice_sink::time::Rfc3339;
 use sluice_sink::{Row, Severity, json};
 
 use crate::config::{Config, Id, Place};
-use crate::index::Names;
+use crate::index::Actions;
 
 /// The longest `_id`, in bytes.
 const MAX_ID_BYTES: usize = 512;
@@ -21,24 +21,34 @@ const FIELDS: [&str; 6] = [
 /// Writes the records of a batch.
 pub(crate) struct Documents<'a> {
     config: &'a Config,
-    names: Names<'a>,
+    actions: Actions<'a>,
     times: Rfc3339,
+    observed: Observed,
+}
+
+/// When the last record was accepted: often, those of a request were so together.
+struct Observed {
+    nanoseconds: u64,
+    hexadecimal: Vec<u8>,
+    rfc3339: Vec<u8>,
 }
 
 impl<'a> Documents<'a> {
     pub(crate) fn new(config: &'a Config) -> Self {
         Self {
             config,
-            names: Names::of(&config.index),
+            actions: Actions::of(&config.index),
             times: Rfc3339::new(),
+            observed: Observed::at(0),
         }
     }
 
     /// Appends the two lines of a record.
     pub(crate) fn push(&mut self, row: Row<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#"{"create":{"_index":"#);
-        json::string(self.names.at(row.timestamp()), out);
-        out.extend_from_slice(br#","_id":"#);
+        if row.observed() != self.observed.nanoseconds {
+            self.observed = Observed::at(row.observed());
+        }
+        out.extend_from_slice(self.actions.begin(row.timestamp()));
         self.push_id(row, out);
         out.extend_from_slice(b"}}\n");
         self.push_document(row, out);
@@ -55,21 +65,19 @@ impl<'a> Documents<'a> {
         }
         let id = row.id();
         out.push(b'"');
-        for (number, after) in [
-            (id.epoch, b'-'),
-            (id.sequence, b'-'),
-            (row.observed(), b'"'),
-        ] {
+        for number in [id.epoch, id.sequence] {
             hexadecimal(number, out);
-            out.push(after);
+            out.push(b'-');
         }
+        out.extend_from_slice(&self.observed.hexadecimal);
+        out.push(b'"');
     }
 
     fn push_document(&mut self, row: Row<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"@timestamp":""#);
         self.times.push(row.timestamp(), out);
         out.extend_from_slice(br#"","observed":""#);
-        self.times.push(row.observed(), out);
+        out.extend_from_slice(&self.observed.rfc3339);
         out.push(b'"');
         if row.severity() != Severity::Unspecified {
             out.extend_from_slice(br#","severity":""#);
@@ -93,6 +101,19 @@ impl<'a> Documents<'a> {
             }
         }
         out.push(b'}');
+    }
+}
+
+impl Observed {
+    fn at(nanoseconds: u64) -> Self {
+        let (mut hex, mut rfc3339) = (Vec::new(), Vec::new());
+        hexadecimal(nanoseconds, &mut hex);
+        Rfc3339::new().push(nanoseconds, &mut rfc3339);
+        Self {
+            nanoseconds,
+            hexadecimal: hex,
+            rfc3339,
+        }
     }
 }
 

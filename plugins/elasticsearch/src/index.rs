@@ -1,6 +1,7 @@
 //! The names of indices.
 
 use serde::Deserialize;
+use sluice_sink::json;
 use sluice_sink::time::Rfc3339;
 
 const NANOS_PER_HOUR: u64 = 3_600_000_000_000;
@@ -105,31 +106,40 @@ impl Template {
     }
 }
 
-/// The names for the records of a batch, most of which are of one hour.
-pub(crate) struct Names<'a> {
+/// The beginnings of the lines of actions, most of which are of one hour in a batch.
+pub(crate) struct Actions<'a> {
     template: &'a Template,
     hour: u64,
-    name: String,
+    /// Up to the value of `_id`.
+    begin: Vec<u8>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> Actions<'a> {
     pub(crate) fn of(template: &'a Template) -> Self {
         Self {
             template,
             hour: 0,
-            name: template.name(0),
+            begin: begin(&template.name(0)),
         }
     }
 
-    /// The name for a time, in nanoseconds since the Unix epoch.
-    pub(crate) fn at(&mut self, time: u64) -> &str {
+    /// The line for a time, in nanoseconds since the Unix epoch, up to the value of
+    /// `_id`.
+    pub(crate) fn begin(&mut self, time: u64) -> &[u8] {
         let hour = time / NANOS_PER_HOUR;
         if hour != self.hour {
             self.hour = hour;
-            self.name = self.template.name(time);
+            self.begin = begin(&self.template.name(time));
         }
-        &self.name
+        &self.begin
     }
+}
+
+fn begin(name: &str) -> Vec<u8> {
+    let mut out = br#"{"create":{"_index":"#.to_vec();
+    json::string(name, &mut out);
+    out.extend_from_slice(br#","_id":"#);
+    out
 }
 
 #[cfg(test)]
@@ -168,9 +178,13 @@ mod tests {
     #[test]
     fn the_hours_of_a_batch_may_differ() {
         let template = Template::try_from("%H".to_owned()).unwrap();
-        let mut names = Names::of(&template);
+        let mut actions = Actions::of(&template);
         for (hour, name) in [(0, "00"), (1, "01"), (1, "01"), (0, "00"), (47, "23")] {
-            assert_eq!(names.at(hour * NANOS_PER_HOUR + 1), name);
+            let expected = format!(r#"{{"create":{{"_index":"{name}","_id":"#);
+            assert_eq!(
+                actions.begin(hour * NANOS_PER_HOUR + 1),
+                expected.as_bytes()
+            );
         }
     }
 }

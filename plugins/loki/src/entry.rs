@@ -19,6 +19,8 @@ pub(crate) struct Records<'a> {
     rows: Rows<'a>,
     /// One JSON object per record, if those are the lines.
     lines: &'a [&'a [u8]],
+    /// The labels that all records have: an object without its last brace.
+    fixed: Vec<u8>,
 }
 
 /// The lines of the records, if they are JSON objects.
@@ -31,11 +33,16 @@ pub(crate) fn json_lines(config: &Config, batch: &Batch) -> Lines {
 
 impl<'a> Records<'a> {
     pub(crate) fn new(config: &'a Config, batch: &'a Batch, lines: &'a [&'a [u8]]) -> Self {
-        let rows = batch.rows();
+        let mut fixed = Vec::new();
+        let mut members = Members::begin(b"{", &mut fixed);
+        for (name, value) in &config.labels {
+            json::string(value, members.name(name));
+        }
         Self {
             config,
-            rows,
+            rows: batch.rows(),
             lines,
+            fixed,
         }
     }
 
@@ -63,26 +70,18 @@ impl<'a> Records<'a> {
     /// Appends the labels of a record: a JSON object.
     pub(crate) fn push_labels(&self, index: usize, out: &mut Vec<u8>) {
         let row = self.rows.get(index);
-        let mut before = b'{';
-        let mut push = |name: &str, value: &str| {
-            out.push(before);
-            json::string(name, out);
-            out.push(b':');
-            json::string(value, out);
-            before = b',';
-        };
-        for (name, value) in &self.config.labels {
-            push(name, value);
-        }
+        out.extend_from_slice(&self.fixed);
+        // There is at least one fixed label.
+        let mut members = Members::begin(b",", out);
         for (name, attribute) in &self.config.label_attributes {
             if let Some(value) = row.attribute(attribute).filter(|value| is_label(value)) {
-                push(name, &value.to_text());
+                json::text_of(value, members.name(name));
             }
         }
         if let Some(name) = &self.config.severity_label
             && row.severity() != Severity::Unspecified
         {
-            push(name, row.severity().name());
+            json::string(row.severity().name(), members.name(name));
         }
         out.push(b'}');
     }
@@ -103,25 +102,27 @@ impl<'a> Records<'a> {
     }
 
     fn push_metadata(&self, row: Row<'_>, out: &mut Vec<u8>) {
-        let mut members = Members::begin(out);
+        let mut members = Members::begin(b",{", out);
         for (name, value) in row.attributes() {
             let mut labels = self.config.label_attributes.values();
             if labels.any(|label| label == name) && is_label(value) {
                 continue;
             }
-            members.push(&metadata_name(name, row), &value.to_text());
+            json::text_of(value, members.name(&metadata_name(name, row)));
         }
         let is_free = |name| row.attribute(name).is_none();
         if self.config.severity_label.is_none()
             && row.severity() != Severity::Unspecified
             && is_free("severity")
         {
-            members.push("severity", row.severity().name());
+            json::string(row.severity().name(), members.name("severity"));
         }
         if let (Some(key), true) = (row.key(), is_free("id")) {
-            members.push("id", key);
+            json::string(key, members.name("id"));
         }
-        members.end();
+        if !members.is_empty {
+            out.push(b'}');
+        }
     }
 }
 
@@ -134,11 +135,15 @@ fn is_label(value: &Value) -> bool {
 /// A name that can be used in LogQL: what is no letter, digit or underscore becomes
 /// an underscore. Another one is appended where the record has that name already.
 fn metadata_name<'n>(name: &'n str, row: Row<'_>) -> Cow<'n, str> {
-    let is_right = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let begins_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
-    if name.chars().all(is_right) && !begins_with_digit && !name.is_empty() {
+    let mut bytes = name.bytes();
+    if bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !begins_with_digit
+        && !name.is_empty()
+    {
         return name.into();
     }
+    let is_right = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut changed = String::with_capacity(name.len() + 1);
     if begins_with_digit || name.is_empty() {
         changed.push('_');
@@ -150,30 +155,30 @@ fn metadata_name<'n>(name: &'n str, row: Row<'_>) -> Cow<'n, str> {
     changed.into()
 }
 
-/// The members of an object of strings, which is left out if it has none.
+/// Writes the members of an object.
 struct Members<'o> {
     out: &'o mut Vec<u8>,
+    /// What stands in front of the first one.
+    before: &'static [u8],
     is_empty: bool,
 }
 
 impl<'o> Members<'o> {
-    const fn begin(out: &'o mut Vec<u8>) -> Self {
-        let is_empty = true;
-        Self { out, is_empty }
+    const fn begin(before: &'static [u8], out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            before,
+            is_empty: true,
+        }
     }
 
-    fn push(&mut self, name: &str, value: &str) {
-        let before: &[u8] = if self.is_empty { b",{" } else { b"," };
+    /// Appends a name, and returns where its value goes.
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        self.out.extend_from_slice(self.before);
+        self.before = b",";
         self.is_empty = false;
-        self.out.extend_from_slice(before);
         json::string(name, self.out);
         self.out.push(b':');
-        json::string(value, self.out);
-    }
-
-    fn end(self) {
-        if !self.is_empty {
-            self.out.push(b'}');
-        }
+        self.out
     }
 }

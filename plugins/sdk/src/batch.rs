@@ -64,14 +64,14 @@ impl Batch {
     /// feed. The WIT defines every byte.
     #[must_use]
     pub fn text_lines(&self) -> Lines {
-        Lines::new(self.source.text_lines())
+        Lines::new(self.source.text_lines(), self.len())
     }
 
     /// One JSON object per record, and a line feed after each. The WIT defines
     /// every byte.
     #[must_use]
     pub fn json_lines(&self) -> Lines {
-        Lines::new(self.source.json_lines())
+        Lines::new(self.source.json_lines(), self.len())
     }
 
     /// The texts of the messages. They may hold any character, line feeds among

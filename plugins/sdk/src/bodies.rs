@@ -128,7 +128,7 @@ impl Bodies {
     /// Divides the lines of a batch. Lines that fit into one body are not copied.
     #[must_use]
     pub fn of_lines(lines: Lines, max_bytes: usize, max_records: usize) -> Vec<Body> {
-        let count = lines.lines().count();
+        let count = lines.count();
         if count == 0 {
             return Vec::new();
         }
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn lines_are_divided_between_lines() {
-        let lines = || Lines::new(b"one\ntwo\nthree\nfour\n".to_vec());
+        let lines = || Lines::new(b"one\ntwo\nthree\nfour\n".to_vec(), 4);
         assert_eq!(
             texts(&Bodies::of_lines(lines(), 100, 100)),
             [("one\ntwo\nthree\nfour\n", &[0, 1, 2, 3][..])]

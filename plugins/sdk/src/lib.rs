@@ -65,6 +65,8 @@ mod batch;
 pub mod bodies;
 mod config;
 mod config_place;
+mod digits;
+mod escape;
 mod failure;
 pub mod http;
 pub mod json;

@@ -71,26 +71,26 @@ impl<'a> Events<'a> {
 
     fn push_fields(&self, row: Row<'_>, out: &mut Vec<u8>) {
         let mut before: &[u8] = br#","fields":{"#;
-        let mut push = |name: &str, value: &str| {
+        let mut push = |name: &str, value: &Value| {
             out.extend_from_slice(before);
             json::string(name, out);
             out.push(b':');
-            json::string(value, out);
+            json::text_of(value, out);
             before = b",";
         };
         for (name, value) in row.attributes() {
             let mut envelope = self.envelope.iter();
             let is_in_envelope = envelope.any(|member| member.attribute == Some(name));
             if !is_in_envelope || !is_usable(value) {
-                push(name, &value.to_text());
+                push(name, value);
             }
         }
         let is_free = |name| row.attribute(name).is_none();
         if row.severity() != Severity::Unspecified && is_free("severity") {
-            push("severity", row.severity().name());
+            push("severity", &row.severity().name().into());
         }
         if let (Some(key), true) = (row.key(), is_free("id")) {
-            push("id", key);
+            push("id", &key.into());
         }
         if before == b"," {
             out.push(b'}');
@@ -105,12 +105,15 @@ fn is_usable(value: &Value) -> bool {
 
 fn push_member(member: &Member<'_>, row: Row<'_>, out: &mut Vec<u8>) {
     let own = member.attribute.and_then(|name| row.attribute(name));
-    let own = own.filter(|value| is_usable(value)).map(Value::to_text);
-    let Some(value) = own.as_deref().or(member.fixed) else {
+    let own = own.filter(|value| is_usable(value));
+    if own.is_none() && member.fixed.is_none() {
         return;
-    };
+    }
     out.extend_from_slice(b",\"");
     out.extend_from_slice(member.name.as_bytes());
     out.extend_from_slice(b"\":");
-    json::string(value, out);
+    match own {
+        Some(value) => json::text_of(value, out),
+        None => json::string(member.fixed.unwrap_or_default(), out),
+    }
 }

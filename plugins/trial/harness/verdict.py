@@ -1,7 +1,7 @@
 """Judges a trial: what was acknowledged, what was stored, and what was refused."""
 
 # A trial in which less happened shows nothing.
-LEAST_ACKNOWLEDGED = 1000
+LEAST_ACKNOWLEDGED = 300
 SHOWN = 5
 
 
