@@ -16,19 +16,20 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load templates-test compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load templates-test compose-test upgrade-test lint structure consul registry tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
 	@echo "make build   build the programs: target/release/sluice and sluice-producer"
 	@echo "make sinks   build the sinks of plugins/ into plugins/dist/"
 	@echo "make test    run every test once, with real processes and a real Consul; needs root"
-	@echo "make test-all         run all tests for longer, integration on both kinds of coordinator"
+	@echo "make test-all         run all tests for longer, integration on both kinds of coordinator, and sinks-trial"
 	@echo "make soak    run each test with faults for a long time: SECONDS=600"
 	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
 	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
 	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
 	@echo "make templates-test   build, check and run what \`sluice plugin new\` makes: TEMPLATE=python for one language"
+	@echo "make sinks-trial      run sinks against destinations that fail at random: SINKS='loki splunk' TRIAL_SECONDS=60"
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
@@ -108,6 +109,7 @@ test-all: guests
 	+$(RUN_TESTS) COORDINATOR=consul $(TEST_PROGRAMS:%=test-%)
 	+$(RUN_TESTS) COORDINATOR=embedded test-integration
 	$(MAKE) --no-print-directory templates-test
+	$(RUN_TRIALS)
 
 # One test program.
 test-%:
@@ -155,6 +157,17 @@ TEMPLATE ?=
 templates-test:
 	$(BUILD_PROGRAMS)
 	$(CARGO) test --locked --workspace --test templates -- --ignored --nocapture --test-threads=1 $(TEMPLATE)
+
+# Runs each sink that has a file in plugins/trial/destinations/ in a real node, against
+# a destination that fails at random.
+TRIAL_SECONDS ?= 60
+TRIALS = $(filter $(basename $(notdir $(wildcard plugins/trial/destinations/[!_]*.py))),$(SINKS))
+RUN_TRIALS = python3 -B -m unittest discover -q -s plugins/trial -t plugins/trial -p '*_test.py' && \
+	plugins/trial/run.py --sluice "$(BUILT)/debug/sluice" --sinks "$(GUESTS)/$(TARGET)/release" \
+		--seconds $(TRIAL_SECONDS) $(TRIALS)
+sinks-trial: guests
+	$(BUILD_PROGRAMS)
+	$(RUN_TRIALS)
 
 bench: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -6,14 +6,15 @@ use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
-use crate::{Value, base64};
+use crate::escape::plain_length;
+use crate::{Value, base64, digits};
 
 /// Appends a string with its quotes.
 pub fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(place) = rest.iter().position(|byte| is_special(*byte)) {
-        let (plain, from) = rest.split_at(place);
+    loop {
+        let (plain, from) = rest.split_at(plain_length(rest));
         out.extend_from_slice(plain);
         let Some((special, after)) = from.split_first() else {
             break;
@@ -21,12 +22,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
         escape(*special, out);
         rest = after;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
-}
-
-const fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
@@ -48,8 +44,28 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 
 /// Appends a number in decimal.
 pub fn integer(number: impl Into<i128>, out: &mut Vec<u8>) {
-    // Writing into a vector cannot fail.
-    write!(out, "{}", number.into()).unwrap_or_default();
+    let number = number.into();
+    if number < 0 {
+        out.push(b'-');
+    }
+    let size = number.unsigned_abs();
+    match u64::try_from(size) {
+        Ok(small) => digits::push(small, out),
+        // Writing into a vector cannot fail.
+        Err(_) => write!(out, "{size}").unwrap_or_default(),
+    }
+}
+
+/// Appends a value as a string, as [`Value::to_text`] gives it.
+pub fn text_of(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Integer(number) => {
+            out.push(b'"');
+            integer(*number, out);
+            out.push(b'"');
+        }
+        other => string(&other.to_text(), out),
+    }
 }
 
 /// Appends a value as [`Batch::json_lines`](crate::Batch::json_lines) does: bytes
@@ -159,6 +175,34 @@ mod tests {
         ] {
             let mut out = Vec::new();
             value(&given, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn integers_of_every_size_are_written() {
+        let powers = (0..=38).map(|power| 10_i128.pow(power));
+        let around = powers.flat_map(|power| [power - 1, power, power + 1]);
+        let limits = [i128::MIN, i128::MAX, u64::MAX.into(), i64::MIN.into()];
+        for number in around.flat_map(|n| [n, -n]).chain(limits) {
+            let mut out = Vec::new();
+            integer(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn any_value_can_be_a_string() {
+        for (given, expected) in [
+            (Value::from("a\"b"), r#""a\"b""#),
+            (Value::from(-7), "\"-7\""),
+            (Value::from(true), "\"true\""),
+            (Value::from(1.5), "\"1.5\""),
+            (Value::from(vec![0, 255]), "\"AP8=\""),
+            (Value::Json("[\"a\"]".to_owned()), r#""[\"a\"]""#),
+        ] {
+            let mut out = Vec::new();
+            text_of(&given, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{given:?}");
         }
     }

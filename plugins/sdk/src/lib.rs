@@ -42,6 +42,7 @@
 //!   about parts of it. What is not refused is acknowledged.
 //! - **HTTP**: [`http::Client`] sends requests, [`bodies::Bodies`] divides a batch into
 //!   bodies of bounded size.
+//! - **TCP**: `tcp::Connection`, with the feature `tcp`, for other protocols.
 //! - **Encodings**: [`json`], [`time`].
 //! - **Tests**: `testing` (in native builds) makes batches, opens sinks, and has
 //!   a destination without sockets, so `cargo test` needs no host.
@@ -64,6 +65,8 @@ mod batch;
 pub mod bodies;
 mod config;
 mod config_place;
+mod digits;
+mod escape;
 mod failure;
 pub mod http;
 pub mod json;
@@ -78,6 +81,8 @@ mod rows;
 mod severity;
 mod sink;
 pub mod stdout;
+#[cfg(feature = "tcp")]
+pub mod tcp;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod texts;

@@ -75,20 +75,14 @@ pub fn rfc3339(nanoseconds: u64) -> String {
 /// Appends the seconds since the Unix epoch with all nine digits of the fraction:
 /// `1700000000.500000000`.
 pub fn unix_seconds(nanoseconds: u64, out: &mut Vec<u8>) {
-    crate::json::integer(nanoseconds / NANOS_PER_SECOND, out);
+    crate::digits::push(nanoseconds / NANOS_PER_SECOND, out);
     out.push(b'.');
     out.extend_from_slice(&fraction(nanoseconds));
 }
 
 /// The nine digits of the fraction.
 fn fraction(nanoseconds: u64) -> [u8; NANO_DIGITS] {
-    let mut rest = nanoseconds % NANOS_PER_SECOND;
-    let mut digits = [b'0'; NANO_DIGITS];
-    for digit in digits.iter_mut().rev() {
-        *digit = self::digit(rest);
-        rest /= 10;
-    }
-    digits
+    crate::digits::nine((nanoseconds % NANOS_PER_SECOND) as u32)
 }
 
 /// The date and the time of day of a second since the Unix epoch.

@@ -24,7 +24,7 @@ const MAX_ANSWER: usize = 64 << 10;
 /// are answers like others.
 #[derive(Clone, Debug)]
 pub struct Client {
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 impl Client {

@@ -29,6 +29,7 @@ mod limits;
 mod received;
 mod request;
 mod retry_after;
+mod rounds;
 mod run;
 mod send_bodies;
 pub mod settings;

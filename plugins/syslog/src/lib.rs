@@ -1,0 +1,84 @@
+//! The syslog sink: sends records as messages of RFC 5424 over TCP, each with its
+//! length in front (RFC 6587). `docs/sinks/syslog.md` describes the config,
+//! `config.schema.json` checks it.
+//!
+//! Syslog has no acknowledgements. So each write ends its connection, and waits until
+//! the receiver has closed it, too: it does so when it has read everything.
+
+mod config;
+mod message;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use sluice_sink::tcp::Connection;
+use sluice_sink::{Batch, Delivery, Failure, Refusals, Sink};
+
+use config::{Config, Confirm};
+use message::Writer;
+
+struct Syslog {
+    config: Config,
+    writer: Writer,
+    /// The connection that is used again, if writes do not end theirs.
+    connection: Option<Connection>,
+}
+
+impl Sink for Syslog {
+    type Config = Config;
+
+    fn open(config: Config) -> Result<Self, Failure> {
+        config.check()?;
+        Ok(Self {
+            config,
+            writer: Writer::new(),
+            connection: None,
+        })
+    }
+
+    fn write(&mut self, batch: &Batch, _delivery: Delivery) -> Result<Refusals, Failure> {
+        let mut refusals = Refusals::none();
+        let mut frames = Vec::new();
+        for row in &batch.rows() {
+            if let Err(length) = self.writer.push(row, &self.config, &mut frames) {
+                let max = self.config.max_message_bytes();
+                let reason = format!("its message has {length} bytes, which is more than {max}");
+                refusals.permanent(row.index(), reason);
+            }
+        }
+        if !frames.is_empty() {
+            self.send(&frames)?;
+        }
+        Ok(refusals)
+    }
+
+    fn close(self) {
+        if let Some(connection) = self.connection {
+            // Everything in it was acknowledged, so there is nobody to tell.
+            drop(connection.finish(Instant::now() + self.config.timeout()));
+        }
+    }
+}
+
+impl Syslog {
+    fn send(&mut self, frames: &[u8]) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.config.timeout();
+        let used = self.connection.take();
+        // The receiver may have closed it meanwhile.
+        let open = used.and_then(|mut used| used.read_now().is_ok().then_some(used));
+        let mut connection = match open {
+            Some(open) => open,
+            None => Connection::open(&self.config.address, deadline)?,
+        };
+        connection.send(frames, deadline)?;
+        match self.config.confirm {
+            Confirm::Close => connection.finish(deadline)?,
+            Confirm::Sent => self.connection = Some(connection),
+        }
+        Ok(())
+    }
+}
+
+sluice_sink::export!(Syslog);

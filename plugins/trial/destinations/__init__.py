@@ -1,0 +1,1 @@
+"""One file per kind of destination, each with a class `Destination`."""
