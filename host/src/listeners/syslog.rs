@@ -9,6 +9,10 @@ use sluice_protocols::syslog::decode::stream;
 use sluice_protocols::syslog::framer::{Framer, MESSAGE_BYTES_MAX};
 use sluice_types::clock::unix_nanos;
 
+/// The most messages of a batch. Short ones take much more memory as records: a batch
+/// of them must leave room to those of other connections.
+const MESSAGES_MAX: usize = 4 << 10;
+
 /// A connection with syslog messages.
 #[derive(Debug)]
 pub(super) struct SyslogSession {
@@ -26,7 +30,7 @@ impl SyslogSession {
 impl Session for SyslogSession {
     fn next(&mut self, unread: &[u8], is_end: bool) -> Result<Option<Batch>, String> {
         let front = unread.get(..BATCH_BYTES).unwrap_or(unread);
-        let mut found = self.framer.batch(front, usize::MAX);
+        let mut found = self.framer.batch(front, MESSAGES_MAX);
         if found.bytes == 0 && found.error.is_none() && is_end {
             found = self.framer.last_batch(unread);
         }

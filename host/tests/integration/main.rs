@@ -30,6 +30,7 @@ mod leadership;
 mod listeners;
 mod network;
 mod network_tls;
+mod recorded;
 mod rollout;
 mod sink;
 mod sources;

@@ -37,6 +37,8 @@ struct Request {
     state: Mutex<State>,
     /// The producer no longer waits.
     is_abandoned: AtomicBool,
+    /// The producer has gone, and somebody else waits for the outcome.
+    has_gone: AtomicBool,
     producer: Producer,
 }
 
@@ -90,6 +92,7 @@ impl Completion {
         let request = Arc::new(Request {
             state: Mutex::new(state),
             is_abandoned: AtomicBool::new(false),
+            has_gone: AtomicBool::new(false),
             producer,
         });
         let completion = Self {
@@ -116,7 +119,8 @@ impl Completion {
 
     /// Whether nobody learns which of the records are refused.
     pub(crate) fn tells_nobody(&self) -> bool {
-        self.is_abandoned() || self.request.producer != Producer::IsTold
+        let has_gone = self.request.has_gone.load(Ordering::Relaxed);
+        has_gone || self.is_abandoned() || self.request.producer != Producer::IsTold
     }
 
     /// Whether no part of the request was split off yet.
@@ -213,6 +217,12 @@ impl Waiter {
     /// Says that nobody waits for the outcome any more.
     pub(crate) fn abandon(&self) {
         self.0.is_abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the producer has gone and learns nothing, but that the outcome is
+    /// waited for.
+    pub(crate) fn tell_nobody(&self) {
+        self.0.has_gone.store(true, Ordering::Relaxed);
     }
 
     /// What kept the records from being confirmed most recently.

@@ -74,6 +74,12 @@ impl Receipt {
         queue.is_some_and(|queue| queue.withdraw(self.ticket))
     }
 
+    /// Says that the producer has gone. The outcome can still be waited for, and what
+    /// the sink refuses from now on is kept as a dead letter.
+    pub fn tell_nobody(&self) {
+        self.waiter.tell_nobody();
+    }
+
     fn withdraw(&mut self) -> bool {
         self.waiter.abandon();
         let Some(queue) = self.queue.take() else {

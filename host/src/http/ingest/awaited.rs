@@ -14,16 +14,14 @@ use sluice_types::rejection::Rejection;
 /// offered to the sink; if anything was, `late` says whom the outcome is for.
 pub(super) struct Awaited<F: FnOnce() -> Option<Delivery>> {
     receipt: Option<Receipt>,
-    producer: Producer,
     end: Instant,
     late: Option<F>,
 }
 
 impl<F: FnOnce() -> Option<Delivery>> Awaited<F> {
-    pub(super) const fn new(receipt: Receipt, producer: Producer, end: Instant, late: F) -> Self {
+    pub(super) const fn new(receipt: Receipt, end: Instant, late: F) -> Self {
         Self {
             receipt: Some(receipt),
-            producer,
             end,
             late: Some(late),
         }
@@ -67,19 +65,21 @@ impl<F: FnOnce() -> Option<Delivery>> Drop for Awaited<F> {
         let Some(delivery) = late() else {
             return;
         };
-        let (producer, end) = (self.producer, self.end);
+        // Its retry is not told either, and what the sink refuses is kept.
+        receipt.tell_nobody();
+        let end = self.end;
         runtime.spawn(async move {
             let outcome = timeout_at(end, receipt).await;
             let unknown = Outcome::Unknown(String::new());
-            delivery.settle(kind(&outcome.unwrap_or(unknown), producer));
+            delivery.settle(kind(&outcome.unwrap_or(unknown)));
         });
     }
 }
 
-/// What is remembered of an outcome.
-fn kind(outcome: &Outcome, producer: Producer) -> repeats::Outcome {
+/// What is remembered of an outcome that nobody was told.
+fn kind(outcome: &Outcome) -> repeats::Outcome {
     match outcome {
-        Outcome::Acknowledged { rejected, .. } => settled(rejected, producer),
+        Outcome::Acknowledged { rejected, .. } => settled(rejected, Producer::CannotBeTold),
         Outcome::NotDelivered(_) => repeats::Outcome::NotTaken,
         Outcome::Unknown(_) => repeats::Outcome::Unknown,
     }

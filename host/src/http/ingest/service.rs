@@ -195,9 +195,7 @@ impl Ingest {
         drop(reservation);
         stream.metrics.accepted.inc_by(count);
         let end = deadline.deadline();
-        let outcome = Awaited::new(receipt, producer, end, late)
-            .outcome(deadline)
-            .await;
+        let outcome = Awaited::new(receipt, end, late).outcome(deadline).await;
         match outcome {
             Outcome::Acknowledged { epoch, rejected } => Ok(Settled { epoch, rejected }),
             Outcome::NotDelivered(reason) => Err(Problem::Unavailable(reason.to_owned())),

@@ -5,10 +5,10 @@ use std::net::UdpSocket;
 use crate::support::{Cluster, Options, Port};
 
 /// Where one node listens.
-pub(super) struct Doors([Port; 6]);
+pub(crate) struct Doors([Port; 6]);
 
 impl Doors {
-    pub(super) fn claim() -> Self {
+    pub(crate) fn claim() -> Self {
         Self(Port::claim_row())
     }
 
@@ -16,33 +16,33 @@ impl Doors {
         format!("127.0.0.1:{}", self.0[place].number)
     }
 
-    pub(super) fn syslog(&self) -> String {
+    pub(crate) fn syslog(&self) -> String {
         self.address(0)
     }
 
-    pub(super) fn syslog_udp(&self) -> String {
+    pub(crate) fn syslog_udp(&self) -> String {
         self.address(1)
     }
 
-    pub(super) fn relp(&self) -> String {
+    pub(crate) fn relp(&self) -> String {
         self.address(2)
     }
 
-    pub(super) fn forward(&self) -> String {
+    pub(crate) fn forward(&self) -> String {
         self.address(3)
     }
 
     /// Over TCP and over UDP.
-    pub(super) fn gelf(&self) -> String {
+    pub(crate) fn gelf(&self) -> String {
         self.address(4)
     }
 
-    pub(super) fn syslog_tls(&self) -> String {
+    pub(crate) fn syslog_tls(&self) -> String {
         self.address(5)
     }
 
     /// The flags that open all but the one with TLS.
-    pub(super) fn flags(&self) -> Vec<String> {
+    pub(crate) fn flags(&self) -> Vec<String> {
         let gelf = self.gelf();
         vec![
             "--syslog-listen".to_owned(),
@@ -58,7 +58,7 @@ impl Doors {
 }
 
 /// A cluster whose nodes have all doors.
-pub(super) async fn cluster(count: usize, arguments: &[&str]) -> (Cluster, Vec<Doors>) {
+pub(crate) async fn cluster(count: usize, arguments: &[&str]) -> (Cluster, Vec<Doors>) {
     let mut cluster = Cluster::start(0, arguments).await;
     let mut doors = Vec::new();
     for name in ["a", "b", "c"].into_iter().take(count) {
@@ -75,7 +75,7 @@ pub(super) async fn cluster(count: usize, arguments: &[&str]) -> (Cluster, Vec<D
 }
 
 /// Sends one datagram.
-pub(super) fn datagram(to: &str, bytes: &[u8]) {
+pub(crate) fn datagram(to: &str, bytes: &[u8]) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(bytes, to).unwrap();
 }

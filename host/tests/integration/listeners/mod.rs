@@ -1,8 +1,8 @@
 //! Listeners of protocols that are not HTTP.
 
-mod doors;
+pub(crate) mod doors;
 mod limits;
-mod relp;
+pub(crate) mod relp;
 mod stop;
 
 use std::collections::BTreeSet;

@@ -11,15 +11,15 @@ use tokio::time::timeout;
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// A session, and the messages that are not answered yet.
-pub(super) struct Relp {
+pub(crate) struct Relp {
     stream: TcpStream,
     received: Vec<u8>,
     number: u32,
-    pub(super) unanswered: BTreeMap<u32, String>,
+    pub(crate) unanswered: BTreeMap<u32, String>,
 }
 
 impl Relp {
-    pub(super) async fn open(address: &str) -> Option<Self> {
+    pub(crate) async fn open(address: &str) -> Option<Self> {
         let stream = TcpStream::connect(address).await.ok()?;
         let mut session = Self {
             stream,
@@ -37,7 +37,7 @@ impl Relp {
         data.starts_with("200 OK").then_some(session)
     }
 
-    pub(super) async fn send(&mut self, body: &str) -> Option<()> {
+    pub(crate) async fn send(&mut self, body: &str) -> Option<()> {
         let message = format!("<14>1 - host app - - - {body}");
         let number = self.command("syslog", &message).await?;
         self.unanswered.insert(number, body.to_owned());
@@ -46,7 +46,7 @@ impl Relp {
 
     /// Waits for the next answer, and returns the message that it is for; `None` if
     /// the session is over.
-    pub(super) async fn answered(&mut self) -> Option<String> {
+    pub(crate) async fn answered(&mut self) -> Option<String> {
         let (number, command, data) = self.frame().await?;
         if command != "rsp" {
             return None;
@@ -65,7 +65,7 @@ impl Relp {
     }
 
     /// Transaction, command and data.
-    pub(super) async fn frame(&mut self) -> Option<(u32, String, String)> {
+    pub(crate) async fn frame(&mut self) -> Option<(u32, String, String)> {
         loop {
             if let Some((frame, length)) = parse(&self.received) {
                 self.received.drain(..length);

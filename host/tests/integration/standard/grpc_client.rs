@@ -14,41 +14,41 @@ use tokio::net::TcpStream;
 
 use crate::support::certificate;
 
-pub(super) const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+pub(crate) const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// A connection to a node.
-pub(super) struct Client {
+pub(crate) struct Client {
     sender: SendRequest<Body>,
 }
 
 /// How a call ended.
 #[derive(Debug)]
-pub(super) struct Called {
+pub(crate) struct Called {
     /// `grpc-status`
-    pub(super) status: u8,
+    pub(crate) status: u8,
     /// Whether it was in the headers: the answer has no trailers.
-    pub(super) in_headers: bool,
+    pub(crate) in_headers: bool,
     /// `grpc-message`
-    pub(super) message: String,
+    pub(crate) message: String,
     /// `grpc-status-details-bin`
-    pub(super) details: Vec<u8>,
-    pub(super) body: Bytes,
+    pub(crate) details: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 /// A message in its frame.
-pub(super) fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[flag], &length[..], message].concat()
 }
 
 impl Client {
     /// Connects without TLS, knowing that the node speaks HTTP/2.
-    pub(super) async fn connect(address: &str) -> Self {
+    pub(crate) async fn connect(address: &str) -> Self {
         Self::on(TcpStream::connect(address).await.unwrap()).await
     }
 
     /// Connects with TLS, and expects the node to choose HTTP/2.
-    pub(super) async fn connect_tls(address: &str) -> Self {
+    pub(crate) async fn connect_tls(address: &str) -> Self {
         let authority = CertificateDer::from_pem_file(certificate("authority.pem")).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(authority).unwrap();
@@ -72,12 +72,12 @@ impl Client {
     }
 
     /// Calls `Export` with a message that is not packed.
-    pub(super) async fn export(&self, message: &[u8]) -> Called {
+    pub(crate) async fn export(&self, message: &[u8]) -> Called {
         self.call(EXPORT, &[], framed(0, message)).await.unwrap()
     }
 
     /// Makes a call, and waits for its end.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         path: &str,
         headers: &[(&str, &str)],

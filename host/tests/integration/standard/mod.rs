@@ -1,7 +1,7 @@
 //! The protocols of other products' clients.
 
 mod grpc;
-mod grpc_client;
+pub(crate) mod grpc_client;
 mod repeats;
 mod requests;
 mod upload;

@@ -88,6 +88,37 @@ async fn a_request_whose_client_went_away_is_recognised_once_when_it_comes_again
 }
 
 #[tokio::test]
+async fn what_the_sink_refuses_of_a_client_that_went_away_is_a_dead_letter() {
+    let plugin = format!("file://{}", guest("misbehave").display());
+    let folder = guest("misbehave").parent().unwrap().display().to_string();
+    let cluster = Cluster::start(1, &["--plugin", &plugin, "--plugin-dir", &folder]).await;
+    let node = cluster.node(0);
+    let documents = ["stderr", "slow", "refuse"]
+        .map(|text| format!("{{\"index\":{{}}}}\n{{\"message\":\"{text}\"}}\n"));
+    let body = documents.concat();
+    let mut gone = TcpStream::connect(&node.address).await.unwrap();
+    let length = body.len();
+    let head = format!("POST /_bulk HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    gone.write_all(head.as_bytes()).await.unwrap();
+    gone.write_all(body.as_bytes()).await.unwrap();
+    // Then it needs half a second.
+    node.guest_said("a word on stderr").await;
+    drop(gone);
+    eventually("the refused record is kept", SOON, || async {
+        match node.metric("sluice_records_dead_lettered_total").await {
+            1 => Ok(()),
+            count => Err(count.to_string()),
+        }
+    })
+    .await;
+    // The retry is answered with what became of the request.
+    let (status, answer) = node.post("/_bulk", "application/x-ndjson", body).await;
+    assert_eq!(status, 200);
+    assert!(answer.contains("\"errors\":false"), "{answer}");
+    assert_eq!(delivered(node).await, 2);
+}
+
+#[tokio::test]
 async fn a_forward_message_that_comes_again_is_acknowledged_and_not_delivered() {
     let port = Port::claim();
     let mut cluster = Cluster::start(0, &[]).await;

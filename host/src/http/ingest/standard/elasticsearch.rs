@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::exchange::{Exchange, Parsed, Reply, Terms};
 use super::found::{Found, NodeFacts};
 use sluice_protocols::answer::Verdict;
-use sluice_protocols::elasticsearch::answer::{Reply as Answered, bulk, document};
+use sluice_protocols::elasticsearch::answer::{Reply as Answered, bulk, bulk_size, document};
 use sluice_protocols::elasticsearch::client::NotNow;
 use sluice_protocols::elasticsearch::handshake::{self, Server};
 use sluice_protocols::elasticsearch::items::Items;
@@ -16,6 +16,7 @@ use sluice_protocols::elasticsearch::route::{Route, route};
 use sluice_protocols::elasticsearch::{bulk as bulk_body, document as document_body};
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::meter::Meter;
+use sluice_protocols::rejected::Rejections;
 use sluice_protocols::tokens::Protocol;
 
 #[derive(Debug)]
@@ -74,6 +75,10 @@ impl Exchange for Bulk {
             items: bulk.items,
             hides_refusals: bulk.resends_all,
         })
+    }
+
+    fn answer_bytes(&self, items: &Items) -> usize {
+        bulk_size(items, &Rejections::default())
     }
 
     fn answer(&self, verdict: Verdict<'_>, items: &Items) -> Reply {

@@ -41,6 +41,12 @@ pub(super) trait Exchange: fmt::Debug + Send + Sync {
     /// It cannot be read at all.
     fn decode(&self, body: &Bytes, terms: Terms, meter: &mut Meter) -> Result<Parsed, DecodeError>;
 
+    /// What the answer for these items takes, in bytes, if it has one for each
+    /// record. It is charged before the answer is made.
+    fn answer_bytes(&self, _items: &Items) -> usize {
+        0
+    }
+
     /// The answer for this outcome. `items` are those of the decoded body, if it
     /// was decoded.
     fn answer(&self, verdict: Verdict<'_>, items: &Items) -> Reply;

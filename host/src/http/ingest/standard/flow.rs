@@ -265,7 +265,9 @@ impl Flow<'_> {
         let hides_refusals = parsed.hides_refusals;
         let (records, mut settled) = Settling::begin(parsed);
         // This stays charged until there is an answer.
-        let _for_answer = reservation.split(settled.bytes());
+        let answer = settled.answer_bytes(&**self.exchange);
+        reservation.spend(answer).map_err(Problem::from)?;
+        let mut for_answer = reservation.split(settled.bytes() + answer);
         let size = (
             records.len(),
             records.iter().map(|record| record.size()).sum(),
@@ -297,7 +299,7 @@ impl Flow<'_> {
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
         self.stream.metrics.rejected.inc_by(settled.rejected());
-        let reply = settled.answer(&**self.exchange);
+        let reply = settled.answer(&**self.exchange, &mut for_answer);
         Ok(Attempt::Ended(Ended::Here(reply)))
     }
 

@@ -3,6 +3,7 @@
 use super::exchange::{Exchange, Parsed, Reply};
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
+use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::rejected::{Rejected, Rejections};
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
@@ -44,8 +45,14 @@ impl Settling {
         u64::try_from(self.by_decoder.len()).unwrap_or(u64::MAX)
     }
 
-    /// The answer of the protocol.
-    pub(super) fn answer(self, exchange: &dyn Exchange) -> Reply {
+    /// What the answer takes, in bytes, unless the sink refuses more.
+    pub(super) fn answer_bytes(&self, exchange: &dyn Exchange) -> usize {
+        exchange.answer_bytes(&self.items)
+    }
+
+    /// The answer of the protocol. What the sink refused is charged before it is
+    /// made, even without room for it: it must be given.
+    pub(super) fn answer(self, exchange: &dyn Exchange, charged: &mut Reservation) -> Reply {
         let Self {
             total,
             by_decoder,
@@ -59,7 +66,56 @@ impl Settling {
             items.hide_refusals();
             rejections = Rejections::default();
         }
+        charged.force(items.bytes() + exchange.answer_bytes(&items));
         let rejections = &rejections;
         exchange.answer(Verdict::Settled { total, rejections }, &items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::ingest::standard::exchange::Terms;
+    use bytes::Bytes;
+    use sluice_protocols::answer::Answer;
+    use sluice_protocols::decoded::Decoded;
+    use sluice_protocols::error::DecodeError;
+    use sluice_protocols::memory_budget::{Exhausted, MemoryBudget};
+    use sluice_protocols::meter::Meter;
+    use sluice_protocols::tokens::Protocol;
+    use std::sync::Arc;
+
+    const ANSWER_BYTES: usize = 10_000;
+
+    /// Looks at the budget when it makes its answer.
+    #[derive(Debug)]
+    struct Looks(Arc<MemoryBudget>);
+
+    impl Exchange for Looks {
+        fn protocol(&self) -> Protocol {
+            Protocol::Elasticsearch
+        }
+
+        fn decode(&self, _: &Bytes, _: Terms, _: &mut Meter) -> Result<Parsed, DecodeError> {
+            Ok(Decoded::default().into())
+        }
+
+        fn answer_bytes(&self, _: &Items) -> usize {
+            ANSWER_BYTES
+        }
+
+        fn answer(&self, _: Verdict<'_>, _: &Items) -> Reply {
+            assert_eq!(self.0.reserve().spend(ANSWER_BYTES), Err(Exhausted::Now));
+            Answer::new(200, "", "").into()
+        }
+    }
+
+    #[test]
+    fn an_answer_is_charged_before_it_is_made() {
+        let budget = MemoryBudget::new(ANSWER_BYTES);
+        let exchange = Looks(Arc::clone(&budget));
+        let (_, settling) = Settling::begin(Decoded::default().into());
+        settling.answer(&exchange, &mut budget.reserve());
+        assert_eq!(budget.reserve().spend(ANSWER_BYTES), Ok(()));
     }
 }
