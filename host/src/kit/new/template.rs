@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 pub(crate) enum NewError {
     #[error(
         "make a sink in C that sends HTTP requests: there is no template for that, because the \
-         bindings of wasi:http are 8000 lines of C; choose --lang rust, python or js"
+         bindings of wasi:http have more than 7000 lines; choose --lang rust, python or js"
     )]
     HttpInC,
     #[error("make {}: it is a folder with files in it; choose another name", .0.display())]

@@ -18,7 +18,7 @@ static bool write_all(stream_t stream, const stdout_sink_list_u8_t *bytes, failu
 static bool permanent(failure_t *failure, const char *reason);
 static bool retryable(failure_t *failure, const char *reason);
 
-// The config is short, so this looks for the two words instead of parsing JSON.
+// The config is short, so this looks for words instead of parsing JSON.
 static bool has(const stdout_sink_string_t *config, const char *text) {
     size_t length = strlen(text);
     for (size_t at = 0; at + length <= config->len; at++) {
@@ -31,7 +31,7 @@ static bool has(const stdout_sink_string_t *config, const char *text) {
 
 bool exports_sluice_sink_sink_open(stdout_sink_string_t *config, failure_t *failure) {
     json = has(config, "\"json\"");
-    bool known = config->len == 0 || json || has(config, "\"text\"");
+    bool known = config->len == 0 || (has(config, "\"format\"") && (json || has(config, "\"text\"")));
     stdout_sink_string_free(config);
     if (!known) {
         return permanent(failure, "config: try {\"format\": \"text\"} or {\"format\": \"json\"}");

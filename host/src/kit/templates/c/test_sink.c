@@ -145,6 +145,7 @@ int main(void) {
     check(opens("{\"format\": \"json\"}", &failure) && writes(&failure), "JSON is written");
     check(written_len == 6 && memcmp(written, "{}\n{}\n", 6) == 0, "JSON has a line per record");
 
+    check(!opens("\"text\"", &failure), "a config that is no object does not open");
     check(!opens("{\"format\": \"xml\"}", &failure), "a wrong config does not open");
     check(failure.tag == SLUICE_SINK_TYPES_FAILURE_PERMANENT, "a wrong config stays wrong");
 

@@ -22,12 +22,13 @@ export class Lines {
 }
 
 function formatOf(config) {
-  let format;
+  let format, unknown;
   try {
-    ({ format = 'text' } = JSON.parse(config || '{}'));
+    ({ format = 'text', ...unknown } = JSON.parse(config || '{}'));
   } catch (error) {
     throw permanent(`config: ${error.message}; try {"format": "json"}`);
   }
+  for (const name in unknown) throw permanent(`config: there is no field ${name}, only "format"`);
   if (format !== 'text' && format !== 'json') {
     throw permanent(`config: format is ${JSON.stringify(format)}; try "text" or "json"`);
   }

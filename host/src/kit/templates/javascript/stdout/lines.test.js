@@ -43,7 +43,7 @@ test('each record is a line', () => {
 });
 
 test('a wrong config is refused for good', () => {
-  for (const config of ['no JSON', '{"format": "xml"}', 'null']) {
+  for (const config of ['no JSON', '{"format": "xml"}', '{"fromat": "json"}', 'null']) {
     assert.throws(() => new Lines(config, new Stdout()), { tag: 'permanent' }, config);
   }
 });

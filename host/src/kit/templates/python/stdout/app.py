@@ -18,9 +18,13 @@ settings = {"format": "text"}
 class Sink(exports.Sink):
     def open(self, config: str) -> None:
         try:
-            format = json.loads(config or "{}").get("format", "text")
+            fields = json.loads(config or "{}")
+            format = fields.get("format", "text")
+            unknown = fields.keys() - {"format"}
         except (ValueError, AttributeError) as error:
             raise permanent(f"config: {error}; try {{\"format\": \"json\"}}")
+        if unknown:
+            raise permanent(f"config: there is no field {min(unknown)!r}, only \"format\"")
         if format not in ("text", "json"):
             raise permanent(f"config: format is {format!r}; try \"text\" or \"json\"")
         settings["format"] = format

@@ -38,7 +38,7 @@ class SinkTest(unittest.TestCase):
         self.assertEqual(written('{"format": "json"}', io.BytesIO()), Batch().json_lines())
 
     def test_a_wrong_config_is_refused_for_good(self):
-        for config in ("[]", "no JSON", '{"format": "xml"}'):
+        for config in ("[]", "no JSON", '{"format": "xml"}', '{"fromat": "json"}'):
             with self.assertRaises(Err) as raised:
                 Sink().open(config)
             self.assertIsInstance(raised.exception.value, Failure_Permanent, config)
