@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load compose-test upgrade-test lint structure consul registry tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -35,6 +35,7 @@ help:
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make bench-concurrency  measure what several writes at a time gain"
+	@echo "make bench-sinks      measure how many records a second sinks deliver to destinations that only count"
 	@echo "make bench-warm-load  measure how long a large sink takes that was compiled before"
 	@echo "make upgrade-test     upgrade a cluster under load from an earlier revision, and back: BEFORE=<revision>"
 	@echo "make compose-test     run the walkthrough of docs/compose.md, and check it"
@@ -183,6 +184,9 @@ bench-swap: build sinks
 bench-concurrency: build guests
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench concurrency
+
+bench-sinks: build sinks
+	plugins/trial/speed.py --built "$(BUILT)/release" --sinks plugins/dist
 
 bench-warm-load:
 	$(CARGO) bench --locked -p sluice --bench warm_load

@@ -105,14 +105,18 @@ impl Splunk {
             }
             Fault::Unknown => None,
         };
-        let bad = place.and_then(|place| held.get(place));
-        let Some(bad) = bad else {
+        // Splunk may have those in front of the event, and has not read those behind it.
+        // Apart, each of them comes twice at most, however many are wrong.
+        let parts = place.and_then(|place| held.split_at_checked(place));
+        let Some((before, [bad, behind @ ..])) = parts else {
             outcomes.body(held, answer.check());
             return Vec::new();
         };
         outcomes.record::<()>(*bad, Err(Failure::permanent(said.reason())));
-        let others = held.iter().copied().filter(|index| index != bad);
-        self.bodies(events, others)
+        let parts = [before, behind].into_iter();
+        parts
+            .flat_map(|part| self.bodies(events, part.iter().copied()))
+            .collect()
     }
 }
 

@@ -140,7 +140,10 @@ fn the_event_at_fault_is_refused_and_the_others_are_sent_again() {
         assert_eq!(refusals.len(), 2);
         let reason = refusals.iter().next().unwrap().1.reason();
         assert_eq!(reason, format!("Splunk answered 400: Wrong (code {code})"));
-        assert_eq!(destination.requests().len(), 3);
+        let counts = destination.requests();
+        let counts: Vec<_> = counts.iter().map(|r| r.text().lines().count()).collect();
+        // All, 0 to 1, 3 to 7, 3 to 4, 6 to 7.
+        assert_eq!(counts, [8, 2, 5, 2, 2]);
     }
 }
 
