@@ -37,11 +37,16 @@ def answer_to_any(_):
     return b"{}"
 
 
+def nothing(_):
+    return b""
+
+
 # What each sink's destination answers, and the config that is measured.
 SINKS = {
     "elasticsearch": (answer_to_bulk, {}),
     "http": (answer_to_any, {}),
     "loki": (answer_to_any, {}),
+    "otlp": (nothing, {}),
     "splunk": (answer_to_any, {}),
 }
 

@@ -4,6 +4,7 @@
 
 mod acknowledgement;
 mod config;
+mod messages;
 mod protocol;
 mod session;
 mod subject;
@@ -16,22 +17,14 @@ use sluice_sink::{Batch, Delivery, Failure, Lines, Outcomes, Refusals, Row, Sink
 
 use acknowledgement::judge;
 use config::{Config, Form};
-use session::Session;
+use messages::Messages;
+use session::{Outcome, Session};
 
 struct Nats {
     config: Config,
     /// The server that is tried first.
     server: usize,
     session: Option<Session>,
-}
-
-/// The messages of a write.
-struct Messages {
-    bytes: Vec<u8>,
-    /// The number of the first one.
-    first: u64,
-    /// The records in the order of their messages.
-    records: Vec<usize>,
 }
 
 impl Sink for Nats {
@@ -49,11 +42,11 @@ impl Sink for Nats {
     fn write(&mut self, batch: &Batch, _delivery: Delivery) -> Result<Refusals, Failure> {
         let mut session = self.session()?;
         let mut outcomes = Outcomes::new(batch.len());
-        let messages = self.messages(batch, &mut session, &mut outcomes);
-        match self.publish(&mut session, &messages, &mut outcomes) {
+        let mut messages = self.messages(batch, &mut session, &mut outcomes);
+        match self.publish(&mut session, &mut messages, &mut outcomes) {
             // One that has failed is not used again.
             Ok(()) => self.session = Some(session),
-            Err((open, failure)) => outcomes.body(&open, Err::<(), _>(failure)),
+            Err(failure) => outcomes.body(&messages.open(), Err::<(), _>(failure)),
         }
         outcomes.finish()
     }
@@ -91,22 +84,20 @@ impl Nats {
 
     /// The messages of all records, except those that are too large for the server.
     fn messages(&self, batch: &Batch, session: &mut Session, outcomes: &mut Outcomes) -> Messages {
-        let mut messages = Messages {
-            bytes: Vec::new(),
-            first: 0,
-            records: Vec::with_capacity(batch.len()),
-        };
+        let mut messages = Messages::new(batch.len());
         let lines = match self.config.body {
             Form::Json => batch.json_lines(),
             Form::Text => Lines::default(),
         };
         let mut lines = lines.lines();
-        let mut headers = Vec::new();
+        let (mut subject, mut headers) = (Vec::new(), Vec::new());
         for row in &batch.rows() {
             let payload = match self.config.body {
                 Form::Json => lines.next().unwrap_or_default(),
                 Form::Text => row.body().as_bytes(),
             };
+            subject.clear();
+            self.config.subject.push(row, &mut subject);
             headers.clear();
             self.headers(row, &mut headers);
             let size = headers.len() + payload.len();
@@ -116,12 +107,7 @@ impl Nats {
                 outcomes.record(row.index(), Err::<(), _>(Failure::permanent(reason)));
                 continue;
             }
-            let subject = |out: &mut Vec<u8>| self.config.subject.push(row, out);
-            let number = session.push(subject, &headers, payload, &mut messages.bytes);
-            if messages.records.is_empty() {
-                messages.first = number;
-            }
-            messages.records.push(row.index());
+            messages.push(row.index(), session, [&subject, &headers, payload]);
         }
         messages
     }
@@ -136,44 +122,33 @@ impl Nats {
         out.extend_from_slice(b"\r\n\r\n");
     }
 
-    /// Publishes the messages, and waits for the acknowledgement of each.
+    /// Publishes the messages, and waits until it is known what became of each.
     ///
     /// # Errors
-    /// The records that were not acknowledged, and why.
+    /// It is not known of those that are still open.
     fn publish(
         &self,
         session: &mut Session,
-        messages: &Messages,
+        messages: &mut Messages,
         outcomes: &mut Outcomes,
-    ) -> Result<(), (Vec<usize>, Failure)> {
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + self.config.timeout();
-        let records = &messages.records;
-        let mut is_open = vec![true; records.len()];
-        let mut result = session.send(&messages.bytes, deadline);
-        let mut left = records.len();
-        while left > 0 && result.is_ok() {
-            match session.acknowledgement(deadline) {
-                Ok((number, status, payload)) => {
-                    let place = number.checked_sub(messages.first);
-                    let place = place.and_then(|place| usize::try_from(place).ok());
-                    let Some(place) = place.filter(|place| *place < records.len()) else {
-                        continue;
-                    };
-                    let open = is_open.get_mut(place);
-                    if let (Some(open @ true), Some(record)) = (open, records.get(place)) {
-                        *open = false;
-                        left -= 1;
-                        outcomes.record(*record, judge(status, &payload));
+        session.send(messages.bytes(), deadline)?;
+        while messages.are_open() {
+            match session.outcome(deadline)? {
+                Outcome::Answer(number, status, payload) => {
+                    if let Some(record) = messages.close(number) {
+                        outcomes.record(record, judge(status, &payload));
                     }
                 }
-                Err(failure) => result = Err(failure),
+                Outcome::Denied(subject, failure) => {
+                    for record in messages.close_all_to(subject.as_bytes()) {
+                        outcomes.record(record, Err::<(), _>(failure.clone()));
+                    }
+                }
             }
         }
-        result.map_err(|failure| {
-            let open = records.iter().zip(is_open);
-            let open = open.filter_map(|(record, is_open)| is_open.then_some(*record));
-            (open.collect(), failure)
-        })
+        Ok(())
     }
 }
 

@@ -9,8 +9,20 @@ use sluice_sink::{Failure, json};
 use crate::config::Config;
 use crate::protocol::{Arrived, Info, Said};
 
+/// How the server says that a subject is not permitted. It says nothing else about the
+/// message, and the connection goes on.
+const DENIED: &str = "Permissions Violation for Publish to ";
 /// The server's own default, where it does not say.
 const MAX_PAYLOAD: usize = 1 << 20;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// An answer to the message of this number: its status, if it has one, and its text.
+    Answer(u64, Option<u16>, Vec<u8>),
+    /// No message to this subject is permitted: the reason.
+    Denied(String, Failure),
+}
 
 /// An open connection, which listens for acknowledgements.
 #[derive(Debug)]
@@ -46,16 +58,23 @@ impl Session {
             max_payload: MAX_PAYLOAD,
         };
         let info = loop {
-            if let Said::Info(info) = session.wait(deadline)? {
-                break info;
+            match session.wait(deadline)? {
+                Said::Info(info) => break info,
+                Said::Error(error) => return Err(session.failure(&error)),
+                _ => {}
             }
         };
         session.check(&info)?;
         session.max_payload = info.max_payload.unwrap_or(MAX_PAYLOAD);
         let hello = session.hello(config);
         session.connection.send(&hello, deadline)?;
-        while session.wait(deadline)? != Said::Pong {}
-        Ok(session)
+        loop {
+            match session.wait(deadline)? {
+                Said::Pong => return Ok(session),
+                Said::Error(error) => return Err(session.failure(&error)),
+                _ => {}
+            }
+        }
     }
 
     fn check(&self, info: &Info) -> Result<(), Failure> {
@@ -110,10 +129,10 @@ impl Session {
         false
     }
 
-    /// Appends a message, and returns its number. `write` appends the subject.
+    /// Appends a message, and returns its number.
     pub(crate) fn push(
         &mut self,
-        subject: impl FnOnce(&mut Vec<u8>),
+        subject: &[u8],
         headers: &[u8],
         payload: &[u8],
         out: &mut Vec<u8>,
@@ -121,7 +140,7 @@ impl Session {
         let number = self.next;
         self.next += 1;
         out.extend_from_slice(b"HPUB ");
-        subject(out);
+        out.extend_from_slice(subject);
         out.push(b' ');
         out.extend_from_slice(self.inbox.as_bytes());
         json::integer(number, out);
@@ -141,23 +160,29 @@ impl Session {
         Ok(self.connection.send(messages, deadline)?)
     }
 
-    /// Waits for the next acknowledgement: the number of the message, and the status
-    /// and the text of the answer.
-    pub(crate) fn acknowledgement(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<(u64, Option<u16>, Vec<u8>), Failure> {
+    /// Waits until it is known what became of a message.
+    pub(crate) fn outcome(&mut self, deadline: Instant) -> Result<Outcome, Failure> {
         loop {
-            if let Said::Message {
-                subject,
-                status,
-                payload,
-            } = self.wait(deadline)?
-            {
-                let number = subject.strip_prefix(&self.inbox);
-                if let Some(number) = number.and_then(|number| number.parse().ok()) {
-                    return Ok((number, status, payload));
+            match self.wait(deadline)? {
+                Said::Message {
+                    subject,
+                    status,
+                    payload,
+                } => {
+                    let number = subject.strip_prefix(&self.inbox);
+                    if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                        return Ok(Outcome::Answer(number, status, payload));
+                    }
                 }
+                Said::Error(error) => {
+                    let failure = self.failure(&error);
+                    let Some(subject) = error.strip_prefix(DENIED) else {
+                        return Err(failure);
+                    };
+                    let subject = subject.trim_matches('"').to_owned();
+                    return Ok(Outcome::Denied(subject, failure));
+                }
+                _ => {}
             }
         }
     }
@@ -167,7 +192,6 @@ impl Session {
         loop {
             match self.arrived.next().map_err(|wrong| self.failure(&wrong))? {
                 Some(Said::Ping) => self.connection.send(b"PONG\r\n", deadline)?,
-                Some(Said::Error(error)) => return Err(self.failure(&error)),
                 Some(said) => return Ok(said),
                 None => {
                     let more = self.connection.read(deadline)?;

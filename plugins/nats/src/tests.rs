@@ -28,7 +28,9 @@ enum Reply {
     /// It says that nobody listens.
     NoResponders,
     Nothing,
-    /// It says this instead, and closes the connection.
+    /// It says this.
+    Say(&'static str),
+    /// It says this, and closes the connection.
     End(&'static str),
 }
 
@@ -94,6 +96,7 @@ fn serve_one(
                         write!(stream, "HMSG {inbox} 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n")?;
                     }
                     Reply::Nothing => {}
+                    Reply::Say(text) => stream.write_all(text.as_bytes())?,
                     Reply::End(text) => {
                         stream.write_all(text.as_bytes())?;
                         return Ok(());
@@ -196,15 +199,12 @@ fn what_is_not_acknowledged_is_offered_again() {
         _ => TAKEN,
     };
     let ended = |message: &Published| match message.payload.as_str() {
-        "b" => Reply::End("-ERR 'Permissions Violation for Publish to \"logs\"'\r\n"),
+        "b" => Reply::End("-ERR 'Stale Connection'\r\n"),
         _ => TAKEN,
     };
     for (said, server) in [
         ("an answer took too long", serve(INFO, quiet)),
-        (
-            "Permissions Violation for Publish to \"logs\"",
-            serve(INFO, ended),
-        ),
+        ("Stale Connection", serve(INFO, ended)),
     ] {
         let (address, logins, _messages) = server;
         let mut sink = sink(&address, r#""body": "text", "timeout_ms": 300"#);
@@ -217,6 +217,25 @@ fn what_is_not_acknowledged_is_offered_again() {
         assert!(sink.write(&texts(&["a"])).unwrap().is_empty());
         assert_eq!([next(&logins), next(&logins)].len(), 2);
     }
+}
+
+#[test]
+fn a_subject_that_is_not_permitted_holds_up_no_other_one() {
+    let (address, logins, _messages) = serve(INFO, |message| match message.subject.as_str() {
+        "logs.b" => Reply::Say("-ERR 'Permissions Violation for Publish to \"logs.b\"'\r\n"),
+        _ => TAKEN,
+    });
+    let mut sink = sink(&address, r#""subject": "logs.{part}""#);
+    let parts = ["b", "a", "b", "c"].map(|part| record("x").attribute("part", part));
+    let refusals = sink.write(&batch(parts)).unwrap();
+    assert_eq!(refusals.retryable_indices(), [0, 2]);
+    assert_eq!(refusals.len(), 2);
+    let (_, failure) = refusals.iter().next().unwrap();
+    assert!(
+        failure.reason().contains("Permissions Violation"),
+        "{failure:?}"
+    );
+    next(&logins);
 }
 
 #[test]
