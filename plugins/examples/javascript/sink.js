@@ -10,9 +10,11 @@ let least, stdout;
 
 export const sink = {
   open(config) {
-    const { min = 'warn' } = JSON.parse(config || '{}');
+    const { min = 'warn', ...unknown } = JSON.parse(config || '{}') ?? {};
     least = LEVELS.indexOf(min);
-    if (least < 0) throw { tag: 'permanent', val: `config: min is ${min}; try "warn"` };
+    if (least < 0 || Object.keys(unknown).length > 0) {
+      throw { tag: 'permanent', val: `config: ${config} is wrong; try {"min": "warn"}` };
+    }
     stdout = getStdout();
   },
 

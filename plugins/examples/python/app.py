@@ -15,10 +15,13 @@ settings = {"min": Severity.WARN}
 
 class Sink(exports.Sink):
     def open(self, config):
-        name = json.loads(config or "{}").get("min", "warn")
-        if name.upper() not in Severity.__members__:
-            raise Err(Failure_Permanent(f"config: min is {name!r}; try \"warn\""))
-        settings["min"] = Severity[name.upper()]
+        try:
+            fields = {"min": "warn"} | json.loads(config or "{}")
+            settings["min"] = Severity[fields.pop("min").upper()]
+            if fields:
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Err(Failure_Permanent(f'config: {config} is wrong; try {{"min": "warn"}}'))
 
     def write(self, delivery, batch):
         records = zip(batch.severities(), batch.text_lines().split(b"\n"))
