@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::future::select_ok;
 use reqwest::Method;
 use rustix::process::Pid;
 use serde_json::{Value, json};
@@ -216,20 +217,23 @@ impl<'a> Measure<'a> {
     }
 
     /// `/healthz` on the port that is for it alone. A node may serve the
-    /// coordinator on a third one.
+    /// coordinator on a third one, and listeners, which do not answer at all.
     async fn health_url(&self, node: &Node) -> String {
         let for_clients = node.url("/healthz");
-        for port in node.process.ports() {
-            let url = format!("http://127.0.0.1:{port}/healthz");
-            if url == for_clients {
-                continue;
-            }
-            match self.cluster.http.get(&url).send().await {
-                Ok(answer) if answer.status() == 200 => return url,
-                _ => {}
-            }
+        let ports = node.process.ports().into_iter();
+        let urls = ports.map(|port| format!("http://127.0.0.1:{port}/healthz"));
+        let asks = urls.filter(|url| *url != for_clients).map(|url| {
+            Box::pin(async move {
+                match self.cluster.http.get(&url).send().await {
+                    Ok(answer) if answer.status() == 200 => Ok(url),
+                    _ => Err(()),
+                }
+            })
+        });
+        match select_ok(asks).await {
+            Ok((url, _)) => url,
+            Err(()) => panic!("{} serves no health port", node.name),
         }
-        panic!("{} serves no health port", node.name)
     }
 
     /// The session that holds the lock, and how often it was acquired.

@@ -3,7 +3,7 @@
 //! innocent client and `/healthz` waited at most, and the peak of the memory.
 //!
 //! To add an attack, add a line to a list: of a client, to `attacks` in
-//! `requests/attack.rs`; of a sink, to `ATTACKS` in the sink `sluice-hostile`
+//! `requests/attack.rs`, or to the file of its protocol in `protocols`; of a sink, to `ATTACKS` in the sink `sluice-hostile`
 //! (`tests/guests/hostile/src/attacks.rs`). One that fits neither gets a test of
 //! its own that calls [`Measure::attack`](measure::Measure::attack).
 
@@ -15,6 +15,7 @@ mod delivery;
 mod disk;
 mod measure;
 mod plugins;
+mod protocols;
 mod requests;
 
 use crate::support::{Cluster, Turn};

@@ -2,7 +2,7 @@
 //! hostile they are, a node's resident memory grows by at most the budget for
 //! requests, the queue and a constant, and an innocent client is served.
 
-mod attack;
+pub(super) mod attack;
 
 use std::io::Write;
 use std::net::TcpStream;

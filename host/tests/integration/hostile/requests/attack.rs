@@ -8,26 +8,30 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// The default of `--max-body`.
-pub(super) const BODY: usize = 16 << 20;
+pub(in crate::hostile) const BODY: usize = 16 << 20;
 
 /// A hostile request.
 #[derive(Clone)]
-pub(super) struct Attack {
-    pub(super) name: &'static str,
-    pub(super) content_type: &'static str,
-    pub(super) encoding: &'static str,
-    pub(super) body: Vec<u8>,
+pub(in crate::hostile) struct Attack {
+    pub(in crate::hostile) name: &'static str,
+    pub(in crate::hostile) path: &'static str,
+    /// Lines of the head, each with its end.
+    pub(in crate::hostile) headers: &'static str,
+    pub(in crate::hostile) content_type: &'static str,
+    /// The `content-encoding`; empty for none.
+    pub(in crate::hostile) encoding: &'static str,
+    pub(in crate::hostile) body: Vec<u8>,
     /// Whether the client takes its answer.
-    pub(super) reads: bool,
+    pub(in crate::hostile) reads: bool,
 }
 
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+pub(in crate::hostile) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(body).unwrap();
     encoder.finish().unwrap()
 }
 
-pub(super) fn zstd(body: &[u8]) -> Vec<u8> {
+pub(in crate::hostile) fn zstd(body: &[u8]) -> Vec<u8> {
     zstd::encode_all(body, 3).unwrap()
 }
 
@@ -40,9 +44,15 @@ fn wide_zstd(body: &[u8]) -> Vec<u8> {
 }
 
 impl Attack {
-    pub(super) fn new(name: &'static str, content_type: &'static str, body: &[u8]) -> Self {
+    pub(in crate::hostile) fn new(
+        name: &'static str,
+        content_type: &'static str,
+        body: &[u8],
+    ) -> Self {
         Self {
             name,
+            path: "/api/v1/logs",
+            headers: "",
             content_type,
             encoding: "gzip",
             body: gzip(body),
@@ -50,7 +60,7 @@ impl Attack {
         }
     }
 
-    pub(super) fn in_zstd(self, body: Vec<u8>) -> Self {
+    pub(in crate::hostile) fn in_zstd(self, body: Vec<u8>) -> Self {
         Self {
             encoding: "zstd",
             body,
@@ -58,7 +68,7 @@ impl Attack {
         }
     }
 
-    pub(super) fn uncompressed(self, body: String) -> Self {
+    pub(in crate::hostile) fn uncompressed(self, body: String) -> Self {
         Self {
             encoding: "identity",
             body: body.into(),
@@ -66,7 +76,7 @@ impl Attack {
         }
     }
 
-    pub(super) fn without_reading(self) -> Self {
+    pub(in crate::hostile) fn without_reading(self) -> Self {
         Self {
             reads: false,
             ..self
@@ -74,16 +84,21 @@ impl Attack {
     }
 
     /// Sends it; the status of the answer, if it is read and there is one.
-    pub(super) fn send(&self, address: &str) -> (TcpStream, Option<u16>) {
+    pub(in crate::hostile) fn send(&self, address: &str) -> (TcpStream, Option<u16>) {
         let mut stream = TcpStream::connect(address).unwrap();
         let timeout = Some(Duration::from_secs(60));
         stream.set_read_timeout(timeout).unwrap();
         stream.set_write_timeout(timeout).unwrap();
+        let encoding = match self.encoding {
+            "" => String::new(),
+            encoding => format!("content-encoding: {encoding}\r\n"),
+        };
         let head = format!(
-            "POST /api/v1/logs HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {}\r\n\
-             content-encoding: {}\r\ncontent-length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{}content-type: {}\r\n\
+             {encoding}content-length: {}\r\n\r\n",
+            self.path,
+            self.headers,
             self.content_type,
-            self.encoding,
             self.body.len()
         );
         // It may be refused before its end.
@@ -100,12 +115,12 @@ impl Attack {
     }
 }
 
-pub(super) const LINES: &str = "text/plain";
-pub(super) const NDJSON: &str = "application/x-ndjson";
-pub(super) const JSON: &str = "application/json";
+pub(in crate::hostile) const LINES: &str = "text/plain";
+pub(in crate::hostile) const NDJSON: &str = "application/x-ndjson";
+pub(in crate::hostile) const JSON: &str = "application/json";
 
 /// One line per attack.
-pub(super) fn attacks() -> Vec<Attack> {
+pub(in crate::hostile) fn attacks() -> Vec<Attack> {
     let attributes = format!("{{\"m\":1{}}}", ",\"\":1".repeat(2_800_000));
     let fields = (0..1000).map(|n| format!(",\"k{n}\":{n}"));
     let wide = format!("{{\"m\":1{}}}\n", fields.collect::<String>());
