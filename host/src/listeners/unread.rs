@@ -94,9 +94,14 @@ impl Unread {
             if self.charged.spend(missing).is_ok() {
                 return READ_BYTES;
             }
-            match UNCHARGED_BYTES.saturating_sub(self.bytes.len()) {
+            // What the buffer holds without growing is charged already.
+            let charged = self.charged.spent().min(self.bytes.capacity());
+            match charged
+                .max(UNCHARGED_BYTES)
+                .saturating_sub(self.bytes.len())
+            {
                 0 => tokio::time::sleep(MEMORY_WAIT).await,
-                short => return short,
+                left => return left.min(READ_BYTES),
             }
         }
     }
@@ -235,7 +240,8 @@ mod tests {
             .iter_mut()
             .find(|(unread, _)| unread.bytes().len() < ALL / 4)
         {
-            let more = unread.bytes().len() + READ_BYTES;
+            // No more will come than that.
+            let more = (unread.bytes().len() + READ_BYTES).min(ALL / 4);
             timeout(SOON, unread.fill(socket, more)).await.unwrap();
             all.rotate_left(1);
         }
