@@ -1,9 +1,14 @@
 //! What is hostile in many protocols.
 
+use std::time::Duration;
+
 use crate::hostile::requests::attack::{Attack, gzip, zstd};
 
 /// The largest body and message of the nodes that are attacked here.
 pub(super) const BODY: usize = 4 << 20;
+
+/// Clients wait for an answer for at least so long.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// As many of this as a body holds, between these.
 pub(super) fn filled(before: &[u8], unit: &[u8], after: &[u8]) -> Vec<u8> {
@@ -63,6 +68,7 @@ impl Route {
             content_type: self.content_type,
             encoding,
             body,
+            patience: PATIENCE,
             reads: true,
         }
     }

@@ -21,6 +21,8 @@ pub(in crate::hostile) struct Attack {
     /// The `content-encoding`; empty for none.
     pub(in crate::hostile) encoding: &'static str,
     pub(in crate::hostile) body: Vec<u8>,
+    /// How long the client waits for each part of its answer.
+    pub(in crate::hostile) patience: Duration,
     /// Whether the client takes its answer.
     pub(in crate::hostile) reads: bool,
 }
@@ -56,6 +58,7 @@ impl Attack {
             content_type,
             encoding: "gzip",
             body: gzip(body),
+            patience: Duration::from_secs(60),
             reads: true,
         }
     }
@@ -86,7 +89,7 @@ impl Attack {
     /// Sends it; the status of the answer, if it is read and there is one.
     pub(in crate::hostile) fn send(&self, address: &str) -> (TcpStream, Option<u16>) {
         let mut stream = TcpStream::connect(address).unwrap();
-        let timeout = Some(Duration::from_secs(60));
+        let timeout = Some(self.patience);
         stream.set_read_timeout(timeout).unwrap();
         stream.set_write_timeout(timeout).unwrap();
         let encoding = match self.encoding {
