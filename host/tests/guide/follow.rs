@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use crate::document::{Block, blocks, missing};
 use crate::repository;
+use crate::turn::Turn;
 
 /// For one walkthrough on a busy machine. One of them builds a crate from
 /// scratch, twice.
@@ -26,6 +27,8 @@ pub(crate) fn follow(document: &str, folder: &Path, data: &str) {
     let blocks = blocks(&read(&repository().join(document)));
     assert!(blocks.len() > 10, "{document} has lost its commands");
     let _ports = reserve_ports();
+    // It compiles, and tests that need all cores would measure that.
+    let _turn = Turn::beside_others();
     let notes = tempfile::tempdir().unwrap();
     let programs: PathBuf = notes.path().join("programs");
     fs::create_dir(&programs).unwrap();

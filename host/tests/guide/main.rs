@@ -29,6 +29,8 @@
 mod document;
 mod follow;
 mod links;
+#[path = "../integration/support/turn.rs"]
+mod turn;
 
 use std::fs;
 use std::path::{Path, PathBuf};
