@@ -4,12 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpSocket};
-
-/// The most connections that wait to be accepted. Beyond that the system drops
-/// the handshake, and a client tries again only after a second. Linux takes
-/// `net.core.somaxconn` if that is less (its default since 5.4: 4096).
-const ACCEPT_BACKLOG: u32 = 4096;
+use sluice_types::listen::listen;
+use tokio::net::TcpListener;
 
 /// What the clients of an address speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,19 +48,4 @@ impl Listener {
             address,
         })
     }
-}
-
-/// Listens on an address.
-///
-/// # Errors
-/// The system does not give it to this process.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // As std does it: a restart need not wait for old connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_BACKLOG)
 }

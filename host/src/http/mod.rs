@@ -36,7 +36,7 @@ mod workers;
 
 pub(crate) use acceptor::wait_after;
 pub(crate) use ingest::IngestConfig;
-pub(crate) use listener::{Speech, listen};
+pub(crate) use listener::Speech;
 pub(crate) use other_nodes::OtherNodes;
 pub(crate) use problem::Problem;
 pub(crate) use router::routes;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_types::listen::listen;
 use thiserror::Error;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -19,7 +20,7 @@ use super::log::Seldom;
 use super::outlet::Outlet;
 use super::protocol::Protocol;
 use super::stage::Stage;
-use crate::http::{Tls, TlsError, Workers, listen};
+use crate::http::{Tls, TlsError, Workers};
 use sluice_delivery::metrics::Metrics;
 
 /// How much the system is asked to keep of datagrams that were not received yet,

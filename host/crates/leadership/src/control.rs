@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::ControlConfig;
@@ -20,13 +20,10 @@ use super::view::View;
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, NodeDocument};
+use sluice_types::listen::listen;
 
 /// Orders that may wait for the control thread.
 const ORDER_CAPACITY: usize = 16;
-/// The most health checks that wait to be accepted. In a flood, the agent's are
-/// among them.
-const ACCEPT_BACKLOG: u32 = 4096;
-
 /// Why the control thread could not be started.
 #[derive(Debug, Error)]
 pub enum ControlError {
@@ -193,15 +190,4 @@ fn channels(node: &str, state: &watch::Receiver<NodeDocument>) -> (Published, Co
 /// Needs the runtime that will use the listener.
 fn bind(address: SocketAddr) -> Result<TcpListener, ControlError> {
     listen(address).map_err(|cause| ControlError::Health { address, cause })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // As std does it: a restart need not wait for old connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_BACKLOG)
 }

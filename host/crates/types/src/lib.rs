@@ -12,6 +12,7 @@ pub mod files;
 pub mod host;
 pub mod keys;
 pub mod lease;
+pub mod listen;
 pub mod origin;
 pub mod outcome;
 pub mod plugin;
