@@ -1,6 +1,7 @@
 //! The command line: one file or folder per subcommand.
 
 mod cluster;
+mod color;
 mod compile;
 mod config_file;
 mod confirm;

@@ -6,9 +6,11 @@ use std::io;
 use std::path::Path;
 
 use memchr::memmem;
+use sluice_types::outcome::Refusal;
+use sluice_types::records::Records;
 
 use super::destination::Destination;
-use super::samples::{MARK, MARK_BYTES};
+use super::samples::{MARK, MARK_BYTES, mark_of};
 use super::stdout::KeptStdout;
 
 /// How deep files are looked for.
@@ -38,8 +40,18 @@ impl Marks {
         Ok(marks)
     }
 
-    pub(super) fn has(&self, mark: &str) -> bool {
-        self.0.contains(mark.as_bytes())
+    /// How many of the records that were not refused are there, and how many are
+    /// not.
+    pub(super) fn seen(&self, batch: &Records, refusals: &[Refusal]) -> (usize, usize) {
+        let is_refused = |index: usize| refusals.iter().any(|refusal| refusal.index == index);
+        let taken = batch.iter().enumerate();
+        let taken = taken.filter(|(index, _)| !is_refused(*index));
+        let found = taken.map(|(_, record)| {
+            mark_of(record).is_some_and(|mark| self.0.contains(mark.as_bytes()))
+        });
+        let found: Vec<bool> = found.collect();
+        let seen = found.iter().filter(|found| **found).count();
+        (seen, found.len() - seen)
     }
 
     fn find(&mut self, bytes: &[u8]) {

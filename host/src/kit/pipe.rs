@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sluice_sandbox::{Instance, NodeStdout};
+use sluice_types::backoff::Backoff;
 use sluice_types::outcome::{Failure, Refusal, WriteError};
 use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, SinkInstance};
@@ -12,8 +13,9 @@ use super::workbench::{KitError, Workbench};
 
 /// How often a batch is offered.
 const ATTEMPTS: u32 = 5;
-/// The pause before the second attempt. It doubles from attempt to attempt.
+/// The bounds on the pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Records do not pass.
 #[derive(Debug, Error)]
@@ -74,7 +76,7 @@ impl Pipe {
         batch: &Records,
         mut told: impl FnMut(&WriteError),
     ) -> Result<Vec<Refusal>, PipeError> {
-        let (mut number, mut pause) = (1, PAUSE);
+        let (mut number, mut pauses) = (1, Backoff::new(PAUSE, PAUSE_MAX));
         loop {
             let attempt = Attempt { epoch: 1, number };
             let call = self.sink.call();
@@ -90,12 +92,11 @@ impl Pipe {
                 let records = batch.len();
                 return Err(PipeError::Write { records, cause });
             }
-            let asked = cause.retry_after().map_or(Duration::ZERO, Duration::from);
-            tokio::time::sleep(pause.max(asked)).await;
+            tokio::time::sleep(pauses.next(cause.retry_after())).await;
             if matches!(cause, WriteError::Broken(_)) {
                 self.instance = open(&self.sink, &self.stdout).await?;
             }
-            (number, pause) = (number + 1, pause * 2);
+            number += 1;
         }
     }
 

@@ -78,17 +78,8 @@ impl Samples {
             Value::Json("null".into()),
             Value::Json(r#"{"a":[1,{"b":null}],"c":"\u0000"}"#.into()),
         ];
-        let severities = [
-            Severity::Unspecified,
-            Severity::Trace,
-            Severity::Debug,
-            Severity::Info,
-            Severity::Warn,
-            Severity::Error,
-            Severity::Fatal,
-        ];
         let of_value = values.map(|value| (Severity::Error, vec![attribute("value", value)]));
-        let of_severity = severities.map(|severity| (severity, Vec::new()));
+        let of_severity = Severity::ALL.map(|severity| (severity, Vec::new()));
         let all = of_value.into_iter().chain(of_severity);
         let records = all.map(|(severity, attributes)| LogRecord {
             severity,

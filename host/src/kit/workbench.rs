@@ -58,8 +58,8 @@ pub(crate) struct Workbench {
     pub(super) size: usize,
     pub(super) compiled_in: Duration,
     pub(super) manifest: Manifest,
-    ceiling: Ceiling,
-    component: Bytes,
+    /// What each instance runs with, but for the config.
+    setup: Setup,
     /// What the sink's relative directories are below.
     folder: TempDir,
 }
@@ -89,24 +89,22 @@ impl Workbench {
         manifest.permissions.http.extend(origin);
         let folder = files::temporary_dir("sluice-check-").map_err(KitError::Folder)?;
         let ceiling = ceiling(&manifest, folder.path());
-        let network = Network::new(
-            ceiling.network.clone(),
-            Secrets::default(),
-            Refusals::new(|_| ()),
-        )?;
+        let mut setup = ceiling.setup(&manifest)?;
+        setup.limits.core_instances = core_instances(&component, setup.limits.memory);
+        let size = component.len();
+        let network = Network::new(ceiling.network, Secrets::default(), Refusals::new(|_| ()))?;
         let engine = Engine::new(compiler, None, network)?;
         let started = Instant::now();
-        let code = engine.compile(component.clone(), &identity).await?;
+        let code = engine.compile(component, &identity).await?;
         Ok(Self {
             engine,
             code,
             identity,
             interfaces,
-            size: component.len(),
+            size,
             compiled_in: started.elapsed(),
             manifest,
-            ceiling,
-            component,
+            setup,
             folder,
         })
     }
@@ -114,14 +112,10 @@ impl Workbench {
     /// The sink with this config, which prints there.
     ///
     /// # Errors
-    /// It is no sink, imports what sinks do not get, or may not have what it asks
-    /// for.
+    /// It is no sink, or imports what sinks do not get.
     pub(super) fn sink(&self, config: &str, stdout: &NodeStdout) -> Result<Prepared, KitError> {
-        let mut manifest = self.manifest.clone();
-        config.clone_into(&mut manifest.config);
-        let mut setup: Setup = self.ceiling.setup(&manifest)?;
-        let limits = &mut setup.limits;
-        limits.core_instances = core_instances(&self.component, limits.memory);
+        let mut setup = self.setup.clone();
+        config.clone_into(&mut setup.config);
         let (identity, stdout) = (self.identity.clone(), stdout.clone());
         Ok(Prepared::link(
             &self.engine,
@@ -138,9 +132,8 @@ impl Workbench {
     }
 
     /// The time of one call.
-    pub(super) fn call(&self) -> Duration {
-        let wanted = self.manifest.limits.write_timeout_ms;
-        wanted.map_or(CALL, Duration::from_millis)
+    pub(super) const fn call(&self) -> Duration {
+        self.setup.limits.call
     }
 }
 

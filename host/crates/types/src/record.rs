@@ -51,6 +51,19 @@ pub enum Severity {
     Fatal,
 }
 
+impl Severity {
+    /// All of them, in growing order.
+    pub const ALL: [Self; 7] = [
+        Self::Unspecified,
+        Self::Trace,
+        Self::Debug,
+        Self::Info,
+        Self::Warn,
+        Self::Error,
+        Self::Fatal,
+    ];
+}
+
 /// One log record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogRecord {

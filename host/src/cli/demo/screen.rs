@@ -3,11 +3,13 @@
 //! A separate thread writes, so that a paused terminal does not keep the demo
 //! from handling signals. A part that prints more than fits waits.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tracing_subscriber::EnvFilter;
+
+use crate::cli::color;
 
 /// Lines that may wait for stdout.
 const LINE_CAPACITY: usize = 1024;
@@ -100,7 +102,7 @@ impl Screen {
             })?;
         let screen = Self {
             lines,
-            is_coloured: wants_colour(),
+            is_coloured: color::is_wanted(),
         };
         Ok((screen, Writer(written)))
     }
@@ -157,13 +159,6 @@ fn write(mut lines: Receiver<String>) {
             return;
         }
     }
-}
-
-/// See <https://no-color.org>.
-fn wants_colour() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// One line of the log. Weak, as the log lives as long as the process.

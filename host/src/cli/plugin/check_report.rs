@@ -1,10 +1,10 @@
 //! How the report of `sluice plugin check` is shown.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
 
 use sluice_types::readable;
 
+use crate::cli::color;
 use crate::kit::check::{Finding, Outcome, Report, Speed};
 
 /// Where a report is shown.
@@ -14,11 +14,9 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// In color if stdout is a terminal, unless `NO_COLOR` is set.
     pub(super) fn on_stdout() -> Self {
-        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
-            is_colored: io::stdout().is_terminal() && !is_unwanted,
+            is_colored: color::is_wanted(),
         }
     }
 

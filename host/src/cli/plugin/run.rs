@@ -10,6 +10,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use rustix::io::dup;
 use sluice_sandbox::NodeStdout;
+use sluice_types::clock::unix_nanos;
 use sluice_types::error_chain::chain;
 use sluice_types::outcome::WriteError;
 use sluice_types::record::{LogRecord, RecordId, Text};
@@ -143,7 +144,7 @@ impl RunArgs {
 
     fn record(&self, line: String) -> Result<LogRecord, String> {
         if let Format::Lines = self.format {
-            return Ok(LogRecord::with_body(Text::from(line), records::now()));
+            return Ok(LogRecord::with_body(Text::from(line), unix_nanos()));
         }
         let decoded = records::ndjson(&Bytes::from(line)).map_err(|error| error.to_string())?;
         let reason = decoded.rejected.first_reason().map(str::to_owned);

@@ -5,6 +5,7 @@ use sluice_types::record::LogRecord;
 use sluice_types::records::Records;
 
 use super::bench::Bench;
+use super::early::{Early, found};
 use super::report::Finding;
 use crate::kit::workbench::KitError;
 
@@ -28,10 +29,10 @@ pub(super) async fn checks(
     ];
     let mut findings = Vec::new();
     for (check, batch) in batches {
-        findings.push(one(bench, check, &batch).await?);
+        findings.push(found(one(bench, check, &batch).await)?);
     }
     if !own.is_empty() {
-        findings.push(own_records(bench, own).await?);
+        findings.push(found(own_records(bench, own).await)?);
     }
     Ok(findings)
 }
@@ -40,11 +41,8 @@ async fn one(
     bench: &mut Bench<'_>,
     check: &'static str,
     batch: &Records,
-) -> Result<Finding, KitError> {
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(check, format!("open: {error}"))),
-    };
+) -> Result<Finding, Early> {
+    let mut instance = bench.opened(check).await?;
     let written = bench.write(&mut instance, batch).await;
     Ok(match written.result {
         Ok(refusals) if refusals.is_empty() => {
@@ -71,26 +69,19 @@ fn refused(batch: &Records, refusals: &[sluice_types::outcome::Refusal]) -> Stri
 }
 
 /// The author's own records, in batches as large as those of nodes.
-async fn own_records(bench: &mut Bench<'_>, own: &[LogRecord]) -> Result<Finding, KitError> {
+async fn own_records(bench: &mut Bench<'_>, own: &[LogRecord]) -> Result<Finding, Early> {
     const CHECK: &str = "your records";
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(CHECK, format!("open: {error}"))),
-    };
+    let mut instance = bench.opened(CHECK).await?;
     let (mut count, mut reason) = (0, String::new());
     for some in own.chunks(BATCH) {
         let batch = bench.samples.adopt(some);
-        match bench.write(&mut instance, &batch).await.result {
-            Ok(refusals) => {
-                if let Some(first) = refusals.first()
-                    && reason.is_empty()
-                {
-                    reason = first.failure.to_string();
-                }
-                count += refusals.len();
-            }
-            Err(error) => return Ok(Finding::failed(CHECK, error.to_string())),
+        let refusals = bench.taken(CHECK, &mut instance, &batch).await?;
+        if let Some(first) = refusals.first()
+            && reason.is_empty()
+        {
+            reason = first.failure.to_string();
         }
+        count += refusals.len();
     }
     let all = own.len();
     Ok(match count {

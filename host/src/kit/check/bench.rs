@@ -7,9 +7,11 @@ use sluice_types::outcome::{Refusal, WriteError};
 use sluice_types::records::Records;
 use sluice_types::sink::{Attempt, SinkInstance};
 
+use super::early::Early;
+use super::report::Finding;
 use crate::kit::destination::Destination;
 use crate::kit::output::Marks;
-use crate::kit::samples::{Samples, mark_of};
+use crate::kit::samples::Samples;
 use crate::kit::stdout::KeptStdout;
 use crate::kit::workbench::{KitError, Workbench};
 
@@ -66,6 +68,24 @@ impl<'a> Bench<'a> {
         Ok(prepared.open_instance().await.map(Box::new))
     }
 
+    /// Opens an instance for a check, which fails if it does not open.
+    pub(super) async fn opened(&self, check: &'static str) -> Result<Box<Instance>, Early> {
+        let failed = |error| Finding::failed(check, format!("open: {error}"));
+        Ok(self.open().await?.map_err(failed)?)
+    }
+
+    /// Offers records for a check, which fails if the batch is not taken.
+    pub(super) async fn taken(
+        &mut self,
+        check: &'static str,
+        instance: &mut Instance,
+        batch: &Records,
+    ) -> Result<Vec<Refusal>, Early> {
+        let failed = |error: WriteError| Finding::failed(check, error.to_string());
+        let written = self.write(instance, batch).await;
+        Ok(written.result.map_err(failed)?)
+    }
+
     /// Offers records for the first time.
     pub(super) async fn write(&mut self, instance: &mut Instance, batch: &Records) -> Written {
         self.offer(instance, batch, 1).await
@@ -89,22 +109,5 @@ impl<'a> Bench<'a> {
     /// What the sink has written so far.
     pub(super) fn marks(&self) -> Result<Marks, KitError> {
         Marks::of(&self.stdout, self.sink.folder(), self.destination).map_err(KitError::Folder)
-    }
-
-    /// How many of the records that were not refused are in what it has written,
-    /// and how many are not.
-    pub(super) fn seen(
-        &self,
-        batch: &Records,
-        refusals: &[Refusal],
-    ) -> Result<(usize, usize), KitError> {
-        let marks = self.marks()?;
-        let is_refused = |index: usize| refusals.iter().any(|refusal| refusal.index == index);
-        let taken = batch.iter().enumerate();
-        let taken = taken.filter(|(index, _)| !is_refused(*index));
-        let found = taken.map(|(_, record)| mark_of(record).is_some_and(|mark| marks.has(mark)));
-        let found: Vec<bool> = found.collect();
-        let seen = found.iter().filter(|found| **found).count();
-        Ok((seen, found.len() - seen))
     }
 }

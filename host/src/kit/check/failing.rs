@@ -6,6 +6,7 @@ use std::time::Duration;
 use sluice_types::outcome::{Broken, Failure, WriteError};
 
 use super::bench::Bench;
+use super::early::{Early, found};
 use super::report::Finding;
 use crate::kit::destination::{Asked, Behaviour};
 use crate::kit::workbench::KitError;
@@ -85,22 +86,19 @@ pub(super) async fn checks(bench: &mut Bench<'_>) -> Result<Vec<Finding>, KitErr
                       '{\"url\":\"{destination}/logs\"}', if the sink sends over HTTP";
         return Ok(vec![Finding::skipped("a failing destination", detail)]);
     }
-    let mut findings = vec![slow(bench).await?];
+    let mut findings = vec![found(slow(bench).await)?];
     for trouble in TROUBLES {
-        findings.push(one(bench, trouble).await?);
+        findings.push(found(one(bench, trouble).await)?);
     }
     bench.destination.behave(Behaviour::Takes);
     Ok(findings)
 }
 
 /// A write may not return before the destination has answered.
-async fn slow(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
+async fn slow(bench: &mut Bench<'_>) -> Result<Finding, Early> {
     const CHECK: &str = "the destination is slow";
     bench.destination.behave(Behaviour::Takes);
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(CHECK, format!("open: {error}"))),
-    };
+    let mut instance = bench.opened(CHECK).await?;
     bench.destination.behave(Behaviour::Slow(SLOW));
     let asked = bench.destination.asked();
     let batch = bench.samples.ordinary(10);
@@ -140,13 +138,10 @@ async fn arrives(bench: &Bench<'_>, before: Asked) -> bool {
     tokio::time::timeout(ARRIVAL, arrived).await.is_ok()
 }
 
-async fn one(bench: &mut Bench<'_>, trouble: Trouble) -> Result<Finding, KitError> {
+async fn one(bench: &mut Bench<'_>, trouble: Trouble) -> Result<Finding, Early> {
     let check = trouble.check;
     bench.destination.behave(Behaviour::Takes);
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(check, format!("open: {error}"))),
-    };
+    let mut instance = bench.opened(check).await?;
     bench.destination.behave(trouble.behaviour);
     let asked = bench.destination.asked();
     let batch = bench.samples.ordinary(10);
@@ -173,15 +168,15 @@ async fn one(bench: &mut Bench<'_>, trouble: Trouble) -> Result<Finding, KitErro
         },
         Err(error) => error,
     };
-    let found = judged(trouble, &failure);
+    let judgement = judged(trouble, &failure);
     if matches!(failure, WriteError::Broken(_)) {
-        return Ok(found);
+        return Ok(judgement);
     }
     // The destination is back: the same instance must be able to go on.
     let again = bench.offer(&mut instance, &batch, 2).await;
-    let is_lost = |refusals: &[_]| Ok::<_, KitError>(bench.seen(&batch, refusals)?.1 > 0);
+    let (_, lost) = bench.marks()?.seen(&batch, &[]);
     Ok(match again.result {
-        Ok(refusals) if refusals.is_empty() && !is_lost(&refusals)? => found,
+        Ok(refusals) if refusals.is_empty() && lost == 0 => judgement,
         Ok(_) => Finding::failed(check, "afterwards, it does not send the records again"),
         Err(error) => Finding::failed(
             check,

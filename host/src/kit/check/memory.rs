@@ -1,8 +1,8 @@
 //! Whether a sink needs more memory with every call.
 
 use super::bench::Bench;
+use super::early::Early;
 use super::report::Finding;
-use crate::kit::workbench::KitError;
 
 const CHECK: &str = "memory";
 /// The calls before the first look: buffers grow to the size that they need.
@@ -14,19 +14,14 @@ const RECORDS: usize = 100;
 /// What may be added between two looks, in bytes: a page of WebAssembly's.
 const PAGE: usize = 64 << 10;
 
-pub(super) async fn check(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(CHECK, format!("open: {error}"))),
-    };
+pub(super) async fn check(bench: &mut Bench<'_>) -> Result<Finding, Early> {
+    let mut instance = bench.opened(CHECK).await?;
     let mut sizes = Vec::new();
     for look in 0..=LOOKS {
         let calls = if look == 0 { WARM_UP } else { CALLS };
         for _ in 0..calls {
             let batch = bench.samples.ordinary(RECORDS);
-            if let Err(error) = bench.write(&mut instance, &batch).await.result {
-                return Ok(Finding::failed(CHECK, error.to_string()));
-            }
+            bench.taken(CHECK, &mut instance, &batch).await?;
         }
         sizes.push(instance.memory());
     }

@@ -5,6 +5,7 @@
 
 mod batches;
 mod bench;
+mod early;
 mod failing;
 mod memory;
 mod opening;
@@ -18,6 +19,7 @@ use sluice_types::record::LogRecord;
 
 use bench::Bench;
 pub(crate) use bench::PLACEHOLDER;
+use early::found;
 pub(crate) use report::{Finding, Outcome, Report, Speed};
 
 use super::destination::Destination;
@@ -78,7 +80,7 @@ pub(crate) async fn check(
     );
     keep(promises::checks(&mut bench).await?, &mut report);
     keep(failing::checks(&mut bench).await?, &mut report);
-    keep(vec![memory::check(&mut bench).await?], &mut report);
+    keep(vec![found(memory::check(&mut bench).await)?], &mut report);
     keep(vec![secrets::check(&bench, printed)?], &mut report);
     if report.count(Outcome::Failed) == 0 {
         report.speed = speed::measure(&mut bench, plan.count).await?;

@@ -3,6 +3,7 @@
 use sluice_types::sink::SinkInstance;
 
 use super::bench::Bench;
+use super::early::{Early, found};
 use super::report::Finding;
 use crate::kit::workbench::KitError;
 
@@ -12,35 +13,30 @@ const CLOSE: &str = "close";
 
 pub(super) async fn checks(bench: &mut Bench<'_>) -> Result<Vec<Finding>, KitError> {
     Ok(vec![
-        kept_back(bench).await?,
-        two_instances(bench).await?,
-        close(bench).await?,
+        found(kept_back(bench).await)?,
+        found(two_instances(bench).await)?,
+        found(close(bench).await)?,
     ])
 }
 
 /// Looks for the records of a write when it returns, and again when another
 /// write and `close` are over.
-async fn kept_back(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
-    let mut instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(KEPT, format!("open: {error}"))),
-    };
+async fn kept_back(bench: &mut Bench<'_>) -> Result<Finding, Early> {
+    let mut instance = bench.opened(KEPT).await?;
     let mut batches = Vec::new();
     // Of several sizes: a sink may write only what fills its buffer.
     for size in [1, 7, 300, 1] {
         let batch = bench.samples.ordinary(size);
-        let refusals = match bench.write(&mut instance, &batch).await.result {
-            Ok(refusals) => refusals,
-            Err(error) => return Ok(Finding::failed(KEPT, error.to_string())),
-        };
-        let (seen, _) = bench.seen(&batch, &refusals)?;
+        let refusals = bench.taken(KEPT, &mut instance, &batch).await?;
+        let (seen, _) = bench.marks()?.seen(&batch, &refusals);
         batches.push((batch, refusals, seen));
     }
     // How it ends is another check's concern.
     drop(instance.close().await);
+    let marks = bench.marks()?;
     let (mut late, mut at_once, mut never) = (0, 0, 0);
     for (batch, refusals, before) in batches {
-        let (seen, unseen) = bench.seen(&batch, &refusals)?;
+        let (seen, unseen) = marks.seen(&batch, &refusals);
         at_once += before;
         late += seen - before;
         never += unseen;
@@ -70,34 +66,25 @@ async fn kept_back(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
 }
 
 /// `open` may run while another instance writes.
-async fn two_instances(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
-    let (first, second) = (bench.open().await?, bench.open().await?);
-    let (mut first, mut second) = match (first, second) {
-        (Ok(first), Ok(second)) => (first, second),
-        (_, Err(error)) => {
-            let detail = format!(
-                "the second one does not open: {error}; during a swap two run, so take nothing \
-                 exclusively"
-            );
-            return Ok(Finding::failed(TWO, detail));
-        }
-        (Err(error), _) => return Ok(Finding::failed(TWO, format!("open: {error}"))),
-    };
+async fn two_instances(bench: &mut Bench<'_>) -> Result<Finding, Early> {
+    let mut first = bench.opened(TWO).await?;
+    let mut second = bench.open().await?.map_err(|error| {
+        let detail = format!(
+            "the second one does not open: {error}; during a swap two run, so take nothing \
+             exclusively"
+        );
+        Finding::failed(TWO, detail)
+    })?;
     for is_second in [false, true, false] {
         let instance = if is_second { &mut second } else { &mut first };
         let batch = bench.samples.ordinary(3);
-        if let Err(error) = bench.write(instance, &batch).await.result {
-            return Ok(Finding::failed(TWO, error.to_string()));
-        }
+        bench.taken(TWO, instance, &batch).await?;
     }
     Ok(Finding::passed(TWO, "both write"))
 }
 
-async fn close(bench: &mut Bench<'_>) -> Result<Finding, KitError> {
-    let instance = match bench.open().await? {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Finding::failed(CLOSE, format!("open: {error}"))),
-    };
+async fn close(bench: &Bench<'_>) -> Result<Finding, Early> {
+    let instance = bench.opened(CLOSE).await?;
     Ok(match instance.close().await {
         Ok(()) => Finding::passed(CLOSE, "also without a write"),
         Err(error) => Finding::failed(CLOSE, error.to_string()),

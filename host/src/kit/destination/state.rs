@@ -1,14 +1,16 @@
 //! How a destination behaves, and what it took.
 
-use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flate2::read::MultiGzDecoder;
-use flate2::read::ZlibDecoder;
+use sluice_protocols::encoding::Encoding;
+use sluice_protocols::memory_budget::MemoryBudget;
+use sluice_protocols::meter::{Client, Meter};
 
 /// The most of a body when it is unpacked, in bytes.
-const UNPACKED_MAX: u64 = 256 << 20;
+const UNPACKED_MAX: usize = 256 << 20;
+/// The memory for that: a list that grows takes more than it holds.
+const MEMORY: usize = 4 * UNPACKED_MAX;
 /// The most bytes of bodies that are kept. Later ones are only counted.
 const KEPT_MAX: usize = 512 << 20;
 
@@ -87,20 +89,14 @@ impl State {
 
 /// The body as it was before it was packed; as it is if it cannot be unpacked.
 pub(super) fn unpacked(body: &[u8], encoding: Option<&str>) -> Vec<u8> {
-    let mut unpacked = Vec::new();
-    let read = match encoding {
-        Some("gzip") => MultiGzDecoder::new(body)
-            .take(UNPACKED_MAX)
-            .read_to_end(&mut unpacked),
-        Some("deflate") => ZlibDecoder::new(body)
-            .take(UNPACKED_MAX)
-            .read_to_end(&mut unpacked),
-        Some("zstd") => zstd::Decoder::new(body)
-            .and_then(|decoder| decoder.take(UNPACKED_MAX).read_to_end(&mut unpacked)),
-        _ => return body.to_vec(),
+    let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()));
+    let Ok(Some(encoding)) = encoding else {
+        return body.to_vec();
     };
-    match read {
-        Ok(_) => unpacked,
-        Err(_) => body.to_vec(),
+    let meter = Meter::new(MemoryBudget::new(MEMORY).reserve(), Client::default());
+    let unpacked = meter.measure(|meter| encoding.unpack(body, UNPACKED_MAX, meter));
+    match unpacked {
+        Ok((Some(unpacked), _)) => unpacked.into(),
+        Ok((None, _)) | Err(_) => body.to_vec(),
     }
 }

@@ -115,15 +115,6 @@ fn attributes_agree(batch: &[LogRecord], seed: u64) {
 }
 
 fn record(rng: &mut StdRng) -> LogRecord {
-    let severities = [
-        Severity::Unspecified,
-        Severity::Trace,
-        Severity::Debug,
-        Severity::Info,
-        Severity::Warn,
-        Severity::Error,
-        Severity::Fatal,
-    ];
     let attributes = rng.random_range(0..6);
     LogRecord {
         id: RecordId {
@@ -133,7 +124,7 @@ fn record(rng: &mut StdRng) -> LogRecord {
         key: rng.random_bool(0.3).then(|| text(rng)),
         timestamp: rng.random(),
         observed: rng.random_range(0..3_000_000_000),
-        severity: *severities.choose(rng).unwrap(),
+        severity: *Severity::ALL.choose(rng).unwrap(),
         body: text(rng),
         attributes: (0..attributes).map(|_| (name(rng), value(rng))).collect(),
     }
