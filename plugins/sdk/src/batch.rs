@@ -33,7 +33,7 @@ pub(crate) fn of_host(source: &Source) -> &Batch {
 
 /// A native build has no host.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn of_host(_source: &crate::guest::Source) -> &'static Batch {
+pub(crate) fn of_host(_source: &crate::bindings::sluice::sink::types::Batch) -> &'static Batch {
     unreachable!("only a host calls this, and only in a component")
 }
 
