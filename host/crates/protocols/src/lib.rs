@@ -10,6 +10,7 @@ pub mod answer;
 pub mod aws_logs;
 pub mod cloudflare;
 pub mod datadog;
+mod date;
 pub mod decoded;
 pub mod elasticsearch;
 pub mod encoding;

@@ -1,5 +1,6 @@
 //! Times as producers write them.
 
+use crate::date::{self, Offset};
 use sluice_types::excerpt::excerpt;
 use sluice_types::record::{Text, Value};
 
@@ -16,26 +17,35 @@ const SHOWN_CHARS: usize = 40;
 /// # Errors
 /// What is wrong with the value, worded for the producer.
 pub(crate) fn nanoseconds(value: &Value) -> Result<u64, String> {
-    let parsed = match value {
-        Value::Integer(integer) => u64::try_from(*integer).ok().and_then(from_integer),
-        Value::Float(float) => from_float(*float),
-        Value::Text(text) => from_text(text),
+    match value {
+        Value::Integer(integer) => {
+            let read = u64::try_from(*integer).ok().and_then(from_integer);
+            read.ok_or_else(|| wrong(&integer.to_string()))
+        }
+        Value::Float(float) => from_float(*float).ok_or_else(|| wrong(&float.to_string())),
+        Value::Text(text) => of_text(text),
         // A number that fits into neither of the types above.
-        Value::Json(json) => from_number(json),
-        Value::Boolean(_) | Value::Bytes(_) => None,
-    };
-    parsed.ok_or_else(|| {
-        let said = match value {
-            Value::Text(text) | Value::Json(text) => excerpt(text, SHOWN_CHARS).into_owned(),
-            Value::Integer(integer) => integer.to_string(),
-            Value::Float(float) => float.to_string(),
-            other => format!("{other:?}"),
-        };
-        format!(
-            "the time {said:?} is neither RFC 3339 (like 2026-01-31T12:00:00Z) nor a Unix time \
-             between 1970 and 2554"
-        )
-    })
+        Value::Json(json) => of_number(json),
+        Value::Boolean(_) | Value::Bytes(_) => Err(wrong(&format!("{value:?}"))),
+    }
+}
+
+/// The same of a text.
+pub(crate) fn of_text(text: &str) -> Result<u64, String> {
+    from_text(text).ok_or_else(|| wrong(text))
+}
+
+/// The same of a number as JSON has it.
+pub(crate) fn of_number(json: &str) -> Result<u64, String> {
+    from_number(json).ok_or_else(|| wrong(json))
+}
+
+fn wrong(said: &str) -> String {
+    let said = excerpt(said, SHOWN_CHARS);
+    format!(
+        "the time {said:?} is neither RFC 3339 (like 2026-01-31T12:00:00Z) nor a Unix time \
+         between 1970 and 2554"
+    )
 }
 
 /// The same of a time as text, without the rounding of a float: the nanoseconds of
@@ -72,6 +82,10 @@ fn from_decimal(text: &str) -> Option<u64> {
 fn from_text(text: &str) -> Option<u64> {
     if text.len() > BYTES_MAX {
         return None;
+    }
+    let usual = date::nanoseconds(text.as_bytes(), Offset::Required);
+    if usual.is_some() {
+        return usual;
     }
     if text.parse::<f64>().is_ok() {
         return from_number(text);

@@ -10,14 +10,14 @@
 //! request.
 
 use bytes::Bytes;
-use sluice_types::attributes::{Attribute, Attributes, SharedAttributes};
-use sluice_types::record::{LogRecord, Severity, Text, Value};
+use sluice_types::attributes::{Attributes, SharedAttributes};
+use sluice_types::record::{LogRecord, Severity, Text};
 
 use super::action::{INDEX, Indexes};
-use super::fields::{FieldValue, Fields};
 use super::timestamp;
 use crate::decoded::{Decoded, Decoding};
 use crate::json::scanner::{Scanned, Scanner};
+use crate::json::written::{FieldValue, Fields};
 use crate::meter::Meter;
 use crate::severity;
 
@@ -241,10 +241,16 @@ impl<'a> DocumentReader<'a> {
         if self.fields.len() > ATTRIBUTES_MAX {
             return Err(too_many_attributes());
         }
-        let mut own = self.fields.attributes(whole);
         if found.has_absent {
-            remove_absent(&mut own, meta.index.is_some());
+            let has_index = meta.index.is_some();
+            let is_present = |name: &str, value: FieldValue<'_>| match Role::of(name) {
+                Role::Attribute => true,
+                Role::Index => !has_index,
+                _ => !value.is_null(),
+            };
+            self.fields.retain(is_present);
         }
+        let own = self.fields.attributes(whole);
         Ok(LogRecord {
             key: meta.id.cloned(),
             timestamp: found.time.map_or(self.observed, |(_, time, _)| time),
@@ -330,18 +336,6 @@ impl Role {
             _ => Self::Attribute,
         }
     }
-}
-
-/// Removes the fields named in this file that are null, and one that has the name
-/// of the index's attribute.
-fn remove_absent(attributes: &mut Vec<Attribute>, has_index: bool) {
-    let is_null = |value: &Value| matches!(value, Value::Json(json) if **json == *"null");
-    attributes.retain(|(name, value)| match Role::of(name) {
-        Role::Attribute => true,
-        Role::Index => !has_index,
-        _ => !is_null(value),
-    });
-    attributes.shrink_to_fit();
 }
 
 /// What a field for the severity says. `level` as a number is that of pino and

@@ -10,7 +10,6 @@ pub mod answer;
 pub mod bulk;
 pub mod client;
 pub mod document;
-mod fields;
 #[cfg(test)]
 mod fuzz;
 pub mod handshake;

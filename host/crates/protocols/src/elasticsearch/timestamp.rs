@@ -3,12 +3,12 @@
 use sluice_types::excerpt::excerpt;
 use sluice_types::record::{Text, Value};
 
-use super::fields::FieldValue;
+use crate::date::{self, Offset};
 use crate::json::share::number;
+use crate::json::written::FieldValue;
 use crate::time;
 
 const NANOSECONDS: u64 = 1_000_000_000;
-const DAY_SECONDS: u64 = 86_400;
 
 /// No time is written with more characters.
 const CHARS_MAX: usize = 100;
@@ -23,7 +23,8 @@ pub(super) fn nanoseconds(value: FieldValue<'_>) -> Result<u64, String> {
     let copied = |text| Text::from(excerpt(text, CHARS_MAX).into_owned());
     let other = match value {
         FieldValue::Text(text) => {
-            let read = of_date(text.as_bytes()).or_else(|| of_decimal(text));
+            let read =
+                date::nanoseconds(text.as_bytes(), Offset::Optional).or_else(|| of_decimal(text));
             if let Some(nanoseconds) = read {
                 return Ok(nanoseconds);
             }
@@ -36,108 +37,6 @@ pub(super) fn nanoseconds(value: FieldValue<'_>) -> Result<u64, String> {
     time::nanoseconds(&other)
 }
 
-/// `2026-11-21`, `2026-11-21T10:05:10.090Z`, and the same with an offset or
-/// without any. `None` for all that is longer than nanoseconds or not as usual.
-fn of_date(text: &[u8]) -> Option<u64> {
-    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, rest @ ..] = text else {
-        return None;
-    };
-    let year = 100 * two(*y1, *y2)? + two(*y3, *y4)?;
-    let days = days_of_epoch(year, two(*mo1, *mo2)?, two(*d1, *d2)?)?;
-    if rest.is_empty() {
-        return (days * DAY_SECONDS).checked_mul(NANOSECONDS);
-    }
-    let [
-        b'T' | b't' | b' ',
-        h1,
-        h2,
-        b':',
-        m1,
-        m2,
-        b':',
-        s1,
-        s2,
-        rest @ ..,
-    ] = rest
-    else {
-        return None;
-    };
-    let (hour, minute, second) = (two(*h1, *h2)?, two(*m1, *m2)?, two(*s1, *s2)?);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + second;
-    let (fraction, offset) = fraction(rest)?;
-    offset_seconds(offset)?
-        .checked_add_unsigned(seconds)?
-        .try_into()
-        .ok()
-        .and_then(|seconds: u64| seconds.checked_mul(NANOSECONDS)?.checked_add(fraction))
-}
-
-/// The number that two digits make.
-fn two(tens: u8, ones: u8) -> Option<u64> {
-    let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
-    is_number.then(|| u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
-}
-
-/// The nanoseconds behind a decimal separator, and what follows them.
-fn fraction(text: &[u8]) -> Option<(u64, &[u8])> {
-    let [b'.' | b',', digits @ ..] = text else {
-        return Some((0, text));
-    };
-    let count = digits.iter().take_while(|d| d.is_ascii_digit()).count();
-    let (digits, rest) = digits.split_at_checked(count)?;
-    if !(1..=9).contains(&count) {
-        return None;
-    }
-    let number = |number, digit: &u8| number * 10 + u64::from(digit - b'0');
-    let padding = std::iter::repeat_n(&b'0', 9 - count);
-    Some((digits.iter().chain(padding).fold(0, number), rest))
-}
-
-/// What must be added to get UTC, in seconds.
-fn offset_seconds(offset: &[u8]) -> Option<i64> {
-    let (sign, digits) = match offset {
-        [] | [b'Z' | b'z'] => return Some(0),
-        [b'+', digits @ ..] => (-1, digits),
-        [b'-', digits @ ..] => (1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = match digits {
-        [h1, h2] => (two(*h1, *h2)?, 0),
-        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two(*h1, *h2)?, two(*m1, *m2)?),
-        _ => return None,
-    };
-    let is_offset = hours < 24 && minutes < 60;
-    let seconds = i64::try_from(hours * 3600 + minutes * 60).ok()?;
-    is_offset.then_some(sign * seconds)
-}
-
-/// The days from 1970-01-01 to this date in the Gregorian calendar. `None` for
-/// one before, and for one that does not exist.
-fn days_of_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let last = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u64::from(is_leap),
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) {
-        return None;
-    }
-    // Counted in years from March on, so that the leap day is the last one.
-    let (year, month) = match month {
-        1 | 2 => (year.checked_sub(1)?, month + 9),
-        _ => (year, month - 3),
-    };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1;
-    // 0000-03-01 to 1970-01-01.
-    days.checked_sub(719_468)
-}
-
 /// A Unix time with a fraction, as the collector's exporter writes it:
 /// milliseconds with six decimals. A float would not be as exact.
 fn of_decimal(text: &str) -> Option<u64> {
@@ -148,7 +47,7 @@ fn of_decimal(text: &str) -> Option<u64> {
     let whole: u64 = whole.parse().ok()?;
     let unit = time::unit(whole);
     let dotted = text.as_bytes().get(text.len() - decimals.len() - 1..)?;
-    let (fraction, rest) = fraction(dotted)?;
+    let (fraction, rest) = date::fraction(dotted)?;
     let fraction = fraction * unit / NANOSECONDS;
     let nanoseconds = whole.checked_mul(unit)?.checked_add(fraction)?;
     rest.is_empty().then_some(nanoseconds)
@@ -234,25 +133,9 @@ mod tests {
             let text = time.display_with_offset(offset).to_string();
             assert_eq!(read(&text), Some(nanoseconds), "{text}");
             // Dates before the epoch are left to the library.
-            let is_read = text.starts_with("1969") || of_date(text.as_bytes()).is_some();
+            let is_read = text.starts_with("1969")
+                || date::nanoseconds(text.as_bytes(), Offset::Optional).is_some();
             assert!(is_read, "{text}");
-        }
-    }
-
-    #[test]
-    fn only_dates_that_exist_have_a_place_in_the_calendar() {
-        let mut days = 0;
-        for year in 1970..2600 {
-            for month in 0..14 {
-                for day in 0..33 {
-                    let date = i8::try_from(month).ok().zip(i8::try_from(day).ok());
-                    let (month_of, day_of) = date.unwrap();
-                    let exists = jiff::civil::Date::new(year, month_of, day_of).is_ok();
-                    let place = days_of_epoch(u64::from(year.unsigned_abs()), month, day);
-                    assert_eq!(place, exists.then_some(days), "{year}-{month}-{day}");
-                    days += u64::from(exists);
-                }
-            }
         }
     }
 }

@@ -10,3 +10,4 @@ pub(crate) mod scanner;
 pub(crate) mod share;
 mod unescape;
 pub(crate) mod walk;
+pub(crate) mod written;

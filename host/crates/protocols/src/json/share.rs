@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::meter::Meter;
 use sluice_types::record::{Text, Value};
 
@@ -15,21 +13,6 @@ pub(crate) struct Share<'a> {
 }
 
 impl Share<'_> {
-    /// The value as the record keeps it. `raw` is a part of `whole`.
-    pub(crate) fn value<E: serde::de::Error>(&mut self, raw: &RawValue) -> Result<Value, E> {
-        let json = raw.get();
-        Ok(match json.as_bytes().first() {
-            Some(b'"') => Value::Text(self.quoted(json)?),
-            Some(b't') => Value::Boolean(true),
-            Some(b'f') => Value::Boolean(false),
-            Some(b'-' | b'0'..=b'9') => match number(json) {
-                Some(number) => number,
-                None => Value::Json(self.text(Cow::Borrowed(json))?),
-            },
-            _ => Value::Json(self.text(Cow::Borrowed(json))?),
-        })
-    }
-
     /// The text of a JSON string.
     pub(crate) fn quoted<E: serde::de::Error>(&mut self, json: &str) -> Result<Text, E> {
         if json.contains('\\') {

@@ -1,12 +1,11 @@
 //! Decodes request bodies to records, one function per content type.
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::record_json::RecordReader;
 use crate::decoded::{Decoded, Decoding};
 use crate::error::DecodeError;
+use crate::json::walk::{Cursor, SyntaxError};
 use crate::meter::Meter;
 use sluice_types::record::{LogRecord, Text};
 
@@ -26,19 +25,23 @@ pub fn one(body: Bytes, key: Option<Text>, observed: u64) -> Result<LogRecord, D
     })
 }
 
+/// What each line is.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// The text of a message.
+    Text,
+    /// A JSON object.
+    Object,
+}
+
 /// One record per line, without empty lines; `most` lines at most.
 pub fn lines(body: &Bytes, observed: u64, most: usize, meter: &mut Meter) -> Decoded {
-    each_line(body, Decoding::new(meter, most), |text, _whole, _meter| {
-        Ok(LogRecord::with_body(text, observed))
-    })
+    each_line(body, Line::Text, observed, Decoding::new(meter, most))
 }
 
 /// One JSON object per line, without empty lines; `most` lines at most.
 pub fn ndjson(body: &Bytes, observed: u64, most: usize, meter: &mut Meter) -> Decoded {
-    let mut reader = RecordReader::new(observed);
-    each_line(body, Decoding::new(meter, most), |text, whole, meter| {
-        reader.read(whole, &text.clone(), meter)
-    })
+    each_line(body, Line::Object, observed, Decoding::new(meter, most))
 }
 
 /// One JSON object, or an array of `most` objects at most.
@@ -51,81 +54,48 @@ pub fn json(
     most: usize,
     meter: &mut Meter,
 ) -> Result<Decoded, DecodeError> {
-    let malformed = |error: &dyn std::fmt::Display| {
-        DecodeError::Malformed(format!(
-            "the body is not JSON: {error}; send one object, an array of objects, or NDJSON with \
-             its own content type"
-        ))
-    };
     let whole = Text::try_from(body).map_err(|error| {
         DecodeError::Refused(format!(
             "the body is not UTF-8: {error}; send JSON as UTF-8"
         ))
     })?;
-    let mut reader = RecordReader::new(observed);
     let mut decoding = Decoding::new(meter, most);
-    match whole.trim_start().as_bytes().first() {
-        Some(b'[') => {
-            let elements = Elements(|raw: &RawValue| {
-                decoding.add(|meter| reader.read(&whole, raw.get(), meter));
-                !decoding.is_stopped()
-            });
-            let mut deserializer = serde_json::Deserializer::from_str(&whole);
-            elements
-                .deserialize(&mut deserializer)
-                .and_then(|()| deserializer.end())
-                .map_err(|error| malformed(&error))?;
-        }
-        Some(b'{') => {
-            let raw: &RawValue = serde_json::from_str(&whole).map_err(|error| malformed(&error))?;
-            decoding.add(|meter| reader.read(&whole, raw.get(), meter));
-        }
-        _ => {
-            serde_json::from_str::<&RawValue>(&whole).map_err(|error| malformed(&error))?;
-            return Err(malformed(&"it is neither an object nor an array"));
-        }
-    }
+    elements(&whole, observed, &mut decoding).map_err(|error| {
+        DecodeError::Malformed(format!(
+            "the body is not JSON: {error}; send one object, an array of objects, or NDJSON with \
+             its own content type"
+        ))
+    })?;
     Ok(decoding.finish(whole.len()))
 }
 
-/// Calls a function with each element of a JSON array, until it says false.
-struct Elements<F>(F);
-
-impl<'de, F: FnMut(&'de RawValue) -> bool> DeserializeSeed<'de> for Elements<F> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, F: FnMut(&'de RawValue) -> bool> Visitor<'de> for Elements<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        while let Some(element) = elements.next_element()? {
-            if !(self.0)(element) {
-                return Err(A::Error::custom("stopped"));
-            }
+/// What is inside of an element is looked at only then, so what is wrong there is a
+/// rejection of that element.
+fn elements(whole: &Text, observed: u64, decoding: &mut Decoding<'_>) -> Result<(), SyntaxError> {
+    let mut reader = RecordReader::new(observed);
+    let mut cursor = Cursor::new(whole);
+    let mut add = |json| decoding.add(|meter| reader.read(whole, json, meter));
+    match cursor.peek() {
+        Some(b'{') => add(cursor.skip()?.json),
+        Some(b'[') => cursor.each_element(|cursor| {
+            add(cursor.skip()?.json);
+            Ok(())
+        })?,
+        _ => {
+            cursor.skip()?;
+            cursor.end()?;
+            return Err(Cursor::new(whole).expected("an object or an array"));
         }
-        Ok(())
     }
+    cursor.end()
 }
 
 /// Splits at line feeds, strips one carriage return, skips empty lines. If the
 /// whole body is UTF-8, as it usually is, that is checked once and the lines
 /// share its memory.
-fn each_line(
-    body: &Bytes,
-    mut decoding: Decoding<'_>,
-    mut decode: impl FnMut(Text, &Text, &mut Meter) -> Result<LogRecord, String>,
-) -> Decoded {
+fn each_line(body: &Bytes, kind: Line, observed: u64, mut decoding: Decoding<'_>) -> Decoded {
     match Text::try_from(body.clone()) {
-        Ok(whole) => each_line_of_text(&whole, &mut decoding, decode),
+        Ok(whole) => each_line_of_text(&whole, kind, observed, &mut decoding),
         Err(_) => {
             for line in body.split(|byte| *byte == b'\n') {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -136,7 +106,7 @@ fn each_line(
                     decoding.add(|meter| {
                         let text = Text::try_from(body.slice_ref(line))
                             .map_err(|error| format!("not UTF-8: {error}"))?;
-                        decode(text.clone(), &text, meter)
+                        kind.record(&text, &text, &mut RecordReader::new(observed), meter)
                     });
                 }
             }
@@ -145,11 +115,8 @@ fn each_line(
     decoding.finish(body.len())
 }
 
-fn each_line_of_text(
-    whole: &Text,
-    decoding: &mut Decoding<'_>,
-    mut decode: impl FnMut(Text, &Text, &mut Meter) -> Result<LogRecord, String>,
-) {
+fn each_line_of_text(whole: &Text, kind: Line, observed: u64, decoding: &mut Decoding<'_>) {
+    let mut reader = RecordReader::new(observed);
     let mut rest: &str = whole;
     let first = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
     // Lines usually have similar lengths. After a short first one, this
@@ -163,9 +130,28 @@ fn each_line_of_text(
         let line = line.unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
         if !line.is_empty() {
-            decoding.add(|meter| decode(whole.slice_ref(line), whole, meter));
+            decoding.add(|meter| kind.record(whole, line, &mut reader, meter));
         }
         rest = later.unwrap_or_default();
+    }
+}
+
+impl Line {
+    /// The record of a line, which is a part of `whole`.
+    fn record<'a>(
+        self,
+        whole: &Text,
+        line: &'a str,
+        reader: &mut RecordReader<'a>,
+        meter: &mut Meter,
+    ) -> Result<LogRecord, String> {
+        match self {
+            Self::Text => Ok(LogRecord::with_body(
+                whole.slice_ref(line),
+                reader.observed(),
+            )),
+            Self::Object => reader.read(whole, line, meter),
+        }
     }
 }
 

@@ -2,19 +2,22 @@
 //! every line. `SLUICE_FUZZ_SECONDS` says how long they run (1 if it is not set).
 //! A failure prints the seed of its body.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::value::RawValue;
 
 use super::decode;
 use crate::decoded::Decoded;
 use crate::error::DecodeError;
+use crate::fuzzing::each_seed;
 use crate::memory_budget::MemoryBudget;
 use crate::meter::{Client, Meter};
-use crate::time;
-use sluice_types::record::{Text, Value, overhead};
+use crate::{severity, time};
+use sluice_types::record::{LogRecord, Text, Value, overhead};
 use sluice_types::record_document::RecordDocument;
 
 /// Pieces that matter to decoders.
@@ -161,6 +164,187 @@ fn any_body_of_ndjson() {
         can_be_kept(&decoded);
         accounts_for(decoded, body);
     });
+}
+
+const TEXT: [&str; 4] = ["body", "message", "log", "msg"];
+const TIME: [&str; 4] = ["timestamp", "time", "@timestamp", "date"];
+const SEVERITY: [&str; 2] = ["severity", "level"];
+
+/// Names and values of fields, as they are written.
+const NAMES: &[&str] = &[
+    "body",
+    "message",
+    "log",
+    "msg",
+    "timestamp",
+    "time",
+    "@timestamp",
+    "date",
+    "severity",
+    "level",
+    "id",
+    "a",
+    "b\\n",
+    "\\u0062ody",
+    "é",
+    "",
+];
+const VALUES: &[&str] = &[
+    "null",
+    "true",
+    "false",
+    "0",
+    "-7",
+    "1.50",
+    "1e3",
+    "18446744073709551615",
+    "1700000000",
+    "1700000000123.5",
+    "\"\"",
+    "\"warn\"",
+    "\"ERROR\"",
+    "17",
+    "\"a text\"",
+    "\"\\ud83d\\ude00\\t\"",
+    "\"2026-11-20T09:00:00.25Z\"",
+    "\"1970-01-01t00:00:00+01:00\"",
+    "[1, {\"a\":[]}]",
+    "{}",
+    "{\"text\" : \"x\"}",
+];
+
+/// An object, most often one that is JSON.
+fn object(rng: &mut StdRng) -> String {
+    let mut fields = Vec::new();
+    for _ in 0..rng.random_range(0..20) {
+        let name = NAMES[rng.random_range(0..NAMES.len())];
+        let value = VALUES[rng.random_range(0..VALUES.len())];
+        let space = ["", " ", "\t"][rng.random_range(0..3)];
+        fields.push(format!("{space}\"{name}\"{space}:{space}{value}{space}"));
+    }
+    let mut object = format!("{{{}}}", fields.join(","));
+    if rng.random_bool(0.2) {
+        let ends: Vec<_> = object.char_indices().map(|(at, _)| at).collect();
+        let at = ends[rng.random_range(0..ends.len())];
+        match rng.random_bool(0.5) {
+            true => object.truncate(at),
+            false => object.insert_str(at, PIECES[rng.random_range(0..PIECES.len())]),
+        }
+    }
+    object
+}
+
+/// What the documentation says of an object's fields, with the library's reader.
+fn reference(object: &str) -> Option<LogRecord> {
+    let mut fields: Vec<(String, (Value, String))> = Vec::new();
+    for (name, json) in ordered(object)? {
+        let value = (value(&json)?, json);
+        match fields.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, earlier)) => *earlier = value,
+            None => fields.push((name, value)),
+        }
+    }
+    let named = [&TEXT[..], &TIME, &SEVERITY, &["id"]].concat();
+    fields.retain(|(name, value)| value.1 != "null" || !named.contains(&&**name));
+    let mut record = LogRecord::with_body(Text::new(), 7);
+    if let Some(text) = take(&mut fields, &TEXT) {
+        record.body = as_text(text);
+    }
+    if let Some(time) = take(&mut fields, &TIME) {
+        record.timestamp = time::nanoseconds(&time.0).ok()?;
+    }
+    if let Some(key) = take(&mut fields, &["id"]) {
+        record.key = Some(as_text(key)).filter(|key| !key.is_empty());
+    }
+    let first = SEVERITY.iter().find_map(|name| {
+        let at = fields.iter().position(|(other, _)| other == name)?;
+        Some((at, severity::of_value(&fields[at].1.0)))
+    });
+    if let Some((at, Some(severity))) = first {
+        record.severity = severity;
+        fields.remove(at);
+    }
+    let named = fields
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.0));
+    record.attributes = named.collect();
+    Some(record)
+}
+
+fn take(fields: &mut Vec<(String, (Value, String))>, names: &[&str]) -> Option<(Value, String)> {
+    let find = |name: &&str| fields.iter().position(|(other, _)| other == name);
+    let at = names.iter().find_map(find)?;
+    Some(fields.remove(at).1)
+}
+
+/// A number and an object is a text as it is written.
+fn as_text((value, json): (Value, String)) -> Text {
+    match value {
+        Value::Text(text) => text,
+        _ => json.into(),
+    }
+}
+
+/// The names and the values as they are written, if the object is JSON.
+fn ordered(object: &str) -> Option<Vec<(String, String)>> {
+    struct Ordered(Vec<(String, String)>);
+    impl<'de> serde::Deserialize<'de> for Ordered {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Fields;
+            impl<'de> serde::de::Visitor<'de> for Fields {
+                type Value = Ordered;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Ordered, A::Error> {
+                    let mut fields = Vec::new();
+                    while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
+                        fields.push((name, raw.get().to_owned()));
+                    }
+                    Ok(Ordered(fields))
+                }
+            }
+            from.deserialize_map(Fields)
+        }
+    }
+    serde_json::from_str::<Ordered>(object)
+        .ok()
+        .map(|ordered| ordered.0)
+}
+
+/// `None` if it is a text with half of a character.
+fn value(json: &str) -> Option<Value> {
+    Some(match json.as_bytes()[0] {
+        b'"' => Value::Text(serde_json::from_str::<String>(json).ok()?.into()),
+        b't' | b'f' => Value::Boolean(json == "true"),
+        b'n' | b'{' | b'[' => Value::Json(json.into()),
+        _ => match (json.parse::<i64>(), json.parse::<f64>()) {
+            (Ok(integer), _) => Value::Integer(integer),
+            (_, Ok(float)) if json.contains(['.', 'e']) && float.is_finite() => Value::Float(float),
+            _ => Value::Json(json.into()),
+        },
+    })
+}
+
+#[test]
+fn any_object_is_read_as_a_library_reads_it() {
+    let read = AtomicUsize::new(0);
+    each_seed(|rng| {
+        let object = object(rng);
+        if object.contains("\\ud800") || object.contains('\n') {
+            // A half of a character: here the library is not asked for a text.
+            return;
+        }
+        let body = Bytes::from(object.clone());
+        let decoded = decoded(|meter| Ok(decode::ndjson(&body, 7, 1, meter))).unwrap();
+        let expected = reference(&object);
+        assert_eq!(decoded.records.first(), expected.as_ref(), "{object}");
+        read.fetch_add(usize::from(expected.is_some()), Ordering::Relaxed);
+    });
+    assert!(read.into_inner() > 20);
 }
 
 #[test]

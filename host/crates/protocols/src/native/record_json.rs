@@ -6,16 +6,11 @@
 //! attribute. For the fields named here, null counts as absent. Texts without
 //! escapes share the memory of the request.
 
-use crate::json::fields::{Field, as_text, drained, is_null, merge_repeated, take};
-use crate::json::object::{self, ObjectError};
+use crate::json::scanner::Scanner;
+use crate::json::written::{FieldValue, Fields};
 use crate::meter::Meter;
 use crate::{severity, time};
-use sluice_types::record::{LogRecord, Text};
-
-const TEXT: [&str; 4] = ["body", "message", "log", "msg"];
-const TIME: [&str; 4] = ["timestamp", "time", "@timestamp", "date"];
-const SEVERITY: [&str; 2] = ["severity", "level"];
-const KEY: [&str; 1] = ["id"];
+use sluice_types::record::{LogRecord, Severity, Text, Value};
 
 /// The most attributes of a record.
 const ATTRIBUTES_MAX: usize = 1024;
@@ -24,20 +19,47 @@ const FIELDS_MAX: usize = ATTRIBUTES_MAX + 4;
 
 /// Reads one object after the other.
 #[derive(Debug)]
-pub(crate) struct RecordReader {
+pub(crate) struct RecordReader<'a> {
     observed: u64,
     /// The fields of the object that is being read, in memory that is used
     /// again for the next one.
-    fields: Vec<Field>,
+    fields: Fields<'a>,
 }
 
-impl RecordReader {
+/// What a field is to a record. The number is its rank among those with the same
+/// meaning; the least one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Text(u8),
+    Time(u8),
+    Severity(u8),
+    Key,
+    Attribute,
+}
+
+/// Where the fields are that are no attributes, with their ranks.
+#[derive(Debug, Default)]
+struct Found {
+    text: Option<(u8, usize)>,
+    time: Option<(u8, usize)>,
+    severity: Option<(u8, usize)>,
+    key: Option<(u8, usize)>,
+    /// Whether there are fields that are to be left out.
+    has_absent: bool,
+}
+
+impl<'a> RecordReader<'a> {
     /// For records that were observed at this time.
-    pub(crate) const fn new(observed: u64) -> Self {
+    pub(crate) fn new(observed: u64) -> Self {
         Self {
             observed,
-            fields: Vec::new(),
+            fields: Fields::default(),
         }
+    }
+
+    /// When the records were observed.
+    pub(crate) const fn observed(&self) -> u64 {
+        self.observed
     }
 
     /// Reads an object that is a part of `whole`, and charges texts that share
@@ -48,16 +70,131 @@ impl RecordReader {
     pub(crate) fn read(
         &mut self,
         whole: &Text,
-        json: &str,
+        json: &'a str,
         meter: &mut Meter,
     ) -> Result<LogRecord, String> {
         self.fields.clear();
-        let read = object::read(whole, json, FIELDS_MAX, &mut self.fields, meter);
-        read.map_err(|error| match error {
-            ObjectError::TooMany => too_many_attributes(),
-            ObjectError::Invalid(reason) => reason,
-        })?;
-        assemble(&mut self.fields, self.observed)
+        if self.read_fields(whole, json, meter)? {
+            self.fields.keep_last_of_repeated();
+            return self.assemble(whole);
+        }
+        Err(too_many_attributes())
+    }
+
+    /// False if there are too many.
+    fn read_fields(
+        &mut self,
+        whole: &Text,
+        json: &'a str,
+        meter: &mut Meter,
+    ) -> Result<bool, String> {
+        let invalid = |problem| format!("not a JSON object: {problem}");
+        let mut scanner = Scanner::new(json);
+        scanner.enter().map_err(invalid)?;
+        while let Some(name) = scanner.name().map_err(invalid)? {
+            if self.fields.len() >= FIELDS_MAX {
+                return Ok(false);
+            }
+            let value = scanner.value().map_err(invalid)?;
+            let pushed = self.fields.push(name, value, whole, meter);
+            pushed.map_err(|reason| format!("not a JSON object: {reason}"))?;
+        }
+        scanner.end().map_err(invalid)?;
+        Ok(true)
+    }
+
+    /// Makes a record of the fields.
+    fn assemble(&mut self, whole: &Text) -> Result<LogRecord, String> {
+        let found = self.find();
+        let mut record = LogRecord::with_body(Text::new(), self.observed);
+        if let Some((_, at)) = found.text {
+            record.body = self.fields.any_text(at, whole);
+        }
+        if let Some((_, at)) = found.time {
+            record.timestamp = nanoseconds(self.fields.value(at))?;
+        }
+        if let Some((_, at)) = found.key {
+            record.key = Some(self.fields.any_text(at, whole)).filter(|key| !key.is_empty());
+        }
+        let severity = found.severity.and_then(|(_, at)| {
+            // Of an unknown scale it stays as it is.
+            let severity = severity_of(self.fields.value(at))?;
+            Some((severity, at))
+        });
+        record.severity = severity.map_or_else(Default::default, |(severity, _)| severity);
+        let [text, time, key] = [found.text, found.time, found.key].map(|at| at.map(|at| at.1));
+        self.fields
+            .remove([text, time, key, severity.map(|at| at.1)]);
+        if found.has_absent {
+            let is_present = |name: &str, value: FieldValue<'_>| {
+                Role::of(name) == Role::Attribute || !value.is_null()
+            };
+            self.fields.retain(is_present);
+        }
+        if self.fields.len() > ATTRIBUTES_MAX {
+            return Err(too_many_attributes());
+        }
+        record.attributes = self.fields.attributes(whole).into();
+        Ok(record)
+    }
+
+    /// Looks for fields that are not attributes.
+    fn find(&self) -> Found {
+        let mut found = Found::default();
+        for (at, (name, value)) in self.fields.iter().enumerate() {
+            let (place, rank) = match Role::of(name) {
+                Role::Attribute => continue,
+                _ if value.is_null() => {
+                    found.has_absent = true;
+                    continue;
+                }
+                Role::Text(rank) => (&mut found.text, rank),
+                Role::Time(rank) => (&mut found.time, rank),
+                Role::Severity(rank) => (&mut found.severity, rank),
+                Role::Key => (&mut found.key, 0),
+            };
+            if place.is_none_or(|(least, _)| rank < least) {
+                *place = Some((rank, at));
+            }
+        }
+        found
+    }
+}
+
+impl Role {
+    fn of(name: &str) -> Self {
+        match name {
+            "body" => Self::Text(0),
+            "message" => Self::Text(1),
+            "log" => Self::Text(2),
+            "msg" => Self::Text(3),
+            "timestamp" => Self::Time(0),
+            "time" => Self::Time(1),
+            "@timestamp" => Self::Time(2),
+            "date" => Self::Time(3),
+            "severity" => Self::Severity(0),
+            "level" => Self::Severity(1),
+            "id" => Self::Key,
+            _ => Self::Attribute,
+        }
+    }
+}
+
+fn nanoseconds(value: Option<FieldValue<'_>>) -> Result<u64, String> {
+    match value {
+        Some(FieldValue::Text(text)) => time::of_text(text),
+        Some(FieldValue::Number(json) | FieldValue::Other(json)) => time::of_number(json),
+        Some(FieldValue::Boolean(boolean)) => time::nanoseconds(&Value::Boolean(boolean)),
+        None => Ok(0),
+    }
+}
+
+/// What the severity says, if that is of a scale that is known.
+fn severity_of(value: Option<FieldValue<'_>>) -> Option<Severity> {
+    match value? {
+        FieldValue::Text(text) => severity::of_name(text),
+        FieldValue::Number(json) => severity::of_number(json.parse().ok()?),
+        FieldValue::Boolean(_) | FieldValue::Other(_) => None,
     }
 }
 
@@ -65,48 +202,11 @@ fn too_many_attributes() -> String {
     format!("more than {ATTRIBUTES_MAX} attributes; send fewer, or nest them")
 }
 
-/// Removes the fields named in this file that are null.
-fn drop_absent(fields: &mut Vec<Field>) {
-    let named = [&TEXT[..], &TIME, &SEVERITY, &KEY];
-    fields.retain(|(name, value)| {
-        !(is_null(value) && named.iter().any(|names| names.contains(&&**name)))
-    });
-}
-
-/// Makes a record of the fields, and leaves none of them.
-fn assemble(fields: &mut Vec<Field>, observed: u64) -> Result<LogRecord, String> {
-    let mut record = LogRecord::with_body(Text::new(), observed);
-    merge_repeated(fields);
-    drop_absent(fields);
-    if let Some((_, text)) = take(fields, &TEXT) {
-        record.body = as_text(text);
-    }
-    if let Some((_, time)) = take(fields, &TIME) {
-        record.timestamp = time::nanoseconds(&time)?;
-    }
-    if let Some((_, key)) = take(fields, &KEY) {
-        record.key = Some(as_text(key)).filter(|key| !key.is_empty());
-    }
-    if let Some((name, value)) = take(fields, &SEVERITY) {
-        match severity::of_value(&value) {
-            Some(severity) => record.severity = severity,
-            // Of an unknown scale: kept as it is.
-            None => fields.push((name, value)),
-        }
-    }
-    if fields.len() > ATTRIBUTES_MAX {
-        return Err(too_many_attributes());
-    }
-    record.attributes = drained(fields).into();
-    Ok(record)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::memory_budget::MemoryBudget;
     use crate::meter::Client;
-    use sluice_types::record::{Severity, Value};
 
     fn read(json: &str) -> Result<LogRecord, String> {
         let whole = Text::from(json);

@@ -1,4 +1,4 @@
-//! The fields of a document as they are written, until it is known what each of
+//! The fields of an object as they are written, until it is known what each of
 //! them is to the record. Only then are they made to attributes, in one step.
 
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ use crate::meter::Meter;
 /// How many different hashes of names there are, as a power of two.
 const HASH_BITS: u32 = 10;
 
-/// The fields of a document.
+/// The fields of an object.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     list: Vec<(Characters<'a>, Written<'a>)>,
     /// The texts that had escapes.
     unescaped: Vec<Text>,
@@ -23,7 +23,7 @@ pub(super) struct Fields<'a> {
 
 /// What a field has, as far as it is known before it is an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FieldValue<'f> {
+pub(crate) enum FieldValue<'f> {
     Text(&'f str),
     /// As it is written.
     Number(&'f str),
@@ -50,25 +50,51 @@ enum Written<'a> {
     Other(&'a str),
 }
 
+impl<'a> Characters<'a> {
+    fn of<'f>(self, unescaped: &'f [Text]) -> &'f str
+    where
+        'a: 'f,
+    {
+        match self {
+            Self::Plain(plain) => plain,
+            Self::Unescaped(at) => unescaped.get(at).map_or("", |text| text),
+        }
+    }
+}
+
+impl<'a> Written<'a> {
+    fn of<'f>(self, unescaped: &'f [Text]) -> FieldValue<'f>
+    where
+        'a: 'f,
+    {
+        match self {
+            Self::Text(text) => FieldValue::Text(text.of(unescaped)),
+            Self::Number(json) => FieldValue::Number(json),
+            Self::Boolean(boolean) => FieldValue::Boolean(boolean),
+            Self::Other(json) => FieldValue::Other(json),
+        }
+    }
+}
+
 impl FieldValue<'_> {
-    pub(super) fn is_null(self) -> bool {
+    pub(crate) fn is_null(self) -> bool {
         self == Self::Other("null")
     }
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.list.clear();
         self.unescaped.clear();
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Adds a field of a document in `whole`, and charges its escaped texts.
     #[inline(always)]
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         name: Quoted<'a>,
         value: Scanned<'a>,
@@ -111,27 +137,15 @@ impl<'a> Fields<'a> {
     }
 
     /// The names and values, in their order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
-        let value = |value| match value {
-            Written::Text(text) => FieldValue::Text(self.str(text)),
-            Written::Number(json) => FieldValue::Number(json),
-            Written::Boolean(boolean) => FieldValue::Boolean(boolean),
-            Written::Other(json) => FieldValue::Other(json),
-        };
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
+        let unescaped = &self.unescaped;
         let list = self.list.iter();
-        list.map(move |(name, written)| (self.str(*name), value(*written)))
-    }
-
-    fn str<'f>(&'f self, characters: Characters<'a>) -> &'f str {
-        match characters {
-            Characters::Plain(plain) => plain,
-            Characters::Unescaped(at) => self.unescaped.get(at).map_or("", |text| text),
-        }
+        list.map(move |(name, written)| (name.of(unescaped), written.of(unescaped)))
     }
 
     /// Keeps only the last value of each name, in the place of its first. Most
     /// documents have each name once, which the hashes show.
-    pub(super) fn keep_last_of_repeated(&mut self) {
+    pub(crate) fn keep_last_of_repeated(&mut self) {
         let mut seen = [0_u64; 1 << (HASH_BITS - 6)];
         let is_new = |(name, _): (&str, FieldValue<'_>)| {
             let hash = hash(name);
@@ -171,9 +185,24 @@ impl<'a> Fields<'a> {
         self.list.truncate(kept);
     }
 
+    /// What the field at this place has.
+    pub(crate) fn value(&self, at: usize) -> Option<FieldValue<'_>> {
+        let (_, written) = self.list.get(at)?;
+        Some(written.of(&self.unescaped))
+    }
+
+    /// The text of the field at this place, or what it has as JSON text.
+    pub(crate) fn any_text(&self, at: usize, whole: &Text) -> Text {
+        let text = self.text(at, whole);
+        text.unwrap_or_else(|| match self.list.get(at) {
+            Some((_, Written::Other(json))) => whole.slice_ref(json),
+            _ => Text::new(),
+        })
+    }
+
     /// The text of the field at this place, which shares the memory of `whole`
     /// unless it had escapes. Objects and arrays have none.
-    pub(super) fn text(&self, at: usize, whole: &Text) -> Option<Text> {
+    pub(crate) fn text(&self, at: usize, whole: &Text) -> Option<Text> {
         match self.list.get(at)?.1 {
             Written::Text(text) => Some(self.shared(text, whole)),
             Written::Number(json) => Some(whole.slice_ref(json)),
@@ -184,7 +213,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Removes the fields at these places.
-    pub(super) fn remove(&mut self, mut places: [Option<usize>; 3]) {
+    pub(crate) fn remove<const N: usize>(&mut self, mut places: [Option<usize>; N]) {
         places.sort_unstable();
         for at in places.into_iter().rev().flatten() {
             if at < self.list.len() {
@@ -193,9 +222,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Keeps the fields of which this is true.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str, FieldValue<'_>) -> bool) {
+        let unescaped = &self.unescaped;
+        let kept = |(name, written): &(Characters<'a>, Written<'a>)| {
+            keep(name.of(unescaped), written.of(unescaped))
+        };
+        self.list.retain(kept);
+    }
+
     /// The fields as attributes, in a list that is as large as it must be. They
     /// share the memory of `whole`.
-    pub(super) fn attributes(&self, whole: &Text) -> Vec<Attribute> {
+    pub(crate) fn attributes(&self, whole: &Text) -> Vec<Attribute> {
         let list = self.list.iter();
         list.map(|(name, written)| self.attribute(*name, *written, whole))
             .collect()
