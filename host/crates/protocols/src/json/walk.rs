@@ -107,6 +107,18 @@ impl<'a> Cursor<'a> {
         Ok(Raw { json, is_too_deep })
     }
 
+    /// The text from the next value on.
+    pub(crate) fn rest_of_text(&mut self) -> &'a str {
+        self.peek();
+        self.json.get(self.at..).unwrap_or_default()
+    }
+
+    /// Moves beyond the next value, which has this many bytes.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.peek();
+        self.at += bytes;
+    }
+
     /// Nothing but white space may follow.
     pub(crate) fn end(&mut self) -> Result<()> {
         match self.peek() {

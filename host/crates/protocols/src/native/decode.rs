@@ -69,18 +69,17 @@ pub fn json(
     Ok(decoding.finish(whole.len()))
 }
 
-/// What is inside of an element is looked at only then, so what is wrong there is a
-/// rejection of that element.
-fn elements(whole: &Text, observed: u64, decoding: &mut Decoding<'_>) -> Result<(), SyntaxError> {
+fn elements<'a>(
+    whole: &'a Text,
+    observed: u64,
+    decoding: &mut Decoding<'_>,
+) -> Result<(), SyntaxError> {
     let mut reader = RecordReader::new(observed);
     let mut cursor = Cursor::new(whole);
-    let mut add = |json| decoding.add(|meter| reader.read(whole, json, meter));
+    let mut add = |cursor: &mut Cursor<'a>| element(cursor, &mut reader, whole, decoding);
     match cursor.peek() {
-        Some(b'{') => add(cursor.skip()?.json),
-        Some(b'[') => cursor.each_element(|cursor| {
-            add(cursor.skip()?.json);
-            Ok(())
-        })?,
+        Some(b'{') => add(&mut cursor)?,
+        Some(b'[') => cursor.each_element(add)?,
         _ => {
             cursor.skip()?;
             cursor.end()?;
@@ -88,6 +87,27 @@ fn elements(whole: &Text, observed: u64, decoding: &mut Decoding<'_>) -> Result<
         }
     }
     cursor.end()
+}
+
+/// Reads the next element. One that is no record is a rejection, as long as it is
+/// clear where it ends.
+fn element<'a>(
+    cursor: &mut Cursor<'a>,
+    reader: &mut RecordReader<'a>,
+    whole: &Text,
+    decoding: &mut Decoding<'_>,
+) -> Result<(), SyntaxError> {
+    let mut length = None;
+    decoding.add(|meter| {
+        let (read, bytes) = reader.read_first(whole, cursor.rest_of_text(), meter);
+        length = bytes;
+        read
+    });
+    match length {
+        Some(length) => cursor.pass(length),
+        None => drop(cursor.skip()?),
+    }
+    Ok(())
 }
 
 /// Splits at line feeds, strips one carriage return, skips empty lines. If the

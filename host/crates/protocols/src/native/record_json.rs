@@ -6,6 +6,8 @@
 //! attribute. For the fields named here, null counts as absent. Texts without
 //! escapes share the memory of the request.
 
+use std::fmt::Display;
+
 use crate::json::scanner::Scanner;
 use crate::json::written::{FieldValue, Fields};
 use crate::meter::Meter;
@@ -73,34 +75,44 @@ impl<'a> RecordReader<'a> {
         json: &'a str,
         meter: &mut Meter,
     ) -> Result<LogRecord, String> {
-        self.fields.clear();
-        if self.read_fields(whole, json, meter)? {
-            self.fields.keep_last_of_repeated();
-            return self.assemble(whole);
-        }
-        Err(too_many_attributes())
+        let mut scanner = Scanner::new(json);
+        self.read_fields(&mut scanner, whole, meter)?;
+        scanner.end().map_err(|problem| no_object(&problem))?;
+        self.assemble(whole)
     }
 
-    /// False if there are too many.
-    fn read_fields(
+    /// The same of an object that more follows, and its length in bytes if it is JSON.
+    pub(crate) fn read_first(
         &mut self,
         whole: &Text,
         json: &'a str,
         meter: &mut Meter,
-    ) -> Result<bool, String> {
-        let invalid = |problem| format!("not a JSON object: {problem}");
+    ) -> (Result<LogRecord, String>, Option<usize>) {
         let mut scanner = Scanner::new(json);
-        scanner.enter().map_err(invalid)?;
-        while let Some(name) = scanner.name().map_err(invalid)? {
-            if self.fields.len() >= FIELDS_MAX {
-                return Ok(false);
-            }
-            let value = scanner.value().map_err(invalid)?;
-            let pushed = self.fields.push(name, value, whole, meter);
-            pushed.map_err(|reason| format!("not a JSON object: {reason}"))?;
+        match self.read_fields(&mut scanner, whole, meter) {
+            Ok(()) => (self.assemble(whole), Some(scanner.since(0).len())),
+            Err(reason) => (Err(reason), None),
         }
-        scanner.end().map_err(invalid)?;
-        Ok(true)
+    }
+
+    fn read_fields(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        whole: &Text,
+        meter: &mut Meter,
+    ) -> Result<(), String> {
+        self.fields.clear();
+        scanner.enter().map_err(|problem| no_object(&problem))?;
+        while let Some(name) = scanner.name().map_err(|problem| no_object(&problem))? {
+            if self.fields.len() >= FIELDS_MAX {
+                return Err(too_many_attributes());
+            }
+            let value = scanner.value().map_err(|problem| no_object(&problem))?;
+            let pushed = self.fields.push(name, value, whole, meter);
+            pushed.map_err(|reason| no_object(&reason))?;
+        }
+        self.fields.keep_last_of_repeated();
+        Ok(())
     }
 
     /// Makes a record of the fields.
@@ -196,6 +208,10 @@ fn severity_of(value: Option<FieldValue<'_>>) -> Option<Severity> {
         FieldValue::Number(json) => severity::of_number(json.parse().ok()?),
         FieldValue::Boolean(_) | FieldValue::Other(_) => None,
     }
+}
+
+fn no_object(reason: &dyn Display) -> String {
+    format!("not a JSON object: {reason}")
 }
 
 fn too_many_attributes() -> String {
