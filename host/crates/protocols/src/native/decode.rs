@@ -1,6 +1,7 @@
 //! Decodes request bodies to records, one function per content type.
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::record_json::RecordReader;
 use crate::decoded::{Decoded, Decoding};
@@ -89,8 +90,7 @@ fn elements<'a>(
     cursor.end()
 }
 
-/// Reads the next element. One that is no record is a rejection, as long as it is
-/// clear where it ends.
+/// Reads the next element. One that is JSON and no record is a rejection.
 fn element<'a>(
     cursor: &mut Cursor<'a>,
     reader: &mut RecordReader<'a>,
@@ -103,11 +103,16 @@ fn element<'a>(
         length = bytes;
         read
     });
-    match length {
-        Some(length) => cursor.pass(length),
-        None => drop(cursor.skip()?),
+    if let Some(length) = length {
+        cursor.pass(length);
+        return Ok(());
     }
-    Ok(())
+    let start = *cursor;
+    let json = cursor.skip()?.json;
+    match serde_json::from_str::<&RawValue>(json) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(start.expected("valid JSON")),
+    }
 }
 
 /// Splits at line feeds, strips one carriage return, skips empty lines. If the
@@ -245,7 +250,11 @@ mod tests {
         let array = decoded(JSON, "[{\"msg\":\"a\"}, 7, {\"msg\":\"b\"}]").unwrap();
         assert_eq!(bodies(&array), ["a", "b"]);
         assert_eq!(places(array), [1]);
-        for body in ["", "7", "\"x\"", "[{]", "{\"a\":1", "{} {}", "nope"] {
+        let deep = format!("[{{\"a\":{}{}}}, {{}}]", "[".repeat(32), "]".repeat(32));
+        assert_eq!(places(decoded(JSON, deep).unwrap()), [0]);
+        let in_a_text = ["{\"a\":\"\t\"}", "[{\"a\":\"\\x\"}]"];
+        let bodies = ["", "7", "\"x\"", "[{]", "{\"a\":1", "{} {}", "nope"];
+        for body in bodies.into_iter().chain(in_a_text) {
             let malformed = decoded(JSON, body);
             assert!(
                 matches!(malformed, Err(DecodeError::Malformed(_))),
