@@ -67,7 +67,9 @@ pub fn json(
     match whole.trim_start().as_bytes().first() {
         Some(b'[') => {
             let elements = Elements(|raw: &RawValue| {
-                decoding.add(|meter| reader.read(&whole, raw.get(), meter));
+                decoding.add(raw.get().as_bytes(), |meter| {
+                    reader.read(&whole, raw.get(), meter)
+                });
                 !decoding.is_stopped()
             });
             let mut deserializer = serde_json::Deserializer::from_str(&whole);
@@ -78,7 +80,9 @@ pub fn json(
         }
         Some(b'{') => {
             let raw: &RawValue = serde_json::from_str(&whole).map_err(|error| malformed(&error))?;
-            decoding.add(|meter| reader.read(&whole, raw.get(), meter));
+            decoding.add(raw.get().as_bytes(), |meter| {
+                reader.read(&whole, raw.get(), meter)
+            });
         }
         _ => {
             serde_json::from_str::<&RawValue>(&whole).map_err(|error| malformed(&error))?;
@@ -133,7 +137,7 @@ fn each_line(
                     break;
                 }
                 if !line.is_empty() {
-                    decoding.add(|meter| {
+                    decoding.add(line, |meter| {
                         let text = Text::try_from(body.slice_ref(line))
                             .map_err(|error| format!("not UTF-8: {error}"))?;
                         decode(text.clone(), &text, meter)
@@ -163,7 +167,9 @@ fn each_line_of_text(
         let line = line.unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
         if !line.is_empty() {
-            decoding.add(|meter| decode(whole.slice_ref(line), whole, meter));
+            decoding.add(line.as_bytes(), |meter| {
+                decode(whole.slice_ref(line), whole, meter)
+            });
         }
         rest = later.unwrap_or_default();
     }
