@@ -289,12 +289,9 @@ fn decoder(protocol: Protocol, datagrams: Vec<Datagram>) -> Arc<Decode> {
             let mut refused = RefusedDatagrams::default();
             for (message, datagram) in split(body, &datagrams).zip(&datagrams) {
                 let rejection = decoding.rejected();
-                let mut source = message.clone();
-                match unpacked(&message, limit, decoding.meter()) {
-                    Ok(Some(message)) => {
-                        read_message(&message, observed, &mut decoding);
-                        source = message;
-                    }
+                let unpacked = unpacked(&message, limit, decoding.meter());
+                match &unpacked {
+                    Ok(Some(message)) => read_message(message, observed, &mut decoding),
                     Ok(None) => {
                         let reason = format!("more than {limit} bytes unpacked");
                         decoding.add(&message, |_| Err(reason));
@@ -302,6 +299,7 @@ fn decoder(protocol: Protocol, datagrams: Vec<Datagram>) -> Arc<Decode> {
                     Err(error) => decoding.add(&message, |_| Err(error.to_string())),
                 }
                 if decoding.rejected() > rejection {
+                    let source = unpacked.ok().flatten().unwrap_or(message);
                     refused.add(datagram.client, rejection, &source, decoding.meter());
                 }
             }
