@@ -110,3 +110,16 @@ fn one_short_record_among_rejected_ones_keeps_no_large_body() {
     assert_eq!(&*record.body, "short");
     assert!(!range.contains(&record.body.as_bytes().as_ptr()));
 }
+
+#[test]
+fn an_entry_that_is_rejected_is_shown_without_its_neighbours() {
+    let broken = pack(&array(vec![Packed::from(1), text("no map")]));
+    let mut entries = entries(&[entry("one"), Packed::from(7)]);
+    entries.extend(&broken);
+    entries.extend(pack(&entry("two")));
+    entries.push(0xc1);
+    let records = records(packed(&entries, &[]));
+    let expected: [&[u8]; 3] = [b"\x07", &broken, b"\xc1"];
+    assert_eq!(crate::fuzzing::shown(&records.decoded), expected);
+    assert_eq!(records.decoded.records.len(), 2);
+}
