@@ -345,3 +345,33 @@ fn split<'a>(body: &'a Bytes, datagrams: &'a [Datagram]) -> impl Iterator<Item =
         Some(body.slice(from..*start))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_protocols::memory_budget::MemoryBudget;
+    use sluice_protocols::meter::Client;
+
+    #[test]
+    fn a_flood_leaves_room_to_the_rejects_of_others_in_its_batch() {
+        let [loud, quiet] = [1, 2].map(|host| IpAddr::from([192, 0, 2, host]));
+        let sent = [(loud, "x"); 2000].into_iter().chain([(quiet, "mine")]);
+        let (mut body, mut all) = (String::new(), Vec::new());
+        for (client, text) in sent {
+            body.push_str(text);
+            all.push(Datagram {
+                length: text.len(),
+                client,
+            });
+        }
+        let decode = decoder(Protocol::Gelf, all);
+        let meter = Meter::new(MemoryBudget::new(1 << 24).reserve(), Client::default());
+        let decoded = meter.measure(|meter| decode(&body.into(), meter));
+        let (contents, _) = decoded.unwrap();
+        assert_eq!(contents.records.decoded.rejected.len(), 2001);
+        let (last, others) = contents.refused.split_last().unwrap();
+        assert_eq!((last.client, &last.excerpt[..]), (quiet, &b"mine"[..]));
+        assert_eq!(others.len(), EXAMPLES_MAX);
+        assert!(others.iter().all(|refused| refused.client == loud));
+    }
+}
