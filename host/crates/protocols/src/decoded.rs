@@ -105,6 +105,7 @@ impl<'m> Decoding<'m> {
     }
 
     /// How many were rejected so far.
+    #[must_use]
     pub const fn rejected(&self) -> usize {
         self.decoded.rejected.len()
     }
