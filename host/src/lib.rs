@@ -20,4 +20,5 @@ mod node;
 mod once;
 mod peer;
 pub mod plugin;
+mod rejects;
 mod stream;

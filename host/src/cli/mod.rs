@@ -18,6 +18,7 @@ mod node;
 mod parent;
 mod plugin;
 mod reachable;
+mod rejects;
 mod runtime;
 mod secret;
 mod signals;
@@ -66,6 +67,9 @@ enum Command {
     /// List, show, replay and purge the records that no sink accepts
     #[command(subcommand, after_help = dlq::EXAMPLES)]
     Dlq(dlq::DlqCommand),
+    /// Show what clients sent lately that is no record
+    #[command(after_help = rejects::EXAMPLES)]
+    Rejects(rejects::RejectsArgs),
     /// Inspect what a node has on disk and still has to deliver
     #[command(subcommand, after_help = journal::EXAMPLES)]
     Journal(journal::JournalCommand),
@@ -109,6 +113,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Health(args) => health::run(&args),
         Command::Plugin(command) => plugin::dispatch(&command),
         Command::Dlq(command) => dlq::run(command),
+        Command::Rejects(args) => rejects::run(&args),
         Command::Journal(command) => journal::run(&command),
         Command::Compile(args) => compile::run(&args),
     }

@@ -1,7 +1,8 @@
-//! Durations (`200ms`, `5s`, `2m`) and sizes (`64KiB`, `16MiB`).
+//! Durations (`200ms`, `5s`, `2m`), sizes (`64KiB`, `16MiB`) and times.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::fmt::friendly::SpanParser;
 
 /// The longest duration of a flag, about 31 years: sums of durations and times
@@ -47,6 +48,23 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a size like 64KiB, 16MiB or 1GiB".to_owned())
 }
 
+/// Parses a time in RFC 3339, or an age such as `2h` or `3d`, which is taken off now.
+///
+/// # Errors
+/// The text is neither.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let age = match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
+        _ => duration(text),
+    };
+    age.ok()
+        .and_then(|age| Timestamp::now().checked_sub(age).ok())
+        .ok_or_else(|| "expected an age like 90s, 2h or 3d, or a time in RFC 3339".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +96,20 @@ mod tests {
         assert_eq!(size("1000"), Ok(1000));
         for wrong in ["", "5k", "1.5MiB", "-1", "99999999999999999999GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages_and_times_are_read() {
+        let time = "2026-11-20T09:00:00Z";
+        assert_eq!(since(time).unwrap(), time.parse().unwrap());
+        for (age, seconds) in [("90s", 90), ("2h", 7200), ("3d", 3 * 86_400)] {
+            let since = since(age).unwrap();
+            let found = Timestamp::now().duration_since(since);
+            assert!((seconds..seconds + 60).contains(&found.as_secs()), "{age}");
+        }
+        for wrong in ["", "3", "-1d", "yesterday"] {
+            assert!(since(wrong).is_err(), "{wrong}");
         }
     }
 }

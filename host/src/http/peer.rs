@@ -73,6 +73,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
+        .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(transfer))
         .route("/internal/v1/deliver", post(deliver))
@@ -154,6 +155,12 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
     removed
         .map(|removed| json(&Removed { removed }))
         .map_err(|error| failed(&error))
+}
+
+/// What decoders of this node rejected lately.
+async fn rejects(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    Ok(json(&admitted.stream.rejects.list()))
 }
 
 /// Takes records in the form that loses nothing, with the ids that they have.

@@ -1,6 +1,7 @@
 //! Datagrams that wait to be delivered.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
@@ -14,11 +15,20 @@ const BATCH_BYTES: usize = 256 << 10;
 /// How many batches wait while one is delivered. The last one is filled first.
 const BATCHES: usize = 64;
 
+/// One of the datagrams that are delivered together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram {
+    /// In bytes.
+    pub(super) length: usize,
+    /// Where it came from.
+    pub(super) client: IpAddr,
+}
+
 /// Datagrams that are delivered together.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: BytesMut,
-    pub(super) lengths: Vec<usize>,
+    pub(super) datagrams: Vec<Datagram>,
     pub(super) charged: Reservation,
 }
 
@@ -39,25 +49,28 @@ impl Received {
     pub(super) fn new(memory: &Arc<MemoryBudget>) -> Self {
         Self {
             bytes: BytesMut::new(),
-            lengths: Vec::new(),
+            datagrams: Vec::new(),
             charged: memory.reserve(),
         }
     }
 
     /// Whether no more is to be added.
     pub(super) fn is_full(&self) -> bool {
-        self.lengths.len() >= BATCH_DATAGRAMS || self.bytes.len() >= BATCH_BYTES
+        self.datagrams.len() >= BATCH_DATAGRAMS || self.bytes.len() >= BATCH_BYTES
     }
 
     /// Adds a datagram; false if there is no memory for it.
-    pub(super) fn push(&mut self, datagram: &[u8]) -> bool {
+    pub(super) fn push(&mut self, datagram: &[u8], client: IpAddr) -> bool {
         // The buffers grow by doubling.
-        let cost = 2 * (datagram.len() + size_of::<usize>());
+        let cost = 2 * (datagram.len() + size_of::<Datagram>());
         if self.charged.spend(cost).is_err() {
             return false;
         }
         self.bytes.extend_from_slice(datagram);
-        self.lengths.push(datagram.len());
+        self.datagrams.push(Datagram {
+            length: datagram.len(),
+            client,
+        });
         true
     }
 }
@@ -66,7 +79,7 @@ impl Backlog {
     /// Adds datagrams to the last batch that waits, or as another one. Returns how
     /// many found no room.
     pub(super) fn add(&self, received: Received) -> u64 {
-        if received.lengths.is_empty() {
+        if received.datagrams.is_empty() {
             return 0;
         }
         let mut state = self.lock();
@@ -75,14 +88,14 @@ impl Backlog {
         match state.batches.back_mut().filter(|last| !last.is_full()) {
             Some(last) => {
                 let mut start = 0;
-                for length in received.lengths {
+                for Datagram { length, client } in received.datagrams {
                     let datagram = received.bytes.get(start..start + length);
                     start += length;
-                    lost += u64::from(!last.push(datagram.unwrap_or_default()));
+                    lost += u64::from(!last.push(datagram.unwrap_or_default(), client));
                 }
             }
             None if has_place => state.batches.push_back(received),
-            None => lost = u64::try_from(received.lengths.len()).unwrap_or(u64::MAX),
+            None => lost = u64::try_from(received.datagrams.len()).unwrap_or(u64::MAX),
         }
         drop(state);
         self.changed.notify_one();
@@ -121,10 +134,13 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn one(memory: &Arc<MemoryBudget>, datagram: &[u8]) -> Received {
         let mut received = Received::new(memory);
-        assert!(received.push(datagram));
+        assert!(received.push(datagram, CLIENT));
         received
     }
 
@@ -140,7 +156,7 @@ mod tests {
         let mut next = 0;
         while let Some(batch) = backlog.next().await {
             let mut rest = &batch.bytes[..];
-            for length in batch.lengths {
+            for Datagram { length, .. } in batch.datagrams {
                 let (datagram, behind) = rest.split_at(length);
                 assert_eq!(datagram, next.to_string().as_bytes());
                 (rest, next) = (behind, next + 1);
@@ -153,12 +169,12 @@ mod tests {
     fn what_finds_no_memory_or_no_place_is_counted() {
         let (memory, backlog) = (MemoryBudget::new(10 << 10), Backlog::default());
         let mut received = Received::new(&memory);
-        assert!(!received.push(&[0; 20 << 10]));
+        assert!(!received.push(&[0; 20 << 10], CLIENT));
         let (memory, mut lost) = (MemoryBudget::new(64 << 20), 0);
         for _ in 0..BATCHES + 2 {
             let mut full = Received::new(&memory);
             while !full.is_full() {
-                assert!(full.push(b""));
+                assert!(full.push(b"", CLIENT));
             }
             lost += backlog.add(full);
         }

@@ -1,6 +1,7 @@
 //! Whole messages that arrived together.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,12 +46,24 @@ pub(super) struct Named {
     pub(super) records: Range<usize>,
 }
 
+/// A datagram that was rejected.
+#[derive(Debug)]
+pub(super) struct RefusedDatagram {
+    pub(super) client: IpAddr,
+    /// Which of the batch's rejections it is.
+    pub(super) rejection: usize,
+    /// How it begins, unpacked.
+    pub(super) excerpt: Vec<u8>,
+}
+
 /// What is in a batch.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) records: Records,
     /// What to write once all records are settled.
     pub(super) answer: Vec<u8>,
+    /// Of datagrams, some that were rejected.
+    pub(super) refused: Vec<RefusedDatagram>,
     /// The messages with ids.
     pub(super) named: Vec<Named>,
     /// Whether the client waits for an answer to any of the records.

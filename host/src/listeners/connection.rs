@@ -18,8 +18,10 @@ use super::sessions::session;
 use super::socket::Socket;
 use super::stage::{Stage, stopping};
 use super::unread::Unread;
+use crate::rejects::Sender;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
+use sluice_protocols::rejected::head;
 use sluice_types::record::LogRecord;
 
 /// How long the rest of a message is waited for, from its first byte on. What has
@@ -78,8 +80,8 @@ enum End {
     Client,
     /// The node stops.
     Stopping,
-    /// Something is wrong with what the client sends.
-    Fault(String),
+    /// Something is wrong with what the client sends, which begins so.
+    Fault(String, Vec<u8>),
     /// It was not delivered in time.
     NotDelivered,
 }
@@ -121,8 +123,10 @@ impl Connection {
         // This is large, and seldom.
         let delivering = Box::pin(deliver_kept(&self.shared.outlet, left, charged));
         drop(timeout(SENDER_PATIENCE, delivering).await);
-        if let End::Fault(why) = &end {
+        if let End::Fault(why, source) = &end {
             self.shared.warn("closing a client's connection", why);
+            let rejects = self.shared.outlet.rejects();
+            rejects.keep_unreadable(self.sender(), why, source);
         }
         let farewell = match end {
             End::Client => &b""[..],
@@ -140,7 +144,7 @@ impl Connection {
         loop {
             let next = self.session.next(self.unread.bytes(), self.unread.is_end());
             match next {
-                Err(why) => return End::Fault(why),
+                Err(why) => return self.fault(why),
                 // What is delivered takes much room, which is given back before
                 // the next wait.
                 Ok(Some(batch)) => match Box::pin(self.take(batch)).await {
@@ -177,7 +181,7 @@ impl Connection {
             () = sleep(KEPT_POLL), if keeps => {}
             () = sleep_until(rest_by.unwrap_or_else(Instant::now)), if rest_by.is_some() => {
                 let seconds = REST_WAIT.as_secs();
-                return Err(End::Fault(format!(
+                return Err(self.fault(format!(
                     "the rest of a message did not come within {seconds} s"
                 )));
             }
@@ -208,7 +212,8 @@ impl Connection {
         self.begun = None;
         let outlet = Arc::clone(&self.shared.outlet);
         let decoded = outlet.decode(&body, &decode).await;
-        let (mut contents, reservation) = decoded.map_err(End::Fault)?;
+        let fault_of_all = |why| End::Fault(why, head(&body).to_vec());
+        let (mut contents, reservation) = decoded.map_err(fault_of_all)?;
         let (once, protocol) = (outlet.once(), self.shared.protocol);
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
@@ -216,7 +221,7 @@ impl Connection {
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
         let Decoded { records, rejected } = decoded;
-        outlet.count_rejected(rejected.len());
+        outlet.rejects().keep(self.sender(), &rejected);
         if let Some(why) = rejected.first_reason() {
             self.shared.warn("a message cannot be decoded", why);
         }
@@ -236,7 +241,19 @@ impl Connection {
             return Err(End::NotDelivered);
         }
         self.answer(contents).await?;
-        fault.map_or(Ok(()), |why| Err(End::Fault(why)))
+        fault.map_or(Ok(()), |why| Err(self.fault(why)))
+    }
+
+    fn sender(&self) -> Sender {
+        Sender {
+            protocol: self.shared.protocol.name(),
+            client: self.client,
+        }
+    }
+
+    /// Something is wrong with what is not read yet.
+    fn fault(&self, why: String) -> End {
+        End::Fault(why, head(self.unread.bytes()).to_vec())
     }
 
     async fn answer(&mut self, contents: Contents) -> Result<(), End> {

@@ -1,7 +1,8 @@
 //! Listeners over UDP. Nobody is answered, and nobody can be slowed down: what
 //! finds no memory is dropped and counted.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,21 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::backlog::{Backlog, Received};
-use super::batch::{Contents, Decode};
+use super::backlog::{Backlog, Datagram, Received};
+use super::batch::{Contents, Decode, RefusedDatagram};
 use super::connection::Shared;
 use super::outlet::{Again, Parcel};
 use super::protocol::Protocol;
 use super::stage::{Stage, cut, stopping};
+use crate::rejects::Sender;
 use sluice_delivery::metrics::ListenerMetrics;
 use sluice_protocols::decoded::Decoding;
 use sluice_protocols::gelf::chunks::{Chunks, Limits};
-use sluice_protocols::gelf::datagram::{Datagram, classify};
+use sluice_protocols::gelf::datagram::{self, classify};
 use sluice_protocols::gelf::message::{read_message, unpacked};
-use sluice_protocols::syslog::decode::datagrams;
+use sluice_protocols::meter::Meter;
+use sluice_protocols::rejected::{EXAMPLES_MAX, Example, Rejected, head};
+use sluice_protocols::syslog::decode::datagrams as syslog;
 use sluice_types::clock::unix_nanos;
 
 /// The longest datagram, in bytes.
@@ -36,6 +40,9 @@ const CHUNKS: Limits = Limits {
     all: 4 << 20,
     message: 1 << 20,
 };
+/// What a rejected datagram takes that can be shown, in bytes, besides its excerpt:
+/// with its client's count, in buffers that grow by doubling.
+const REFUSED_BYTES: usize = 4 * size_of::<RefusedDatagram>();
 /// The wait after an error of the socket.
 const ERROR_WAIT: Duration = Duration::from_millis(50);
 
@@ -142,27 +149,30 @@ impl Receiver {
     fn keep(&mut self, length: usize, source: SocketAddr, received: &mut Received) {
         let datagram = self.buffer.get(..length).unwrap_or_default();
         let Some(chunks) = &mut self.chunks else {
-            return push(received, datagram, &self.metrics);
+            return push(received, datagram, source, &self.metrics);
         };
         match classify(datagram) {
-            Ok(Datagram::Message(message)) => push(received, message, &self.metrics),
-            Ok(Datagram::Chunk(chunk)) => match chunks.add(source, chunk, Instant::now()) {
-                Ok(Some(message)) => push(received, &message, &self.metrics),
+            Ok(datagram::Datagram::Message(message)) => {
+                push(received, message, source, &self.metrics)
+            }
+            Ok(datagram::Datagram::Chunk(chunk)) => match chunks.add(source, chunk, Instant::now())
+            {
+                Ok(Some(message)) => push(received, &message, source, &self.metrics),
                 Ok(None) => {}
-                Err(why) => self.refuse(why),
+                Err(why) => self.refuse(why, source, datagram),
             },
-            Err(why) => self.refuse(why),
+            Err(why) => self.refuse(why, source, datagram),
         }
     }
 
-    fn refuse(&self, why: &str) {
-        self.shared.outlet.count_rejected(1);
+    fn refuse(&self, why: &str, source: SocketAddr, datagram: &[u8]) {
+        self.shared.refuse(why, source.ip(), datagram);
         self.shared.warn("a datagram cannot be read", why);
     }
 }
 
-fn push(received: &mut Received, message: &[u8], metrics: &ListenerMetrics) {
-    if !received.push(message) {
+fn push(received: &mut Received, message: &[u8], source: SocketAddr, metrics: &ListenerMetrics) {
+    if !received.push(message, source.ip()) {
         metrics.dropped.inc();
     }
 }
@@ -207,17 +217,17 @@ async fn deliver_all(
 async fn deliver(shared: &Shared, received: Received) {
     let Received {
         bytes,
-        lengths,
+        datagrams,
         charged,
     } = received;
     // What cannot be decoded together, for lack of memory, is halved.
-    let mut pending = vec![(bytes.freeze(), lengths)];
-    while let Some((body, mut lengths)) = pending.pop() {
-        let decode = decoder(shared.protocol, lengths.clone());
+    let mut pending = vec![(bytes.freeze(), datagrams)];
+    while let Some((body, mut datagrams)) = pending.pop() {
+        let decode = decoder(shared.protocol, datagrams.clone());
         match shared.outlet.decode(&body, &decode).await {
             Ok((contents, reservation)) => {
-                let decoded = contents.records.decoded;
-                shared.outlet.count_rejected(decoded.rejected.len());
+                let (decoded, refused) = (contents.records.decoded, contents.refused);
+                shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
                     records: decoded.records,
                     reservation,
@@ -225,14 +235,16 @@ async fn deliver(shared: &Shared, received: Received) {
                 };
                 shared.outlet.deliver(parcel).await;
             }
-            Err(_) if lengths.len() > 1 => {
-                let later = lengths.split_off(lengths.len() / 2);
-                let middle: usize = lengths.iter().sum();
+            Err(_) if datagrams.len() > 1 => {
+                let later = datagrams.split_off(datagrams.len() / 2);
+                let middle: usize = datagrams.iter().map(|datagram| datagram.length).sum();
                 pending.push((body.slice(middle..), later));
-                pending.push((body.slice(..middle), lengths));
+                pending.push((body.slice(..middle), datagrams));
             }
             Err(why) => {
-                shared.outlet.count_rejected(1);
+                if let Some(Datagram { client, .. }) = datagrams.first() {
+                    shared.refuse(&why, *client, &body);
+                }
                 shared.warn("a datagram cannot be decoded", &why);
             }
         }
@@ -240,33 +252,126 @@ async fn deliver(shared: &Shared, received: Received) {
     drop(charged);
 }
 
-/// Decodes datagrams of these lengths.
-fn decoder(protocol: Protocol, lengths: Vec<usize>) -> Arc<Decode> {
+impl Shared {
+    /// Keeps a datagram that was rejected.
+    fn refuse(&self, why: &str, client: IpAddr, datagram: &[u8]) {
+        let rejects = self.outlet.rejects();
+        rejects.keep_record(self.sender(client), why, datagram);
+    }
+
+    /// The same for the rejected ones of a batch, of which some can be shown.
+    fn refuse_some(&self, rejected: &Rejected, refused: &[RefusedDatagram]) {
+        let examples = refused.iter().map(|refused| {
+            let reason = rejected.reason(refused.rejection);
+            let example = Example {
+                reason: reason.unwrap_or("it cannot be decoded, like many before it"),
+                excerpt: &refused.excerpt,
+            };
+            (self.sender(refused.client), example)
+        });
+        self.outlet.rejects().keep_some(rejected.len(), examples);
+    }
+
+    const fn sender(&self, client: IpAddr) -> Sender {
+        Sender {
+            protocol: self.protocol.name(),
+            client: Some(client),
+        }
+    }
+}
+
+/// Decodes these datagrams.
+fn decoder(protocol: Protocol, datagrams: Vec<Datagram>) -> Arc<Decode> {
     let (observed, limit) = (unix_nanos(), UNPACKED_BYTES);
     match protocol {
         Protocol::Gelf => Arc::new(move |body, meter| {
             let mut decoding = Decoding::new(meter, usize::MAX);
-            for message in split(body, &lengths) {
-                match unpacked(&message, limit, decoding.meter()) {
-                    Ok(Some(message)) => read_message(&message, observed, &mut decoding),
-                    Ok(None) => decoding.add(|_| Err(format!("more than {limit} bytes unpacked"))),
-                    Err(error) => decoding.add(|_| Err(error.to_string())),
+            let mut refused = RefusedDatagrams::default();
+            for (message, datagram) in split(body, &datagrams).zip(&datagrams) {
+                let rejection = decoding.rejected();
+                let unpacked = unpacked(&message, limit, decoding.meter());
+                match &unpacked {
+                    Ok(Some(message)) => read_message(message, observed, &mut decoding),
+                    Ok(None) => {
+                        let reason = format!("more than {limit} bytes unpacked");
+                        decoding.add(&message, |_| Err(reason));
+                    }
+                    Err(error) => decoding.add(&message, |_| Err(error.to_string())),
+                }
+                if decoding.rejected() > rejection {
+                    let source = unpacked.ok().flatten().unwrap_or(message);
+                    refused.add(datagram.client, rejection, &source, decoding.meter());
                 }
             }
-            Ok(Contents::from(decoding.finish(body.len())))
+            let mut contents = Contents::from(decoding.finish(body.len()));
+            contents.refused = refused.all;
+            Ok(contents)
         }),
         _ => Arc::new(move |body, meter| {
-            let messages: Vec<_> = split(body, &lengths).collect();
-            let decoded = datagrams(&messages, observed, usize::MAX, meter);
+            let messages: Vec<_> = split(body, &datagrams).collect();
+            let decoded = syslog(&messages, observed, usize::MAX, meter);
             Ok(Contents::from(decoded))
         }),
     }
 }
 
-fn split<'a>(body: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
-    lengths.iter().scan(0, |start, length| {
+/// Those of a batch that can be shown. However many one client sends, they leave
+/// room for those of others.
+#[derive(Default)]
+struct RefusedDatagrams {
+    all: Vec<RefusedDatagram>,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+impl RefusedDatagrams {
+    fn add(&mut self, client: IpAddr, rejection: usize, source: &[u8], meter: &mut Meter) {
+        let own = self.by_client.entry(client).or_default();
+        let excerpt = head(source);
+        if *own < EXAMPLES_MAX && meter.charge(REFUSED_BYTES + excerpt.len()) {
+            *own += 1;
+            self.all.push(RefusedDatagram {
+                client,
+                rejection,
+                excerpt: excerpt.to_vec(),
+            });
+        }
+    }
+}
+
+fn split<'a>(body: &'a Bytes, datagrams: &'a [Datagram]) -> impl Iterator<Item = Bytes> + 'a {
+    datagrams.iter().scan(0, |start, datagram| {
         let from = *start;
-        *start += length;
+        *start += datagram.length;
         Some(body.slice(from..*start))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_protocols::memory_budget::MemoryBudget;
+    use sluice_protocols::meter::Client;
+
+    #[test]
+    fn a_flood_leaves_room_to_the_rejects_of_others_in_its_batch() {
+        let [loud, quiet] = [1, 2].map(|host| IpAddr::from([192, 0, 2, host]));
+        let sent = [(loud, "x"); 2000].into_iter().chain([(quiet, "mine")]);
+        let (mut body, mut all) = (String::new(), Vec::new());
+        for (client, text) in sent {
+            body.push_str(text);
+            all.push(Datagram {
+                length: text.len(),
+                client,
+            });
+        }
+        let decode = decoder(Protocol::Gelf, all);
+        let meter = Meter::new(MemoryBudget::new(1 << 24).reserve(), Client::default());
+        let decoded = meter.measure(|meter| decode(&body.into(), meter));
+        let (contents, _) = decoded.unwrap();
+        assert_eq!(contents.records.decoded.rejected.len(), 2001);
+        let (last, others) = contents.refused.split_last().unwrap();
+        assert_eq!((last.client, &last.excerpt[..]), (quiet, &b"mine"[..]));
+        assert_eq!(others.len(), EXAMPLES_MAX);
+        assert!(others.iter().all(|refused| refused.client == loud));
+    }
 }

@@ -21,6 +21,7 @@ use crate::http::Problem;
 use crate::http::ingest::{Delivered, Ingest, Offer, Relay};
 use crate::once::Once;
 use crate::peer::delivered::{Refused, refusals};
+use crate::rejects::Rejects;
 use crate::stream::{Route, Stream};
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
@@ -137,10 +138,9 @@ impl Outlet {
         self.ingest.limits.body
     }
 
-    /// Counts what could not be decoded.
-    pub(super) fn count_rejected(&self, count: usize) {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.stream().metrics.rejected.inc_by(count);
+    /// For what could not be decoded.
+    pub(super) fn rejects(&self) -> &Rejects {
+        &self.stream().rejects
     }
 
     fn stream(&self) -> &Arc<Stream> {

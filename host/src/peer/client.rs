@@ -15,6 +15,7 @@ use super::secret::Secret;
 use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, digest_of};
 use super::target::Target;
 use super::wire::{self, Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
+use crate::rejects::Reject;
 use sluice_delivery::{JournalId, Letter};
 use sluice_types::record_document::RecordDocument;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -135,6 +136,12 @@ impl PeerClient {
     /// Lists the dead letters of a node.
     pub(crate) async fn dead_letters(&self, node: Target<'_>) -> Result<Vec<Letter>, PeerError> {
         self.ask(Method::GET, node, PROBED, Vec::new()).await
+    }
+
+    /// Lists what the decoders of a node rejected lately.
+    pub(crate) async fn rejects(&self, node: Target<'_>) -> Result<Vec<Reject>, PeerError> {
+        let path = "/internal/v1/rejects";
+        self.ask(Method::GET, node, path, Vec::new()).await
     }
 
     /// Removes dead letters from a node; returns how many of them existed.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
+use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{DeadLetters, Intake, Journal, Stall};
 use sluice_leadership::{Controls, StepDown};
@@ -28,6 +29,8 @@ pub(crate) struct Stream {
     pub(crate) journal: Option<Journal>,
     /// This node's dead letters.
     pub(crate) letters: DeadLetters,
+    /// What this node's decoders rejected lately.
+    pub(crate) rejects: Rejects,
     pub(crate) metrics: Arc<StreamMetrics>,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,

@@ -19,6 +19,7 @@ use super::tenure::TenureParts;
 use super::tenures::Tenures;
 use crate::peer::Secret;
 use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginError, Report};
+use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
@@ -123,6 +124,7 @@ impl PreparedStream {
             plugin: self.plugins.status.clone(),
             journal: journal.clone(),
             letters: self.store.letters.clone(),
+            rejects: Rejects::new(Arc::clone(&self.store.metrics)),
             metrics: Arc::clone(&self.store.metrics),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,

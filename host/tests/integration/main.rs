@@ -31,6 +31,7 @@ mod listeners;
 mod network;
 mod network_tls;
 mod recorded;
+mod rejects;
 mod rollout;
 mod sink;
 mod sources;

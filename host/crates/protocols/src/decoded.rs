@@ -57,12 +57,25 @@ impl<'m> Decoding<'m> {
         self.meter
     }
 
-    /// Decodes the next record, and keeps it, or the reason why there is none.
-    pub fn add(&mut self, decode: impl FnOnce(&mut Meter) -> Result<LogRecord, String>) {
+    /// Decodes the next record from its bytes, and keeps it, or the reason why there
+    /// is none and how the bytes begin.
+    pub fn add(
+        &mut self,
+        source: &[u8],
+        decode: impl FnOnce(&mut Meter) -> Result<LogRecord, String>,
+    ) {
+        if !self.read(decode) {
+            self.show(source);
+        }
+    }
+
+    /// Decodes the next record, whose end is not known before. False if it is
+    /// rejected: then [`Self::show`] is to be called.
+    pub fn read(&mut self, decode: impl FnOnce(&mut Meter) -> Result<LogRecord, String>) -> bool {
         let place = self.decoded.records.len() + self.decoded.rejected.len();
         if place >= self.most {
             self.meter.stop(Stop::TooManyRecords);
-            return;
+            return true;
         }
         let before = self.meter.charged();
         match decode(self.meter) {
@@ -71,14 +84,30 @@ impl<'m> Decoding<'m> {
                     self.bytes += record.size();
                     self.decoded.records.push(record);
                 }
+                true
             }
             Err(reason) => {
                 self.meter.reduce(before);
                 if self.meter.charge(self.decoded.rejected.cost(&reason)) {
                     self.decoded.rejected.push(place, &reason);
                 }
+                false
             }
         }
+    }
+
+    /// Keeps how the bytes of what was rejected last begin.
+    pub fn show(&mut self, source: &[u8]) {
+        let cost = self.decoded.rejected.show_cost(source);
+        if self.meter.charge(cost) {
+            self.decoded.rejected.show(source);
+        }
+    }
+
+    /// How many were rejected so far.
+    #[must_use]
+    pub const fn rejected(&self) -> usize {
+        self.decoded.rejected.len()
     }
 
     /// Everything that was decoded of a body with this many bytes. Records that
@@ -125,8 +154,8 @@ mod tests {
     fn every_record_and_rejection_is_charged() {
         let (decoded, reservation) = decode(1 << 20, |meter| {
             let mut decoding = Decoding::new(meter, 100);
-            decoding.add(|_| record(Text::new()));
-            decoding.add(|meter| {
+            decoding.add(b"", |_| record(Text::new()));
+            decoding.add(b"broken", |meter| {
                 // Freed with what was rejected.
                 assert!(meter.charge(100_000));
                 Err("no".to_owned())
@@ -137,8 +166,10 @@ mod tests {
         assert_eq!((decoded.records.len(), decoded.rejected.len()), (1, 1));
         assert_eq!(
             reservation.spent(),
-            OVERHEAD + Rejected::default().cost("no")
+            OVERHEAD + Rejected::default().cost("no") + b"broken".len()
         );
+        let shown = decoded.rejected.examples().map(|example| example.excerpt);
+        assert_eq!(shown.collect::<Vec<_>>(), [b"broken"]);
     }
 
     #[test]
@@ -148,7 +179,7 @@ mod tests {
             let mut decoding = Decoding::new(meter, 100);
             while !decoding.is_stopped() {
                 count += 1;
-                decoding.add(|_| record(Text::new()));
+                decoding.add(b"", |_| record(Text::new()));
             }
             decoding.finish(0)
         });
@@ -164,7 +195,7 @@ mod tests {
             let (decoded, _) = decode(1 << 20, |meter| {
                 let mut decoding = Decoding::new(meter, 100_000);
                 decoding.expect(100_000);
-                decoding.add(|_| record(line.clone()));
+                decoding.add(b"", |_| record(line.clone()));
                 decoding.finish(body)
             })
             .unwrap();

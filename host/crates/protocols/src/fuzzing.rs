@@ -114,3 +114,9 @@ pub(crate) fn decoded(
     check(&decoded, charged);
     Ok(decoded)
 }
+
+/// How the messages begin that a decoder rejected, as it shows them.
+pub(crate) fn shown(decoded: &Decoded) -> Vec<&[u8]> {
+    let examples = decoded.rejected.examples();
+    examples.map(|example| example.excerpt).collect()
+}

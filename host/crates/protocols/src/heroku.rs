@@ -65,7 +65,8 @@ pub fn decode(
         let wrong = match framer.next(unread) {
             Ok(Next::Message(message)) => {
                 let range = at + message.range.start..at + message.range.end;
-                decoding.add(|meter| {
+                let source = body.get(range.clone()).unwrap_or_default();
+                decoding.add(source, |meter| {
                     let record = reader.read(body, text.as_ref(), range, false, meter)?;
                     with_key(record, frame_id, place, meter)
                 });
@@ -82,7 +83,7 @@ pub fn decode(
         if place == 0 {
             return Err(DecodeError::Malformed(reason));
         }
-        decoding.add(|_| Err(reason));
+        decoding.add(unread, |_| Err(reason));
         break;
     }
     Ok(decoding.finish(body.len()))

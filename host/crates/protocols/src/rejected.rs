@@ -7,9 +7,14 @@ use sluice_types::rejection::{REASONS_MAX, Rejection};
 const LISTED_MAX: usize = REASONS_MAX;
 /// What a rejection takes whose reason is not told, in bytes: its place.
 const PLACE_BYTES: usize = 2 * size_of::<usize>();
-/// What a rejection takes in addition to its reason, in bytes: its place and the
-/// structure of the text, both in lists that grow by doubling.
-const REJECTION_BYTES: usize = 96;
+/// What a rejection takes in addition to its texts, in bytes: its place and the
+/// structures of reason and excerpt, in lists that grow by doubling.
+const REJECTION_BYTES: usize = 128;
+/// Of how many rejections of a body there is an excerpt of what was sent, from the
+/// first on.
+pub const EXAMPLES_MAX: usize = 16;
+/// The longest excerpt, in bytes.
+pub const EXCERPT_BYTES: usize = 1 << 10;
 
 /// What a decoder rejected.
 #[derive(Debug, Default)]
@@ -18,6 +23,17 @@ pub struct Rejected {
     places: Vec<usize>,
     /// The reasons for the first of them.
     reasons: Vec<String>,
+    /// How what was sent begins, for the first [`EXAMPLES_MAX`] of them.
+    excerpts: Vec<Box<[u8]>>,
+}
+
+/// Something that a decoder rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example<'a> {
+    /// The reason, in words for the producer.
+    pub reason: &'a str,
+    /// The first [`EXCERPT_BYTES`] of what was sent; empty if they are not known.
+    pub excerpt: &'a [u8],
 }
 
 /// What was rejected of a request, by the decoder or by the sink.
@@ -46,6 +62,39 @@ impl Rejected {
             let reason = excerpt(reason, REASON_CHARS);
             self.reasons.push(reason.into_owned());
         }
+        if self.excerpts.len() < EXAMPLES_MAX {
+            self.excerpts.push(Box::default());
+        }
+    }
+
+    /// What [`Self::show`] takes for this source, in bytes.
+    #[must_use]
+    pub fn show_cost(&self, source: &[u8]) -> usize {
+        match self.len() {
+            1..=EXAMPLES_MAX => source.len().min(EXCERPT_BYTES),
+            _ => 0,
+        }
+    }
+
+    /// Keeps how what was sent begins, of the rejection that was added last.
+    pub fn show(&mut self, source: &[u8]) {
+        if self.len() <= EXAMPLES_MAX
+            && let Some(last) = self.excerpts.last_mut()
+        {
+            *last = head(source).into();
+        }
+    }
+
+    /// The first [`EXAMPLES_MAX`] of them.
+    pub fn examples(&self) -> impl Iterator<Item = Example<'_>> {
+        let shown = self.reasons.iter().zip(&self.excerpts);
+        shown.map(|(reason, excerpt)| Example { reason, excerpt })
+    }
+
+    /// The reason for the one at this index, unless it is too far behind to be kept.
+    #[must_use]
+    pub fn reason(&self, index: usize) -> Option<&str> {
+        self.reasons.get(index).map(String::as_str)
     }
 
     /// Adds those of another body, whose first record has this place.
@@ -54,6 +103,8 @@ impl Rejected {
         self.places.extend(places);
         let room = LISTED_MAX.saturating_sub(self.reasons.len());
         self.reasons.extend(other.reasons.into_iter().take(room));
+        let room = EXAMPLES_MAX.saturating_sub(self.excerpts.len());
+        self.excerpts.extend(other.excerpts.into_iter().take(room));
     }
 
     /// The reason for the first one, if there is one.
@@ -78,7 +129,11 @@ impl Rejected {
     pub fn bytes(&self) -> usize {
         let reasons = self.reasons.iter().map(String::len).sum::<usize>();
         let listed = self.reasons.len();
-        reasons + listed * REJECTION_BYTES + (self.places.len() - listed) * PLACE_BYTES
+        let excerpts = self.excerpts.iter().map(|excerpt| excerpt.len());
+        reasons
+            + excerpts.sum::<usize>()
+            + listed * REJECTION_BYTES
+            + (self.places.len() - listed) * PLACE_BYTES
     }
 
     /// Adds what the sink rejected of the records that were decoded, in
@@ -111,6 +166,12 @@ impl Rejected {
         listed.truncate(LISTED_MAX);
         Rejections { listed, total }
     }
+}
+
+/// The first [`EXCERPT_BYTES`] of what was sent.
+#[must_use]
+pub fn head(source: &[u8]) -> &[u8] {
+    source.get(..EXCERPT_BYTES).unwrap_or(source)
 }
 
 #[cfg(test)]
@@ -154,6 +215,41 @@ mod tests {
         assert_eq!(merged.total, 10_000);
         let merged = rejected(0..5000).merge(by_sink(0..1));
         assert_eq!((merged.listed.len(), merged.total), (LISTED_MAX, 5001));
+    }
+
+    #[test]
+    fn the_first_ones_are_shown_with_how_they_begin() {
+        let mut rejected = Rejected::default();
+        rejected.push(0, "never shown");
+        let mut cost = 0;
+        for place in 1..3 * EXAMPLES_MAX {
+            let source = vec![b'x'; place * 100];
+            let mut other = Rejected::default();
+            other.push(0, &place.to_string());
+            cost += other.show_cost(&source);
+            other.show(&source);
+            rejected.append(other, place);
+        }
+        let examples: Vec<_> = rejected.examples().collect();
+        assert_eq!(examples.len(), EXAMPLES_MAX);
+        assert_eq!(
+            (examples[0].reason, examples[0].excerpt),
+            ("never shown", &[][..])
+        );
+        for (place, example) in examples.iter().enumerate().skip(1) {
+            assert_eq!(example.reason, place.to_string());
+            assert_eq!(example.excerpt.len(), EXCERPT_BYTES.min(place * 100));
+        }
+        let shown: usize = examples.iter().map(|example| example.excerpt.len()).sum();
+        assert!(shown < cost);
+        // Neither is charged nor kept: there are enough.
+        assert_eq!(rejected.show_cost(b"more"), 0);
+        rejected.show(b"more");
+        assert!(
+            rejected
+                .examples()
+                .all(|example| example.excerpt != b"more")
+        );
     }
 
     #[test]

@@ -43,6 +43,26 @@ pub enum Protocol {
     Cloudflare,
 }
 
+impl Protocol {
+    /// The name for operators.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Otlp => "otlp",
+            Self::Elasticsearch => "elasticsearch",
+            Self::Loki => "loki",
+            Self::Splunk => "splunk",
+            Self::Gelf => "gelf",
+            Self::Journald => "journald",
+            Self::Datadog => "datadog",
+            Self::AwsLogs => "awslogs",
+            Self::Heroku => "heroku",
+            Self::Cloudflare => "cloudflare",
+        }
+    }
+}
+
 /// Where a token can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carrier {

@@ -1,7 +1,5 @@
 //! Which dead letters a command is about.
 
-use std::time::Duration;
-
 use clap::Args;
 use jiff::Timestamp;
 
@@ -15,7 +13,7 @@ pub(super) struct Filter {
     plugin: Option<String>,
 
     /// Only letters not older than this: 90s, 2h, 3d, or a time like 2026-11-20T09:00:00Z
-    #[arg(long, value_parser = since)]
+    #[arg(long, value_parser = units::since)]
     since: Option<Timestamp>,
 
     /// Only letters whose reason contains this text
@@ -55,38 +53,5 @@ impl Filter {
             && is_part_of(&self.plugin, &[&plugin.source, &plugin.sha256])
             && is_part_of(&self.reason, &[&letter.reason])
             && self.since.as_ref().is_none_or(is_recent)
-    }
-}
-
-/// A time in RFC 3339, or now minus an age.
-fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let age = match text.strip_suffix('d').map(str::parse::<u32>) {
-        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
-        _ => units::duration(text),
-    };
-    age.ok()
-        .and_then(|age| Timestamp::now().checked_sub(age).ok())
-        .ok_or_else(|| "expected an age like 90s, 2h or 3d, or a time in RFC 3339".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_and_times_are_read() {
-        let time = "2026-11-20T09:00:00Z";
-        assert_eq!(since(time).unwrap(), time.parse().unwrap());
-        for (age, seconds) in [("90s", 90), ("2h", 7200), ("3d", 3 * 86_400)] {
-            let since = since(age).unwrap();
-            let found = Timestamp::now().duration_since(since);
-            assert!((seconds..seconds + 60).contains(&found.as_secs()), "{age}");
-        }
-        for wrong in ["", "3", "-1d", "yesterday"] {
-            assert!(since(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -18,6 +18,7 @@ mod pieces;
 mod repeated;
 mod service;
 pub(in crate::http) mod standard;
+mod unread;
 
 pub(crate) use authorization::Authorization;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};

@@ -55,6 +55,14 @@ pub(super) const RECORDS_TRANSFERRED: MetricName = unitless(
 );
 pub(super) const RECORDS_REJECTED: MetricName =
     unitless("records_rejected", "Records refused for good");
+pub(super) const DECODER_REJECTS: MetricName = unitless(
+    "decoder_rejects",
+    "Records, bodies and connections that a decoder refused",
+);
+pub(super) const DECODER_REJECTS_DROPPED: MetricName = unitless(
+    "decoder_rejects_dropped",
+    "Of these, those that cannot be shown any more, or never could",
+);
 pub(super) const RECORDS_DEAD_LETTERED: MetricName =
     unitless("records_dead_lettered", "Records set aside");
 pub(super) const RECORDS_RETRIED: MetricName =

@@ -21,6 +21,10 @@ pub struct StreamMetrics {
     pub delivered: Counter,
     /// Records that were refused for good, by a decoder or by the sink.
     pub rejected: Counter,
+    /// Records, bodies and connections that a decoder refused.
+    pub decoder_rejects: Counter,
+    /// Of these, those that are not or no longer kept for operators.
+    pub decoder_rejects_dropped: Counter,
     /// Records kept as dead letters.
     pub dead_lettered: Counter,
     /// Records offered to the sink again.
@@ -96,6 +100,8 @@ impl StreamMetrics {
             transferred: families.counter(names::RECORDS_TRANSFERRED, label),
             journal_damaged_bytes: families.counter(names::JOURNAL_DAMAGED_BYTES, label),
             rejected: families.counter(names::RECORDS_REJECTED, label),
+            decoder_rejects: families.counter(names::DECODER_REJECTS, label),
+            decoder_rejects_dropped: families.counter(names::DECODER_REJECTS_DROPPED, label),
             dead_lettered: families.counter(names::RECORDS_DEAD_LETTERED, label),
             retried: families.counter(names::RECORDS_RETRIED, label),
             sink_restarts: families.counter(names::SINK_RESTARTS, label),

@@ -92,7 +92,8 @@ pub fn put_log_events(
     let mut decoding = Decoding::new(meter, most);
     decoding.expect(events.len() / EVENT_BYTES_MIN + 1);
     let each = Events(|event: &RawValue| {
-        decoding.add(|meter| reader.read(event.get(), meter));
+        let source = event.get().as_bytes();
+        decoding.add(source, |meter| reader.read(event.get(), meter));
         !decoding.is_stopped()
     });
     let read = serde_json::Deserializer::from_str(events).deserialize_seq(each);

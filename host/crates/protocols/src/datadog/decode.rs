@@ -65,7 +65,9 @@ impl Reader<'_> {
         if cursor.peek() == Some(b'[') {
             cursor.each_element(|cursor| {
                 let element = cursor.skip()?;
-                decoding.add(|meter| Ok(self.record(element, meter)));
+                decoding.add(element.json.as_bytes(), |meter| {
+                    Ok(self.record(element, meter))
+                });
                 match decoding.is_stopped() {
                     // It does not count: the work was stopped.
                     true => Err(cursor.expected("no more")),
@@ -81,7 +83,9 @@ impl Reader<'_> {
             })?;
             if !is_empty {
                 let object = { start }.skip()?;
-                decoding.add(|meter| Ok(self.record(object, meter)));
+                decoding.add(object.json.as_bytes(), |meter| {
+                    Ok(self.record(object, meter))
+                });
             }
         }
         cursor.end()

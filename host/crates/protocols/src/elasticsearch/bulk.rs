@@ -75,6 +75,7 @@ pub fn decode(
         if is_blank(body, &place) {
             continue;
         }
+        let action = place.clone();
         let said = lines
             .at(place)
             .and_then(|line| actions.read(&line.whole, line.text(), decoding.meter()));
@@ -84,15 +85,14 @@ pub fn decode(
             Action::Delete => Err("nothing is ever deleted here"),
             _ => places.next().ok_or("its document is missing"),
         };
-        let mut is_rejected = false;
-        decoding.add(|meter| {
-            let record = document
+        let source = document.clone().unwrap_or(action);
+        let is_read = decoding.read(|meter| {
+            document
                 .map_err(str::to_owned)
-                .and_then(|place| read(&mut documents, &lines, place, said, meter));
-            is_rejected = record.is_err();
-            record
+                .and_then(|place| read(&mut documents, &lines, place, said, meter))
         });
-        if is_rejected {
+        if !is_read {
+            decoding.show(body.get(source).unwrap_or_default());
             items.refuse_last();
         }
     }

@@ -81,7 +81,7 @@ pub fn decode(
 ) -> Decoded {
     let mut decoding = Decoding::new(meter, 1);
     let index = Indexes::default().attributes(index, decoding.meter());
-    decoding.add(|meter| {
+    decoding.add(body, |meter| {
         let whole = Text::try_from(body.clone()).map_err(|error| format!("not UTF-8: {error}"))?;
         let is_charged = id.is_none_or(|id| meter.charge(id.len()));
         let id = id.filter(|id| is_charged && !id.is_empty()).map(Text::from);

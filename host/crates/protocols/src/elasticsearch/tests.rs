@@ -347,3 +347,12 @@ fn a_single_document_is_decoded_as_one_of_many() {
         );
     }
 }
+
+#[test]
+fn a_document_that_is_rejected_is_shown() {
+    let bulk = decoded(
+        "{\"index\":{}}\n{\"a\":1}\n{\"index\":{}}\n[broken\n{\"delete\":{\"_id\":\"1\"}}\n",
+    );
+    let expected: [&[u8]; 2] = [b"[broken", b"{\"delete\":{\"_id\":\"1\"}}"];
+    assert_eq!(crate::fuzzing::shown(&bulk.decoded), expected);
+}

@@ -208,7 +208,7 @@ impl Source<'_> {
     fn message(self, time: &[u8], record: &[u8], meter: &mut Meter) -> Records {
         let mut records = RecordReader::new(self.body, self.observed, &self.shared);
         let mut decoding = Decoding::new(meter, self.limits.records);
-        decoding.add(|meter| {
+        decoding.add(record, |meter| {
             let time = Reader::new(time)
                 .value()
                 .map_err(|fault| fault.to_string())?;
@@ -245,7 +245,7 @@ impl Source<'_> {
 
     fn rejected(&self, reason: &str, meter: &mut Meter) -> Records {
         let mut decoding = Decoding::new(meter, self.limits.records);
-        decoding.add(|_| Err(reason.to_owned()));
+        decoding.add(self.body, |_| Err(reason.to_owned()));
         Records {
             decoded: decoding.finish(0),
             has_pieces: false,
@@ -289,10 +289,12 @@ impl<'a> Entries<'a, '_> {
             let start = self.reader;
             if let Err(reason) = self.entry() {
                 if let Some(reason) = reason {
-                    self.decoding.add(|_| Err(reason));
+                    self.decoding.read(|_| Err(reason));
                 }
                 self.reader = start;
-                if self.reader.skip().is_err() {
+                let entry = self.reader.skip();
+                self.decoding.show(entry.unwrap_or(start.rest()));
+                if entry.is_err() {
                     // Where the next one would begin is unknown.
                     return;
                 }
@@ -344,13 +346,10 @@ impl<'a> Entries<'a, '_> {
 
     fn record(&mut self, frame: Frame<'_>) -> Result<(), Option<String>> {
         let (reader, records) = (&mut self.reader, &mut self.records);
-        let mut is_read = true;
-        self.decoding.add(|meter| {
-            let record = records.read(frame, reader, meter);
-            is_read = record.is_ok();
-            record
-        });
-        match is_read {
+        match self
+            .decoding
+            .read(|meter| records.read(frame, reader, meter))
+        {
             true => Ok(()),
             false => Err(None),
         }

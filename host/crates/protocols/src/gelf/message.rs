@@ -96,7 +96,10 @@ pub fn decode_frames(
         };
         let message = message.unwrap_or_default();
         match message.len() > longest {
-            true => decoding.add(|_| Err(format!("the message is longer than {longest} bytes"))),
+            true => {
+                let reason = format!("the message is longer than {longest} bytes");
+                decoding.add(message, |_| Err(reason));
+            }
             false => reader.read_all(message, &mut decoding),
         }
         rest = later;

@@ -8,6 +8,7 @@ use super::{answer, message};
 use crate::answer::Verdict;
 use crate::decoded::Decoded;
 use crate::error::DecodeError;
+use crate::fuzzing::shown;
 use crate::memory_budget::{MemoryBudget, Reservation};
 use crate::meter::{Client, Meter};
 use crate::rejected::Rejections;
@@ -376,4 +377,14 @@ fn an_answer_is_202_or_says_when_to_come_back() {
         assert_eq!(is_retried, status == 503);
         assert_eq!(answer.body.is_empty(), status == 202);
     }
+}
+
+#[test]
+fn what_is_rejected_is_shown_without_its_neighbours() {
+    let one = decoded(r#" [1, {"short_message":"good"}] {"host":7}[{"a"}] more"#);
+    assert_eq!(bodies(&one), ["good"]);
+    let expected: [&[u8]; 3] = [b"1", br#"{"host":7}"#, br#"{"a"}] more"#];
+    assert_eq!(shown(&one), expected);
+    let several = frames(b"no JSON\0{\"short_message\":\"good\"}\0{\"a\":1}");
+    assert_eq!(shown(&several), [&b"no JSON"[..], b"{\"a\":1}"]);
 }

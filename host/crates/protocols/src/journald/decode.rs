@@ -58,7 +58,8 @@ pub fn entries(
     let mut entry = Entry::new(body, observed);
     while items.has_entry() && !decoding.is_stopped() {
         let mut framing = Ok(());
-        decoding.add(|meter| {
+        let start = items.rest();
+        let is_read = decoding.read(|meter| {
             let read;
             (read, framing) = entry.read(&mut items, meter);
             let record = read.and_then(|()| entry.record(meter));
@@ -68,6 +69,10 @@ pub fn entries(
             record
         });
         framing?;
+        if !is_read {
+            let length = start.len() - items.rest().len();
+            decoding.show(start.get(..length).unwrap_or_default());
+        }
     }
     Ok(decoding.finish(body.len()))
 }

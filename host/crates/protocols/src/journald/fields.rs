@@ -39,6 +39,11 @@ impl<'a> Items<'a> {
         Self { rest: body }
     }
 
+    /// What is not read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Whether a field comes next; skips empty lines.
     pub(super) fn has_entry(&mut self) -> bool {
         while let Some(rest) = self.rest.strip_prefix(b"\n") {

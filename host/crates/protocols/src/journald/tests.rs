@@ -216,3 +216,16 @@ fn more_entries_than_may_wait_are_not_even_decoded() {
     assert_eq!(decode(11).unwrap().0.records.len(), 11);
     assert!(matches!(decode(10), Err(DecodeError::Stopped(_))));
 }
+
+#[test]
+fn an_entry_that_is_rejected_is_shown_without_its_neighbours() {
+    let long = "A".repeat(70);
+    let body = format!("MESSAGE=one\n\nPRIORITY=3\n{long}=x\n\nMESSAGE=two\n\n");
+    let decoded = decoded(body.as_bytes());
+    let shown = fuzzing::shown(&decoded);
+    assert_eq!(shown.len(), decoded.rejected.len());
+    for shown in shown {
+        assert!(shown.starts_with(b"PRIORITY=3\n"), "{shown:?}");
+        assert!(!shown.windows(3).any(|part| part == b"two"), "{shown:?}");
+    }
+}

@@ -101,6 +101,11 @@ impl<'a> Cursor<'a> {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
+    /// All bytes from a former place on.
+    pub(crate) fn from(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
     /// Steps over the name of an object's next member, and the colon behind it.
     /// `None` at the end of the object. `is_first` is true before the first one.
     pub(crate) fn member(&mut self, is_first: &mut bool) -> Result<Option<Token<'a>>, Fault> {

@@ -52,11 +52,12 @@ fn elements(
         if decoding.is_stopped() {
             return Err(Ended);
         }
+        let start = cursor.at();
         match cursor.element(&mut is_first) {
             Ok(true) => one(cursor, decoding, read)?,
             Ok(false) => return Ok(()),
             Err(fault) => {
-                decoding.add(|_| Err(broken(fault)));
+                decoding.add(cursor.from(start), |_| Err(broken(fault)));
                 return Err(Ended);
             }
         }
@@ -70,7 +71,9 @@ fn one(
 ) -> Result<(), Ended> {
     // If the record is not even read, nothing may follow either.
     let mut end = Err(Ended);
-    decoding.add(|meter| {
+    cursor.peek();
+    let start = cursor.at();
+    let is_read = decoding.read(|meter| {
         let record = read(cursor, meter);
         if !matches!(record, Err(Problem::Broken(_))) {
             end = Ok(());
@@ -80,6 +83,13 @@ fn one(
             Problem::Refused(reason) => reason,
         })
     });
+    if !is_read {
+        let source = match end {
+            Ok(()) => cursor.since(start),
+            Err(Ended) => cursor.from(start),
+        };
+        decoding.show(source);
+    }
     end
 }
 

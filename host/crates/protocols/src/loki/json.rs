@@ -111,15 +111,17 @@ impl<'a> Reader<'a> {
         decoding: &mut Decoding<'_>,
     ) -> Result<(), SyntaxError> {
         if cursor.peek() != Some(b'{') {
-            decoding.add(|_| Err("its stream is not an object".to_owned()));
-            return cursor.skip().map(drop);
+            let stream = cursor.skip()?.json.as_bytes();
+            decoding.add(stream, |_| Err("its stream is not an object".to_owned()));
+            return Ok(());
         }
         // The labels may follow the entries.
         let Stream { labels, entries } = outline(cursor)?;
         let entries = entries.map_or("null", |entries| entries.json);
         if !entries.starts_with('[') {
             if entries != "null" {
-                decoding.add(|_| Err("the entries of its stream are not an array".to_owned()));
+                let reason = "the entries of its stream are not an array".to_owned();
+                decoding.add(entries.as_bytes(), |_| Err(reason));
             }
             return Ok(());
         }
@@ -135,8 +137,13 @@ impl<'a> Reader<'a> {
             read_labels(whole, source, fields, meter)
         });
         Cursor::new(entries).each_element(|cursor| {
+            let start = *cursor;
             let entry = entry(cursor)?;
-            decoding.add(|meter| streams.record(|own| record(whole, &entry, observed, own, meter)));
+            let is_read = decoding
+                .read(|meter| streams.record(|own| record(whole, &entry, observed, own, meter)));
+            if !is_read {
+                decoding.show({ start }.skip()?.json.as_bytes());
+            }
             go_on(cursor, decoding)
         })
     }

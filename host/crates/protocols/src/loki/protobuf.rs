@@ -90,8 +90,9 @@ impl<'a> Reader<'a> {
         let mut fields = Message::new(stream);
         while let Some((number, field)) = fields.field()? {
             if let (2, Field::Bytes(entry)) = (number, field) {
-                decoding
-                    .add(|meter| streams.record(|own| record(body, entry, observed, own, meter)));
+                decoding.add(entry, |meter| {
+                    streams.record(|own| record(body, entry, observed, own, meter))
+                });
                 if decoding.is_stopped() {
                     break;
                 }

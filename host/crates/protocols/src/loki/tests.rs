@@ -311,3 +311,15 @@ fn an_empty_stream_keeps_its_labels_to_itself() {
         assert_eq!((decoded.records.len(), decoded.rejected.len()), (1, 0));
     }
 }
+
+#[test]
+fn an_entry_that_is_rejected_is_shown() {
+    let body = br#"{"streams":[1,{"stream":{},"values":[["1","good"],["x","broken"]]}]}"#;
+    let body = Bytes::from_static(body);
+    let (decoded, _) = crate::fuzzing::measure(1 << 20, |meter| {
+        super::json::decode(&body, None, 5, 100, meter)
+    })
+    .unwrap();
+    let expected: [&[u8]; 2] = [b"1", br#"["x","broken"]"#];
+    assert_eq!(crate::fuzzing::shown(&decoded), expected);
+}

@@ -97,22 +97,29 @@ fn element<'a>(
     whole: &Text,
     decoding: &mut Decoding<'_>,
 ) -> Result<(), SyntaxError> {
+    if decoding.is_stopped() {
+        // The reason for that is what is told.
+        return Err(cursor.expected("the end"));
+    }
+    let start = *cursor;
     let mut length = None;
-    decoding.add(|meter| {
+    let is_read = decoding.read(|meter| {
         let (read, bytes) = reader.read_first(whole, cursor.rest_of_text(), meter);
         length = bytes;
         read
     });
-    if let Some(length) = length {
+    if let (true, Some(length)) = (is_read, length) {
         cursor.pass(length);
         return Ok(());
     }
-    let start = *cursor;
     let json = cursor.skip()?.json;
-    match serde_json::from_str::<&RawValue>(json) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(start.expected("valid JSON")),
+    if serde_json::from_str::<&RawValue>(json).is_err() {
+        return Err(start.expected("valid JSON"));
     }
+    if !is_read {
+        decoding.show(json.as_bytes());
+    }
+    Ok(())
 }
 
 /// Splits at line feeds, strips one carriage return, skips empty lines. If the
@@ -128,7 +135,7 @@ fn each_line(body: &Bytes, kind: Line, observed: u64, mut decoding: Decoding<'_>
                     break;
                 }
                 if !line.is_empty() {
-                    decoding.add(|meter| {
+                    decoding.add(line, |meter| {
                         let text = Text::try_from(body.slice_ref(line))
                             .map_err(|error| format!("not UTF-8: {error}"))?;
                         kind.record(&text, &text, &mut RecordReader::new(observed), meter)
@@ -155,7 +162,9 @@ fn each_line_of_text(whole: &Text, kind: Line, observed: u64, decoding: &mut Dec
         let line = line.unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
         if !line.is_empty() {
-            decoding.add(|meter| kind.record(whole, line, &mut reader, meter));
+            decoding.add(line.as_bytes(), |meter| {
+                kind.record(whole, line, &mut reader, meter)
+            });
         }
         rest = later.unwrap_or_default();
     }

@@ -27,9 +27,12 @@ pub fn messages(
         if decoding.is_stopped() {
             break;
         }
-        let length = trimmed(body.get(frame.data.clone()).unwrap_or_default()).len();
+        let source = trimmed(body.get(frame.data.clone()).unwrap_or_default());
+        let length = source.len();
         let range = frame.data.start..frame.data.start + length;
-        decoding.add(|meter| reader.read(body, text.as_ref(), range, frame.is_truncated, meter));
+        decoding.add(source, |meter| {
+            reader.read(body, text.as_ref(), range, frame.is_truncated, meter)
+        });
     }
     decoding.finish(body.len())
 }

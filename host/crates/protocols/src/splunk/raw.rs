@@ -51,7 +51,7 @@ pub fn decode(
         let line = line.unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
-            decoding.add(|meter| record(&model, &shared, body, line, meter));
+            decoding.add(line, |meter| record(&model, &shared, body, line, meter));
         }
         rest = later;
     }

@@ -26,7 +26,8 @@ pub fn stream(
         if decoding.is_stopped() {
             break;
         }
-        decoding.add(|meter| {
+        let source = body.get(message.range.clone()).unwrap_or_default();
+        decoding.add(source, |meter| {
             let (range, is_truncated) = (message.range, message.is_truncated);
             reader.read(body, text.as_ref(), range, is_truncated, meter)
         });
@@ -45,7 +46,9 @@ pub fn datagrams(datagrams: &[Bytes], observed: u64, most: usize, meter: &mut Me
         }
         let length = trimmed(datagram).len();
         if length > 0 {
-            decoding.add(|meter| reader.read(datagram, None, 0..length, false, meter));
+            decoding.add(datagram, |meter| {
+                reader.read(datagram, None, 0..length, false, meter)
+            });
         }
     }
     decoding.finish(datagrams.iter().map(Bytes::len).sum())

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::Sleep;
 
 use crate::http::ingest::body::Received;
+use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
@@ -50,7 +51,8 @@ impl Format {
         }
     }
 
-    /// Decodes a body of at most `most` records. Returns them with the memory
+    /// Decodes a body of at most `most` records; what cannot be read at all is shown
+    /// to `unread`. Returns them with the memory
     /// that they and the body take.
     ///
     /// # Errors
@@ -60,12 +62,19 @@ impl Format {
         body: Received<'_>,
         most: usize,
         deadline: Pin<&mut Sleep>,
+        unread: Unread,
     ) -> Result<(Decoded, Reservation), Problem> {
         let observed = unix_nanos();
         let decode = move |body: Bytes, meter: &mut Meter| match self {
             Self::Lines => Ok(decode::lines(&body, observed, most, meter)),
             Self::Ndjson => Ok(decode::ndjson(&body, observed, most, meter)),
-            Self::Json => decode::json(body, observed, most, meter).map_err(Problem::from),
+            Self::Json => {
+                let read = decode::json(body.clone(), observed, most, meter);
+                read.map_err(|error| {
+                    unread.remember(&body);
+                    error.into()
+                })
+            }
         };
         body.decode(deadline, decode).await
     }

@@ -19,11 +19,14 @@ use crate::http::client_address::ClientAddress;
 use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Accepted, Admitted, Ingest, Offer, Settled};
+use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
+use crate::rejects::Sender;
 use crate::stream::Stream;
 use sluice_delivery::Producer;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::native::decode;
+use sluice_protocols::tokens::Protocol;
 use sluice_types::clock::unix_nanos;
 use sluice_types::record::Text;
 
@@ -72,7 +75,7 @@ async fn respond(
     };
     match messages {
         Messages::One => one(ingest, stream, head, accepted, deadline).await,
-        Messages::Many => many(ingest, stream, &head.headers, accepted, deadline).await,
+        Messages::Many => many(ingest, stream, head, accepted, deadline).await,
     }
 }
 
@@ -88,13 +91,16 @@ async fn one(
     let unpacking = accepted.body.unpacked(deadline.as_mut());
     let (body, reservation) = unpacking.await?;
     let mut sent = Sent {
-        client: head.extensions.get().map(|ClientAddress(client)| *client),
+        client: sender(head).client,
         path: head.uri.path(),
         id: id.as_deref().map(str::as_bytes),
         body: body.clone(),
     };
-    let record = decode::one(body, key, unix_nanos()).inspect_err(|_| {
-        stream.metrics.rejected.inc();
+    let record = decode::one(body, key, unix_nanos()).inspect_err(|error| {
+        let reason = error.to_string();
+        stream
+            .rejects
+            .keep_record(sender(head), &reason, &sent.body);
     })?;
     let offer = Offer {
         stream,
@@ -122,17 +128,19 @@ async fn one(
 async fn many(
     ingest: &Ingest,
     stream: &Stream,
-    headers: &HeaderMap,
+    head: &Parts,
     accepted: Accepted<'_>,
     mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
-    let format = Format::of(headers)?;
+    let format = Format::of(&head.headers)?;
     let most = ingest.limits.records;
-    let decoding = format.decode(accepted.body, most, deadline.as_mut());
-    let (decoded, mut reservation) = decoding.await?;
+    let unread = Unread::default();
+    let decoding = format.decode(accepted.body, most, deadline.as_mut(), unread.clone());
+    let (decoded, mut reservation) = decoding
+        .await
+        .inspect_err(|problem| unread.keep(problem, sender(head), b"", &stream.rejects))?;
     let Decoded { records, rejected } = decoded;
-    let count = u64::try_from(rejected.len()).unwrap_or_default();
-    stream.metrics.rejected.inc_by(count);
+    stream.rejects.keep(sender(head), &rejected);
     let total = records.len() + rejected.len();
     // This stays charged until the answer is sent.
     let for_answer = reservation.split(rejected.bytes());
@@ -151,6 +159,14 @@ async fn many(
     };
     let rejections = rejected.merge(by_sink);
     Ok(answer::many(epoch, total, &rejections, for_answer))
+}
+
+/// Who sent the request: its client, or the node that forwarded it.
+fn sender(head: &Parts) -> Sender {
+    Sender {
+        protocol: Protocol::Native.name(),
+        client: head.extensions.get().map(|ClientAddress(client)| *client),
+    }
 }
 
 /// The producer's own id of the message, if it sent one.

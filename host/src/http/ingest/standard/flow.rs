@@ -20,19 +20,23 @@ use tokio::time::{Sleep, sleep_until, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
-use super::exchange::{Exchange, Reply, Terms};
+use super::exchange::{Exchange, Parsed, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
 use super::settling::Settling;
 use crate::http::ingest::body::{Received, discard, expects_continue};
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Ingest, Offer};
+use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
+use crate::rejects::Sender;
 use crate::stream::{Route, Stream};
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
+use sluice_protocols::memory_budget::Reservation;
+use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::{Carried, find};
 use sluice_types::clock::unix_nanos;
 use sluice_types::rejection::Rejection;
@@ -245,6 +249,40 @@ impl Flow<'_> {
         }
     }
 
+    /// Who sent the request.
+    pub(super) fn sender(&self) -> Sender {
+        Sender {
+            protocol: self.exchange.protocol().name(),
+            client: self.asked.client,
+        }
+    }
+
+    /// Decodes what the body holds. What cannot be read at all is kept for operators.
+    async fn decode(
+        &self,
+        received: &Received<'_>,
+        content: &(Bytes, Option<Encoding>),
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<(Parsed, Reservation), Problem> {
+        let terms = Terms {
+            observed: unix_nanos(),
+            most: self.ingest.limits.records,
+        };
+        let (exchange, unread) = (Arc::clone(self.exchange), Unread::default());
+        let remembers = unread.clone();
+        let decode = move |body: Bytes, meter: &mut Meter| {
+            exchange.decode(&body, terms, meter).map_err(|error| {
+                remembers.remember(&body);
+                error.into()
+            })
+        };
+        let decoding = received.decode_content(content.clone(), deadline, decode);
+        let packed = received.bytes();
+        decoding.await.inspect_err(|problem| {
+            unread.keep(problem, self.sender(), packed, &self.stream.rejects);
+        })
+    }
+
     /// Decodes what the body holds, and offers the records here.
     async fn deliver(
         &self,
@@ -253,14 +291,7 @@ impl Flow<'_> {
         intake: &Intake,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Attempt, Trouble> {
-        let terms = Terms {
-            observed: unix_nanos(),
-            most: self.ingest.limits.records,
-        };
-        let exchange = Arc::clone(self.exchange);
-        let decode =
-            move |body, meter: &mut _| exchange.decode(&body, terms, meter).map_err(Problem::from);
-        let decoding = received.decode_content(content.clone(), deadline.as_mut(), decode);
+        let decoding = self.decode(received, content, deadline.as_mut());
         let (parsed, mut reservation) = decoding.await?;
         let hides_refusals = parsed.hides_refusals;
         let (records, mut settled) = Settling::begin(parsed);
@@ -298,7 +329,8 @@ impl Flow<'_> {
             let reason = "a record that the sink refused could not be kept as a dead letter";
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
-        self.stream.metrics.rejected.inc_by(settled.rejected());
+        let rejects = &self.stream.rejects;
+        rejects.keep(self.sender(), settled.by_decoder());
         let reply = settled.answer(&**self.exchange, &mut for_answer);
         Ok(Attempt::Ended(Ended::Here(reply)))
     }

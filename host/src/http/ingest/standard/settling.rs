@@ -40,9 +40,9 @@ impl Settling {
         self.by_decoder.bytes() + self.items.bytes()
     }
 
-    /// How many records the decoder rejected.
-    pub(super) fn rejected(&self) -> u64 {
-        u64::try_from(self.by_decoder.len()).unwrap_or(u64::MAX)
+    /// What the decoder rejected.
+    pub(super) const fn by_decoder(&self) -> &Rejected {
+        &self.by_decoder
     }
 
     /// What the answer takes, in bytes, unless the sink refuses more.

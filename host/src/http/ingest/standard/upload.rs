@@ -154,10 +154,12 @@ impl Upload<'_> {
             match framer.next(all.bytes()).map_err(|e| self.malformed(&e))? {
                 Part::Entries(bytes) => self.settle(all.take(bytes)).await?,
                 Part::TooLarge(bytes) => {
-                    drop(all.take(bytes));
+                    let (entry, _charged) = all.take(bytes);
                     let reason = framer.too_large();
                     tracing::warn!(reason, "an entry of a journal was not taken");
-                    self.standard.ingest.stream().metrics.rejected.inc();
+                    let flow = self.flow();
+                    let rejects = &flow.stream.rejects;
+                    rejects.keep_record(flow.sender(), &reason, &entry);
                 }
                 Part::Rest(bytes) => drop(all.take(bytes)),
                 Part::Incomplete => return Ok(()),

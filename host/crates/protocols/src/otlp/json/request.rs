@@ -281,7 +281,7 @@ impl<'de> Elements<'de> for Records<'_, '_> {
         } = &mut *self.request;
         let share = || self.resource.with_scope(self.scope, decoding.meter());
         let shared = Rc::clone(self.shared.get_or_insert_with(share));
-        decoding.add(|meter| {
+        decoding.add(raw.get().as_bytes(), |meter| {
             let common = shared.as_ref().as_ref().map_err(Clone::clone)?;
             let read = records.read(raw, common, meter);
             read.map_err(|invalid| invalid.to_string())

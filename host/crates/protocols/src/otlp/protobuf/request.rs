@@ -123,7 +123,7 @@ impl<'a> Request<'a> {
     }
 
     fn read_record(&mut self, record: &[u8], shared: &Shared) {
-        self.decoding.add(|meter| {
+        self.decoding.add(record, |meter| {
             let common = shared.as_ref().map_err(Clone::clone)?;
             let read = self.records.read(record, common, meter);
             read.map_err(|invalid| invalid.to_string())

@@ -141,3 +141,14 @@ fn raw_lines_share_what_the_query_says() {
     assert_eq!(malformed(lines("", "\n\r\n")), "No data");
     assert!(malformed(lines("time=noon", "x")).contains("noon"));
 }
+
+#[test]
+fn an_event_or_a_line_that_is_rejected_is_shown() {
+    let decoded = events(r#"{"event":"good"} {"time":"x","event":1}{"event":"" }"#).unwrap();
+    for shown in crate::fuzzing::shown(&decoded) {
+        let shown = str::from_utf8(shown).unwrap();
+        assert!(shown.starts_with('{') && shown.ends_with('}'), "{shown}");
+        assert!(!shown.contains("good"), "{shown}");
+    }
+    assert!(!decoded.rejected.is_empty());
+}
