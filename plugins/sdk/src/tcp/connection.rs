@@ -236,6 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn what_arrives_before_tls_is_an_error() {
+        let (address, server) = serve(|mut stream| {
+            stream.write_all(b"+OK").unwrap();
+            stream
+        });
+        let mut connection = Connection::open(&address, soon()).unwrap();
+        while connection.arrived.is_empty() {
+            connection.take_in().unwrap();
+        }
+        let error = connection.start_tls("localhost", soon()).unwrap_err();
+        let said = "the server sent something before the handshake of TLS";
+        assert!(error.to_string().ends_with(said), "{error}");
+        drop(server.join().unwrap());
+    }
+
+    #[test]
     fn every_wait_has_an_end() {
         let (go, waiting) = std::sync::mpsc::channel::<()>();
         let (address, server) = serve(move |stream| {

@@ -315,7 +315,9 @@ mod tests {
         assert!(said.contains("consul.test"), "{said}");
         let said = refused(&trusting, "a b", server()).await;
         assert!(said.contains("expected the name of a server"), "{said}");
-        let said = refused(&trusting, "localhost", duplex(1).0).await;
+        let (client, mut server) = duplex(1 << 10);
+        tokio::spawn(async move { server.read_u8().await });
+        let said = refused(&trusting, "localhost", client).await;
         assert!(said.contains("closed the connection"), "{said}");
         let (client, mut server) = duplex(1 << 10);
         server
