@@ -7,7 +7,7 @@ use wasip2::sockets::tcp::TcpSocket;
 
 use super::Cause;
 use super::tls_bindings::wasi::tls::types::{ClientConnection, ClientHandshake};
-use super::wasi::{Ending, Socket, broken, end, wait_for};
+use super::wasi::{Ending, Socket, broken, end, failed, wait_for};
 
 /// The end of a connection with TLS.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) fn start_tls(socket: Socket, name: &str, deadline: Instant) -> Result
                     socket,
                 });
             }
-            Some(Ok(Err(error))) => return Err(Cause::Failed(error.to_debug_string())),
+            Some(Ok(Err(error))) => return Err(failed(&error)),
             Some(Err(())) => return Err(Cause::Failed("the handshake has no result".to_owned())),
             None if Instant::now() < deadline => wait_for([future.subscribe()], deadline),
             None => return Err(Cause::Timeout("the handshake of TLS")),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
+use wasip2::io::error::Error;
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 use wasip2::sockets::instance_network::instance_network;
@@ -226,6 +227,14 @@ fn refused(code: ErrorCode) -> Cause {
 pub(super) fn broken(error: &StreamError) -> Cause {
     match error {
         StreamError::Closed => Cause::Closed,
-        StreamError::LastOperationFailed(error) => Cause::Failed(error.to_debug_string()),
+        StreamError::LastOperationFailed(error) => failed(error),
     }
+}
+
+/// What the host says, without where in its code: it says that, too, if it runs with
+/// `RUST_BACKTRACE`.
+pub(super) fn failed(error: &Error) -> Cause {
+    let said = error.to_debug_string();
+    let reason = said.split("Stack backtrace:").next().unwrap_or_default();
+    Cause::Failed(reason.trim_end().to_owned())
 }
