@@ -39,6 +39,7 @@ mod standard;
 mod support;
 mod swap;
 mod tls;
+mod tls_out;
 mod trust;
 mod upgrade;
 mod versions;

@@ -28,15 +28,7 @@ impl SecureServer {
     async fn start(protocols: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let chain = CertificateDer::from_pem_file(certificate("server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(certificate("server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
-            .unwrap();
+        let mut config = server_config();
         config.alpn_protocols = protocols
             .iter()
             .map(|protocol| protocol.as_bytes().to_vec())
@@ -60,6 +52,19 @@ impl SecureServer {
         });
         Self { port, connections }
     }
+}
+
+/// A server with the certificate for tests.
+pub(crate) fn server_config() -> ServerConfig {
+    let chain = CertificateDer::from_pem_file(certificate("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificate("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key)
+        .unwrap()
 }
 
 async fn version(request: Request<Incoming>) -> Result<Response<String>, Infallible> {

@@ -22,6 +22,10 @@ const MAX_ID: usize = 32;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) address: Address,
+    #[serde(default)]
+    tls: bool,
+    /// Whom the certificate is for, if not for the host of the address.
+    tls_server_name: Option<String>,
     /// Of records that have no `syslog.facility`.
     #[serde(default)]
     pub(crate) facility: Facility,
@@ -117,6 +121,16 @@ impl Config {
             let most = format!("expected at most {MAX_TIMEOUT_MS}");
             return Err(Failure::config("timeout_ms", most));
         }
+        match self.tls_server_name.as_deref() {
+            Some("") => return Err(Failure::config("tls_server_name", "expected a name")),
+            Some(_) if !self.tls => {
+                return Err(Failure::config(
+                    "tls_server_name",
+                    "expected tls: true with it",
+                ));
+            }
+            _ => {}
+        }
         if self.max_message_bytes.get() < MIN_MESSAGE_BYTES {
             let least = format!("expected at least {MIN_MESSAGE_BYTES}");
             return Err(Failure::config("max_message_bytes", least));
@@ -134,6 +148,12 @@ impl Config {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whom the certificate of the receiver has to be for, with TLS.
+    pub(crate) fn tls_server_name(&self) -> Option<&str> {
+        let name = self.tls_server_name.as_deref();
+        self.tls.then(|| name.unwrap_or(self.address.host()))
     }
 
     pub(crate) fn structured_data(&self) -> Option<&str> {

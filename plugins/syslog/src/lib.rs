@@ -1,5 +1,5 @@
 //! The syslog sink: sends records as messages of RFC 5424 over TCP, each with its
-//! length in front (RFC 6587). `docs/sinks/syslog.md` describes the config,
+//! length in front (RFC 6587), with or without TLS (RFC 5425). `docs/sinks/syslog.md` describes the config,
 //! `config.schema.json` checks it.
 //!
 //! Syslog has no acknowledgements. So each write ends its connection, and waits until
@@ -70,7 +70,7 @@ impl Syslog {
         let open = used.and_then(|mut used| used.read_now().is_ok().then_some(used));
         let mut connection = match open {
             Some(open) => open,
-            None => Connection::open(&self.config.address, deadline)?,
+            None => self.connect(deadline)?,
         };
         connection.send(frames, deadline)?;
         match self.config.confirm {
@@ -78,6 +78,14 @@ impl Syslog {
             Confirm::Sent => self.connection = Some(connection),
         }
         Ok(())
+    }
+
+    fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
+        let connection = Connection::open(&self.config.address, deadline)?;
+        Ok(match self.config.tls_server_name() {
+            Some(server_name) => connection.start_tls(server_name, deadline)?,
+            None => connection,
+        })
     }
 }
 

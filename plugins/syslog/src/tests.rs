@@ -240,6 +240,8 @@ fn the_schema_agrees_with_the_sink() {
         r#""facility": "local7", "structured_data": "x@1", "confirm": "sent""#,
         r#""structured_data": null, "too_long": "refuse", "timeout_ms": 300000"#,
         r#""max_message_bytes": 1024"#,
+        r#""tls": true"#,
+        r#""tls": true, "tls_server_name": "syslog.example.com""#,
     ];
     let invalid = [
         r#""facility": "local8""#,
@@ -249,7 +251,9 @@ fn the_schema_agrees_with_the_sink() {
         r#""too_long": "split""#,
         r#""timeout_ms": 0"#,
         r#""timeout_ms": 300001"#,
-        r#""tls": true"#,
+        r#""tls": 1"#,
+        r#""tls": true, "tls_server_name": """#,
+        r#""tls": {}"#,
     ];
     let all = |some: &[&str]| -> Vec<String> {
         some.iter()
@@ -260,6 +264,10 @@ fn the_schema_agrees_with_the_sink() {
     wrong.extend(["{}", "[]", r#"{"address": 1}"#].map(str::to_owned));
     schema_agrees::<Syslog>(include_str!("../config.schema.json"), &all(&valid), &wrong);
     for (fields, named) in [
+        (
+            r#""tls_server_name": "a.example""#,
+            "config.tls_server_name: ",
+        ),
         (r#""structured_data": "a b""#, "config.structured_data: "),
         (
             r#""structured_data": "0123456789012345678901234567890123""#,

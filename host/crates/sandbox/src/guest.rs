@@ -7,12 +7,13 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
 use super::grant_error::GrantError;
 use super::grants::Granted;
 use super::limits::{Limits, MAX_RANDOM};
 use super::memory_limit::MemoryLimit;
-use super::network::{GuestHttp, GuestTcp};
+use super::network::{GuestHttp, GuestTcp, GuestTls};
 use super::refusals::SinkRefusals;
 use super::stderr::LoggedStderr;
 use super::stdout::InstanceStdout;
@@ -20,6 +21,13 @@ use super::stdout::InstanceStdout;
 /// The most bytes of the headers of one request or answer, as wasmtime-wasi-http
 /// counts them.
 pub(super) const MAX_HEADERS: usize = 32 << 10;
+
+/// What an instance can reach.
+pub(super) struct Reached {
+    pub(super) http: GuestHttp,
+    pub(super) tcp: GuestTcp,
+    pub(super) tls: GuestTls,
+}
 
 /// The data of an instance's store.
 pub(crate) struct Guest {
@@ -29,6 +37,7 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     headers: WasiHttpCtx,
+    tls: WasiTlsCtx,
     pub(super) tcp: GuestTcp,
     pub(super) memory: MemoryLimit,
     pub(super) refusals: SinkRefusals,
@@ -48,7 +57,7 @@ impl Guest {
         limits: Limits,
         granted: &Granted,
         stdout: InstanceStdout,
-        (http, tcp): (GuestHttp, GuestTcp),
+        Reached { http, tcp, tls }: Reached,
     ) -> Result<Self, GrantError> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout)
@@ -72,6 +81,7 @@ impl Guest {
             table,
             headers,
             http,
+            tls: WasiTlsCtxBuilder::new().provider(Box::new(tls)).build(),
             tcp,
             memory: MemoryLimit::new(limits.memory, limits.core_instances, refusals.clone()),
             refusals,
@@ -118,6 +128,15 @@ impl WasiHttpView for Guest {
             hooks: &mut self.http,
             table: &mut self.table,
             ctx: &mut self.headers,
+        }
+    }
+}
+
+impl WasiTlsView for Guest {
+    fn tls(&mut self) -> WasiTlsCtxView<'_> {
+        WasiTlsCtxView {
+            ctx: &mut self.tls,
+            table: &mut self.table,
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum PrepareError {
     /// It imports something that sinks do not get.
     #[error(
         "link {source_name}: it imports what Sluice does not offer; a sink may import \
-         sluice:sink and WASI 0.2 without wasi:http"
+         sluice:sink, WASI 0.2 with wasi:http, and wasi:tls@0.2.0-draft"
     )]
     Link {
         /// The component's source, as in its identity.

@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::exports::ExportsPre;
 use super::grant_error::GrantError;
 use super::grants::Grants;
-use super::guest::Guest;
+use super::guest::{Guest, Reached};
 use super::instance::Instance;
 use super::network::WantedHttp;
 use super::prepare_error::PrepareError;
@@ -127,10 +127,12 @@ impl Prepared {
         let source = &self.identity.source;
         let network = &self.engine.network;
         let refusals = network.refusals(source);
-        let reached = (
-            network.http(Arc::clone(&self.http), refusals.clone()),
-            network.tcp(grants.tcp.clone(), refusals.clone()),
-        );
+        let tcp = network.tcp(grants.tcp.clone(), refusals.clone());
+        let reached = Reached {
+            http: network.http(Arc::clone(&self.http), refusals.clone()),
+            tls: network.tls(tcp.clone()),
+            tcp,
+        };
         let guest = Guest::new(refusals, *limits, &granted, stdout.clone(), reached)?;
         Ok((guest, stdout))
     }

@@ -7,9 +7,10 @@ const WORLD: &str = "world";
 const SINK: &str = "sluice:sink/sink@";
 
 /// What of a sink's imports does nothing without a permission, and which.
-const NEEDED: [(&str, &str); 3] = [
+const NEEDED: [(&str, &str); 4] = [
     ("wasi:http/outgoing-handler@", "http"),
     ("wasi:sockets/tcp-create-socket@", "tcp"),
+    ("wasi:tls/types@", "tcp with TLS"),
     ("wasi:filesystem/preopens@", "dirs"),
 ];
 

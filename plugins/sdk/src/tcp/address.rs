@@ -41,6 +41,14 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The name of the host, or its address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.contains(':') {

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 #[cfg(not(target_family = "wasm"))]
-use super::native::Socket;
+use super::native::{Socket, start_tls};
+#[cfg(target_family = "wasm")]
+use super::tls::start_tls;
 #[cfg(target_family = "wasm")]
 use super::wasi::Socket;
 use super::{Address, Cause, Error};
@@ -37,6 +39,30 @@ impl Connection {
         })
     }
 
+    /// Starts TLS, and checks that the certificate of the server is for this name, or
+    /// address, and that the node trusts its issuer. What was received before it and
+    /// not read is an error, because anyone may have sent it.
+    ///
+    /// # Errors
+    /// The server is not trusted, its handshake took too long, and others.
+    pub fn start_tls(mut self, server_name: &str, deadline: Instant) -> Result<Self, Error> {
+        self.take_in()?;
+        if self.is_ended {
+            return Err(self.error(Cause::Closed));
+        }
+        if !self.arrived.is_empty() {
+            let early = "the server sent something before the handshake of TLS";
+            return Err(self.error(Cause::Failed(early.to_owned())));
+        }
+        let started = start_tls(self.socket, server_name, deadline);
+        Ok(Self {
+            socket: started.map_err(|cause| Error::new(&self.address, cause))?,
+            address: self.address,
+            arrived: self.arrived,
+            is_ended: self.is_ended,
+        })
+    }
+
     /// Sends all of the bytes. What arrives meanwhile is kept for
     /// [`read`](Self::read), so that both ends can send at the same time.
     ///
@@ -56,7 +82,7 @@ impl Connection {
                 self.wait(true, may_read, deadline, "sending")?;
             }
         }
-        Ok(())
+        self.socket.flush().map_err(|cause| self.error(cause))
     }
 
     /// Waits until something has arrived, and returns all of it.
@@ -207,6 +233,22 @@ mod tests {
         let sent = connection.send(&[0; 500_000], soon());
         server.join().unwrap();
         assert!(sent.and_then(|()| connection.finish(soon())).is_err());
+    }
+
+    #[test]
+    fn what_arrives_before_tls_is_an_error() {
+        let (address, server) = serve(|mut stream| {
+            stream.write_all(b"+OK").unwrap();
+            stream
+        });
+        let mut connection = Connection::open(&address, soon()).unwrap();
+        while connection.arrived.is_empty() {
+            connection.take_in().unwrap();
+        }
+        let error = connection.start_tls("localhost", soon()).unwrap_err();
+        let said = "the server sent something before the handshake of TLS";
+        assert!(error.to_string().ends_with(said), "{error}");
+        drop(server.join().unwrap());
     }
 
     #[test]

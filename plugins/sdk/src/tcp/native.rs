@@ -61,9 +61,25 @@ impl Socket {
         ended.map(|()| true).map_err(|error| failed(&error))
     }
 
+    /// Nothing: the system sends by itself.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "as in a component"
+    )]
+    pub(super) fn flush(&mut self) -> Result<(), Cause> {
+        Ok(())
+    }
+
     pub(super) fn wait(&self, _to_send: bool, _to_read: bool, _deadline: Instant) {
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Refused: only a node has TLS.
+pub(super) fn start_tls(socket: Socket, _name: &str, _deadline: Instant) -> Result<Socket, Cause> {
+    drop(socket);
+    Err(Cause::Failed("a native build has no TLS".to_owned()))
 }
 
 fn failed(error: &std::io::Error) -> Cause {

@@ -1,9 +1,11 @@
 //! Sockets over `wasi:sockets`.
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
+use wasip2::io::error::Error;
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 use wasip2::sockets::instance_network::instance_network;
@@ -20,9 +22,27 @@ use super::{Address, Cause};
 /// The streams are dropped before the socket that they belong to.
 #[derive(Debug)]
 pub(super) struct Socket {
-    input: InputStream,
-    output: OutputStream,
-    socket: TcpSocket,
+    pub(super) input: InputStream,
+    pub(super) output: OutputStream,
+    pub(super) ending: Box<dyn Ending>,
+    pub(super) socket: TcpSocket,
+}
+
+/// How a connection ends. It is dynamic, so that only components that start TLS
+/// contain it and import `wasi:tls`.
+pub(super) trait Ending: Debug {
+    /// Ends what is sent. Returns whether that is done.
+    fn try_end(&mut self, output: &OutputStream, socket: &TcpSocket) -> Result<bool, Cause>;
+
+    /// Whether an error of a read is how the other end closes the connection.
+    fn is_end(&self, _reason: &str) -> bool {
+        false
+    }
+}
+
+/// The end of a connection without TLS.
+#[derive(Debug)]
+struct PlainEnding {
     /// Whether the host was asked to send all that it has.
     is_flushed: bool,
 }
@@ -57,21 +77,21 @@ impl Socket {
         match self.input.read(most as u64) {
             Ok(part) => Ok(Some(part)),
             Err(StreamError::Closed) => Ok(None),
-            Err(error) => Err(broken(&error)),
+            Err(error) => match broken(&error) {
+                Cause::Failed(reason) if self.ending.is_end(&reason) => Ok(None),
+                cause => Err(cause),
+            },
         }
     }
 
     /// Ends what is sent. Returns whether that is done.
     pub(super) fn try_end(&mut self) -> Result<bool, Cause> {
-        if !self.is_flushed {
-            self.output.flush().map_err(|error| broken(&error))?;
-            self.is_flushed = true;
-        }
-        if self.output.check_write().map_err(|e| broken(&e))? == 0 {
-            return Ok(false);
-        }
-        let ended = self.socket.shutdown(ShutdownType::Send);
-        ended.map(|()| true).map_err(refused)
+        self.ending.try_end(&self.output, &self.socket)
+    }
+
+    /// Starts to send what the host still has. Without TLS it does so anyway.
+    pub(super) fn flush(&mut self) -> Result<(), Cause> {
+        self.output.flush().map_err(|error| broken(&error))
     }
 
     /// Waits until something can be sent or read, or until the deadline.
@@ -82,7 +102,26 @@ impl Socket {
     }
 }
 
-fn wait_for(events: impl IntoIterator<Item = Pollable>, deadline: Instant) {
+impl Ending for PlainEnding {
+    fn try_end(&mut self, output: &OutputStream, socket: &TcpSocket) -> Result<bool, Cause> {
+        if !self.is_flushed {
+            output.flush().map_err(|error| broken(&error))?;
+            self.is_flushed = true;
+        }
+        if output.check_write().map_err(|e| broken(&e))? == 0 {
+            return Ok(false);
+        }
+        end(socket)
+    }
+}
+
+/// Tells the other end that nothing more follows.
+pub(super) fn end(socket: &TcpSocket) -> Result<bool, Cause> {
+    let ended = socket.shutdown(ShutdownType::Send);
+    ended.map(|()| true).map_err(refused)
+}
+
+pub(super) fn wait_for(events: impl IntoIterator<Item = Pollable>, deadline: Instant) {
     let left = deadline.saturating_duration_since(Instant::now());
     let nanoseconds = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
     let timer = subscribe_duration(nanoseconds);
@@ -162,8 +201,8 @@ fn connect_to(
     Ok(Socket {
         input,
         output,
+        ending: Box::new(PlainEnding { is_flushed: false }),
         socket,
-        is_flushed: false,
     })
 }
 
@@ -185,9 +224,17 @@ fn refused(code: ErrorCode) -> Cause {
     }
 }
 
-fn broken(error: &StreamError) -> Cause {
+pub(super) fn broken(error: &StreamError) -> Cause {
     match error {
         StreamError::Closed => Cause::Closed,
-        StreamError::LastOperationFailed(error) => Cause::Failed(error.to_debug_string()),
+        StreamError::LastOperationFailed(error) => failed(error),
     }
+}
+
+/// What the host says, without where in its code: it says that, too, if it runs with
+/// `RUST_BACKTRACE`.
+pub(super) fn failed(error: &Error) -> Cause {
+    let said = error.to_debug_string();
+    let reason = said.split("Stack backtrace:").next().unwrap_or_default();
+    Cause::Failed(reason.trim_end().to_owned())
 }

@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use sluice_types::error_chain::chain;
@@ -20,7 +21,6 @@ use super::connect_limit::ConnectLimit;
 use super::connector::{ConnectError, Connector};
 use super::resolve::Resolve;
 use super::timed_body::TimedBody;
-use super::trust::{self, TrustError};
 
 /// How long a connection is kept that no request uses. Most servers and load
 /// balancers end theirs after 60 s.
@@ -55,14 +55,13 @@ pub(super) struct NoAnswer {
 pub(super) struct HttpClient(Client<ConnectLimit<HttpsConnector<Connector>>, WasiBody>);
 
 impl HttpClient {
-    /// # Errors
-    /// TLS cannot be set up.
     pub(super) fn new(
         allowed: Allowed<Origin>,
+        tls: ClientConfig,
         resolver: Arc<dyn Resolve>,
-    ) -> Result<Self, TrustError> {
+    ) -> Self {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trust::tls()?)
+            .with_tls_config(tls)
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(Connector::new(allowed, resolver));
@@ -79,7 +78,7 @@ impl HttpClient {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_LIMIT)
             .build(ConnectLimit(connector));
-        Ok(Self(client))
+        Self(client)
     }
 
     /// Sends a request, and waits for the head of the answer. Redirects are

@@ -158,6 +158,11 @@ impl GuestTcp {
         is_allowed
     }
 
+    /// Whether the manifest lists anything at all.
+    pub(super) fn lists_any(&self) -> bool {
+        !self.0.endpoints.is_empty()
+    }
+
     /// Counts and logs what this instance may not do.
     pub(crate) fn refuse(&self, refused: Refused, what: &str, why: &str) {
         self.0.refusals.report(refused, what, why);

@@ -6,7 +6,8 @@
 //! connected to (`connector.rs`). Open connections are shared by all sinks of a
 //! node. That is safe because the second check depends on the node only. They belong
 //! to the main thread's runtime, where all sinks run. For TCP,
-//! `guest_tcp.rs` looks names up and remembers which addresses may be connected to.
+//! `guest_tcp.rs` looks names up and remembers which addresses may be connected to, and
+//! `guest_tls.rs` speaks TLS on those connections.
 
 mod address;
 mod admitted;
@@ -16,6 +17,7 @@ mod connect_limit;
 mod connector;
 mod guest_http;
 mod guest_tcp;
+mod guest_tls;
 mod hang_up;
 mod owned_body;
 mod patient_stream;
@@ -32,6 +34,9 @@ pub use ceiling::{Allowed, NetworkCeiling};
 pub use connector::MAX_CONNECTIONS;
 pub(super) use guest_http::GuestHttp;
 pub(super) use guest_tcp::{GuestTcp, NoAddress};
+pub(super) use guest_tls::GuestTls;
+#[cfg(doc)]
+pub(super) use guest_tls::MAX_TLS;
 pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
 pub use trust::{TrustError, tls as client_tls};
 pub use wanted_http::MAX_REQUESTS;
@@ -40,6 +45,7 @@ pub(super) use wanted_http::WantedHttp;
 use crate::refusals::{Refusals, SinkRefusals};
 use client::HttpClient;
 use resolve::{Resolve, System};
+use rustls::ClientConfig;
 use sluice_types::endpoint::Endpoint;
 
 /// What the sinks of a node may reach, and their open connections.
@@ -47,6 +53,8 @@ use sluice_types::endpoint::Endpoint;
 pub struct Network {
     client: Option<HttpClient>,
     tcp: Arc<Allowed<Endpoint>>,
+    /// `None` if no connections are allowed.
+    tls: Option<Arc<ClientConfig>>,
     resolver: Arc<dyn Resolve>,
     secrets: Secrets,
     refusals: Refusals,
@@ -65,6 +73,7 @@ impl Network {
         Self {
             client: None,
             tcp: Arc::default(),
+            tls: None,
             resolver: Arc::new(System::default()),
             secrets: Secrets::default(),
             refusals: Refusals::new(|_| ()),
@@ -80,11 +89,16 @@ impl Network {
     ) -> Result<Self, TrustError> {
         let NetworkCeiling { http, tcp } = ceiling;
         let resolver: Arc<dyn Resolve> = Arc::new(System::default());
-        let is_used = http != Allowed::default();
-        let client = is_used.then(|| HttpClient::new(http, Arc::clone(&resolver)));
+        let (has_http, has_tcp) = (http != Allowed::default(), tcp != Allowed::default());
+        let trusted = match has_http || has_tcp {
+            true => Some(trust::tls()?),
+            false => None,
+        };
+        let of = |is_used: bool| trusted.clone().filter(|_| is_used);
         Ok(Self {
-            client: client.transpose()?,
+            client: of(has_http).map(|tls| HttpClient::new(http, tls, Arc::clone(&resolver))),
             tcp: Arc::new(tcp),
+            tls: of(has_tcp).map(guest_tls::for_guests),
             resolver,
             secrets,
             refusals,
@@ -95,6 +109,11 @@ impl Network {
     pub(super) fn tcp(&self, endpoints: Vec<Endpoint>, refusals: SinkRefusals) -> GuestTcp {
         let (allowed, resolver) = (Arc::clone(&self.tcp), Arc::clone(&self.resolver));
         GuestTcp::new(endpoints, allowed, resolver, refusals)
+    }
+
+    /// TLS for what an instance of a sink is connected to.
+    pub(super) fn tls(&self, tcp: GuestTcp) -> GuestTls {
+        GuestTls::new(self.tls.clone(), tcp)
     }
 
     /// What an instance of a sink may request.
