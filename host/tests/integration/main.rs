@@ -32,6 +32,7 @@ mod network;
 mod network_tls;
 mod recorded;
 mod rollout;
+mod signing;
 mod sink;
 mod sources;
 mod standard;

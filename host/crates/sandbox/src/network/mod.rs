@@ -10,6 +10,7 @@
 
 mod address;
 mod admitted;
+mod aws_keys;
 mod ceiling;
 mod client;
 mod connect_limit;
@@ -21,8 +22,11 @@ mod owned_body;
 mod patient_stream;
 mod resolve;
 mod secrets;
+mod signing;
+mod sigv4;
 mod timed_body;
 mod trust;
+mod uri_encoding;
 mod wanted_http;
 
 use std::fmt;
@@ -33,6 +37,7 @@ pub use connector::MAX_CONNECTIONS;
 pub(super) use guest_http::GuestHttp;
 pub(super) use guest_tcp::{GuestTcp, NoAddress};
 pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
+pub use signing::Signing;
 pub use trust::{TrustError, tls as client_tls};
 pub use wanted_http::MAX_REQUESTS;
 pub(super) use wanted_http::WantedHttp;
