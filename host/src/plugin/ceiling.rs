@@ -10,6 +10,7 @@ use super::headers_wanted::headers_wanted;
 use super::manifest::Manifest;
 use super::path_list::path_list;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
+use super::signing_wanted::signing_wanted;
 use sluice_sandbox::{Directory, Grants, Limits, MAX_CONCURRENCY, NetworkCeiling, Secrets, Setup};
 use sluice_types::endpoint::Endpoint;
 use sluice_types::origin::Origin;
@@ -71,6 +72,7 @@ impl Ceiling {
             dirs,
             env,
             headers: _,
+            sigv4: _,
         } = &manifest.permissions;
         let directories = dirs.iter().map(|wanted| self.directory(wanted));
         if let Some(origin) = http.iter().find(|origin| !self.network.http.allows(origin)) {
@@ -84,13 +86,15 @@ impl Ceiling {
         }
         // They were checked when the manifest was read.
         let headers = headers_wanted(&manifest.permissions).unwrap_or_default();
-        for header in &headers {
-            if !self.secrets.allow(&header.secret, &header.origin) {
-                return Err(NotAllowed::Secret {
-                    secret: header.secret.clone(),
-                    origin: header.origin.clone(),
-                });
-            }
+        let signing = signing_wanted(&manifest.permissions).unwrap_or_default();
+        let of_headers = headers.iter().map(|h| (&h.secret, &h.origin));
+        let of_signing = signing.iter().map(|s| (&s.secret, &s.origin));
+        let mut secrets = of_headers.chain(of_signing);
+        if let Some((secret, origin)) = secrets.find(|(name, to)| !self.secrets.allow(name, to)) {
+            return Err(NotAllowed::Secret {
+                secret: secret.clone(),
+                origin: origin.clone(),
+            });
         }
         Ok(Setup {
             config: manifest.config.clone(),
@@ -100,6 +104,7 @@ impl Ceiling {
                 environment: env.clone().into_iter().collect(),
                 http: http.clone(),
                 headers,
+                signing,
                 tcp: tcp.clone(),
             },
         })
@@ -212,6 +217,22 @@ mod tests {
         ceiling.network.http.named.clear();
         ceiling.network.http.public = true;
         assert_eq!(ceiling.setup(&manifest).unwrap().grants.http.len(), 1);
+    }
+
+    #[test]
+    fn secrets_must_be_bound_to_the_origin_by_the_node() {
+        let mut ceiling = ceiling();
+        ceiling.network.http.public = true;
+        for wanted in [
+            r#""headers":{"https://a":{"x-b":{"secret":"AWS"}}}"#,
+            r#""sigv4":{"https://a":{"secret":"AWS","region":"r"}}"#,
+        ] {
+            let permissions = format!(r#"{{"http":["https://a"],{wanted}}}"#);
+            let text = format!(r#"{{"source":"builtin:stdout","permissions":{permissions}}}"#);
+            let manifest: Manifest = text.parse().unwrap();
+            let error = ceiling.setup(&manifest).unwrap_err().to_string();
+            assert!(error.contains("--secret AWS=FILE,https://a"), "{error}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) fn gains(new: &Permissions, old: &Permissions) -> Vec<String> {
         let names = headers.keys().filter(is_new);
         gained.extend(names.map(|name| format!("the header {name} with a secret for {origin}")));
     }
+    let signed = changed(&new.sigv4, &old.sigv4);
+    gained.extend(signed.map(|origin| format!("requests to {origin} signed with a secret")));
     let directories = new.dirs.iter().filter(|wanted| !has_directory(old, wanted));
     gained.extend(directories.map(|wanted| {
         let how = if wanted.write { "write" } else { "read" };
@@ -45,9 +47,9 @@ fn has_directory(old: &Permissions, wanted: &DirectoryWanted) -> bool {
         .any(|had| had.host == wanted.host && (had.write || !wanted.write))
 }
 
-fn changed<'a>(
-    new: &'a BTreeMap<String, String>,
-    old: &'a BTreeMap<String, String>,
+fn changed<'a, V: PartialEq>(
+    new: &'a BTreeMap<String, V>,
+    old: &'a BTreeMap<String, V>,
 ) -> impl Iterator<Item = &'a String> {
     new.iter()
         .filter(|(name, value)| old.get(*name) != Some(value))
@@ -74,6 +76,7 @@ mod tests {
         let new = permissions(
             r#"{"http":["https://a","https://b"],"tcp":["c:1"],
                 "headers":{"https://b":{"Authorization":{"secret":"S"}}},
+                "sigv4":{"https://a":{"secret":"K","region":"r"}},
                 "dirs":[{"host":"x","guest":"/x","write":true},{"host":"y","guest":"/y"}],
                 "env":{"A":"2","B":"1"}}"#,
         );
@@ -81,6 +84,7 @@ mod tests {
             "HTTP requests to https://b",
             "TCP connections to c:1",
             "the header Authorization with a secret for https://b",
+            "requests to https://a signed with a secret",
             "the directory x, to write, as /x",
             "the directory y, to read, as /y",
             "the variable A",

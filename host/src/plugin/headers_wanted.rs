@@ -22,8 +22,8 @@ const OF_THE_TRANSPORT: [&str; 12] = [
     "upgrade",
 ];
 
-/// What is wrong with the headers: the field, its value, what was expected.
-type Mistake = (&'static str, String, &'static str);
+/// What is wrong with them: the field, its value, what was expected.
+pub(super) type Mistake = (&'static str, String, &'static str);
 
 /// Reads the headers that a manifest asks for.
 ///
@@ -32,12 +32,7 @@ type Mistake = (&'static str, String, &'static str);
 pub(super) fn headers_wanted(permissions: &Permissions) -> Result<Vec<SecretHeader>, Mistake> {
     let mut wanted = Vec::new();
     for (text, headers) in &permissions.headers {
-        let origin = text.parse::<Origin>().ok();
-        let origin = origin.filter(|origin| permissions.http.contains(origin));
-        let origin = origin.ok_or_else(|| {
-            let expected = "expected an origin that permissions.http lists";
-            ("permissions.headers", text.clone(), expected)
-        })?;
+        let origin = listed_origin(permissions, "permissions.headers", text)?;
         for (name, value) in headers {
             let header = name.parse::<HeaderName>().ok();
             let header = header.filter(|header| !OF_THE_TRANSPORT.contains(&header.as_str()));
@@ -58,4 +53,19 @@ pub(super) fn headers_wanted(permissions: &Permissions) -> Result<Vec<SecretHead
         }
     }
     Ok(wanted)
+}
+
+/// Reads an origin that permissions.http lists as well.
+///
+/// # Errors
+/// It is none of these.
+pub(super) fn listed_origin(
+    permissions: &Permissions,
+    field: &'static str,
+    text: &str,
+) -> Result<Origin, Mistake> {
+    let origin = text.parse::<Origin>().ok();
+    let origin = origin.filter(|origin| permissions.http.contains(origin));
+    let expected = "expected an origin that permissions.http lists";
+    origin.ok_or_else(|| (field, text.to_owned(), expected))
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::digest::is_sha256;
-use super::headers_wanted::headers_wanted;
 use super::manifest_error::ManifestError;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
 use super::rollout_wanted::{MAX_PROBATION_S, RolloutWanted};
+use super::signing_wanted::signing_wanted;
 use sluice_sandbox::MAX_CONCURRENCY;
 
 /// The most directories of a sink: each is an open file.
@@ -137,7 +137,8 @@ impl ManifestJson {
             &format!("{count} destinations"),
             "expected at most 64",
         )?;
-        match headers_wanted(&self.permissions) {
+        // It reads the headers, too.
+        match signing_wanted(&self.permissions) {
             Ok(_) => Ok(()),
             Err((field, value, expected)) => require(false, field, &value, expected),
         }

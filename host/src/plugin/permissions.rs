@@ -19,6 +19,9 @@ pub struct Permissions {
     /// The headers with secrets that the node adds to requests, by origin and name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, BTreeMap<String, HeaderWanted>>,
+    /// The signatures that the node adds to requests, by origin.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sigv4: BTreeMap<String, SigningWanted>,
     /// The endpoints of TCP connections.
     #[serde(skip_serializing_if = "Vec::is_empty", with = "text_list")]
     pub tcp: Vec<Endpoint>,
@@ -39,6 +42,23 @@ pub struct HeaderWanted {
     /// The text in front of it, such as `Bearer `.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+}
+
+/// An AWS Signature Version 4 that a manifest asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningWanted {
+    /// The name of a secret of the node, which holds the keys.
+    pub secret: String,
+    /// The region, such as `eu-central-1`.
+    pub region: String,
+    /// The service, such as `s3`.
+    #[serde(default = "s3")]
+    pub service: String,
+}
+
+fn s3() -> String {
+    "s3".to_owned()
 }
 
 /// A directory that a manifest asks for.

@@ -36,6 +36,9 @@ mod tests {
         let written = r#"{"http": ["https://a"], "tcp": [], "env": {"B": "2", "A": "1"},
             "dirs": [{"host": "a", "guest": "/l", "write": true}]}"#;
         assert_eq!(digest_of(written), sha256(canonical.as_bytes()));
+        let signed = r#"{"http":["https://a"],"sigv4":{"https://a":{"region":"r","secret":"S","service":"s3"}}}"#;
+        let written = r#"{"http":["https://a"],"sigv4":{"https://a":{"secret":"S","region":"r"}}}"#;
+        assert_eq!(digest_of(written), sha256(signed.as_bytes()));
         assert_eq!(digest_of("{}"), sha256(b"{}"));
         assert_ne!(digest_of(r#"{"http":["https://b"]}"#), digest_of("{}"));
     }

@@ -33,6 +33,7 @@ mod network_tls;
 mod recorded;
 mod rejects;
 mod rollout;
+mod signing;
 mod sink;
 mod sources;
 mod standard;

@@ -8,7 +8,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::directory::Directory;
 use super::grant_error::GrantError;
-use super::network::SecretHeader;
+use super::network::{SecretHeader, Signing};
 
 /// What each instance of a sink can reach beyond clocks, random numbers, stdout
 /// and stderr.
@@ -22,6 +22,8 @@ pub struct Grants {
     pub http: Vec<Origin>,
     /// The headers with secrets that the node adds to them.
     pub headers: Vec<SecretHeader>,
+    /// The signatures that the node adds to them, at most one per origin.
+    pub signing: Vec<Signing>,
     /// The endpoints of TCP connections.
     pub tcp: Vec<Endpoint>,
 }

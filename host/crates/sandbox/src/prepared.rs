@@ -66,12 +66,18 @@ impl Prepared {
             source_name: source_name(),
             cause,
         })?;
-        let Grants { http, headers, .. } = &setup.grants;
+        let Grants {
+            http,
+            headers,
+            signing,
+            ..
+        } = &setup.grants;
         Ok(Self {
             identity,
             http: Arc::new(WantedHttp::new(
                 http.clone(),
                 headers.clone(),
+                signing.clone(),
                 setup.limits.concurrency,
             )),
             setup,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use sluice_types::origin::Origin;
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -14,6 +15,7 @@ use super::client::{HttpClient, NoAnswer};
 use super::hang_up::{AnswerPlace, HangUp};
 use super::owned_body::OwnedBody;
 use super::secrets::Secrets;
+use super::signing::NotSigned;
 use super::wanted_http::WantedHttp;
 
 /// Where and for whom a request is sent.
@@ -40,6 +42,7 @@ impl Admitted {
         let formed = self.origin.put_into(&mut request);
         formed.map_err(|_| Error::HttpRequestUriInvalid)?;
         self.add_secrets(&mut request).await?;
+        self.sign(&mut request).await?;
         let instance = self.instance.clone();
         let request = request
             .map(|body| OwnedBody::new(body, instance, Arc::clone(&self.place)).boxed_unsync());
@@ -61,6 +64,23 @@ impl Admitted {
             request.headers_mut().insert(&header.header, value);
         }
         Ok(())
+    }
+
+    /// Signs the request if the manifest asks for it. Comes after all other changes.
+    async fn sign(&self, request: &mut Request<WasiBody>) -> Result<(), Error> {
+        let Some(signing) = self.wanted.signing_for(&self.origin) else {
+            return Ok(());
+        };
+        let secret = self.secrets.text(&signing.secret, &self.origin).await;
+        let signed = match secret {
+            Some(secret) => signing.sign(request, &secret, Timestamp::now()),
+            None => Err(NotSigned::Secret),
+        };
+        signed.map_err(|error| {
+            let why = error.to_string();
+            self.refusals.report(Refused::Secret, &signing.secret, &why);
+            Error::ConfigurationError
+        })
     }
 
     /// Holds the place until the answer is read or dropped.

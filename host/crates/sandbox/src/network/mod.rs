@@ -11,6 +11,7 @@
 
 mod address;
 mod admitted;
+mod aws_keys;
 mod ceiling;
 mod client;
 mod connect_limit;
@@ -23,8 +24,11 @@ mod owned_body;
 mod patient_stream;
 mod resolve;
 mod secrets;
+mod signing;
+mod sigv4;
 mod timed_body;
 mod trust;
+mod uri_encoding;
 mod wanted_http;
 
 use std::fmt;
@@ -38,6 +42,7 @@ pub(super) use guest_tls::GuestTls;
 #[cfg(doc)]
 pub(super) use guest_tls::MAX_TLS;
 pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
+pub use signing::Signing;
 pub use trust::{TrustError, tls as client_tls};
 pub use wanted_http::MAX_REQUESTS;
 pub(super) use wanted_http::WantedHttp;

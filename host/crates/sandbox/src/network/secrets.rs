@@ -1,5 +1,4 @@
-//! Secrets: headers that the node adds to the requests of sinks, which never see
-//! them.
+//! Secrets: what the node adds to the requests of sinks, which never see it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
-use http::header::{HeaderName, InvalidHeaderValue};
+use http::header::HeaderName;
 use sluice_types::error_chain::chain;
 use sluice_types::origin::Origin;
 use thiserror::Error;
@@ -139,17 +138,24 @@ impl Secrets {
     /// The value of a header for this origin; `None` if the node does not send the
     /// secret there, or the text makes no header.
     pub(super) async fn value(&self, header: &SecretHeader) -> Option<HeaderValue> {
-        let name = &header.secret;
-        if !self.allow(name, &header.origin) {
+        let text = self.text(&header.secret, &header.origin).await?;
+        let mut value = HeaderValue::try_from(format!("{}{text}", header.prefix)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// A secret for this origin; `None` if the node does not send it there.
+    pub(super) async fn text(&self, name: &str, origin: &Origin) -> Option<String> {
+        if !self.allow(name, origin) {
             return None;
         }
         if self.0.get(name)?.is_due() {
-            let (secrets, name) = (self.clone(), name.clone());
+            let (secrets, name) = (self.clone(), name.to_owned());
             let reading = spawn_blocking(move || secrets.0.get(&name).map(Secret::refresh));
             // If it fails or takes long, the secret of before is used.
             drop(tokio::time::timeout(READ_LIMIT, reading).await);
         }
-        self.0.get(name)?.value(&header.prefix).ok()
+        Some(self.0.get(name)?.state().text.clone())
     }
 }
 
@@ -228,12 +234,6 @@ impl Secret {
                 tracing::warn!(error, "using the secret as it was before");
             }
         }
-    }
-
-    fn value(&self, prefix: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-        let mut value = HeaderValue::try_from(format!("{prefix}{}", self.state().text))?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 }
 

@@ -7,6 +7,7 @@ use sluice_types::origin::Origin;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::secrets::SecretHeader;
+use super::signing::Signing;
 
 /// The most requests of a sink that are under way at a time, for each write that it
 /// may have at a time.
@@ -18,6 +19,8 @@ pub(crate) struct WantedHttp {
     origins: Vec<Origin>,
     /// The headers that the node adds.
     headers: Vec<SecretHeader>,
+    /// The signatures that the node adds.
+    signing: Vec<Signing>,
     places: Arc<Semaphore>,
 }
 
@@ -38,15 +41,24 @@ impl WantedHttp {
         headers.filter(move |header| header.origin == *origin)
     }
 
+    /// How requests to one origin are signed, if they are.
+    pub(super) fn signing_for(&self, origin: &Origin) -> Option<&Signing> {
+        self.signing
+            .iter()
+            .find(|signing| signing.origin == *origin)
+    }
+
     /// For a sink with so many writes at a time.
     pub(crate) fn new(
         origins: Vec<Origin>,
         headers: Vec<SecretHeader>,
+        signing: Vec<Signing>,
         concurrency: NonZero<usize>,
     ) -> Self {
         Self {
             origins,
             headers,
+            signing,
             places: Arc::new(Semaphore::new(MAX_REQUESTS * concurrency.get())),
         }
     }

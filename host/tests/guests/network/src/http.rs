@@ -11,6 +11,13 @@ use wasip2::io::streams::StreamError;
 const MANY: usize = 17;
 /// The most of an answer that is read.
 const MAX_ANSWER: usize = 64 << 10;
+/// What a sink could try to sign a request with.
+const FORGED: [(&str, &str); 4] = [
+    ("authorization", "AWS4-HMAC-SHA256 Credential=forged"),
+    ("x-amz-date", "20000101T000000Z"),
+    ("x-amz-security-token", "forged"),
+    ("x-amz-meta-own", " of  the sink "),
+];
 
 /// Sends a request, and returns the status and the body of the answer.
 pub(crate) fn request(method: &str, url: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
@@ -34,6 +41,10 @@ fn begin(method: &str, url: &str, body: &[u8]) -> Result<FutureIncomingResponse,
 }
 
 fn build(method: &str, url: &str) -> Result<OutgoingRequest, String> {
+    with_headers(method, url, Fields::new())
+}
+
+fn with_headers(method: &str, url: &str, headers: Fields) -> Result<OutgoingRequest, String> {
     let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
     let (authority, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
@@ -49,7 +60,7 @@ fn build(method: &str, url: &str) -> Result<OutgoingRequest, String> {
         "GET" => Method::Get,
         other => Method::Other(other.to_owned()),
     };
-    let request = OutgoingRequest::new(Fields::new());
+    let request = OutgoingRequest::new(headers);
     let set = request
         .set_method(&method)
         .and_then(|()| request.set_scheme(Some(&scheme)))
@@ -57,6 +68,21 @@ fn build(method: &str, url: &str) -> Result<OutgoingRequest, String> {
         .and_then(|()| request.set_path_with_query(Some(path)));
     set.map_err(|()| "not a valid target".to_owned())?;
     Ok(request)
+}
+
+/// Sends a request with a signature of its own, and returns the answer's body.
+pub(crate) fn forge(url: &str) -> Result<String, String> {
+    let headers = Fields::new();
+    for (name, value) in FORGED {
+        let set = headers.append(name, value.as_bytes());
+        set.map_err(|error| format!("{error:?}"))?;
+    }
+    let request = with_headers("GET", url, headers)?;
+    let body = request.body().map_err(|()| "no body")?;
+    let begun = handle(request, None).map_err(|error| format!("{error:?}"))?;
+    send(body, &[])?;
+    let (_, body) = answer(&begun)?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// Sends half of a body, and traps.

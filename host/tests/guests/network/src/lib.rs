@@ -72,6 +72,7 @@ fn tried(message: &str) -> String {
         "UDP" => tcp::udp(),
         "LISTEN" => tcp::listen(target),
         "MANY" => http::many(target),
+        "FORGE" => http::forge(target),
         "CUT" => http::cut_off(target),
         method if target.contains("://") => http::request(method, target, &[])
             .map(|(status, body)| format!("{status} {}", String::from_utf8_lossy(&body))),
