@@ -62,11 +62,6 @@ impl Socket {
     }
 
     /// Nothing: the system sends by itself.
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "as in a component"
-    )]
     pub(super) fn flush(&mut self) -> Result<(), Cause> {
         Ok(())
     }
