@@ -67,14 +67,17 @@ impl Syslog {
         let deadline = Instant::now() + self.config.timeout();
         let used = self.connection.take();
         // The receiver may have closed it meanwhile.
-        let open = used.and_then(|mut used| used.read_now().is_ok().then_some(used));
+        let open = used.and_then(|mut used| Some((used.read_now().ok()?, used)));
         let mut connection = match open {
-            Some(open) => open,
+            Some((arrived, open)) => {
+                no_answer(&arrived)?;
+                open
+            }
             None => self.connect(deadline)?,
         };
         connection.send(frames, deadline)?;
         match self.config.confirm {
-            Confirm::Close => connection.finish(deadline)?,
+            Confirm::Close => no_answer(&connection.finish(deadline)?)?,
             Confirm::Sent => self.connection = Some(connection),
         }
         Ok(())
@@ -86,6 +89,17 @@ impl Syslog {
             Some(server_name) => connection.start_tls(server_name, deadline)?,
             None => connection,
         })
+    }
+}
+
+/// A receiver of syslog sends nothing. What answers has not understood the messages.
+fn no_answer(arrived: &[u8]) -> Result<(), Failure> {
+    match arrived.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::retryable(
+            "the receiver sent something, which no receiver of syslog does: does it expect TLS \
+             (`tls`), or another protocol?",
+        )),
     }
 }
 

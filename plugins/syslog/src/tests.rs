@@ -1,7 +1,7 @@
 //! The sink against a receiver on a port of its own.
 
-use std::io::Read;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -55,6 +55,23 @@ fn send(fields: &str, batch: &Batch) -> (Refusals, Vec<String>) {
     let mut sink = open::<Syslog>(&config(&address, fields)).unwrap();
     let refusals = sink.write(batch).unwrap();
     (refusals, messages(&all.recv_timeout(LIMIT).unwrap()))
+}
+
+/// As a server of TLS does with syslog.
+#[test]
+fn a_receiver_that_answers_has_taken_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"\x15\x03\x01\0\x02\x02\x46").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    });
+    let mut sink = open::<Syslog>(&config(&address, "")).unwrap();
+    let error = sink.write(&batch([record("lost")])).unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    answering.join().unwrap();
 }
 
 #[test]

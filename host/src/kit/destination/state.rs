@@ -87,8 +87,14 @@ impl State {
     }
 }
 
+/// How a file begins that gzip has written (RFC 1952). Stores of objects get such files
+/// as they are, without an encoding in the header.
+const GZIP_FILE: [u8; 2] = [0x1f, 0x8b];
+
 /// The body as it was before it was packed; as it is if it cannot be unpacked.
 pub(super) fn unpacked(body: &[u8], encoding: Option<&str>) -> Vec<u8> {
+    let of_file = body.starts_with(&GZIP_FILE).then_some("gzip");
+    let encoding = encoding.or(of_file);
     let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()));
     let Ok(Some(encoding)) = encoding else {
         return body.to_vec();

@@ -117,11 +117,12 @@ impl Connection {
     /// Says that nothing more follows, and waits until the other end has closed the
     /// connection, too. It usually does so when it has read everything; if it breaks
     /// down before that, its system resets the connection, which is an error here.
+    /// Returns what has arrived and was not read, the first 1 MiB of it.
     ///
     /// # Errors
     /// The other end closed the connection earlier, did not close it in time, or broke
     /// down.
-    pub fn finish(mut self, deadline: Instant) -> Result<(), Error> {
+    pub fn finish(mut self, deadline: Instant) -> Result<Vec<u8>, Error> {
         self.take_in()?;
         if self.is_ended {
             return Err(self.error(Cause::Closed));
@@ -129,12 +130,16 @@ impl Connection {
         while !self.socket.try_end().map_err(|c| self.error(c))? {
             self.wait(true, false, deadline, "sending")?;
         }
-        while !self.is_ended {
-            self.arrived.clear();
+        let mut arrived = Vec::new();
+        loop {
+            let room = MAX_ARRIVED.saturating_sub(arrived.len());
+            arrived.extend(self.arrived.drain(..).take(room));
+            if self.is_ended {
+                return Ok(arrived);
+            }
             self.wait(false, true, deadline, "closing the connection")?;
             self.take_in()?;
         }
-        Ok(())
     }
 
     fn take_in(&mut self) -> Result<(), Error> {
