@@ -11,7 +11,10 @@ use super::manifest::Manifest;
 use super::path_list::path_list;
 use super::permissions::{DirectoryWanted, LimitsWanted, Permissions};
 use super::signing_wanted::signing_wanted;
-use sluice_sandbox::{Directory, Grants, Limits, MAX_CONCURRENCY, NetworkCeiling, Secrets, Setup};
+use sluice_sandbox::{
+    Directory, Grants, Limits, MAX_CONCURRENCY, NetworkCeiling, SecretHeader, SecretUse, Secrets,
+    Setup, Signing,
+};
 use sluice_types::endpoint::Endpoint;
 use sluice_types::origin::Origin;
 
@@ -54,10 +57,15 @@ pub(crate) enum NotAllowed {
     )]
     Endpoint(Endpoint),
     #[error(
-        "add the secret {secret} to the requests to {origin}: this node has no such secret for that \
-         origin; start it with --secret {secret}=FILE,{origin}"
+        "use the secret {secret} for the requests to {origin}: this node has no such secret for that; \
+         start it with --secret {secret}=FILE{used},{origin}"
     )]
-    Secret { secret: String, origin: Origin },
+    Secret {
+        secret: String,
+        /// What follows the file in the flag.
+        used: &'static str,
+        origin: Origin,
+    },
 }
 
 impl Ceiling {
@@ -87,14 +95,11 @@ impl Ceiling {
         // They were checked when the manifest was read.
         let headers = headers_wanted(&manifest.permissions).unwrap_or_default();
         let signing = signing_wanted(&manifest.permissions).unwrap_or_default();
-        let of_headers = headers.iter().map(|h| (&h.secret, &h.origin));
-        let of_signing = signing.iter().map(|s| (&s.secret, &s.origin));
-        let mut secrets = of_headers.chain(of_signing);
-        if let Some((secret, origin)) = secrets.find(|(name, to)| !self.secrets.allow(name, to)) {
-            return Err(NotAllowed::Secret {
-                secret: secret.clone(),
-                origin: origin.clone(),
-            });
+        for SecretHeader { secret, origin, .. } in &headers {
+            self.secret(secret, SecretUse::InHeaders, origin)?;
+        }
+        for Signing { secret, origin, .. } in &signing {
+            self.secret(secret, SecretUse::ToSign, origin)?;
         }
         Ok(Setup {
             config: manifest.config.clone(),
@@ -108,6 +113,20 @@ impl Ceiling {
                 tcp: tcp.clone(),
             },
         })
+    }
+
+    fn secret(&self, name: &str, used: SecretUse, origin: &Origin) -> Result<(), NotAllowed> {
+        match self.secrets.allow(name, used, origin) {
+            true => Ok(()),
+            false => Err(NotAllowed::Secret {
+                secret: name.to_owned(),
+                used: match used {
+                    SecretUse::InHeaders => "",
+                    SecretUse::ToSign => ",sigv4",
+                },
+                origin: origin.clone(),
+            }),
+        }
     }
 
     /// The smaller of what is wanted and what is allowed.
@@ -231,7 +250,10 @@ mod tests {
             let text = format!(r#"{{"source":"builtin:stdout","permissions":{permissions}}}"#);
             let manifest: Manifest = text.parse().unwrap();
             let error = ceiling.setup(&manifest).unwrap_err().to_string();
-            assert!(error.contains("--secret AWS=FILE,https://a"), "{error}");
+            assert!(
+                error.contains("--secret AWS=FILE,sigv4,https://a"),
+                "{error}"
+            );
         }
     }
 

@@ -89,7 +89,7 @@ fn own(headers: &HeaderMap) -> usize {
 }
 
 fn flags(file: &Path, origin: &str, other: &str) -> Vec<String> {
-    let secret = format!("AWS={},{origin}", file.display());
+    let secret = format!("AWS={},sigv4,{origin}", file.display());
     [
         "--allow-http",
         origin,
@@ -124,7 +124,7 @@ async fn the_node_signs_with_keys_that_the_sink_never_sees() {
     cluster.ask(&manifest.to_string()).await;
     node.until("the status names the flag", |status| {
         let error = status["plugin"]["error"].as_str().unwrap_or_default();
-        error.contains(&format!("--secret AWS=FILE,{other}"))
+        error.contains(&format!("--secret AWS=FILE,sigv4,{other}"))
     })
     .await;
 

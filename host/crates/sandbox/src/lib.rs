@@ -49,7 +49,7 @@ pub use interfaces::{Interfaces, NotComponent};
 pub use limits::{Limits, MAX_CONCURRENCY, MAX_HANDLES, MAX_SINK_HANDLES};
 pub use network::{
     Allowed, MAX_CONNECTIONS, MAX_REQUESTS, Network, NetworkCeiling, SecretError, SecretFile,
-    SecretHeader, Secrets, Signing, TrustError, client_tls,
+    SecretHeader, SecretUse, Secrets, Signing, TrustError, client_tls,
 };
 pub use prepare_error::PrepareError;
 pub use prepared::Prepared;

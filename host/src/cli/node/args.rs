@@ -142,12 +142,12 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) allow_tcp: Vec<Allow<Endpoint>>,
 
-    /// A secret that the node adds to requests of sinks, and the origins that it is for [default:
-    /// those of --allow-http]; repeatable
+    /// A secret that the node adds to requests of sinks, or signs them with (`sigv4`), and the
+    /// origins that it is for [default: those of --allow-http]; repeatable
     #[arg(
         long,
         env = "SLUICE_SECRET",
-        value_name = "NAME=FILE[,ORIGIN...]",
+        value_name = "NAME=FILE[,sigv4][,ORIGIN...]",
         value_delimiter = ';',
         value_parser = secret
     )]

@@ -11,7 +11,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use crate::cli::units;
 use crate::minisign::PublicKey;
 use sluice_delivery::Ack;
-use sluice_sandbox::SecretFile;
+use sluice_sandbox::{SecretFile, SecretUse};
 use sluice_types::documents::LeaderValue;
 
 /// The address at which Consul's clients expect an agent.
@@ -64,24 +64,31 @@ pub(super) fn allow<T: FromStr>(text: &str) -> Result<Allow<T>, T::Err> {
     }
 }
 
-/// A secret's name and file, and the origins that it is for, if they are given.
+/// A secret's name and file, whether it signs, and the origins that it is for, if they
+/// are given.
 pub(super) fn secret(text: &str) -> Result<SecretFile, String> {
     let (name, rest) = text.split_once('=').ok_or_else(no_secret)?;
-    let mut parts = rest.split(',');
+    let mut parts = rest.split(',').peekable();
     let file = parts.next().unwrap_or_default();
     if name.is_empty() || file.is_empty() {
         return Err(no_secret());
     }
+    let used = match parts.next_if_eq(&"sigv4") {
+        Some(_) => SecretUse::ToSign,
+        None => SecretUse::InHeaders,
+    };
     let origin = |text: &str| text.parse().map_err(|error| format!("{text:?}: {error}"));
     Ok(SecretFile {
         name: name.to_owned(),
         file: file.into(),
+        used,
         origins: parts.map(origin).collect::<Result<_, _>>()?,
     })
 }
 
 fn no_secret() -> String {
-    "expected NAME=FILE or NAME=FILE,https://origin".to_owned()
+    "expected NAME=FILE,https://origin, or NAME=FILE,sigv4,https://origin for keys that sign"
+        .to_owned()
 }
 
 /// A public key, or the file that holds it.

@@ -71,7 +71,7 @@ impl Admitted {
         let Some(signing) = self.wanted.signing_for(&self.origin) else {
             return Ok(());
         };
-        let secret = self.secrets.text(&signing.secret, &self.origin).await;
+        let secret = self.secrets.keys(&signing.secret, &self.origin).await;
         let signed = match secret {
             Some(secret) => signing.sign(request, &secret, Timestamp::now()),
             None => Err(NotSigned::Secret),

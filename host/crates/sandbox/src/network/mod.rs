@@ -41,7 +41,7 @@ pub(super) use guest_tcp::{GuestTcp, NoAddress};
 pub(super) use guest_tls::GuestTls;
 #[cfg(doc)]
 pub(super) use guest_tls::MAX_TLS;
-pub use secrets::{SecretError, SecretFile, SecretHeader, Secrets};
+pub use secrets::{SecretError, SecretFile, SecretHeader, SecretUse, Secrets};
 pub use signing::Signing;
 pub use trust::{TrustError, tls as client_tls};
 pub use wanted_http::MAX_REQUESTS;

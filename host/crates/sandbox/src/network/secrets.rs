@@ -29,8 +29,21 @@ pub struct SecretFile {
     pub name: String,
     /// What holds it.
     pub file: PathBuf,
+    /// What it is for.
+    pub used: SecretUse,
     /// The origins that it is sent to, and no others.
     pub origins: Vec<Origin>,
+}
+
+/// What a secret is for. A key that signs must not be a header, which some
+/// destinations show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretUse {
+    /// It is sent in a header.
+    #[default]
+    InHeaders,
+    /// It signs requests, and is never sent.
+    ToSign,
 }
 
 /// A header with a secret, as a manifest asks for it.
@@ -128,25 +141,30 @@ impl Secrets {
         Ok(Self(Arc::new(secrets)))
     }
 
-    /// Whether the node sends this secret to this origin.
+    /// Whether the node uses this secret so for requests to this origin.
     #[must_use]
-    pub fn allow(&self, name: &str, origin: &Origin) -> bool {
-        let secret = self.0.get(name);
-        secret.is_some_and(|secret| secret.named.origins.contains(origin))
+    pub fn allow(&self, name: &str, used: SecretUse, origin: &Origin) -> bool {
+        let secret = self.0.get(name).map(|secret| &secret.named);
+        secret.is_some_and(|named| named.used == used && named.origins.contains(origin))
     }
 
     /// The value of a header for this origin; `None` if the node does not send the
     /// secret there, or the text makes no header.
     pub(super) async fn value(&self, header: &SecretHeader) -> Option<HeaderValue> {
-        let text = self.text(&header.secret, &header.origin).await?;
+        let (name, origin) = (&header.secret, &header.origin);
+        let text = self.text(name, SecretUse::InHeaders, origin).await?;
         let mut value = HeaderValue::try_from(format!("{}{text}", header.prefix)).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// A secret for this origin; `None` if the node does not send it there.
-    pub(super) async fn text(&self, name: &str, origin: &Origin) -> Option<String> {
-        if !self.allow(name, origin) {
+    /// The keys to sign requests to this origin with; `None` if the node has none.
+    pub(super) async fn keys(&self, name: &str, origin: &Origin) -> Option<String> {
+        self.text(name, SecretUse::ToSign, origin).await
+    }
+
+    async fn text(&self, name: &str, used: SecretUse, origin: &Origin) -> Option<String> {
+        if !self.allow(name, used, origin) {
             return None;
         }
         if self.0.get(name)?.is_due() {
@@ -249,6 +267,7 @@ mod tests {
         SecretFile {
             name: "token".to_owned(),
             file,
+            used: SecretUse::InHeaders,
             origins: vec![ORIGIN.parse().unwrap()],
         }
     }
@@ -300,6 +319,20 @@ mod tests {
         let mut unknown = header(ORIGIN);
         unknown.secret = "other".to_owned();
         assert_eq!(secrets.value(&unknown).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_signs_is_never_a_header_and_no_header_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin: Origin = ORIGIN.parse().unwrap();
+        let mut named = file(folder.path(), "AKID:SECRET");
+        let secrets = Secrets::read(std::slice::from_ref(&named)).unwrap();
+        assert_eq!(secrets.keys("token", &origin).await, None);
+        named.used = SecretUse::ToSign;
+        let secrets = Secrets::read(&[named]).unwrap();
+        assert_eq!(secrets.value(&header(ORIGIN)).await, None);
+        let keys = secrets.keys("token", &origin).await;
+        assert_eq!(keys.as_deref(), Some("AKID:SECRET"));
     }
 
     #[test]
