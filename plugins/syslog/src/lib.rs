@@ -13,7 +13,7 @@ mod tests;
 
 use std::time::Instant;
 
-use sluice_sink::tcp::Connection;
+use sluice_sink::tcp::{Cause, Connection};
 use sluice_sink::{Batch, Delivery, Failure, Refusals, Sink};
 
 use config::{Config, Confirm};
@@ -66,13 +66,9 @@ impl Syslog {
     fn send(&mut self, frames: &[u8]) -> Result<(), Failure> {
         let deadline = Instant::now() + self.config.timeout();
         let used = self.connection.take();
-        // The receiver may have closed it meanwhile.
-        let open = used.and_then(|mut used| Some((used.read_now().ok()?, used)));
+        let open = used.map(still_open).transpose()?.flatten();
         let mut connection = match open {
-            Some((arrived, open)) => {
-                no_answer(&arrived)?;
-                open
-            }
+            Some(open) => open,
             None => self.connect(deadline)?,
         };
         connection.send(frames, deadline)?;
@@ -89,6 +85,16 @@ impl Syslog {
             Some(server_name) => connection.start_tls(server_name, deadline)?,
             None => connection,
         })
+    }
+}
+
+/// The connection that the write before has left, unless the receiver has closed it
+/// meanwhile. If it broke down, that write may be lost, so this one says so.
+fn still_open(mut used: Connection) -> Result<Option<Connection>, Failure> {
+    match used.read_now() {
+        Ok(arrived) => no_answer(&arrived).map(|()| Some(used)),
+        Err(error) if error.cause == Cause::Closed => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

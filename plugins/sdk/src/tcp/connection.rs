@@ -63,7 +63,7 @@ impl Connection {
         })
     }
 
-    /// Sends all of the bytes. What arrives meanwhile is kept for
+    /// Sends all of the bytes, and returns when the node's system has them. What arrives meanwhile is kept for
     /// [`read`](Self::read), so that both ends can send at the same time.
     ///
     /// # Errors
@@ -82,7 +82,17 @@ impl Connection {
                 self.wait(true, may_read, deadline, "sending")?;
             }
         }
-        self.socket.flush().map_err(|cause| self.error(cause))
+        self.socket.flush().map_err(|cause| self.error(cause))?;
+        while !self
+            .socket
+            .is_flushed()
+            .map_err(|cause| self.error(cause))?
+        {
+            self.take_in()?;
+            let may_read = self.arrived.len() < MAX_ARRIVED && !self.is_ended;
+            self.wait(true, may_read, deadline, "sending")?;
+        }
+        Ok(())
     }
 
     /// Waits until something has arrived, and returns all of it.

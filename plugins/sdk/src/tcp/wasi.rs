@@ -94,6 +94,12 @@ impl Socket {
         self.output.flush().map_err(|error| broken(&error))
     }
 
+    /// Whether the host has sent everything.
+    pub(super) fn is_flushed(&mut self) -> Result<bool, Cause> {
+        let room = self.output.check_write();
+        room.map(|room| room > 0).map_err(|error| broken(&error))
+    }
+
     /// Waits until something can be sent or read, or until the deadline.
     pub(super) fn wait(&self, to_send: bool, to_read: bool, deadline: Instant) {
         let output = to_send.then(|| self.output.subscribe());
