@@ -100,6 +100,11 @@ impl From<DecodeError> for Problem {
 }
 
 impl Problem {
+    /// Whether a decoder found it in what was sent.
+    pub(crate) const fn is_of_body(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::Refused(_))
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::NotLeader => StatusCode::BAD_REQUEST,

@@ -19,7 +19,7 @@ use crate::plugin::{Ceiling, Manifest, NotAllowed, sha256};
 
 /// The most memory of a sink, in bytes: the default of `--max-memory`.
 const MEMORY: usize = 512 << 20;
-/// The most time of a call, if nothing else is asked for: that of a node.
+/// The most time of a call, if the manifest does not ask for more: that of a node.
 const CALL: Duration = Duration::from_secs(10);
 
 /// A component cannot be put to the test.
@@ -156,6 +156,10 @@ fn ceiling(manifest: &Manifest, folder: &Path) -> Ceiling {
         },
         secrets: Secrets::default(),
         memory: MEMORY,
-        call: CALL,
+        call: manifest
+            .limits
+            .write_timeout_ms
+            .map_or(CALL, Duration::from_millis)
+            .max(CALL),
     }
 }

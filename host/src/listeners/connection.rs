@@ -18,6 +18,7 @@ use super::sessions::session;
 use super::socket::Socket;
 use super::stage::{Stage, stopping};
 use super::unread::Unread;
+use crate::http::Problem;
 use crate::rejects::Sender;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
@@ -80,8 +81,9 @@ enum End {
     Client,
     /// The node stops.
     Stopping,
-    /// Something is wrong with what the client sends, which begins so.
-    Fault(String, Vec<u8>),
+    /// Something is wrong with what the client sends, which begins so. Without a
+    /// beginning, something else was.
+    Fault(String, Option<Vec<u8>>),
     /// It was not delivered in time.
     NotDelivered,
 }
@@ -125,8 +127,10 @@ impl Connection {
         drop(timeout(SENDER_PATIENCE, delivering).await);
         if let End::Fault(why, source) = &end {
             self.shared.warn("closing a client's connection", why);
-            let rejects = self.shared.outlet.rejects();
-            rejects.keep_unreadable(self.sender(), why, source);
+            if let Some(source) = source {
+                let rejects = self.shared.outlet.rejects();
+                rejects.keep_unreadable(self.sender(), why, source);
+            }
         }
         let farewell = match end {
             End::Client => &b""[..],
@@ -212,7 +216,10 @@ impl Connection {
         self.begun = None;
         let outlet = Arc::clone(&self.shared.outlet);
         let decoded = outlet.decode(&body, &decode).await;
-        let fault_of_all = |why| End::Fault(why, head(&body).to_vec());
+        let fault_of_all = |problem: Problem| {
+            let source = problem.is_of_body().then(|| head(&body).to_vec());
+            End::Fault(problem.text().into_owned(), source)
+        };
         let (mut contents, reservation) = decoded.map_err(fault_of_all)?;
         let (once, protocol) = (outlet.once(), self.shared.protocol);
         let mut held = outlet.memory().reserve();
@@ -253,7 +260,7 @@ impl Connection {
 
     /// Something is wrong with what is not read yet.
     fn fault(&self, why: String) -> End {
-        End::Fault(why, head(self.unread.bytes()).to_vec())
+        End::Fault(why, Some(head(self.unread.bytes()).to_vec()))
     }
 
     async fn answer(&mut self, contents: Contents) -> Result<(), End> {

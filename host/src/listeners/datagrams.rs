@@ -241,7 +241,8 @@ async fn deliver(shared: &Shared, received: Received) {
                 pending.push((body.slice(middle..), later));
                 pending.push((body.slice(..middle), datagrams));
             }
-            Err(why) => {
+            Err(problem) => {
+                let why = problem.text();
                 if let Some(Datagram { client, .. }) = datagrams.first() {
                     shared.refuse(&why, *client, &body);
                 }

@@ -155,7 +155,7 @@ impl Outlet {
         &self,
         body: &Bytes,
         decode: &Arc<Decode>,
-    ) -> Result<(Contents, Reservation), String> {
+    ) -> Result<(Contents, Reservation), Problem> {
         let mut wait = FIRST_WAIT;
         loop {
             let deadline = pin!(sleep(self.ingest.limits.request));
@@ -166,7 +166,7 @@ impl Outlet {
             match decoded.await {
                 Ok(decoded) => return Ok(decoded),
                 Err(Problem::Full | Problem::Unavailable(_)) => {}
-                Err(problem) => return Err(problem.text().into_owned()),
+                Err(problem) => return Err(problem),
             }
             self.pause(&mut wait).await;
         }

@@ -4,7 +4,7 @@
 //! Most clients cannot be told that a record of theirs is no record, or do not log
 //! it. Such records are no dead letters: no sink could ever take them, and one
 //! broken client would fill that store. They go to a ring of their own in memory,
-//! in which no client takes the places of others.
+//! in which one client has at most a tenth of the places.
 
 mod keeper;
 mod reject;

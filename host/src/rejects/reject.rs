@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use sluice_protocols::rejected::head;
+use sluice_protocols::rejected::{EXCERPT_BYTES, head};
 use sluice_types::clock::timestamp;
 use sluice_types::excerpt::{REASON_CHARS, excerpt};
 
@@ -32,11 +32,12 @@ impl Reject {
     /// What is rejected now. `source` is all of it, or its beginning.
     pub(super) fn new(protocol: &str, client: Option<IpAddr>, reason: &str, source: &[u8]) -> Self {
         let source = head(source);
-        let text = as_text(source).map(str::to_owned);
+        let is_cut = source.len() == EXCERPT_BYTES;
+        let text = as_text(source, is_cut).map(str::to_owned);
         Self {
             time: timestamp(),
             protocol: protocol.to_owned(),
-            client,
+            client: client.map(|client| client.to_canonical()),
             reason: excerpt(reason, REASON_CHARS).into_owned(),
             base64: text.is_none().then(|| STANDARD.encode(source)),
             text,
@@ -46,10 +47,10 @@ impl Reject {
 
 /// The bytes as a text, without a last character that is cut. Control characters
 /// are none: each would take six bytes of JSON.
-fn as_text(bytes: &[u8]) -> Option<&str> {
+fn as_text(bytes: &[u8], is_cut: bool) -> Option<&str> {
     let text = match str::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) if error.error_len().is_none() => {
+        Err(error) if is_cut && error.error_len().is_none() => {
             let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
             str::from_utf8(whole).unwrap_or_default()
         }
@@ -62,7 +63,6 @@ fn as_text(bytes: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_protocols::rejected::EXCERPT_BYTES;
 
     fn shown(source: &[u8]) -> (Option<String>, Option<String>) {
         let reject = Reject::new("gelf", None, "no", source);
@@ -76,7 +76,7 @@ mod tests {
             (Some("{\"a\":\t1}\r\n".into()), None)
         );
         assert_eq!(shown(b""), (Some(String::new()), None));
-        for bytes in [&b"\x93\xa1a\xff"[..], b"a\0b", b"\x1b[31m"] {
+        for bytes in [&b"\x93\xa1a\xff"[..], b"a\0b", b"\x1b[31m", b"\xc3"] {
             assert_eq!(shown(bytes), (None, Some(STANDARD.encode(bytes))));
         }
     }

@@ -13,7 +13,7 @@ const CLIENT_MAX: usize = KEPT_MAX / 10;
 const SPARE: usize = 4;
 
 /// The last rejects. A client that has its share loses its own oldest one for
-/// another. If all places are taken, whoever has most loses its oldest one.
+/// another. If all places are taken, the client that has most of them loses its oldest one.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     clients: HashMap<Option<IpAddr>, VecDeque<Kept>>,

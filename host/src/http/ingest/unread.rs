@@ -19,9 +19,9 @@ impl Unread {
     /// Keeps it for operators, if the problem is the decoder's. `packed` is the body
     /// as it came, which stands for one that could not be unpacked.
     pub(super) fn keep(&self, problem: &Problem, sender: Sender, packed: &[u8], kept: &Rejects) {
-        if let Problem::Malformed(reason) | Problem::Refused(reason) = problem {
+        if problem.is_of_body() {
             let source = self.0.get().map_or(packed, Vec::as_slice);
-            kept.keep_unreadable(sender, reason, source);
+            kept.keep_unreadable(sender, &problem.text(), source);
         }
     }
 }

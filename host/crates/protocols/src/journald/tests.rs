@@ -223,9 +223,7 @@ fn an_entry_that_is_rejected_is_shown_without_its_neighbours() {
     let body = format!("MESSAGE=one\n\nPRIORITY=3\n{long}=x\n\nMESSAGE=two\n\n");
     let decoded = decoded(body.as_bytes());
     let shown = fuzzing::shown(&decoded);
-    assert_eq!(shown.len(), decoded.rejected.len());
-    for shown in shown {
-        assert!(shown.starts_with(b"PRIORITY=3\n"), "{shown:?}");
-        assert!(!shown.windows(3).any(|part| part == b"two"), "{shown:?}");
-    }
+    assert_eq!((shown.len(), decoded.rejected.len()), (1, 1));
+    assert!(shown[0].starts_with(b"PRIORITY=3\n"), "{shown:?}");
+    assert!(!shown[0].windows(3).any(|part| part == b"two"), "{shown:?}");
 }

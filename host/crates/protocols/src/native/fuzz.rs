@@ -342,6 +342,13 @@ fn any_object_is_read_as_a_library_reads_it() {
         let decoded = decoded(|meter| Ok(decode::ndjson(&body, 7, 1, meter))).unwrap();
         let expected = reference(&object);
         assert_eq!(decoded.records.first(), expected.as_ref(), "{object}");
+        for body in [object.clone(), format!("[{object} , {object}]")] {
+            let body = Bytes::from(body);
+            let found = self::decoded(|meter| decode::json(body.clone(), 7, 2, meter));
+            let found = found.unwrap_or_default();
+            assert_eq!(found.records.first(), expected.as_ref(), "{object}");
+            assert_eq!(found.records.last(), expected.as_ref(), "{object}");
+        }
         read.fetch_add(usize::from(expected.is_some()), Ordering::Relaxed);
     });
     assert!(read.into_inner() > 20);
