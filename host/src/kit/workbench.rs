@@ -21,6 +21,8 @@ use crate::plugin::{Ceiling, Manifest, NotAllowed, sha256};
 const MEMORY: usize = 512 << 20;
 /// The most time of a call, if the manifest does not ask for more: that of a node.
 const CALL: Duration = Duration::from_secs(10);
+/// The most time of a call, whatever the manifest asks for.
+const LONGEST_CALL: Duration = Duration::from_secs(3600);
 
 /// A component cannot be put to the test.
 #[derive(Debug, Error)]
@@ -160,6 +162,6 @@ fn ceiling(manifest: &Manifest, folder: &Path) -> Ceiling {
             .limits
             .write_timeout_ms
             .map_or(CALL, Duration::from_millis)
-            .max(CALL),
+            .clamp(CALL, LONGEST_CALL),
     }
 }

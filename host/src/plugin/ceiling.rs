@@ -242,18 +242,21 @@ mod tests {
     fn secrets_must_be_bound_to_the_origin_by_the_node() {
         let mut ceiling = ceiling();
         ceiling.network.http.public = true;
-        for wanted in [
-            r#""headers":{"https://a":{"x-b":{"secret":"AWS"}}}"#,
-            r#""sigv4":{"https://a":{"secret":"AWS","region":"r"}}"#,
+        for (wanted, flag) in [
+            (
+                r#""headers":{"https://a":{"x-b":{"secret":"B"}}}"#,
+                "--secret B=FILE,https://a",
+            ),
+            (
+                r#""sigv4":{"https://a":{"secret":"AWS","region":"r"}}"#,
+                "--secret AWS=FILE,sigv4,https://a",
+            ),
         ] {
             let permissions = format!(r#"{{"http":["https://a"],{wanted}}}"#);
             let text = format!(r#"{{"source":"builtin:stdout","permissions":{permissions}}}"#);
             let manifest: Manifest = text.parse().unwrap();
             let error = ceiling.setup(&manifest).unwrap_err().to_string();
-            assert!(
-                error.contains("--secret AWS=FILE,sigv4,https://a"),
-                "{error}"
-            );
+            assert!(error.contains(flag), "{error}");
         }
     }
 

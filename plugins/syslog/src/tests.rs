@@ -201,7 +201,7 @@ fn a_connection_can_be_used_again() {
 }
 
 #[test]
-fn a_connection_that_was_closed_is_not_used_again() {
+fn a_connection_that_broke_down_is_told_and_not_used_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut sink = open::<Syslog>(&config(&address, r#""confirm": "sent""#)).unwrap();
@@ -209,7 +209,10 @@ fn a_connection_that_was_closed_is_not_used_again() {
     let (mut first, _) = listener.accept().unwrap();
     let mut some = [0; 8];
     first.read_exact(&mut some).unwrap();
+    // What it has not read resets the connection.
     drop(first);
+    let told = sink.write(&batch([record("two")])).unwrap_err();
+    assert!(told.is_retryable(), "{told:?}");
     sink.write(&batch([record("two")])).unwrap();
     let (mut second, _) = listener.accept().unwrap();
     let reader = std::thread::spawn(move || {
