@@ -113,7 +113,7 @@ fn one_short_record_among_rejected_ones_keeps_no_large_body() {
 
 #[test]
 fn an_entry_that_is_rejected_is_shown_without_its_neighbours() {
-    let broken = pack(&array(vec![Packed::from(1), Packed::from(7)]));
+    let broken = pack(&array(vec![text("noon"), text("a record")]));
     let mut entries = entries(&[entry("one"), Packed::from(7)]);
     entries.extend(&broken);
     entries.extend(pack(&entry("two")));
