@@ -163,8 +163,14 @@ async fn the_node_signs_with_keys_that_the_sink_never_sees() {
         if is_refused { Ok(()) } else { Err(outcome) }
     })
     .await;
-    let log = node.process.stderr();
-    assert!(log.contains("ACCESS_KEY_ID:SECRET_ACCESS_KEY"), "{log}");
+    let log = eventually("the log says why", SOON, || async {
+        let log = node.process.stderr();
+        match log.contains("ACCESS_KEY_ID:SECRET_ACCESS_KEY") {
+            true => Ok(log),
+            false => Err(log),
+        }
+    })
+    .await;
     let status = node.status().await.unwrap().to_string();
     for shown in [log, status] {
         for key in ["AKIDONE", "AKIDTWO", "secretkey", "sessiontoken"] {
