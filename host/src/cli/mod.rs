@@ -15,6 +15,7 @@ mod journal;
 mod json;
 mod log;
 mod node;
+mod nodes;
 mod parent;
 mod plugin;
 mod reachable;

@@ -7,15 +7,12 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::cluster::{ClusterArgs, node_name};
+use super::cluster::ClusterArgs;
 use super::failure::Failure;
-use super::secret::signing;
+use super::nodes::Nodes;
 use super::{json, runtime, table, units};
-use crate::peer::Target;
+use crate::peer::{PeerClient, Target};
 use crate::rejects::Reject;
-use sluice_consul as consul;
-use sluice_consul::Client;
-use sluice_types::error_chain::chain;
 use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
@@ -92,35 +89,18 @@ impl RejectsArgs {
 
     /// The rejects of all nodes, oldest first, and whether every node answered.
     async fn find(&self) -> Result<(Vec<Found>, bool), Failure> {
-        let consul = Client::new(consul::Config::from_env()?)?;
-        let client = signing(&consul, &self.cluster).await?;
-        let cluster = &self.cluster.name;
-        let (mut all, mut is_complete) = (Vec::new(), true);
-        for instance in consul.instances(cluster, None).await?.value {
-            let node = node_name(cluster, &instance);
-            if self.node.as_ref().is_some_and(|wanted| wanted != node) {
-                continue;
-            }
-            let address = instance.host_and_port();
-            let target = Target {
-                node,
-                address: &address,
-            };
-            match client.rejects(target).await {
-                Ok(rejects) => {
-                    let admitted = rejects.into_iter().filter(|reject| self.admits(reject));
-                    all.extend(admitted.map(|reject| Found {
-                        node: node.to_owned(),
-                        reject,
-                    }));
-                }
-                Err(error) => {
-                    is_complete = false;
-                    let node = readable::source(node);
-                    eprintln!("sluice: {node} is left out: failed to {}", chain(&error));
-                }
-            }
-        }
+        let nodes = Nodes::open(&self.cluster).await?;
+        let is_wanted = |node: &str| self.node.as_ref().is_none_or(|wanted| wanted == node);
+        let mut all = Vec::new();
+        let ask = async |client: &PeerClient, target: Target<'_>| client.rejects(target).await;
+        let add = |Target { node, .. }: Target<'_>, rejects: Vec<Reject>| {
+            let admitted = rejects.into_iter().filter(|reject| self.admits(reject));
+            all.extend(admitted.map(|reject| Found {
+                node: node.to_owned(),
+                reject,
+            }));
+        };
+        let is_complete = nodes.ask(is_wanted, ask, add).await?;
         // Those of one node keep their order.
         all.sort_by(|one, other| one.reject.time.cmp(&other.reject.time));
         Ok((all, is_complete))
@@ -131,10 +111,7 @@ impl RejectsArgs {
             let time = reject.time.parse::<Timestamp>();
             time.is_ok_and(|time| time >= *since)
         };
-        let is_of = |wanted: &IpAddr| {
-            let client = reject.client.map(|client| client.to_canonical());
-            client == Some(wanted.to_canonical())
-        };
+        let is_of = |wanted: &IpAddr| reject.client == Some(wanted.to_canonical());
         self.client.as_ref().is_none_or(is_of)
             && self.since.as_ref().is_none_or(is_recent)
             && self

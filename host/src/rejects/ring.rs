@@ -1,4 +1,4 @@
-//! A bounded list in which no client takes the places of others.
+//! A bounded list in which a client has a share.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +13,8 @@ const CLIENT_MAX: usize = KEPT_MAX / 10;
 const SPARE: usize = 4;
 
 /// The last rejects. A client that has its share loses its own oldest one for
-/// another. If all places are taken, the client that has most of them loses its oldest one.
+/// another. If all places are taken, the client that has most of them loses its
+/// oldest one.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     clients: HashMap<Option<IpAddr>, VecDeque<Kept>>,
@@ -58,7 +59,7 @@ impl Ring {
         all.into_iter().map(|kept| kept.reject.clone()).collect()
     }
 
-    /// Who has most; of several, the one whose oldest is older.
+    /// The client that has most; of several, the one whose oldest is older.
     fn greediest(&self) -> Option<Option<IpAddr>> {
         let rank = |list: &VecDeque<Kept>| {
             let oldest = list.front().map_or(0, |kept| kept.number);
@@ -83,9 +84,9 @@ impl Ring {
 }
 
 /// Whose share an address counts in: a host usually has all addresses of a network
-/// of 64 bits.
+/// of 64 bits. A reject has its address in canonical form.
 fn share_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
+    match client {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;
             Ipv6Addr::from_bits(network).into()

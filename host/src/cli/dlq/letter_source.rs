@@ -10,15 +10,11 @@ use serde::Serialize;
 
 use super::error::DlqError;
 use super::filter::Filter;
-use crate::cli::cluster::{ClusterArgs, node_name};
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
-use crate::cli::secret::signing;
+use crate::cli::nodes::Nodes;
 use crate::peer::{PeerClient, Target};
-use sluice_consul as consul;
-use sluice_consul::Client;
 use sluice_delivery::{DeadLetters, Letter};
-use sluice_types::error_chain::chain;
-use sluice_types::readable;
 
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
@@ -32,11 +28,7 @@ pub(super) struct SourceArgs {
 
 pub(super) enum LetterSource {
     /// All nodes of the cluster.
-    Nodes {
-        consul: Box<Client>,
-        client: Box<PeerClient>,
-        cluster: String,
-    },
+    Nodes(Box<Nodes>),
     /// The data directory of this node.
     DataDir { letters: DeadLetters, node: String },
 }
@@ -86,12 +78,8 @@ impl LetterSource {
         if let Some(data_dir) = &args.data_dir {
             return Self::open_data_dir(data_dir);
         }
-        let consul = Client::new(consul::Config::from_env()?)?;
-        Ok(Self::Nodes {
-            client: Box::new(signing(&consul, &args.cluster).await?),
-            consul: Box::new(consul),
-            cluster: args.cluster.name.clone(),
-        })
+        let nodes = Nodes::open(&args.cluster).await?;
+        Ok(Self::Nodes(Box::new(nodes)))
     }
 
     fn open_data_dir(data_dir: &Path) -> Result<Self, Failure> {
@@ -118,30 +106,15 @@ impl LetterSource {
         };
         match self {
             Self::DataDir { letters, node } => all.add(node, "", letters.list()?),
-            Self::Nodes {
-                consul,
-                client,
-                cluster,
-            } => {
-                for instance in consul.instances(cluster, None).await?.value {
-                    let node = node_name(cluster, &instance);
-                    if !filter.admits_node(node) {
-                        continue;
-                    }
-                    let address = instance.host_and_port();
-                    let target = Target {
-                        node,
-                        address: &address,
-                    };
-                    match client.dead_letters(target).await {
-                        Ok(letters) => all.add(node, &address, letters),
-                        Err(error) => {
-                            all.is_complete = false;
-                            let node = readable::source(node);
-                            eprintln!("sluice: {node} is left out: failed to {}", chain(&error));
-                        }
-                    }
-                }
+            Self::Nodes(nodes) => {
+                let is_wanted = |node: &str| filter.admits_node(node);
+                let ask = async |client: &PeerClient, target: Target<'_>| {
+                    client.dead_letters(target).await
+                };
+                let add = |Target { node, address }: Target<'_>, letters| {
+                    all.add(node, address, letters);
+                };
+                all.is_complete = nodes.ask(is_wanted, ask, add).await?;
             }
         }
         all.found
@@ -174,7 +147,7 @@ impl LetterSource {
         let mut removed = 0;
         for ((node, address), ids) in by_node {
             removed += match self {
-                Self::Nodes { client, .. } => client.remove(Target { node, address }, &ids).await?,
+                Self::Nodes(nodes) => nodes.client.remove(Target { node, address }, &ids).await?,
                 Self::DataDir { letters, .. } => letters.remove(ids).await?,
             };
         }

@@ -2,7 +2,7 @@
 
 use super::fields::Field;
 use super::scanner::{Scanned, Scanner};
-use super::share::number;
+use super::share::number_or_text;
 use crate::meter::Meter;
 use sluice_types::record::{Text, Value};
 
@@ -47,7 +47,7 @@ fn value(scanned: Scanned<'_>, whole: &Text, meter: &mut Meter) -> Result<Value,
     Ok(match scanned {
         Scanned::Text(text) => Value::Text(text.text(whole, meter)?),
         Scanned::Boolean(boolean) => Value::Boolean(boolean),
-        Scanned::Number(json) => number(json).unwrap_or_else(|| Value::Json(whole.slice_ref(json))),
+        Scanned::Number(json) => number_or_text(json, whole),
         Scanned::Other(json) => Value::Json(whole.slice_ref(json)),
     })
 }

@@ -45,6 +45,11 @@ impl Share<'_> {
     }
 }
 
+/// A number, as its text if it cannot be kept without loss. It is a part of `whole`.
+pub(crate) fn number_or_text(json: &str, whole: &Text) -> Value {
+    number(json).unwrap_or_else(|| Value::Json(whole.slice_ref(json)))
+}
+
 /// The number if it can be kept without loss.
 pub(crate) fn number(json: &str) -> Option<Value> {
     if let Ok(integer) = json.parse() {

@@ -7,7 +7,7 @@ use sluice_types::attributes::Attribute;
 use sluice_types::record::{Text, Value};
 
 use crate::json::scanner::{Quoted, Scanned};
-use crate::json::share::number;
+use crate::json::share::number_or_text;
 use crate::meter::Meter;
 
 /// How many different hashes of names there are, as a power of two.
@@ -243,9 +243,7 @@ impl<'a> Fields<'a> {
     fn attribute(&self, name: Characters<'a>, written: Written<'a>, whole: &Text) -> Attribute {
         let value = match written {
             Written::Text(text) => Value::Text(self.shared(text, whole)),
-            Written::Number(json) => {
-                number(json).unwrap_or_else(|| Value::Json(whole.slice_ref(json)))
-            }
+            Written::Number(json) => number_or_text(json, whole),
             Written::Boolean(boolean) => Value::Boolean(boolean),
             Written::Other(json) => Value::Json(whole.slice_ref(json)),
         };
