@@ -1,10 +1,8 @@
 //! The manifest's `config` for this sink.
 
-use std::num::NonZero;
-
 use serde::Deserialize;
 use sluice_sink::Failure;
-use sluice_sink::http::settings::{Compression, Concurrency, Headers, TimeoutMs};
+use sluice_sink::http::settings::{BodyKib, Compression, Concurrency, Headers, TimeoutMs};
 use sluice_sink::http::{Url, check_header};
 
 use crate::key::{Content, Template};
@@ -95,25 +93,9 @@ impl TryFrom<String> for StorageClass {
     }
 }
 
-/// The size of an object in KiB, before it is compressed: at least 1, and 16 MiB, more
-/// than a batch has, by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct ObjectKib(NonZero<u32>);
-
-impl ObjectKib {
-    pub(crate) fn bytes(self) -> usize {
-        let kib = usize::try_from(self.0.get()).unwrap_or(usize::MAX);
-        kib.saturating_mul(1 << 10)
-    }
-}
-
-impl Default for ObjectKib {
-    fn default() -> Self {
-        const KIB: u32 = 16 << 10;
-        Self(NonZero::<u32>::MIN.saturating_add(KIB - 1))
-    }
-}
+/// The size of an object in KiB, before it is compressed: 16 MiB by default, which is
+/// more than a batch has.
+type ObjectKib = BodyKib<{ 16 << 10 }>;
 
 impl Config {
     /// Where objects lie. Checks what the types do not.

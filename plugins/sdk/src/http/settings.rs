@@ -84,13 +84,13 @@ impl<'de> Visitor<'de> for HeadersVisitor {
     }
 }
 
-/// The size of a body in KiB, before it is compressed: at least 1, and 1024 by
-/// default.
+/// The size of a body in KiB, before it is compressed: at least 1, and `DEFAULT`, which
+/// must not be 0, if it is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct BodyKib(NonZero<u32>);
+pub struct BodyKib<const DEFAULT: u32 = 1024>(NonZero<u32>);
 
-impl BodyKib {
+impl<const DEFAULT: u32> BodyKib<DEFAULT> {
     /// The size in bytes.
     #[must_use]
     pub fn bytes(self) -> usize {
@@ -99,9 +99,9 @@ impl BodyKib {
     }
 }
 
-impl Default for BodyKib {
+impl<const DEFAULT: u32> Default for BodyKib<DEFAULT> {
     fn default() -> Self {
-        Self(NonZero::<u32>::MIN.saturating_add(1023))
+        Self(NonZero::<u32>::MIN.saturating_add(DEFAULT.saturating_sub(1)))
     }
 }
 
