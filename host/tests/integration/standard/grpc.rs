@@ -189,6 +189,9 @@ async fn a_node_that_stops_answers_the_calls_that_are_under_way() {
     let process = &mut nodes.cluster.nodes[0].process;
     let stopping = async {
         body_in.send(Ok(parts.into())).await.unwrap();
+        // The node takes the calls of a connection in their order: when it
+        // has answered this one, it has taken the one before.
+        assert_taken(&client.export(&otlp_protobuf("before-it-stops")).await);
         process.signal(Signal::TERM);
         eventually("no more connections are taken", SOON, || async {
             match TcpStream::connect(&address).await {
