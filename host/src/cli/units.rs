@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::friendly::SpanParser;
 
+pub(super) use sluice_types::size::parse as size;
+
 /// The longest duration of a flag, about 31 years: sums of durations and times
 /// then never overflow.
 const MAX_DURATION: Duration = Duration::from_secs(1_000_000_000);
@@ -19,33 +21,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|duration| *duration <= MAX_DURATION)
         .ok_or_else(|| "expected a duration like 200ms, 5s or 2m".to_owned())
-}
-
-/// Parses a size in bytes, with or without a unit, such as `1000` or `64KiB`.
-///
-/// # Errors
-/// The text is not a size, or does not fit in a `usize`.
-pub(super) fn size(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 5] = [
-        ("", 1),
-        ("B", 1),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-    ];
-    let text = text.trim();
-    let end = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, factor)| *factor);
-    factor
-        .zip(number.trim().parse::<usize>().ok())
-        .and_then(|(factor, number)| factor.checked_mul(number))
-        .ok_or_else(|| "expected a size like 64KiB, 16MiB or 1GiB".to_owned())
 }
 
 /// Parses a time in RFC 3339, or an age such as `2h` or `3d`, which is taken off now.

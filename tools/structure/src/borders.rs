@@ -13,10 +13,15 @@ struct Border {
 
 /// The crates of the host. No other member of the workspace, such as a plugin,
 /// may depend on any of them.
-const BORDERS: [Border; 8] = [
+const BORDERS: [Border; 9] = [
     Border {
         name: "sluice-types",
         may_use: &[],
+        tests_may_use: &[],
+    },
+    Border {
+        name: "sluice-access",
+        may_use: &["sluice-types"],
         tests_may_use: &[],
     },
     Border {
@@ -55,6 +60,7 @@ const BORDERS: [Border; 8] = [
         name: "sluice",
         may_use: &[
             "sluice-types",
+            "sluice-access",
             "sluice-consul",
             "sluice-leadership",
             "sluice-delivery",

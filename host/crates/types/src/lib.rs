@@ -23,5 +23,6 @@ pub mod records;
 pub mod rejection;
 pub mod retry_after;
 pub mod sink;
+pub mod size;
 pub mod stream;
 mod value;

@@ -1,0 +1,26 @@
+//! Who may do what at a node.
+//!
+//! A request carries a token, or comes from a client whose certificate was
+//! checked. [`Access`] finds the [`Client`] behind it, and says whether it may do
+//! what it asks for. Refusals and actions go to the [`Audit`] log.
+
+mod access;
+mod audit;
+mod bucket;
+mod client;
+mod entry;
+mod file;
+mod quota;
+mod refusal;
+mod scope;
+mod tally;
+mod tokens;
+
+pub use access::Access;
+pub use audit::{Audit, AuditError, Event, Outcome};
+pub use client::Client;
+pub use file::{Keeper, TokensError};
+pub use quota::Quota;
+pub use refusal::Refusal;
+pub use scope::Scope;
+pub use tokens::Tokens;
