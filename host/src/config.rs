@@ -8,6 +8,7 @@ use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::ListenersConfig;
 use crate::plugin::PluginConfig;
 use crate::stream::StreamConfig;
+use sluice_access::AccessConfig;
 use sluice_leadership::ControlConfig;
 
 /// The settings of a node.
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     /// How many connections a coordinator in this process may have; 0 if there is
     /// none.
     pub(crate) coordinator_connections: usize,
+    /// Who may do what.
+    pub(crate) access: AccessConfig,
     /// The requests of clients.
     pub(crate) ingest: IngestConfig,
     /// How long requests of standard protocols wait for a leader or for room.

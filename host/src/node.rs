@@ -25,6 +25,7 @@ use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer;
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
+use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -57,6 +58,8 @@ pub(crate) enum NodeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
     Forward(#[from] ForwardError),
     #[error(transparent)]
     Preparer(#[from] PreparerError),
@@ -77,6 +80,9 @@ pub(crate) struct Node {
     config: Config,
     server: BoundServer,
     listeners: BoundListeners,
+    access: Arc<Access>,
+    /// Looks after the file of tokens.
+    tokens: Option<Keeper>,
     stdout: NodeStdout,
     metrics: Arc<Metrics>,
     /// The default stream.
@@ -96,6 +102,7 @@ impl Node {
         let server = BoundServer::bind(&config.server)?;
         config.control.listen = server.address();
         let listeners = BoundListeners::bind(&config.listeners)?;
+        let (access, tokens) = std::mem::take(&mut config.access).build()?;
         // Not for the processes that this one starts.
         let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)
             .map_err(io::Error::from)
@@ -112,6 +119,8 @@ impl Node {
             config,
             server,
             listeners,
+            access: Arc::new(access),
+            tokens,
             stdout,
             metrics,
             stream,
@@ -158,7 +167,12 @@ impl Node {
             tls,
         });
         let streams = Streams::new(Arc::new(stream), Vec::new());
-        let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
+        let ingest = Arc::new(Ingest::new(
+            config.ingest,
+            self.access,
+            streams.clone(),
+            forwarder,
+        ));
         let standard = Arc::new(Standard::new(
             Arc::clone(&ingest),
             Arc::clone(&relay),
@@ -177,6 +191,7 @@ impl Node {
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -193,6 +208,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
+    /// Reads the file of tokens again when it changes.
+    tokens: Option<JoinHandle<()>>,
     control: Control,
     listeners: Listeners,
     server: Server,
@@ -240,6 +257,9 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        if let Some(tokens) = &self.tokens {
+            tokens.abort();
+        }
         for stream in &mut self.streams {
             stream.end().await;
         }

@@ -4,6 +4,7 @@
 //! A request is for the stream that the query names (`?stream=<name>`), or for
 //! the default stream.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::client_address::ClientAddress;
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
@@ -26,6 +28,7 @@ use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{Secret, relayed};
 use crate::stream::{ReceiveError, Stream};
+use sluice_access::{Event, Outcome};
 use sluice_delivery::{Chunk, JournalId, Producer};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
@@ -86,6 +89,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
 struct Admitted {
     stream: Arc<Stream>,
     headers: HeaderMap,
+    from: Option<IpAddr>,
     body: SignedBody,
 }
 
@@ -127,9 +131,22 @@ impl PeerContext {
         let body = bodies.read(&head, body, old_form).await?;
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
+            from: head.extensions.get().map(|ClientAddress(from)| *from),
             headers: head.headers,
             body,
         })
+    }
+
+    /// Writes to the audit log what somebody did who has the cluster's secret: a node,
+    /// or the command line.
+    fn acted(&self, admitted: &Admitted, what: &str, detail: String) {
+        self.ingest.access().audit().add(Event {
+            who: Some("the cluster's secret".to_owned()),
+            what: what.to_owned(),
+            from: admitted.from,
+            outcome: Outcome::Done,
+            detail,
+        });
     }
 
     fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, PeerProblem> {
@@ -152,9 +169,9 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
     let admitted = context.admit(request).await?;
     let ids: Vec<String> = admitted.document()?;
     let removed = admitted.stream.letters.remove(ids).await;
-    removed
-        .map(|removed| json(&Removed { removed }))
-        .map_err(|error| failed(&error))
+    let removed = removed.map_err(|error| failed(&error))?;
+    context.acted(&admitted, "remove dead letters", removed.to_string());
+    Ok(json(&Removed { removed }))
 }
 
 /// What decoders of this node rejected lately.
@@ -246,6 +263,7 @@ async fn step_down(
     let StepDownRequest { to, epoch } = admitted.document()?;
     let begun = admitted.stream.hand_over(epoch, to);
     let begun = begun.ok_or(PeerProblem::NotLeader)?;
+    context.acted(&admitted, "step down", format!("epoch {epoch}"));
     Ok(json(&StepDownAnswer {
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),

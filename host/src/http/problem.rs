@@ -1,6 +1,7 @@
 //! The one place where errors become status codes.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::http::header::{CONNECTION, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -8,6 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::response::{JSON, accepts, json_body, plain, typed};
+use sluice_access::Refusal;
 use sluice_delivery::Refused;
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::Exhausted;
@@ -25,8 +27,8 @@ pub(crate) enum Problem {
     NotLeader,
     /// 307 to the leader, at this URL.
     Elsewhere(String),
-    /// 401: no token, or a wrong one.
-    Unauthorized,
+    /// 401: no token, or a wrong one; 403: the client may do other things.
+    Denied(Refusal),
     /// 403: a browser sends it for a page of another origin, which is named if
     /// it is known.
     CrossSite(String),
@@ -42,6 +44,8 @@ pub(crate) enum Problem {
     Refused(String),
     /// 429: the queue is full.
     Full,
+    /// 429: the client has sent more than its quota, and may go on after this time.
+    Quota(Duration),
     /// 503: certainly not delivered, try again.
     Unavailable(String),
     /// 503, and this connection is closed.
@@ -107,17 +111,18 @@ impl Problem {
         matches!(self, Self::Malformed(_) | Self::Refused(_))
     }
 
-    const fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::NotLeader => StatusCode::BAD_REQUEST,
             Self::Elsewhere(_) => StatusCode::TEMPORARY_REDIRECT,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Denied(refusal) if refusal.is_known() => StatusCode::FORBIDDEN,
+            Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::CrossSite(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Full => StatusCode::TOO_MANY_REQUESTS,
+            Self::Full | Self::Quota(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -127,9 +132,7 @@ impl Problem {
     pub(crate) fn text(&self) -> Cow<'static, str> {
         match self {
             Self::NotLeader | Self::Elsewhere(_) => "Not Leader".into(),
-            Self::Unauthorized => {
-                "this node wants a token: send the header Authorization: Bearer <token>".into()
-            }
+            Self::Denied(refusal) => refusal.to_string().into(),
             Self::CrossSite(origin) => format!(
                 "a page of another origin ({origin:.200}) may not send this; if it should, start \
                  the node with --allow-origin"
@@ -150,6 +153,12 @@ impl Problem {
                            again in a second"
                     .into()
             }
+            Self::Quota(left) => format!(
+                "this client has sent more than its quota; nothing of this was taken, send it \
+                 again in {} s",
+                seconds(*left)
+            )
+            .into(),
             Self::Unavailable(reason) => {
                 format!("{reason}; nothing was delivered, send it again in a second").into()
             }
@@ -197,6 +206,9 @@ impl Problem {
             Self::Full | Self::Unavailable(_) | Self::Stopping => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::Quota(left) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds(left)));
+            }
             Self::Elsewhere(location) => {
                 if let Ok(location) = HeaderValue::try_from(location) {
                     headers.insert(LOCATION, location);
@@ -205,4 +217,9 @@ impl Problem {
             _ => {}
         }
     }
+}
+
+/// Whole seconds, so that the wait is over when they are.
+const fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + if wait.subsec_nanos() > 0 { 1 } else { 0 }
 }

@@ -1,33 +1,138 @@
-//! Who may read what a node knows of its clients: records, rejects, rates.
+//! Who may read what a node knows of its clients (records, rejects, rates), and who
+//! may change something.
 
 use std::net::IpAddr;
 
-use axum::http::header::HOST;
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
 use super::client_address::ClientAddress;
 use super::problem::Problem;
+use sluice_access::{Access, Event, Outcome, Refusal, Scope};
+use sluice_protocols::tokens::{Carried, Credentials, Protocol, find};
 use sluice_types::host::Host;
 
-/// Checks that a request may read: it comes from this machine and names this
-/// machine as its host. A page of another site that a browser on this machine
-/// shows fails the second, even if the site's name leads here.
+/// An administrator's request for an action.
+#[derive(Debug)]
+pub(super) struct Action<'a> {
+    access: &'a Access,
+    who: String,
+    from: Option<IpAddr>,
+    what: String,
+}
+
+impl Action<'_> {
+    /// Writes to the audit log that it was done, with what.
+    pub(super) fn done(self, detail: String) {
+        self.ended(Outcome::Done, detail);
+    }
+
+    /// Writes to the audit log that it failed, and why.
+    pub(super) fn failed(self, detail: String) {
+        self.ended(Outcome::Failed, detail);
+    }
+
+    fn ended(self, outcome: Outcome, detail: String) {
+        self.access.audit().add(Event {
+            who: Some(self.who),
+            what: self.what,
+            from: self.from,
+            outcome,
+            detail,
+        });
+    }
+}
+
+/// Checks that a request may read from a stream. With `--tokens`, it needs a token
+/// with that scope. Without, it must come from this machine and name this machine
+/// as its host. A page of another site that a browser on this machine shows fails
+/// the second, even if the site's name leads here.
 ///
 /// # Errors
-/// [`Problem::Forbidden`], which says what to do.
-pub(super) fn check(head: &Parts) -> Result<(), Problem> {
-    let client = head.extensions.get();
-    let is_near = client.is_some_and(|ClientAddress(client)| client.to_canonical().is_loopback());
+/// [`Problem::Denied`] or [`Problem::Forbidden`], which say what to do.
+pub(super) fn check(access: &Access, head: &Parts, stream: &str) -> Result<(), Problem> {
+    if access.has_scopes() {
+        let found = with_scope(access, head, Scope::Read, stream);
+        return found.map(drop).map_err(|refusal| {
+            audit(access, head, "read", &refusal);
+            Problem::Denied(refusal)
+        });
+    }
+    let is_near = address(head).is_some_and(|client| client.to_canonical().is_loopback());
     match is_near && names_loopback(head) {
         true => Ok(()),
         false => Err(Problem::Forbidden(
-            "this may only be read on the node's own machine, by a loopback address such as \
-             http://127.0.0.1:3000 or the name localhost; log in there, or forward the port with \
-             ssh -L 3000:127.0.0.1:3000"
+            "without --tokens, this may only be read on the node's own machine, by a loopback \
+             address such as http://127.0.0.1:3000 or the name localhost; log in there, or forward \
+             the port with ssh -L 3000:127.0.0.1:3000"
                 .to_owned(),
         )),
     }
+}
+
+/// Checks that a request may do this action on a stream: it needs a token with the
+/// scope `admin`.
+///
+/// # Errors
+/// [`Problem::Denied`] or [`Problem::Forbidden`], which say what to do.
+pub(super) fn check_admin<'a>(
+    access: &'a Access,
+    head: &Parts,
+    stream: &str,
+    what: &str,
+) -> Result<Action<'a>, Problem> {
+    if !access.has_scopes() {
+        return Err(Problem::Forbidden(
+            "actions need a token with the scope admin, and this node has no --tokens".to_owned(),
+        ));
+    }
+    match with_scope(access, head, Scope::Admin, stream) {
+        Ok(who) => Ok(Action {
+            access,
+            who,
+            from: address(head),
+            what: what.to_owned(),
+        }),
+        Err(refusal) => {
+            audit(access, head, what, &refusal);
+            Err(Problem::Denied(refusal))
+        }
+    }
+}
+
+/// The name of the client whose token the request carries.
+fn with_scope(
+    access: &Access,
+    head: &Parts,
+    scope: Scope,
+    stream: &str,
+) -> Result<String, Refusal> {
+    let given = head.headers.get(AUTHORIZATION);
+    let credentials = Credentials {
+        authorization: given.map(|value| value.to_str().unwrap_or_default()),
+        ..Credentials::default()
+    };
+    let client = match find(Protocol::Native, &credentials) {
+        Carried::Nothing => Err(Refusal::NoToken),
+        Carried::Malformed => Err(Refusal::WrongToken),
+        Carried::Token(token) => access.client(token.candidates(), scope, stream),
+    };
+    client.map(|client| client.name().to_string())
+}
+
+fn audit(access: &Access, head: &Parts, what: &str, refusal: &Refusal) {
+    access.audit().add(Event {
+        who: refusal.client().map(str::to_owned),
+        what: what.to_owned(),
+        from: address(head),
+        outcome: Outcome::Refused,
+        detail: refusal.to_string(),
+    });
+}
+
+fn address(head: &Parts) -> Option<IpAddr> {
+    head.extensions.get().map(|ClientAddress(client)| *client)
 }
 
 /// Whether the request was sent to an address or name of this machine alone.
@@ -54,6 +159,7 @@ fn names_loopback(head: &Parts) -> bool {
 mod tests {
     use super::*;
     use axum::http::Request;
+    use sluice_access::{Audit, Tokens};
 
     fn may_read(client: Option<&str>, target: &str, hosts: &[&str]) -> bool {
         let mut request = Request::builder().uri(target);
@@ -65,7 +171,8 @@ mod tests {
             head.extensions
                 .insert(ClientAddress(client.parse().unwrap()));
         }
-        check(&head).is_ok()
+        let access = Access::without_file(Tokens::default(), Audit::discarded());
+        check(&access, &head, "default").is_ok()
     }
 
     #[test]
@@ -107,5 +214,44 @@ mod tests {
         assert!(!may_read(near, "http://evil.example.com/a", &["localhost"]));
         assert!(!may_read(near, "http://localhost/a", &["evil.example.com"]));
         assert!(may_read(near, "http://localhost/a", &["localhost"]));
+    }
+
+    #[test]
+    fn with_a_file_of_tokens_only_their_scopes_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens.toml");
+        // The digests of "reads" and "rules".
+        let client = |name: &str, scope: &str, digest: &str| {
+            format!("[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = [\"{scope}\"]\n")
+        };
+        let digest = |token: &str| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(token));
+        let content =
+            client("r", "read", &digest("reads")) + &client("a", "admin", &digest("rules"));
+        std::fs::write(&file, content).unwrap();
+        let config = sluice_access::AccessConfig {
+            tokens: Some(file),
+            ..Default::default()
+        };
+        let (access, _keeper) = config.build().unwrap();
+        let head = |token: Option<&str>| {
+            let mut request = Request::builder().uri("/a").header(HOST, "localhost");
+            if let Some(token) = token {
+                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let (mut head, ()) = request.body(()).unwrap().into_parts();
+            head.extensions.insert(ClientAddress([127, 0, 0, 1].into()));
+            head
+        };
+        for (token, may_read, may_act) in [
+            (Some("reads"), true, false),
+            (Some("rules"), false, true),
+            (Some("other"), false, false),
+            (None, false, false),
+        ] {
+            let head = head(token);
+            let reads = check(&access, &head, "default").is_ok();
+            let acts = check_admin(&access, &head, "default", "step down").is_ok();
+            assert_eq!((reads, acts), (may_read, may_act), "{token:?}");
+        }
     }
 }

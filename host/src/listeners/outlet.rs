@@ -296,6 +296,7 @@ impl Outlet {
                     stream: self.stream(),
                     intake: &intake,
                     producer: Producer::CannotBeTold,
+                    client: &None,
                     records,
                     reservation: charged,
                 };

@@ -25,6 +25,9 @@ pub(crate) struct RelayedHead {
     pub(crate) headers: Vec<(String, String)>,
     /// The client's address.
     pub(crate) client: Option<IpAddr>,
+    /// The client's name, if the node that relays the request knows it.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
     /// How long the client still waits, in milliseconds.
     pub(crate) wait_ms: u64,
     /// How much of that may pass before the request is taken in, in
@@ -80,6 +83,7 @@ mod tests {
             target: "/v1/logs?a=b".to_owned(),
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             client: Some(IpAddr::from([192, 0, 2, 1])),
+            name: Some("web".to_owned()),
             wait_ms: 9000,
             park_ms: 5000,
         };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// The stream's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where requests go.
     pub(crate) route: watch::Receiver<Route>,
     /// This node's role for the stream.

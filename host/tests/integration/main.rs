@@ -11,6 +11,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod access;
 mod backpressure;
 mod check;
 mod concurrency;

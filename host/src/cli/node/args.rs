@@ -332,6 +332,15 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
 
+    /// A TOML file of clients: their tokens' digests, what they may do, and how much
+    #[arg(long, env = "SLUICE_TOKENS", value_name = "FILE")]
+    pub(super) tokens: Option<PathBuf>,
+
+    /// A file to which each refusal and each action of an administrator is appended, one line of
+    /// JSON each [default: the node's log]
+    #[arg(long, env = "SLUICE_AUDIT_LOG", value_name = "FILE")]
+    pub(super) audit_log: Option<PathBuf>,
+
     /// The certificate chain (PEM) for HTTPS
     #[arg(long, env = "SLUICE_TLS_CERT")]
     pub(super) tls_cert: Option<PathBuf>,

@@ -13,11 +13,12 @@ use crate::cli::compile;
 use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::http::ingest::{Authorization, IngestLimits};
+use crate::http::ingest::IngestLimits;
 use crate::http::{IngestConfig, ServerConfig, TlsFiles};
 use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
 use crate::plugin::{PluginConfig, Trust};
 use crate::stream::StreamConfig;
+use sluice_access::AccessConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
@@ -45,7 +46,8 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         server: server(&args)?,
         listeners: listeners(&args)?,
         coordinator_connections: 0,
-        ingest: ingest(&args)?,
+        access: access(&args)?,
+        ingest: ingest(&args),
         park: args.park,
         elasticsearch_version: args.elasticsearch_version.clone(),
         plugin: plugin(&args)?,
@@ -129,9 +131,8 @@ fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
     })
 }
 
-fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
-    let token_file = args.token_file.clone();
-    Ok(IngestConfig {
+fn ingest(args: &NodeArgs) -> IngestConfig {
+    IngestConfig {
         limits: IngestLimits {
             body: args.max_body,
             request: args.request_timeout,
@@ -141,8 +142,15 @@ fn ingest(args: &NodeArgs) -> Result<IngestConfig, SettingError> {
             .queue_bytes
             .max(args.max_body.saturating_mul(BODIES_MIN)),
         follower: args.follower,
-        authorization: token_file.map(authorization).transpose()?,
         dedupe_ids: args.dedupe_ids,
+    }
+}
+
+fn access(args: &NodeArgs) -> Result<AccessConfig, SettingError> {
+    Ok(AccessConfig {
+        token: args.token_file.clone().map(token).transpose()?,
+        tokens: args.tokens.clone(),
+        audit_log: args.audit_log.clone(),
     })
 }
 
@@ -246,7 +254,7 @@ fn host_name() -> Result<String, SettingError> {
     name(&host).map_err(|_| SettingError::HostName(host))
 }
 
-fn authorization(file: PathBuf) -> Result<Authorization, SettingError> {
+fn token(file: PathBuf) -> Result<String, SettingError> {
     let text = std::fs::read_to_string(&file).map_err(|cause| SettingError::TokenFile {
         file: file.clone(),
         cause,
@@ -254,7 +262,7 @@ fn authorization(file: PathBuf) -> Result<Authorization, SettingError> {
     let token = text.trim();
     let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if is_plain {
-        Ok(Authorization::bearer(token))
+        Ok(token.to_owned())
     } else {
         Err(SettingError::Token(file))
     }

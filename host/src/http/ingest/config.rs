@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::authorization::Authorization;
-
 /// The settings of the routes that take messages.
 #[derive(Clone, Debug)]
 pub(crate) struct IngestConfig {
@@ -12,8 +10,6 @@ pub(crate) struct IngestConfig {
     /// answers until they are sent.
     pub(crate) memory: usize,
     pub(crate) follower: Follower,
-    /// What clients must send, if anything.
-    pub(crate) authorization: Option<Authorization>,
     /// How many ids of clients are remembered; 0 for none.
     pub(crate) dedupe_ids: usize,
 }

@@ -6,10 +6,11 @@
 //! form of errors. A protocol's handler sets the deadline and calls these steps;
 //! `native/handlers.rs` shows their order.
 
-mod authorization;
 mod awaited;
 pub(super) mod baseline;
 mod body;
+mod charge;
+mod client;
 mod config;
 mod decoders;
 mod forward;
@@ -20,7 +21,6 @@ mod service;
 pub(in crate::http) mod standard;
 mod unread;
 
-pub(crate) use authorization::Authorization;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
 pub(crate) use service::{Ingest, Offer};

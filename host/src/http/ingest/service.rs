@@ -5,26 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, CONTENT_ENCODING};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
-use super::authorization::Authorization;
 use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
+use super::charge::Charge;
+use super::client::{Sending, audit, sender, within_quota};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
+use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
 use crate::stream::{Route, Stream, Streams};
+use sluice_access::Access;
 use sluice_delivery::{Intake, Outcome, Producer};
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_protocols::meter::Meter;
+use sluice_protocols::tokens::{Credentials, Protocol};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
@@ -39,7 +43,7 @@ pub(crate) struct Ingest {
     decoders: Decoders,
     follower: Follower,
     forwarder: Forwarder,
-    authorization: Option<Authorization>,
+    access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
 }
@@ -54,6 +58,7 @@ pub(super) enum Admitted<'a> {
 pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
+    pub(super) client: Sending,
 }
 
 /// Records for the sink.
@@ -61,6 +66,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) intake: &'a Intake,
     pub(crate) producer: Producer,
+    /// Whose quota they count for.
+    pub(crate) client: &'a Sending,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -74,7 +81,12 @@ pub(crate) struct Settled {
 }
 
 impl Ingest {
-    pub(crate) fn new(config: IngestConfig, streams: Streams, forwarder: Forwarder) -> Self {
+    pub(crate) fn new(
+        config: IngestConfig,
+        access: Arc<Access>,
+        streams: Streams,
+        forwarder: Forwarder,
+    ) -> Self {
         Self {
             streams,
             limits: config.limits,
@@ -82,7 +94,7 @@ impl Ingest {
             decoders: Decoders::new(),
             follower: config.follower,
             forwarder,
-            authorization: config.authorization,
+            access,
             once: Once::new(config.dedupe_ids),
         }
     }
@@ -107,18 +119,27 @@ impl Ingest {
         deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
-        let wanted = self.authorization.as_ref();
-        if wanted.is_some_and(|wanted| !wanted.admits(&head.headers)) {
-            body::discard(body, limit, deadline).await;
-            return Err(Problem::Unauthorized);
-        }
+        let client = match self.sender(stream, head) {
+            Ok(client) => client,
+            Err(problem) => {
+                body::discard(body, limit, deadline).await;
+                return Err(problem);
+            }
+        };
         let route = stream.route.borrow().clone();
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match route {
             Route::Local(intake) => {
+                if let Err(problem) = within_quota(&client).await {
+                    body::discard(body, limit, deadline).await;
+                    return Err(problem);
+                }
                 let reading = self.reader(limit).receive(&head.headers, body, deadline);
-                let body = reading.await?;
-                return Ok(Admitted::Here(Accepted { intake, body }));
+                return Ok(Admitted::Here(Accepted {
+                    intake,
+                    body: reading.await?,
+                    client,
+                }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
                 return self.forward(&leader, head, body, deadline).await;
@@ -129,6 +150,20 @@ impl Ingest {
             body::discard(body, limit, deadline).await;
         }
         Err(problem)
+    }
+
+    /// The client of a request on Sluice's own routes.
+    fn sender(&self, stream: &Stream, head: &Parts) -> Result<Sending, Problem> {
+        let given = head.headers.get(AUTHORIZATION);
+        let credentials = Credentials {
+            authorization: given.map(|value| value.to_str().unwrap_or_default()),
+            ..Credentials::default()
+        };
+        sender(self, stream, Protocol::Native, &credentials).map_err(|refusal| {
+            let from = head.extensions.get().map(|ClientAddress(client)| *client);
+            audit(self, Protocol::Native, &refusal, from);
+            Problem::Denied(refusal)
+        })
     }
 
     /// What a client is told when this node neither takes nor relays a request.
@@ -186,11 +221,14 @@ impl Ingest {
             stream,
             intake,
             producer,
+            client,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
+        let charge = Charge::new(client, &records);
         let receipt = intake.submit(producer, records)?;
+        charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
         stream.metrics.accepted.inc_by(count);
@@ -249,6 +287,7 @@ impl Ingest {
             stream,
             intake: &intake,
             producer,
+            client: &None,
             records,
             reservation,
         };
@@ -289,9 +328,9 @@ impl Ingest {
         &self.once
     }
 
-    /// What clients must send, if anything.
-    pub(super) const fn authorization(&self) -> Option<&Authorization> {
-        self.authorization.as_ref()
+    /// Who may do what here.
+    pub(crate) const fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 }
 

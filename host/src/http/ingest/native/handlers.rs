@@ -106,6 +106,7 @@ async fn one(
         stream,
         intake: &accepted.intake,
         producer: Producer::IsTold,
+        client: &accepted.client,
         records: vec![record],
         reservation,
     };
@@ -151,6 +152,7 @@ async fn many(
             stream,
             intake: &accepted.intake,
             producer: Producer::IsTold,
+            client: &accepted.client,
             records,
             reservation,
         };

@@ -42,6 +42,7 @@ pub(in crate::http) async fn of_caller(standard: &Standard, request: Request<Bod
             exchange: &exchange,
             asked: &asked,
             clock: Clock::start(standard.park, ingest.limits.request),
+            client: None,
             relay: Some(&standard.relay),
         };
         flow.of_client(body).await

@@ -8,15 +8,13 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
 use bytes::Bytes;
-use tokio::sync::watch;
-use tokio::time::{Sleep, sleep_until, timeout_at};
+use tokio::time::{Sleep, sleep_until};
 
 use super::asked::Asked;
 use super::clock::Clock;
@@ -25,24 +23,22 @@ use super::relay::{Relay, Relayed};
 use super::reply::response;
 use super::settling::Settling;
 use crate::http::ingest::body::{Received, discard, expects_continue};
+use crate::http::ingest::client::{Sending, audit, sender};
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
 use crate::rejects::Sender;
 use crate::stream::{Route, Stream};
+use sluice_access::Refusal;
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::meter::Meter;
-use sluice_protocols::tokens::{Carried, find};
 use sluice_types::clock::unix_nanos;
 use sluice_types::rejection::Rejection;
-
-/// How often a parked request looks for room.
-const ROOM_POLL: Duration = Duration::from_millis(10);
 
 /// A request of a standard protocol at a node.
 pub(super) struct Flow<'a> {
@@ -51,6 +47,8 @@ pub(super) struct Flow<'a> {
     pub(super) exchange: &'a Arc<dyn Exchange>,
     pub(super) asked: &'a Asked,
     pub(super) clock: Clock,
+    /// Who sends it, once that is known.
+    pub(super) client: Sending,
     /// Relays to the leader; `None` for a request that was relayed already.
     pub(super) relay: Option<&'a Relay>,
 }
@@ -105,23 +103,28 @@ impl Trouble {
 impl Flow<'_> {
     /// Takes the request of a client. `None` if its connection is to be closed
     /// without an answer.
-    pub(super) async fn of_client(&self, body: Body) -> Option<Response> {
-        let ended = async {
-            let mut deadline = pin!(sleep_until(self.clock.end));
-            let limit = self.ingest.limits.body;
-            if let Err(trouble) = self.check_token() {
+    pub(super) async fn of_client(mut self, body: Body) -> Option<Response> {
+        let ended = self.admit_and_settle(body).await;
+        self.answer(ended)
+    }
+
+    async fn admit_and_settle(&mut self, body: Body) -> Result<Ended, Trouble> {
+        let mut deadline = pin!(sleep_until(self.clock.end));
+        let limit = self.ingest.limits.body;
+        match self.find_client() {
+            Ok(client) => self.client = client,
+            Err(trouble) => {
                 if !expects_continue(&self.asked.headers) {
                     discard(body, limit, deadline).await;
                 }
                 return Err(trouble);
             }
-            let reader = self.ingest.reader(limit);
-            let received = reader
-                .receive_as_it_is(&self.asked.headers, body, deadline.as_mut())
-                .await?;
-            self.settle(received, deadline).await
-        };
-        self.answer(ended.await)
+        }
+        let reader = self.ingest.reader(limit);
+        let received = reader
+            .receive_as_it_is(&self.asked.headers, body, deadline.as_mut())
+            .await?;
+        self.settle(received, deadline).await
     }
 
     /// Takes a part of a client's request, whose memory is accounted for elsewhere.
@@ -132,10 +135,13 @@ impl Flow<'_> {
         self.answer(self.settle(received, deadline).await)
     }
 
-    /// The answer to a client whose token is not right.
-    pub(super) fn refusal(&self) -> Option<Response> {
-        let trouble = self.check_token().err()?;
-        self.answer(Err(trouble))
+    /// The client that sends the request.
+    ///
+    /// # Errors
+    /// The answer to a client that may not send.
+    pub(super) fn admit(&self) -> Result<Sending, Option<Response>> {
+        self.find_client()
+            .map_err(|trouble| self.answer(Err(trouble)))
     }
 
     fn answer(&self, ended: Result<Ended, Trouble>) -> Option<Response> {
@@ -160,16 +166,15 @@ impl Flow<'_> {
         }
     }
 
-    fn check_token(&self) -> Result<(), Trouble> {
-        let Some(wanted) = self.ingest.authorization() else {
-            return Ok(());
-        };
-        let credentials = self.asked.credentials();
-        match find(self.exchange.protocol(), &credentials) {
-            Carried::Nothing => Err(Trouble::NoToken),
-            Carried::Token(token) if token.candidates().any(|token| wanted.is(token)) => Ok(()),
-            Carried::Token(_) | Carried::Malformed => Err(Trouble::WrongToken),
-        }
+    fn find_client(&self) -> Result<Sending, Trouble> {
+        let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
+        sender(self.ingest, self.stream, protocol, &credentials).map_err(|refusal| {
+            audit(self.ingest, protocol, &refusal, self.asked.client);
+            match refusal {
+                Refusal::NoToken => Trouble::NoToken,
+                _ => Trouble::WrongToken,
+            }
+        })
     }
 
     /// Waits for a node that takes the request, and for its outcome.
@@ -186,6 +191,10 @@ impl Flow<'_> {
             let now = route.borrow_and_update().clone();
             let why = match now {
                 Route::Local(intake) => {
+                    if let Some(wait) = self.quota_wait() {
+                        self.park_for_quota(wait, &mut route).await?;
+                        continue;
+                    }
                     let delivering = self.deliver(&received, &content, &intake, deadline.as_mut());
                     match delivering.await? {
                         Attempt::Ended(ended) => return Ok(ended),
@@ -202,7 +211,9 @@ impl Flow<'_> {
                         // The request between the nodes is a copy.
                         let mut copy = self.ingest.memory().reserve();
                         copy.spend(received.bytes().len()).map_err(Problem::from)?;
-                        let answer = relay.send(&leader, self.asked, received.bytes(), &self.clock);
+                        let name = self.client.as_ref().map(|client| client.name());
+                        let asked = (self.asked, name);
+                        let answer = relay.send(&leader, asked, received.bytes(), &self.clock);
                         match answer.await? {
                             Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
                             Relayed::NotTaken(why) => why,
@@ -216,36 +227,6 @@ impl Flow<'_> {
                 Route::Stopping => return Err(Problem::Stopping.into()),
             };
             self.park(&mut route, why).await?;
-        }
-    }
-
-    /// Waits a moment for another route.
-    async fn park(&self, route: &mut watch::Receiver<Route>, why: String) -> Result<(), Trouble> {
-        if self.clock.left().0.is_zero() {
-            return Err(Problem::Unavailable(why).into());
-        }
-        // The same leader may take it a moment later.
-        let moment = (tokio::time::Instant::now() + 5 * ROOM_POLL).min(self.clock.parked_until);
-        _ = timeout_at(moment, route.changed()).await;
-        Ok(())
-    }
-
-    /// Waits until a request of this size finds room, or this node no longer
-    /// leads.
-    async fn wait_for_room(
-        &self,
-        intake: &Intake,
-        (records, bytes): (usize, usize),
-        route: &mut watch::Receiver<Route>,
-    ) -> Result<(), Trouble> {
-        loop {
-            if self.clock.left().0.is_zero() {
-                return Err(Problem::Full.into());
-            }
-            let changed = tokio::time::timeout(ROOM_POLL, route.changed()).await;
-            if changed.is_ok() || intake.has_room(records, bytes) {
-                return Ok(());
-            }
         }
     }
 
@@ -312,6 +293,7 @@ impl Flow<'_> {
                 stream: self.stream,
                 intake,
                 producer,
+                client: &self.client,
                 records,
                 reservation,
             };
@@ -381,13 +363,12 @@ fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
         Problem::Malformed(_) | Problem::Refused(_) => Verdict::Malformed(text),
         Problem::Unsupported(_) => Verdict::Unsupported(text),
         Problem::TooLarge(_) => Verdict::TooLarge(text),
-        Problem::Unauthorized | Problem::CrossSite(_) | Problem::Forbidden(_) => {
-            Verdict::WrongToken
-        }
+        Problem::Denied(_) | Problem::CrossSite(_) | Problem::Forbidden(_) => Verdict::WrongToken,
         Problem::Stopping => Verdict::Stopping,
         Problem::Unknown(_) => Verdict::Unknown(text),
         // Status 408 is final for several clients.
         Problem::Full
+        | Problem::Quota(_)
         | Problem::Unavailable(_)
         | Problem::SlowBody
         | Problem::NotLeader

@@ -86,6 +86,7 @@ async fn exchanged(
         exchange,
         asked,
         clock: Clock::start(standard.park, ingest.limits.request),
+        client: None,
         relay: Some(&*standard.relay),
     };
     flow.of_client(body).await
@@ -120,6 +121,7 @@ pub(in crate::http) async fn of_node(
         exchange: &exchange,
         asked: &asked,
         clock: Clock::start(Duration::from_millis(head.park_ms), wait),
+        client: head.name.and_then(|name| ingest.access().named(&name)),
         relay: None,
     };
     let received = ingest.reader(ingest.limits.body).of(body, None);

@@ -21,6 +21,7 @@ mod heroku;
 mod loki;
 mod otlp;
 mod otlp_grpc;
+mod parking;
 mod relay;
 mod reply;
 mod settling;

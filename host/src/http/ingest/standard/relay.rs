@@ -95,27 +95,28 @@ impl Relay {
         }
     }
 
-    /// Sends a request to the leader, and waits for its answer.
+    /// Sends a request to the leader with the name of its client, and waits for the
+    /// answer.
     ///
     /// # Errors
     /// The leader may have taken it.
     pub(super) async fn send(
         &self,
         leader: &LeaderAddress,
-        asked: &Asked,
+        (asked, name): (&Asked, Option<&Arc<str>>),
         body: &Bytes,
         clock: &Clock,
     ) -> Result<Relayed, Problem> {
         let address = leader.address.as_str();
-        let (client, name) = match self.reach(leader) {
+        let (client, node) = match self.reach(leader) {
             Ok(reached) => reached,
             Err(why) => return Ok(Relayed::NotTaken(why)),
         };
         let target = Target {
-            node: &name,
+            node: &node,
             address,
         };
-        let request = join(&head(asked, clock), body);
+        let request = join(&head(asked, name, clock), body);
         let asking = client.relay(target, request, clock.left().1);
         let answer = match timeout_at(clock.end, asking).await {
             Ok(Ok(answer)) => answer,
@@ -247,7 +248,7 @@ fn not_answered(address: &str, error: &PeerError) -> Result<String, Problem> {
     }
 }
 
-fn head(asked: &Asked, clock: &Clock) -> RelayedHead {
+fn head(asked: &Asked, name: Option<&Arc<str>>, clock: &Clock) -> RelayedHead {
     let (park, wait) = clock.left();
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     RelayedHead {
@@ -255,6 +256,7 @@ fn head(asked: &Asked, clock: &Clock) -> RelayedHead {
         target: target(asked),
         headers: pairs(&relayed_headers(&asked.headers)),
         client: asked.client,
+        name: name.map(|name| name.to_string()),
         wait_ms: millis(wait.saturating_sub(ANSWER_GRACE)),
         park_ms: millis(park),
     }

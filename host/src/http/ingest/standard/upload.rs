@@ -22,6 +22,7 @@ use super::flow::Flow;
 use super::found::Found;
 use super::gathered::{Arrived, Gathered, PAUSE};
 use super::reply::response;
+use crate::http::ingest::client::Sending;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::elasticsearch::items::Items;
@@ -59,6 +60,7 @@ struct Upload<'a> {
     standard: &'a Standard,
     asked: &'a Asked,
     exchange: Arc<dyn Exchange>,
+    client: Sending,
 }
 
 fn is_upload(asked: &Asked) -> bool {
@@ -76,13 +78,15 @@ pub(super) fn find_piece(asked: &Asked) -> Option<Found> {
 
 /// Takes an upload. `None` if its connection is to be closed without an answer.
 pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Option<Response> {
-    let upload = Upload {
+    let mut upload = Upload {
         standard,
         asked,
         exchange: Arc::new(Entries),
+        client: None,
     };
-    if let Some(refusal) = upload.flow().refusal() {
-        return Some(refusal);
+    match upload.flow().admit() {
+        Ok(client) => upload.client = client,
+        Err(refusal) => return refusal,
     }
     if asked.headers.contains_key("content-encoding") {
         let reason = "an upload cannot be compressed";
@@ -108,6 +112,7 @@ impl Upload<'_> {
             exchange: &self.exchange,
             asked: self.asked,
             clock: Clock::start(self.standard.park, ingest.limits.request),
+            client: self.client.clone(),
             relay: Some(&self.standard.relay),
         }
     }

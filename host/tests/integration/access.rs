@@ -1,0 +1,224 @@
+//! Who may do what: tokens with scopes and quotas, and the audit log.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::support::{Cluster, Consul, Options, SOON, eventually, sluice};
+
+/// Nodes that share a file of tokens.
+struct Nodes {
+    cluster: Cluster,
+    file: PathBuf,
+}
+
+/// An entry of the file.
+fn client(name: &str, scope: &str, more: &str) -> String {
+    let digest = hex::encode(Sha256::digest(format!("token-of-{name}")));
+    format!("[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = [\"{scope}\"]\n{more}\n")
+}
+
+impl Nodes {
+    async fn start(count: usize, tokens: &str) -> Self {
+        let mut cluster = Cluster::on(Consul::start().await, 0, &[]).await;
+        let file = cluster.folder.path().join("tokens.toml");
+        fs::write(&file, tokens).unwrap();
+        for name in ["a", "b", "c"].into_iter().take(count) {
+            let log = cluster.folder.path().join(format!("audit-{name}.log"));
+            let (tokens, log) = (file.to_str().unwrap(), log.to_str().unwrap());
+            let options = Options::with(&["--tokens", tokens, "--audit-log", log]);
+            cluster.add_with(name, options).await;
+        }
+        cluster.leader().await;
+        Self { cluster, file }
+    }
+
+    /// Sends a line as this client.
+    async fn send(&self, place: usize, path: &str, name: &str, body: &str) -> Response {
+        let request = self.cluster.http.post(self.cluster.node(place).url(path));
+        let request = request
+            .bearer_auth(format!("token-of-{name}"))
+            .header("content-type", content_type(path));
+        request.body(body.to_owned()).send().await.unwrap()
+    }
+
+    /// Waits for a line of a node's audit log.
+    async fn audited(&self, place: usize, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let name = &self.cluster.node(place).name;
+        let file = self.cluster.folder.path().join(format!("audit-{name}.log"));
+        eventually(what, SOON, || async {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+            let found = lines.into_iter().find(|line| is_it(line));
+            found.ok_or(text)
+        })
+        .await
+    }
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path {
+        "/api/v1/log" | "/api/v1/logs" => "text/plain",
+        _ => "application/json",
+    }
+}
+
+/// A line as Loki's clients push it.
+fn pushed(text: &str) -> String {
+    format!(
+        r#"{{"streams":[{{"stream":{{"a":"b"}},"values":[["1700000000000000000","{text}"]]}}]}}"#
+    )
+}
+
+const LOG: &str = "/api/v1/log";
+const PUSH: &str = "/loki/api/v1/push";
+
+#[tokio::test]
+async fn a_token_allows_what_its_scopes_and_streams_say() {
+    let tokens = client("web", "send", "")
+        + &client("viewer", "read", "")
+        + &client("other", "send", "streams = [\"audit\"]");
+    let nodes = Nodes::start(2, &tokens).await;
+    let follower = nodes.cluster.follower().await;
+    let leader = nodes.cluster.leader().await;
+    for (path, body) in [(LOG, "by-the-api".to_owned()), (PUSH, pushed("by-loki"))] {
+        assert!(
+            nodes
+                .send(leader, path, "web", &body)
+                .await
+                .status()
+                .is_success()
+        );
+        for name in ["nobody", "viewer", "other"] {
+            let answer = nodes.send(leader, path, name, &body).await;
+            assert!(
+                [401, 403].contains(&answer.status().as_u16()),
+                "{path} {name}: {answer:?}"
+            );
+        }
+    }
+    let answer = nodes.send(leader, LOG, "viewer", "x").await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(answer.text().await.unwrap().contains("scope \"send\""));
+    let answer = nodes.send(leader, LOG, "nobody", "x").await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    // A follower checks the token itself, and relays without it.
+    let answer = nodes
+        .send(follower, PUSH, "web", &pushed("by-a-follower"))
+        .await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    nodes.cluster.node(leader).wrote("by-a-follower").await;
+    let line = nodes
+        .audited(leader, "the refusal is in the audit log", |line| {
+            line["who"] == "viewer" && line["what"] == "send native"
+        })
+        .await;
+    assert_eq!(line["outcome"], "refused");
+    assert_eq!(line["from"], "127.0.0.1");
+    let text = fs::read_to_string(nodes.cluster.folder.path().join("audit-a.log")).unwrap();
+    assert!(!text.contains("token-of"), "{text}");
+}
+
+#[tokio::test]
+async fn tokens_are_read_again_when_the_file_changes() {
+    let nodes = Nodes::start(1, &client("web", "send", "")).await;
+    assert_eq!(nodes.send(0, LOG, "new", "x").await.status(), 401);
+    fs::write(&nodes.file, client("new", "send", "")).unwrap();
+    eventually("the new token counts", SOON, || async {
+        match nodes.send(0, LOG, "new", "x").await.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(status.to_string()),
+        }
+    })
+    .await;
+    assert_eq!(nodes.send(0, LOG, "web", "x").await.status(), 401);
+    // A file that is broken changes nothing.
+    fs::write(&nodes.file, "[[token]]\nname = 3").unwrap();
+    eventually("the broken file is logged", SOON, || async {
+        let log = nodes.cluster.node(0).process.stderr();
+        match log.contains("using the tokens as they were before") {
+            true => Ok(()),
+            false => Err(log),
+        }
+    })
+    .await;
+    assert_eq!(nodes.send(0, LOG, "new", "x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_client_above_its_quota_is_told_when_to_come_again_and_others_are_not() {
+    let tokens = client("noisy", "send", "records_per_second = 10") + &client("web", "send", "");
+    let nodes = Nodes::start(1, &tokens).await;
+    let many = "x\n".repeat(35);
+    assert_eq!(
+        nodes.send(0, "/api/v1/logs", "noisy", &many).await.status(),
+        200
+    );
+    let started = Instant::now();
+    let answer = nodes.send(0, LOG, "noisy", "x").await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = answer.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    assert!(answer.text().await.unwrap().contains("more than its quota"));
+    assert_eq!(nodes.send(0, LOG, "web", "x").await.status(), 200);
+    // What it was told is enough.
+    tokio::time::sleep_until(started + Duration::from_secs(wait)).await;
+    assert_eq!(nodes.send(0, LOG, "noisy", "x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn clients_of_standard_protocols_are_slowed_down_by_the_leaders_quota() {
+    let nodes = Nodes::start(2, &client("noisy", "send", "records_per_second = 2")).await;
+    let follower = nodes.cluster.follower().await;
+    let started = Instant::now();
+    // Two at once, and then one each half second.
+    for number in 0..6 {
+        let place = if number % 2 == 0 {
+            follower
+        } else {
+            1 - follower
+        };
+        let answer = nodes.send(place, PUSH, "noisy", &pushed("x")).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{answer:?}");
+    }
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(1500), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_the_command_line_does_is_audited() {
+    let nodes = Nodes::start(2, &client("web", "send", "")).await;
+    let leader = nodes.cluster.leader().await;
+    let (code, out, err) = sluice(&nodes.cluster, &["step-down"]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    let line = nodes
+        .audited(leader, "the hand-over is in the audit log", |line| {
+            line["what"] == "step down"
+        })
+        .await;
+    assert_eq!(line["outcome"], "done");
+}
+
+#[tokio::test]
+async fn a_file_of_tokens_that_cannot_be_used_is_explained() {
+    let cluster = Cluster::empty(Consul::start().await, &[]);
+    let file = cluster.folder.path().join("tokens.toml");
+    fs::write(&file, client("web", "write", "")).unwrap();
+    let options = Options::with(&["--tokens", file.to_str().unwrap()]);
+    let mut process = cluster.spawn("a", options);
+    assert!(!process.wait(SOON).await.success());
+    let log = process.stderr();
+    assert!(
+        log.contains("tokens.toml") && log.contains("write"),
+        "{log}"
+    );
+}
