@@ -15,6 +15,7 @@ mod descriptors;
 mod http;
 mod kit;
 mod listeners;
+mod meters;
 pub mod minisign;
 mod node;
 mod once;
