@@ -12,6 +12,7 @@ pub mod cli;
 mod config;
 mod data_dir;
 mod descriptors;
+mod history;
 mod http;
 mod kit;
 mod listeners;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::descriptors::limit_connections;
+use crate::history::Histories;
 use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
@@ -165,18 +166,21 @@ impl Node {
             facts,
             config.park,
         ));
+        let histories = Arc::new(Histories::new(node.clone(), &streams));
         let admin = Arc::new(AdminContext {
             node: node.clone(),
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
+            histories: Arc::clone(&histories),
         });
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers =
-            peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
+        let peers = PeerContext::new(node, secret, &ingest, &standard, &histories);
+        let peers = peer_routes::router(Arc::new(peers));
         let routes = routes(ingest, standard, admin, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            history: tokio::spawn(histories.keep()),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -193,6 +197,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
+    /// Takes the samples of the streams' histories.
+    history: JoinHandle<()>,
     control: Control,
     listeners: Listeners,
     server: Server,
@@ -222,6 +228,7 @@ impl Running {
         tokio::select! {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
+            _ = &mut self.history => "the history",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -240,6 +247,7 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        self.history.abort();
         for stream in &mut self.streams {
             stream.end().await;
         }
