@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::descriptors::limit_connections;
+use crate::history::Histories;
 use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
@@ -169,7 +170,7 @@ impl Node {
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let ingest = Arc::new(Ingest::new(
             config.ingest,
-            self.access,
+            Arc::clone(&self.access),
             streams.clone(),
             forwarder,
         ));
@@ -179,19 +180,23 @@ impl Node {
             facts,
             config.park,
         ));
+        let histories = Arc::new(Histories::new(node.clone(), &streams));
         let admin = Arc::new(AdminContext {
             node: node.clone(),
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
+            access: Arc::clone(&self.access),
+            histories: Arc::clone(&histories),
         });
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers =
-            peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
+        let peers = PeerContext::new(node, secret, &ingest, &standard, &histories);
+        let peers = peer_routes::router(Arc::new(peers));
         let routes = routes(ingest, standard, admin, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
+            history: tokio::spawn(histories.keep()),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -210,6 +215,8 @@ struct Running {
     secret: JoinHandle<()>,
     /// Reads the file of tokens again when it changes.
     tokens: Option<JoinHandle<()>>,
+    /// Takes the samples of the streams' histories.
+    history: JoinHandle<()>,
     control: Control,
     listeners: Listeners,
     server: Server,
@@ -239,6 +246,7 @@ impl Running {
         tokio::select! {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
+            _ = &mut self.history => "the history",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -260,6 +268,7 @@ impl Running {
         if let Some(tokens) = &self.tokens {
             tokens.abort();
         }
+        self.history.abort();
         for stream in &mut self.streams {
             stream.end().await;
         }

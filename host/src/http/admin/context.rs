@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::history::Histories;
 use crate::stream::Streams;
+use sluice_access::Access;
 use sluice_delivery::metrics::Metrics;
 
 /// What the admin routes read.
@@ -12,4 +14,6 @@ pub(crate) struct AdminContext {
     pub(crate) node: String,
     pub(crate) streams: Streams,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) histories: Arc<Histories>,
 }

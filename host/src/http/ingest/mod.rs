@@ -12,6 +12,7 @@ mod body;
 mod charge;
 mod client;
 mod config;
+mod counted;
 mod decoders;
 mod forward;
 pub(super) mod native;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::flow::{Flow, Trouble};
+use super::flow::Flow;
+use super::trouble::Trouble;
 use crate::http::problem::Problem;
 use crate::stream::Route;
 use sluice_delivery::Intake;
