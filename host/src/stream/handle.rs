@@ -9,7 +9,7 @@ use super::journal_receiver::JournalReceiver;
 use super::route::Route;
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
-use sluice_delivery::{DeadLetters, Intake, Journal, Stall};
+use sluice_delivery::{DeadLetters, Intake, Journal, Stall, Tail};
 use sluice_leadership::{Controls, StepDown};
 use sluice_types::plugin::PluginStatus;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     /// What this node's decoders rejected lately.
     pub(crate) rejects: Rejects,
     pub(crate) metrics: Arc<StreamMetrics>,
+    /// Shows records as they pass while this node leads.
+    pub(crate) tail: Tail,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
     /// What the tenure's dispatcher says of attempts that fail.

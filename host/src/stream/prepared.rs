@@ -22,7 +22,7 @@ use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginEr
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
-    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, Tail,
 };
 use sluice_leadership::{Controls, Order};
 
@@ -115,6 +115,7 @@ impl PreparedStream {
         let (stop, stopping) = watch::channel(false);
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
+        let tail = Tail::new();
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let stream = Stream {
@@ -126,6 +127,7 @@ impl PreparedStream {
             letters: self.store.letters.clone(),
             rejects: Rejects::new(Arc::clone(&self.store.metrics)),
             metrics: Arc::clone(&self.store.metrics),
+            tail: tail.clone(),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,
@@ -143,6 +145,7 @@ impl PreparedStream {
             letters: self.store.letters,
             metrics: self.store.metrics,
             trace: self.store.trace,
+            tail,
             stall: stall_in,
             peers: node.controls.peers.clone(),
         };
