@@ -22,3 +22,4 @@ mod peer;
 pub mod plugin;
 mod rejects;
 mod stream;
+mod tail;

@@ -18,13 +18,15 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
+use crate::http::tail::TailContext;
 use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer;
+use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
+use crate::tail::{Places, SessionParts};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -148,8 +150,9 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let relay = Relay::new(addresses.clone(), peers.clone(), secret.clone(), tls);
-        let relay = Arc::new(relay);
+        let leaders = LeaderClient::new(addresses.clone(), peers.clone(), secret.clone(), tls);
+        let leaders = Arc::new(leaders);
+        let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -170,10 +173,21 @@ impl Node {
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
         });
+        let watched = SessionParts {
+            node: node.clone(),
+            leaders,
+            places: Places::default(),
+        };
+        let watched = TailContext::new(watched, streams.clone());
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers =
-            peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
-        let routes = routes(ingest, standard, admin, peers, config.baseline);
+        let peers = peer_routes::router(Arc::new(PeerContext::new(
+            node,
+            secret,
+            &ingest,
+            &standard,
+            Arc::clone(&watched),
+        )));
+        let routes = routes(ingest, standard, admin, watched, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
