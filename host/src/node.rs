@@ -19,13 +19,15 @@ use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
+use crate::http::tail::TailContext;
 use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer;
+use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
+use crate::tail::{Places, SessionParts};
 use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
@@ -158,8 +160,9 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let relay = Relay::new(addresses.clone(), peers.clone(), secret.clone(), tls);
-        let relay = Arc::new(relay);
+        let leaders = LeaderClient::new(addresses.clone(), peers.clone(), secret.clone(), tls);
+        let leaders = Arc::new(leaders);
+        let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -188,10 +191,23 @@ impl Node {
             access: Arc::clone(&self.access),
             histories: Arc::clone(&histories),
         });
+        let watched = SessionParts {
+            node: node.clone(),
+            leaders,
+            places: Places::default(),
+        };
+        let watched = TailContext::new(watched, streams.clone(), Arc::clone(&self.access));
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers = PeerContext::new(node, secret, &ingest, &standard, &histories);
+        let peers = PeerContext::new(
+            node,
+            secret,
+            &ingest,
+            &standard,
+            &histories,
+            Arc::clone(&watched),
+        );
         let peers = peer_routes::router(Arc::new(peers));
-        let routes = routes(ingest, standard, admin, peers, config.baseline);
+        let routes = routes(ingest, standard, admin, watched, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),

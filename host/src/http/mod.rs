@@ -30,6 +30,7 @@ mod server;
 mod serving;
 mod signed_body;
 mod stage;
+pub(crate) mod tail;
 mod tls;
 mod watched_body;
 mod watched_stream;

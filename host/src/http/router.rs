@@ -11,6 +11,7 @@ use axum::routing::get;
 use super::admin::{AdminContext, health, history, metrics, status};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
+use super::tail::{self, TailContext};
 
 /// The routes for clients, operators, monitors and other nodes, and the methods of
 /// gRPC. With `with_baseline` there is one more, for benchmarks to compare with.
@@ -18,6 +19,7 @@ pub(crate) fn routes(
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
     admin: Arc<AdminContext>,
+    watched: Arc<TailContext>,
     peer: Router,
     with_baseline: bool,
 ) -> Routes {
@@ -38,6 +40,7 @@ pub(crate) fn routes(
     let http = protocols
         .with_state(ingest)
         .merge(admin)
+        .merge(tail::routes(watched))
         .merge(peer)
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
     Routes { http, grpc }
@@ -55,6 +58,7 @@ async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) ->
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status, GET /api/v1/history and GET /metrics";
+                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail and GET \
+                /metrics";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

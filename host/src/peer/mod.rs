@@ -4,16 +4,19 @@
 mod client;
 pub(crate) mod delivered;
 mod form;
+mod leader_client;
 mod old_signature;
 pub(crate) mod relayed;
 mod replays;
 mod secret;
 mod signature;
+mod tail_request;
 mod target;
 pub(crate) mod wire;
 
-pub(crate) use client::{PeerClient, PeerError};
+pub(crate) use client::{PeerClient, PeerError, Subscription};
 pub(crate) use form::CHALLENGE;
+pub(crate) use leader_client::LeaderClient;
 pub(crate) use old_signature::is_recent_old;
 pub(crate) use replays::{Replay, Replays};
 pub(crate) use secret::{Secret, keep};
@@ -22,4 +25,5 @@ pub(crate) use signature::{
 };
 #[cfg(test)]
 pub(crate) use signature::{content_digest, digest_of};
+pub(crate) use tail_request::{LIMIT_DEFAULT, TailRequest};
 pub(crate) use target::Target;

@@ -81,12 +81,14 @@ const fn outcome(problem: &Problem) -> RecordsOutcome {
         | Problem::SlowBody
         | Problem::Full
         | Problem::Quota(_)
+        | Problem::Busy(_)
         | Problem::Unavailable(_)
         | Problem::Stopping => RecordsOutcome::Busy,
         Problem::Malformed(_)
         | Problem::Denied(_)
         | Problem::CrossSite(_)
         | Problem::Forbidden(_)
+        | Problem::NoStream(_)
         | Problem::TooLarge(_)
         | Problem::Unsupported(_)
         | Problem::Refused(_) => RecordsOutcome::Rejected,

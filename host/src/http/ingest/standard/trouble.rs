@@ -51,6 +51,8 @@ pub(super) fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
         // Status 408 is final for several clients.
         Problem::Full
         | Problem::Quota(_)
+        | Problem::Busy(_)
+        | Problem::NoStream(_)
         | Problem::Unavailable(_)
         | Problem::SlowBody
         | Problem::NotLeader
