@@ -23,6 +23,7 @@ mod other_nodes;
 pub(crate) mod peer;
 mod peer_problem;
 mod problem;
+mod reading;
 mod response;
 mod router;
 mod server;

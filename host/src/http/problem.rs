@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     /// 403: a browser sends it for a page of another origin, which is named if
     /// it is known.
     CrossSite(String),
+    /// 403: it may not be read from there; the text says what to do.
+    Forbidden(String),
     /// 408: the body did not arrive in time.
     SlowBody,
     /// 413: what is larger than allowed.
@@ -110,7 +112,7 @@ impl Problem {
             Self::Malformed(_) | Self::NotLeader => StatusCode::BAD_REQUEST,
             Self::Elsewhere(_) => StatusCode::TEMPORARY_REDIRECT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::CrossSite(_) => StatusCode::FORBIDDEN,
+            Self::CrossSite(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -136,9 +138,10 @@ impl Problem {
             Self::SlowBody => {
                 "the body did not arrive in time; nothing was delivered, send it again".into()
             }
-            Self::Malformed(what) | Self::TooLarge(what) | Self::Unsupported(what) => {
-                what.clone().into()
-            }
+            Self::Malformed(what)
+            | Self::TooLarge(what)
+            | Self::Unsupported(what)
+            | Self::Forbidden(what) => what.clone().into(),
             Self::Refused(reason) => {
                 format!("refused for good: {reason}; sending it again will not help").into()
             }

@@ -381,7 +381,9 @@ fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
         Problem::Malformed(_) | Problem::Refused(_) => Verdict::Malformed(text),
         Problem::Unsupported(_) => Verdict::Unsupported(text),
         Problem::TooLarge(_) => Verdict::TooLarge(text),
-        Problem::Unauthorized | Problem::CrossSite(_) => Verdict::WrongToken,
+        Problem::Unauthorized | Problem::CrossSite(_) | Problem::Forbidden(_) => {
+            Verdict::WrongToken
+        }
         Problem::Stopping => Verdict::Stopping,
         Problem::Unknown(_) => Verdict::Unknown(text),
         // Status 408 is final for several clients.
