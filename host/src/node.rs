@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::descriptors::limit_connections;
 use crate::http::admin::AdminContext;
+use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
@@ -171,12 +172,23 @@ impl Node {
             metrics: Arc::clone(&self.metrics),
         });
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers =
-            peer_routes::router(Arc::new(PeerContext::new(node, secret, &ingest, &standard)));
-        let routes = routes(ingest, standard, admin, peers, config.baseline);
+        let seen = Tenures::default();
+        let own = Arc::new(OwnNode::new(node.clone(), streams, seen.clone()));
+        let page = ClusterContext::new(ClusterParts {
+            cluster: cluster.clone(),
+            own: Arc::clone(&own),
+            controls: control.controls.clone(),
+            consul: client.clone(),
+            secret: secret.clone(),
+            tls,
+        });
+        let peers = Arc::new(PeerContext::new(own, secret, &ingest, &standard));
+        let peers = peer_routes::router(peers);
+        let routes = routes(ingest, standard, admin, page, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -193,6 +205,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
+    /// Remembers who led when.
+    tenures: JoinHandle<()>,
     control: Control,
     listeners: Listeners,
     server: Server,
@@ -222,6 +236,7 @@ impl Running {
         tokio::select! {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
+            _ = &mut self.tenures => "the watch of the leaders",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -240,6 +255,7 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        self.tenures.abort();
         for stream in &mut self.streams {
             stream.end().await;
         }

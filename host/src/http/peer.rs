@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::cluster::OwnNode;
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
@@ -23,6 +24,7 @@ use super::problem::Problem;
 use super::response::{BINARY, JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
+use crate::peer::letters::LetterQuery;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{Secret, relayed};
 use crate::stream::{ReceiveError, Stream};
@@ -43,12 +45,12 @@ pub(crate) struct PeerContext {
     relayed: SignedBodies,
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
+    own: Arc<OwnNode>,
 }
 
 impl PeerContext {
-    /// `node` is this node's name.
     pub(crate) fn new(
-        node: String,
+        own: Arc<OwnNode>,
         secret: watch::Receiver<Option<Secret>>,
         ingest: &Arc<Ingest>,
         standard: &Arc<Standard>,
@@ -59,11 +61,13 @@ impl PeerContext {
             body: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
             time: ingest.limits.request,
         };
+        let node = &own.node;
         Self {
             bodies: SignedBodies::new(node.clone(), secret.clone(), limits),
-            relayed: SignedBodies::new(node, secret, limits),
+            relayed: SignedBodies::new(node.clone(), secret, limits),
             ingest: Arc::clone(ingest),
             standard: Arc::clone(standard),
+            own,
         }
     }
 }
@@ -73,6 +77,9 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
+        .route("/internal/v1/dead-letters/find", post(find_letters))
+        .route("/internal/v1/dead-letters/read", post(read_letters))
+        .route("/internal/v1/view", get(view))
         .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(transfer))
@@ -155,6 +162,32 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
     removed
         .map(|removed| json(&Removed { removed }))
         .map_err(|error| failed(&error))
+}
+
+/// What this node says of itself to the page that another one serves.
+async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    context.admit(request).await?;
+    Ok(json(&context.own.view()))
+}
+
+/// The latest dead letters that a query admits, without their records.
+async fn find_letters(
+    State(context): Context,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    let query: LetterQuery = context.admit(request).await?.document()?;
+    let found = context.own.find_letters(query).await;
+    found.map(|found| json(&found)).map_err(PeerProblem::Failed)
+}
+
+/// The dead letters with these ids, as many of them as fit.
+async fn read_letters(
+    State(context): Context,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    let ids: Vec<String> = context.admit(request).await?.document()?;
+    let read = context.own.read_letters(ids).await;
+    read.map(|read| json(&read)).map_err(PeerProblem::Failed)
 }
 
 /// What decoders of this node rejected lately.

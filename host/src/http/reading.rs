@@ -30,6 +30,20 @@ pub(super) fn check(head: &Parts) -> Result<(), Problem> {
     }
 }
 
+/// Checks that a request may change something. There is no way to yet: an action
+/// needs a token, so that no page of another site and no other user of this machine
+/// can act by the address alone.
+///
+/// # Errors
+/// [`Problem::Forbidden`], which says what is missing.
+pub(super) fn check_admin(_head: &Parts) -> Result<(), Problem> {
+    Err(Problem::Forbidden(
+        "actions need a token of scope admin in --tokens, which this version does not have yet; \
+         use the command line: sluice dlq, sluice plugin rollback, sluice step-down"
+            .to_owned(),
+    ))
+}
+
 /// Whether the request was sent to an address or name of this machine alone.
 /// HTTP/2 has it in the target, HTTP/1.1 in one header `Host`.
 fn names_loopback(head: &Parts) -> bool {

@@ -11,6 +11,8 @@ use axum::routing::get;
 use super::admin::{AdminContext, health, metrics, status};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
+use super::{cluster, ui};
+use cluster::ClusterContext;
 
 /// The routes for clients, operators, monitors and other nodes, and the methods of
 /// gRPC. With `with_baseline` there is one more, for benchmarks to compare with.
@@ -18,6 +20,7 @@ pub(crate) fn routes(
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
     admin: Arc<AdminContext>,
+    cluster: Arc<ClusterContext>,
     peer: Router,
     with_baseline: bool,
 ) -> Routes {
@@ -37,6 +40,8 @@ pub(crate) fn routes(
     let http = protocols
         .with_state(ingest)
         .merge(admin)
+        .merge(cluster::routes(cluster))
+        .merge(ui::routes())
         .merge(peer)
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
     Routes { http, grpc }
@@ -48,12 +53,17 @@ async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {
 
 /// The protocols of other products find their requests themselves.
 async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) -> Response {
+    let is_root = request.uri().path() == "/";
     let answer = standard::of_client(&standard, request).await;
-    answer.unwrap_or_else(|| unknown().into_response())
+    // No protocol answers the first request of somebody at a browser.
+    answer.unwrap_or_else(|| match is_root {
+        true => ui::redirect(),
+        false => unknown().into_response(),
+    })
 }
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status and GET /metrics";
+                GET /readyz, GET /api/v1/status, GET /metrics and GET /ui/";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

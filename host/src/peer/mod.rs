@@ -4,17 +4,21 @@
 mod client;
 pub(crate) mod delivered;
 mod form;
+pub(crate) mod letters;
 mod old_signature;
+mod registered;
 pub(crate) mod relayed;
 mod replays;
 mod secret;
 mod signature;
+mod successor;
 mod target;
 pub(crate) mod wire;
 
 pub(crate) use client::{PeerClient, PeerError};
 pub(crate) use form::CHALLENGE;
 pub(crate) use old_signature::is_recent_old;
+pub(crate) use registered::node_name;
 pub(crate) use replays::{Replay, Replays};
 pub(crate) use secret::{Secret, keep};
 pub(crate) use signature::{
@@ -22,4 +26,5 @@ pub(crate) use signature::{
 };
 #[cfg(test)]
 pub(crate) use signature::{content_digest, digest_of};
+pub(crate) use successor::check_successor;
 pub(crate) use target::Target;

@@ -18,7 +18,9 @@ export function lettersView(app) {
     every: 5000,
     load: async (signal) => {
       const query = new URLSearchParams({ limit: String(MOST) });
-      for (const [name, value] of Object.entries(state.filter)) if (value) query.set(name, value);
+      for (const [name, value] of Object.entries(state.filter)) {
+        if (value) query.set(name, name === 'since' ? ago(Number(value)) : value);
+      }
       const [list, rejects] = await Promise.all([
         get(`../api/v1/dead-letters?${query}`, signal),
         get('../api/v1/rejects?limit=50', signal),
@@ -116,7 +118,11 @@ function act(state, view, chosen, kind) {
   });
 }
 
-const SINCE = [['', 'any time'], ['10m', 'last 10 minutes'], ['1h', 'last hour'], ['24h', 'last day'], ['7d', 'last 7 days']];
+const SINCE = [['', 'any time'], ['10', 'last 10 minutes'], ['60', 'last hour'], ['1440', 'last day'], ['10080', 'last 7 days']];
+
+function ago(minutes) {
+  return new Date(Date.now() - minutes * 60_000).toISOString();
+}
 
 function filters(state, view, app) {
   const nodes = app.cluster?.nodes.map(({ node }) => node) ?? [];
@@ -156,7 +162,7 @@ function listed(state, app) {
     return state.shown?.key === key ? [row, { key: `${key}-shown`, wide: shownLetter(state.shown) }] : [row];
   });
   const columns = [
-    { name: '', content: selectAll(all, state, app) }, { name: 'Id', heads: true, kind: 'nowrap' }, { name: 'Node' },
+    { name: '', kind: 'select', content: selectAll(all, state, app) }, { name: 'Id', heads: true, kind: 'nowrap' }, { name: 'Node' },
     { name: 'When' }, { name: 'Cause' }, { name: 'Reason' }, { name: 'Record' },
   ];
   return table('Dead letters, the latest first', columns, rows);

@@ -11,7 +11,10 @@ const EVERY = 200;
 
 const SEVERITIES = ['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 const KINDS = { error: 'bad', fatal: 'bad', warn: 'warn', info: 'info' };
-const OUTCOMES = { acknowledged: 'good', refused: 'bad', rejected: 'bad', 'dead-lettered': 'bad', unknown: 'warn', failed: 'warn' };
+const OUTCOMES = {
+  delivered: ['good', 'delivered'], retried: ['warn', 'retried'], refused: ['bad', 'refused'],
+  dead_letter: ['bad', 'dead letter'], unknown: ['warn', 'unknown'],
+};
 
 export function tailView(app) {
   const state = {
@@ -64,15 +67,19 @@ function take(state, { name, data }, app) {
     Object.assign(state, { status: 'live', error: null });
     return app.refresh();
   }
-  const document = JSON.parse(data);
-  if (name === 'skipped') {
-    state.skipped += document.skipped ?? document.records ?? 0;
+  if (name === 'end') {
+    state.error = 'the node ended the stream';
     return undefined;
   }
-  if (document.body === undefined && document.record === undefined) return undefined;
+  const document = data ? JSON.parse(data) : {};
+  if (name === 'skipped') {
+    state.skipped += document.records;
+    return undefined;
+  }
+  if (name !== 'record') return undefined;
   state.seen += 1;
   state.number += 1;
-  state.fresh.push({ number: state.number, at: Date.now(), ...document });
+  state.fresh.push({ ...document, number: state.number, at: Date.now() });
   if (state.fresh.length > MOST) state.fresh.shift();
   return undefined;
 }
@@ -143,11 +150,16 @@ function shown({ rows }) {
       h('span', { class: 'nowrap small' }, clockTime(row.at)),
       row.severity ? chip(KINDS[row.severity] ?? 'calm', row.severity) : '–',
       [row.body, attributes(row)],
-      row.outcome ? chip(OUTCOMES[row.outcome] ?? 'calm', row.outcome) : '–',
-      row.latency_ms === undefined ? '–' : duration(row.latency_ms),
+      outcome(row),
+      duration(row.latency_us / 1000),
     ],
   }));
   return h('div', { class: 'tail' }, table('Records, the latest first', COLUMNS, described));
+}
+
+function outcome(row) {
+  const [kind, text] = OUTCOMES[row.outcome] ?? ['calm', row.outcome];
+  return [chip(kind, text), row.reason && h('small', { class: 'break' }, row.reason)];
 }
 
 function attributes({ attributes: given }) {

@@ -45,7 +45,7 @@ function lane(name, own, start, now) {
       class: `tenure${tenure.isNow ? ' now' : ''}${width < 2.5 ? ' thin' : ''}`,
       title: `epoch ${tenure.epoch}, from ${time(tenure.since)}, ${duration(tenure.to - tenure.from)}`,
       style: { left: `${Math.min(left, 99.6).toFixed(2)}%`, width: `${Math.max(width, 0.4).toFixed(2)}%` },
-    }, width < 2.5 ? '' : width > 12 ? `epoch ${tenure.epoch}` : String(tenure.epoch));
+    }, width < 2.5 ? '' : [width > 12 && h('span', { class: 'word' }, 'epoch '), String(tenure.epoch)]);
   });
   return h('div', { class: 'lane', key: name }, h('span', null, name), h('div', { class: 'track' }, bars));
 }
