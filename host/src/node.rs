@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::descriptors::limit_connections;
 use crate::history::Histories;
 use crate::http::admin::AdminContext;
+use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
-use crate::http::peer::PeerContext;
+use crate::http::peer::{PeerContext, PeerParts};
 use crate::http::tail::TailContext;
 use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
@@ -198,21 +199,41 @@ impl Node {
         };
         let watched = TailContext::new(watched, streams.clone(), Arc::clone(&self.access));
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers = PeerContext::new(
-            node,
+        let seen = Tenures::default();
+        let own = Arc::new(OwnNode::new(node.clone(), streams, seen.clone()));
+        let page = ClusterContext::new(ClusterParts {
+            cluster: cluster.clone(),
+            own: Arc::clone(&own),
+            controls: control.controls.clone(),
+            consul: client.clone(),
+            secret: secret.clone(),
+            tls,
+            access: self.access,
+        });
+        let peers = Arc::new(PeerContext::new(PeerParts {
+            own,
             secret,
-            &ingest,
-            &standard,
-            &histories,
-            Arc::clone(&watched),
+            ingest: Arc::clone(&ingest),
+            standard: Arc::clone(&standard),
+            histories: Arc::clone(&histories),
+            watched: Arc::clone(&watched),
+        }));
+        let peers = peer_routes::router(peers);
+        let routes = routes(
+            ingest,
+            standard,
+            admin,
+            watched,
+            page,
+            peers,
+            config.baseline,
         );
-        let peers = peer_routes::router(Arc::new(peers));
-        let routes = routes(ingest, standard, admin, watched, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
             history: tokio::spawn(histories.keep()),
+            tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -233,6 +254,8 @@ struct Running {
     tokens: Option<JoinHandle<()>>,
     /// Takes the samples of the streams' histories.
     history: JoinHandle<()>,
+    /// Remembers who led when.
+    tenures: JoinHandle<()>,
     control: Control,
     listeners: Listeners,
     server: Server,
@@ -263,6 +286,7 @@ impl Running {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
             _ = &mut self.history => "the history",
+            _ = &mut self.tenures => "the watch of the leaders",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -285,6 +309,7 @@ impl Running {
             tokens.abort();
         }
         self.history.abort();
+        self.tenures.abort();
         for stream in &mut self.streams {
             stream.end().await;
         }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use sluice_consul::{Client, Error, Instance};
+use crate::peer::node_name;
+use sluice_consul::{Client, Error};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -69,15 +70,6 @@ fn leader_key(cluster: &str) -> String {
 /// The key of the manifest of a cluster's sink.
 pub(super) fn plugin_key(cluster: &str) -> String {
     ClusterKeys::new(cluster).stream(DEFAULT_STREAM).plugin
-}
-
-/// The name of the node that this instance of the cluster's service is.
-pub(super) fn node_name<'a>(cluster: &str, instance: &'a Instance) -> &'a str {
-    let id = instance.id.as_str();
-    let name = id
-        .strip_prefix(cluster)
-        .and_then(|name| name.strip_prefix('-'));
-    name.unwrap_or(id)
 }
 
 /// The leader according to the lock's key; `None` while nobody holds it.

@@ -5,10 +5,10 @@ use sluice_consul::Client;
 use sluice_types::error_chain::chain;
 use sluice_types::readable;
 
-use super::cluster::{ClusterArgs, node_name};
+use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::secret::signing;
-use crate::peer::{PeerClient, PeerError, Target};
+use crate::peer::{PeerClient, PeerError, Target, node_name};
 
 /// All nodes that are registered with Consul.
 pub(super) struct Nodes {

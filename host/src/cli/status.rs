@@ -7,12 +7,13 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::cluster::{ClusterArgs, node_name};
+use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::http_client::http_client;
 use super::json;
 use super::runtime;
 use crate::http::admin::{StallStatus, Status};
+use crate::peer::node_name;
 use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
 use sluice_types::documents::LeaderAddress;

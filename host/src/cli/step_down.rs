@@ -14,7 +14,7 @@ use super::runtime;
 use super::secret::signing;
 use crate::http::admin::Status;
 use crate::peer::wire::StepDownRequest;
-use crate::peer::{PeerError, Target};
+use crate::peer::{PeerError, Target, check_successor};
 use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
@@ -56,19 +56,6 @@ enum StepDownError {
     NoLeader(String),
     #[error("find the leader's epoch: the key {0} in Consul holds none")]
     NoEpoch(String),
-    #[error("make {wanted} the leader: there is no such node; there are {names}")]
-    NoSuchNode { wanted: String, names: String },
-    #[error("make {0} the leader: it already leads")]
-    LeadsAlready(String),
-    #[error(
-        "make {node} the leader: it is not ready to lead: {why}; sluice plugin status shows more"
-    )]
-    NotReady { node: String, why: String },
-    #[error(
-        "step down: no other node is ready to lead; start one, or find the reason with sluice \
-         plugin status"
-    )]
-    NoneReady,
     #[error(
         "ask the leader {node} to step down: it cannot be reached at {address} from here; run this \
          where it can be reached, or stop its process with SIGTERM, which also changes the leader"
@@ -165,39 +152,6 @@ async fn epoch(consul: &Client, cluster: &str) -> Result<u64, Failure> {
     Ok(epoch.ok_or(StepDownError::NoEpoch(key))?)
 }
 
-/// Checks that there is a node that can take over.
-fn check_successor(
-    to: Option<&str>,
-    leader: &str,
-    nodes: &[NodeDocument],
-) -> Result<(), StepDownError> {
-    let Some(wanted) = to else {
-        let is_ready = |node: &NodeDocument| node.node != leader && node.eligible;
-        return match nodes.iter().any(is_ready) {
-            true => Ok(()),
-            false => Err(StepDownError::NoneReady),
-        };
-    };
-    if wanted == leader {
-        return Err(StepDownError::LeadsAlready(wanted.to_owned()));
-    }
-    let Some(found) = nodes.iter().find(|node| node.node == wanted) else {
-        let names: Vec<_> = nodes.iter().map(|node| node.node.as_str()).collect();
-        return Err(StepDownError::NoSuchNode {
-            wanted: wanted.to_owned(),
-            names: names.join(", "),
-        });
-    };
-    if !found.eligible {
-        let why = found.error.clone();
-        return Err(StepDownError::NotReady {
-            node: wanted.to_owned(),
-            why: why.unwrap_or_else(|| "its sink is still being prepared".to_owned()),
-        });
-    }
-    Ok(())
-}
-
 /// Observes which node leads, and whether it serves.
 struct Observer<'a> {
     cluster: &'a ClusterArgs,
@@ -252,38 +206,5 @@ impl<'a> Observer<'a> {
             .await
             .map_err(|_| format!("{} holds the lock, but does not answer", found.node))?;
         serde_json::from_slice(&body).map_err(|error| format!("not a status: {error}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(name: &str, error: Option<&str>) -> NodeDocument {
-        NodeDocument {
-            epoch: 0,
-            node: name.to_owned(),
-            address: String::new(),
-            eligible: error.is_none(),
-            error: error.map(str::to_owned),
-            sink: None,
-        }
-    }
-
-    fn chosen(to: Option<&str>, others: &[NodeDocument]) -> String {
-        let nodes = [&[node("a", None)], others].concat();
-        check_successor(to, "a", &nodes)
-            .map_or_else(|error| error.to_string(), |()| "ready".to_owned())
-    }
-
-    #[test]
-    fn stepping_down_needs_a_node_that_is_ready() {
-        let others = [node("b", None), node("c", Some("no file"))];
-        assert_eq!(chosen(None, &others), "ready");
-        assert_eq!(chosen(Some("b"), &others), "ready");
-        assert!(chosen(None, &others[1..]).contains("no other node is ready"));
-        assert!(chosen(Some("a"), &others).contains("already leads"));
-        assert!(chosen(Some("c"), &others).contains("not ready to lead: no file"));
-        assert!(chosen(Some("d"), &others).contains("there are a, b, c"));
     }
 }

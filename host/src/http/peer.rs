@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::admin::history::since_of;
 use super::client_address::ClientAddress;
+use super::cluster::OwnNode;
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
@@ -28,6 +29,7 @@ use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
 use super::tail::TailContext;
 use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
+use crate::peer::letters::LetterQuery;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{Secret, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route, Stream};
@@ -51,31 +53,46 @@ pub(crate) struct PeerContext {
     standard: Arc<Standard>,
     histories: Arc<Histories>,
     watched: Arc<TailContext>,
+    own: Arc<OwnNode>,
+}
+
+/// What the routes for peers need of their node.
+#[derive(Debug)]
+pub(crate) struct PeerParts {
+    pub(crate) own: Arc<OwnNode>,
+    /// What nodes sign with.
+    pub(crate) secret: watch::Receiver<Option<Secret>>,
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) standard: Arc<Standard>,
+    pub(crate) histories: Arc<Histories>,
+    pub(crate) watched: Arc<TailContext>,
 }
 
 impl PeerContext {
-    /// `node` is this node's name.
-    pub(crate) fn new(
-        node: String,
-        secret: watch::Receiver<Option<Secret>>,
-        ingest: &Arc<Ingest>,
-        standard: &Arc<Standard>,
-        histories: &Arc<Histories>,
-        watched: Arc<TailContext>,
-    ) -> Self {
+    pub(crate) fn new(parts: PeerParts) -> Self {
+        let PeerParts {
+            own,
+            secret,
+            ingest,
+            standard,
+            histories,
+            watched,
+        } = parts;
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
             // space in its other forms.
             body: (2 * ingest.limits.body).max(LEAST_BODY_LIMIT),
             time: ingest.limits.request,
         };
+        let node = &own.node;
         Self {
             bodies: SignedBodies::new(node.clone(), secret.clone(), limits),
-            relayed: SignedBodies::new(node, secret, limits),
-            ingest: Arc::clone(ingest),
-            standard: Arc::clone(standard),
-            histories: Arc::clone(histories),
+            relayed: SignedBodies::new(node.clone(), secret, limits),
+            ingest,
+            standard,
+            histories,
             watched,
+            own,
         }
     }
 }
@@ -85,6 +102,9 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
         .route("/internal/v1/dead-letters", get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
+        .route("/internal/v1/dead-letters/find", post(find_letters))
+        .route("/internal/v1/dead-letters/read", post(read_letters))
+        .route("/internal/v1/view", get(view))
         .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/history", get(history))
         .route("/internal/v1/records", post(records))
@@ -183,6 +203,32 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
     let removed = removed.map_err(|error| failed(&error))?;
     context.acted(&admitted, "remove dead letters", removed.to_string());
     Ok(json(&Removed { removed }))
+}
+
+/// What this node says of itself to the page that another one serves.
+async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    context.admit(request).await?;
+    Ok(json(&context.own.view()))
+}
+
+/// The latest dead letters that a query admits, without their records.
+async fn find_letters(
+    State(context): Context,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    let query: LetterQuery = context.admit(request).await?.document()?;
+    let found = context.own.find_letters(query).await;
+    found.map(|found| json(&found)).map_err(PeerProblem::Failed)
+}
+
+/// The dead letters with these ids, as many of them as fit.
+async fn read_letters(
+    State(context): Context,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    let ids: Vec<String> = context.admit(request).await?.document()?;
+    let read = context.own.read_letters(ids).await;
+    read.map(|read| json(&read)).map_err(PeerProblem::Failed)
 }
 
 /// What decoders of this node rejected lately.

@@ -12,6 +12,8 @@ use super::admin::{AdminContext, health, history, metrics, status};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
 use super::tail::{self, TailContext};
+use super::{cluster, ui};
+use cluster::ClusterContext;
 
 /// The routes for clients, operators, monitors and other nodes, and the methods of
 /// gRPC. With `with_baseline` there is one more, for benchmarks to compare with.
@@ -20,6 +22,7 @@ pub(crate) fn routes(
     standard: Arc<Standard>,
     admin: Arc<AdminContext>,
     watched: Arc<TailContext>,
+    cluster: Arc<ClusterContext>,
     peer: Router,
     with_baseline: bool,
 ) -> Routes {
@@ -41,6 +44,8 @@ pub(crate) fn routes(
         .with_state(ingest)
         .merge(admin)
         .merge(tail::routes(watched))
+        .merge(cluster::routes(cluster))
+        .merge(ui::routes())
         .merge(peer)
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
     Routes { http, grpc }
@@ -52,13 +57,18 @@ async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {
 
 /// The protocols of other products find their requests themselves.
 async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) -> Response {
+    let is_root = request.uri().path() == "/";
     let answer = standard::of_client(&standard, request).await;
-    answer.unwrap_or_else(|| unknown().into_response())
+    // No protocol answers the first request of somebody at a browser.
+    answer.unwrap_or_else(|| match is_root {
+        true => ui::redirect(),
+        false => unknown().into_response(),
+    })
 }
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail and GET \
-                /metrics";
+                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail, GET /metrics and \
+                GET /ui/";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

@@ -18,6 +18,7 @@ mod error;
 mod file_watch;
 mod gains;
 mod headers_wanted;
+pub(crate) mod history;
 mod last_good;
 mod leader_sink;
 mod manifest;

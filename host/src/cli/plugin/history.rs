@@ -7,10 +7,9 @@ use clap::Args;
 use super::snapshot::short_digest;
 use crate::cli::failure::Failure;
 use crate::cli::{json, table};
+use crate::plugin::history;
 use sluice_consul::Client;
 use sluice_types::documents::{HistoryDocument, PluginEvent};
-use sluice_types::keys::ClusterKeys;
-use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +31,7 @@ pub(in crate::cli) struct HistoryArgs {
 
 impl HistoryArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let history = read(client, &self.cluster).await?;
+        let history = history::read(client, &self.cluster).await?;
         if self.json {
             let entries = history.iter().map(|(_, entry)| entry);
             json::print(&entries.collect::<Vec<_>>())?;
@@ -43,25 +42,6 @@ impl HistoryArgs {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The changes with their numbers, the oldest first.
-///
-/// # Errors
-/// Consul gives no usable answer.
-pub(super) async fn read(
-    client: &Client,
-    cluster: &str,
-) -> Result<Vec<(u64, HistoryDocument)>, Failure> {
-    let prefix = ClusterKeys::new(cluster).stream(DEFAULT_STREAM).history;
-    let entries = client.list(&prefix, None).await?.value;
-    let entries = entries.iter().filter_map(|entry| {
-        let number = entry.key.strip_prefix(&prefix)?.parse().ok()?;
-        Some((number, serde_json::from_slice(&entry.value).ok()?))
-    });
-    let mut history: Vec<_> = entries.collect();
-    history.sort_by_key(|(number, _)| *number);
-    Ok(history)
 }
 
 fn rows(history: &[(u64, HistoryDocument)]) -> Vec<[String; 6]> {

@@ -108,7 +108,7 @@ pub(in crate::http) async fn status(State(admin): State<Arc<AdminContext>>) -> R
 }
 
 impl Status {
-    fn of(node: &str, stream: &Stream) -> Self {
+    pub(in crate::http) fn of(node: &str, stream: &Stream) -> Self {
         let (role, leader, lease) = role(node, stream);
         let (records, bytes) = stream.depth();
         Self {

@@ -1,5 +1,6 @@
 //! The dead letters of one stream on this node.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
@@ -79,6 +80,26 @@ impl DeadLetters {
         self.store.append_after(id, bytes, out)
     }
 
+    /// Reads the letters one after the other, in the order of their ids, until
+    /// `visit` breaks. Reads from disk; only one letter is in memory at a time.
+    ///
+    /// # Errors
+    /// The letters cannot be read.
+    pub fn visit(
+        &self,
+        visit: impl FnMut(Letter) -> ControlFlow<()>,
+    ) -> Result<(), DeadLetterError> {
+        self.store.visit(visit)
+    }
+
+    /// The letter with this id, and its size in bytes. Reads from disk.
+    ///
+    /// # Errors
+    /// The letter cannot be read.
+    pub fn get(&self, id: &str) -> Result<Option<(Letter, u64)>, DeadLetterError> {
+        self.store.get(id)
+    }
+
     /// Removes the letters with these ids, and returns how many there were.
     ///
     /// # Errors
@@ -149,6 +170,19 @@ mod tests {
         let listed = letters.list().unwrap();
         assert_eq!(listed.len(), 3);
         assert_eq!(listed[0], first);
+        let mut visited = Vec::new();
+        letters
+            .visit(|letter| {
+                visited.push(letter.id);
+                match visited.len() {
+                    2 => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                }
+            })
+            .unwrap();
+        assert_eq!(visited, ["3-1", "3-10"]);
+        assert_eq!(letters.get("3-1").unwrap().unwrap().0, first);
+        assert_eq!(letters.get("9-9").unwrap(), None);
         let ids = vec!["3-1".to_owned(), "3-2".to_owned(), "9-9".to_owned()];
         assert_eq!(letters.remove(ids).await.unwrap(), 2);
         let rest = letters.list().unwrap();

@@ -1,6 +1,6 @@
 //! The file of the dead letters.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -122,6 +122,31 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Reads the letters one after the other, sorted by id, until `visit` breaks.
+    pub(super) fn visit(
+        &self,
+        mut visit: impl FnMut(Letter) -> ControlFlow<()>,
+    ) -> Result<(), DeadLetterError> {
+        let reading = self.database.begin_read().map_err(unusable)?;
+        let table = reading.open_table(LETTERS).map_err(unusable)?;
+        for entry in table.iter().map_err(unusable)? {
+            let (id, json) = entry.map_err(unusable)?;
+            if visit(parse(id.value(), json.value())?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The letter with this id, and its size.
+    pub(super) fn get(&self, id: &str) -> Result<Option<(Letter, u64)>, DeadLetterError> {
+        let reading = self.database.begin_read().map_err(unusable)?;
+        let table = reading.open_table(LETTERS).map_err(unusable)?;
+        let json = table.get(id).map_err(unusable)?;
+        json.map(|json| Ok((parse(id, json.value())?, size(json.value()))))
+            .transpose()
     }
 
     /// All letters, sorted by id.

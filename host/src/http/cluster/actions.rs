@@ -1,0 +1,318 @@
+//! What the page can do: replay and purge dead letters, roll the plugin back, and
+//! let the leader step down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::asking::ask_other;
+use super::context::{ClusterContext, Member, shown};
+use super::problem::{ClusterProblem, answered, fresh_json};
+use crate::http::problem::Problem;
+use crate::http::reading::Action;
+use crate::peer::wire::{StepDownAnswer, StepDownRequest};
+use crate::peer::{PeerClient, PeerError, check_successor};
+use sluice_delivery::Letter;
+use sluice_types::documents::LeaderAddress;
+
+/// The most bytes of the body of an action, and how long it may take to arrive.
+const BODY_MAX: usize = 256 << 10;
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+/// The most letters of one action.
+const LETTERS_MAX: usize = 1000;
+/// The most records that are sent to the leader at once: not more than its answer
+/// lists if all of them are rejected.
+const RECORDS_MAX: usize = 500;
+/// The most reasons that an answer lists.
+const REASONS_MAX: usize = 20;
+/// How long a node may take to do its part, and an action in all.
+const NODE_LIMIT: Duration = Duration::from_secs(15);
+const ACTION_LIMIT: Duration = Duration::from_secs(50);
+
+/// The letters that an action is about.
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    letters: Vec<Choice>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Choice {
+    node: String,
+    id: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Replayed {
+    /// How many records the leader confirmed.
+    confirmed: usize,
+    /// Those that it rejected, at most [`REASONS_MAX`].
+    rejected: Vec<Rejection>,
+    /// How many it rejected.
+    rejected_total: usize,
+    /// How many letters were not there any more.
+    missing: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Rejection {
+    id: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Purged {
+    removed: u64,
+}
+
+/// What whoever rolls back has seen.
+#[derive(Debug, Deserialize)]
+struct RollBack {
+    /// What is to be asked for.
+    manifest: String,
+    /// Where the key was written that asks for something now; 0 if it does not.
+    index: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RolledBack {
+    manifest: String,
+}
+
+type Context = State<Arc<ClusterContext>>;
+
+pub(super) async fn replay(State(context): Context, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let action = match context.check_admin(&head, "replay dead letters") {
+        Ok(action) => action,
+        Err(problem) => return problem.response(&head.headers),
+    };
+    let acting = async { context.replay(chosen(body).await?).await };
+    done(acting, &head, action, |replayed: &Replayed| {
+        replayed.confirmed.to_string()
+    })
+    .await
+}
+
+pub(super) async fn purge(State(context): Context, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let action = match context.check_admin(&head, "purge dead letters") {
+        Ok(action) => action,
+        Err(problem) => return problem.response(&head.headers),
+    };
+    let acting = async { context.purge(chosen(body).await?).await };
+    done(acting, &head, action, |purged: &Purged| {
+        purged.removed.to_string()
+    })
+    .await
+}
+
+pub(super) async fn roll_back(State(context): Context, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let action = match context.check_admin(&head, "roll the plugin back") {
+        Ok(action) => action,
+        Err(problem) => return problem.response(&head.headers),
+    };
+    let acting = async { context.roll_back(document(body).await?).await };
+    done(acting, &head, action, |_: &RolledBack| String::new()).await
+}
+
+pub(super) async fn step_down(State(context): Context, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let action = match context.check_admin(&head, "step down") {
+        Ok(action) => action,
+        Err(problem) => return problem.response(&head.headers),
+    };
+    let acting = async { context.step_down(document(body).await?).await };
+    done(acting, &head, action, |down: &StepDownAnswer| {
+        format!("epoch {}", down.epoch)
+    })
+    .await
+}
+
+/// The answer to an action, which may not take for ever, and its line in the audit
+/// log.
+async fn done<T: Serialize>(
+    acting: impl Future<Output = Result<T, ClusterProblem>>,
+    head: &Parts,
+    action: Action<'_>,
+    detail: impl FnOnce(&T) -> String,
+) -> Response {
+    let acted = timeout(ACTION_LIMIT, acting).await;
+    let acted = acted.unwrap_or_else(|_| {
+        let why = "it takes too long; what was done until now is done";
+        Err(ClusterProblem::Elsewhere(why.to_owned()))
+    });
+    match &acted {
+        Ok(done) => action.done(detail(done)),
+        Err(problem) => action.failed(problem.text().into_owned()),
+    }
+    answered(acted.map(|done| fresh_json(&done)), head)
+}
+
+async fn document<T: DeserializeOwned>(body: Body) -> Result<T, ClusterProblem> {
+    let read = timeout(BODY_LIMIT, axum::body::to_bytes(body, BODY_MAX)).await;
+    let read = read.map_err(|_| Problem::SlowBody)?;
+    let too_large = |_| Problem::TooLarge(format!("the body has more than {BODY_MAX} bytes"));
+    let bytes = read.map_err(too_large)?;
+    let malformed = |error: serde_json::Error| Problem::Malformed(error.to_string());
+    Ok(serde_json::from_slice(&bytes).map_err(malformed)?)
+}
+
+/// The ids of the letters by their nodes.
+async fn chosen(body: Body) -> Result<BTreeMap<String, Vec<String>>, ClusterProblem> {
+    let Chosen { letters } = document(body).await?;
+    if letters.is_empty() || letters.len() > LETTERS_MAX {
+        let what = format!("choose 1 to {LETTERS_MAX} dead letters at once");
+        return Err(Problem::Malformed(what).into());
+    }
+    let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for Choice { node, id } in letters {
+        by_node.entry(node).or_default().push(id);
+    }
+    Ok(by_node)
+}
+
+impl ClusterContext {
+    async fn replay(
+        &self,
+        chosen: BTreeMap<String, Vec<String>>,
+    ) -> Result<Replayed, ClusterProblem> {
+        let mut replayed = Replayed::default();
+        for (node, ids) in chosen {
+            let mut left = ids.as_slice();
+            while !left.is_empty() {
+                let part = left.get(..RECORDS_MAX).unwrap_or(left);
+                let read = self.read_letters(&node, part.to_vec()).await?;
+                let (looked_at, rest) = left.split_at(read.looked_at.clamp(1, part.len()));
+                replayed.missing += looked_at.len().saturating_sub(read.letters.len());
+                self.replay_part(&node, read.letters, &mut replayed).await?;
+                left = rest;
+            }
+        }
+        Ok(replayed)
+    }
+
+    /// Sends the records of a node's letters to the leader, and removes the letters
+    /// of those that it confirms.
+    async fn replay_part(
+        &self,
+        node: &str,
+        letters: Vec<Letter>,
+        replayed: &mut Replayed,
+    ) -> Result<(), ClusterProblem> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<_> = letters.iter().map(|letter| &letter.record).collect();
+        let send = |client: Arc<PeerClient>, leader: Member| async move {
+            client.records(leader.target(), &records).await
+        };
+        let taken = self.ask_node(self.leader()?, send).await?;
+        let mut confirmed = Vec::new();
+        for (index, letter) in letters.into_iter().enumerate() {
+            match taken
+                .rejected
+                .iter()
+                .find(|rejected| rejected.index == index)
+            {
+                None => confirmed.push(letter.id),
+                Some(rejected) => {
+                    replayed.rejected_total += 1;
+                    if replayed.rejected.len() < REASONS_MAX {
+                        replayed.rejected.push(Rejection {
+                            id: letter.id,
+                            reason: rejected.reason.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        self.remove(node, &confirmed).await?;
+        replayed.confirmed += confirmed.len();
+        Ok(())
+    }
+
+    async fn purge(&self, chosen: BTreeMap<String, Vec<String>>) -> Result<Purged, ClusterProblem> {
+        let mut removed = 0;
+        for (node, ids) in chosen {
+            removed += self.remove(&node, &ids).await?;
+        }
+        Ok(Purged { removed })
+    }
+
+    async fn remove(&self, node: &str, ids: &[String]) -> Result<u64, ClusterProblem> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let remove = |client: Arc<PeerClient>, member: Member| async move {
+            client.remove(member.target(), ids).await
+        };
+        self.ask_node(self.member(node)?, remove).await
+    }
+
+    async fn roll_back(&self, wanted: RollBack) -> Result<RolledBack, ClusterProblem> {
+        let view = self.plugin().await?;
+        let changed = || {
+            let what = "the plugin has changed meanwhile; look again, then roll back";
+            ClusterProblem::Conflict(what.to_owned())
+        };
+        let index = view.asked.map_or(0, |asked| asked.index);
+        let rollback = view.rollback.filter(|_| index == wanted.index);
+        let rollback = rollback.filter(|found| found.manifest == wanted.manifest);
+        let manifest = rollback.ok_or_else(changed)?.manifest;
+        let (key, value) = (self.keys().plugin, manifest.clone().into_bytes());
+        let written = self.parts.consul.check_and_set(&key, index, value).await;
+        let written = written.map_err(|error| ClusterProblem::Elsewhere(shown(&error)))?;
+        match written {
+            true => Ok(RolledBack { manifest }),
+            false => Err(changed()),
+        }
+    }
+
+    async fn step_down(&self, wanted: StepDownRequest) -> Result<StepDownAnswer, ClusterProblem> {
+        let leader = self.leader()?;
+        let documents = self.documents();
+        let checked = check_successor(wanted.to.as_deref(), &leader.node, &documents);
+        checked.map_err(|error| ClusterProblem::Conflict(shown(&error)))?;
+        let ask = |client: Arc<PeerClient>, leader: Member| async move {
+            client.step_down(leader.target(), &wanted).await
+        };
+        self.ask_node(leader, ask).await
+    }
+
+    /// The leader, as this node knows it.
+    fn leader(&self) -> Result<Member, ClusterProblem> {
+        let leader = self.parts.own.view().status.leader;
+        let none = || ClusterProblem::Conflict("no node leads at the moment".to_owned());
+        let LeaderAddress { node, address } = leader.ok_or_else(none)?;
+        // The lock's key may hold a bare host, without the node's name.
+        let name = self.parts.controls.peers.name_at(&address);
+        Ok(Member {
+            node: name.unwrap_or(node),
+            address,
+        })
+    }
+
+    /// Asks a node, which may be this one, by its routes for peers.
+    async fn ask_node<T, Answer>(
+        &self,
+        member: Member,
+        ask: impl FnOnce(Arc<PeerClient>, Member) -> Answer,
+    ) -> Result<T, ClusterProblem>
+    where
+        Answer: Future<Output = Result<T, PeerError>>,
+    {
+        let node = member.node.clone();
+        let answer = ask_other(self.client(), member, NODE_LIMIT, ask).await;
+        answer.map_err(|error| ClusterProblem::Elsewhere(format!("{node}: {error}")))
+    }
+}

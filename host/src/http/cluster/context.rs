@@ -1,0 +1,189 @@
+//! What the routes for the whole cluster work with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::overview::Latest;
+use super::own::OwnNode;
+use crate::http::problem::Problem;
+use crate::http::reading::{self, Action};
+use crate::peer::{PeerClient, Secret, Target, node_name};
+use sluice_access::Access;
+use sluice_consul::Client;
+use sluice_leadership::Controls;
+use sluice_types::documents::NodeDocument;
+use sluice_types::error_chain::chain;
+use sluice_types::excerpt::excerpt;
+use sluice_types::keys::{ClusterKeys, StreamKeys};
+use sluice_types::stream::DEFAULT_STREAM;
+
+/// How long Consul may take to say which nodes are registered.
+const REGISTERED_LIMIT: Duration = Duration::from_secs(2);
+/// The most nodes that are asked.
+const NODES_MAX: usize = 100;
+/// The most characters of an error that is shown.
+const ERROR_CHARS: usize = 500;
+
+/// What the routes need of their node.
+#[derive(Debug)]
+pub(crate) struct ClusterParts {
+    pub(crate) cluster: String,
+    pub(crate) own: Arc<OwnNode>,
+    pub(crate) controls: Controls,
+    pub(crate) consul: Client,
+    /// What nodes sign with.
+    pub(crate) secret: watch::Receiver<Option<Secret>>,
+    /// Whether the nodes speak HTTPS.
+    pub(crate) tls: bool,
+    /// Who may read, and who may act.
+    pub(crate) access: Arc<Access>,
+}
+
+/// The cluster as this node sees it.
+#[derive(Debug)]
+pub(crate) struct ClusterContext {
+    pub(super) parts: ClusterParts,
+    pub(super) latest: Latest,
+    /// The nodes that Consul had registered when it was asked last.
+    registered: Mutex<Vec<Member>>,
+    /// For the last secret that was seen.
+    client: Mutex<Option<(watch::Receiver<Option<Secret>>, Arc<PeerClient>)>>,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    pub(super) node: String,
+    /// Where it is reached, as `host:port`.
+    pub(super) address: String,
+}
+
+impl Member {
+    /// For a request to it.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target {
+            node: &self.node,
+            address: &self.address,
+        }
+    }
+}
+
+impl ClusterContext {
+    pub(crate) fn new(parts: ClusterParts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            latest: Latest::default(),
+            registered: Mutex::default(),
+            client: Mutex::default(),
+        })
+    }
+
+    /// Checks that a request may read.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(super) fn check_reader(&self, head: &Parts) -> Result<(), Problem> {
+        reading::check(&self.parts.access, head, DEFAULT_STREAM)
+    }
+
+    /// Checks that a request may do this action.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(super) fn check_admin(&self, head: &Parts, what: &str) -> Result<Action<'_>, Problem> {
+        reading::check_admin(&self.parts.access, head, DEFAULT_STREAM, what)
+    }
+
+    /// This node's name.
+    pub(super) fn node(&self) -> &str {
+        &self.parts.own.node
+    }
+
+    /// The keys of the default stream.
+    pub(super) fn keys(&self) -> StreamKeys {
+        ClusterKeys::new(self.parts.cluster.as_str()).stream(DEFAULT_STREAM)
+    }
+
+    /// What the nodes that are alive say of themselves.
+    pub(super) fn documents(&self) -> Arc<Vec<NodeDocument>> {
+        let documents = self.parts.controls.peers.documents();
+        let documents = documents.borrow().clone();
+        documents.unwrap_or_default()
+    }
+
+    /// All nodes that are known: alive or only registered, sorted by name.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let address = self.parts.controls.address.borrow().clone();
+        let mut members = vec![Member {
+            node: self.node().to_owned(),
+            address: address.unwrap_or_default(),
+        }];
+        let alive = self.documents();
+        let alive = alive.iter().map(|document| Member {
+            node: document.node.clone(),
+            address: document.address.clone(),
+        });
+        let registered = lock(&self.registered).clone();
+        for member in alive.chain(registered) {
+            if !members.iter().any(|known| known.node == member.node) {
+                members.push(member);
+            }
+        }
+        members.truncate(NODES_MAX);
+        members.sort();
+        members
+    }
+
+    /// Asks Consul which nodes are registered; otherwise those of last time count.
+    ///
+    /// # Errors
+    /// Consul gives no usable answer.
+    pub(super) async fn refresh_members(&self) -> Result<(), String> {
+        let cluster = &self.parts.cluster;
+        let asking = self.parts.consul.instances(cluster, None);
+        let found = match timeout(REGISTERED_LIMIT, asking).await {
+            Ok(Ok(found)) => found.value,
+            Ok(Err(error)) => return Err(shown(&error)),
+            Err(_) => return Err("no answer in time".to_owned()),
+        };
+        let members = found.iter().map(|instance| Member {
+            node: node_name(cluster, instance).to_owned(),
+            address: instance.host_and_port(),
+        });
+        *lock(&self.registered) = members.collect();
+        Ok(())
+    }
+
+    /// A client for the other nodes.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn client(&self) -> Result<Arc<PeerClient>, String> {
+        let mut kept = lock(&self.client);
+        if let Some((secret, client)) = &*kept
+            && !secret.has_changed().unwrap_or(false)
+        {
+            return Ok(Arc::clone(client));
+        }
+        let mut receiver = self.parts.secret.clone();
+        let secret = receiver.borrow_and_update().clone();
+        let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
+        let made = PeerClient::new(secret, self.parts.tls);
+        let client = Arc::new(made.map_err(|error| shown(&error))?);
+        *kept = Some((receiver, Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+/// An error with its causes, for people.
+pub(super) fn shown(error: &dyn std::error::Error) -> String {
+    excerpt(&chain(error).to_string(), ERROR_CHARS).into_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

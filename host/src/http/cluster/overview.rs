@@ -1,0 +1,151 @@
+//! `GET /api/v1/cluster`: all nodes, and who led when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::asking::ask;
+use super::context::{ClusterContext, Member};
+use super::own::NodeView;
+use super::problem::fresh;
+use super::tenures::{Tenure, merged};
+use crate::http::admin::Status;
+use crate::http::response::JSON;
+use crate::peer::PeerClient;
+use sluice_types::clock::timestamp;
+use sluice_types::documents::{LeaderAddress, NodeDocument};
+
+/// How long a node may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_millis(900);
+/// An overview that is younger is given again: however many pages are open, the
+/// nodes are asked only so often.
+const FRESH: Duration = Duration::from_millis(400);
+
+/// The overview that was made last. Who wants another waits for it to be made.
+#[derive(Debug, Default)]
+pub(super) struct Latest(Mutex<Option<(Instant, Bytes)>>);
+
+/// The document.
+#[derive(Debug, Serialize)]
+struct Overview<'a> {
+    cluster: &'a str,
+    /// The node that answers.
+    node: &'a str,
+    version: &'static str,
+    /// When, in RFC 3339.
+    at: String,
+    leader: Option<LeaderAddress>,
+    /// The highest that any node has seen.
+    epoch: u64,
+    nodes: Vec<NodeRow>,
+    /// The oldest first.
+    tenures: Vec<Tenure>,
+    /// Why Consul does not say which nodes are registered, if so.
+    coordinator_error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeRow {
+    node: String,
+    address: String,
+    /// What the node says; `None` if it does not.
+    status: Option<Status>,
+    /// What its key in Consul says.
+    document: Option<NodeDocument>,
+    /// Why it says nothing.
+    error: Option<String>,
+}
+
+pub(super) async fn overview(
+    State(context): State<Arc<ClusterContext>>,
+    request: Request<Body>,
+) -> Response {
+    let (head, _) = request.into_parts();
+    if let Err(problem) = context.check_reader(&head) {
+        return problem.response(&head.headers);
+    }
+    fresh(JSON, context.overview().await)
+}
+
+impl ClusterContext {
+    async fn overview(&self) -> Bytes {
+        let mut latest = self.latest.0.lock().await;
+        if let Some((made, overview)) = &*latest
+            && made.elapsed() < FRESH
+        {
+            return overview.clone();
+        }
+        let overview: Bytes = self.make_overview().await.into();
+        *latest = Some((Instant::now(), overview.clone()));
+        overview
+    }
+
+    async fn make_overview(&self) -> Vec<u8> {
+        let members = self.members();
+        let own = std::future::ready(Ok(self.parts.own.view()));
+        let other = |client: Arc<PeerClient>, member: Member| async move {
+            client.view::<NodeView>(member.target()).await
+        };
+        // Which nodes are registered matters for the next overview: those that are
+        // alive are known in any case.
+        let (views, refreshed) = tokio::join!(
+            ask(self, &members, ANSWER_LIMIT, own, other),
+            self.refresh_members(),
+        );
+        let documents = self.documents();
+        let (mut nodes, mut seen) = (Vec::new(), Vec::new());
+        for (Member { node, address }, view) in members.into_iter().zip(views) {
+            let document = documents.iter().find(|document| document.node == node);
+            let (status, error) = match view {
+                Ok(NodeView { status, tenures }) => {
+                    seen.push((node.clone(), tenures));
+                    (Some(status), None)
+                }
+                Err(error) => (None, Some(error)),
+            };
+            nodes.push(NodeRow {
+                document: document.cloned(),
+                node,
+                address,
+                status,
+                error,
+            });
+        }
+        let statuses = || nodes.iter().filter_map(|row| row.status.as_ref());
+        let overview = Overview {
+            cluster: &self.parts.cluster,
+            node: self.node(),
+            version: env!("CARGO_PKG_VERSION"),
+            at: timestamp(),
+            leader: leader(statuses(), self.node()),
+            epoch: statuses().map(|status| status.epoch).max().unwrap_or(0),
+            tenures: merged(
+                seen.iter()
+                    .map(|(node, seen)| (node.as_str(), seen.clone())),
+            ),
+            nodes,
+            coordinator_error: refreshed.err(),
+        };
+        serde_json::to_vec(&overview).unwrap_or_default()
+    }
+}
+
+/// The node that says that it leads, or else the one that this node takes for the
+/// leader.
+fn leader<'a>(
+    statuses: impl Iterator<Item = &'a Status> + Clone,
+    own: &str,
+) -> Option<LeaderAddress> {
+    let leads = |status: &&Status| status.role == "leader";
+    let leading = statuses.clone().filter(leads).max_by_key(|s| s.epoch);
+    let said = leading.or_else(|| statuses.clone().find(|status| status.node == own));
+    said.and_then(|status| status.leader.clone())
+}

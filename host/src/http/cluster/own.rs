@@ -1,0 +1,93 @@
+//! What this node tells the page, itself or through another node.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::scan;
+use super::tenures::{Tenure, Tenures};
+use crate::http::admin::Status;
+use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
+use crate::stream::{Stream, Streams};
+use sluice_delivery::DeadLetterError;
+
+/// How long a request waits for those before it that read dead letters.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+
+/// This node, for the page.
+#[derive(Debug)]
+pub(crate) struct OwnNode {
+    /// The node's name.
+    pub(crate) node: String,
+    pub(crate) streams: Streams,
+    pub(crate) tenures: Tenures,
+    /// Reading dead letters takes the disk and a thread, so it has one turn.
+    reading: Semaphore,
+}
+
+/// What a node says of itself.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct NodeView {
+    pub(crate) status: Status,
+    /// The leaders that it has seen.
+    pub(crate) tenures: Vec<Tenure>,
+}
+
+impl OwnNode {
+    pub(crate) const fn new(node: String, streams: Streams, tenures: Tenures) -> Self {
+        Self {
+            node,
+            streams,
+            tenures,
+            reading: Semaphore::const_new(1),
+        }
+    }
+
+    pub(super) const fn stream(&self) -> &std::sync::Arc<Stream> {
+        self.streams.default_stream()
+    }
+
+    pub(in crate::http) fn view(&self) -> NodeView {
+        NodeView {
+            status: Status::of(&self.node, self.stream()),
+            tenures: self.tenures.list(),
+        }
+    }
+
+    /// The latest of this node's dead letters that the query admits.
+    ///
+    /// # Errors
+    /// They cannot be read, or too many read them already.
+    pub(in crate::http) async fn find_letters(
+        &self,
+        query: LetterQuery,
+    ) -> Result<LetterPage, String> {
+        let letters = self.stream().letters.clone();
+        self.read(move || scan::find(&letters, &query)).await
+    }
+
+    /// The letters with these ids.
+    ///
+    /// # Errors
+    /// As above.
+    pub(in crate::http) async fn read_letters(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<ReadLetters, String> {
+        let letters = self.stream().letters.clone();
+        self.read(move || scan::read(&letters, &ids)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<T, DeadLetterError> + Send + 'static,
+    ) -> Result<T, String> {
+        let turn = timeout(TURN_LIMIT, self.reading.acquire()).await;
+        let _turn = turn.map_err(|_| "others read dead letters at the moment".to_owned())?;
+        let reading = tokio::task::spawn_blocking(read);
+        let read = reading.await.map_err(|error| error.to_string())?;
+        read.map_err(|error| super::context::shown(&error))
+    }
+}

@@ -1,0 +1,111 @@
+// Requests to the node that served this page, and to no other.
+
+const TOKEN = 'sluice-token';
+
+/** A request that was not answered with what was asked for. */
+export class Refused extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+/** The token of this tab; gone with the tab. It is never part of a URL. */
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN) ?? '',
+  set: (value) => {
+    if (value) sessionStorage.setItem(TOKEN, value);
+    else sessionStorage.removeItem(TOKEN);
+  },
+};
+
+function headers(given) {
+  const all = { Accept: 'application/json', ...given };
+  if (token.get()) all.Authorization = `Bearer ${token.get()}`;
+  return all;
+}
+
+async function refusal(answer) {
+  const text = await answer.text();
+  let said = text;
+  try {
+    said = JSON.parse(text).error ?? text;
+  } catch {
+    // It is no JSON, so it is the text itself.
+  }
+  return new Refused(answer.status, said.slice(0, 2000) || `the node answered ${answer.status}`);
+}
+
+/** How long the page waits for an answer, in milliseconds. */
+const LIMIT = 10_000;
+const ACTION_LIMIT = 60_000;
+
+async function send(path, options, limit) {
+  const signals = [AbortSignal.timeout(limit)];
+  if (options.signal) signals.push(options.signal);
+  let answer;
+  try {
+    answer = await fetch(path, {
+      ...options,
+      signal: AbortSignal.any(signals),
+      cache: 'no-store',
+      credentials: 'omit',
+      redirect: 'error',
+      referrerPolicy: 'no-referrer',
+    });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Refused(0, error.name === 'TimeoutError' ? 'no answer in time' : 'the node does not answer');
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
+}
+
+export function get(path, signal) {
+  return send(path, { signal, headers: headers() }, LIMIT);
+}
+
+export function post(path, document) {
+  const body = JSON.stringify(document);
+  const sent = headers({ 'Content-Type': 'application/json' });
+  return send(path, { method: 'POST', headers: sent, body }, ACTION_LIMIT);
+}
+
+/**
+ * Reads server-sent events until the signal ends it. By `fetch`, because an
+ * `EventSource` cannot send a header.
+ */
+export async function events(path, signal, onEvent) {
+  const answer = await fetch(path, {
+    signal,
+    headers: headers({ Accept: 'text/event-stream' }),
+    cache: 'no-store',
+    credentials: 'omit',
+    redirect: 'error',
+  });
+  if (!answer.ok) throw await refusal(answer);
+  onEvent({ name: 'open', data: '' });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    rest += value;
+    const blocks = rest.split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const event = parseEvent(block);
+      if (event) onEvent(event);
+    }
+  }
+}
+
+function parseEvent(block) {
+  let name = 'message';
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    if (line.startsWith('event:')) name = line.slice(6).trim();
+    else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+  }
+  return data.length ? { name, data: data.join('\n') } : null;
+}
