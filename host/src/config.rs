@@ -8,6 +8,7 @@ use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::ListenersConfig;
 use crate::plugin::PluginConfig;
 use crate::stream::StreamConfig;
+use crate::tls::TlsFiles;
 use sluice_access::AccessConfig;
 use sluice_leadership::ControlConfig;
 
@@ -26,6 +27,10 @@ pub(crate) struct Config {
     /// How many connections a coordinator in this process may have; 0 if there is
     /// none.
     pub(crate) coordinator_connections: usize,
+    /// The certificate of this node, if it speaks HTTPS.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The only authorities that other nodes' certificates may come from.
+    pub(crate) peer_authorities: Option<PathBuf>,
     /// Who may do what.
     pub(crate) access: AccessConfig,
     /// The requests of clients.

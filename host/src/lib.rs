@@ -25,3 +25,4 @@ pub mod plugin;
 mod rejects;
 mod stream;
 mod tail;
+mod tls;

@@ -29,6 +29,7 @@ use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tail::{Places, SessionParts};
+use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
@@ -62,6 +63,8 @@ pub(crate) enum NodeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
     Forward(#[from] ForwardError),
@@ -84,6 +87,10 @@ pub(crate) struct Node {
     config: Config,
     server: BoundServer,
     listeners: BoundListeners,
+    /// Looks after the files of the certificate.
+    tls: Option<TlsKeeper>,
+    /// How other nodes are reached.
+    peer_tls: PeerTls,
     access: Arc<Access>,
     /// Looks after the file of tokens.
     tokens: Option<Keeper>,
@@ -103,9 +110,12 @@ impl Node {
             + config.listeners.connections;
         config.server.connections =
             limit_connections(config.server.connections, others, config.threads);
-        let server = BoundServer::bind(&config.server)?;
+        let tls = config.tls.take().map(TlsKeeper::open).transpose()?;
+        let tls_for = |used| tls.as_ref().map(|keeper| keeper.tls(used));
+        let server = BoundServer::bind(&config.server, tls_for(TlsUse::Http))?;
         config.control.listen = server.address();
-        let listeners = BoundListeners::bind(&config.listeners)?;
+        let listeners = BoundListeners::bind(&config.listeners, tls_for(TlsUse::Listener))?;
+        let peer_tls = PeerTls::new(tls.is_some(), config.peer_authorities.as_deref())?;
         let (access, tokens) = std::mem::take(&mut config.access).build()?;
         // Not for the processes that this one starts.
         let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 0)
@@ -123,6 +133,8 @@ impl Node {
             config,
             server,
             listeners,
+            tls,
+            peer_tls,
             access: Arc::new(access),
             tokens,
             stdout,
@@ -151,8 +163,8 @@ impl Node {
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
         let control = Control::start(config.control, node_state, active)?;
-        let tls = self.server.is_tls();
-        let forwarder = Forwarder::new(control.controls.addresses.clone(), tls)?;
+        let tls = self.peer_tls;
+        let forwarder = Forwarder::new(control.controls.addresses.clone(), &tls)?;
         let facts = NodeFacts {
             name: node.clone(),
             cluster: cluster.clone(),
@@ -161,7 +173,12 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let leaders = LeaderClient::new(addresses.clone(), peers.clone(), secret.clone(), tls);
+        let leaders = LeaderClient::new(
+            addresses.clone(),
+            peers.clone(),
+            secret.clone(),
+            tls.clone(),
+        );
         let leaders = Arc::new(leaders);
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&NodeAccess {
@@ -169,7 +186,7 @@ impl Node {
             controls: control.controls.clone(),
             orders: control.orders(),
             secret: secret.clone(),
-            tls,
+            tls: tls.clone(),
         });
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let ingest = Arc::new(Ingest::new(
@@ -231,7 +248,10 @@ impl Node {
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
-            tokens: self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
+            files: [
+                self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
+                self.tls.map(|tls| tokio::spawn(tls.keep())),
+            ],
             history: tokio::spawn(histories.keep()),
             tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
             control,
@@ -250,8 +270,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
-    /// Reads the file of tokens again when it changes.
-    tokens: Option<JoinHandle<()>>,
+    /// Read files again when they change: tokens, certificates.
+    files: [Option<JoinHandle<()>>; 2],
     /// Takes the samples of the streams' histories.
     history: JoinHandle<()>,
     /// Remembers who led when.
@@ -305,8 +325,8 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
-        if let Some(tokens) = &self.tokens {
-            tokens.abort();
+        for watching in self.files.iter().flatten() {
+            watching.abort();
         }
         self.history.abort();
         self.tenures.abort();

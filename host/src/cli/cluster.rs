@@ -1,8 +1,11 @@
 //! The cluster that a command is about, and its leader according to Consul.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::peer::node_name;
+use crate::tls::{PeerTls, TlsError};
 use sluice_consul::{Client, Error};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::keys::ClusterKeys;
@@ -22,12 +25,29 @@ pub(super) struct ClusterArgs {
     /// The nodes serve HTTPS
     #[arg(long, env = "SLUICE_NODE_TLS")]
     pub(super) tls: bool,
+
+    /// The only authorities (PEM) that the nodes' certificates may come from [default: those of
+    /// the system]
+    #[arg(long, env = "SLUICE_CACERT", value_name = "FILE")]
+    cacert: Option<PathBuf>,
 }
 
 impl ClusterArgs {
+    /// How the nodes are reached. `--cacert` implies HTTPS.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub(super) fn peer_tls(&self) -> Result<PeerTls, TlsError> {
+        PeerTls::new(self.is_https(), self.cacert.as_deref())
+    }
+
     /// The scheme of the nodes' URLs.
     pub(super) const fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
+        if self.is_https() { "https" } else { "http" }
+    }
+
+    const fn is_https(&self) -> bool {
+        self.tls || self.cacert.is_some()
     }
 
     /// The leader; `None` while nobody holds the lock.

@@ -50,7 +50,7 @@ enum HealthError {
 pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, Failure> {
     let address = reachable(args.health_listen);
     runtime::block_on(async {
-        let http = http_client(ANSWER_TIMEOUT)?;
+        let http = http_client(&PeerTls::default(), ANSWER_TIMEOUT)?;
         let asked = http.get(format!("http://{address}/healthz")).send().await;
         let answer = asked.map_err(|cause| HealthError::NoAnswer { address, cause })?;
         match answer.status() {

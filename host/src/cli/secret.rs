@@ -23,5 +23,8 @@ pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<Pe
     let key = ClusterKeys::new(&cluster.name).secret();
     let secret = consul.read(&key, None).await?.value;
     let secret = secret.ok_or(NoSecret(key))?;
-    Ok(PeerClient::new(Secret::new(&secret.value), cluster.tls)?)
+    Ok(PeerClient::new(
+        Secret::new(&secret.value),
+        &cluster.peer_tls()?,
+    )?)
 }

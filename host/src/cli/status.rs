@@ -66,7 +66,7 @@ struct NodeRow {
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     runtime::block_on(async {
         let consul = Client::new(consul::Config::from_env()?)?;
-        let http = http_client(ANSWER_TIMEOUT)?;
+        let http = http_client(&args.cluster.peer_tls()?, ANSWER_TIMEOUT)?;
         loop {
             let overview = overview(args, &consul, &http).await?;
             if args.json {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
-use super::http_client::{HttpClientError, http_client};
+use super::http_client::http_client;
 use super::runtime;
 use super::secret::signing;
 use crate::http::admin::Status;
@@ -160,11 +160,11 @@ struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, HttpClientError> {
+    fn new(cluster: &'a ClusterArgs, consul: &'a Client) -> Result<Self, Failure> {
         Ok(Self {
             cluster,
             consul,
-            http: http_client(STATUS_TIMEOUT)?,
+            http: http_client(&cluster.peer_tls()?, STATUS_TIMEOUT)?,
         })
     }
 

@@ -104,7 +104,7 @@ mod tests {
     async fn a_connection_moves_in_the_middle_of_a_request() {
         let (workers, threads) = Workers::start(2).unwrap();
         let (has_begun, mut begun) = mpsc::channel(1);
-        let bound = BoundServer::bind(&ServerConfig::local(1)).unwrap();
+        let bound = BoundServer::bind(&ServerConfig::local(1), None).unwrap();
         let mut client = TcpStream::connect(bound.address()).await.unwrap();
         let metrics = Arc::new(Metrics::new());
         let nodes = OtherNodes::fake(None, &[]);

@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 pub(crate) enum Speech {
     /// HTTP/1.1, with all routes.
     Http,
+    /// HTTP/2, with all routes. A client of `Http` chooses it in the TLS handshake.
+    Http2,
     /// gRPC, which is HTTP/2, with the method for OTLP.
     OtlpGrpc,
 }
@@ -20,6 +22,7 @@ impl fmt::Display for Speech {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http => "http",
+            Self::Http2 => "http2",
             Self::OtlpGrpc => "otlp-grpc",
         })
     }

@@ -8,9 +8,10 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
 use super::client_address::ClientAddress;
+use super::identity::identify;
 use super::problem::Problem;
 use sluice_access::{Access, Event, Outcome, Refusal, Scope};
-use sluice_protocols::tokens::{Carried, Credentials, Protocol, find};
+use sluice_protocols::tokens::{Credentials, Protocol};
 use sluice_types::host::Host;
 
 /// An administrator's request for an action.
@@ -113,11 +114,9 @@ fn with_scope(
         authorization: given.map(|value| value.to_str().unwrap_or_default()),
         ..Credentials::default()
     };
-    let client = match find(Protocol::Native, &credentials) {
-        Carried::Nothing => Err(Refusal::NoToken),
-        Carried::Malformed => Err(Refusal::WrongToken),
-        Carried::Token(token) => access.client(token.candidates(), scope, stream),
-    };
+    let names = head.extensions.get().cloned().unwrap_or_default();
+    let protocol = Protocol::Native;
+    let client = identify(access, protocol, &credentials, &names, scope, stream);
     client.map(|client| client.name().to_string())
 }
 

@@ -18,8 +18,8 @@ use super::listener::{Listener, Speech};
 use super::other_nodes::OtherNodes;
 use super::serving::{Entrance, Serving};
 use super::stage::Stage;
-use super::tls::{Tls, TlsError, TlsFiles};
 use super::workers::Workers;
+use crate::tls::{Tls, TlsUse};
 use sluice_delivery::metrics::Metrics;
 use sluice_types::origin::Origin;
 
@@ -42,8 +42,6 @@ pub(crate) enum ServerError {
     },
     #[error("listen for clients: there is no address")]
     NoAddress,
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 /// The settings of the server for clients.
@@ -54,7 +52,6 @@ pub(crate) struct ServerConfig {
     /// The addresses for OTLP over gRPC.
     pub(crate) otlp_grpc: Vec<SocketAddr>,
     /// The certificate and key, for HTTPS.
-    pub(crate) tls: Option<TlsFiles>,
     /// The most open connections; more wait to be accepted.
     pub(crate) connections: usize,
     /// The most open connections of one source; `None` for a quarter of all,
@@ -102,7 +99,6 @@ impl ServerConfig {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             otlp_grpc: Vec::new(),
-            tls: None,
             connections,
             connections_per_source: Some(0),
             origins: Vec::new(),
@@ -125,12 +121,11 @@ impl ServerConfig {
 }
 
 impl BoundServer {
-    /// Reads the certificate, if there is one, and binds the addresses.
+    /// Binds the addresses. With `tls`, clients speak HTTPS.
     ///
     /// # Errors
-    /// The certificate cannot be used, or one of the addresses cannot be bound.
-    pub(crate) fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
-        let tls = config.tls.as_ref().map(Tls::from_files).transpose()?;
+    /// One of the addresses cannot be bound.
+    pub(crate) fn bind(config: &ServerConfig, tls: Option<Tls>) -> Result<Self, ServerError> {
         let http = config.listen.iter().map(|address| (*address, Speech::Http));
         let grpc = config.otlp_grpc.iter();
         let grpc = grpc.map(|address| (*address, Speech::OtlpGrpc));
@@ -161,11 +156,6 @@ impl BoundServer {
         listeners.map(|listener| (listener.address, listener.speech))
     }
 
-    /// Whether clients speak HTTPS.
-    pub(crate) const fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Starts accepting connections, and serves the routes on them.
     pub(crate) fn start(
         self,
@@ -184,7 +174,7 @@ impl BoundServer {
                 alone: Arc::new(Semaphore::new(self.connections)),
                 grpc: Entrance {
                     routes: TowerToHyperService::new(routes.grpc),
-                    tls: self.tls.as_ref().map(Tls::for_http2),
+                    tls: self.tls.as_ref().map(|tls| tls.used_for(TlsUse::Grpc)),
                 },
                 http: Entrance {
                     routes: TowerToHyperService::new(routes.http),
@@ -253,7 +243,7 @@ mod tests {
             write_timeout: Duration::from_millis(100),
             ..ServerConfig::local(1)
         };
-        let bound = BoundServer::bind(&config).unwrap();
+        let bound = BoundServer::bind(&config, None).unwrap();
         let address = bound.address();
         // More than the sockets of both sides can buffer.
         let much = axum::routing::get(|| async { vec![b'x'; 64 << 20] });
@@ -303,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_server_ends_an_idle_connection_for_a_new_one() {
         let config = ServerConfig::local(2);
-        let bound = BoundServer::bind(&config).unwrap();
+        let bound = BoundServer::bind(&config, None).unwrap();
         let address = bound.address();
         let echo = axum::routing::post(|body: String| async { body });
         let metrics = Arc::new(Metrics::new());
@@ -328,7 +318,7 @@ mod tests {
             listen: vec![local, local],
             ..ServerConfig::local(1)
         };
-        let bound = BoundServer::bind(&config).unwrap();
+        let bound = BoundServer::bind(&config, None).unwrap();
         let addresses: Vec<_> = bound.addresses().map(|(address, _)| address).collect();
         assert_eq!(addresses[0], bound.address());
         let echo = axum::routing::post(|body: String| async { body });
@@ -352,12 +342,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_cannot_be_bound_is_named() {
-        let taken = BoundServer::bind(&ServerConfig::local(1)).unwrap();
+        let taken = BoundServer::bind(&ServerConfig::local(1), None).unwrap();
         let config = ServerConfig {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)), taken.address()],
             ..ServerConfig::local(1)
         };
-        let error = BoundServer::bind(&config).unwrap_err();
+        let error = BoundServer::bind(&config, None).unwrap_err();
         assert_eq!(error.to_string(), format!("listen on {}", taken.address()));
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::HeaderValue;
+use axum::http::header::HOST;
 use futures_util::FutureExt;
 use futures_util::future::Either;
 use http_body_util::BodyExt;
@@ -33,15 +35,18 @@ use super::mobile_stream::MobileStream;
 use super::no_answer::NoAnswer;
 use super::problem::Problem;
 use super::stage::Stage;
-use super::tls::Tls;
 use super::watched_body::WatchedBody;
 use super::watched_stream::WatchedStream;
-use sluice_protocols::memory_budget::MemoryBudget;
+use crate::tls::{ClientNames, Tls};
+use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 
 /// The time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// The most bytes of a connection that are read before they are asked for.
 const READ_BUFFER_BYTES: usize = 64 << 10;
+/// What a request over HTTP/2 takes besides what its route charges: its head, which
+/// is bounded, and its task.
+const REQUEST_BYTES: usize = 32 << 10;
 /// How much of the body of a request that does not reach its route is read, and
 /// for how long.
 const DISCARD_LIMITS: (usize, Duration) = (64 << 10, Duration::from_secs(1));
@@ -68,6 +73,32 @@ pub(super) struct Entrance {
     pub(super) tls: Option<Tls>,
 }
 
+/// Where the requests of a connection come from.
+struct Origin {
+    address: Option<IpAddr>,
+    /// Those of the certificate that the client has shown.
+    names: ClientNames,
+}
+
+impl Origin {
+    /// Notes it with a request, for its route.
+    fn mark(&self, request: &mut Request<Incoming>) {
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        if !self.names.0.is_empty() {
+            request.extensions_mut().insert(self.names.clone());
+        }
+    }
+}
+
+/// What one request of several holds until its answer is complete.
+struct Several {
+    _call: Call,
+    /// For its head and its task.
+    _charged: Reservation,
+}
+
 /// Tells that the answer to a request is complete when it is dropped.
 struct Answering(Arc<Activity>);
 
@@ -89,17 +120,27 @@ impl Serving {
         let (serving, activity) = (Arc::clone(self), Arc::clone(&place.activity));
         let client = stream.peer_addr().ok().map(|address| address.ip());
         let stream = MobileStream::new(stream);
+        let mut origin = Origin {
+            address: client,
+            names: ClientNames::default(),
+        };
         async move {
             let stream = DrainRate::new(stream, serving.write_timeout);
             let Some(tls) = serving.entrance(speech).tls.clone() else {
                 return serving
-                    .serve_on(stream, speech, client, activity, stages)
+                    .serve_on(stream, speech, origin, activity, stages)
                     .await;
             };
             match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
+                    origin.names = ClientNames::of(&stream);
+                    let protocol = stream.get_ref().1.alpn_protocol();
+                    let speech = match speech {
+                        Speech::Http if protocol == Some(b"h2") => Speech::Http2,
+                        speech => speech,
+                    };
                     serving
-                        .serve_on(stream, speech, client, activity, stages)
+                        .serve_on(stream, speech, origin, activity, stages)
                         .await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -110,7 +151,7 @@ impl Serving {
 
     const fn entrance(&self, speech: Speech) -> &Entrance {
         match speech {
-            Speech::Http => &self.http,
+            Speech::Http | Speech::Http2 => &self.http,
             Speech::OtlpGrpc => &self.grpc,
         }
     }
@@ -119,17 +160,17 @@ impl Serving {
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         speech: Speech,
-        client: Option<IpAddr>,
+        origin: Origin,
         activity: Arc<Activity>,
         stages: watch::Receiver<Stage>,
     ) {
         match speech {
-            Speech::Http => self.serve_http(stream, client, activity, stages).await,
-            Speech::OtlpGrpc => {
+            Speech::Http => self.serve_http(stream, origin, activity, stages).await,
+            Speech::Http2 | Speech::OtlpGrpc => {
                 let calls = Calls::new(activity);
                 let answer = move |mut request| {
-                    mark(&mut request, client);
-                    self.answer_call(request, &calls)
+                    origin.mark(&mut request);
+                    self.answer_call(speech, request, &calls)
                 };
                 // Not a part of the future of every connection.
                 Box::pin(http2::serve(stream, answer, stages)).await;
@@ -140,14 +181,14 @@ impl Serving {
     async fn serve_http(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        client: Option<IpAddr>,
+        origin: Origin,
         activity: Arc<Activity>,
         mut stages: watch::Receiver<Stage>,
     ) {
         let head = HeadMemory::new(Arc::clone(&self.heads));
         let stream = WatchedStream::new(stream, Arc::clone(&activity), head);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            mark(&mut request, client);
+            origin.mark(&mut request);
             self.answer(request, &activity)
         });
         // The table of connections bounds the time for a head.
@@ -205,14 +246,21 @@ impl Serving {
         }
     }
 
-    /// Answers one call of several on a connection.
+    /// Answers one request of several on a connection.
     fn answer_call(
         &self,
+        speech: Speech,
         request: Request<Incoming>,
         calls: &Arc<Calls>,
-    ) -> impl Future<Output = Result<Response<WatchedBody<Call>>, NoAnswer>> + use<> {
+    ) -> impl Future<Output = Result<Response<WatchedBody<Several>>, NoAnswer>> + use<> {
         let begun = calls.begin();
-        let answering = self.answer_by(&self.grpc, request);
+        let mut charged = self.heads.reserve();
+        // The routes of gRPC charge for what a call takes themselves.
+        let has_room = speech == Speech::OtlpGrpc || charged.spend(REQUEST_BYTES).is_ok();
+        let answering = match has_room {
+            true => Either::Left(self.answer_by(self.entrance(speech), with_host(request))),
+            false => Either::Right(refuse(Problem::Full, request)),
+        };
         async move {
             let call = match begun {
                 Some(call) => call,
@@ -220,7 +268,14 @@ impl Serving {
                 None => std::future::pending().await,
             };
             let response = answering.await;
-            Ok(response.map(|body| WatchedBody::new(body, call)))
+            if NoAnswer::marks(&response) {
+                return Err(NoAnswer);
+            }
+            let several = Several {
+                _call: call,
+                _charged: charged,
+            };
+            Ok(response.map(|body| WatchedBody::new(body, several)))
         }
     }
 
@@ -244,11 +299,15 @@ impl Serving {
     }
 }
 
-/// Notes where a request came from, to know it again if the client repeats it.
-fn mark(request: &mut Request<Incoming>, client: Option<IpAddr>) {
-    if let Some(client) = client {
-        request.extensions_mut().insert(ClientAddress(client));
+/// HTTP/2 has the host in the target; what reads it reads the header.
+fn with_host(mut request: Request<Incoming>) -> Request<Incoming> {
+    if !request.headers().contains_key(HOST)
+        && let Some(authority) = request.uri().authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers_mut().insert(HOST, host);
     }
+    request
 }
 
 /// The answer to a request that does not reach its route. To many clients, an

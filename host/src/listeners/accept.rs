@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use super::connection::{Connection, Shared};
 use super::socket::Socket;
 use super::stage::{Stage, cut, stopping};
-use crate::http::{Tls, Workers, wait_after};
+use crate::http::{Workers, wait_after};
+use crate::tls::Tls;
 use sluice_delivery::metrics::ListenerMetrics;
 
 /// The time for a TLS handshake.

@@ -20,7 +20,8 @@ use super::log::Seldom;
 use super::outlet::Outlet;
 use super::protocol::Protocol;
 use super::stage::Stage;
-use crate::http::{Tls, TlsError, Workers};
+use crate::http::Workers;
+use crate::tls::Tls;
 use sluice_delivery::metrics::Metrics;
 
 /// How much the system is asked to keep of datagrams that were not received yet,
@@ -47,8 +48,6 @@ pub(crate) enum ListenError {
         protocol: Protocol,
         address: ListenAddress,
     },
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 /// Sockets that nothing is read from yet.
@@ -72,13 +71,8 @@ enum BoundSocket {
 }
 
 impl BoundListeners {
-    /// Binds every address.
-    pub(crate) fn bind(config: &ListenersConfig) -> Result<Self, ListenError> {
-        let wants_tls = |listener: &ListenerConfig| listener.address.transport == Transport::Tls;
-        let tls = match (&config.tls, config.listeners.iter().any(wants_tls)) {
-            (Some(files), true) => Some(Tls::from_files(files)?),
-            _ => None,
-        };
+    /// Binds every address. `tls` is for those of `tls://`.
+    pub(crate) fn bind(config: &ListenersConfig, tls: Option<Tls>) -> Result<Self, ListenError> {
         let bind = |config: &ListenerConfig| bind(*config, tls.is_some());
         Ok(Self {
             bound: config

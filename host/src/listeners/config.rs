@@ -2,14 +2,12 @@
 
 use super::address::ListenAddress;
 use super::protocol::Protocol;
-use crate::http::TlsFiles;
 
 /// The settings of all listeners.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenersConfig {
     pub(crate) listeners: Vec<ListenerConfig>,
     /// The certificate and key, for listeners with TLS.
-    pub(crate) tls: Option<TlsFiles>,
     /// The most open connections of all listeners together.
     pub(crate) connections: usize,
 }

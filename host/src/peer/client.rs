@@ -19,6 +19,7 @@ use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, di
 use super::target::Target;
 use super::wire::{self, Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
 use crate::rejects::Reject;
+use crate::tls::PeerTls;
 use sluice_delivery::{JournalId, Letter};
 use sluice_types::record_document::RecordDocument;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -108,8 +109,9 @@ struct Unsigned<'a> {
 
 impl PeerClient {
     /// A client for the default stream. `tls`: the nodes speak HTTPS.
-    pub(crate) fn new(secret: Secret, tls: bool) -> Result<Self, PeerError> {
-        let http = reqwest::Client::builder()
+    pub(crate) fn new(secret: Secret, tls: &PeerTls) -> Result<Self, PeerError> {
+        let http = tls
+            .configure(reqwest::Client::builder())
             .no_proxy()
             // A signed request goes to the node that it was made for.
             .redirect(reqwest::redirect::Policy::none())
@@ -118,10 +120,9 @@ impl PeerClient {
             .timeout(ANSWER_LIMIT)
             .build()
             .map_err(PeerError::Setup)?;
-        let scheme = if tls { "https" } else { "http" };
         Ok(Self {
             http,
-            scheme,
+            scheme: tls.scheme(),
             secret,
             stream: DEFAULT_STREAM.to_owned(),
             forms: Mutex::default(),
@@ -443,7 +444,7 @@ mod tests {
 
     fn client() -> PeerClient {
         drop(rustls::crypto::ring::default_provider().install_default());
-        PeerClient::new(Secret::new(b"secret"), false).unwrap()
+        PeerClient::new(Secret::new(b"secret"), &PeerTls::default()).unwrap()
     }
 
     #[tokio::test]

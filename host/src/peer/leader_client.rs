@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::client::PeerClient;
 use super::secret::Secret;
+use crate::tls::PeerTls;
 use sluice_leadership::{NodeAddresses, Peers};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
@@ -15,7 +16,7 @@ use sluice_types::error_chain::chain;
 pub(crate) struct LeaderClient {
     addresses: NodeAddresses,
     peers: Peers,
-    tls: bool,
+    tls: PeerTls,
     latest: Mutex<Latest>,
 }
 
@@ -27,12 +28,12 @@ struct Latest {
 }
 
 impl LeaderClient {
-    /// `secret` is what nodes sign with; `tls` says that they speak HTTPS.
+    /// `secret` is what nodes sign with; `tls` says how they are reached.
     pub(crate) const fn new(
         addresses: NodeAddresses,
         peers: Peers,
         secret: watch::Receiver<Option<Secret>>,
-        tls: bool,
+        tls: PeerTls,
     ) -> Self {
         Self {
             addresses,
@@ -71,7 +72,7 @@ impl LeaderClient {
         let is_new = latest.secret.has_changed().unwrap_or(false);
         if is_new || latest.client.is_none() {
             let secret = latest.secret.borrow_and_update().clone()?;
-            let made = PeerClient::new(secret, self.tls).inspect_err(|error| {
+            let made = PeerClient::new(secret, &self.tls).inspect_err(|error| {
                 tracing::error!(error = chain(error), "cannot send to the leader")
             });
             latest.client = made.ok().map(Arc::new);

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::peer::wire::TransferAnswer;
 use crate::peer::{PeerClient, PeerError, Secret, Target};
+use crate::tls::PeerTls;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{Backlog, Chunk, Journal};
 use sluice_leadership::{NodeAddresses, Peers, Role};
@@ -36,7 +37,7 @@ pub(super) struct JournalSender {
     /// Knows the leader's name if the lock's key holds only its host.
     pub(super) peers: Peers,
     /// Whether the nodes speak HTTPS.
-    pub(super) tls: bool,
+    pub(super) tls: PeerTls,
     pub(super) metrics: Arc<StreamMetrics>,
 }
 
@@ -98,7 +99,7 @@ impl JournalSender {
         };
         // One client for all requests keeps its connection. If the secret
         // changes, the next request fails and this starts again.
-        let client = PeerClient::new(secret, self.tls)?.for_stream(&self.stream);
+        let client = PeerClient::new(secret, &self.tls)?.for_stream(&self.stream);
         let mut backlog = Backlog::new(self.journal.clone());
         loop {
             backlog.more().await;

@@ -21,6 +21,7 @@ use crate::meters::Meters;
 use crate::peer::Secret;
 use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginError, Report};
 use crate::rejects::Rejects;
+use crate::tls::PeerTls;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, Tail,
@@ -71,7 +72,7 @@ pub(crate) struct NodeAccess {
     /// The cluster's secret.
     pub(crate) secret: watch::Receiver<Option<Secret>>,
     /// Whether the nodes speak HTTPS.
-    pub(crate) tls: bool,
+    pub(crate) tls: PeerTls,
 }
 
 impl StreamStore {
@@ -174,7 +175,7 @@ impl PreparedStream {
                 secret: node.secret.clone(),
                 addresses: node.controls.addresses.clone(),
                 peers: node.controls.peers.clone(),
-                tls: node.tls,
+                tls: node.tls.clone(),
                 metrics: Arc::clone(&self.store.metrics),
             };
             task.spawn(sender.run());

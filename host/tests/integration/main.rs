@@ -41,6 +41,7 @@ mod standard;
 mod support;
 mod swap;
 mod tls;
+mod tls_clients;
 mod tls_out;
 mod trust;
 mod upgrade;

@@ -11,6 +11,16 @@ use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::tokens::Tokens;
 
+/// What a client shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// What may be its token, read in each possible way. Empty if there is something
+    /// that cannot be one.
+    pub tokens: Option<&'a [&'a [u8]]>,
+    /// The names in its certificate, which was checked.
+    pub names: &'a [String],
+}
+
 /// Finds the client behind a request, and says whether it may do what it asks for.
 #[derive(Debug)]
 pub struct Access {
@@ -18,6 +28,7 @@ pub struct Access {
     /// Held so that tokens that come from no file stay.
     _fixed: Option<watch::Sender<Arc<Tokens>>>,
     has_scopes: bool,
+    knows_certificates: bool,
     audit: Audit,
 }
 
@@ -29,6 +40,7 @@ impl Access {
             tokens: keeper.tokens(),
             _fixed: None,
             has_scopes: true,
+            knows_certificates: false,
             audit,
         }
     }
@@ -41,8 +53,16 @@ impl Access {
             tokens,
             _fixed: Some(sender),
             has_scopes: false,
+            knows_certificates: false,
             audit,
         }
+    }
+
+    /// With or without clients that show certificates.
+    #[must_use]
+    pub(crate) const fn with_certificates(mut self, known: bool) -> Self {
+        self.knows_certificates = known;
+        self
     }
 
     /// Whether there is a file that says who may read and who may administer.
@@ -54,43 +74,40 @@ impl Access {
     /// Whether everybody may send records.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.has_scopes && self.tokens.borrow().is_empty()
+        !self.has_scopes && !self.knows_certificates && self.tokens.borrow().is_empty()
     }
 
-    /// The client with one of these tokens, if it may do this on this stream.
+    /// The client that shows this, if it may do this on this stream. Without a file,
+    /// a client whose certificate was checked may send.
     ///
     /// # Errors
     /// There is no such client, or it may not.
-    pub fn client<'a>(
+    pub fn client(
         &self,
-        tokens: impl IntoIterator<Item = &'a [u8]>,
+        shown: &Shown<'_>,
         scope: Scope,
         stream: &str,
     ) -> Result<Arc<Client>, Refusal> {
-        let mut refusal = Refusal::NoToken;
         let known = self.tokens.borrow();
-        for token in tokens {
-            refusal = Refusal::WrongToken;
-            if let Some(client) = known.by_token(token) {
-                client.may(scope, stream)?;
-                return Ok(Arc::clone(client));
+        let client = match (shown.tokens, shown.names) {
+            (Some(tokens), _) => {
+                let mut clients = tokens.iter().filter_map(|token| known.by_token(token));
+                clients.next().ok_or(Refusal::WrongToken)?
             }
-        }
-        Err(refusal)
-    }
-
-    /// The client whose certificate was checked and has one of these names, if the
-    /// file lists it.
-    #[must_use]
-    pub fn with_certificate<'a>(
-        &self,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Option<Arc<Client>> {
-        let known = self.tokens.borrow();
-        let mut clients = names
-            .into_iter()
-            .filter_map(|name| known.by_certificate(name));
-        clients.next().cloned()
+            (None, []) => return Err(Refusal::NoToken),
+            (None, [first, ..]) => {
+                let mut clients = shown.names.iter();
+                match clients.find_map(|name| known.by_certificate(name)) {
+                    Some(client) => client,
+                    None if self.has_scopes => {
+                        return Err(Refusal::UnknownCertificate(first.as_str().into()));
+                    }
+                    None => &Arc::new(Client::unlimited(first, &[Scope::Send])),
+                }
+            }
+        };
+        client.may(scope, stream)?;
+        Ok(Arc::clone(client))
     }
 
     /// The client with this name, which another node has checked.
@@ -110,18 +127,25 @@ impl Access {
 mod tests {
     use super::*;
 
+    fn with_token<'a>(token: &'a [&'a [u8]]) -> Shown<'a> {
+        Shown {
+            tokens: Some(token),
+            names: &[],
+        }
+    }
+
     #[test]
     fn without_a_file_the_single_token_may_send_and_no_more() {
         let access = Access::without_file(Tokens::single("secret"), Audit::discarded());
         assert!(!access.is_open());
-        let client = |token: &[u8], scope| access.client([token], scope, "default");
+        let client = |token: &[u8], scope| access.client(&with_token(&[token]), scope, "default");
         assert!(client(b"secret", Scope::Send).is_ok());
         assert_eq!(
             client(b"other", Scope::Send).unwrap_err(),
             Refusal::WrongToken
         );
         assert!(client(b"secret", Scope::Read).unwrap_err().is_known());
-        let none = access.client([], Scope::Send, "default");
+        let none = access.client(&Shown::default(), Scope::Send, "default");
         assert_eq!(none.unwrap_err(), Refusal::NoToken);
     }
 
@@ -129,5 +153,44 @@ mod tests {
     fn without_tokens_everybody_may_send() {
         let access = Access::without_file(Tokens::default(), Audit::discarded());
         assert!(access.is_open());
+        assert!(!access.with_certificates(true).is_open());
+    }
+
+    #[test]
+    fn a_certificate_is_as_good_as_a_token() {
+        let names = ["agent-7".to_owned(), "agent.test".to_owned()];
+        let shown = Shown {
+            tokens: None,
+            names: &names,
+        };
+        let access = Access::without_file(Tokens::default(), Audit::discarded());
+        let client = access.client(&shown, Scope::Send, "default").unwrap();
+        assert_eq!(&**client.name(), "agent-7");
+        assert!(access.client(&shown, Scope::Read, "default").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens.toml");
+        let entry = "[[token]]\nname = \"seven\"\ncertificate = \"agent.test\"\n\
+                     scopes = [\"read\"]\n";
+        std::fs::write(&file, entry).unwrap();
+        let keeper = Keeper::open(file, Tokens::default()).unwrap();
+        let access = Access::of_file(&keeper, Audit::discarded());
+        let client = access.client(&shown, Scope::Read, "default").unwrap();
+        assert_eq!(&**client.name(), "seven");
+        assert!(access.client(&shown, Scope::Send, "default").is_err());
+        let stranger = Shown {
+            tokens: None,
+            names: &["other".to_owned()],
+        };
+        let refused = access.client(&stranger, Scope::Read, "default");
+        assert_eq!(
+            refused.unwrap_err(),
+            Refusal::UnknownCertificate("other".into())
+        );
+        // A wrong token is not made good by a certificate.
+        let wrong = Shown {
+            tokens: Some(&[b"wrong"]),
+            names: &names,
+        };
+        assert!(access.client(&wrong, Scope::Read, "default").is_err());
     }
 }

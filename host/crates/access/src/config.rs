@@ -18,6 +18,9 @@ pub struct AccessConfig {
     pub tokens: Option<PathBuf>,
     /// Where refusals and actions are written; without it, to the node's log.
     pub audit_log: Option<PathBuf>,
+    /// Whether certificates of clients are checked, so that a client without a token
+    /// must show one.
+    pub knows_certificates: bool,
 }
 
 /// Why it cannot be known who may do what.
@@ -42,9 +45,14 @@ impl AccessConfig {
         let tokens = token.map(Tokens::single).unwrap_or_default();
         let audit = Audit::start(self.audit_log)?;
         let Some(file) = self.tokens else {
-            return Ok((Access::without_file(tokens, audit), None));
+            let access = Access::without_file(tokens, audit);
+            return Ok((access.with_certificates(self.knows_certificates), None));
         };
         let keeper = Keeper::open(file, tokens)?;
-        Ok((Access::of_file(&keeper, audit), Some(keeper)))
+        let access = Access::of_file(&keeper, audit);
+        Ok((
+            access.with_certificates(self.knows_certificates),
+            Some(keeper),
+        ))
     }
 }

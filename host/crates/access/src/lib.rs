@@ -17,7 +17,7 @@ mod scope;
 mod tally;
 mod tokens;
 
-pub use access::Access;
+pub use access::{Access, Shown};
 pub use audit::{Audit, AuditError, Event, Outcome};
 pub use client::Client;
 pub use config::{AccessConfig, AccessError};

@@ -10,11 +10,17 @@ use crate::scope::Scope;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The node wants a token, and there was none.
-    #[error("this node wants a token: send the header Authorization: Bearer <token>")]
+    #[error(
+        "this node wants a token: send the header Authorization: Bearer <token>, or show a certificate \
+         if the node has --tls-client-ca"
+    )]
     NoToken,
     /// The token is not one of those that the node knows.
     #[error("this node does not know this token")]
     WrongToken,
+    /// The node checked the certificate, and its file of tokens does not list its name.
+    #[error("the certificate of {0} is not listed in the node's --tokens")]
+    UnknownCertificate(Arc<str>),
     /// The node knows the client, which may do other things.
     #[error(
         "client {client} may not do this: its token needs the scope {:?} in the node's --tokens",
@@ -41,7 +47,7 @@ impl Refusal {
     #[must_use]
     pub fn client(&self) -> Option<&str> {
         match self {
-            Self::NoToken | Self::WrongToken => None,
+            Self::NoToken | Self::WrongToken | Self::UnknownCertificate(_) => None,
             Self::Scope { client, .. } | Self::Stream { client, .. } => Some(client),
         }
     }

@@ -349,6 +349,15 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_TLS_KEY")]
     pub(super) tls_key: Option<PathBuf>,
 
+    /// The authorities (PEM) whose certificates clients may show instead of a token
+    #[arg(long, env = "SLUICE_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// The only authorities (PEM) that the certificates of other nodes may come from [default:
+    /// those of the system]
+    #[arg(long, env = "SLUICE_PEER_CA", value_name = "FILE")]
+    pub(super) peer_ca: Option<PathBuf>,
+
     /// Write one line per acknowledged record: clock reading, epoch, sequence
     #[arg(long, env = "SLUICE_TRACE_ACKS", value_name = "FILE")]
     pub(super) trace_acks: Option<PathBuf>,

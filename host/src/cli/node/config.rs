@@ -14,10 +14,11 @@ use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::http::ingest::IngestLimits;
-use crate::http::{IngestConfig, ServerConfig, TlsFiles};
+use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
 use crate::plugin::{PluginConfig, Trust};
 use crate::stream::StreamConfig;
+use crate::tls::TlsFiles;
 use sluice_access::AccessConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
@@ -46,6 +47,8 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         server: server(&args)?,
         listeners: listeners(&args)?,
         coordinator_connections: 0,
+        tls: tls(&args)?,
+        peer_authorities: args.peer_ca.clone(),
         access: access(&args)?,
         ingest: ingest(&args),
         park: args.park,
@@ -86,8 +89,13 @@ fn control(args: &NodeArgs, node: String, data_dir: &DataDir) -> Result<ControlC
 
 fn tls(args: &NodeArgs) -> Result<Option<TlsFiles>, SettingError> {
     match (args.tls_cert.clone(), args.tls_key.clone()) {
+        (None, None) if args.tls_client_ca.is_some() => Err(SettingError::ClientCaWithoutTls),
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate,
+            key,
+            client_authorities: args.tls_client_ca.clone(),
+        })),
         _ => Err(SettingError::HalfTls),
     }
 }
@@ -115,7 +123,6 @@ fn listeners(args: &NodeArgs) -> Result<ListenersConfig, SettingError> {
             false => args.max_listener_connections.max(1),
         },
         listeners,
-        tls: tls(args)?,
     })
 }
 
@@ -123,7 +130,6 @@ fn server(args: &NodeArgs) -> Result<ServerConfig, SettingError> {
     Ok(ServerConfig {
         listen: args.listen.clone(),
         otlp_grpc: args.otlp_grpc_listen.clone(),
-        tls: tls(args)?,
         connections: args.max_connections.max(1),
         connections_per_source: args.max_connections_per_source,
         origins: args.allow_origin.clone(),
@@ -151,6 +157,7 @@ fn access(args: &NodeArgs) -> Result<AccessConfig, SettingError> {
         token: args.token_file.clone().map(token).transpose()?,
         tokens: args.tokens.clone(),
         audit_log: args.audit_log.clone(),
+        knows_certificates: args.tls_client_ca.is_some(),
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) enum SettingError {
     NoListen,
     #[error("serve HTTPS: --tls-cert and --tls-key go together, and only one of them is set")]
     HalfTls,
+    #[error("check the certificates of clients: --tls-client-ca needs --tls-cert and --tls-key")]
+    ClientCaWithoutTls,
     #[error("find the directory {} of --allow-dir", .directory.display())]
     AllowDir {
         directory: PathBuf,

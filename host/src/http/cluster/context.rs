@@ -12,6 +12,7 @@ use super::own::OwnNode;
 use crate::http::problem::Problem;
 use crate::http::reading::{self, Action};
 use crate::peer::{PeerClient, Secret, Target, node_name};
+use crate::tls::PeerTls;
 use sluice_access::Access;
 use sluice_consul::Client;
 use sluice_leadership::Controls;
@@ -37,8 +38,8 @@ pub(crate) struct ClusterParts {
     pub(crate) consul: Client,
     /// What nodes sign with.
     pub(crate) secret: watch::Receiver<Option<Secret>>,
-    /// Whether the nodes speak HTTPS.
-    pub(crate) tls: bool,
+    /// How the nodes are reached.
+    pub(crate) tls: PeerTls,
     /// Who may read, and who may act.
     pub(crate) access: Arc<Access>,
 }
@@ -172,7 +173,7 @@ impl ClusterContext {
         let mut receiver = self.parts.secret.clone();
         let secret = receiver.borrow_and_update().clone();
         let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
-        let made = PeerClient::new(secret, self.parts.tls);
+        let made = PeerClient::new(secret, &self.parts.tls);
         let client = Arc::new(made.map_err(|error| shown(&error))?);
         *kept = Some((receiver, Arc::clone(&client)));
         Ok(client)

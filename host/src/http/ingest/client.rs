@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::Ingest;
+use crate::http::identity::identify;
 use crate::http::problem::Problem;
 use crate::stream::Stream;
+use crate::tls::ClientNames;
 use sluice_access::{Client, Event, Outcome, Refusal, Scope};
-use sluice_protocols::tokens::{Carried, Credentials, Protocol, find};
+use sluice_protocols::tokens::{Credentials, Protocol};
 
 /// A client that sends records; `None` where everybody may.
 pub(crate) type Sending = Option<Arc<Client>>;
@@ -25,18 +27,21 @@ pub(super) fn sender(
     stream: &Stream,
     protocol: Protocol,
     credentials: &Credentials<'_>,
+    names: &ClientNames,
 ) -> Result<Sending, Refusal> {
     let access = ingest.access();
     if access.is_open() {
         return Ok(None);
     }
-    let name = &stream.name;
-    let found = match find(protocol, credentials) {
-        Carried::Nothing => Err(Refusal::NoToken),
-        Carried::Malformed => Err(Refusal::WrongToken),
-        Carried::Token(token) => access.client(token.candidates(), Scope::Send, name),
-    };
-    found.map(Some)
+    let client = identify(
+        access,
+        protocol,
+        credentials,
+        names,
+        Scope::Send,
+        &stream.name,
+    );
+    client.map(Some)
 }
 
 /// Writes to the audit log that a client may not send.

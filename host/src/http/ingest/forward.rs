@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::pieces::{BLOCK_BYTES, Pieces};
 use crate::http::charged_body::charged;
 use crate::http::problem::{EPOCH, Problem};
+use crate::tls::PeerTls;
 use sluice_leadership::NodeAddresses;
 use sluice_protocols::memory_budget::{Reservation, UNCHARGED_BYTES};
 use sluice_types::documents::LeaderAddress;
@@ -43,9 +44,10 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// `tls`: the nodes speak HTTPS.
-    pub(crate) fn new(peers: NodeAddresses, tls: bool) -> Result<Self, ForwardError> {
-        let client = reqwest::Client::builder()
+    /// `tls` says how the nodes are reached.
+    pub(crate) fn new(peers: NodeAddresses, tls: &PeerTls) -> Result<Self, ForwardError> {
+        let client = tls
+            .configure(reqwest::Client::builder())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(2))
@@ -55,7 +57,7 @@ impl Forwarder {
         Ok(Self {
             client,
             peers,
-            scheme: if tls { "https" } else { "http" },
+            scheme: tls.scheme(),
         })
     }
 
@@ -192,7 +194,8 @@ mod tests {
         drop(rustls::crypto::ring::default_provider().install_default());
         let leader = leader().await;
         let peers = HashSet::from([leader.address.clone()]);
-        let forwarder = Forwarder::new(watch::channel(Arc::new(peers)).1, false).unwrap();
+        let forwarder =
+            Forwarder::new(watch::channel(Arc::new(peers)).1, &PeerTls::default()).unwrap();
         let budget = MemoryBudget::new(LENGTH);
         let head = Request::post("/api/v1/logs").body(()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -159,7 +159,8 @@ impl Ingest {
             authorization: given.map(|value| value.to_str().unwrap_or_default()),
             ..Credentials::default()
         };
-        sender(self, stream, Protocol::Native, &credentials).map_err(|refusal| {
+        let names = head.extensions.get().cloned().unwrap_or_default();
+        sender(self, stream, Protocol::Native, &credentials, &names).map_err(|refusal| {
             let from = head.extensions.get().map(|ClientAddress(client)| *client);
             audit(self, Protocol::Native, &refusal, from);
             Problem::Denied(refusal)

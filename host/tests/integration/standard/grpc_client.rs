@@ -44,31 +44,16 @@ pub(crate) fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
 impl Client {
     /// Connects without TLS, knowing that the node speaks HTTP/2.
     pub(crate) async fn connect(address: &str) -> Self {
-        Self::on(TcpStream::connect(address).await.unwrap()).await
+        Self {
+            sender: connected(TcpStream::connect(address).await.unwrap()).await,
+        }
     }
 
     /// Connects with TLS, and expects the node to choose HTTP/2.
     pub(crate) async fn connect_tls(address: &str) -> Self {
-        let authority = CertificateDer::from_pem_file(certificate("authority.pem")).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(authority).unwrap();
-        let mut config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = connector.connect(name, stream).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        Self::on(stream).await
-    }
-
-    async fn on(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        let connecting = handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (sender, connection) = connecting.await.unwrap();
-        tokio::spawn(connection);
-        Self { sender }
+        Self {
+            sender: sender(address).await,
+        }
     }
 
     /// Calls `Export` with a message that is not packed.
@@ -116,4 +101,30 @@ impl Client {
 fn text(headers: &HeaderMap, name: &str) -> String {
     let value = headers.get(name).map(|value| value.to_str().unwrap());
     value.unwrap_or_default().to_owned()
+}
+
+/// Connects with TLS to a node that chooses HTTP/2 when it is offered.
+pub(crate) async fn sender(address: &str) -> SendRequest<Body> {
+    let authority = CertificateDer::from_pem_file(certificate("authority.pem")).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority).unwrap();
+    let mut config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector.connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    connected(stream).await
+}
+
+async fn connected(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> SendRequest<Body> {
+    let connecting = handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = connecting.await.unwrap();
+    tokio::spawn(connection);
+    sender
 }

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
 use crate::http::client_address::ClientAddress;
+use crate::tls::ClientNames;
 use sluice_protocols::tokens::Credentials;
 
 /// The head of a request.
@@ -19,6 +20,8 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     /// Where it came from.
     pub(super) client: Option<IpAddr>,
+    /// The names in the certificate that the client has shown.
+    pub(super) names: ClientNames,
 }
 
 impl Asked {
@@ -29,6 +32,7 @@ impl Asked {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
             client: head.extensions.get().map(|ClientAddress(client)| *client),
+            names: head.extensions.get().cloned().unwrap_or_default(),
         }
     }
 

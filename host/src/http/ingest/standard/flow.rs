@@ -136,7 +136,8 @@ impl Flow<'_> {
 
     fn find_client(&self) -> Result<Sending, Trouble> {
         let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
-        sender(self.ingest, self.stream, protocol, &credentials).map_err(|refusal| {
+        let names = &self.asked.names;
+        sender(self.ingest, self.stream, protocol, &credentials, names).map_err(|refusal| {
             audit(self.ingest, protocol, &refusal, self.asked.client);
             match refusal {
                 Refusal::NoToken => Trouble::NoToken,

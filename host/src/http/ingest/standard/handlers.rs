@@ -26,6 +26,7 @@ use crate::http::no_answer::NoAnswer;
 use crate::http::problem::Problem;
 use crate::peer::relayed::{AnswerHead, RelayedHead};
 use crate::stream::Stream;
+use crate::tls::ClientNames;
 use sluice_protocols::answer::Answer;
 use sluice_protocols::memory_budget::Reservation;
 
@@ -108,6 +109,7 @@ pub(in crate::http) async fn of_node(
         query: uri.query().unwrap_or_default().to_owned(),
         headers: from_pairs(head.headers),
         client: head.client,
+        names: ClientNames::default(),
     };
     let found = table::find_relayed(&asked, &standard.facts);
     let Some(Found::Exchange(exchange)) = found else {

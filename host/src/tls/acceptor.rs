@@ -1,0 +1,48 @@
+//! Accepts TLS connections with the certificate of now.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::files::Configs;
+
+/// What connections are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TlsUse {
+    /// HTTP/1.1 or HTTP/2, as the client chooses. It may show a certificate.
+    Http,
+    /// HTTP/2 only. The client may show a certificate.
+    Grpc,
+    /// Another protocol. The client must show a certificate if the node has
+    /// authorities for them.
+    Listener,
+}
+
+/// Accepts TLS connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(super) configs: watch::Receiver<Arc<Configs>>,
+    pub(super) used: TlsUse,
+}
+
+impl Tls {
+    /// The same for connections that are for something else.
+    pub(crate) fn used_for(&self, used: TlsUse) -> Self {
+        Self {
+            configs: self.configs.clone(),
+            used,
+        }
+    }
+
+    /// Does the handshake on a new connection.
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> std::io::Result<TlsStream<S>> {
+        let config = Arc::clone(self.configs.borrow().of(self.used));
+        TlsAcceptor::from(config).accept(stream).await
+    }
+}

@@ -1,0 +1,122 @@
+//! The files of a node's TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+use super::acceptor::TlsUse;
+use super::error::TlsError;
+
+/// The files of a node's TLS, all PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    /// The node's certificate and those between it and its authority.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// The authorities of clients, if clients show certificates.
+    pub(crate) client_authorities: Option<PathBuf>,
+}
+
+/// What shows that one of the files has changed.
+pub(super) type Stamp = [Option<(SystemTime, u64)>; 3];
+
+/// What the files say, for each use.
+#[derive(Debug)]
+pub(super) struct Configs {
+    http: Arc<ServerConfig>,
+    grpc: Arc<ServerConfig>,
+    listener: Arc<ServerConfig>,
+}
+
+impl Configs {
+    pub(super) const fn of(&self, used: TlsUse) -> &Arc<ServerConfig> {
+        match used {
+            TlsUse::Http => &self.http,
+            TlsUse::Grpc => &self.grpc,
+            TlsUse::Listener => &self.listener,
+        }
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or they do not belong together.
+    pub(super) fn read(&self) -> Result<Configs, TlsError> {
+        let chain = certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(pem(&self.key))?;
+        let authorities = self.client_authorities.as_deref();
+        // A client over HTTP can show a token instead; one of a listener cannot.
+        let optional = authorities.map(|file| verifier(file, false)).transpose()?;
+        let required = authorities.map(|file| verifier(file, true)).transpose()?;
+        let config = |verifier: Option<Arc<dyn ClientCertVerifier>>, protocols: &[&[u8]]| {
+            let builder = ServerConfig::builder();
+            let builder = match verifier {
+                Some(verifier) => builder.with_client_cert_verifier(verifier),
+                None => builder.with_no_client_auth(),
+            };
+            let config = builder.with_single_cert(chain.clone(), key.clone_key());
+            let mut config = config.map_err(TlsError::Use)?;
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Ok::<_, TlsError>(Arc::new(config))
+        };
+        Ok(Configs {
+            http: config(optional.clone(), &[b"h2", b"http/1.1"])?,
+            grpc: config(optional, &[b"h2"])?,
+            listener: config(required, &[])?,
+        })
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        let stamp = |file: &Path| {
+            let metadata = fs::metadata(file).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        [
+            stamp(&self.certificate),
+            stamp(&self.key),
+            self.client_authorities.as_deref().and_then(stamp),
+        ]
+    }
+}
+
+/// Checks the certificates of clients.
+fn verifier(file: &Path, is_required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |cause| TlsError::Authority {
+        file: file.to_owned(),
+        cause,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(TlsError::Use)?;
+    }
+    let builder = WebPkiClientVerifier::builder(Arc::new(roots));
+    let builder = match is_required {
+        true => builder,
+        false => builder.allow_unauthenticated(),
+    };
+    builder.build().map_err(unusable)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(pem(file))
+}
+
+fn pem(file: &Path) -> impl Fn(rustls::pki_types::pem::Error) -> TlsError {
+    let file = file.to_owned();
+    move |cause| TlsError::Pem {
+        file: file.clone(),
+        cause,
+    }
+}
