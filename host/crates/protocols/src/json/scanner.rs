@@ -182,6 +182,31 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Moves beyond this text if it comes next. It must be whole parts of JSON, or
+    /// end in a string for [`Self::plain_rest`], and hold as many beginnings of
+    /// objects and arrays as ends, together with others that are moved beyond so.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, json: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let comes_next = rest.starts_with(json.as_bytes());
+        self.at += if comes_next { json.len() } else { 0 };
+        comes_next
+    }
+
+    /// The rest of a string whose first quote was [passed](Self::pass), and moves
+    /// beyond it. `None`, and no move, if it has escapes or is no string.
+    #[inline(always)]
+    pub(crate) fn plain_rest(&mut self) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let end = self.at + plain_bytes(rest);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        let plain = self.text.get(self.at..end);
+        self.at = end + 1;
+        plain
+    }
+
     /// The text from this place to where the scanner is.
     #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a str {
@@ -265,29 +290,25 @@ impl<'a> Scanner<'a> {
     /// A string, of which the first quote is here.
     #[inline(always)]
     fn quoted(&mut self) -> Result<Quoted<'a>, Problem> {
-        let start = self.at + 1;
-        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let end = start + plain_bytes(rest);
-        let plain = self.text.get(start..end).unwrap_or_default();
-        if self.text.as_bytes().get(end) != Some(&b'"') {
-            return self.escaped(end);
+        self.at += 1;
+        match self.plain_rest() {
+            Some(plain) => Ok(Quoted::Plain(plain)),
+            None => self.escaped(),
         }
-        self.at = end + 1;
-        Ok(Quoted::Plain(plain))
     }
 
-    /// A string, of which the first quote is here and the first escape is at `next`.
+    /// A string, which begins here behind its quote.
     #[inline(never)]
-    fn escaped(&mut self, next: usize) -> Result<Quoted<'a>, Problem> {
-        let start = std::mem::replace(&mut self.at, next);
+    fn escaped(&mut self) -> Result<Quoted<'a>, Problem> {
+        let start = self.at - 1;
         loop {
+            self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.text.as_bytes().get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return self.problem("a control character in a string"),
                 None => return self.problem("a string without an end"),
             }
-            self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
         }
         self.at += 1;
         Ok(Quoted::Escaped(self.since(start)))

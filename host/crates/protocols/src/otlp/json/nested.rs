@@ -1,11 +1,11 @@
 //! Arrays and lists, as JSON text in the form that records keep.
 
 use super::reader::Reader;
-use super::value::scalar_value;
+use super::scalar;
 use crate::meter::Meter;
 use crate::otlp::invalid::{DEPTH_MAX, Invalid};
 use crate::otlp::json_text::JsonText;
-use sluice_types::record::{Text, Value};
+use sluice_types::record::Text;
 
 /// `ArrayValue` as JSON text, which is charged; `None` if it is null.
 pub(super) fn array(reader: &mut Reader<'_>, meter: &mut Meter) -> Result<Option<Text>, Invalid> {
@@ -62,8 +62,7 @@ impl Writer<'_, '_, '_> {
             Kind::Array => ("[", "]"),
             Kind::List => ("{", "}"),
         };
-        self.json.truncate(place.start);
-        self.json.raw(open)?;
+        self.json.replace(place.start).raw(open)?;
         let first = self.json.len();
         while let Some(name) = self.reader.name()? {
             match name {
@@ -144,29 +143,37 @@ impl Writer<'_, '_, '_> {
             match name {
                 "arrayValue" => self.values(Kind::Array, place)?,
                 "kvlistValue" => self.values(Kind::List, place)?,
-                "stringValue" => {
-                    if let Some(text) = self.reader.text(self.json.meter())? {
-                        self.json.truncate(place.start);
-                        self.json.value(&*text)?;
-                    }
-                }
                 other => self.scalar(other, place)?,
             }
         }
         Ok(())
     }
 
+    /// Writes a value that is neither an array nor a list, unless it is null.
     fn scalar(&mut self, name: &str, place: Place) -> Result<(), Invalid> {
-        let Some(value) = scalar_value(name, self.reader, self.json.meter())? else {
-            return Ok(());
-        };
-        self.json.truncate(place.start);
-        match value {
-            Value::Boolean(boolean) => self.json.value(boolean),
-            Value::Integer(integer) => self.json.value(integer),
-            Value::Float(float) => self.json.float(float),
-            Value::Bytes(bytes) => self.json.bytes(&bytes),
-            Value::Text(text) | Value::Json(text) => self.json.value(&*text),
+        let Self { reader, json } = self;
+        match name {
+            "stringValue" => match reader.text(json.meter())? {
+                Some(text) => json.replace(place.start).value(&*text),
+                None => Ok(()),
+            },
+            "boolValue" => match scalar::boolean(reader)? {
+                Some(boolean) => json.replace(place.start).value(boolean),
+                None => Ok(()),
+            },
+            "intValue" => match scalar::whole::<i64>(reader)? {
+                Some(integer) => json.replace(place.start).value(integer),
+                None => Ok(()),
+            },
+            "doubleValue" => match scalar::float(reader)? {
+                Some(float) => json.replace(place.start).float(float),
+                None => Ok(()),
+            },
+            "bytesValue" => match scalar::bytes(reader, json.meter())? {
+                Some(bytes) => json.replace(place.start).bytes(&bytes),
+                None => Ok(()),
+            },
+            _ => reader.skip(json.meter()).map(drop),
         }
     }
 

@@ -104,9 +104,28 @@ impl<'a> Reader<'a> {
         Ok(self.scanner.element()?)
     }
 
+    /// How many bytes of the body come behind this place.
+    pub(super) fn bytes_left(&self) -> usize {
+        self.whole.len() - self.scanner.since(0).len()
+    }
+
     /// Whether an object comes next.
     pub(super) fn is_at_object(&mut self) -> bool {
         self.scanner.peek() == b'{'
+    }
+
+    /// Reads what comes next by a function that knows only some of its forms. For
+    /// another, it returns nothing, and nothing is read.
+    #[inline(always)]
+    pub(super) fn attempt<T>(
+        &mut self,
+        read: impl FnOnce(&mut Scanner<'a>) -> Option<T>,
+    ) -> Option<T> {
+        self.scanner.peek();
+        let mut scanner = self.scanner.clone();
+        let read = read(&mut scanner)?;
+        self.scanner = scanner;
+        Some(read)
     }
 
     /// Checks that nothing comes any more.
@@ -121,10 +140,16 @@ impl<'a> Reader<'a> {
         Ok(self.scanner.since(start))
     }
 
-    /// A text; `None` if it is null. One with escapes is charged.
+    /// A text; `None` if it is null.
+    #[inline(always)]
+    pub(super) fn quoted(&mut self) -> Result<Option<Quoted<'a>>, Invalid> {
+        self.scalar("a text", text)
+    }
+
+    /// The same without escapes. One that had some is charged.
     #[inline(always)]
     pub(super) fn text(&mut self, meter: &mut Meter) -> Result<Option<Unquoted<'a>>, Invalid> {
-        match self.scalar("a text", text)? {
+        match self.quoted()? {
             Some(Quoted::Plain(plain)) => Ok(Some(Unquoted::Plain(plain))),
             Some(escaped) => {
                 let text = escaped.text(self.whole, meter).map_err(Invalid::Json)?;

@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, Unquoted};
 use super::scalar;
-use super::value::{any_value, attributes};
+use super::value::{AnyValue, attributes};
 use crate::meter::Meter;
 use crate::otlp::common::Common;
 use crate::otlp::draft::Draft;
@@ -88,14 +88,14 @@ fn read_fields<'a>(
                 later.severity_text = reader.text(meter)?.unwrap_or(Unquoted::EMPTY);
             }
             "body" => {
-                let body = any_value(reader, meter)?;
-                draft.set_body(body.unwrap_or(Value::Text(Text::new())), meter)?;
+                let mut body = AnyValue::EMPTY;
+                body.read(reader, meter)?;
+                body.take(reader.whole(), meter, |body, meter| {
+                    draft.set_body(body.unwrap_or(Value::Text(Text::new())), meter)
+                })?;
             }
             "attributes" => {
-                let whole = reader.whole();
-                attributes(reader, meter, |name, value, _| {
-                    draft.push(name.shared(whole), value)
-                })?;
+                attributes(reader, meter, |name, value, _| draft.push(name, value))?;
             }
             "flags" => draft.flags = scalar::whole(reader)?.unwrap_or(0),
             "traceId" => draft.trace_id = scalar::id(reader)?,

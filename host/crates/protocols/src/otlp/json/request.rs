@@ -14,6 +14,9 @@ use crate::otlp::common::{RESOURCE, Resource, SCOPE, Shared, Source};
 use crate::otlp::invalid::Invalid;
 use sluice_types::record::Text;
 
+/// The fewest bytes of a record in practice.
+const RECORD_BYTES_MIN: usize = 128;
+
 /// The records of an `ExportLogsServiceRequest` in JSON, `most` records and
 /// rejections at most. Texts without escapes share the memory of the body.
 ///
@@ -165,11 +168,13 @@ impl<'a> Request<'a> {
     /// Reads a record. One that is JSON and cannot be read is refused alone.
     fn read_record(&mut self, shared: &Shared) -> Result<(), Invalid> {
         let start = self.reader.clone();
+        let bytes_before = start.bytes_left();
         let Self {
             reader,
             records,
             decoding,
         } = self;
+        let is_first = decoding.is_empty();
         let is_read = decoding.read(|meter| {
             let common = shared.as_ref().map_err(Clone::clone)?;
             let read = records.read(reader, common, meter);
@@ -179,6 +184,12 @@ impl<'a> Request<'a> {
             *reader = start;
             let source = reader.skip(decoding.meter())?;
             decoding.show(source.as_bytes());
+        }
+        if is_first {
+            // The others usually have similar lengths. After a short first one, this
+            // expects no more than the records themselves take.
+            let left = reader.bytes_left();
+            decoding.expect(left / (bytes_before - left).max(RECORD_BYTES_MIN));
         }
         Ok(())
     }

@@ -25,18 +25,21 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 /// A whole number as a number or a text.
+#[inline]
 pub(super) fn whole<N: FromStr + TryFrom<i128>>(
     reader: &mut Reader<'_>,
 ) -> Result<Option<N>, Invalid> {
-    reader.scalar("a whole number", |value| match value {
-        Scanned::Number(digits) => whole_of(digits),
-        Scanned::Text(quoted) => whole_of(quoted.written()),
-        Scanned::Boolean(_) | Scanned::Other(_) => None,
-    })
+    reader.scalar("a whole number", whole_of)
 }
 
+/// The same of this value; `None` if it is none.
 #[inline(always)]
-fn whole_of<N: FromStr + TryFrom<i128>>(digits: &str) -> Option<N> {
+pub(super) fn whole_of<N: FromStr + TryFrom<i128>>(value: Scanned<'_>) -> Option<N> {
+    let digits = match value {
+        Scanned::Number(digits) => digits,
+        Scanned::Text(quoted) => quoted.written(),
+        Scanned::Boolean(_) | Scanned::Other(_) => return None,
+    };
     let of_float = || N::try_from(whole_float(digits)?).ok();
     digits.parse().ok().or_else(of_float)
 }
@@ -100,12 +103,11 @@ fn id_of<const N: usize>(digits: &str) -> Option<[u8; N]> {
 /// other name in its form is no severity.
 pub(super) fn severity_number(reader: &mut Reader<'_>) -> Result<i64, Invalid> {
     let number = reader.scalar("a whole number", |value| match value {
-        Scanned::Number(digits) => whole_of(digits),
         Scanned::Text(quoted) => match quoted.written().strip_prefix(SEVERITY_PREFIX) {
             Some(name) => Some(severity_named(name)),
-            None => whole_of(quoted.written()),
+            None => whole_of(value),
         },
-        Scanned::Boolean(_) | Scanned::Other(_) => None,
+        other => whole_of(other),
     })?;
     Ok(number.unwrap_or(0))
 }

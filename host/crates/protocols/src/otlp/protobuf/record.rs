@@ -87,8 +87,7 @@ fn push(
     let attribute = KeyValue::read(attribute, meter)?;
     draft.is_joined |= attribute.value.are_joined();
     let name = attribute.name(whole, meter)?;
-    let value = attribute.value(whole, meter)?;
-    draft.push(name, value)
+    attribute.value(whole, meter, |value, _| draft.push(name, value))
 }
 
 /// The body: a text as it is, anything else as its JSON text.
@@ -106,10 +105,10 @@ fn set_body(
             draft.body = body;
             original.map_or(Ok(()), |original| draft.push(text::ORIGINAL, original))
         }
-        other => {
-            let value = other.value(part, meter)?;
-            value.map_or(Ok(()), |value| draft.set_body(value, meter))
-        }
+        other => other.value(part, meter, |value, meter| match value {
+            Some(value) => draft.set_body(value, meter),
+            None => Ok(()),
+        }),
     };
     body.read(whole, read).unwrap_or(Ok(()))
 }

@@ -57,14 +57,42 @@ impl<'a> KeyValue<'a> {
         }
     }
 
-    /// The value of an attribute; null if there is none. Texts share the memory
-    /// of `whole`, or that of what it was joined in.
+    /// Gives the value of an attribute to a function; null if there is none. Texts
+    /// share the memory of `whole`, or that of what it was joined in.
     #[inline(always)]
-    pub(super) fn value(self, whole: &Bytes, meter: &mut Meter) -> Result<Value, Invalid> {
-        let read = |part: Part<'_>| AnyValue::read(part.bytes, meter)?.value(part, meter);
-        let value = self.value.read(whole, read).transpose()?.flatten();
-        Ok(value.unwrap_or(Value::Json(Text::from_static("null"))))
+    pub(super) fn value<T>(
+        self,
+        whole: &Bytes,
+        meter: &mut Meter,
+        give: impl FnOnce(Value, &mut Meter) -> Result<T, Invalid>,
+    ) -> Result<T, Invalid> {
+        let null = Value::Json(Text::from_static("null"));
+        match self.value {
+            Pieces::None => give(null, meter),
+            Pieces::One(bytes) => {
+                let read = AnyValue::read(bytes, meter)?;
+                read.value(Part { whole, bytes }, meter, |value, meter| {
+                    give(value.unwrap_or(null), meter)
+                })
+            }
+            joined @ Pieces::Joined(_) => {
+                let value = joined_value(joined, whole, meter)?;
+                give(value.unwrap_or(null), meter)
+            }
+        }
     }
+}
+
+#[cold]
+fn joined_value(
+    pieces: Pieces<'_>,
+    whole: &Bytes,
+    meter: &mut Meter,
+) -> Result<Option<Value>, Invalid> {
+    let read = |part: Part<'_>| {
+        AnyValue::read(part.bytes, meter)?.value(part, meter, |value, _| Ok(value))
+    };
+    pieces.read(whole, read).unwrap_or(Ok(None))
 }
 
 impl<'a> AnyValue<'a> {
@@ -103,22 +131,32 @@ impl<'a> AnyValue<'a> {
         Ok(read)
     }
 
-    /// The value as a record keeps it; `None` if it is empty. It is in `part`.
+    /// Gives the value, as a record keeps it, to a function; `None` if it is empty.
+    /// It is in `part`.
     #[inline(always)]
-    pub(super) fn value(self, part: Part<'_>, meter: &mut Meter) -> Result<Option<Value>, Invalid> {
-        Ok(Some(match self {
-            Self::Empty => return Ok(None),
-            Self::Text(text) => text::value(part.whole, text),
-            Self::Boolean(boolean) => Value::Boolean(boolean),
-            Self::Integer(integer) => Value::Integer(integer),
-            Self::Float(float) => Value::Float(float),
-            Self::Bytes(bytes) => Value::Bytes(part.whole.slice_ref(bytes)),
+    pub(super) fn value<T>(
+        self,
+        part: Part<'_>,
+        meter: &mut Meter,
+        give: impl FnOnce(Option<Value>, &mut Meter) -> Result<T, Invalid>,
+    ) -> Result<T, Invalid> {
+        match self {
+            Self::Empty => give(None, meter),
+            Self::Text(text) => match text::shared(part.whole, text) {
+                Some(text) => give(Some(Value::Text(text)), meter),
+                None => give(Some(Value::Bytes(part.whole.slice_ref(text))), meter),
+            },
+            Self::Boolean(boolean) => give(Some(Value::Boolean(boolean)), meter),
+            Self::Integer(integer) => give(Some(Value::Integer(integer)), meter),
+            Self::Float(float) => give(Some(Value::Float(float)), meter),
+            Self::Bytes(bytes) => give(Some(Value::Bytes(part.whole.slice_ref(bytes))), meter),
             Self::Array(_) | Self::List(_) => {
                 let mut json = JsonText::new(meter);
                 self.write(&mut json, 1)?;
-                Value::Json(json.finish())
+                let json = json.finish();
+                give(Some(Value::Json(json)), meter)
             }
-        }))
+        }
     }
 
     /// Writes the value as JSON text. It is on this level.
