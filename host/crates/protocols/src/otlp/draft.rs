@@ -48,6 +48,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// The value of an attribute that has none.
+    pub(super) const NULL: Value = Value::Json(Text::from_static("null"));
+
     /// A record without anything. Its attributes are gathered in memory that is
     /// used again for the next one.
     pub(super) fn new(attributes: &'a mut Vec<Attribute>, common: &Common) -> Self {

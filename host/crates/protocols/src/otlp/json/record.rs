@@ -2,7 +2,8 @@
 
 use super::reader::{Reader, Unquoted};
 use super::scalar;
-use super::value::{AnyValue, attributes};
+use super::value::{AnyValue, Said, attribute, shared};
+use crate::json::scanner::Quoted;
 use crate::meter::Meter;
 use crate::otlp::common::Common;
 use crate::otlp::draft::Draft;
@@ -90,13 +91,9 @@ fn read_fields<'a>(
             "body" => {
                 let mut body = AnyValue::EMPTY;
                 body.read(reader, meter)?;
-                body.take(reader.whole(), meter, |body, meter| {
-                    draft.set_body(body.unwrap_or(Value::Text(Text::new())), meter)
-                })?;
+                set_body(draft, body, reader.whole(), meter)?;
             }
-            "attributes" => {
-                attributes(reader, meter, |name, value, _| draft.push(name, value))?;
-            }
+            "attributes" => read_attributes(reader, draft, meter)?,
             "flags" => draft.flags = scalar::whole(reader)?.unwrap_or(0),
             "traceId" => draft.trace_id = scalar::id(reader)?,
             "spanId" => draft.span_id = scalar::id(reader)?,
@@ -105,4 +102,52 @@ fn read_fields<'a>(
         }
     }
     Ok(later)
+}
+
+#[inline(always)]
+fn set_body(
+    draft: &mut Draft<'_>,
+    mut body: AnyValue<'_>,
+    whole: &Text,
+    meter: &mut Meter,
+) -> Result<(), Invalid> {
+    match body.said {
+        Said::Nothing => draft.body = Text::new(),
+        Said::Text(quoted) => draft.body = shared(quoted, whole, meter)?,
+        _ => {
+            if let Some(value) = body.take(whole, meter)? {
+                draft.set_body(value, meter)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn read_attributes(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft<'_>,
+    meter: &mut Meter,
+) -> Result<(), Invalid> {
+    if !reader.enter_array("an array (attributes)")? {
+        return Ok(());
+    }
+    let whole = reader.whole();
+    let mut value = AnyValue::EMPTY;
+    while let Some(name) = attribute(reader, &mut value, meter)? {
+        let name = shared(name, whole, meter)?;
+        match value.said {
+            Said::Text(Quoted::Plain(plain)) => {
+                draft.push(name, Value::Text(whole.slice_ref(plain)))?;
+            }
+            Said::Integer(integer) => draft.push(name, Value::Integer(integer))?,
+            Said::True => draft.push(name, Value::Boolean(true))?,
+            Said::False => draft.push(name, Value::Boolean(false))?,
+            _ => {
+                let value = value.take(whole, meter)?;
+                draft.push(name, value.unwrap_or(Draft::NULL))?;
+            }
+        }
+    }
+    Ok(())
 }

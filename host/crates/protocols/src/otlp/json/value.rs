@@ -7,10 +7,10 @@ use crate::meter::Meter;
 use crate::otlp::invalid::Invalid;
 use sluice_types::record::{Text, Value};
 
-/// What `AnyValue` holds: the last of what is said. Making a [`Value`] of it only
-/// where that is kept is faster than moving a [`Value`] there.
+/// What `AnyValue` says, as long as it is not kept. Making a [`Value`] of it only
+/// in the place where it stays is much faster than moving one there.
 #[derive(Clone, Copy, Debug)]
-enum Said<'a> {
+pub(super) enum Said<'a> {
     Nothing,
     Text(Quoted<'a>),
     Integer(i64),
@@ -21,10 +21,10 @@ enum Said<'a> {
     Other,
 }
 
-/// Reads `AnyValue`.
+/// Reads `AnyValue`: the last of what is said.
 #[derive(Debug)]
 pub(super) struct AnyValue<'a> {
-    said: Said<'a>,
+    pub(super) said: Said<'a>,
     other: Option<Value>,
 }
 
@@ -87,27 +87,22 @@ impl<'a> AnyValue<'a> {
         }))
     }
 
-    /// Gives the value to a function, unless it is empty. Texts share the memory of
-    /// the body, or are charged.
-    #[inline(always)]
-    pub(super) fn take<T>(
+    /// The value; `None` if it is empty. A text shares the memory of the body, or is
+    /// charged.
+    pub(super) fn take(
         &mut self,
         whole: &Text,
         meter: &mut Meter,
-        give: impl FnOnce(Option<Value>, &mut Meter) -> Result<T, Invalid>,
-    ) -> Result<T, Invalid> {
-        match self.said {
-            Said::Nothing => give(None, meter),
-            Said::Text(quoted) => {
-                let text = quoted.text(whole, meter).map_err(Invalid::Json)?;
-                give(Some(Value::Text(text)), meter)
-            }
-            Said::Integer(integer) => give(Some(Value::Integer(integer)), meter),
-            Said::Float(float) => give(Some(Value::Float(float)), meter),
-            Said::True => give(Some(Value::Boolean(true)), meter),
-            Said::False => give(Some(Value::Boolean(false)), meter),
-            Said::Other => give(self.other.take(), meter),
-        }
+    ) -> Result<Option<Value>, Invalid> {
+        Ok(Some(match self.said {
+            Said::Nothing => return Ok(None),
+            Said::Text(quoted) => Value::Text(shared(quoted, whole, meter)?),
+            Said::Integer(integer) => Value::Integer(integer),
+            Said::Float(float) => Value::Float(float),
+            Said::True => Value::Boolean(true),
+            Said::False => Value::Boolean(false),
+            Said::Other => return Ok(self.other.take()),
+        }))
     }
 }
 
@@ -117,38 +112,37 @@ impl Said<'_> {
     }
 }
 
-/// Reads attributes, and gives each to a function.
+/// A text, which shares the memory of the body, or is charged.
 #[inline(always)]
-pub(super) fn attributes<'a>(
-    reader: &mut Reader<'a>,
-    meter: &mut Meter,
-    mut push: impl FnMut(Text, Value, &mut Meter) -> Result<(), Invalid>,
-) -> Result<(), Invalid> {
-    if !reader.enter_array("an array (attributes)")? {
-        return Ok(());
+pub(super) fn shared(quoted: Quoted<'_>, whole: &Text, meter: &mut Meter) -> Result<Text, Invalid> {
+    match quoted {
+        Quoted::Plain(plain) => Ok(whole.slice_ref(plain)),
+        escaped => escaped.text(whole, meter).map_err(Invalid::Json),
     }
-    let whole = reader.whole();
-    let mut value = AnyValue::EMPTY;
-    while reader.element()? {
-        let name = match reader.attempt(usual_attribute) {
-            Some((name, said)) => {
-                value.said = said;
-                Quoted::Plain(name)
-            }
-            None => attribute(reader, &mut value, meter)?,
-        };
-        let name = name.text(whole, meter).map_err(Invalid::Json)?;
-        value.take(whole, meter, |value, meter| {
-            let value = value.unwrap_or(Value::Json(Text::from_static("null")));
-            push(name, value, meter)
-        })?;
-    }
-    Ok(())
 }
 
-/// Reads the next attribute in any form: its value into `value`, and returns its
-/// name.
-fn attribute<'a>(
+/// Reads the next attribute of an array that was entered: its value into `value`,
+/// and returns its name; `None` at the end of the array.
+#[inline(always)]
+pub(super) fn attribute<'a>(
+    reader: &mut Reader<'a>,
+    value: &mut AnyValue<'a>,
+    meter: &mut Meter,
+) -> Result<Option<Quoted<'a>>, Invalid> {
+    if !reader.element()? {
+        return Ok(None);
+    }
+    match reader.attempt(usual_attribute) {
+        Some((name, said)) => {
+            value.said = said;
+            Ok(Some(Quoted::Plain(name)))
+        }
+        None => any_attribute(reader, value, meter).map(Some),
+    }
+}
+
+/// The same of one in any form.
+fn any_attribute<'a>(
     reader: &mut Reader<'a>,
     value: &mut AnyValue<'a>,
     meter: &mut Meter,

@@ -48,7 +48,6 @@ pub(super) fn scope(part: Part<'_>, meter: &mut Meter) -> Result<Source, Invalid
 fn push(source: &mut Source, attribute: Part<'_>, meter: &mut Meter) -> Result<(), Invalid> {
     let pair = KeyValue::read(attribute.bytes, meter)?;
     let name = pair.name(attribute.whole, meter)?;
-    pair.value(attribute.whole, meter, |value, meter| {
-        source.push(&name, value, meter)
-    })
+    let value = pair.value(attribute.whole, meter)?;
+    source.push(&name, value, meter)
 }

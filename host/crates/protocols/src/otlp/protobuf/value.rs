@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::pieces::{Part, Pieces};
 use crate::meter::Meter;
+use crate::otlp::draft::Draft;
 use crate::otlp::invalid::{DEPTH_MAX, Invalid, charge};
 use crate::otlp::json_text::JsonText;
 use crate::otlp::wire::Fields;
@@ -36,6 +37,9 @@ pub(super) struct KeyValue<'a> {
 impl<'a> KeyValue<'a> {
     #[inline(always)]
     pub(super) fn read(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
+        if let Some(usual) = Self::usual(bytes) {
+            return Ok(usual);
+        }
         let mut read = Self::default();
         let mut fields = Fields(bytes);
         while let Some(tag) = fields.tag()? {
@@ -48,6 +52,21 @@ impl<'a> KeyValue<'a> {
         Ok(read)
     }
 
+    /// A short key and then a short value, as nearly all of them are. Comparing two
+    /// tags is faster than looking at each field.
+    #[inline(always)]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        let [0x0a, key_len @ ..0x80, rest @ ..] = bytes else {
+            return None;
+        };
+        let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
+        let [0x12, value_len @ ..0x80, value @ ..] = rest else {
+            return None;
+        };
+        let value = (value.len() == usize::from(*value_len)).then_some(Pieces::One(value))?;
+        Some(Self { key, value })
+    }
+
     /// The name of an attribute. If it is not UTF-8, wrong bytes are replaced.
     #[inline(always)]
     pub(super) fn name(&self, whole: &Bytes, meter: &mut Meter) -> Result<Text, Invalid> {
@@ -57,47 +76,42 @@ impl<'a> KeyValue<'a> {
         }
     }
 
-    /// Gives the value of an attribute to a function; null if there is none. Texts
-    /// share the memory of `whole`, or that of what it was joined in.
-    #[inline(always)]
-    pub(super) fn value<T>(
-        self,
-        whole: &Bytes,
-        meter: &mut Meter,
-        give: impl FnOnce(Value, &mut Meter) -> Result<T, Invalid>,
-    ) -> Result<T, Invalid> {
-        let null = Value::Json(Text::from_static("null"));
-        match self.value {
-            Pieces::None => give(null, meter),
-            Pieces::One(bytes) => {
-                let read = AnyValue::read(bytes, meter)?;
-                read.value(Part { whole, bytes }, meter, |value, meter| {
-                    give(value.unwrap_or(null), meter)
-                })
-            }
-            joined @ Pieces::Joined(_) => {
-                let value = joined_value(joined, whole, meter)?;
-                give(value.unwrap_or(null), meter)
-            }
-        }
+    /// The value of an attribute; null if there is none. Texts share the memory
+    /// of `whole`, or that of what it was joined in.
+    pub(super) fn value(self, whole: &Bytes, meter: &mut Meter) -> Result<Value, Invalid> {
+        let read = |part: Part<'_>| AnyValue::read(part.bytes, meter)?.value(part, meter);
+        let value = self.value.read(whole, read).transpose()?.flatten();
+        Ok(value.unwrap_or(Draft::NULL))
     }
-}
-
-#[cold]
-fn joined_value(
-    pieces: Pieces<'_>,
-    whole: &Bytes,
-    meter: &mut Meter,
-) -> Result<Option<Value>, Invalid> {
-    let read = |part: Part<'_>| {
-        AnyValue::read(part.bytes, meter)?.value(part, meter, |value, _| Ok(value))
-    };
-    pieces.read(whole, read).unwrap_or(Ok(None))
 }
 
 impl<'a> AnyValue<'a> {
     #[inline(always)]
     pub(super) fn read(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
+        match Self::usual(bytes) {
+            Some(usual) => Ok(usual),
+            None => Self::read_fields(bytes, meter),
+        }
+    }
+
+    /// One field, and a short one if it is a text, as in nearly all of them.
+    #[inline(always)]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        match bytes {
+            [0x0a, length @ ..0x80, text @ ..] if text.len() == usize::from(*length) => {
+                Some(Self::Text(text))
+            }
+            [0x10, boolean @ ..0x80] => Some(Self::Boolean(*boolean != 0)),
+            [0x18, integer @ ..0x80] => Some(Self::Integer(i64::from(*integer))),
+            [0x18, low @ 0x80..=0xff, high @ ..0x80] => {
+                Some(Self::Integer(i64::from(low & 0x7f) | i64::from(*high) << 7))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn read_fields(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
         let mut read = Self::Empty;
         let mut fields = Fields(bytes);
         while let Some(tag) = fields.tag()? {
@@ -131,32 +145,21 @@ impl<'a> AnyValue<'a> {
         Ok(read)
     }
 
-    /// Gives the value, as a record keeps it, to a function; `None` if it is empty.
-    /// It is in `part`.
-    #[inline(always)]
-    pub(super) fn value<T>(
-        self,
-        part: Part<'_>,
-        meter: &mut Meter,
-        give: impl FnOnce(Option<Value>, &mut Meter) -> Result<T, Invalid>,
-    ) -> Result<T, Invalid> {
-        match self {
-            Self::Empty => give(None, meter),
-            Self::Text(text) => match text::shared(part.whole, text) {
-                Some(text) => give(Some(Value::Text(text)), meter),
-                None => give(Some(Value::Bytes(part.whole.slice_ref(text))), meter),
-            },
-            Self::Boolean(boolean) => give(Some(Value::Boolean(boolean)), meter),
-            Self::Integer(integer) => give(Some(Value::Integer(integer)), meter),
-            Self::Float(float) => give(Some(Value::Float(float)), meter),
-            Self::Bytes(bytes) => give(Some(Value::Bytes(part.whole.slice_ref(bytes))), meter),
+    /// The value as a record keeps it; `None` if it is empty. It is in `part`.
+    pub(super) fn value(self, part: Part<'_>, meter: &mut Meter) -> Result<Option<Value>, Invalid> {
+        Ok(Some(match self {
+            Self::Empty => return Ok(None),
+            Self::Text(text) => text::value(part.whole, text),
+            Self::Boolean(boolean) => Value::Boolean(boolean),
+            Self::Integer(integer) => Value::Integer(integer),
+            Self::Float(float) => Value::Float(float),
+            Self::Bytes(bytes) => Value::Bytes(part.whole.slice_ref(bytes)),
             Self::Array(_) | Self::List(_) => {
                 let mut json = JsonText::new(meter);
                 self.write(&mut json, 1)?;
-                let json = json.finish();
-                give(Some(Value::Json(json)), meter)
+                Value::Json(json.finish())
             }
-        }
+        }))
     }
 
     /// Writes the value as JSON text. It is on this level.
