@@ -182,9 +182,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves beyond this text if it comes next. It must be whole parts of JSON, or
-    /// end in a string for [`Self::plain_rest`], and hold as many beginnings of
-    /// objects and arrays as ends, together with others that are moved beyond so.
+    /// Moves beyond this text if it comes next, whatever it is. What is moved beyond
+    /// until the next call of [`Self::name`] or [`Self::element`] must be one whole
+    /// value.
     #[inline(always)]
     pub(crate) fn pass(&mut self, json: &str) -> bool {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
