@@ -104,6 +104,12 @@ impl<'m> Decoding<'m> {
         }
     }
 
+    /// Whether nothing was decoded or rejected so far.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.decoded.records.is_empty() && self.decoded.rejected.is_empty()
+    }
+
     /// How many were rejected so far.
     #[must_use]
     pub const fn rejected(&self) -> usize {

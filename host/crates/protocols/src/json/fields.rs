@@ -18,13 +18,12 @@ pub(crate) fn take(fields: &mut Vec<Field>, names: &[&str]) -> Option<Field> {
 }
 
 /// What the list holds, in a list exactly as large as it must be. The memory of
-/// the given one is used again.
-#[expect(
-    clippy::drain_collect,
-    reason = "taking it would keep its excess, and leave none for the next record"
-)]
+/// the given one is used again. They are moved all at once, which is faster than
+/// one by one.
 pub(crate) fn drained(fields: &mut Vec<Field>) -> Vec<Field> {
-    fields.drain(..).collect()
+    let mut list = Vec::with_capacity(fields.len());
+    list.append(fields);
+    list
 }
 
 /// The last value of a repeated name counts, as in most JSON readers.

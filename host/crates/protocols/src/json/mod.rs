@@ -8,6 +8,6 @@ pub(crate) mod objects;
 pub(crate) mod part;
 pub(crate) mod scanner;
 pub(crate) mod share;
-mod unescape;
+pub(crate) mod unescape;
 pub(crate) mod walk;
 pub(crate) mod written;

@@ -1,12 +1,18 @@
 //! Reads JSON by hand: in one pass, without copies, and without recursion.
 
+mod plain;
+mod skip;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
+use self::plain::plain_bytes;
 use crate::meter::Meter;
 use sluice_types::record::Text;
 
-/// How many objects and arrays may be in each other. It fits into the bits of
-/// [`Scanner::nested`]'s stack.
+/// How many objects and arrays may be in each other, unless the reader says how
+/// many.
 pub(crate) const DEPTH_MAX: u32 = 32;
 
 /// What is wrong with the text, and where.
@@ -35,14 +41,17 @@ pub(crate) enum Scanned<'a> {
     Other(&'a str),
 }
 
-/// Walks through a text from its beginning to its end.
-#[derive(Debug)]
+/// Walks through a text from its beginning to its end. A copy walks on by itself
+/// from the same place.
+#[derive(Clone, Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// How many objects were entered and not left.
+    /// How many objects and arrays may be in each other.
+    depth_max: u32,
+    /// How many objects and arrays were entered and not left.
     depth: u32,
-    /// Whether no name was read yet of the object that was entered last.
+    /// Whether nothing was read yet of the object or array that was entered last.
     is_first: bool,
 }
 
@@ -68,6 +77,15 @@ impl<'a> Quoted<'a> {
         }
     }
 
+    /// What is between the quotes, with the escapes as they are written.
+    #[inline]
+    pub(crate) fn written(self) -> &'a str {
+        match self {
+            Self::Plain(plain) => plain,
+            Self::Escaped(json) => json.get(1..json.len() - 1).unwrap_or_default(),
+        }
+    }
+
     /// The text, which shares the memory of `whole` where it has no escapes, and
     /// is charged where it does not.
     pub(crate) fn text(self, whole: &Text, meter: &mut Meter) -> Result<Text, String> {
@@ -85,27 +103,40 @@ impl<'a> Quoted<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    /// At the beginning of a text, in which [`DEPTH_MAX`] objects and arrays may be
+    /// in each other.
     pub(crate) const fn new(text: &'a str) -> Self {
+        Self::with_depth(text, DEPTH_MAX)
+    }
+
+    /// At the beginning of a text, in which this many objects and arrays may be in
+    /// each other. Those that are [skipped](Self::skip) do not count.
+    pub(crate) const fn with_depth(text: &'a str, depth_max: u32) -> Self {
         Self {
             text,
             at: 0,
+            depth_max,
             depth: 0,
             is_first: false,
         }
     }
 
     /// Enters the object that comes next.
+    #[inline]
     pub(crate) fn enter(&mut self) -> Result<(), Problem> {
-        if self.peek() != b'{' {
-            return self.problem("expected an object");
+        match self.peek() {
+            b'{' => self.enter_here(),
+            _ => self.problem("expected an object"),
         }
-        if self.depth >= DEPTH_MAX {
-            return self.problem("too many objects in each other");
+    }
+
+    /// Enters the array that comes next.
+    #[inline]
+    pub(crate) fn enter_array(&mut self) -> Result<(), Problem> {
+        match self.peek() {
+            b'[' => self.enter_here(),
+            _ => self.problem("expected an array"),
         }
-        self.at += 1;
-        self.depth += 1;
-        self.is_first = true;
-        Ok(())
     }
 
     /// The next name in the object that was entered, whose value is to be read
@@ -115,8 +146,7 @@ impl<'a> Scanner<'a> {
         let is_first = std::mem::take(&mut self.is_first);
         match self.peek() {
             b'}' => {
-                self.at += 1;
-                self.depth = self.depth.saturating_sub(1);
+                self.leave();
                 return Ok(None);
             }
             b',' if !is_first => self.at += 1,
@@ -126,6 +156,23 @@ impl<'a> Scanner<'a> {
         self.field_name().map(Some)
     }
 
+    /// Whether the array that was entered has another element, which is to be read
+    /// then. If it has not, it is left by that.
+    #[inline(always)]
+    pub(crate) fn element(&mut self) -> Result<bool, Problem> {
+        let is_first = std::mem::take(&mut self.is_first);
+        match self.peek() {
+            b']' => {
+                self.leave();
+                return Ok(false);
+            }
+            b',' if !is_first => self.at += 1,
+            _ if is_first => {}
+            _ => return self.problem("expected `,` or `]`"),
+        }
+        Ok(true)
+    }
+
     /// The value that comes next.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Scanned<'a>, Problem> {
@@ -133,6 +180,31 @@ impl<'a> Scanner<'a> {
             b'"' => self.quoted().map(Scanned::Text),
             first => self.other_value(first),
         }
+    }
+
+    /// Moves beyond this text if it comes next, whatever it is. What is moved beyond
+    /// until the next call of [`Self::name`] or [`Self::element`] must be one whole
+    /// value.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, json: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let comes_next = rest.starts_with(json.as_bytes());
+        self.at += if comes_next { json.len() } else { 0 };
+        comes_next
+    }
+
+    /// The rest of a string whose first quote was [passed](Self::pass), and moves
+    /// beyond it. `None`, and no move, if it has escapes or is no string.
+    #[inline(always)]
+    pub(crate) fn plain_rest(&mut self) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let end = self.at + plain_bytes(rest);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        let plain = self.text.get(self.at..end);
+        self.at = end + 1;
+        plain
     }
 
     /// The text from this place to where the scanner is.
@@ -163,6 +235,23 @@ impl<'a> Scanner<'a> {
             true => self.problem("expected the end"),
             false => Ok(()),
         }
+    }
+
+    #[inline(always)]
+    fn enter_here(&mut self) -> Result<(), Problem> {
+        if self.depth >= self.depth_max {
+            return self.problem("too many objects and arrays in each other");
+        }
+        self.at += 1;
+        self.depth += 1;
+        self.is_first = true;
+        Ok(())
+    }
+
+    #[inline(always)]
+    const fn leave(&mut self) {
+        self.at += 1;
+        self.depth = self.depth.saturating_sub(1);
     }
 
     #[inline(never)]
@@ -201,29 +290,25 @@ impl<'a> Scanner<'a> {
     /// A string, of which the first quote is here.
     #[inline(always)]
     fn quoted(&mut self) -> Result<Quoted<'a>, Problem> {
-        let start = self.at + 1;
-        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let end = start + plain_bytes(rest);
-        let plain = self.text.get(start..end).unwrap_or_default();
-        if self.text.as_bytes().get(end) != Some(&b'"') {
-            return self.escaped(end);
+        self.at += 1;
+        match self.plain_rest() {
+            Some(plain) => Ok(Quoted::Plain(plain)),
+            None => self.escaped(),
         }
-        self.at = end + 1;
-        Ok(Quoted::Plain(plain))
     }
 
-    /// A string, of which the first quote is here and the first escape is at `next`.
+    /// A string, which begins here behind its quote.
     #[inline(never)]
-    fn escaped(&mut self, next: usize) -> Result<Quoted<'a>, Problem> {
-        let start = std::mem::replace(&mut self.at, next);
+    fn escaped(&mut self) -> Result<Quoted<'a>, Problem> {
+        let start = self.at - 1;
         loop {
+            self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.text.as_bytes().get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return self.problem("a control character in a string"),
                 None => return self.problem("a string without an end"),
             }
-            self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
         }
         self.at += 1;
         Ok(Quoted::Escaped(self.since(start)))
@@ -305,94 +390,4 @@ impl<'a> Scanner<'a> {
             _ => Ok(()),
         }
     }
-
-    /// Skips an object or an array.
-    fn nested(&mut self) -> Result<(), Problem> {
-        // A bit for each open object or array, set for an object. The lowest is
-        // the innermost one.
-        let mut open = 0_u64;
-        let mut depth = 0;
-        loop {
-            match self.peek() {
-                first @ (b'{' | b'[') => {
-                    if self.depth + depth >= DEPTH_MAX {
-                        return self.problem("too many objects and arrays in each other");
-                    }
-                    self.at += 1;
-                    depth += 1;
-                    let is_object = first == b'{';
-                    open = (open << 1) | u64::from(is_object);
-                    match (is_object, self.peek()) {
-                        (true, b'}') | (false, b']') => {}
-                        (true, _) => {
-                            self.field_name()?;
-                            continue;
-                        }
-                        (false, _) => continue,
-                    }
-                }
-                _ => {
-                    self.value()?;
-                }
-            }
-            // Behind a value, or at the end of an empty object or array.
-            loop {
-                let is_object = open & 1 == 1;
-                match self.peek() {
-                    b'}' if is_object => {}
-                    b']' if !is_object => {}
-                    b',' => {
-                        self.at += 1;
-                        if is_object {
-                            self.field_name()?;
-                        }
-                        break;
-                    }
-                    _ => return self.problem("expected `,` or the end of an object or array"),
-                }
-                self.at += 1;
-                open >>= 1;
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(());
-                }
-            }
-        }
-    }
 }
-
-/// How many bytes come before the first quote, backslash or control character.
-#[inline(always)]
-fn plain_bytes(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    let mut rest = bytes;
-    while let Some((word, later)) = rest.split_first_chunk::<8>() {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-        rest = later;
-    }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..=0x1f);
-    at + rest.iter().position(is_special).unwrap_or(rest.len())
-}
-
-/// The lowest bit that is set is the highest of the first of eight bytes that is
-/// a quote, a backslash or a control character. Those above it mean nothing.
-#[inline(always)]
-const fn special(word: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGHEST: u64 = 0x80 * EACH;
-    let backslash = word ^ (b'\\' as u64 * EACH);
-    let is_backslash = backslash.wrapping_sub(EACH) & !backslash;
-    // The quote is 0x22. With this bit flipped it is the first behind the control
-    // characters, which stay among themselves.
-    let flipped = word ^ (0x02 * EACH);
-    let is_quote_or_control = flipped.wrapping_sub(0x21 * EACH) & !flipped;
-    (is_backslash | is_quote_or_control) & HIGHEST
-}
-
-#[cfg(test)]
-#[path = "scanner_tests.rs"]
-mod tests;

@@ -48,6 +48,9 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// The value of an attribute that has none.
+    pub(super) const NULL: Value = Value::Json(Text::from_static("null"));
+
     /// A record without anything. Its attributes are gathered in memory that is
     /// used again for the next one.
     pub(super) fn new(attributes: &'a mut Vec<Attribute>, common: &Common) -> Self {
@@ -66,6 +69,7 @@ impl<'a> Draft<'a> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn push(&mut self, name: Text, value: Value) -> Result<(), Invalid> {
         if self.attributes.len() >= self.most {
             return Err(Invalid::TooManyAttributes);
@@ -75,19 +79,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The body: a text as it is, anything else as its JSON text.
+    #[inline(always)]
     pub(super) fn set_body(&mut self, value: Value, meter: &mut Meter) -> Result<(), Invalid> {
-        let mut json = JsonText::new(meter);
-        match value {
-            Value::Text(text) | Value::Json(text) => {
-                self.body = text;
-                return Ok(());
-            }
-            Value::Integer(integer) => json.value(integer),
-            Value::Float(float) => json.float(float),
-            Value::Boolean(boolean) => json.value(boolean),
-            Value::Bytes(bytes) => json.bytes(&bytes),
-        }?;
-        self.body = json.finish();
+        self.body = match value {
+            Value::Text(text) | Value::Json(text) => text,
+            other => json_of(&other, meter)?,
+        };
         Ok(())
     }
 
@@ -155,6 +152,20 @@ impl<'a> Draft<'a> {
 pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     let id = <[u8; N]>::try_from(bytes).ok();
     id.filter(|id| *id != [0; N])
+}
+
+/// A value as JSON text, which is charged.
+#[cold]
+fn json_of(value: &Value, meter: &mut Meter) -> Result<Text, Invalid> {
+    let mut json = JsonText::new(meter);
+    match value {
+        Value::Integer(integer) => json.value(integer),
+        Value::Float(float) => json.float(*float),
+        Value::Boolean(boolean) => json.value(boolean),
+        Value::Bytes(bytes) => json.bytes(bytes),
+        Value::Text(text) | Value::Json(text) => json.value(&**text),
+    }?;
+    Ok(json.finish())
 }
 
 /// The id as text, of twice as many digits.

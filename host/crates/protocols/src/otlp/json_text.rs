@@ -36,8 +36,9 @@ impl<'m> JsonText<'m> {
     }
 
     /// Removes what was written behind the first bytes, to write something else.
-    pub(super) fn truncate(&mut self, length: usize) {
-        self.text.truncate(length);
+    pub(super) fn replace(&mut self, start: usize) -> &mut Self {
+        self.text.truncate(start);
+        self
     }
 
     /// Moves what was written behind the first `middle` bytes to between the first

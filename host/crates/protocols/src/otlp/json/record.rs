@@ -1,15 +1,9 @@
 //! Decodes records.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess};
-use serde_json::value::RawValue;
-
+use super::reader::{Reader, Unquoted};
 use super::scalar;
-use super::value::{AnyValue, Attributes};
-use super::visit::{Array, Fields, Object};
-use crate::json::share::Share;
+use super::value::{AnyValue, Said, attribute, shared};
+use crate::json::scanner::Quoted;
 use crate::meter::Meter;
 use crate::otlp::common::Common;
 use crate::otlp::draft::Draft;
@@ -19,141 +13,141 @@ use sluice_types::record::{LogRecord, Text, Value};
 
 /// Reads one record after the other.
 #[derive(Debug)]
-pub(super) struct RecordReader<'a> {
-    whole: &'a Text,
+pub(super) struct RecordReader {
     observed: u64,
     /// The attributes of the record that is being read, in memory that is used
     /// again for the next one.
     attributes: Vec<Attribute>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum RecordName {
-    TimeUnixNano,
-    ObservedTimeUnixNano,
-    SeverityNumber,
-    SeverityText,
-    Body,
-    Attributes,
-    Flags,
-    TraceId,
-    SpanId,
-    EventName,
-    #[serde(other)]
-    Other,
-}
-
-struct Record<'s, 'a, 'd> {
-    share: &'s mut Share<'a>,
-    draft: Draft<'d>,
+/// What is not in the draft before all is read.
+struct Later<'a> {
     severity: i64,
-    severity_text: Text,
-    event_name: Text,
+    severity_text: Unquoted<'a>,
+    event_name: Unquoted<'a>,
 }
 
-impl<'a> RecordReader<'a> {
-    /// For records of this body that were observed at this time.
-    pub(super) const fn new(whole: &'a Text, observed: u64) -> Self {
+impl RecordReader {
+    /// For records that were observed at this time.
+    pub(super) const fn new(observed: u64) -> Self {
         Self {
-            whole,
             observed,
             attributes: Vec::new(),
         }
     }
 
-    /// Reads a record, which is a part of the body.
+    /// Reads the record that comes next. If it is none, `reader` may be anywhere in
+    /// it.
     pub(super) fn read(
         &mut self,
-        raw: &RawValue,
+        reader: &mut Reader<'_>,
         common: &Common,
         meter: &mut Meter,
     ) -> Result<LogRecord, Invalid> {
-        if !raw.get().starts_with('{') {
-            return Err(not_a_record(&"it is not an object"));
+        let mut draft = Draft::new(&mut self.attributes, common);
+        let later = read_fields(reader, &mut draft, meter).map_err(not_a_record)?;
+        let whole = reader.whole();
+        if !later.event_name.is_empty() {
+            draft.push_event_name(Value::Text(later.event_name.shared(whole)))?;
         }
-        let whole = self.whole;
-        let mut share = Share { whole, meter };
-        let record = Record {
-            share: &mut share,
-            draft: Draft::new(&mut self.attributes, common),
-            severity: 0,
-            severity_text: Text::new(),
-            event_name: Text::new(),
-        };
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        let read = Object(record).deserialize(&mut deserializer);
-        let read = read.map_err(|error| not_a_record(&error))?;
-        let mut draft = read.draft;
-        if !read.event_name.is_empty() {
-            draft.push_event_name(Value::Text(read.event_name))?;
-        }
-        let text = read.severity_text;
-        draft.set_severity(read.severity, text.as_bytes(), || Value::Text(text.clone()))?;
-        draft.finish(common, self.observed, share.meter)
+        let text = later.severity_text;
+        draft.set_severity(later.severity, text.as_bytes(), || {
+            Value::Text(text.shared(whole))
+        })?;
+        draft.finish(common, self.observed, meter)
     }
 }
 
-fn not_a_record(reason: &dyn fmt::Display) -> Invalid {
-    Invalid::Json(format!("not a record in JSON: {reason}"))
+#[cold]
+fn not_a_record(invalid: Invalid) -> Invalid {
+    match invalid {
+        Invalid::Json(reason) => Invalid::Json(format!("not a record in JSON: {reason}")),
+        other => other,
+    }
 }
 
-impl<'de> Fields<'de> for Record<'_, '_, '_> {
-    type Name = RecordName;
-    const WHAT: &'static str = "a record";
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: RecordName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
+fn read_fields<'a>(
+    reader: &mut Reader<'a>,
+    draft: &mut Draft<'_>,
+    meter: &mut Meter,
+) -> Result<Later<'a>, Invalid> {
+    let mut later = Later {
+        severity: 0,
+        severity_text: Unquoted::EMPTY,
+        event_name: Unquoted::EMPTY,
+    };
+    if !reader.is_at_object() {
+        return Err(Invalid::Json("it is not an object".to_owned()));
+    }
+    reader.enter("an object (a record)")?;
+    while let Some(name) = reader.name()? {
         match name {
-            RecordName::Attributes => {
-                let draft = &mut self.draft;
-                let attributes = Attributes {
-                    share: &mut *self.share,
-                    push: |name, value, _: &mut _| draft.push(name, value),
-                };
-                values.next_value_seed(Array(attributes))?;
-                Ok(())
+            "timeUnixNano" => draft.time = scalar::whole(reader)?.unwrap_or(0),
+            "observedTimeUnixNano" => draft.observed_time = scalar::whole(reader)?.unwrap_or(0),
+            "severityNumber" => later.severity = scalar::severity_number(reader)?,
+            "severityText" => {
+                later.severity_text = reader.text(meter)?.unwrap_or(Unquoted::EMPTY);
             }
-            RecordName::Body => {
-                let body = values.next_value_seed(Object(AnyValue::new(self.share)))?;
-                let value = body.value.unwrap_or(Value::Text(Text::new()));
-                let set = self.draft.set_body(value, self.share.meter);
-                set.map_err(A::Error::custom)
+            "body" => {
+                let mut body = AnyValue::EMPTY;
+                body.read(reader, meter)?;
+                set_body(draft, body, reader.whole(), meter)?;
             }
-            RecordName::Other => values.next_value().map(|IgnoredAny| ()),
-            scalar => {
-                let read = self.read_scalar(scalar, values.next_value()?);
-                read.map_err(A::Error::custom)
-            }
+            "attributes" => read_attributes(reader, draft, meter)?,
+            "flags" => draft.flags = scalar::whole(reader)?.unwrap_or(0),
+            "traceId" => draft.trace_id = scalar::id(reader)?,
+            "spanId" => draft.span_id = scalar::id(reader)?,
+            "eventName" => later.event_name = reader.text(meter)?.unwrap_or(Unquoted::EMPTY),
+            _ => drop(reader.skip(meter)?),
         }
     }
+    Ok(later)
 }
 
-impl Record<'_, '_, '_> {
-    fn read_scalar(&mut self, name: RecordName, raw: &RawValue) -> Result<(), Invalid> {
-        let draft = &mut self.draft;
-        match name {
-            RecordName::TimeUnixNano => draft.time = scalar::whole(raw)?.unwrap_or(0),
-            RecordName::ObservedTimeUnixNano => {
-                draft.observed_time = scalar::whole(raw)?.unwrap_or(0);
+#[inline(always)]
+fn set_body(
+    draft: &mut Draft<'_>,
+    mut body: AnyValue<'_>,
+    whole: &Text,
+    meter: &mut Meter,
+) -> Result<(), Invalid> {
+    match body.said {
+        Said::Nothing => draft.body = Text::new(),
+        Said::Text(quoted) => draft.body = shared(quoted, whole, meter)?,
+        _ => {
+            if let Some(value) = body.take(whole, meter)? {
+                draft.set_body(value, meter)?;
             }
-            RecordName::SeverityNumber => {
-                self.severity = scalar::severity_number(raw)?.unwrap_or(0);
-            }
-            RecordName::SeverityText => {
-                self.severity_text = scalar::text(raw, self.share)?.unwrap_or_default();
-            }
-            RecordName::Flags => draft.flags = scalar::whole(raw)?.unwrap_or(0),
-            RecordName::TraceId => draft.trace_id = scalar::id(raw)?,
-            RecordName::SpanId => draft.span_id = scalar::id(raw)?,
-            RecordName::EventName => {
-                self.event_name = scalar::text(raw, self.share)?.unwrap_or_default();
-            }
-            RecordName::Body | RecordName::Attributes | RecordName::Other => {}
         }
-        Ok(())
     }
+    Ok(())
+}
+
+#[inline(always)]
+fn read_attributes(
+    reader: &mut Reader<'_>,
+    draft: &mut Draft<'_>,
+    meter: &mut Meter,
+) -> Result<(), Invalid> {
+    if !reader.enter_array("an array (attributes)")? {
+        return Ok(());
+    }
+    let whole = reader.whole();
+    let mut value = AnyValue::EMPTY;
+    while let Some(name) = attribute(reader, &mut value, meter)? {
+        let name = shared(name, whole, meter)?;
+        match value.said {
+            Said::Text(Quoted::Plain(plain)) => {
+                draft.push(name, Value::Text(whole.slice_ref(plain)))?;
+            }
+            Said::Integer(integer) => draft.push(name, Value::Integer(integer))?,
+            Said::True => draft.push(name, Value::Boolean(true))?,
+            Said::False => draft.push(name, Value::Boolean(false))?,
+            _ => {
+                let value = value.take(whole, meter)?;
+                draft.push(name, value.unwrap_or(Draft::NULL))?;
+            }
+        }
+    }
+    Ok(())
 }

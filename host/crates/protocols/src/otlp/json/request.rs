@@ -3,20 +3,19 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 
+use super::reader::Reader;
 use super::record::RecordReader;
 use super::source;
-use super::visit::{Array, Elements, Fields, Object};
 use crate::decoded::{Decoded, Decoding};
 use crate::error::DecodeError;
-use crate::json::share::Share;
 use crate::meter::Meter;
 use crate::otlp::common::{RESOURCE, Resource, SCOPE, Shared, Source};
 use crate::otlp::invalid::Invalid;
 use sluice_types::record::Text;
+
+/// The fewest bytes of a record in practice.
+const RECORD_BYTES_MIN: usize = 128;
 
 /// The records of an `ExportLogsServiceRequest` in JSON, `most` records and
 /// rejections at most. Texts without escapes share the memory of the body.
@@ -35,260 +34,190 @@ pub fn decode(
         ))
     };
     let whole = Text::try_from(body.clone()).map_err(|error| malformed(&error))?;
-    if !whole.trim_start().starts_with('{') {
-        return Err(malformed(&"it is not an object"));
-    }
-    let request = Request {
-        whole: &whole,
-        records: RecordReader::new(&whole, observed),
+    let mut request = Request {
+        reader: Reader::new(&whole),
+        records: RecordReader::new(observed),
         decoding: Decoding::new(meter, most),
     };
-    let mut deserializer = serde_json::Deserializer::from_str(&whole);
-    let read = Object(request).deserialize(&mut deserializer);
-    let read = read.and_then(|request| deserializer.end().map(|()| request));
-    let request = read.map_err(|error| malformed(&error))?;
+    request.read().map_err(|error| malformed(&error))?;
     Ok(request.decoding.finish(body.len()))
 }
 
 /// A request that is being decoded.
 struct Request<'a> {
-    whole: &'a Text,
-    records: RecordReader<'a>,
+    reader: Reader<'a>,
+    records: RecordReader,
     decoding: Decoding<'a>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum RequestName {
-    ResourceLogs,
-    #[serde(other)]
-    Other,
-}
-
-impl Request<'_> {
-    fn read_source(&mut self, prefix: &'static str, raw: &RawValue) -> Result<Source, Invalid> {
-        let whole = self.whole;
-        let meter = self.decoding.meter();
-        source::read(prefix, raw, &mut Share { whole, meter })
-    }
-}
-
-impl<'de> Fields<'de> for Request<'_> {
-    type Name = RequestName;
-    const WHAT: &'static str = "a request";
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: RequestName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
-        match name {
-            RequestName::ResourceLogs => values.next_value_seed(Array(self)).map(drop),
-            RequestName::Other => values.next_value().map(|IgnoredAny| ()),
+impl<'a> Request<'a> {
+    fn read(&mut self) -> Result<(), Invalid> {
+        if !self.reader.is_at_object() {
+            return Err(Invalid::Json("it is not an object".to_owned()));
         }
+        self.reader.enter("an object (a request)")?;
+        while let Some(name) = self.reader.name()? {
+            match name {
+                "resourceLogs" => self.read_resources()?,
+                _ => self.skip()?,
+            }
+        }
+        self.reader.end()
     }
-}
 
-impl<'de> Elements<'de> for Request<'_> {
-    const WHAT: &'static str = "resourceLogs";
-
-    fn element<A: SeqAccess<'de>>(&mut self, elements: &mut A) -> Result<bool, A::Error> {
-        let logs = ResourceLogs {
-            request: self,
-            resource: None,
-            early: None,
-        };
-        let Some(logs) = elements.next_element_seed(Object(logs))? else {
-            return Ok(false);
-        };
-        logs.finish().map_err(A::Error::custom)?;
-        Ok(true)
-    }
-}
-
-/// The logs of a resource. The resource may follow them.
-struct ResourceLogs<'de, 'r, 'a> {
-    request: &'r mut Request<'a>,
-    resource: Option<Resource>,
-    /// The logs, if they came before the resource.
-    early: Option<&'de RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum ResourceLogsName {
-    Resource,
-    ScopeLogs,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Fields<'de> for ResourceLogs<'de, '_, '_> {
-    type Name = ResourceLogsName;
-    const WHAT: &'static str = "resourceLogs";
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: ResourceLogsName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
-        match (name, &mut self.resource) {
-            (ResourceLogsName::Resource, None) => {
-                let source = self.request.read_source(RESOURCE, values.next_value()?);
-                self.resource = Some(Resource::new(source));
+    fn read_resources(&mut self) -> Result<(), Invalid> {
+        if self.reader.enter_array("an array (resourceLogs)")? {
+            while self.reader.element()? {
+                self.read_resource_logs()?;
             }
-            (ResourceLogsName::Resource, Some(_)) => {
-                return Err(A::Error::duplicate_field("resource"));
-            }
-            (ResourceLogsName::ScopeLogs, Some(resource)) => {
-                let request = &mut *self.request;
-                values.next_value_seed(Array(Scopes { request, resource }))?;
-            }
-            (ResourceLogsName::ScopeLogs, None) if self.early.is_some() => {
-                return Err(A::Error::duplicate_field("scopeLogs"));
-            }
-            (ResourceLogsName::ScopeLogs, None) => self.early = Some(values.next_value()?),
-            (ResourceLogsName::Other, _) => drop(values.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }
-}
 
-impl ResourceLogs<'_, '_, '_> {
-    fn finish(mut self) -> Result<(), serde_json::Error> {
-        let Some(early) = self.early else {
+    /// Reads the logs of a resource. If they come before the resource, they are
+    /// skipped first.
+    fn read_resource_logs(&mut self) -> Result<(), Invalid> {
+        if !self.reader.enter("an object (resourceLogs)")? {
             return Ok(());
-        };
-        let none = || Resource::new(Ok(Source::new(RESOURCE)));
-        let scopes = Scopes {
-            request: self.request,
-            resource: self.resource.get_or_insert_with(none),
-        };
-        let mut deserializer = serde_json::Deserializer::from_str(early.get());
-        Array(scopes).deserialize(&mut deserializer).map(drop)
-    }
-}
-
-/// The logs of a resource's scopes.
-struct Scopes<'r, 'a> {
-    request: &'r mut Request<'a>,
-    resource: &'r mut Resource,
-}
-
-impl<'de> Elements<'de> for Scopes<'_, '_> {
-    const WHAT: &'static str = "scopeLogs";
-
-    fn element<A: SeqAccess<'de>>(&mut self, elements: &mut A) -> Result<bool, A::Error> {
-        let logs = ScopeLogs {
-            request: &mut *self.request,
-            resource: &mut *self.resource,
-            scope: None,
-            early: None,
-        };
-        let Some(logs) = elements.next_element_seed(Object(logs))? else {
-            return Ok(false);
-        };
-        logs.finish().map_err(A::Error::custom)?;
-        Ok(true)
-    }
-}
-
-/// The logs of a scope. The scope may follow them.
-struct ScopeLogs<'de, 'r, 'a> {
-    request: &'r mut Request<'a>,
-    resource: &'r mut Resource,
-    scope: Option<Result<Source, Invalid>>,
-    /// The logs, if they came before the scope.
-    early: Option<&'de RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum ScopeLogsName {
-    Scope,
-    LogRecords,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Fields<'de> for ScopeLogs<'de, '_, '_> {
-    type Name = ScopeLogsName;
-    const WHAT: &'static str = "scopeLogs";
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: ScopeLogsName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
-        match (name, &self.scope) {
-            (ScopeLogsName::Scope, None) => {
-                self.scope = Some(self.request.read_source(SCOPE, values.next_value()?));
+        }
+        let (mut resource, mut early) = (None, None);
+        while let Some(name) = self.reader.name()? {
+            match (name, &mut resource) {
+                ("resource", None) => resource = Some(Resource::new(self.read_source(RESOURCE)?)),
+                ("scopeLogs", Some(resource)) => self.read_scopes(resource)?,
+                ("scopeLogs", None) if early.is_none() => early = Some(self.skip_for_later()?),
+                ("resource" | "scopeLogs", _) => return Err(repeated(name)),
+                _ => self.skip()?,
             }
-            (ScopeLogsName::Scope, Some(_)) => return Err(A::Error::duplicate_field("scope")),
-            (ScopeLogsName::LogRecords, Some(scope)) => {
-                let records = Records {
-                    request: &mut *self.request,
-                    resource: &mut *self.resource,
-                    scope,
-                    shared: None,
-                };
-                values.next_value_seed(Array(records))?;
-            }
-            (ScopeLogsName::LogRecords, None) if self.early.is_some() => {
-                return Err(A::Error::duplicate_field("logRecords"));
-            }
-            (ScopeLogsName::LogRecords, None) => self.early = Some(values.next_value()?),
-            (ScopeLogsName::Other, _) => drop(values.next_value::<IgnoredAny>()?),
+        }
+        if let Some(early) = early {
+            let none = || Resource::new(Ok(Source::new(RESOURCE)));
+            let resource = resource.get_or_insert_with(none);
+            self.read_from(early, |request| request.read_scopes(resource))?;
         }
         Ok(())
     }
-}
 
-impl ScopeLogs<'_, '_, '_> {
-    fn finish(mut self) -> Result<(), serde_json::Error> {
-        let Some(early) = self.early else {
-            return Ok(());
-        };
-        let records = Records {
-            request: self.request,
-            resource: self.resource,
-            scope: self.scope.get_or_insert(Ok(Source::new(SCOPE))),
-            shared: None,
-        };
-        let mut deserializer = serde_json::Deserializer::from_str(early.get());
-        Array(records).deserialize(&mut deserializer).map(drop)
+    fn read_scopes(&mut self, resource: &mut Resource) -> Result<(), Invalid> {
+        if self.reader.enter_array("an array (scopeLogs)")? {
+            while self.reader.element()? {
+                self.read_scope_logs(resource)?;
+            }
+        }
+        Ok(())
     }
-}
 
-/// The records of a scope.
-struct Records<'r, 'a> {
-    request: &'r mut Request<'a>,
-    resource: &'r mut Resource,
-    scope: &'r Result<Source, Invalid>,
-    /// What they have in common, from the first one on.
-    shared: Option<Rc<Shared>>,
-}
+    /// Reads the logs of a scope. If they come before the scope, they are skipped
+    /// first.
+    fn read_scope_logs(&mut self, resource: &mut Resource) -> Result<(), Invalid> {
+        if !self.reader.enter("an object (scopeLogs)")? {
+            return Ok(());
+        }
+        let (mut scope, mut early) = (None, None);
+        while let Some(name) = self.reader.name()? {
+            match (name, &scope) {
+                ("scope", None) => scope = Some(self.read_source(SCOPE)?),
+                ("logRecords", Some(scope)) => self.read_records(resource, scope)?,
+                ("logRecords", None) if early.is_none() => early = Some(self.skip_for_later()?),
+                ("scope" | "logRecords", _) => return Err(repeated(name)),
+                _ => self.skip()?,
+            }
+        }
+        if let Some(early) = early {
+            let scope = scope.unwrap_or(Ok(Source::new(SCOPE)));
+            self.read_from(early, |request| request.read_records(resource, &scope))?;
+        }
+        Ok(())
+    }
 
-impl<'de> Elements<'de> for Records<'_, '_> {
-    const WHAT: &'static str = "logRecords";
+    /// Reads a resource or a scope. One that is JSON and cannot be read is a reason
+    /// to refuse its records.
+    fn read_source(&mut self, prefix: &'static str) -> Result<Result<Source, Invalid>, Invalid> {
+        let start = self.reader.clone();
+        let read = source::read(prefix, &mut self.reader, self.decoding.meter());
+        if read.is_err() {
+            self.reader = start;
+            self.skip()?;
+        }
+        Ok(read)
+    }
 
-    fn element<A: SeqAccess<'de>>(&mut self, elements: &mut A) -> Result<bool, A::Error> {
-        let Some(raw) = elements.next_element::<&RawValue>()? else {
-            return Ok(false);
-        };
-        let Request {
-            records, decoding, ..
-        } = &mut *self.request;
-        let share = || self.resource.with_scope(self.scope, decoding.meter());
-        let shared = Rc::clone(self.shared.get_or_insert_with(share));
-        decoding.add(raw.get().as_bytes(), |meter| {
-            let common = shared.as_ref().as_ref().map_err(Clone::clone)?;
-            let read = records.read(raw, common, meter);
+    /// Reads the records of a scope. What they have in common is known from the
+    /// first one on.
+    fn read_records(
+        &mut self,
+        resource: &mut Resource,
+        scope: &Result<Source, Invalid>,
+    ) -> Result<(), Invalid> {
+        if !self.reader.enter_array("an array (logRecords)")? {
+            return Ok(());
+        }
+        let mut shared = None;
+        while self.reader.element()? {
+            let share = || resource.with_scope(scope, self.decoding.meter());
+            let shared = Rc::clone(shared.get_or_insert_with(share));
+            self.read_record(&shared)?;
+            if self.decoding.is_stopped() {
+                // The meter says why.
+                return Err(Invalid::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a record. One that is JSON and cannot be read is refused alone.
+    fn read_record(&mut self, shared: &Shared) -> Result<(), Invalid> {
+        let start = self.reader.clone();
+        let bytes_before = start.bytes_left();
+        let Self {
+            reader,
+            records,
+            decoding,
+        } = self;
+        let is_first = decoding.is_empty();
+        let is_read = decoding.read(|meter| {
+            let common = shared.as_ref().map_err(Clone::clone)?;
+            let read = records.read(reader, common, meter);
             read.map_err(|invalid| invalid.to_string())
         });
-        match decoding.is_stopped() {
-            true => Err(A::Error::custom("decoding was stopped")),
-            false => Ok(true),
+        if !is_read {
+            *reader = start;
+            let source = reader.skip(decoding.meter())?;
+            decoding.show(source.as_bytes());
         }
+        if is_first {
+            // The others usually have similar lengths. After a short first one, this
+            // expects no more than the records themselves take.
+            let left = reader.bytes_left();
+            decoding.expect(left / (bytes_before - left).max(RECORD_BYTES_MIN));
+        }
+        Ok(())
     }
+
+    /// Skips the value that comes next, and returns where it is.
+    fn skip_for_later(&mut self) -> Result<Reader<'a>, Invalid> {
+        let start = self.reader.clone();
+        self.skip()?;
+        Ok(start)
+    }
+
+    /// Reads a value that was skipped.
+    fn read_from(
+        &mut self,
+        start: Reader<'a>,
+        read: impl FnOnce(&mut Self) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
+        let end = std::mem::replace(&mut self.reader, start);
+        read(self)?;
+        self.reader = end;
+        Ok(())
+    }
+
+    fn skip(&mut self) -> Result<(), Invalid> {
+        self.reader.skip(self.decoding.meter()).map(drop)
+    }
+}
+
+fn repeated(name: &str) -> Invalid {
+    Invalid::Json(format!("`{name}` is repeated"))
 }

@@ -6,17 +6,14 @@ use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use crate::json::share::Share;
+use super::reader::Reader;
+use crate::json::scanner::Scanned;
+use crate::meter::Meter;
 use crate::otlp::draft;
 use crate::otlp::invalid::{Invalid, charge};
 use crate::severity;
-use sluice_types::excerpt::excerpt;
-use sluice_types::record::Text;
 
-/// The most characters of a value that is repeated as wrong.
-const SHOWN_CHARS: usize = 40;
 /// Before the name of each severity, where a client sends names of enums.
 const SEVERITY_PREFIX: &str = "SEVERITY_NUMBER_";
 
@@ -27,22 +24,28 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-pub(super) fn is_null(raw: &RawValue) -> bool {
-    raw.get() == "null"
+/// A whole number as a number or a text.
+#[inline]
+pub(super) fn whole<N: FromStr + TryFrom<i128>>(
+    reader: &mut Reader<'_>,
+) -> Result<Option<N>, Invalid> {
+    reader.scalar("a whole number", whole_of)
 }
 
-/// A whole number as a number or a text.
-pub(super) fn whole<N: FromStr + TryFrom<i128>>(raw: &RawValue) -> Result<Option<N>, Invalid> {
-    let digits = unquoted(raw).unwrap_or(raw.get());
-    if is_null(raw) {
-        return Ok(None);
-    }
+/// The same of this value; `None` if it is none.
+#[inline(always)]
+pub(super) fn whole_of<N: FromStr + TryFrom<i128>>(value: Scanned<'_>) -> Option<N> {
+    let digits = match value {
+        Scanned::Number(digits) => digits,
+        Scanned::Text(quoted) => quoted.written(),
+        Scanned::Boolean(_) | Scanned::Other(_) => return None,
+    };
     let of_float = || N::try_from(whole_float(digits)?).ok();
-    let number = digits.parse().ok().or_else(of_float);
-    number.map(Some).ok_or_else(|| wrong("a whole number", raw))
+    digits.parse().ok().or_else(of_float)
 }
 
 /// A number that is written with a fraction or an exponent, but is whole.
+#[cold]
 fn whole_float(digits: &str) -> Option<i128> {
     /// Of the numbers from here on, no type here holds one.
     const TOO_LARGE: f64 = 1e20;
@@ -51,87 +54,67 @@ fn whole_float(digits: &str) -> Option<i128> {
 }
 
 /// Any number; `NaN`, `Infinity` and `-Infinity` as texts.
-pub(super) fn float(raw: &RawValue) -> Result<Option<f64>, Invalid> {
-    if is_null(raw) {
-        return Ok(None);
-    }
-    let float = match unquoted(raw) {
-        Some(text) => text.parse().ok(),
-        None => raw
-            .get()
-            .parse()
-            .ok()
-            .filter(|float: &f64| float.is_finite()),
-    };
-    float.map(Some).ok_or_else(|| wrong("a number", raw))
+pub(super) fn float(reader: &mut Reader<'_>) -> Result<Option<f64>, Invalid> {
+    reader.scalar("a number", |value| match value {
+        Scanned::Number(digits) => digits.parse().ok().filter(|float: &f64| float.is_finite()),
+        Scanned::Text(quoted) => quoted.written().parse().ok(),
+        Scanned::Boolean(_) | Scanned::Other(_) => None,
+    })
 }
 
-pub(super) fn boolean(raw: &RawValue) -> Result<Option<bool>, Invalid> {
-    match raw.get() {
-        "null" => Ok(None),
-        "true" => Ok(Some(true)),
-        "false" => Ok(Some(false)),
-        _ => Err(wrong("true or false", raw)),
-    }
-}
-
-/// A text. It shares the memory of the body, or is charged.
-pub(super) fn text(raw: &RawValue, share: &mut Share<'_>) -> Result<Option<Text>, Invalid> {
-    if is_null(raw) {
-        return Ok(None);
-    }
-    if unquoted(raw).is_none() {
-        return Err(wrong("a text", raw));
-    }
-    let text = share.quoted::<serde_json::Error>(raw.get());
-    text.map(Some)
-        .map_err(|error| Invalid::Json(error.to_string()))
+pub(super) fn boolean(reader: &mut Reader<'_>) -> Result<Option<bool>, Invalid> {
+    reader.scalar("true or false", |value| match value {
+        Scanned::Boolean(boolean) => Some(boolean),
+        Scanned::Number(_) | Scanned::Text(_) | Scanned::Other(_) => None,
+    })
 }
 
 /// Bytes in either alphabet of base64. They are charged.
-pub(super) fn bytes(raw: &RawValue, share: &mut Share<'_>) -> Result<Option<Bytes>, Invalid> {
-    let Some(text) = text(raw, share)? else {
+pub(super) fn bytes(reader: &mut Reader<'_>, meter: &mut Meter) -> Result<Option<Bytes>, Invalid> {
+    let mut start = reader.clone();
+    let Some(text) = reader.text(meter)? else {
         return Ok(None);
     };
-    charge(share.meter, text.len())?;
+    charge(meter, text.len())?;
     let is_url_safe = text.contains(['-', '_']);
     let engine = if is_url_safe { BASE64_URL } else { BASE64 };
-    let bytes = engine.decode(text.as_bytes()).ok();
-    let bytes = bytes.ok_or_else(|| wrong("base64", raw))?;
-    Ok(Some(bytes.into()))
-}
-
-/// The id of a trace or a span; `None` if it is not valid.
-pub(super) fn id<const N: usize>(raw: &RawValue) -> Result<Option<[u8; N]>, Invalid> {
-    let mut id = [0; N];
-    match unquoted(raw) {
-        Some(text) => Ok(hex::decode_to_slice(text, &mut id)
-            .ok()
-            .and_then(|()| draft::id(&id))),
-        None if is_null(raw) => Ok(None),
-        None => Err(wrong("a text", raw)),
+    match engine.decode(text.as_bytes()) {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(_) => start.scalar("base64", |_| None),
     }
 }
 
+/// The id of a trace or a span; `None` if it is not valid.
+pub(super) fn id<const N: usize>(reader: &mut Reader<'_>) -> Result<Option<[u8; N]>, Invalid> {
+    let id = reader.scalar("a text", |value| match value {
+        Scanned::Text(quoted) => Some(id_of(quoted.written())),
+        Scanned::Number(_) | Scanned::Boolean(_) | Scanned::Other(_) => None,
+    })?;
+    Ok(id.flatten())
+}
+
+fn id_of<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut id = [0; N];
+    hex::decode_to_slice(digits, &mut id).ok()?;
+    draft::id(&id)
+}
+
 /// A severity number. Some clients send the name that it has in protobuf; any
-/// other text is no severity.
-pub(super) fn severity_number(raw: &RawValue) -> Result<Option<i64>, Invalid> {
-    let named = unquoted(raw).and_then(|text| text.strip_prefix(SEVERITY_PREFIX));
-    let Some(name) = named else {
-        return whole(raw);
-    };
+/// other name in its form is no severity.
+pub(super) fn severity_number(reader: &mut Reader<'_>) -> Result<i64, Invalid> {
+    let number = reader.scalar("a whole number", |value| match value {
+        Scanned::Text(quoted) => match quoted.written().strip_prefix(SEVERITY_PREFIX) {
+            Some(name) => Some(severity_named(name)),
+            None => whole_of(value),
+        },
+        other => whole_of(other),
+    })?;
+    Ok(number.unwrap_or(0))
+}
+
+fn severity_named(name: &str) -> i64 {
     let name = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
     let severity = severity::of_name(name);
     let is_it = |number: &i64| severity.is_some() && severity::of_number(*number) == severity;
-    Ok((1..=24).find(is_it))
-}
-
-/// What is between the quotes, if it is a text. Escapes are left as they are.
-fn unquoted(raw: &RawValue) -> Option<&str> {
-    raw.get().strip_prefix('"')?.strip_suffix('"')
-}
-
-fn wrong(expected: &str, raw: &RawValue) -> Invalid {
-    let said = excerpt(raw.get(), SHOWN_CHARS);
-    Invalid::Json(format!("{said} is not {expected}"))
+    (1..=24).find(is_it).unwrap_or(0)
 }

@@ -1,81 +1,53 @@
 //! Resources and scopes.
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess};
-use serde_json::value::RawValue;
-
-use super::scalar;
-use super::value::Attributes;
-use super::visit::{Array, Fields, Object};
-use crate::json::share::Share;
+use super::reader::{Reader, Unquoted};
+use super::value::{AnyValue, attribute, shared};
+use crate::meter::Meter;
 use crate::otlp::common::{SCOPE, Source};
+use crate::otlp::draft::Draft;
 use crate::otlp::invalid::Invalid;
-use sluice_types::record::{Text, Value};
-
-#[derive(Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum SourceName {
-    Attributes,
-    Name,
-    Version,
-    #[serde(other)]
-    Other,
-}
-
-struct Reader<'s, 'a> {
-    share: &'s mut Share<'a>,
-    source: Source,
-    name: Text,
-    version: Text,
-}
+use sluice_types::record::Value;
 
 /// Reads a resource or a scope, whose names have this prefix.
 pub(super) fn read(
     prefix: &'static str,
-    raw: &RawValue,
-    share: &mut Share<'_>,
+    reader: &mut Reader<'_>,
+    meter: &mut Meter,
 ) -> Result<Source, Invalid> {
-    let reader = Reader {
-        share,
-        source: Source::new(prefix),
-        name: Text::new(),
-        version: Text::new(),
-    };
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    let read = Object(reader).deserialize(&mut deserializer);
-    let mut read = read.map_err(|error| Invalid::Json(error.to_string()))?;
-    if prefix == SCOPE {
-        let [name, version] = [read.name, read.version].map(Value::Text);
-        read.source.push_scope(name, version)?;
+    let mut source = Source::new(prefix);
+    let (mut name, mut version) = (Unquoted::EMPTY, Unquoted::EMPTY);
+    if reader.enter("an object (a resource or a scope)")? {
+        while let Some(field) = reader.name()? {
+            match field {
+                "attributes" => read_attributes(reader, &mut source, meter)?,
+                "name" => name = reader.text(meter)?.unwrap_or(Unquoted::EMPTY),
+                "version" => version = reader.text(meter)?.unwrap_or(Unquoted::EMPTY),
+                _ => drop(reader.skip(meter)?),
+            }
+        }
     }
-    Ok(read.source)
+    if prefix == SCOPE {
+        let [name, version] = [name, version].map(|text| Value::Text(text.shared(reader.whole())));
+        source.push_scope(name, version)?;
+    }
+    Ok(source)
 }
 
-impl<'de> Fields<'de> for Reader<'_, '_> {
-    type Name = SourceName;
-    const WHAT: &'static str = "a resource or a scope";
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: SourceName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
-        let text = match name {
-            SourceName::Name => &mut self.name,
-            SourceName::Version => &mut self.version,
-            SourceName::Attributes => {
-                let source = &mut self.source;
-                let attributes = Attributes {
-                    share: &mut *self.share,
-                    push: |name: Text, value, meter: &mut _| source.push(&name, value, meter),
-                };
-                values.next_value_seed(Array(attributes))?;
-                return Ok(());
-            }
-            SourceName::Other => return values.next_value().map(|IgnoredAny| ()),
-        };
-        let read = scalar::text(values.next_value()?, self.share);
-        *text = read.map_err(A::Error::custom)?.unwrap_or_default();
-        Ok(())
+fn read_attributes(
+    reader: &mut Reader<'_>,
+    source: &mut Source,
+    meter: &mut Meter,
+) -> Result<(), Invalid> {
+    if !reader.enter_array("an array (attributes)")? {
+        return Ok(());
     }
+    let whole = reader.whole();
+    let mut value = AnyValue::EMPTY;
+    while let Some(name) = attribute(reader, &mut value, meter)? {
+        let name = shared(name, whole, meter)?;
+        let value = value.take(whole, meter)?;
+        let value = value.unwrap_or(Draft::NULL);
+        source.push(&name, value, meter)?;
+    }
+    Ok(())
 }

@@ -1,112 +1,194 @@
 //! Values, and the attributes that have them.
 
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
-use serde_json::value::RawValue;
-
-use super::names::{PairName, ValueName};
-use super::visit::{Elements, Fields, Object};
+use super::reader::Reader;
 use super::{nested, scalar};
-use crate::json::share::Share;
+use crate::json::scanner::{Quoted, Scanner};
 use crate::meter::Meter;
 use crate::otlp::invalid::Invalid;
 use sluice_types::record::{Text, Value};
 
+/// What `AnyValue` says, as long as it is not kept. Making a [`Value`] of it only
+/// in the place where it stays is much faster than moving one there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said<'a> {
+    Nothing,
+    Text(Quoted<'a>),
+    Integer(i64),
+    Float(f64),
+    True,
+    False,
+    /// What is in [`AnyValue::other`].
+    Other,
+}
+
 /// Reads `AnyValue`: the last of what is said.
-pub(super) struct AnyValue<'s, 'a> {
-    share: &'s mut Share<'a>,
-    /// `None` if it is empty.
-    pub(super) value: Option<Value>,
+#[derive(Debug)]
+pub(super) struct AnyValue<'a> {
+    pub(super) said: Said<'a>,
+    other: Option<Value>,
 }
 
-impl<'s, 'a> AnyValue<'s, 'a> {
-    pub(super) const fn new(share: &'s mut Share<'a>) -> Self {
-        let value = None;
-        Self { share, value }
-    }
+impl<'a> AnyValue<'a> {
+    /// An empty one.
+    pub(super) const EMPTY: Self = Self {
+        said: Said::Nothing,
+        other: None,
+    };
 
-    fn read(&mut self, name: ValueName, raw: &RawValue) -> Result<Option<Value>, Invalid> {
-        Ok(match name {
-            ValueName::StringValue => scalar::text(raw, self.share)?.map(Value::Text),
-            ValueName::BoolValue => scalar::boolean(raw)?.map(Value::Boolean),
-            ValueName::IntValue => scalar::whole(raw)?.map(Value::Integer),
-            ValueName::DoubleValue => scalar::float(raw)?.map(Value::Float),
-            ValueName::BytesValue => scalar::bytes(raw, self.share)?.map(Value::Bytes),
-            ValueName::ArrayValue | ValueName::KvlistValue => {
-                nested::text(name, raw, self.share)?.map(Value::Json)
-            }
-            ValueName::Other => None,
-        })
-    }
-}
-
-impl<'de> Fields<'de> for AnyValue<'_, '_> {
-    type Name = ValueName;
-    const WHAT: &'static str = "a value";
-
-    fn field<A: MapAccess<'de>>(
+    /// Reads the value that comes next, in place of a former one.
+    #[inline(always)]
+    pub(super) fn read(
         &mut self,
-        name: ValueName,
-        values: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw: &RawValue = values.next_value()?;
-        if let Some(value) = self.read(name, raw).map_err(A::Error::custom)? {
-            self.value = Some(value);
+        reader: &mut Reader<'a>,
+        meter: &mut Meter,
+    ) -> Result<(), Invalid> {
+        if let Some(said) = reader.attempt(usual_value) {
+            self.said = said;
+            return Ok(());
+        }
+        self.said = Said::Nothing;
+        if !reader.enter("an object (a value)")? {
+            return Ok(());
+        }
+        while let Some(name) = reader.name()? {
+            let said = match name {
+                "stringValue" => reader.quoted()?.map(Said::Text),
+                "intValue" => scalar::whole(reader)?.map(Said::Integer),
+                "doubleValue" => scalar::float(reader)?.map(Said::Float),
+                "boolValue" => scalar::boolean(reader)?.map(Said::boolean),
+                other => self.read_other(other, reader, meter)?,
+            };
+            if let Some(said) = said {
+                self.said = said;
+            }
         }
         Ok(())
     }
-}
 
-/// Reads attributes, and gives each to a function.
-pub(super) struct Attributes<'s, 'a, F> {
-    pub(super) share: &'s mut Share<'a>,
-    pub(super) push: F,
-}
-
-impl<'de, F> Elements<'de> for Attributes<'_, '_, F>
-where
-    F: FnMut(Text, Value, &mut Meter) -> Result<(), Invalid>,
-{
-    const WHAT: &'static str = "attributes";
-
-    fn element<A: SeqAccess<'de>>(&mut self, elements: &mut A) -> Result<bool, A::Error> {
-        let attribute = Attribute {
-            share: &mut *self.share,
-            name: Text::new(),
-            value: None,
+    #[inline(never)]
+    fn read_other(
+        &mut self,
+        name: &str,
+        reader: &mut Reader<'a>,
+        meter: &mut Meter,
+    ) -> Result<Option<Said<'a>>, Invalid> {
+        let value = match name {
+            "arrayValue" => nested::array(reader, meter)?.map(Value::Json),
+            "kvlistValue" => nested::list(reader, meter)?.map(Value::Json),
+            "bytesValue" => scalar::bytes(reader, meter)?.map(Value::Bytes),
+            _ => {
+                reader.skip(meter)?;
+                None
+            }
         };
-        let Some(read) = elements.next_element_seed(Object(attribute))? else {
-            return Ok(false);
-        };
-        let (name, value) = (read.name, read.value);
-        let value = value.unwrap_or(Value::Json(Text::from_static("null")));
-        let pushed = (self.push)(name, value, self.share.meter);
-        pushed.map_err(A::Error::custom)?;
-        Ok(true)
+        Ok(value.map(|value| {
+            self.other = Some(value);
+            Said::Other
+        }))
+    }
+
+    /// The value; `None` if it is empty. A text shares the memory of the body, or is
+    /// charged.
+    pub(super) fn take(
+        &mut self,
+        whole: &Text,
+        meter: &mut Meter,
+    ) -> Result<Option<Value>, Invalid> {
+        Ok(Some(match self.said {
+            Said::Nothing => return Ok(None),
+            Said::Text(quoted) => Value::Text(shared(quoted, whole, meter)?),
+            Said::Integer(integer) => Value::Integer(integer),
+            Said::Float(float) => Value::Float(float),
+            Said::True => Value::Boolean(true),
+            Said::False => Value::Boolean(false),
+            Said::Other => return Ok(self.other.take()),
+        }))
     }
 }
 
-struct Attribute<'s, 'a> {
-    share: &'s mut Share<'a>,
-    name: Text,
-    value: Option<Value>,
+impl Said<'_> {
+    const fn boolean(boolean: bool) -> Self {
+        if boolean { Self::True } else { Self::False }
+    }
 }
 
-impl<'de> Fields<'de> for Attribute<'_, '_> {
-    type Name = PairName;
-    const WHAT: &'static str = "an attribute";
+/// A text, which shares the memory of the body, or is charged.
+#[inline(always)]
+pub(super) fn shared(quoted: Quoted<'_>, whole: &Text, meter: &mut Meter) -> Result<Text, Invalid> {
+    match quoted {
+        Quoted::Plain(plain) => Ok(whole.slice_ref(plain)),
+        escaped => escaped.text(whole, meter).map_err(Invalid::Json),
+    }
+}
 
-    fn field<A: MapAccess<'de>>(&mut self, name: PairName, values: &mut A) -> Result<(), A::Error> {
-        match name {
-            PairName::Key => {
-                let key = scalar::text(values.next_value()?, self.share);
-                self.name = key.map_err(A::Error::custom)?.unwrap_or_default();
-            }
-            PairName::Value => {
-                let value = Object(AnyValue::new(self.share));
-                self.value = values.next_value_seed(value)?.value;
-            }
-            PairName::Other => drop(values.next_value::<IgnoredAny>()?),
+/// Reads the next attribute of an array that was entered: its value into `value`,
+/// and returns its name; `None` at the end of the array.
+#[inline(always)]
+pub(super) fn attribute<'a>(
+    reader: &mut Reader<'a>,
+    value: &mut AnyValue<'a>,
+    meter: &mut Meter,
+) -> Result<Option<Quoted<'a>>, Invalid> {
+    if !reader.element()? {
+        return Ok(None);
+    }
+    match reader.attempt(usual_attribute) {
+        Some((name, said)) => {
+            value.said = said;
+            Ok(Some(Quoted::Plain(name)))
         }
-        Ok(())
+        None => any_attribute(reader, value, meter).map(Some),
     }
+}
+
+/// The same of one in any form.
+fn any_attribute<'a>(
+    reader: &mut Reader<'a>,
+    value: &mut AnyValue<'a>,
+    meter: &mut Meter,
+) -> Result<Quoted<'a>, Invalid> {
+    let mut name = Quoted::Plain("");
+    value.said = Said::Nothing;
+    if reader.enter("an object (an attribute)")? {
+        while let Some(field) = reader.name()? {
+            match field {
+                "key" => name = reader.quoted()?.unwrap_or(Quoted::Plain("")),
+                "value" => value.read(reader, meter)?,
+                _ => drop(reader.skip(meter)?),
+            }
+        }
+    }
+    Ok(name)
+}
+
+/// An attribute as most clients write most of them. Reading it so takes half as
+/// long as name by name.
+#[inline(always)]
+fn usual_attribute<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a str, Said<'a>)> {
+    if !scanner.pass("{\"key\":\"") {
+        return None;
+    }
+    let name = scanner.plain_rest()?;
+    if !scanner.pass(",\"value\":") {
+        return None;
+    }
+    let said = usual_value(scanner)?;
+    scanner.pass("}").then_some((name, said))
+}
+
+/// A value as most clients write most of them.
+#[inline(always)]
+fn usual_value<'a>(scanner: &mut Scanner<'a>) -> Option<Said<'a>> {
+    let said = if scanner.pass("{\"stringValue\":\"") {
+        Said::Text(Quoted::Plain(scanner.plain_rest()?))
+    } else if scanner.pass("{\"intValue\":") {
+        Said::Integer(scalar::whole_of(scanner.value().ok()?)?)
+    } else if scanner.pass("{\"boolValue\":true") {
+        Said::True
+    } else if scanner.pass("{\"boolValue\":false") {
+        Said::False
+    } else {
+        return None;
+    };
+    scanner.pass("}").then_some(said)
 }

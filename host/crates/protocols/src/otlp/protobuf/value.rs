@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::pieces::{Part, Pieces};
 use crate::meter::Meter;
+use crate::otlp::draft::Draft;
 use crate::otlp::invalid::{DEPTH_MAX, Invalid, charge};
 use crate::otlp::json_text::JsonText;
 use crate::otlp::wire::Fields;
@@ -36,6 +37,9 @@ pub(super) struct KeyValue<'a> {
 impl<'a> KeyValue<'a> {
     #[inline(always)]
     pub(super) fn read(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
+        if let Some(usual) = Self::usual(bytes) {
+            return Ok(usual);
+        }
         let mut read = Self::default();
         let mut fields = Fields(bytes);
         while let Some(tag) = fields.tag()? {
@@ -46,6 +50,21 @@ impl<'a> KeyValue<'a> {
             }
         }
         Ok(read)
+    }
+
+    /// A short key and then a short value, as nearly all of them are. Comparing two
+    /// tags is faster than looking at each field.
+    #[inline(always)]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        let [0x0a, key_len @ ..0x80, rest @ ..] = bytes else {
+            return None;
+        };
+        let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
+        let [0x12, value_len @ ..0x80, value @ ..] = rest else {
+            return None;
+        };
+        let value = (value.len() == usize::from(*value_len)).then_some(Pieces::One(value))?;
+        Some(Self { key, value })
     }
 
     /// The name of an attribute. If it is not UTF-8, wrong bytes are replaced.
@@ -59,17 +78,40 @@ impl<'a> KeyValue<'a> {
 
     /// The value of an attribute; null if there is none. Texts share the memory
     /// of `whole`, or that of what it was joined in.
-    #[inline(always)]
     pub(super) fn value(self, whole: &Bytes, meter: &mut Meter) -> Result<Value, Invalid> {
         let read = |part: Part<'_>| AnyValue::read(part.bytes, meter)?.value(part, meter);
         let value = self.value.read(whole, read).transpose()?.flatten();
-        Ok(value.unwrap_or(Value::Json(Text::from_static("null"))))
+        Ok(value.unwrap_or(Draft::NULL))
     }
 }
 
 impl<'a> AnyValue<'a> {
     #[inline(always)]
     pub(super) fn read(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
+        match Self::usual(bytes) {
+            Some(usual) => Ok(usual),
+            None => Self::read_fields(bytes, meter),
+        }
+    }
+
+    /// One field, and a short one if it is a text, as in nearly all of them.
+    #[inline(always)]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        match bytes {
+            [0x0a, length @ ..0x80, text @ ..] if text.len() == usize::from(*length) => {
+                Some(Self::Text(text))
+            }
+            [0x10, boolean @ ..0x80] => Some(Self::Boolean(*boolean != 0)),
+            [0x18, integer @ ..0x80] => Some(Self::Integer(i64::from(*integer))),
+            [0x18, low @ 0x80..=0xff, high @ ..0x80] => {
+                Some(Self::Integer(i64::from(low & 0x7f) | i64::from(*high) << 7))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn read_fields(bytes: &'a [u8], meter: &mut Meter) -> Result<Self, Invalid> {
         let mut read = Self::Empty;
         let mut fields = Fields(bytes);
         while let Some(tag) = fields.tag()? {
@@ -104,7 +146,6 @@ impl<'a> AnyValue<'a> {
     }
 
     /// The value as a record keeps it; `None` if it is empty. It is in `part`.
-    #[inline(always)]
     pub(super) fn value(self, part: Part<'_>, meter: &mut Meter) -> Result<Option<Value>, Invalid> {
         Ok(Some(match self {
             Self::Empty => return Ok(None),

@@ -39,10 +39,47 @@ impl Writer {
         if let Some(rng) = &mut self.0 {
             fields.shuffle(rng);
         }
+        self.add_replaced(&mut fields);
         let space = if self.chooses(5) { " \n" } else { "" };
-        let field = |(name, value)| format!("{space}\"{name}\"{space}:{space}{value}");
-        let fields: Vec<_> = fields.into_iter().map(field).collect();
+        let fields: Vec<_> = fields
+            .into_iter()
+            .map(|(name, value)| format!("{space}{}{space}:{space}{value}", self.name(name)))
+            .collect();
         format!("{{{}{space}}}", fields.join(","))
+    }
+
+    /// The name of a field, of which some characters may be escaped.
+    fn name(&mut self, name: &str) -> String {
+        match name.split_at_checked(1) {
+            Some((first, rest)) if self.chooses(20) => {
+                format!("\"\\u{:04x}{rest}\"", first.as_bytes()[0])
+            }
+            _ => format!("\"{name}\""),
+        }
+    }
+
+    /// Adds a value that does not count before the one of the same name that does.
+    fn add_replaced(&mut self, fields: &mut Vec<(&str, String)>) {
+        let replaced = |name| match name {
+            "timeUnixNano" | "observedTimeUnixNano" | "flags" => Some("1"),
+            "severityText" | "eventName" | "name" | "version" => Some("\"replaced\""),
+            "traceId" => Some("\"5b8efff798038103d269b633813fc60c\""),
+            "body" => Some(r#"{"arrayValue":{"values":[{"intValue":1}]}}"#),
+            _ => None,
+        };
+        if !fields.is_empty() && self.chooses(10) {
+            let rng = self.0.as_mut().unwrap();
+            let at = rng.random_range(0..fields.len());
+            let (name, _) = fields[at];
+            if let Some(value) = replaced(name) {
+                fields.insert(rng.random_range(0..=at), (name, value.to_owned()));
+            }
+        }
+    }
+
+    /// Null, or nothing, for a field that says nothing.
+    fn nothing<'n>(&mut self, name: &'n str) -> Option<(&'n str, String)> {
+        self.chooses(2).then(|| (name, "null".to_owned()))
     }
 
     fn array<T>(&mut self, of: &[T], mut each: impl FnMut(&mut Self, &T) -> String) -> String {
@@ -117,8 +154,9 @@ impl Writer {
 
     fn pair(&mut self, pair: &KeyValue) -> String {
         let mut fields = vec![("key", self.text(&pair.key))];
-        if let Some(value) = &pair.value {
-            fields.push(("value", self.value(value)));
+        match &pair.value {
+            Some(value) => fields.push(("value", self.value(value))),
+            None => fields.extend(self.nothing("value")),
         }
         self.object(fields)
     }
@@ -136,8 +174,9 @@ impl Writer {
         ];
         let observed = record.observed_time_unix_nano;
         fields.push(("observedTimeUnixNano", self.whole(observed)));
-        if let Some(body) = &record.body {
-            fields.push(("body", self.value(body)));
+        match &record.body {
+            Some(body) => fields.push(("body", self.value(body))),
+            None => fields.extend(self.nothing("body")),
         }
         self.object(fields)
     }
@@ -151,6 +190,8 @@ impl Writer {
                 ("attributes", self.array(&scope.attributes, Self::pair)),
             ];
             fields.insert(0, ("scope", self.object(scope)));
+        } else {
+            fields.extend(self.nothing("scope"));
         }
         self.object(fields)
     }
@@ -161,6 +202,8 @@ impl Writer {
             let attributes = self.array(&resource.attributes, Self::pair);
             let resource = self.object(vec![("attributes", attributes)]);
             fields.insert(0, ("resource", resource));
+        } else {
+            fields.extend(self.nothing("resource"));
         }
         self.object(fields)
     }

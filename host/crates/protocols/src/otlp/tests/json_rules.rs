@@ -217,6 +217,53 @@ fn a_record_that_cannot_be_read_is_refused_alone() {
 }
 
 #[test]
+fn a_reason_says_what_is_wrong_and_where() {
+    for (fields, place, expected) in [
+        (
+            r#""timeUnixNano":"noon""#,
+            "\"noon\"",
+            "\"noon\" is not a whole number",
+        ),
+        (r#""body":[]"#, "[]", "expected an object (a value)"),
+        (r#""attributes":[{"key":7}]"#, "7}", "7 is not a text"),
+        (
+            r#""attributes":[{"key":"a","value":{"intValue":"x"}}]"#,
+            "\"x\"",
+            "\"x\" is not a whole number",
+        ),
+        (
+            r#""body":{"bytesValue":"*"}"#,
+            "\"*\"",
+            "\"*\" is not base64",
+        ),
+    ] {
+        let at = json_of(&[fields]).find(place).unwrap();
+        let expected = format!("not a record in JSON: {expected} at byte {at}");
+        assert_eq!(refused(fields), expected);
+    }
+    let Err(DecodeError::Malformed(reason)) =
+        decode(json::decode, MEMORY, r#"{"resourceLogs":[7]}"#)
+    else {
+        panic!("it is no request");
+    };
+    assert!(
+        reason.ends_with("in JSON: expected an object (resourceLogs) at byte 17"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn what_is_ignored_may_be_nested_however_deep() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let body = format!(
+        r#"{{"future":{deep},"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"future":{deep},
+        "attributes":[{{"key":"k","future":{deep},"value":{{"future":{deep},"intValue":1}}}}]}}]}}]}}]}}"#
+    );
+    let record = record(json::decode, body);
+    assert_eq!(attributes(&record), [("k", Value::Integer(1))]);
+}
+
+#[test]
 fn records_whose_resource_or_scope_cannot_be_read_are_refused() {
     let body = r#"{"resourceLogs":[
         {"resource":{"attributes":7},"scopeLogs":[{"logRecords":[{}]}]},

@@ -21,10 +21,14 @@ fn value(json: &str) -> Result<String, String> {
     Ok(format!("{:?}", fields(&object)?[0].1))
 }
 
+fn meter(memory: usize) -> Meter {
+    Meter::new(MemoryBudget::new(memory).reserve(), Client::default())
+}
+
 /// The text of a string.
 fn text(json: &str, memory: usize) -> Result<Text, String> {
     let whole = Text::from(format!("{{\"a\":{json}}}"));
-    let mut meter = Meter::new(MemoryBudget::new(memory).reserve(), Client::default());
+    let mut meter = meter(memory);
     match fields(&whole)?[0].1 {
         Scanned::Text(quoted) => quoted.text(&whole, &mut meter),
         other => panic!("{other:?}"),
@@ -92,8 +96,8 @@ fn objects_and_arrays_may_be_in_each_other_but_not_without_end() {
     assert_eq!((scanner.depth, scanner.end()), (0, Ok(())));
 }
 
-#[test]
-fn what_is_json_is_decided_as_serde_json_does() {
+/// Calls a function with random texts, some of which are JSON, as it returns.
+fn each_text(check: impl Fn(&str) -> bool) {
     const PIECES: [&str; 30] = [
         "{",
         "}",
@@ -130,14 +134,91 @@ fn what_is_json_is_decided_as_serde_json_does() {
     let mut rng = rand::rngs::StdRng::seed_from_u64(3);
     let mut valid = 0;
     for _ in 0..400_000 {
-        let mut json = String::from("{\"a\":");
-        for _ in 0..rng.random_range(1..10) {
-            json += PIECES[rng.random_range(0..PIECES.len())];
-        }
-        json.push('}');
-        let expected = serde_json::from_str::<IgnoredAny>(&json).is_ok();
-        assert_eq!(fields(&json).is_ok(), expected, "{json}");
-        valid += usize::from(expected);
+        let pieces = 0..rng.random_range(1..10);
+        let json: String = pieces
+            .map(|_| PIECES[rng.random_range(0..PIECES.len())])
+            .collect();
+        valid += usize::from(check(&json));
     }
     assert!(valid > 10_000, "{valid}");
+}
+
+#[test]
+fn what_is_json_is_decided_as_serde_json_does() {
+    each_text(|json| {
+        let json = format!("{{\"a\":{json}}}");
+        let expected = serde_json::from_str::<IgnoredAny>(&json).is_ok();
+        assert_eq!(fields(&json).is_ok(), expected, "{json}");
+        expected
+    });
+}
+
+/// Moves through a value, entering all objects and arrays in it.
+fn enter_all(scanner: &mut Scanner<'_>) -> Result<(), Problem> {
+    match scanner.peek() {
+        b'{' => {
+            scanner.enter()?;
+            while scanner.name()?.is_some() {
+                enter_all(scanner)?;
+            }
+        }
+        b'[' => {
+            scanner.enter_array()?;
+            while scanner.element()? {
+                enter_all(scanner)?;
+            }
+        }
+        _ => drop(scanner.value()?),
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_entered_is_json_as_what_is_stepped_over() {
+    each_text(|json| {
+        let mut scanner = Scanner::new(json);
+        let entered = enter_all(&mut scanner).and_then(|()| scanner.end());
+        let mut scanner = Scanner::new(json);
+        let skipped = scanner.skip(&mut meter(0)).and_then(|()| scanner.end());
+        let is_json = serde_json::from_str::<IgnoredAny>(json).is_ok();
+        assert_eq!((entered.is_ok(), skipped.is_ok()), (is_json, is_json));
+        is_json
+    });
+}
+
+#[test]
+fn a_copy_walks_on_by_itself() {
+    let mut scanner = Scanner::new("[{\"a\":[1]},2]");
+    scanner.enter_array().unwrap();
+    assert_eq!(scanner.element(), Ok(true));
+    let mut copy = scanner.clone();
+    assert_eq!(copy.value(), Ok(Scanned::Other("{\"a\":[1]}")));
+    enter_all(&mut scanner).unwrap();
+    for mut scanner in [scanner, copy] {
+        assert_eq!(scanner.element(), Ok(true));
+        assert_eq!(scanner.value(), Ok(Scanned::Number("2")));
+        assert_eq!((scanner.element(), scanner.end()), (Ok(false), Ok(())));
+    }
+}
+
+#[test]
+fn what_is_skipped_may_be_as_deep_as_there_is_memory() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
+        for depth in [1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 100_000] {
+            let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let mut meter = meter(100_000);
+            let mut scanner = Scanner::new(&nested);
+            let skipped = scanner.skip(&mut meter);
+            assert_eq!((skipped, scanner.end()), (Ok(()), Ok(())), "{depth}");
+            assert_eq!(meter.charged(), 0);
+            // An object that ends as an array, or the other way round.
+            let wrong = if close.starts_with(']') { "1}" } else { "1]" };
+            let wrong = nested.replacen('1', wrong, 1);
+            assert!(Scanner::new(&wrong).skip(&mut meter).is_err());
+        }
+    }
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let mut meter = meter(20_000);
+    assert!(Scanner::new(&deep).skip(&mut meter).is_err());
+    assert!(meter.is_stopped());
 }
