@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::http_client::http_client;
 use super::reachable::reachable;
 use super::runtime;
+use crate::tls::PeerTls;
 
 pub(super) const EXAMPLES: &str = "\
 Example:

@@ -91,6 +91,7 @@ mod tests {
             query: String::new(),
             headers,
             client: None,
+            names: crate::tls::ClientNames::default(),
         }
     }
 
