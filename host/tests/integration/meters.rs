@@ -70,8 +70,8 @@ async fn records_are_counted_where_they_are_taken_by_protocol_and_outcome() {
     }
     let loki_and_native = [
         ("loki", "accepted", 4),
-        ("native", "accepted", 4),
-        ("native", "rejected", 4),
+        ("native", "accepted", 6),
+        ("native", "rejected", 2),
         ("syslog", "accepted", 1),
     ];
     for (place, expected) in [

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Cluster, Port, Process, START_LIMIT, deploy, eventually, http};
+use super::{Cluster, Port, Process, SOON, START_LIMIT, deploy, eventually, http};
 
 /// How long an alert waits before it fires, in these tests.
 const FOR: &str = "        for: 2s";
@@ -110,10 +110,16 @@ impl Prometheus {
         Ok(alerts.iter().find(is_it).cloned())
     }
 
-    /// The alert does not fire, and is not about to.
+    /// Waits until the alert does not fire, and is not about to. Until the first node
+    /// is scraped, there is no leader.
     pub(crate) async fn is_quiet(&self, name: &str) {
-        let alert = self.alert(name).await.unwrap();
-        assert_eq!(alert, None, "before the fault");
+        eventually(&format!("{name} is quiet"), SOON, || async {
+            match self.alert(name).await? {
+                None => Ok(()),
+                Some(alert) => Err(alert.to_string()),
+            }
+        })
+        .await;
     }
 
     /// Waits until the alert fires.
