@@ -339,19 +339,7 @@ impl Outlet {
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };
         match delivered {
-            Ok(refused) => {
-                let left = not_kept(&refused);
-                // Those that are left are offered again.
-                metrics.count(
-                    RecordsOutcome::Rejected,
-                    refused.len().saturating_sub(left.len()),
-                );
-                metrics.count(
-                    RecordsOutcome::Accepted,
-                    total.saturating_sub(refused.len()),
-                );
-                Attempt::Settled(left)
-            }
+            Ok(refused) => Attempt::Settled(counted(metrics, total, &refused)),
             Err(problem) => {
                 self.ingest.count(self.stream(), &problem);
                 Attempt::Again(problem.text().into_owned())
@@ -380,6 +368,17 @@ impl Outlet {
         drop(timeout(*wait, route.changed()).await);
         *wait = (2 * *wait).min(LAST_WAIT);
     }
+}
+
+/// Counts records that were settled, and returns the places of those that are to be
+/// offered again.
+fn counted(metrics: &IngestMetrics, total: usize, refused: &[Refused]) -> Vec<usize> {
+    let left = not_kept(refused);
+    let rejected = refused.len().saturating_sub(left.len());
+    metrics.count(RecordsOutcome::Rejected, rejected);
+    let accepted = total.saturating_sub(refused.len());
+    metrics.count(RecordsOutcome::Accepted, accepted);
+    left
 }
 
 /// Waits until another node leads, and then as long as the one before may need to

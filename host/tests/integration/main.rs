@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod alerts;
 mod backpressure;
 mod check;
 mod concurrency;
@@ -29,6 +30,7 @@ mod http;
 mod journal;
 mod leadership;
 mod listeners;
+mod meters;
 mod network;
 mod network_tls;
 mod recorded;
