@@ -26,7 +26,6 @@ use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
-use crate::tail::{Places, SessionParts};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -151,7 +150,6 @@ impl Node {
         let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
         let leaders = LeaderClient::new(addresses.clone(), peers.clone(), secret.clone(), tls);
-        let leaders = Arc::new(leaders);
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
@@ -173,20 +171,10 @@ impl Node {
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
         });
-        let watched = SessionParts {
-            node: node.clone(),
-            leaders,
-            places: Places::default(),
-        };
-        let watched = TailContext::new(watched, streams.clone());
+        let watched = TailContext::new(node.clone(), leaders, streams.clone());
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let peers = peer_routes::router(Arc::new(PeerContext::new(
-            node,
-            secret,
-            &ingest,
-            &standard,
-            Arc::clone(&watched),
-        )));
+        let context = PeerContext::new(node, secret, &ingest, &standard, &watched);
+        let peers = peer_routes::router(Arc::new(context));
         let routes = routes(ingest, standard, admin, watched, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],

@@ -54,7 +54,7 @@ impl PeerContext {
         secret: watch::Receiver<Option<Secret>>,
         ingest: &Arc<Ingest>,
         standard: &Arc<Standard>,
-        watched: Arc<TailContext>,
+        watched: &Arc<TailContext>,
     ) -> Self {
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -67,7 +67,7 @@ impl PeerContext {
             relayed: SignedBodies::new(node, secret, limits),
             ingest: Arc::clone(ingest),
             standard: Arc::clone(standard),
-            watched,
+            watched: Arc::clone(watched),
         }
     }
 }

@@ -28,21 +28,22 @@ struct Latest {
 
 impl LeaderClient {
     /// `secret` is what nodes sign with; `tls` says that they speak HTTPS.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         addresses: NodeAddresses,
         peers: Peers,
         secret: watch::Receiver<Option<Secret>>,
         tls: bool,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        let latest = Latest {
+            secret,
+            client: None,
+        };
+        Arc::new(Self {
             addresses,
             peers,
             tls,
-            latest: Mutex::new(Latest {
-                secret,
-                client: None,
-            }),
-        }
+            latest: Mutex::new(latest),
+        })
     }
 
     /// The client for the leader, and the leader's name.

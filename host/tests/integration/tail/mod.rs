@@ -172,6 +172,11 @@ async fn nobody_else_may_watch() {
     let url = node.url("/api/v1/tail");
     let foreign = cluster.http.get(&url).header("host", "evil.example.com");
     assert_eq!(foreign.send().await.unwrap().status(), 403);
+    let page = cluster
+        .http
+        .get(&url)
+        .header("sec-fetch-site", "cross-site");
+    assert_eq!(page.send().await.unwrap().status(), 403);
     let unsigned = cluster.http.post(node.url("/internal/v1/tail")).body("{}");
     assert_eq!(unsigned.send().await.unwrap().status(), 401);
 }
