@@ -28,7 +28,6 @@ use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
-use crate::tail::{Places, SessionParts};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
@@ -179,7 +178,6 @@ impl Node {
             secret.clone(),
             tls.clone(),
         );
-        let leaders = Arc::new(leaders);
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&NodeAccess {
             node: node.clone(),
@@ -209,12 +207,12 @@ impl Node {
             access: Arc::clone(&self.access),
             histories: Arc::clone(&histories),
         });
-        let watched = SessionParts {
-            node: node.clone(),
+        let watched = TailContext::new(
+            node.clone(),
             leaders,
-            places: Places::default(),
-        };
-        let watched = TailContext::new(watched, streams.clone(), Arc::clone(&self.access));
+            streams.clone(),
+            Arc::clone(&self.access),
+        );
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let seen = Tenures::default();
         let own = Arc::new(OwnNode::new(node.clone(), streams, seen.clone()));

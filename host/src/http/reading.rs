@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
 use super::client_address::ClientAddress;
+use super::gate::is_cross_site;
 use super::identity::identify;
 use super::problem::Problem;
 use sluice_access::{Access, Event, Outcome, Refusal, Scope};
@@ -53,6 +54,11 @@ impl Action<'_> {
 /// # Errors
 /// [`Problem::Denied`] or [`Problem::Forbidden`], which say what to do.
 pub(super) fn check(access: &Access, head: &Parts, stream: &str) -> Result<(), Problem> {
+    // It could not see the answer, but make this node work.
+    if is_cross_site(&head.headers) {
+        let text = "a page of another site may not read this";
+        return Err(Problem::Forbidden(text.to_owned()));
+    }
     if access.has_scopes() {
         let found = with_scope(access, head, Scope::Read, stream);
         return found.map(drop).map_err(|refusal| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, CONNECTION};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::Response;
@@ -18,9 +18,9 @@ use futures_util::StreamExt;
 use super::problem::Problem;
 use super::reading;
 use super::response::{EVENTS, typed};
-use crate::peer::TailRequest;
+use crate::peer::{LeaderClient, TailRequest};
 use crate::stream::{Stream, Streams};
-use crate::tail::{Full, Session, SessionParts};
+use crate::tail::{Full, Places, Session, SessionParts};
 use sluice_access::Access;
 use sluice_protocols::query;
 use sluice_types::record::Severity;
@@ -39,7 +39,18 @@ pub(crate) struct TailContext {
 }
 
 impl TailContext {
-    pub(crate) fn new(parts: SessionParts, streams: Streams, access: Arc<Access>) -> Arc<Self> {
+    /// `node` is this node's name.
+    pub(crate) fn new(
+        node: String,
+        leaders: Arc<LeaderClient>,
+        streams: Streams,
+        access: Arc<Access>,
+    ) -> Arc<Self> {
+        let parts = SessionParts {
+            node,
+            leaders,
+            places: Places::default(),
+        };
         let parts = Arc::new(parts);
         Arc::new(Self {
             parts,
@@ -51,13 +62,16 @@ impl TailContext {
     /// The answer to a request for what passes at a stream.
     ///
     /// # Errors
-    /// Too many watch already, or the request exceeds a limit.
+    /// Too many watch already, the request exceeds a limit, or the node is stopping.
     pub(super) fn answer(
         &self,
         stream: &Stream,
         request: TailRequest,
     ) -> Result<Response, Problem> {
         let request = request.checked().map_err(Problem::Malformed)?;
+        if stream.is_stopping() {
+            return Err(Problem::Stopping);
+        }
         let session = Session::begin(&self.parts, stream, request);
         let session = session.map_err(|Full(most)| {
             Problem::Busy(format!(
@@ -67,6 +81,8 @@ impl TailContext {
         let events = session.events().map(Ok::<_, Infallible>);
         let mut answer = typed(StatusCode::OK, EVENTS, Body::from_stream(events));
         let headers = answer.headers_mut();
+        // When it ends, the node does.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(BUFFERING, HeaderValue::from_static("no"));
         Ok(answer)

@@ -29,21 +29,22 @@ struct Latest {
 
 impl LeaderClient {
     /// `secret` is what nodes sign with; `tls` says how they are reached.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         addresses: NodeAddresses,
         peers: Peers,
         secret: watch::Receiver<Option<Secret>>,
         tls: PeerTls,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        let latest = Latest {
+            secret,
+            client: None,
+        };
+        Arc::new(Self {
             addresses,
             peers,
             tls,
-            latest: Mutex::new(Latest {
-                secret,
-                client: None,
-            }),
-        }
+            latest: Mutex::new(latest),
+        })
     }
 
     /// The client for the leader, and the leader's name.

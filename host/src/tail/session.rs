@@ -74,6 +74,7 @@ impl Session {
             route,
             upstream: None,
             told: None,
+            // At once, so that the client knows that it is heard.
             heartbeat: Instant::now(),
             is_over: false,
             _place: place,

@@ -42,6 +42,7 @@ mod sources;
 mod standard;
 mod support;
 mod swap;
+mod tail;
 mod tls;
 mod tls_clients;
 mod tls_out;

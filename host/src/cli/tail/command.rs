@@ -138,13 +138,23 @@ impl TailArgs {
                 "sluice: lost the node {}: {why}; looking for one",
                 source.node
             );
-            source = loop {
-                tokio::time::sleep(backoff.next(None)).await;
-                match self.open(request).await {
-                    Ok(source) => break source,
-                    Err(error) => eprintln!("sluice: failed to {}", chain(&*error)),
-                }
+            source = self.reopen(request, &mut backoff).await;
+        }
+    }
+
+    /// Tries until a node answers, and says why none does.
+    async fn reopen(&self, request: &TailRequest, backoff: &mut Backoff) -> Source {
+        let mut said = String::new();
+        loop {
+            tokio::time::sleep(backoff.next(None)).await;
+            let error = match self.open(request).await {
+                Ok(source) => return source,
+                Err(error) => chain(&*error).to_string(),
             };
+            if error != said {
+                eprintln!("sluice: failed to {error}");
+                said = error;
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! Publishes what passes to all watchers of a stream.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::passed::{Fate, Passed};
-use super::watcher::{Waiting, Watcher};
+use super::watcher::Watcher;
+use super::watchers::Watchers;
 use crate::batch::Batch;
 use sluice_types::clock::unix_nanos;
 use sluice_types::outcome::Refusal;
@@ -18,14 +18,7 @@ const COPIED_RECORDS: usize = 64;
 /// Where the delivery of a stream says what became of records. Clones are for the
 /// same stream.
 #[derive(Clone, Debug, Default)]
-pub struct Tail(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    /// As many as there are in the list.
-    count: AtomicUsize,
-    watchers: Mutex<Vec<Arc<Waiting>>>,
-}
+pub struct Tail(Arc<Watchers>);
 
 impl Tail {
     /// A stream that nobody watches yet.
@@ -37,17 +30,12 @@ impl Tail {
     /// Watches what passes from now on. The caller bounds the number of watchers.
     #[must_use]
     pub fn watch(&self) -> Watcher {
-        let waiting = Arc::<Waiting>::default();
-        let mut watchers = self.watchers();
-        watchers.push(Arc::clone(&waiting));
-        self.0.count.store(watchers.len(), Ordering::Relaxed);
-        drop(watchers);
-        Watcher::new(waiting, self.clone())
+        Watcher::enter(&self.0)
     }
 
     /// All records of the batch have this fate.
     pub(crate) fn passed(&self, batch: &Batch, fate: impl FnOnce() -> Fate) {
-        if self.is_watched() && !batch.records.is_empty() {
+        if self.0.are_there() && !batch.records.is_empty() {
             self.publish(batch.records.clone(), batch.bytes, fate());
         }
     }
@@ -59,7 +47,7 @@ impl Tail {
             return self.passed(batch, || Fate::Delivered);
         }
         let accepted = batch.records.len() - refusals.len();
-        if !self.is_watched() || accepted == 0 {
+        if !self.0.are_there() || accepted == 0 {
             return;
         }
         // The batch is taken apart, which would copy all records if they were shared.
@@ -70,21 +58,11 @@ impl Tail {
             .map(|(_, record)| record.clone())
             .take(COPIED_RECORDS)
             .collect();
-        self.missed(accepted - sample.len());
+        if accepted > sample.len() {
+            self.0.miss(accepted - sample.len());
+        }
         let bytes = sample.iter().map(LogRecord::size).sum();
         self.publish(sample.into(), bytes, Fate::Delivered);
-    }
-
-    /// Ends the view of a watcher.
-    pub(super) fn remove(&self, waiting: &Arc<Waiting>) {
-        let mut watchers = self.watchers();
-        watchers.retain(|other| !Arc::ptr_eq(other, waiting));
-        self.0.count.store(watchers.len(), Ordering::Relaxed);
-    }
-
-    /// The only thing that costs anything while nobody watches.
-    fn is_watched(&self) -> bool {
-        self.0.count.load(Ordering::Relaxed) > 0
     }
 
     fn publish(&self, records: Records, bytes: usize, fate: Fate) {
@@ -94,24 +72,7 @@ impl Tail {
             at: unix_nanos(),
             bytes,
         });
-        for watcher in self.watchers().iter() {
-            watcher.push(&passed);
-        }
-    }
-
-    fn missed(&self, records: usize) {
-        if records > 0 {
-            self.watchers()
-                .iter()
-                .for_each(|watcher| watcher.miss(records));
-        }
-    }
-
-    fn watchers(&self) -> MutexGuard<'_, Vec<Arc<Waiting>>> {
-        self.0
-            .watchers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.show(&passed);
     }
 }
 

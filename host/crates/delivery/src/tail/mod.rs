@@ -6,7 +6,9 @@
 
 mod handle;
 mod passed;
+mod waiting;
 mod watcher;
+mod watchers;
 
 pub use handle::Tail;
 pub use passed::{Fate, Passed};
