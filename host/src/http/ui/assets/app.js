@@ -41,6 +41,7 @@ function shownPath() {
 }
 
 function show() {
+  if (!current) return;
   const view = shownPath();
   render(document.getElementById('tabs'), VIEWS.map(({ path, name }) => h('a',
     { key: path, href: `#/${path}`, 'aria-current': path === view.path ? 'page' : null }, name)));
@@ -94,6 +95,7 @@ function follow() {
   ended.abort();
   ended = new AbortController();
   current?.stop?.();
+  current = null;
   const view = shownPath();
   document.title = `${view.name} · Sluice`;
   current = view.make(app);
