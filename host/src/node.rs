@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::descriptors::limit_connections;
+use crate::history::Histories;
 use crate::http::admin::AdminContext;
 use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
@@ -166,10 +167,12 @@ impl Node {
             facts,
             config.park,
         ));
+        let histories = Arc::new(Histories::new(node.clone(), &streams));
         let admin = Arc::new(AdminContext {
             node: node.clone(),
             streams: streams.clone(),
             metrics: Arc::clone(&self.metrics),
+            histories: Arc::clone(&histories),
         });
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let seen = Tenures::default();
@@ -182,12 +185,13 @@ impl Node {
             secret: secret.clone(),
             tls,
         });
-        let peers = Arc::new(PeerContext::new(own, secret, &ingest, &standard));
-        let peers = peer_routes::router(peers);
+        let peers = PeerContext::new(own, secret, &ingest, &standard, &histories);
+        let peers = peer_routes::router(Arc::new(peers));
         let routes = routes(ingest, standard, admin, page, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            history: tokio::spawn(histories.keep()),
             tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
@@ -205,6 +209,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
+    /// Takes the samples of the streams' histories.
+    history: JoinHandle<()>,
     /// Remembers who led when.
     tenures: JoinHandle<()>,
     control: Control,
@@ -236,6 +242,7 @@ impl Running {
         tokio::select! {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
+            _ = &mut self.history => "the history",
             _ = &mut self.tenures => "the watch of the leaders",
             () = self.control.ended() => "the control thread",
         }
@@ -255,6 +262,7 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        self.history.abort();
         self.tenures.abort();
         for stream in &mut self.streams {
             stream.end().await;

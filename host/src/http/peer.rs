@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::admin::history::since_of;
 use super::cluster::OwnNode;
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
@@ -23,6 +24,7 @@ use super::peer_problem::PeerProblem;
 use super::problem::Problem;
 use super::response::{BINARY, JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
+use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::letters::LetterQuery;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
@@ -45,6 +47,7 @@ pub(crate) struct PeerContext {
     relayed: SignedBodies,
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
+    histories: Arc<Histories>,
     own: Arc<OwnNode>,
 }
 
@@ -54,6 +57,7 @@ impl PeerContext {
         secret: watch::Receiver<Option<Secret>>,
         ingest: &Arc<Ingest>,
         standard: &Arc<Standard>,
+        histories: &Arc<Histories>,
     ) -> Self {
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -67,6 +71,7 @@ impl PeerContext {
             relayed: SignedBodies::new(node.clone(), secret, limits),
             ingest: Arc::clone(ingest),
             standard: Arc::clone(standard),
+            histories: Arc::clone(histories),
             own,
         }
     }
@@ -81,6 +86,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/dead-letters/read", post(read_letters))
         .route("/internal/v1/view", get(view))
         .route("/internal/v1/rejects", get(rejects))
+        .route("/internal/v1/history", get(history))
         .route("/internal/v1/records", post(records))
         .route("/internal/v1/handover/{journal}", post(transfer))
         .route("/internal/v1/deliver", post(deliver))
@@ -194,6 +200,14 @@ async fn read_letters(
 async fn rejects(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     Ok(json(&admitted.stream.rejects.list()))
+}
+
+/// What this node did in the last 15 minutes, or after the time `?since=`.
+async fn history(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let since = since_of(request.uri().query());
+    let admitted = context.admit(request).await?;
+    let since = since.map_err(|problem| PeerProblem::Malformed(problem.text().into()))?;
+    Ok(json(&context.histories.of(&admitted.stream, since)))
 }
 
 /// Takes records in the form that loses nothing, with the ids that they have.

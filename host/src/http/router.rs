@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::admin::{AdminContext, health, metrics, status};
+use super::admin::{AdminContext, health, history, metrics, status};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
 use super::{cluster, ui};
@@ -35,6 +35,7 @@ pub(crate) fn routes(
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/history", get(history::history))
         .route("/metrics", get(metrics::metrics))
         .with_state(admin);
     let http = protocols
@@ -64,6 +65,6 @@ async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) ->
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status, GET /metrics and GET /ui/";
+                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /metrics and GET /ui/";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

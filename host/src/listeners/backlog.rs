@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 
@@ -30,6 +31,8 @@ pub(super) struct Received {
     pub(super) bytes: BytesMut,
     pub(super) datagrams: Vec<Datagram>,
     pub(super) charged: Reservation,
+    /// When the first of them was received.
+    pub(super) since: Instant,
 }
 
 /// Batches that wait.
@@ -51,6 +54,7 @@ impl Received {
             bytes: BytesMut::new(),
             datagrams: Vec::new(),
             charged: memory.reserve(),
+            since: Instant::now(),
         }
     }
 

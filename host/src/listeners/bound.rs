@@ -102,6 +102,7 @@ impl BoundListeners {
             let shared = Arc::new(Shared {
                 protocol: config.protocol,
                 outlet: Arc::clone(&outlet),
+                metrics: outlet.metrics(config.protocol),
                 problems: Seldom::default(),
             });
             let metrics = metrics.listener(config.protocol.name());

@@ -20,6 +20,7 @@ use super::stage::{Stage, stopping};
 use super::unread::Unread;
 use crate::http::Problem;
 use crate::rejects::Sender;
+use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::rejected::head;
@@ -48,6 +49,7 @@ const SENDER_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
     pub(super) outlet: Arc<Outlet>,
+    pub(super) metrics: Arc<IngestMetrics>,
     pub(super) problems: Seldom,
 }
 
@@ -123,7 +125,7 @@ impl Connection {
         // What it keeps was promised to nobody, and is all there will be.
         let (left, charged) = self.session.release(true);
         // This is large, and seldom.
-        let delivering = Box::pin(deliver_kept(&self.shared.outlet, left, charged));
+        let delivering = Box::pin(deliver_kept(&self.shared, left, charged));
         drop(timeout(SENDER_PATIENCE, delivering).await);
         if let End::Fault(why, source) = &end {
             self.shared.warn("closing a client's connection", why);
@@ -191,7 +193,7 @@ impl Connection {
             }
         }
         let (kept, charged) = self.session.release(false);
-        Box::pin(deliver_kept(&self.shared.outlet, kept, charged)).await;
+        Box::pin(deliver_kept(&self.shared, kept, charged)).await;
         Ok(())
     }
 
@@ -214,7 +216,9 @@ impl Connection {
         } = batch;
         let (body, _charged) = self.unread.take(bytes);
         self.begun = None;
+        let begun = Instant::now();
         let outlet = Arc::clone(&self.shared.outlet);
+        let metrics = Arc::clone(&self.shared.metrics);
         let decoded = outlet.decode(&body, &decode).await;
         let fault_of_all = |problem: Problem| {
             let source = problem.is_of_body().then(|| head(&body).to_vec());
@@ -224,11 +228,15 @@ impl Connection {
         let (once, protocol) = (outlet.once(), self.shared.protocol);
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
+        let sent = contents.records.decoded.records.len();
         let turns = Turns::begin(once, self.client, protocol, &body, &mut contents);
+        let repeated = sent.saturating_sub(contents.records.decoded.records.len());
+        metrics.count(RecordsOutcome::Duplicate, repeated);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
         let Decoded { records, rejected } = decoded;
         outlet.rejects().keep(self.sender(), &rejected);
+        metrics.count(RecordsOutcome::Rejected, rejected.len());
         if let Some(why) = rejected.first_reason() {
             self.shared.warn("a message cannot be decoded", why);
         }
@@ -238,6 +246,7 @@ impl Connection {
         };
         let parcel = Parcel {
             records,
+            metrics: &metrics,
             reservation,
             again,
         };
@@ -247,6 +256,7 @@ impl Connection {
         if settling.await != Ok(true) {
             return Err(End::NotDelivered);
         }
+        metrics.acknowledged(begun.elapsed(), None);
         self.answer(contents).await?;
         fault.map_or(Ok(()), |why| Err(self.fault(why)))
     }
@@ -299,7 +309,8 @@ async fn deliver(outlet: &Outlet, parcel: Parcel<'_>, is_sent_again: bool) -> Re
 }
 
 /// Delivers what a session kept of earlier batches.
-async fn deliver_kept(outlet: &Outlet, kept: Decoded, charged: Option<Reservation>) {
+async fn deliver_kept(shared: &Shared, kept: Decoded, charged: Option<Reservation>) {
+    let outlet = &shared.outlet;
     if kept.records.is_empty() {
         return;
     }
@@ -307,6 +318,7 @@ async fn deliver_kept(outlet: &Outlet, kept: Decoded, charged: Option<Reservatio
     let parcel = Parcel {
         again: copy(&kept.records, &mut held),
         records: kept.records,
+        metrics: &shared.metrics,
         reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
     };
     outlet.deliver(parcel).await;

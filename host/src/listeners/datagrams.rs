@@ -17,7 +17,7 @@ use super::outlet::{Again, Parcel};
 use super::protocol::Protocol;
 use super::stage::{Stage, cut, stopping};
 use crate::rejects::Sender;
-use sluice_delivery::metrics::ListenerMetrics;
+use sluice_delivery::metrics::{ListenerMetrics, RecordsOutcome};
 use sluice_protocols::decoded::Decoding;
 use sluice_protocols::gelf::chunks::{Chunks, Limits};
 use sluice_protocols::gelf::datagram::{self, classify};
@@ -219,6 +219,7 @@ async fn deliver(shared: &Shared, received: Received) {
         bytes,
         datagrams,
         charged,
+        since,
     } = received;
     // What cannot be decoded together, for lack of memory, is halved.
     let mut pending = vec![(bytes.freeze(), datagrams)];
@@ -227,13 +228,17 @@ async fn deliver(shared: &Shared, received: Received) {
         match shared.outlet.decode(&body, &decode).await {
             Ok((contents, reservation)) => {
                 let (decoded, refused) = (contents.records.decoded, contents.refused);
+                let rejected = decoded.rejected.len();
+                shared.metrics.count(RecordsOutcome::Rejected, rejected);
                 shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
                     records: decoded.records,
+                    metrics: &shared.metrics,
                     reservation,
                     again: Again::Decoded(&decode, &body),
                 };
                 shared.outlet.deliver(parcel).await;
+                shared.metrics.acknowledged(since.elapsed(), None);
             }
             Err(_) if datagrams.len() > 1 => {
                 let later = datagrams.split_off(datagrams.len() / 2);
@@ -256,6 +261,7 @@ async fn deliver(shared: &Shared, received: Received) {
 impl Shared {
     /// Keeps a datagram that was rejected.
     fn refuse(&self, why: &str, client: IpAddr, datagram: &[u8]) {
+        self.metrics.count(RecordsOutcome::Rejected, 1);
         let rejects = self.outlet.rejects();
         rejects.keep_record(self.sender(client), why, datagram);
     }

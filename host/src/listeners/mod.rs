@@ -30,6 +30,7 @@ mod socket;
 mod stage;
 mod syslog;
 mod unread;
+mod wanted;
 
 pub(crate) use address::ListenAddress;
 pub(crate) use bound::{BoundListeners, ListenError, Listeners};

@@ -17,12 +17,15 @@ use super::batch::{Contents, Decode};
 use super::gather::Gatherer;
 use super::log::Seldom;
 use super::parts::{PART_RECORDS, Parts};
+use super::protocol::Protocol;
+use super::wanted::Wanted;
 use crate::http::Problem;
 use crate::http::ingest::{Delivered, Ingest, Offer, Relay};
 use crate::once::Once;
 use crate::peer::delivered::{Refused, refusals};
 use crate::rejects::Rejects;
 use crate::stream::{Route, Stream};
+use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::record::LogRecord;
@@ -54,6 +57,8 @@ pub(crate) struct Outlet {
 #[derive(Debug)]
 pub(super) struct Parcel<'a> {
     pub(super) records: Vec<LogRecord>,
+    /// Counts what becomes of them.
+    pub(super) metrics: &'a IngestMetrics,
     /// What they take, until they wait in the queue.
     pub(super) reservation: Reservation,
     /// Makes them again.
@@ -81,13 +86,6 @@ enum Attempt {
     Settled(Vec<usize>),
     /// Nothing was taken, or perhaps it was and is offered again.
     Again(String),
-}
-
-/// Which records of a parcel are offered.
-struct Wanted {
-    start: usize,
-    /// Places behind the start; `None` for all.
-    places: Option<Vec<usize>>,
 }
 
 /// What became of records that were offered.
@@ -138,6 +136,11 @@ impl Outlet {
         self.ingest.limits.body
     }
 
+    /// The metrics of a protocol.
+    pub(super) fn metrics(&self, protocol: Protocol) -> Arc<IngestMetrics> {
+        Arc::clone(self.stream().meters.listener(protocol.name()))
+    }
+
     /// For what could not be decoded.
     pub(super) fn rejects(&self) -> &Rejects {
         &self.stream().rejects
@@ -177,6 +180,7 @@ impl Outlet {
     pub(super) async fn deliver(&self, parcel: Parcel<'_>) {
         let Parcel {
             records,
+            metrics,
             reservation,
             again,
         } = parcel;
@@ -188,7 +192,7 @@ impl Outlet {
                 Some(made) => made,
                 None => self.make_again(&Wanted::all_from(done), &again).await,
             };
-            let offered = self.offer(records, reservation).await;
+            let offered = self.offer(records, reservation, metrics).await;
             done += offered.settled;
             if offered.settled > 0 {
                 wait = FIRST_WAIT;
@@ -200,6 +204,7 @@ impl Outlet {
                         places: Some(left),
                     },
                     &again,
+                    metrics,
                 )
                 .await;
                 done += offered.of_left;
@@ -211,7 +216,12 @@ impl Outlet {
 
     /// Offers the records part by part until one is not settled. What they take is
     /// given back then: who waits for memory must hold none.
-    async fn offer(&self, records: Vec<LogRecord>, reservation: Reservation) -> Offered {
+    async fn offer(
+        &self,
+        records: Vec<LogRecord>,
+        reservation: Reservation,
+        metrics: &IngestMetrics,
+    ) -> Offered {
         let most = self.ingest.limits.records.min(PART_RECORDS);
         let mut reservation = Some(reservation);
         let mut offered = Offered::default();
@@ -225,7 +235,7 @@ impl Outlet {
                 Some(_) => None,
             };
             let charged = charged.unwrap_or_else(|| self.memory().reserve());
-            match self.attempt(part, charged).await {
+            match self.attempt(part, charged, metrics).await {
                 Attempt::Settled(left) if left.is_empty() => offered.settled += count,
                 Attempt::Settled(left) => {
                     (offered.left, offered.of_left) = (Some(left), count);
@@ -241,12 +251,12 @@ impl Outlet {
     }
 
     /// Offers records again that the sink refused and that could not be kept.
-    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>) {
+    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>, metrics: &IngestMetrics) {
         loop {
             self.warn("records that the sink refused cannot be kept as dead letters");
             self.pause(&mut { LAST_WAIT }).await;
             let (records, charged) = self.make_again(&wanted, again).await;
-            if let Attempt::Settled(left) = self.attempt(records, charged).await {
+            if let Attempt::Settled(left) = self.attempt(records, charged, metrics).await {
                 if left.is_empty() {
                     return;
                 }
@@ -282,7 +292,13 @@ impl Outlet {
     }
 
     /// Offers the records once, to whom leads.
-    async fn attempt(&self, records: Vec<LogRecord>, charged: Reservation) -> Attempt {
+    async fn attempt(
+        &self,
+        records: Vec<LogRecord>,
+        charged: Reservation,
+        metrics: &IngestMetrics,
+    ) -> Attempt {
+        let total = records.len();
         let end = Instant::now() + self.ingest.limits.request;
         let route = self.stream().route.borrow().clone();
         let delivered = match route {
@@ -322,7 +338,19 @@ impl Outlet {
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };
         match delivered {
-            Ok(refused) => Attempt::Settled(not_kept(&refused)),
+            Ok(refused) => {
+                let left = not_kept(&refused);
+                // Those that are left are offered again.
+                metrics.count(
+                    RecordsOutcome::Rejected,
+                    refused.len().saturating_sub(left.len()),
+                );
+                metrics.count(
+                    RecordsOutcome::Accepted,
+                    total.saturating_sub(refused.len()),
+                );
+                Attempt::Settled(left)
+            }
             Err(problem) => {
                 self.ingest.count(self.stream(), &problem);
                 Attempt::Again(problem.text().into_owned())
@@ -350,37 +378,6 @@ impl Outlet {
         route.mark_unchanged();
         drop(timeout(*wait, route.changed()).await);
         *wait = (2 * *wait).min(LAST_WAIT);
-    }
-}
-
-impl Wanted {
-    const fn all_from(start: usize) -> Self {
-        Self {
-            start,
-            places: None,
-        }
-    }
-
-    /// Only these of those that were offered are left.
-    fn keep(&mut self, left: &[usize]) {
-        let kept = |places: &Vec<usize>| {
-            let places = left.iter().filter_map(|place| places.get(*place));
-            places.copied().collect()
-        };
-        self.places = self.places.as_ref().map(kept);
-    }
-
-    fn of(&self, records: impl Iterator<Item = LogRecord>) -> Vec<LogRecord> {
-        let behind = records.skip(self.start);
-        let Some(places) = &self.places else {
-            return behind.collect();
-        };
-        let mut places = places.iter().peekable();
-        behind
-            .enumerate()
-            .filter(|(place, _)| places.next_if(|wanted| *wanted == place).is_some())
-            .map(|(_, record)| record)
-            .collect()
     }
 }
 

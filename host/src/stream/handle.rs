@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
+use crate::meters::Meters;
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{DeadLetters, Intake, Journal, Stall};
@@ -32,6 +33,8 @@ pub(crate) struct Stream {
     /// What this node's decoders rejected lately.
     pub(crate) rejects: Rejects,
     pub(crate) metrics: Arc<StreamMetrics>,
+    /// Counts what clients send, by protocol.
+    pub(crate) meters: Meters,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
     /// What the tenure's dispatcher says of attempts that fail.

@@ -17,6 +17,7 @@ use super::route::Route;
 use super::tasks::StreamTasks;
 use super::tenure::TenureParts;
 use super::tenures::Tenures;
+use crate::meters::Meters;
 use crate::peer::Secret;
 use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginError, Report};
 use crate::rejects::Rejects;
@@ -126,6 +127,7 @@ impl PreparedStream {
             letters: self.store.letters.clone(),
             rejects: Rejects::new(Arc::clone(&self.store.metrics)),
             metrics: Arc::clone(&self.store.metrics),
+            meters: Meters::new(Arc::clone(&self.store.metrics)),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,

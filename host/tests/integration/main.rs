@@ -30,6 +30,7 @@ mod leadership;
 mod listeners;
 mod network;
 mod network_tls;
+mod page;
 mod recorded;
 mod rejects;
 mod rollout;

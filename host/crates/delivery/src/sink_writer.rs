@@ -157,7 +157,7 @@ impl SinkWriter {
     }
 
     fn observe(&self, took: Duration) {
-        self.metrics.write_seconds.observe(took.as_secs_f64());
+        self.metrics.write_seconds.observe(took);
     }
 
     fn attempt(&self, batch: &Batch) -> Attempt {

@@ -13,6 +13,7 @@ use super::config::ControlConfig;
 use super::control_thread::{ControlThread, Published};
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::heartbeat::Heartbeat;
+use super::late_renewals::LateRenewals;
 use super::order::Order;
 use super::peers::Peers;
 use super::role::Role;
@@ -73,6 +74,8 @@ pub struct Controls {
     pub address: watch::Receiver<Option<String>>,
     /// Whether the control loop runs.
     pub heartbeat: Arc<Heartbeat>,
+    /// How often proofs of leadership came late.
+    pub late_renewals: Arc<LateRenewals>,
 }
 
 impl Control {
@@ -98,7 +101,7 @@ impl Control {
             let _in_runtime = runtime.enter();
             bind(config.health_address())?
         };
-        let (published, controls) = channels(&config.node, &state);
+        let (published, controls) = channels(&config, &state);
         let control = ControlThread {
             config,
             client,
@@ -161,7 +164,10 @@ impl Control {
 }
 
 /// Both halves of what the thread publishes, before it runs.
-fn channels(node: &str, state: &watch::Receiver<NodeDocument>) -> (Published, Controls) {
+fn channels(
+    config: &ControlConfig,
+    state: &watch::Receiver<NodeDocument>,
+) -> (Published, Controls) {
     let (role_in, role) = watch::channel(Role::Follower { leader: None });
     let (view_in, view) = watch::channel(View::default());
     let (addresses_in, addresses) = watch::channel(Arc::default());
@@ -169,20 +175,23 @@ fn channels(node: &str, state: &watch::Receiver<NodeDocument>) -> (Published, Co
     let (address_in, address) = watch::channel(None);
     let heartbeat = Arc::new(Heartbeat::default());
     heartbeat.beat();
+    let late_renewals = Arc::new(LateRenewals::new(config.lease));
     let published = Published {
         role: role_in,
         view: view_in,
         addresses: addresses_in,
         nodes: nodes_in,
         address: address_in,
+        late_renewals: Arc::clone(&late_renewals),
     };
     let controls = Controls {
         role,
         view,
         addresses,
-        peers: Peers::new(node.to_owned(), state.clone(), nodes),
+        peers: Peers::new(config.node.clone(), state.clone(), nodes),
         address,
         heartbeat,
+        late_renewals,
     };
     (published, controls)
 }

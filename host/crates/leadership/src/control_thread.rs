@@ -19,6 +19,7 @@ use super::health::Health;
 use super::health_secret::HealthSecret;
 use super::health_server;
 use super::heartbeat::Heartbeat;
+use super::late_renewals::LateRenewals;
 use super::lock_client::LockClient;
 use super::node_disk::NodeDisk;
 use super::nodes::{watch_addresses, watch_documents};
@@ -63,6 +64,7 @@ pub(super) struct Published {
     /// The documents of all nodes; `None` until Consul has answered.
     pub(super) nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
     pub(super) address: watch::Sender<Option<String>>,
+    pub(super) late_renewals: Arc<LateRenewals>,
 }
 
 impl ControlThread {
@@ -129,6 +131,7 @@ impl ControlThread {
             view,
             addresses,
             nodes,
+            late_renewals,
             ..
         } = self.published;
         let (tenure_in, tenure) = watch::channel::<Option<Tenure>>(None);
@@ -139,7 +142,7 @@ impl ControlThread {
         let (leading, active) = (tenure.clone(), self.active.clone());
         tasks.spawn(history::keep(coordination.clone(), leading, active));
         tasks.spawn(active_key::keep(coordination.clone(), tenure, self.active));
-        let publisher = Publisher::new(candidate(&client), role, view, tenure_in);
+        let publisher = Publisher::new(candidate(&client), role, view, tenure_in, late_renewals);
         let settings = Settings::random(self.config.node, self.config.lease);
         let tools = Tools {
             coordination,

@@ -21,6 +21,7 @@ mod health_secret;
 mod health_server;
 mod heartbeat;
 mod history;
+mod late_renewals;
 #[cfg(test)]
 mod local_coordinator;
 mod lock;
@@ -53,6 +54,7 @@ pub use config::ControlConfig;
 pub use control::{Control, ControlError, Controls};
 pub use epoch_file::EpochFileError;
 pub use heartbeat::Heartbeat;
+pub use late_renewals::LateRenewals;
 pub use lock::CLEAN;
 pub use order::{Order, StepDown};
 pub use peers::Peers;

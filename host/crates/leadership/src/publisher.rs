@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::late_renewals::LateRenewals;
 use super::lock::{Key, Lock};
 use super::loss::Loss;
 use super::role::Role;
@@ -31,6 +32,7 @@ pub(super) struct Publisher {
     view: watch::Sender<View>,
     tenure: watch::Sender<Option<Tenure>>,
     lease: Option<Arc<Lease>>,
+    late_renewals: Arc<LateRenewals>,
     /// The other node that leads, by the lock's key.
     leader: Option<LeaderAddress>,
 }
@@ -41,6 +43,7 @@ impl Publisher {
         role: watch::Sender<Role>,
         view: watch::Sender<View>,
         tenure: watch::Sender<Option<Tenure>>,
+        late_renewals: Arc<LateRenewals>,
     ) -> Self {
         Self {
             candidate,
@@ -48,6 +51,7 @@ impl Publisher {
             view,
             tenure,
             lease: None,
+            late_renewals,
             leader: None,
         }
     }
@@ -69,6 +73,9 @@ impl Publisher {
 
     pub(super) fn extend(&self, until: BootTime) {
         if let Some(lease) = &self.lease {
+            if let Some(before) = lease.valid_until() {
+                self.late_renewals.extended(before, until);
+            }
             lease.extend(until);
         }
     }

@@ -44,6 +44,21 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 11] = [
+        Self::Native,
+        Self::Otlp,
+        Self::Elasticsearch,
+        Self::Loki,
+        Self::Splunk,
+        Self::Gelf,
+        Self::Journald,
+        Self::Datadog,
+        Self::AwsLogs,
+        Self::Heroku,
+        Self::Cloudflare,
+    ];
+
     /// The name for operators.
     #[must_use]
     pub const fn name(self) -> &'static str {

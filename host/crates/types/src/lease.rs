@@ -80,6 +80,13 @@ impl Lease {
         }
     }
 
+    /// Until when it is valid without another proof; `None` if it was revoked.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<BootTime> {
+        let until = self.valid_until.load(Ordering::Acquire);
+        (until != REVOKED).then(|| BootTime::from_nanos(until))
+    }
+
     /// Makes it valid at least until `until`; a revoked lease stays revoked.
     pub fn extend(&self, until: BootTime) {
         let extended =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::history::Histories;
 use crate::stream::Streams;
 use sluice_delivery::metrics::Metrics;
 
@@ -12,4 +13,5 @@ pub(crate) struct AdminContext {
     pub(crate) node: String,
     pub(crate) streams: Streams,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) histories: Arc<Histories>,
 }

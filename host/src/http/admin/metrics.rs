@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::context::AdminContext;
 use crate::http::response::{accepts, typed};
 use crate::stream::Stream;
-use sluice_delivery::metrics::{OPENMETRICS, PLAIN, StreamReadings};
+use sluice_delivery::metrics::{Format, StreamReadings};
 use sluice_leadership::Role;
 use sluice_types::lease::Standing;
 
@@ -22,12 +22,12 @@ pub(in crate::http) async fn metrics(
     for stream in admin.streams.iter() {
         stream.metrics.set(readings(stream));
     }
-    let text = admin.metrics.encode();
-    let content_type = match accepts(&asked, "application/openmetrics-text") {
-        true => OPENMETRICS,
-        false => PLAIN,
+    let format = match accepts(&asked, "application/openmetrics-text") {
+        true => Format::OpenMetrics,
+        false => Format::Plain,
     };
-    typed(StatusCode::OK, content_type, text)
+    let text = admin.metrics.encode(format);
+    typed(StatusCode::OK, format.content_type(), text)
 }
 
 /// What the gauges of a stream show now.
@@ -43,6 +43,9 @@ fn readings(stream: &Stream) -> StreamReadings {
         queue_bytes,
         journal_records: journal.as_ref().map_or(0, |journal| journal.backlog),
         journal_bytes: journal.as_ref().map_or(0, |journal| journal.bytes),
+        journal_limit_bytes: journal.as_ref().map_or(0, |journal| journal.limit),
+        plugin_failed: stream.plugin.borrow().error.is_some(),
+        lease_renewals_late: stream.controls.late_renewals.get(),
         leader,
         epoch: stream.controls.view.borrow().epoch,
         lease_remaining: lease,

@@ -3,6 +3,7 @@
 mod context;
 mod delivery_status;
 pub(super) mod health;
+pub(super) mod history;
 pub(super) mod metrics;
 pub(super) mod status;
 

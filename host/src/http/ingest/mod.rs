@@ -11,6 +11,7 @@ mod awaited;
 pub(super) mod baseline;
 mod body;
 mod config;
+mod counted;
 mod decoders;
 mod forward;
 pub(super) mod native;

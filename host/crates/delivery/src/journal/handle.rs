@@ -22,6 +22,8 @@ pub struct JournalStatus {
     pub backlog: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// The size at which nothing more is taken in.
+    pub limit: u64,
     /// The reason why the journal cannot be written, if so.
     pub failure: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Journal {
         JournalStatus {
             backlog: synced.saturating_sub(state.settled),
             bytes: state.used,
+            limit: self.shared.limits.bytes,
             failure: state.failure.clone(),
         }
     }

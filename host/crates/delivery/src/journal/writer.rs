@@ -154,7 +154,7 @@ impl Writer {
         }
         if let Some(took) = self.active.append(&group.bytes, group.has_records())? {
             let seconds = &self.shared.metrics.journal_sync_seconds;
-            seconds.observe(took.as_secs_f64());
+            seconds.observe(took);
         }
         if let Some(segment) = self.shared.lock().segments.back_mut() {
             segment.bytes = self.active.bytes();

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
+use super::durations::DurationHistogram;
 use super::names::{MetricName, PREFIX};
 
 /// The label of a sample: its name and the stream's.
@@ -25,7 +25,7 @@ pub(super) struct Families {
     counters: ByName<Counter>,
     gauges: ByName<Gauge>,
     seconds: ByName<SecondsGauge>,
-    histograms: ByName<Histogram>,
+    histograms: ByName<DurationHistogram>,
 }
 
 impl Families {
@@ -54,20 +54,10 @@ impl Families {
         sample(&mut self.registry, &mut self.seconds, name, label, make)
     }
 
-    pub(super) fn histogram(&mut self, name: MetricName, label: &StreamLabel) -> Histogram {
-        sample(
-            &mut self.registry,
-            &mut self.histograms,
-            name,
-            label,
-            durations,
-        )
+    pub(super) fn histogram(&mut self, name: MetricName, label: &StreamLabel) -> DurationHistogram {
+        let make: fn() -> DurationHistogram = DurationHistogram::default;
+        sample(&mut self.registry, &mut self.histograms, name, label, make)
     }
-}
-
-/// Buckets from 16 µs to 16 s.
-fn durations() -> Histogram {
-    Histogram::new(exponential_buckets(16e-6, 2.0, 21))
 }
 
 /// The stream's sample of a family, which is registered with the first one.

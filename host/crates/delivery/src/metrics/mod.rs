@@ -1,10 +1,16 @@
 //! The metrics of a node and of its streams.
 
+mod durations;
 mod families;
+mod ingest;
 mod names;
 mod node;
 mod stream;
+mod trace_id;
 
-pub use node::{ListenerMetrics, Metrics, OPENMETRICS, PLAIN};
+pub use durations::{DurationCounts, DurationHistogram};
+pub use ingest::{IngestMetrics, RecordsOutcome};
+pub use node::{Format, ListenerMetrics, Metrics};
 pub(crate) use stream::WriteUnderWay;
 pub use stream::{StreamMetrics, StreamReadings};
+pub use trace_id::TraceId;

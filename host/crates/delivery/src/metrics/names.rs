@@ -41,6 +41,15 @@ pub(super) const SINK_REFUSED: MetricName = unitless(
     "What sinks tried and may not do, and limits that they reached, by kind",
 );
 
+pub(super) const INGEST_RECORDS: MetricName = unitless(
+    "ingest_records",
+    "Records that clients sent to this node, by protocol and outcome",
+);
+pub(super) const ACKNOWLEDGE: MetricName = seconds(
+    "acknowledge",
+    "Time from the receipt of a request to its acknowledgement, by protocol",
+);
+
 pub(super) const RECORDS_ACCEPTED: MetricName =
     unitless("records_accepted", "Records taken into the queue");
 pub(super) const RECORDS_ACKNOWLEDGED: MetricName = unitless(
@@ -100,6 +109,10 @@ pub(super) const JOURNAL_RECORDS: MetricName = unitless(
 );
 pub(super) const JOURNAL_BYTES: MetricName =
     unitless("journal_bytes", "The journal's size on disk");
+pub(super) const JOURNAL_LIMIT_BYTES: MetricName = unitless(
+    "journal_limit_bytes",
+    "The size on disk at which the journal takes nothing more",
+);
 pub(super) const JOURNAL_SYNC: MetricName =
     seconds("journal_sync", "Duration of the journal's syncs");
 pub(super) const JOURNAL_DAMAGED_BYTES: MetricName = unitless(
@@ -110,3 +123,11 @@ pub(super) const LEADER: MetricName = unitless("leader", "1 while this node may 
 pub(super) const EPOCH: MetricName = unitless("epoch", "The highest epoch this node knows");
 pub(super) const LEASE_REMAINING: MetricName =
     seconds("lease_remaining", "How long the lease is still valid");
+pub(super) const LEASE_RENEWALS_LATE: MetricName = unitless(
+    "lease_renewals_late",
+    "Proofs of leadership that came when less than a third of the lease was left",
+);
+pub(super) const PLUGIN_FAILED: MetricName = unitless(
+    "plugin_failed",
+    "1 while the sink that is asked for cannot run here, or was taken back",
+);

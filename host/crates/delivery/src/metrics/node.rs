@@ -1,21 +1,38 @@
 //! The metrics of a node, and the text that they are read as.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
+use super::ingest::Ingests;
 use super::names::{CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED};
 use super::stream::StreamMetrics;
 
-/// The content type of [`Metrics::encode`]'s text for clients that accept it.
-/// The text is valid as [`PLAIN`] too, where its additions are comments.
-pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Prometheus' older text format.
-pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The form of the text that metrics are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics.
+    OpenMetrics,
+    /// Prometheus' older text format, in which the additions of OpenMetrics are
+    /// comments. It has no exemplars.
+    Plain,
+}
+
+impl Format {
+    /// The content type.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Plain => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 /// The name and value of a label.
 type Label = [(&'static str, &'static str); 1];
@@ -37,6 +54,7 @@ pub struct Metrics {
     refused: Family<Label, Counter>,
     listener_connections: Family<Label, Gauge>,
     listener_dropped: Family<Label, Counter>,
+    ingests: Ingests,
     families: Mutex<Families>,
 }
 
@@ -67,8 +85,10 @@ impl Metrics {
         families
             .registry
             .register(name, help, listener_dropped.clone());
+        let ingests = Ingests::register(&mut families.registry);
         Self {
             connections,
+            ingests,
             refused,
             listener_connections,
             listener_dropped,
@@ -80,7 +100,11 @@ impl Metrics {
     /// their samples.
     #[must_use]
     pub fn stream(&self, name: &str) -> Arc<StreamMetrics> {
-        Arc::new(StreamMetrics::new(&mut self.lock(), name))
+        Arc::new(StreamMetrics::new(
+            &mut self.lock(),
+            self.ingests.clone(),
+            name,
+        ))
     }
 
     /// The metrics of the listeners of this protocol.
@@ -98,14 +122,20 @@ impl Metrics {
         self.refused.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// The OpenMetrics text of the node and all of its streams.
+    /// The metrics of the node and all of its streams as text.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, format: Format) -> String {
         let mut text = String::new();
-        if encode(&mut text, &self.lock().registry).is_err() {
+        if self.write(&mut text, format).is_err() {
             tracing::error!("failed to encode the metrics");
         }
         text
+    }
+
+    fn write(&self, text: &mut String, format: Format) -> fmt::Result {
+        encode_registry(text, &self.lock().registry)?;
+        self.ingests.write(text, format == Format::OpenMetrics)?;
+        encode_eof(text)
     }
 
     fn lock(&self) -> MutexGuard<'_, Families> {
@@ -116,6 +146,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn each_stream_has_samples_of_its_own_below_one_description() {
@@ -123,9 +154,12 @@ mod tests {
         metrics.stream("default").accepted.inc_by(2);
         metrics.stream("audit").accepted.inc();
         metrics.stream("default").accepted.inc();
-        metrics.stream("audit").write_seconds.observe(0.1);
+        metrics
+            .stream("audit")
+            .write_seconds
+            .observe(Duration::from_millis(100));
         metrics.connections.inc();
-        let text = metrics.encode();
+        let text = metrics.encode(Format::OpenMetrics);
         let count = |line: &str| text.lines().filter(|found| *found == line).count();
         let samples = [
             "sluice_records_accepted_total{stream=\"default\"} 3",

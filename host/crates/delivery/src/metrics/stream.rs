@@ -1,12 +1,14 @@
 //! The metrics of one stream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 
+use super::durations::DurationHistogram;
 use super::families::{Families, SecondsGauge, StreamLabel};
+use super::ingest::{IngestMetrics, Ingests};
 use super::names;
 
 /// Counters that grow for the life of the process, and gauges that are set
@@ -36,9 +38,9 @@ pub struct StreamMetrics {
     /// Sinks on probation that gave way to their predecessor.
     pub sink_rollbacks: Counter,
     /// The duration of the sink's `write` calls.
-    pub write_seconds: Histogram,
+    pub write_seconds: DurationHistogram,
     /// The duration of the journal's syncs.
-    pub journal_sync_seconds: Histogram,
+    pub journal_sync_seconds: DurationHistogram,
     /// Bytes of the journal that could not be read at the start.
     pub journal_damaged_bytes: Counter,
     /// Records of this node's journal that the leader took over.
@@ -47,6 +49,12 @@ pub struct StreamMetrics {
     pub queue_full: Counter,
     /// Requests that ended with 504.
     pub unknown: Counter,
+    /// The stream's name.
+    name: String,
+    ingests: Ingests,
+    lease_renewals_late: Counter,
+    plugin_failed: Gauge,
+    journal_limit_bytes: Gauge,
     writes: Gauge,
     queue_records: Gauge,
     queue_bytes: Gauge,
@@ -79,6 +87,12 @@ pub struct StreamReadings {
     pub journal_records: u64,
     /// The journal's size on disk, in bytes.
     pub journal_bytes: u64,
+    /// The size at which the journal takes nothing more; 0 without a journal.
+    pub journal_limit_bytes: u64,
+    /// Whether the sink that is asked for cannot run, or was taken back.
+    pub plugin_failed: bool,
+    /// How many proofs of leadership came late since the start.
+    pub lease_renewals_late: u64,
     /// Whether this node leads with a valid lease.
     pub leader: bool,
     /// The highest epoch that this node knows.
@@ -90,10 +104,15 @@ pub struct StreamReadings {
 }
 
 impl StreamMetrics {
-    pub(super) fn new(families: &mut Families, stream: &str) -> Self {
+    pub(super) fn new(families: &mut Families, ingests: Ingests, stream: &str) -> Self {
         let label: StreamLabel = [(names::STREAM, stream.to_owned())];
         let label = &label;
         Self {
+            name: stream.to_owned(),
+            ingests,
+            lease_renewals_late: families.counter(names::LEASE_RENEWALS_LATE, label),
+            plugin_failed: families.gauge(names::PLUGIN_FAILED, label),
+            journal_limit_bytes: families.gauge(names::JOURNAL_LIMIT_BYTES, label),
             accepted: families.counter(names::RECORDS_ACCEPTED, label),
             acknowledged: families.counter(names::RECORDS_ACKNOWLEDGED, label),
             delivered: families.counter(names::RECORDS_DELIVERED, label),
@@ -123,6 +142,12 @@ impl StreamMetrics {
         }
     }
 
+    /// The metrics of a protocol by which clients send to this stream.
+    #[must_use]
+    pub fn ingest(&self, protocol: &'static str) -> Arc<IngestMetrics> {
+        self.ingests.of(&self.name, protocol)
+    }
+
     /// Counts a write of the sink as under way.
     pub(crate) fn write_under_way(&self) -> WriteUnderWay {
         self.writes.inc();
@@ -135,6 +160,10 @@ impl StreamMetrics {
         set(&self.queue_bytes, readings.queue_bytes);
         set(&self.journal_records, readings.journal_records);
         set(&self.journal_bytes, readings.journal_bytes);
+        set(&self.journal_limit_bytes, readings.journal_limit_bytes);
+        set(&self.plugin_failed, u8::from(readings.plugin_failed));
+        let late = &self.lease_renewals_late;
+        late.inc_by(readings.lease_renewals_late.saturating_sub(late.get()));
         set(&self.leader, u8::from(readings.leader));
         set(&self.epoch, readings.epoch);
         self.lease_remaining

@@ -15,6 +15,7 @@ use super::seam::{Port, SimulatedClock, SimulatedCoordination, SimulatedDisk};
 use crate::clock::Clock;
 use crate::coordination::Coordination;
 use crate::driver::{Driver, Tools};
+use crate::late_renewals::LateRenewals;
 use crate::node_disk::NodeDisk;
 use crate::order::Order;
 use crate::peers::Peers;
@@ -63,7 +64,13 @@ impl Process {
             leader_key: "c/leader".to_owned(),
         };
         let view = watch::Sender::new(View::default());
-        let publisher = Publisher::new(candidate, role_in, view, watch::Sender::new(None));
+        let publisher = Publisher::new(
+            candidate,
+            role_in,
+            view,
+            watch::Sender::new(None),
+            Arc::new(LateRenewals::new(settings.lease)),
+        );
         let tools = Tools {
             coordination: Coordination::Simulated(SimulatedCoordination(port.clone())),
             disk: NodeDisk::Simulated(SimulatedDisk(port.clone())),

@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, Request};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answer;
 use super::format::Format;
 use crate::http::client_address::ClientAddress;
+use crate::http::ingest::counted::Counted;
 use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Accepted, Admitted, Ingest, Offer, Settled};
@@ -68,14 +69,16 @@ async fn respond(
     body: Body,
     messages: Messages,
 ) -> Result<Response, Problem> {
-    let mut deadline = pin!(sleep(ingest.limits.request));
+    let begun = Instant::now();
+    let mut deadline = pin!(sleep_until(begun + ingest.limits.request));
     let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
+    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun);
     match messages {
-        Messages::One => one(ingest, stream, head, accepted, deadline).await,
-        Messages::Many => many(ingest, stream, head, accepted, deadline).await,
+        Messages::One => one(ingest, stream, head, accepted, counted, deadline).await,
+        Messages::Many => many(ingest, stream, head, accepted, counted, deadline).await,
     }
 }
 
@@ -84,6 +87,7 @@ async fn one(
     stream: &Stream,
     head: &Parts,
     accepted: Accepted<'_>,
+    counted: Counted<'_>,
     mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
     let key = message_id(&head.headers)?;
@@ -98,6 +102,7 @@ async fn one(
     };
     let record = decode::one(body, key, unix_nanos()).inspect_err(|error| {
         let reason = error.to_string();
+        counted.rejected(1);
         stream
             .rejects
             .keep_record(sender(head), &reason, &sent.body);
@@ -111,17 +116,25 @@ async fn one(
     };
     if sent.id.is_none() {
         // Nothing tells it from another message with this text.
-        return answer::single(ingest.deliver(offer, deadline, || None).await?);
+        let delivered = ingest.deliver(offer, deadline, || None).await;
+        return answer::single(counted.delivered(delivered, 1, 0)?);
     }
-    let known = sent.known(ingest.once(), deadline.as_mut()).await?;
+    let known = sent.known(ingest.once(), deadline.as_mut()).await;
+    let known = known.inspect_err(|problem| counted.failed(1, problem))?;
     // The queue accounts for the memory of the record only.
     sent.body = Bytes::new();
     answer::single(match known {
-        Known::New(delivery) => sent.deliver(ingest, offer, deadline, delivery).await?,
-        Known::Acknowledged => Settled {
-            epoch: accepted.intake.epoch(),
-            rejected: Vec::new(),
-        },
+        Known::New(delivery) => {
+            let delivered = sent.deliver(ingest, offer, deadline, delivery).await;
+            counted.delivered(delivered, 1, 0)?
+        }
+        Known::Acknowledged => {
+            counted.duplicate(1);
+            Settled {
+                epoch: accepted.intake.epoch(),
+                rejected: Vec::new(),
+            }
+        }
     })
 }
 
@@ -130,6 +143,7 @@ async fn many(
     stream: &Stream,
     head: &Parts,
     accepted: Accepted<'_>,
+    counted: Counted<'_>,
     mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
     let format = Format::of(&head.headers)?;
@@ -145,6 +159,7 @@ async fn many(
     // This stays charged until the answer is sent.
     let for_answer = reservation.split(rejected.bytes());
     let (epoch, by_sink) = if records.is_empty() {
+        counted.rejected(total);
         (accepted.intake.epoch(), Vec::new())
     } else {
         let offer = Offer {
@@ -154,7 +169,8 @@ async fn many(
             records,
             reservation,
         };
-        let settled = ingest.deliver(offer, deadline, || None).await?;
+        let delivered = ingest.deliver(offer, deadline, || None).await;
+        let settled = counted.delivered(delivered, total, rejected.len())?;
         (settled.epoch, settled.rejected)
     };
     let rejections = rejected.merge(by_sink);

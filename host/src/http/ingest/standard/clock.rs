@@ -15,6 +15,8 @@ pub(super) struct Clock {
     /// Until then it may wait for a leader, or for room.
     pub(super) parked_until: Instant,
     pub(super) end: Instant,
+    /// When the head of the request was received.
+    pub(super) begun: Instant,
 }
 
 impl Clock {
@@ -25,6 +27,7 @@ impl Clock {
         Self {
             parked_until: now + park.min(limit),
             end: now + limit,
+            begun: now,
         }
     }
 

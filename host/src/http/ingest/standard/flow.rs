@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::HeaderValue;
-use axum::http::header::CONNECTION;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -24,7 +22,9 @@ use super::exchange::{Exchange, Parsed, Reply, Terms};
 use super::relay::{Relay, Relayed};
 use super::reply::response;
 use super::settling::Settling;
+use super::trouble::{Trouble, verdict};
 use crate::http::ingest::body::{Received, discard, expects_continue};
+use crate::http::ingest::counted::Counted;
 use crate::http::ingest::repeated::{Known, Sent};
 use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::ingest::unread::Unread;
@@ -55,16 +55,6 @@ pub(super) struct Flow<'a> {
     pub(super) relay: Option<&'a Relay>,
 }
 
-/// Why a request is not settled here.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// This node does not lead, and the request was relayed to it.
-    NotLeader,
-    NoToken,
-    WrongToken,
-    Problem(Problem),
-}
-
 /// What became of a request.
 enum Ended {
     /// The leader has answered; `None` if the connection is to be closed.
@@ -78,28 +68,6 @@ enum Attempt {
     /// Nothing was taken. So many records and bytes found no room, if that was
     /// the reason.
     Again(Option<(usize, usize)>),
-}
-
-impl From<Problem> for Trouble {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl Trouble {
-    /// What is left of the body would be read as the next request.
-    fn close(&self, mut response: Response) -> Response {
-        let ends_connection = match self {
-            Self::NoToken | Self::WrongToken => true,
-            Self::Problem(problem) => problem.ends_connection(),
-            Self::NotLeader => false,
-        };
-        if ends_connection {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-        }
-        response
-    }
 }
 
 impl Flow<'_> {
@@ -172,10 +140,33 @@ impl Flow<'_> {
         }
     }
 
-    /// Waits for a node that takes the request, and for its outcome.
+    /// Waits for a node that takes the request, and for its outcome, and counts that.
     async fn settle(
         &self,
         received: Received<'_>,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Ended, Trouble> {
+        let mut offered = 0;
+        let ended = self.settle_all(received, &mut offered, deadline).await;
+        ended.inspect_err(|trouble| {
+            if let Trouble::Problem(problem) = trouble {
+                self.counted().failed(offered, problem);
+            }
+        })
+    }
+
+    /// Counts what becomes of its records.
+    pub(super) fn counted(&self) -> Counted<'_> {
+        let (protocol, headers) = (self.exchange.protocol(), &self.asked.headers);
+        Counted::new(self.stream, protocol, headers, self.clock.begun)
+    }
+
+    /// Offers the records until they are settled. `offered` is how many they are,
+    /// once that is known.
+    async fn settle_all(
+        &self,
+        received: Received<'_>,
+        offered: &mut usize,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Ended, Trouble> {
         let packing = self.exchange.packing();
@@ -186,7 +177,8 @@ impl Flow<'_> {
             let now = route.borrow_and_update().clone();
             let why = match now {
                 Route::Local(intake) => {
-                    let delivering = self.deliver(&received, &content, &intake, deadline.as_mut());
+                    let body = (&received, &content);
+                    let delivering = self.deliver(body, &intake, offered, deadline.as_mut());
                     match delivering.await? {
                         Attempt::Ended(ended) => return Ok(ended),
                         Attempt::Again(Some(size)) => {
@@ -286,15 +278,17 @@ impl Flow<'_> {
     /// Decodes what the body holds, and offers the records here.
     async fn deliver(
         &self,
-        received: &Received<'_>,
-        content: &(Bytes, Option<Encoding>),
+        (received, content): (&Received<'_>, &(Bytes, Option<Encoding>)),
         intake: &Intake,
+        offered: &mut usize,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Attempt, Trouble> {
         let decoding = self.decode(received, content, deadline.as_mut());
         let (parsed, mut reservation) = decoding.await?;
         let hides_refusals = parsed.hides_refusals;
         let (records, mut settled) = Settling::begin(parsed);
+        *offered = settled.total();
+        let mut is_repeated = false;
         // This stays charged until there is an answer.
         let answer = settled.answer_bytes(&**self.exchange);
         reservation.spend(answer).map_err(Problem::from)?;
@@ -316,7 +310,8 @@ impl Flow<'_> {
                 reservation,
             };
             match self.deliver_once(received, offer, deadline).await {
-                Ok(rejected) => settled.by_sink = rejected,
+                Ok(Some(rejected)) => settled.by_sink = rejected,
+                Ok(None) => is_repeated = true,
                 Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
                     return Ok(Attempt::Again(None));
@@ -329,6 +324,10 @@ impl Flow<'_> {
             let reason = "a record that the sink refused could not be kept as a dead letter";
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
+        match is_repeated {
+            true => self.counted().duplicate(settled.total()),
+            false => self.counted().settled(settled.total(), settled.rejected()),
+        }
         let rejects = &self.stream.rejects;
         rejects.keep(self.sender(), settled.by_decoder());
         let reply = settled.answer(&**self.exchange, &mut for_answer);
@@ -336,13 +335,13 @@ impl Flow<'_> {
     }
 
     /// Delivers the records unless the same request was acknowledged before. Returns
-    /// what the sink refused.
+    /// what the sink refused; `None` if it was.
     async fn deliver_once(
         &self,
         received: &Received<'_>,
         offer: Offer<'_>,
         mut deadline: Pin<&mut Sleep>,
-    ) -> Result<Vec<Rejection>, Problem> {
+    ) -> Result<Option<Vec<Rejection>>, Problem> {
         let sent = Sent {
             client: self.asked.client,
             path: &self.asked.path,
@@ -350,10 +349,10 @@ impl Flow<'_> {
             body: received.bytes().clone(),
         };
         match sent.known(self.ingest.once(), deadline.as_mut()).await? {
-            Known::Acknowledged => Ok(Vec::new()),
+            Known::Acknowledged => Ok(None),
             Known::New(delivery) => {
                 let delivered = sent.deliver(self.ingest, offer, deadline, delivery);
-                Ok(delivered.await?.rejected)
+                Ok(Some(delivered.await?.rejected))
             }
         }
     }
@@ -372,25 +371,5 @@ impl Flow<'_> {
             }
         };
         self.exchange.answer(verdict, &Items::default())
-    }
-}
-
-/// What a protocol is to say about a problem.
-fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
-    match problem {
-        Problem::Malformed(_) | Problem::Refused(_) => Verdict::Malformed(text),
-        Problem::Unsupported(_) => Verdict::Unsupported(text),
-        Problem::TooLarge(_) => Verdict::TooLarge(text),
-        Problem::Unauthorized | Problem::CrossSite(_) | Problem::Forbidden(_) => {
-            Verdict::WrongToken
-        }
-        Problem::Stopping => Verdict::Stopping,
-        Problem::Unknown(_) => Verdict::Unknown(text),
-        // Status 408 is final for several clients.
-        Problem::Full
-        | Problem::Unavailable(_)
-        | Problem::SlowBody
-        | Problem::NotLeader
-        | Problem::Elsewhere(_) => Verdict::Busy(text),
     }
 }

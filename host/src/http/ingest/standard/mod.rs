@@ -26,6 +26,7 @@ mod reply;
 mod settling;
 mod splunk;
 mod table;
+mod trouble;
 mod upload;
 
 pub(in crate::http) use calls::of_caller;

@@ -35,6 +35,16 @@ impl Settling {
         (records, settling)
     }
 
+    /// How many records the request had.
+    pub(super) const fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many of them were refused, so far as is known.
+    pub(super) fn rejected(&self) -> usize {
+        self.by_decoder.len() + self.by_sink.len()
+    }
+
     /// What it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.by_decoder.bytes() + self.items.bytes()

@@ -160,6 +160,7 @@ impl Upload<'_> {
                     let flow = self.flow();
                     let rejects = &flow.stream.rejects;
                     rejects.keep_record(flow.sender(), &reason, &entry);
+                    flow.counted().rejected(1);
                 }
                 Part::Rest(bytes) => drop(all.take(bytes)),
                 Part::Incomplete => return Ok(()),

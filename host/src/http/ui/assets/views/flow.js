@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { get } from '../api.js';
 import { Charts } from '../charts.js';
 import { bytes, count, duration, rate } from '../format.js';
-import { merged, nodesOf } from '../history.js';
+import { merged, milliseconds, nodesOf } from '../history.js';
 
 /** Distances of lines in plots of bytes. */
 const POWERS = Array.from({ length: 44 }, (_, at) => 2 ** at);
@@ -38,20 +38,34 @@ function heading(state) {
   ];
 }
 
+const received = (history) => (Object.keys(history.records_in).length > 0
+  ? history.records_in : { all: history.times.map(() => 0) });
+const delivered = (history) => ({
+  'by the sink': history.records_out, 'offered again': history.retried, 'dead letters': history.dead_lettered,
+});
+const records = (history) => ({ 'in the queue': history.queue_records, 'in the journal': history.journal_records });
+const sizes = (history) => ({ 'in the queue': history.queue_bytes, 'in the journal': history.journal_bytes });
+const writes = (history) => milliseconds(history.write_seconds);
+const acknowledgements = (history) => milliseconds(history.acknowledge_seconds);
+const largest = (one, other) => Math.max(one, other);
+
 function plots(state, charts) {
   if (!state.document) {
     return h('p', { class: 'card empty', key: 'none' }, state.error ? state.error.message : 'Asking the nodes…');
   }
   const all = nodesOf(state.document);
   const nodes = state.node ? all.filter(({ node }) => node === state.node) : all;
-  const largest = (one, other) => Math.max(one, other);
+  if (nodes.length === 0) {
+    return h('p', { class: 'card empty', key: 'none' }, 'No samples yet. The first one comes within 5 seconds.');
+  }
   const figures = [
-    ['in', 'Received', 'records per second, by protocol', rate, merged(nodes, (history) => history.received)],
-    ['out', 'Outcomes', 'records per second', rate, merged(nodes, (history) => history.outcomes)],
-    ['queue', 'Waiting', 'records in queue and journal', count, merged(nodes, (history) => history.waiting)],
-    ['bytes', 'Waiting', 'bytes in queue and journal', bytes, merged(nodes, (history) => history.bytes), POWERS],
-    ['writes', 'Write latency', 'of the sink, percentiles', duration, merged(nodes, (history) => history.writes, largest)],
-    ['acks', 'Time to acknowledgement', 'percentiles', duration, merged(nodes, (history) => history.acknowledgements, largest)],
+    ['in', 'Received', 'records acknowledged per second, by protocol', rate, merged(nodes, received)],
+    ['outcomes', 'Answers', 'records per second, by outcome', rate, merged(nodes, ({ outcomes }) => outcomes)],
+    ['out', 'Delivered', 'records per second', rate, merged(nodes, delivered)],
+    ['records', 'Waiting', 'records', count, merged(nodes, records)],
+    ['bytes', 'Waiting', 'bytes', bytes, merged(nodes, sizes), POWERS],
+    ['writes', 'Write latency', 'of the sink', duration, merged(nodes, writes, largest)],
+    ['acks', 'Time to acknowledgement', 'from the receipt', duration, merged(nodes, acknowledgements, largest)],
   ];
   return h('div', { class: 'plots', key: 'plots' }, figures
     .filter(([,,,, model]) => model.series.length > 0)

@@ -1,0 +1,94 @@
+//! Takes samples, and answers with them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::document::HistoryDocument;
+use super::ring::Ring;
+use super::sample::{Sample, Waiting};
+use super::totals::Totals;
+use crate::stream::{Stream, Streams};
+use sluice_types::clock::unix_nanos;
+
+/// The time between two samples, in milliseconds.
+const INTERVAL_MS: u64 = 5000;
+
+/// The histories of all streams of a node.
+#[derive(Debug)]
+pub(crate) struct Histories {
+    node: String,
+    streams: Vec<(Arc<Stream>, Mutex<Ring>)>,
+}
+
+impl Histories {
+    /// `node` is the node's name.
+    pub(crate) fn new(node: String, streams: &Streams) -> Self {
+        let with_ring = |stream: &Arc<Stream>| (Arc::clone(stream), Mutex::new(Ring::new()));
+        Self {
+            node,
+            streams: streams.iter().map(with_ring).collect(),
+        }
+    }
+
+    /// Takes samples until this future is dropped.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        let read = |(stream, _): &(Arc<Stream>, _)| Totals::of(stream);
+        let mut before: Vec<_> = self.streams.iter().map(read).collect();
+        loop {
+            let time = sleep_until_next().await;
+            for ((stream, ring), before) in self.streams.iter().zip(&mut before) {
+                let now = Totals::of(stream);
+                let sample = Sample::between(before, &now, time, Waiting::of(stream));
+                if let Some(sample) = sample {
+                    lock(ring).push(sample);
+                }
+                *before = now;
+            }
+        }
+    }
+
+    /// The samples of a stream that are later than `since`, in milliseconds since
+    /// the Unix epoch.
+    pub(crate) fn of(&self, stream: &Arc<Stream>, since: u64) -> HistoryDocument {
+        let mut streams = self.streams.iter();
+        let found = streams.find(|(known, _)| Arc::ptr_eq(known, stream));
+        let ring = found.map(|(_, ring)| lock(ring));
+        let samples = ring.iter().flat_map(|ring| ring.after(since));
+        HistoryDocument::new(&self.node, INTERVAL_MS, samples)
+    }
+}
+
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for the next multiple of the interval, and returns it.
+async fn sleep_until_next() -> u64 {
+    let now = unix_millis();
+    let next = next_multiple(now);
+    // Timers are never early, but the clock may be slewed meanwhile.
+    sleep(Duration::from_millis(next - now)).await;
+    next.max(unix_millis() / INTERVAL_MS * INTERVAL_MS)
+}
+
+const fn next_multiple(now: u64) -> u64 {
+    (now / INTERVAL_MS + 1) * INTERVAL_MS
+}
+
+fn unix_millis() -> u64 {
+    unix_nanos() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_nodes_take_samples_at_the_same_times() {
+        for (now, next) in [(0, 5000), (4999, 5000), (5000, 10_000), (5001, 10_000)] {
+            assert_eq!(next_multiple(now), next, "{now}");
+        }
+    }
+}
