@@ -9,7 +9,7 @@ import { merged, milliseconds, nodesOf } from '../history.js';
 /** Distances of lines in plots of bytes. */
 const POWERS = Array.from({ length: 44 }, (_, at) => 2 ** at);
 
-export function flowView() {
+export function flowView(app) {
   const charts = new Charts();
   const state = { document: null, error: null, node: '' };
   return {
@@ -19,27 +19,25 @@ export function flowView() {
       state.error = null;
     },
     failed: (error) => { state.error = error; },
-    render: () => [heading(state), plots(state, charts)],
+    render: () => [heading(state, app), plots(state, charts)],
     stop: () => charts.stop(),
   };
 }
 
-function heading(state) {
+function heading(state, app) {
   const names = state.document?.nodes.map(({ node }) => node) ?? [];
   const silent = state.document?.nodes.filter(({ error }) => error) ?? [];
   return [
     h('div', { class: 'head', key: 'head' },
       h('div', null, h('h1', null, 'Flow'), h('p', null, 'The last 15 minutes, as the nodes keep them in memory')),
       h('label', { class: 'field' }, h('span', { class: 'unseen' }, 'Node'), h('select', {
-        value: state.node, on: { change: (event) => { state.node = event.target.value; } },
+        value: state.node, on: { change: (event) => { state.node = event.target.value; app.refresh(); } },
       }, h('option', { value: '' }, 'All nodes'), names.map((name) => h('option', { value: name, key: name }, name))))),
     silent.length > 0 && h('p', { class: 'card problems', key: 'silent', role: 'status' },
       silent.map(({ node, error }) => `${node} is left out: ${error}`).join('; ')),
   ];
 }
 
-const received = (history) => (Object.keys(history.records_in).length > 0
-  ? history.records_in : { all: history.times.map(() => 0) });
 const delivered = (history) => ({
   'by the sink': history.records_out, 'offered again': history.retried, 'dead letters': history.dead_lettered,
 });
@@ -48,6 +46,13 @@ const sizes = (history) => ({ 'in the queue': history.queue_bytes, 'in the journ
 const writes = (history) => milliseconds(history.write_seconds);
 const acknowledgements = (history) => milliseconds(history.acknowledge_seconds);
 const largest = (one, other) => Math.max(one, other);
+
+/** By protocol; if none was used, a line at zero. */
+function received(nodes) {
+  const model = merged(nodes, (history) => history.records_in);
+  const none = { name: 'none', values: model.times.map(() => 0) };
+  return model.series.length > 0 ? model : { ...model, series: [none] };
+}
 
 function plots(state, charts) {
   if (!state.document) {
@@ -59,7 +64,7 @@ function plots(state, charts) {
     return h('p', { class: 'card empty', key: 'none' }, 'No samples yet. The first one comes within 5 seconds.');
   }
   const figures = [
-    ['in', 'Received', 'records acknowledged per second, by protocol', rate, merged(nodes, received)],
+    ['in', 'Received', 'records acknowledged per second, by protocol', rate, received(nodes)],
     ['outcomes', 'Answers', 'records per second, by outcome', rate, merged(nodes, ({ outcomes }) => outcomes)],
     ['out', 'Delivered', 'records per second', rate, merged(nodes, delivered)],
     ['records', 'Waiting', 'records', count, merged(nodes, records)],
