@@ -33,6 +33,8 @@ function heading(state, app) {
       h('label', { class: 'field' }, h('span', { class: 'unseen' }, 'Node'), h('select', {
         value: state.node, on: { change: (event) => { state.node = event.target.value; app.refresh(); } },
       }, h('option', { value: '' }, 'All nodes'), names.map((name) => h('option', { value: name, key: name }, name))))),
+    state.document && state.error && h('p', { class: 'card problems', key: 'failure', role: 'status' },
+      `${state.error.message}. What is shown is older.`),
     silent.length > 0 && h('p', { class: 'card problems', key: 'silent', role: 'status' },
       silent.map(({ node, error }) => `${node} is left out: ${error}`).join('; ')),
   ];
