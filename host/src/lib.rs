@@ -24,3 +24,4 @@ mod peer;
 pub mod plugin;
 mod rejects;
 mod stream;
+mod tail;

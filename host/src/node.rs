@@ -20,11 +20,12 @@ use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::PeerContext;
+use crate::http::tail::TailContext;
 use crate::http::{
-    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
+    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, people, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer;
+use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use sluice_consul as consul;
@@ -150,15 +151,16 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let relay = Relay::new(addresses.clone(), peers.clone(), secret.clone(), tls);
-        let relay = Arc::new(relay);
-        let (stream, tasks) = self.stream.start(&NodeAccess {
+        let leaders = LeaderClient::new(addresses.clone(), peers.clone(), secret.clone(), tls);
+        let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
+        let access = NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
             orders: control.orders(),
             secret: secret.clone(),
             tls,
-        });
+        };
+        let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
         let standard = Arc::new(Standard::new(
@@ -167,32 +169,30 @@ impl Node {
             facts,
             config.park,
         ));
-        let histories = Arc::new(Histories::new(node.clone(), &streams));
+        let outlet = Outlet::new(Arc::clone(&ingest), relay);
+        let shown = Shown::of(&access, &cluster, &client, &streams, leaders);
         let admin = Arc::new(AdminContext {
             node: node.clone(),
-            streams: streams.clone(),
+            streams,
             metrics: Arc::clone(&self.metrics),
-            histories: Arc::clone(&histories),
+            histories: Arc::clone(&shown.histories),
         });
-        let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let seen = Tenures::default();
-        let own = Arc::new(OwnNode::new(node.clone(), streams, seen.clone()));
-        let page = ClusterContext::new(ClusterParts {
-            cluster: cluster.clone(),
-            own: Arc::clone(&own),
-            controls: control.controls.clone(),
-            consul: client.clone(),
-            secret: secret.clone(),
-            tls,
-        });
-        let peers = PeerContext::new(own, secret, &ingest, &standard, &histories);
-        let peers = peer_routes::router(Arc::new(peers));
-        let routes = routes(ingest, standard, admin, page, peers, config.baseline);
+        let context = PeerContext::new(
+            shown.own,
+            secret,
+            &ingest,
+            &standard,
+            &shown.histories,
+            &shown.watched,
+        );
+        let peers = peer_routes::router(Arc::new(context));
+        let people = people(admin, shown.page, shown.watched);
+        let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
-            history: tokio::spawn(histories.keep()),
-            tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
+            history: tokio::spawn(shown.histories.keep()),
+            tenures: tokio::spawn(shown.tenures.follow(node, control.controls.clone())),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -200,6 +200,44 @@ impl Node {
             stdout: self.stdout,
             _data_dir: config.data_dir,
         })
+    }
+}
+
+/// What a node shows of its streams and of the cluster.
+struct Shown {
+    histories: Arc<Histories>,
+    tenures: Tenures,
+    own: Arc<OwnNode>,
+    page: Arc<ClusterContext>,
+    watched: Arc<TailContext>,
+}
+
+impl Shown {
+    fn of(
+        access: &NodeAccess,
+        cluster: &str,
+        consul: &consul::Client,
+        streams: &Streams,
+        leaders: Arc<LeaderClient>,
+    ) -> Self {
+        let node = &access.node;
+        let tenures = Tenures::default();
+        let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
+        let own = Arc::new(own);
+        Self {
+            histories: Arc::new(Histories::new(node.clone(), streams)),
+            tenures,
+            page: ClusterContext::new(ClusterParts {
+                cluster: cluster.to_owned(),
+                own: Arc::clone(&own),
+                controls: access.controls.clone(),
+                consul: consul.clone(),
+                secret: access.secret.clone(),
+                tls: access.tls,
+            }),
+            own,
+            watched: TailContext::new(node.clone(), leaders, streams.clone()),
+        }
     }
 }
 

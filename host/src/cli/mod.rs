@@ -26,6 +26,7 @@ mod signals;
 mod status;
 mod step_down;
 mod table;
+mod tail;
 mod units;
 
 use std::process::ExitCode;
@@ -71,6 +72,9 @@ enum Command {
     /// Show what clients sent lately that is no record
     #[command(after_help = rejects::EXAMPLES)]
     Rejects(rejects::RejectsArgs),
+    /// Watch records as they pass, with their outcomes and latencies
+    #[command(after_help = tail::EXAMPLES)]
+    Tail(tail::TailArgs),
     /// Inspect what a node has on disk and still has to deliver
     #[command(subcommand, after_help = journal::EXAMPLES)]
     Journal(journal::JournalCommand),
@@ -115,6 +119,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Plugin(command) => plugin::dispatch(&command),
         Command::Dlq(command) => dlq::run(command),
         Command::Rejects(args) => rejects::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Journal(command) => journal::run(&command),
         Command::Compile(args) => compile::run(&args),
     }

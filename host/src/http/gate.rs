@@ -62,6 +62,11 @@ impl Gate {
     }
 }
 
+/// Whether a browser sends the request for a page of another site.
+pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
+    Found::of(headers).cross_site
+}
+
 impl<'a> Found<'a> {
     /// One pass over the headers, on the way of every request.
     fn of(headers: &'a HeaderMap) -> Self {
@@ -148,6 +153,20 @@ mod tests {
         }
         let two = [HOST, allowed, ("origin", "https://evil.example.com")];
         assert!(is_refused(&Method::POST, &two));
+    }
+
+    #[test]
+    fn a_browser_says_for_which_site_it_asks() {
+        for (site, is_other) in [
+            ("cross-site", true),
+            ("same-site", true),
+            ("same-origin", false),
+            ("none", false),
+        ] {
+            let headers = headers(&[HOST, ("sec-fetch-site", site)]);
+            assert_eq!(is_cross_site(&headers), is_other, "{site}");
+        }
+        assert!(!is_cross_site(&headers(&[HOST])));
     }
 
     #[test]

@@ -24,12 +24,13 @@ use super::peer_problem::PeerProblem;
 use super::problem::Problem;
 use super::response::{BINARY, JSON, json, typed};
 use super::signed_body::{OldForm, SignedBodies, SignedBody, SignedBodyLimits};
+use super::tail::TailContext;
 use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::letters::LetterQuery;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
-use crate::peer::{Secret, relayed};
-use crate::stream::{ReceiveError, Stream};
+use crate::peer::{Secret, TailRequest, relayed};
+use crate::stream::{ReceiveError, Route, Stream};
 use sluice_delivery::{Chunk, JournalId, Producer};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
@@ -49,6 +50,7 @@ pub(crate) struct PeerContext {
     standard: Arc<Standard>,
     histories: Arc<Histories>,
     own: Arc<OwnNode>,
+    watched: Arc<TailContext>,
 }
 
 impl PeerContext {
@@ -58,6 +60,7 @@ impl PeerContext {
         ingest: &Arc<Ingest>,
         standard: &Arc<Standard>,
         histories: &Arc<Histories>,
+        watched: &Arc<TailContext>,
     ) -> Self {
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -73,6 +76,7 @@ impl PeerContext {
             standard: Arc::clone(standard),
             histories: Arc::clone(histories),
             own,
+            watched: Arc::clone(watched),
         }
     }
 }
@@ -92,6 +96,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/deliver", post(deliver))
         .route("/internal/v1/relay", post(relay))
         .route("/internal/v1/step-down", post(step_down))
+        .route("/internal/v1/tail", post(tail))
         .with_state(context)
 }
 
@@ -297,6 +302,17 @@ async fn step_down(
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
     }))
+}
+
+/// Shows records as they pass, to the command line or for a client of another node.
+async fn tail(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    let request: TailRequest = admitted.document()?;
+    if !request.follow && !matches!(*admitted.stream.route.borrow(), Route::Local(_)) {
+        return Err(PeerProblem::NotLeader);
+    }
+    let answer = context.watched.answer(&admitted.stream, request);
+    answer.map_err(PeerProblem::Body)
 }
 
 fn failed(error: &dyn std::error::Error) -> PeerProblem {

@@ -32,6 +32,8 @@ pub(crate) enum Problem {
     CrossSite(String),
     /// 403: it may not be read from there; the text says what to do.
     Forbidden(String),
+    /// 404: there is no stream of this name.
+    NoStream(String),
     /// 408: the body did not arrive in time.
     SlowBody,
     /// 413: what is larger than allowed.
@@ -42,6 +44,8 @@ pub(crate) enum Problem {
     Refused(String),
     /// 429: the queue is full.
     Full,
+    /// 503: too many do this at the moment; the text says what to do.
+    Busy(String),
     /// 503: certainly not delivered, try again.
     Unavailable(String),
     /// 503, and this connection is closed.
@@ -113,12 +117,15 @@ impl Problem {
             Self::Elsewhere(_) => StatusCode::TEMPORARY_REDIRECT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::CrossSite(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NoStream(_) => StatusCode::NOT_FOUND,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Full => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Unavailable(_) | Self::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -141,7 +148,9 @@ impl Problem {
             Self::Malformed(what)
             | Self::TooLarge(what)
             | Self::Unsupported(what)
+            | Self::Busy(what)
             | Self::Forbidden(what) => what.clone().into(),
+            Self::NoStream(name) => format!("there is no stream {name:.100?}").into(),
             Self::Refused(reason) => {
                 format!("refused for good: {reason}; sending it again will not help").into()
             }

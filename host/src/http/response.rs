@@ -9,6 +9,7 @@ use serde::Serialize;
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const BINARY: &str = "application/octet-stream";
 pub(super) const JSON: &str = "application/json";
+pub(super) const EVENTS: &str = "text/event-stream";
 
 /// Whether the headers of a request ask for this content type by name.
 pub(super) fn accepts(asked: &HeaderMap, content_type: &str) -> bool {

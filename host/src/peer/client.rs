@@ -1,5 +1,7 @@
 //! Asks a node by its routes for peers.
 
+mod subscription;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::rejects::Reject;
 use sluice_delivery::{JournalId, Letter};
 use sluice_types::record_document::RecordDocument;
 use sluice_types::stream::DEFAULT_STREAM;
+pub(crate) use subscription::Subscription;
 
 /// The time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

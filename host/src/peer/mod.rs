@@ -4,6 +4,7 @@
 mod client;
 pub(crate) mod delivered;
 mod form;
+mod leader_client;
 pub(crate) mod letters;
 mod old_signature;
 mod registered;
@@ -12,11 +13,13 @@ mod replays;
 mod secret;
 mod signature;
 mod successor;
+mod tail_request;
 mod target;
 pub(crate) mod wire;
 
-pub(crate) use client::{PeerClient, PeerError};
+pub(crate) use client::{PeerClient, PeerError, Subscription};
 pub(crate) use form::CHALLENGE;
+pub(crate) use leader_client::LeaderClient;
 pub(crate) use old_signature::is_recent_old;
 pub(crate) use registered::node_name;
 pub(crate) use replays::{Replay, Replays};
@@ -27,4 +30,5 @@ pub(crate) use signature::{
 #[cfg(test)]
 pub(crate) use signature::{content_digest, digest_of};
 pub(crate) use successor::check_successor;
+pub(crate) use tail_request::{LIMIT_DEFAULT, TailRequest};
 pub(crate) use target::Target;

@@ -10,7 +10,7 @@ use super::route::Route;
 use crate::meters::Meters;
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
-use sluice_delivery::{DeadLetters, Intake, Journal, Stall};
+use sluice_delivery::{DeadLetters, Intake, Journal, Stall, Tail};
 use sluice_leadership::{Controls, StepDown};
 use sluice_types::plugin::PluginStatus;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) struct Stream {
     pub(crate) metrics: Arc<StreamMetrics>,
     /// Counts what clients send, by protocol.
     pub(crate) meters: Meters,
+    /// Shows records as they pass while this node leads.
+    pub(crate) tail: Tail,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
     /// What the tenure's dispatcher says of attempts that fail.

@@ -23,7 +23,7 @@ use crate::plugin::{ControllerConfig, ControllerView, PluginController, PluginEr
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
-    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, Tail,
 };
 use sluice_leadership::{Controls, Order};
 
@@ -116,6 +116,7 @@ impl PreparedStream {
         let (stop, stopping) = watch::channel(false);
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
+        let tail = Tail::new();
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let stream = Stream {
@@ -128,6 +129,7 @@ impl PreparedStream {
             rejects: Rejects::new(Arc::clone(&self.store.metrics)),
             metrics: Arc::clone(&self.store.metrics),
             meters: Meters::new(Arc::clone(&self.store.metrics)),
+            tail: tail.clone(),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,
@@ -145,6 +147,7 @@ impl PreparedStream {
             letters: self.store.letters,
             metrics: self.store.metrics,
             trace: self.store.trace,
+            tail,
             stall: stall_in,
             peers: node.controls.peers.clone(),
         };

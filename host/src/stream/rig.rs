@@ -17,6 +17,7 @@ use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
     Ack, DeadLetters, Journal, JournalLimits, Outcome, Producer, QueueLimits, Receipt, Refused,
+    Tail,
 };
 use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::clock::BootTime;
@@ -76,6 +77,7 @@ impl Rig {
             letters: DeadLetters::open(letters, 1 << 20).unwrap(),
             metrics: Metrics::new().stream("default"),
             trace: None,
+            tail: Tail::new(),
             stall: watch::channel(None).0,
             peers: Peers::new("own".to_owned(), own, all),
         };

@@ -21,7 +21,7 @@ use crate::plugin::{Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    SinkSwap, Stall, Watch,
+    SinkSwap, Stall, Tail, Watch,
 };
 use sluice_leadership::{Order, Peers, StepDown};
 use sluice_types::lease::Lease;
@@ -54,6 +54,8 @@ pub(super) struct TenureParts {
     pub(super) letters: DeadLetters,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
+    /// Shows what passes.
+    pub(super) tail: Tail,
     /// What keeps the delivery from making progress.
     pub(super) stall: watch::Sender<Option<Stall>>,
     /// The other nodes.
@@ -189,6 +191,7 @@ impl<'a> Tenure<'a> {
             letters: self.parts.letters.clone(),
             metrics: Arc::clone(&self.parts.metrics),
             trace: self.parts.trace.clone(),
+            tail: self.parts.tail.clone(),
             stall: self.parts.stall.clone(),
         }
     }

@@ -40,6 +40,7 @@ mod sources;
 mod standard;
 mod support;
 mod swap;
+mod tail;
 mod tls;
 mod tls_out;
 mod trust;

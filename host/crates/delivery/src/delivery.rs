@@ -10,6 +10,7 @@ use crate::metrics::StreamMetrics;
 use crate::queue::Queue;
 use crate::sink_swap::SinkSwap;
 use crate::stall::Stall;
+use crate::tail::Tail;
 use crate::trace::AckTrace;
 use crate::watch::Watch;
 use sluice_types::lease::Lease;
@@ -44,6 +45,8 @@ pub struct Delivery {
     pub metrics: Arc<StreamMetrics>,
     /// Where acknowledgements are traced, if anywhere.
     pub trace: Option<Arc<AckTrace>>,
+    /// Shows what passes to those that watch.
+    pub tail: Tail,
     /// Gets what keeps the delivery from making progress, while it makes none.
     pub stall: watch::Sender<Option<Stall>>,
 }

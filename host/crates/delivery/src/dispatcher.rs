@@ -18,18 +18,23 @@ use crate::retries::{BACKOFF_MAX, BACKOFF_MIN, Retries};
 use crate::sink_swap::SwapQueue;
 use crate::sink_writer::{Pause, Readiness, SinkWriter, Written};
 use crate::stall::StallReporter;
+use crate::tail::{Fate, Tail};
 use crate::trace::AckTrace;
 use crate::watch::Watch;
 use sluice_types::backoff::Backoff;
+use sluice_types::excerpt::{REASON_CHARS, excerpt};
 use sluice_types::lease::{Lease, Standing};
 use sluice_types::outcome::{Broken, Failure, Refusal, WriteError};
 use sluice_types::retry_after::RetryAfter;
 
 mod beside;
+mod ending;
 #[cfg(test)]
 mod fake_sink;
 mod settling;
 mod start;
+#[cfg(test)]
+mod tail_tests;
 #[cfg(test)]
 mod tenure;
 #[cfg(test)]
@@ -47,6 +52,7 @@ pub struct Dispatcher {
     rejects: Rejects,
     metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
+    tail: Tail,
     isolation: Isolation,
     /// What failed while others were written beside it.
     retries: Retries,
@@ -68,17 +74,19 @@ impl Dispatcher {
             letters,
             metrics,
             trace,
+            tail,
             stall,
         } = delivery;
         let swaps = SwapQueue::new(swaps);
         Self {
             writer: SinkWriter::new(sink, swaps, Arc::clone(&lease), Arc::clone(&metrics)),
-            rejects: Rejects::new(letters, Arc::clone(&metrics)),
+            rejects: Rejects::new(letters, Arc::clone(&metrics), tail.clone()),
             probation: Probation::new(watch, queue.limits()),
             queue,
             lease,
             metrics,
             trace,
+            tail,
             isolation: Isolation::default(),
             retries: Retries::default(),
             backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
@@ -210,7 +218,7 @@ impl Dispatcher {
         }
         // Asked before every write.
         if self.lease.valid().await.is_none() {
-            not_confirmed(piece.batch);
+            self.not_confirmed(piece.batch);
             return Some(Ended::Revoked);
         }
         self.count_offer(&mut piece.batch);
@@ -247,11 +255,12 @@ impl Dispatcher {
                     records = piece.batch.records.len(),
                     "offering to the next sink what this one did not confirm in time"
                 );
+                self.show_retry(&piece, "this sink did not confirm it before another came");
                 self.isolation.retry(piece);
                 None
             }
             Written::Revoked => {
-                interrupted(piece.batch);
+                self.interrupted(piece.batch);
                 Some(Ended::Revoked)
             }
         }
@@ -282,7 +291,7 @@ impl Dispatcher {
     async fn settle(&mut self, piece: Piece, refusals: Vec<Refusal>) -> Option<Ended> {
         // Asked before every acknowledgement.
         let Some(now) = self.lease.valid().await else {
-            not_acknowledged(piece.batch);
+            self.not_acknowledged(piece.batch);
             return Some(Ended::Revoked);
         };
         let (batch, failure) = self.confirm(now, piece, refusals)?;
@@ -310,7 +319,7 @@ impl Dispatcher {
                 }
                 None
             }
-            Failure::Fenced(reason) => Some(fenced(piece.batch, reason)),
+            Failure::Fenced(reason) => Some(self.fenced(piece.batch, reason)),
         }
     }
 
@@ -329,6 +338,7 @@ impl Dispatcher {
             records = piece.batch.records.len(),
             "the sink asks to try again"
         );
+        self.show_retry(piece, reason);
         piece.batch.set_last_error(reason);
     }
 
@@ -367,32 +377,17 @@ impl Dispatcher {
             "replacing a broken sink instance"
         );
         let reason = broken.to_string();
+        self.show_retry(piece, &reason);
         piece.batch.set_last_error(&reason);
         Some(reason)
+    }
+
+    fn show_retry(&self, piece: &Piece, reason: &str) {
+        let fate = || Fate::Retried(excerpt(reason, REASON_CHARS).into());
+        self.tail.passed(&piece.batch, fate);
     }
 
     fn source(&self) -> &str {
         &self.writer.identity().source
     }
-}
-
-/// The node stepped down before it could write this batch again.
-fn not_confirmed(batch: Batch) {
-    match batch.offers {
-        0 => batch.not_delivered("the node is no longer the leader"),
-        _ => batch.unknown("the node stepped down before the sink confirmed it"),
-    }
-}
-
-fn not_acknowledged(batch: Batch) {
-    batch.unknown("the node stepped down before it could acknowledge");
-}
-
-fn interrupted(batch: Batch) {
-    batch.unknown("the node stepped down while the sink was writing it");
-}
-
-fn fenced(batch: Batch, reason: String) -> Ended {
-    batch.unknown("the destination knows a later leader");
-    Ended::Fenced(reason)
 }

@@ -33,6 +33,7 @@ mod retries;
 mod sink_swap;
 mod sink_writer;
 mod stall;
+mod tail;
 #[cfg(test)]
 mod testing;
 mod trace;
@@ -54,5 +55,6 @@ pub use queue::Queue;
 pub use receipt::Receipt;
 pub use sink_swap::SinkSwap;
 pub use stall::Stall;
+pub use tail::{Fate, Passed, Tail, Watcher};
 pub use trace::AckTrace;
 pub use watch::{ProbationTerms, Verdict, Watch};

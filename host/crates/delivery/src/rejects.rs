@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::dead_letters::{Cause, DeadLetters, Letter};
 use crate::metrics::StreamMetrics;
+use crate::tail::{Fate, Tail};
 use sluice_types::excerpt::{REASON_CHARS, excerpt};
 use sluice_types::plugin::Identity;
 
@@ -14,11 +15,16 @@ use sluice_types::plugin::Identity;
 pub(crate) struct Rejects {
     letters: DeadLetters,
     metrics: Arc<StreamMetrics>,
+    tail: Tail,
 }
 
 impl Rejects {
-    pub(crate) const fn new(letters: DeadLetters, metrics: Arc<StreamMetrics>) -> Self {
-        Self { letters, metrics }
+    pub(crate) const fn new(letters: DeadLetters, metrics: Arc<StreamMetrics>, tail: Tail) -> Self {
+        Self {
+            letters,
+            metrics,
+            tail,
+        }
     }
 
     /// The sink refused this record for good. Its producer is told, or the record
@@ -32,7 +38,10 @@ impl Rejects {
         if batch.tells_nobody() {
             self.set_aside(batch, Cause::Refused, reason, plugin);
         } else {
-            batch.reject(&excerpt(&reason, REASON_CHARS), false);
+            let reason = excerpt(&reason, REASON_CHARS);
+            self.tail
+                .passed(&batch, || Fate::Refused(reason.as_ref().into()));
+            batch.reject(&reason, false);
         }
     }
 
@@ -49,7 +58,7 @@ impl Rejects {
             "setting a record aside"
         );
         let letter = Letter::new(record, cause, &reason, plugin);
-        let metrics = Arc::clone(&self.metrics);
+        let (metrics, tail) = (Arc::clone(&self.metrics), self.tail.clone());
         let reason = excerpt(&reason, REASON_CHARS).into_owned();
         let report = move |kept: Result<String, String>| match kept {
             Ok(id) => {
@@ -58,10 +67,12 @@ impl Rejects {
                     metrics.rejected.inc();
                 }
                 let reason = format!("{reason}; it is kept as the dead letter {id}");
+                tail.passed(&batch, || Fate::DeadLetter(reason.as_str().into()));
                 batch.reject(&reason, true);
             }
             Err(error) => {
                 let reason = format!("{reason}; it could not be kept: {error}");
+                tail.passed(&batch, || Fate::Refused(reason.as_str().into()));
                 batch.reject(&reason, false);
             }
         };

@@ -28,6 +28,7 @@ pub mod meter;
 pub mod native;
 pub mod otlp;
 mod plain;
+pub mod query;
 pub mod rejected;
 pub mod relp;
 pub mod repeats;

@@ -91,7 +91,7 @@ impl From<&LogRecord> for RecordDocument {
             key: record.key.as_ref().map(ToString::to_string),
             timestamp: record.timestamp,
             observed: record.observed,
-            severity: severity_form(record.severity),
+            severity: SeverityDocument::of(record.severity),
             body: record.body.to_string(),
             attributes: attributes
                 .map(|(name, value)| (name.to_string(), value.into()))
@@ -111,7 +111,9 @@ impl From<RecordDocument> for LogRecord {
             key: form.key.map(Text::from),
             timestamp: form.timestamp,
             observed: form.observed,
-            severity: severity(form.severity),
+            severity: form
+                .severity
+                .map_or(Severity::Unspecified, SeverityDocument::severity),
             body: form.body.into(),
             attributes: attributes
                 .map(|(name, value)| (name.into(), value.into()))
@@ -146,27 +148,32 @@ impl From<ValueDocument> for Value {
     }
 }
 
-const fn severity_form(severity: Severity) -> Option<SeverityDocument> {
-    Some(match severity {
-        Severity::Unspecified => return None,
-        Severity::Trace => SeverityDocument::Trace,
-        Severity::Debug => SeverityDocument::Debug,
-        Severity::Info => SeverityDocument::Info,
-        Severity::Warn => SeverityDocument::Warn,
-        Severity::Error => SeverityDocument::Error,
-        Severity::Fatal => SeverityDocument::Fatal,
-    })
-}
+impl SeverityDocument {
+    /// That of a record; `None` if the producer gave none.
+    #[must_use]
+    pub const fn of(severity: Severity) -> Option<Self> {
+        Some(match severity {
+            Severity::Unspecified => return None,
+            Severity::Trace => Self::Trace,
+            Severity::Debug => Self::Debug,
+            Severity::Info => Self::Info,
+            Severity::Warn => Self::Warn,
+            Severity::Error => Self::Error,
+            Severity::Fatal => Self::Fatal,
+        })
+    }
 
-const fn severity(form: Option<SeverityDocument>) -> Severity {
-    match form {
-        None => Severity::Unspecified,
-        Some(SeverityDocument::Trace) => Severity::Trace,
-        Some(SeverityDocument::Debug) => Severity::Debug,
-        Some(SeverityDocument::Info) => Severity::Info,
-        Some(SeverityDocument::Warn) => Severity::Warn,
-        Some(SeverityDocument::Error) => Severity::Error,
-        Some(SeverityDocument::Fatal) => Severity::Fatal,
+    /// The severity of a record.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Trace => Severity::Trace,
+            Self::Debug => Severity::Debug,
+            Self::Info => Severity::Info,
+            Self::Warn => Severity::Warn,
+            Self::Error => Severity::Error,
+            Self::Fatal => Severity::Fatal,
+        }
     }
 }
 

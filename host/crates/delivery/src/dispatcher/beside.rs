@@ -5,10 +5,7 @@
 use tokio::time::Instant;
 
 use super::start::{Next, Room, next};
-use super::{
-    ABANDONED_POLL_INTERVAL, Dispatcher, Ended, fenced, interrupted, not_acknowledged,
-    not_confirmed,
-};
+use super::{ABANDONED_POLL_INTERVAL, Dispatcher, Ended};
 use crate::active_sink::Opened;
 use crate::in_flight::{Done, InFlight};
 use crate::isolation::Piece;
@@ -259,7 +256,7 @@ impl Dispatcher {
                     self.refuse(batch, reason);
                 }
             }
-            Failure::Fenced(reason) => return Some(fenced(piece.batch, reason)),
+            Failure::Fenced(reason) => return Some(self.fenced(piece.batch, reason)),
         }
         None
     }
@@ -334,6 +331,7 @@ impl Dispatcher {
             "offering to the next sink what this one did not confirm in time"
         );
         for piece in pieces {
+            self.show_retry(&piece, "this sink did not confirm it before another came");
             self.retries.add(piece);
         }
     }
@@ -341,13 +339,13 @@ impl Dispatcher {
     /// Tells the producers of all that is under way that the tenure is over.
     fn end(&mut self, mut flight: Flight) {
         for piece in flight.writes.cancel() {
-            interrupted(piece.batch);
+            self.interrupted(piece.batch);
         }
         for (piece, ..) in flight.confirmed {
-            not_acknowledged(piece.batch);
+            self.not_acknowledged(piece.batch);
         }
         while let Some(piece) = self.retries.take() {
-            not_confirmed(piece.batch);
+            self.not_confirmed(piece.batch);
         }
     }
 }

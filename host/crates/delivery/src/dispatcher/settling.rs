@@ -41,12 +41,13 @@ impl Dispatcher {
         let batch = piece.batch;
         if let Err(error) = self.trace(now, &batch, &refusals) {
             tracing::error!(%error, "failed to write the trace of acknowledgements");
-            batch.unknown("its acknowledgement could not be traced");
+            self.unknown(batch, "its acknowledgement could not be traced");
             return None;
         }
         self.backoff.reset();
         let confirmed = batch.records.len() - refusals.len();
         self.count(&batch, &refusals, confirmed);
+        self.tail.delivered(&batch, &refusals);
         if confirmed > 0 {
             self.stall.ended();
             self.retries.succeeded();

@@ -13,7 +13,7 @@ use crate::metrics::{Metrics, StreamMetrics};
 use crate::testing::records;
 use crate::{
     ActiveSink, DeadLetters, Outcome, ProbationTerms, Queue, QueueLimits, Receipt, SinkSwap, Stall,
-    Verdict, Watch,
+    Tail, Verdict, Watch,
 };
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
@@ -35,6 +35,7 @@ pub(super) struct Tenure {
     pub(super) swaps: mpsc::Sender<SinkSwap>,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) letters: DeadLetters,
+    pub(super) tail: Tail,
     pub(super) stall: watch::Receiver<Option<Stall>>,
     pub(super) running: JoinHandle<Ended>,
     pub(super) started: Instant,
@@ -53,6 +54,7 @@ impl Tenure {
         let letters = DeadLetters::open(folder.path().join("dead-letters"), 1 << 20).unwrap();
         let queue = Queue::new(EPOCH, LIMITS);
         let metrics = Metrics::new().stream("default");
+        let tail = Tail::new();
         let (swaps_in, swaps) = mpsc::channel(1);
         let (stall_in, stall) = watch::channel(None);
         let mut dispatcher = Dispatcher::new(Delivery {
@@ -64,6 +66,7 @@ impl Tenure {
             letters: letters.clone(),
             metrics: Arc::clone(&metrics),
             trace: None,
+            tail: tail.clone(),
             stall: stall_in,
         });
         Self {
@@ -72,6 +75,7 @@ impl Tenure {
             swaps: swaps_in,
             metrics,
             letters,
+            tail,
             stall,
             running: tokio::spawn(async move { dispatcher.run().await }),
             started: Instant::now(),

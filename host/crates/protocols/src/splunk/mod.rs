@@ -7,7 +7,6 @@ pub mod event;
 #[cfg(test)]
 mod fuzz;
 mod payload;
-pub mod query;
 pub mod raw;
 pub mod route;
 #[cfg(test)]

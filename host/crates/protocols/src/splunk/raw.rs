@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 
-use super::{HOST, INDEX, SOURCE, SOURCETYPE, answer, query};
+use super::{HOST, INDEX, SOURCE, SOURCETYPE, answer};
 use crate::decoded::{Decoded, Decoding};
 use crate::error::DecodeError;
 use crate::meter::Meter;
+use crate::query;
 use crate::{text, time};
 use sluice_types::attributes::{Attribute, Attributes, SharedAttributes};
 use sluice_types::record::{LogRecord, Text, Value};

@@ -1,12 +1,11 @@
 //! Relays requests of standard protocols to the leader.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::asked::Asked;
@@ -15,9 +14,8 @@ use super::reply::{pairs, relayed};
 use crate::http::problem::Problem;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, Refused};
 use crate::peer::relayed::{AnswerHead, RelayedHead, join, split};
-use crate::peer::{PeerClient, PeerError, Secret, Target};
+use crate::peer::{LeaderClient, PeerError, Target};
 use sluice_delivery::Chunk;
-use sluice_leadership::{NodeAddresses, Peers};
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
@@ -46,17 +44,7 @@ const ANSWER_GRACE: Duration = Duration::from_millis(300);
 /// Sends requests to the leader.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    addresses: NodeAddresses,
-    peers: Peers,
-    tls: bool,
-    client: Mutex<Client>,
-}
-
-/// The client for the last secret that was seen.
-#[derive(Debug)]
-struct Client {
-    secret: watch::Receiver<Option<Secret>>,
-    client: Option<Arc<PeerClient>>,
+    leaders: Arc<LeaderClient>,
 }
 
 /// What the leader said.
@@ -77,22 +65,8 @@ pub(crate) enum Delivered {
 }
 
 impl Relay {
-    /// `secret` is what nodes sign with; `tls` says that they speak HTTPS.
-    pub(crate) const fn new(
-        addresses: NodeAddresses,
-        peers: Peers,
-        secret: watch::Receiver<Option<Secret>>,
-        tls: bool,
-    ) -> Self {
-        Self {
-            addresses,
-            peers,
-            tls,
-            client: Mutex::new(Client {
-                secret,
-                client: None,
-            }),
-        }
+    pub(crate) const fn new(leaders: Arc<LeaderClient>) -> Self {
+        Self { leaders }
     }
 
     /// Sends a request to the leader, and waits for its answer.
@@ -107,7 +81,7 @@ impl Relay {
         clock: &Clock,
     ) -> Result<Relayed, Problem> {
         let address = leader.address.as_str();
-        let (client, name) = match self.reach(leader) {
+        let (client, name) = match self.leaders.reach(leader) {
             Ok(reached) => reached,
             Err(why) => return Ok(Relayed::NotTaken(why)),
         };
@@ -156,7 +130,7 @@ impl Relay {
         end: Instant,
     ) -> Result<Delivered, Problem> {
         let address = leader.address.as_str();
-        let (client, name) = match self.reach(leader) {
+        let (client, name) = match self.leaders.reach(leader) {
             Ok(reached) => reached,
             Err(why) => return Ok(Delivered::NotTaken(why)),
         };
@@ -189,37 +163,6 @@ impl Relay {
             DeliveryAnswer::NotTaken(why) => Ok(Delivered::NotTaken(why)),
             DeliveryAnswer::Unknown(why) => Err(Problem::Unknown(why)),
         }
-    }
-
-    /// The client for the leader, and the leader's name.
-    ///
-    /// # Errors
-    /// Why nothing can be sent to it.
-    fn reach(&self, leader: &LeaderAddress) -> Result<(Arc<PeerClient>, String), String> {
-        let address = leader.address.as_str();
-        if !self.addresses.borrow().contains(address) {
-            return Err(format!(
-                "the leader's address {address} is not that of a registered node"
-            ));
-        }
-        let client = self.client();
-        let client = client.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
-        let name = self.peers.name_at(address);
-        Ok((client, name.unwrap_or_else(|| leader.node.clone())))
-    }
-
-    fn client(&self) -> Option<Arc<PeerClient>> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        // The sender being gone means the same.
-        let is_new = client.secret.has_changed().unwrap_or(false);
-        if is_new || client.client.is_none() {
-            let secret = client.secret.borrow_and_update().clone()?;
-            let made = PeerClient::new(secret, self.tls).inspect_err(|error| {
-                tracing::error!(error = chain(error), "cannot relay requests")
-            });
-            client.client = made.ok().map(Arc::new);
-        }
-        client.client.clone()
     }
 }
 

@@ -12,9 +12,10 @@ use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::meter::Meter;
+use sluice_protocols::query;
 use sluice_protocols::splunk::answer::{answer, health, options};
 use sluice_protocols::splunk::route::{Route, route};
-use sluice_protocols::splunk::{ack, event, query, raw};
+use sluice_protocols::splunk::{ack, event, raw};
 use sluice_protocols::tokens::Protocol;
 
 /// The header that names a channel.

@@ -52,6 +52,8 @@ pub(super) fn verdict<'a>(problem: &Problem, text: &'a str) -> Verdict<'a> {
         Problem::Unknown(_) => Verdict::Unknown(text),
         // Status 408 is final for several clients.
         Problem::Full
+        | Problem::Busy(_)
+        | Problem::NoStream(_)
         | Problem::Unavailable(_)
         | Problem::SlowBody
         | Problem::NotLeader

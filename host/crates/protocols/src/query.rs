@@ -11,6 +11,16 @@ pub fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     Some(decoded(value))
 }
 
+/// All names and values of a query, with their escapes resolved. A name without a
+/// value has an empty one.
+pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
@@ -58,6 +68,12 @@ mod tests {
         ] {
             assert_eq!(value(query, name).as_deref(), expected, "{name}");
         }
+        let all: Vec<_> = pairs("a=1&&b&c%3d=%26=").collect();
+        let expected = [("a", "1"), ("b", ""), ("c=", "&=")];
+        assert_eq!(
+            all,
+            expected.map(|(name, value)| (name.into(), value.into()))
+        );
         assert_eq!(value("", ""), None);
         assert_eq!(value("%63=1", "c").as_deref(), Some("1"));
     }
