@@ -97,16 +97,6 @@ class PageTest(unittest.TestCase):
                 self.page.get_by_role("link", name=title, exact=True).click()
                 expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
                 self.assertIn(f"#/{path}", self.page.url)
-        self.forget_missing_tail()
-
-    def forget_missing_tail(self):
-        """A node without the route of the tail says so on the console."""
-        if not self.has_tail():
-            self.complaints[:] = [text for text in self.complaints if not REFUSED.match(text)]
-
-    def has_tail(self):
-        answer = self.context.request.head(self.cluster.nodes[1].url("/api/v1/tail?limit=0"))
-        return answer.status != 404
 
     def test_2_plots_move(self):
         sender = Sender(self.cluster)
@@ -165,8 +155,6 @@ class PageTest(unittest.TestCase):
         self.complaints[:] = [text for text in self.complaints if not REFUSED.match(text)]
 
     def test_6_the_tail_filters(self):
-        if not self.has_tail():
-            self.skipTest("these nodes have no tail")
         sender = Sender(self.cluster)
         self.addCleanup(sender.stop)
         self.open(self.cluster.followers()[0], "tail")
