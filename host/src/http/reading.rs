@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
 use super::client_address::ClientAddress;
+use super::gate::is_cross_site;
 use super::problem::Problem;
 use sluice_types::host::Host;
 
@@ -17,6 +18,11 @@ use sluice_types::host::Host;
 /// # Errors
 /// [`Problem::Forbidden`], which says what to do.
 pub(super) fn check(head: &Parts) -> Result<(), Problem> {
+    // It could not see the answer, but make this node work.
+    if is_cross_site(&head.headers) {
+        let text = "a page of another site may not read this";
+        return Err(Problem::Forbidden(text.to_owned()));
+    }
     let client = head.extensions.get();
     let is_near = client.is_some_and(|ClientAddress(client)| client.to_canonical().is_loopback());
     match is_near && names_loopback(head) {
@@ -111,6 +117,18 @@ mod tests {
         }
         assert!(!may_read(near, "/a", &[]));
         assert!(!may_read(near, "/a", &["localhost", "localhost"]));
+    }
+
+    #[test]
+    fn no_page_of_another_site_reads() {
+        for (site, is_read) in [("same-origin", true), ("none", true), ("cross-site", false)] {
+            let request = Request::builder().uri("/a").header(HOST, "localhost");
+            let request = request.header("sec-fetch-site", site).body(()).unwrap();
+            let (mut head, ()) = request.into_parts();
+            let near = "127.0.0.1".parse().unwrap();
+            head.extensions.insert(ClientAddress(near));
+            assert_eq!(check(&head).is_ok(), is_read, "{site}");
+        }
     }
 
     #[test]
