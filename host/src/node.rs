@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use futures_util::future::select_all;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, people, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer::{self, LeaderClient};
+use crate::peer::{self, LeaderClient, Secret};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use sluice_consul as consul;
@@ -136,13 +137,12 @@ impl Node {
         let config = self.config;
         let (workers, threads) = Workers::start(config.threads).map_err(NodeError::Threads)?;
         let (cluster, node) = (config.control.cluster.clone(), config.control.node.clone());
-        let client = consul::Client::new(config.control.consul.clone());
-        let client = client.map_err(NodeError::Consul)?;
+        let consul = config.control.consul.clone();
+        let client = consul::Client::new(consul).map_err(NodeError::Consul)?;
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
         let control = Control::start(config.control, node_state, active)?;
         let tls = self.server.is_tls();
-        let forwarder = Forwarder::new(control.controls.addresses.clone(), tls)?;
         let facts = NodeFacts {
             name: node.clone(),
             cluster: cluster.clone(),
@@ -162,14 +162,10 @@ impl Node {
         };
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
+        let forwarder = Forwarder::new(access.controls.addresses.clone(), tls)?;
         let ingest = Arc::new(Ingest::new(config.ingest, streams.clone(), forwarder));
-        let standard = Arc::new(Standard::new(
-            Arc::clone(&ingest),
-            Arc::clone(&relay),
-            facts,
-            config.park,
-        ));
-        let outlet = Outlet::new(Arc::clone(&ingest), relay);
+        let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
+        let standard = Arc::new(standard);
         let shown = Shown::of(&access, &cluster, &client, &streams, leaders);
         let admin = Arc::new(AdminContext {
             node: node.clone(),
@@ -177,22 +173,15 @@ impl Node {
             metrics: Arc::clone(&self.metrics),
             histories: Arc::clone(&shown.histories),
         });
-        let context = PeerContext::new(
-            shown.own,
-            secret,
-            &ingest,
-            &standard,
-            &shown.histories,
-            &shown.watched,
-        );
-        let peers = peer_routes::router(Arc::new(context));
+        let peers = shown.peer_routes(secret, &ingest, &standard);
+        let outlet = Outlet::new(Arc::clone(&ingest), relay);
         let people = people(admin, shown.page, shown.watched);
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             history: tokio::spawn(shown.histories.keep()),
-            tenures: tokio::spawn(shown.tenures.follow(node, control.controls.clone())),
+            tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -238,6 +227,24 @@ impl Shown {
             own,
             watched: TailContext::new(node.clone(), leaders, streams.clone()),
         }
+    }
+
+    /// The routes for other nodes, which show their people the same.
+    fn peer_routes(
+        &self,
+        secret: watch::Receiver<Option<Secret>>,
+        ingest: &Arc<Ingest>,
+        standard: &Arc<Standard>,
+    ) -> Router {
+        let context = PeerContext::new(
+            Arc::clone(&self.own),
+            secret,
+            ingest,
+            standard,
+            &self.histories,
+            &self.watched,
+        );
+        peer_routes::router(Arc::new(context))
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::error::TailError;
-use crate::cli::cluster::{ClusterArgs, node_name};
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
-use crate::peer::{Subscription, TailRequest, Target};
+use crate::peer::{Subscription, TailRequest, Target, node_name};
 use crate::tail::Splitter;
 use sluice_consul::{Client, Config};
 use sluice_types::readable;

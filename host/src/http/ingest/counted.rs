@@ -81,6 +81,7 @@ const fn outcome(problem: &Problem) -> RecordsOutcome {
         | Problem::SlowBody
         | Problem::Full
         | Problem::Unavailable(_)
+        | Problem::Busy(_)
         | Problem::Stopping => RecordsOutcome::Busy,
         Problem::Malformed(_)
         | Problem::Unauthorized
@@ -88,6 +89,7 @@ const fn outcome(problem: &Problem) -> RecordsOutcome {
         | Problem::Forbidden(_)
         | Problem::TooLarge(_)
         | Problem::Unsupported(_)
+        | Problem::NoStream(_)
         | Problem::Refused(_) => RecordsOutcome::Rejected,
     }
 }
