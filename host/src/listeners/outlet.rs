@@ -340,15 +340,7 @@ impl Outlet {
         match delivered {
             Ok(refused) => {
                 let left = not_kept(&refused);
-                // Those that are left are offered again.
-                metrics.count(
-                    RecordsOutcome::Rejected,
-                    refused.len().saturating_sub(left.len()),
-                );
-                metrics.count(
-                    RecordsOutcome::Accepted,
-                    total.saturating_sub(refused.len()),
-                );
+                count_settled(metrics, total, refused.len(), left.len());
                 Attempt::Settled(left)
             }
             Err(problem) => {
@@ -387,6 +379,12 @@ async fn another_leads(route: &mut watch::Receiver<Route>) {
     // The sender being gone means the same.
     drop(route.changed().await);
     sleep(LATE_ANSWER).await;
+}
+
+/// Counts what is settled of so many records. Those that are left are offered again.
+fn count_settled(metrics: &IngestMetrics, total: usize, refused: usize, left: usize) {
+    metrics.count(RecordsOutcome::Rejected, refused.saturating_sub(left));
+    metrics.count(RecordsOutcome::Accepted, total.saturating_sub(refused));
 }
 
 /// The places of refused records that are not kept as dead letters.
