@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -30,6 +30,7 @@ help:
 	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
 	@echo "make templates-test   build, check and run what \`sluice plugin new\` makes: TEMPLATE=python for one language"
 	@echo "make sinks-trial      run sinks against destinations that fail at random: SINKS='loki splunk' TRIAL_SECONDS=60"
+	@echo "make ui-test run the web page in a browser, against three nodes"
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
@@ -112,6 +113,7 @@ test-all: guests
 	+$(RUN_TESTS) COORDINATOR=consul $(TEST_PROGRAMS:%=test-%)
 	+$(RUN_TESTS) COORDINATOR=embedded test-integration
 	$(MAKE) --no-print-directory templates-test
+	$(MAKE) --no-print-directory ui-test
 	$(RUN_TRIALS)
 
 # One test program.
@@ -160,6 +162,12 @@ TEMPLATE ?=
 templates-test:
 	$(BUILD_PROGRAMS)
 	$(CARGO) test --locked --workspace --test templates -- --ignored --nocapture --test-threads=1 $(TEMPLATE)
+
+# Installs Chromium and Playwright, so it is not part of `make test`.
+ui-test: guests
+	$(BUILD_PROGRAMS)
+	tests/ui/prepare "$(BUILT)/ui"
+	BUILT="$(BUILT)" "$(BUILT)/ui/bin/python" -B tests/ui/page_test.py
 
 # Runs each sink that has a file in plugins/trial/destinations/ in a real node, against
 # a destination that fails at random.

@@ -23,6 +23,7 @@ mod once;
 mod peer;
 pub mod plugin;
 mod rejects;
+mod shown;
 mod stream;
 mod tail;
 mod tls;

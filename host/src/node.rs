@@ -14,19 +14,15 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::descriptors::limit_connections;
-use crate::history::Histories;
 use crate::http::admin::AdminContext;
-use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
-use crate::http::peer as peer_routes;
-use crate::http::peer::{PeerContext, PeerParts};
-use crate::http::tail::TailContext;
 use crate::http::{
-    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
+    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, people, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer::{self, LeaderClient};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
+use crate::shown::Shown;
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use sluice_access::{Access, AccessError, Keeper};
@@ -157,13 +153,12 @@ impl Node {
         let config = self.config;
         let (workers, threads) = Workers::start(config.threads).map_err(NodeError::Threads)?;
         let (cluster, node) = (config.control.cluster.clone(), config.control.node.clone());
-        let client = consul::Client::new(config.control.consul.clone());
-        let client = client.map_err(NodeError::Consul)?;
+        let consul = config.control.consul.clone();
+        let client = consul::Client::new(consul).map_err(NodeError::Consul)?;
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
         let control = Control::start(config.control, node_state, active)?;
         let tls = self.peer_tls;
-        let forwarder = Forwarder::new(control.controls.addresses.clone(), &tls)?;
         let facts = NodeFacts {
             name: node.clone(),
             cluster: cluster.clone(),
@@ -179,70 +174,36 @@ impl Node {
             tls.clone(),
         );
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
-        let (stream, tasks) = self.stream.start(&NodeAccess {
+        let access = NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
             orders: control.orders(),
             secret: secret.clone(),
             tls: tls.clone(),
-        });
+        };
+        let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
+        let forwarder = Forwarder::new(access.controls.addresses.clone(), &tls)?;
         let ingest = Arc::new(Ingest::new(
             config.ingest,
             Arc::clone(&self.access),
             streams.clone(),
             forwarder,
         ));
-        let standard = Arc::new(Standard::new(
-            Arc::clone(&ingest),
-            Arc::clone(&relay),
-            facts,
-            config.park,
-        ));
-        let histories = Arc::new(Histories::new(node.clone(), &streams));
+        let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
+        let standard = Arc::new(standard);
+        let shown = Shown::of(&access, &self.access, &cluster, &client, &streams, leaders);
         let admin = Arc::new(AdminContext {
             node: node.clone(),
-            streams: streams.clone(),
+            streams,
             metrics: Arc::clone(&self.metrics),
-            access: Arc::clone(&self.access),
-            histories: Arc::clone(&histories),
-        });
-        let watched = TailContext::new(
-            node.clone(),
-            leaders,
-            streams.clone(),
-            Arc::clone(&self.access),
-        );
-        let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let seen = Tenures::default();
-        let own = Arc::new(OwnNode::new(node.clone(), streams, seen.clone()));
-        let page = ClusterContext::new(ClusterParts {
-            cluster: cluster.clone(),
-            own: Arc::clone(&own),
-            controls: control.controls.clone(),
-            consul: client.clone(),
-            secret: secret.clone(),
-            tls,
             access: self.access,
+            histories: Arc::clone(&shown.histories),
         });
-        let peers = Arc::new(PeerContext::new(PeerParts {
-            own,
-            secret,
-            ingest: Arc::clone(&ingest),
-            standard: Arc::clone(&standard),
-            histories: Arc::clone(&histories),
-            watched: Arc::clone(&watched),
-        }));
-        let peers = peer_routes::router(peers);
-        let routes = routes(
-            ingest,
-            standard,
-            admin,
-            watched,
-            page,
-            peers,
-            config.baseline,
-        );
+        let peers = shown.peer_routes(secret, &ingest, &standard);
+        let outlet = Outlet::new(Arc::clone(&ingest), relay);
+        let people = people(admin, shown.page, shown.watched);
+        let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
@@ -250,8 +211,8 @@ impl Node {
                 self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
                 self.tls.map(|tls| tokio::spawn(tls.keep())),
             ],
-            history: tokio::spawn(histories.keep()),
-            tenures: tokio::spawn(seen.follow(node, control.controls.clone())),
+            history: tokio::spawn(shown.histories.keep()),
+            tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
             control,
             listeners: self.listeners.start(outlet, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),

@@ -43,6 +43,6 @@ pub(crate) use ingest::IngestConfig;
 pub(crate) use listener::Speech;
 pub(crate) use other_nodes::OtherNodes;
 pub(crate) use problem::Problem;
-pub(crate) use router::routes;
+pub(crate) use router::{people, routes};
 pub(crate) use server::{BoundServer, Server, ServerConfig, ServerError};
 pub(crate) use workers::{WorkerThreads, Workers};

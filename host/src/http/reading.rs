@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn no_page_of_another_site_reads() {
+        for (site, is_read) in [("same-origin", true), ("none", true), ("cross-site", false)] {
+            let request = Request::builder().uri("/a").header(HOST, "localhost");
+            let request = request.header("sec-fetch-site", site).body(()).unwrap();
+            let (mut head, ()) = request.into_parts();
+            let near = "127.0.0.1".parse().unwrap();
+            head.extensions.insert(ClientAddress(near));
+            assert_eq!(check(&head).is_ok(), is_read, "{site}");
+        }
+    }
+
+    #[test]
     fn a_host_in_the_target_counts_too() {
         let near = Some("127.0.0.1");
         assert!(may_read(near, "http://localhost:3000/a", &[]));

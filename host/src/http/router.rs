@@ -9,20 +9,36 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::admin::{AdminContext, health, history, metrics, status};
+use super::cluster::{self, ClusterContext};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
 use super::tail::{self, TailContext};
-use super::{cluster, ui};
-use cluster::ClusterContext;
+use super::ui;
 
-/// The routes for clients, operators, monitors and other nodes, and the methods of
-/// gRPC. With `with_baseline` there is one more, for benchmarks to compare with.
+/// The routes for operators and monitors.
+pub(crate) fn people(
+    admin: Arc<AdminContext>,
+    page: Arc<ClusterContext>,
+    watched: Arc<TailContext>,
+) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/history", get(history::history))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(admin)
+        .merge(cluster::routes(page))
+        .merge(ui::routes())
+        .merge(tail::routes(watched))
+}
+
+/// The routes for clients, for people and for other nodes, and the methods of gRPC.
+/// With `with_baseline` there is one more, for benchmarks to compare with.
 pub(crate) fn routes(
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
-    admin: Arc<AdminContext>,
-    watched: Arc<TailContext>,
-    cluster: Arc<ClusterContext>,
+    people: Router,
     peer: Router,
     with_baseline: bool,
 ) -> Routes {
@@ -33,19 +49,9 @@ pub(crate) fn routes(
     if with_baseline {
         protocols = protocols.merge(baseline::routes());
     }
-    let admin = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/history", get(history::history))
-        .route("/metrics", get(metrics::metrics))
-        .with_state(admin);
     let http = protocols
         .with_state(ingest)
-        .merge(admin)
-        .merge(tail::routes(watched))
-        .merge(cluster::routes(cluster))
-        .merge(ui::routes())
+        .merge(people)
         .merge(peer)
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
     Routes { http, grpc }
@@ -68,7 +74,7 @@ async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) ->
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail, GET /metrics and \
-                GET /ui/";
+                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail, GET /metrics \
+                and GET /ui/";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

@@ -33,6 +33,7 @@ mod listeners;
 mod meters;
 mod network;
 mod network_tls;
+mod page;
 mod recorded;
 mod rejects;
 mod rollout;

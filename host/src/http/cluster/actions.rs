@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::asking::ask_other;
-use super::context::{ClusterContext, Member, shown};
+use super::context::{ClusterContext, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
+use super::shown::shown;
 use crate::http::problem::Problem;
 use crate::http::reading::Action;
 use crate::peer::wire::{StepDownAnswer, StepDownRequest};

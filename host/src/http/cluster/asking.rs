@@ -7,7 +7,8 @@ use futures_util::future::{join, join_all};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::context::{ClusterContext, Member, shown};
+use super::context::{ClusterContext, Member};
+use super::shown::shown;
 use crate::peer::{PeerClient, PeerError};
 
 /// A node that did not answer as it should.

@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::overview::Latest;
+use super::latest::Latest;
 use super::own::OwnNode;
+use super::shown::shown;
 use crate::http::problem::Problem;
 use crate::http::reading::{self, Action};
 use crate::peer::{PeerClient, Secret, Target, node_name};
@@ -17,8 +18,6 @@ use sluice_access::Access;
 use sluice_consul::Client;
 use sluice_leadership::Controls;
 use sluice_types::documents::NodeDocument;
-use sluice_types::error_chain::chain;
-use sluice_types::excerpt::excerpt;
 use sluice_types::keys::{ClusterKeys, StreamKeys};
 use sluice_types::stream::DEFAULT_STREAM;
 
@@ -26,8 +25,6 @@ use sluice_types::stream::DEFAULT_STREAM;
 const REGISTERED_LIMIT: Duration = Duration::from_secs(2);
 /// The most nodes that are asked.
 const NODES_MAX: usize = 100;
-/// The most characters of an error that is shown.
-const ERROR_CHARS: usize = 500;
 
 /// What the routes need of their node.
 #[derive(Debug)]
@@ -178,11 +175,6 @@ impl ClusterContext {
         *kept = Some((receiver, Arc::clone(&client)));
         Ok(client)
     }
-}
-
-/// An error with its causes, for people.
-pub(super) fn shown(error: &dyn std::error::Error) -> String {
-    excerpt(&chain(error).to_string(), ERROR_CHARS).into_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -5,6 +5,7 @@ mod actions;
 mod asking;
 mod context;
 mod history;
+mod latest;
 mod letters;
 mod overview;
 mod own;
@@ -13,6 +14,7 @@ mod problem;
 mod query;
 mod record_view;
 mod scan;
+mod shown;
 mod tenures;
 
 use std::sync::Arc;

@@ -9,8 +9,6 @@ use axum::http::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::asking::ask;
 use super::context::{ClusterContext, Member};
@@ -28,10 +26,6 @@ const ANSWER_LIMIT: Duration = Duration::from_millis(900);
 /// An overview that is younger is given again: however many pages are open, the
 /// nodes are asked only so often.
 const FRESH: Duration = Duration::from_millis(400);
-
-/// The overview that was made last. Who wants another waits for it to be made.
-#[derive(Debug, Default)]
-pub(super) struct Latest(Mutex<Option<(Instant, Bytes)>>);
 
 /// The document.
 #[derive(Debug, Serialize)]
@@ -77,15 +71,8 @@ pub(super) async fn overview(
 
 impl ClusterContext {
     async fn overview(&self) -> Bytes {
-        let mut latest = self.latest.0.lock().await;
-        if let Some((made, overview)) = &*latest
-            && made.elapsed() < FRESH
-        {
-            return overview.clone();
-        }
-        let overview: Bytes = self.make_overview().await.into();
-        *latest = Some((Instant::now(), overview.clone()));
-        overview
+        let making = async { self.make_overview().await.into() };
+        self.latest.or_make(FRESH, making).await
     }
 
     async fn make_overview(&self) -> Vec<u8> {

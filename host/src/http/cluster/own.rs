@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::scan;
+use super::shown::shown;
 use super::tenures::{Tenure, Tenures};
 use crate::http::admin::Status;
 use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
@@ -88,6 +89,6 @@ impl OwnNode {
         let _turn = turn.map_err(|_| "others read dead letters at the moment".to_owned())?;
         let reading = tokio::task::spawn_blocking(read);
         let read = reading.await.map_err(|error| error.to_string())?;
-        read.map_err(|error| super::context::shown(&error))
+        read.map_err(|error| shown(&error))
     }
 }

@@ -11,8 +11,9 @@ use axum::response::Response;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::context::{ClusterContext, shown};
+use super::context::ClusterContext;
 use super::problem::{ClusterProblem, answered, fresh_json};
+use super::shown::shown;
 use crate::plugin::{Manifest, gains, history};
 use sluice_types::documents::{ActiveDocument, HistoryDocument};
 use sluice_types::excerpt::excerpt;

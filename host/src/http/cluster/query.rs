@@ -1,6 +1,6 @@
 //! The query of a URL.
 
-use reqwest::Url;
+use sluice_protocols::query;
 
 /// The parts of a query, decoded.
 #[derive(Debug, Default)]
@@ -8,13 +8,9 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn of(query: Option<&str>) -> Self {
-        // Only the query matters, and no query makes it unreadable.
-        let url = format!("http://node/?{}", query.unwrap_or_default());
-        let pairs = Url::parse(&url).map(|url| {
-            let pairs = url.query_pairs().into_owned();
-            pairs.collect()
-        });
-        Self(pairs.unwrap_or_default())
+        let pairs = query::pairs(query.unwrap_or_default());
+        let owned = pairs.map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Self(owned.collect())
     }
 
     /// The value of this name, if there is one that is not empty.

@@ -147,9 +147,10 @@ async fn handshakes_are_answered_by_every_node_without_a_leader() {
         let (status, _) = get(path).await;
         assert_eq!(status, 200, "{path}");
     }
-    // A browser gets no handshake.
+    // A browser gets no handshake, but the page.
     let answer = cluster_get(node, "/", "text/html,*/*;q=0.8").await;
-    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.status(), 302);
+    assert_eq!(answer.headers()["location"], "/ui/");
     let answer = cluster_get(node, "/no/such/route", "*/*").await;
     assert_eq!(answer.status(), 404);
 }

@@ -39,6 +39,8 @@ async function refusal(answer) {
 /** How long the page waits for an answer, in milliseconds. */
 const LIMIT = 10_000;
 const ACTION_LIMIT = 60_000;
+/** A node that streams events says something at least every 5 s. */
+const SILENCE = 15_000;
 
 async function send(path, options, limit) {
   const signals = [AbortSignal.timeout(limit)];
@@ -86,9 +88,18 @@ export async function events(path, signal, onEvent) {
   if (!answer.ok) throw await refusal(answer);
   onEvent({ name: 'open', data: '' });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    await readAll(reader, onEvent);
+  } finally {
+    // It may have ended already.
+    reader.cancel().catch(() => {});
+  }
+}
+
+async function readAll(reader, onEvent) {
   let rest = '';
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await within(SILENCE, reader.read());
     if (done) return;
     rest += value;
     const blocks = rest.split(/\r?\n\r?\n/);
@@ -97,6 +108,19 @@ export async function events(path, signal, onEvent) {
       const event = parseEvent(block);
       if (event) onEvent(event);
     }
+  }
+}
+
+/** Fails if there is no answer in so many milliseconds. */
+async function within(ms, answer) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Refused(0, 'the node has become silent')), ms);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -30,7 +30,6 @@ const app = {
   trouble: null,
   lastAnswer: null,
   refresh: () => show(),
-  reload: () => current?.load?.(),
 };
 let current = null;
 let ended = new AbortController();
@@ -41,6 +40,7 @@ function shownPath() {
 }
 
 function show() {
+  if (!current) return;
   const view = shownPath();
   render(document.getElementById('tabs'), VIEWS.map(({ path, name }) => h('a',
     { key: path, href: `#/${path}`, 'aria-current': path === view.path ? 'page' : null }, name)));
@@ -64,7 +64,7 @@ function refused() {
 
 function where() {
   const { cluster } = app;
-  if (!cluster) return h('span', null, 'connecting…');
+  if (!cluster) return h('span', null, isRefused() ? 'no access' : 'connecting…');
   const leader = cluster.leader ? `${cluster.leader.node} leads` : 'no leader';
   return [
     h('strong', null, cluster.cluster),
@@ -94,6 +94,7 @@ function follow() {
   ended.abort();
   ended = new AbortController();
   current?.stop?.();
+  current = null;
   const view = shownPath();
   document.title = `${view.name} · Sluice`;
   current = view.make(app);
@@ -142,7 +143,13 @@ applyTheme();
 watchSystemTheme();
 document.addEventListener('sluice-token', () => {
   show();
-  follow();
+  // What it cannot load it says itself, the next time.
+  current?.load?.(ended.signal).then(show, () => {});
+});
+// The fragment names the view, so this link cannot use it.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  document.getElementById('main').focus();
 });
 window.addEventListener('hashchange', () => {
   follow();

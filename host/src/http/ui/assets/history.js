@@ -1,20 +1,23 @@
-// The last 15 minutes of the nodes, from what each of them keeps, as series.
+// The last 15 minutes of the nodes, as each of them keeps them, as series.
 
-/** What the answer for the whole cluster says, by node; those without data are left out. */
+/** Nodes that gave their history, and have one. */
 export function nodesOf(document) {
   return document.nodes.filter(({ history }) => history && history.times.length > 0);
 }
 
+const sum = (one, other) => one + other;
+
 /**
- * One series for each name that `pick` finds in the columns of the nodes: the
- * nodes' values are added up by time.
+ * The series that `pick` names in the nodes' histories, joined by time: what they
+ * have at the same time is added up, unless `join` says otherwise. Times are in
+ * seconds.
  */
-export function merged(nodes, pick, join = (one, other) => one + other) {
-  const step = Math.max(1, ...nodes.map(({ history }) => history.step));
+export function merged(nodes, pick, join = sum) {
+  const step = Math.max(1, ...nodes.map(({ history }) => history.interval_ms / 1000));
   const times = new Set();
   const found = new Map();
   for (const { history } of nodes) {
-    const slots = history.times.map((time) => Math.round(time / step) * step);
+    const slots = history.times.map((time) => Math.round(time / 1000 / step) * step);
     slots.forEach((slot) => times.add(slot));
     for (const [name, values] of Object.entries(pick(history))) {
       if (!found.has(name)) found.set(name, new Map());
@@ -30,4 +33,10 @@ export function merged(nodes, pick, join = (one, other) => one + other) {
     name, values: sorted.map((slot) => own.get(slot) ?? null),
   }));
   return { times: sorted, series };
+}
+
+/** The percentiles of a history in milliseconds. */
+export function milliseconds(percentiles) {
+  const scaled = ([name, values]) => [name, values.map((value) => (value === null ? null : value * 1000))];
+  return Object.fromEntries(Object.entries(percentiles).map(scaled));
 }

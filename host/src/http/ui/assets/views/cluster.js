@@ -109,7 +109,7 @@ function health(node) {
   if (!node.status) return chip('bad', 'no answer');
   const { status } = node;
   if (status.delivery?.stalled || status.journal?.error) return chip('bad', 'stalled');
-  if (status.plugin.error) return chip('warn', 'sink');
+  if (status.plugin.error) return chip('warn', 'sink problem');
   return chip('good', 'healthy');
 }
 

@@ -22,7 +22,9 @@ export function pluginsView(app) {
       if (!plugin) {
         return [heading(state, view), h('p', { class: 'card empty' }, state.error?.message ?? 'Asking the coordinator…')];
       }
-      return [heading(state, view), rollOut(plugin, app.cluster), nodes(plugin, app.cluster), history(state, app)];
+      return [
+        heading(state, view), failure(state), rollOut(plugin, app.cluster), nodes(plugin, app.cluster), history(state, app),
+      ];
     },
   };
   return view;
@@ -34,6 +36,10 @@ function heading({ plugin }, view) {
     plugin && h('div', { class: 'actions' }, h('button', {
       type: 'button', disabled: !plugin.rollback, on: { click: () => rollBack(plugin, view) },
     }, 'Roll back…')));
+}
+
+function failure({ error }) {
+  return error && h('p', { class: 'card problems', key: 'failure', role: 'status' }, `${error.message}. What is shown is older.`);
 }
 
 function rollBack({ rollback, asked }, view) {

@@ -19,7 +19,7 @@ const OUTCOMES = {
 export function tailView(app) {
   const state = {
     filter: { filter: '', severity: '', attribute: '' },
-    rows: [], fresh: [], seen: 0, skipped: 0, status: 'stopped', error: null, isPaused: false, number: 0, ending: null,
+    rows: [], fresh: [], seen: 0, skipped: 0, status: 'stopped', error: null, leader: null, isPaused: false, number: 0, ending: null,
   };
   const timer = setInterval(() => flush(state, app), EVERY);
   start(state, app);
@@ -64,23 +64,21 @@ async function start(state, app) {
 
 function take(state, { name, data }, app) {
   if (name === 'open') {
-    Object.assign(state, { status: 'live', error: null });
+    Object.assign(state, { status: 'live', error: null, leader: null });
     return app.refresh();
   }
-  if (name === 'end') {
-    state.error = 'the node ended the stream';
-    return undefined;
-  }
-  const document = data ? JSON.parse(data) : {};
-  if (name === 'skipped') {
+  const document = JSON.parse(data);
+  if (name === 'record') {
+    state.seen += 1;
+    state.number += 1;
+    state.fresh.push({ ...document, number: state.number, at: Date.now() });
+    if (state.fresh.length > MOST) state.fresh.shift();
+  } else if (name === 'skipped') {
     state.skipped += document.records;
-    return undefined;
+  } else if (name === 'leader') {
+    state.leader = document;
+    app.refresh();
   }
-  if (name !== 'record') return undefined;
-  state.seen += 1;
-  state.number += 1;
-  state.fresh.push({ ...document, number: state.number, at: Date.now() });
-  if (state.fresh.length > MOST) state.fresh.shift();
   return undefined;
 }
 
@@ -110,10 +108,17 @@ function statusChip({ status, isPaused }) {
 function records(state, app) {
   return h('section', { class: 'card', key: 'records', 'aria-label': 'Records' },
     h('header', null, h('span', { class: 'muted small' },
-      `${count(state.seen)} seen, ${count(state.skipped)} skipped because this page or the network was slower`)),
+      `${count(state.seen)} shown, ${count(state.skipped)} left out because there were too many. ${source(state)}`)),
     filters(state, app),
     state.error && h('p', { class: 'empty', role: 'alert' }, state.error),
     state.rows.length === 0 ? !state.error && h('p', { class: 'empty' }, 'Waiting for records that match.') : shown(state));
+}
+
+/** Whose records these are. */
+function source({ leader }) {
+  if (!leader) return '';
+  if (leader.error) return `${leader.leader ?? 'The leader'} cannot be asked: ${leader.error}.`;
+  return leader.leader ? `From ${leader.leader}, which leads.` : 'No node leads at the moment.';
 }
 
 function filters(state, app) {

@@ -1,0 +1,76 @@
+//! What a node shows to people, of its streams and of the cluster.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use crate::history::Histories;
+use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
+use crate::http::ingest::{Ingest, Standard};
+use crate::http::peer as peer_routes;
+use crate::http::peer::{PeerContext, PeerParts};
+use crate::http::tail::TailContext;
+use crate::peer::{LeaderClient, Secret};
+use crate::stream::{NodeAccess, Streams};
+use sluice_access::Access;
+use sluice_consul as consul;
+
+/// What a node shows of its streams and of the cluster.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) histories: Arc<Histories>,
+    pub(crate) tenures: Tenures,
+    pub(crate) own: Arc<OwnNode>,
+    pub(crate) page: Arc<ClusterContext>,
+    pub(crate) watched: Arc<TailContext>,
+}
+
+impl Shown {
+    pub(crate) fn of(
+        access: &NodeAccess,
+        rights: &Arc<Access>,
+        cluster: &str,
+        consul: &consul::Client,
+        streams: &Streams,
+        leaders: Arc<LeaderClient>,
+    ) -> Self {
+        let node = &access.node;
+        let tenures = Tenures::default();
+        let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
+        let own = Arc::new(own);
+        Self {
+            histories: Arc::new(Histories::new(node.clone(), streams)),
+            tenures,
+            page: ClusterContext::new(ClusterParts {
+                cluster: cluster.to_owned(),
+                own: Arc::clone(&own),
+                controls: access.controls.clone(),
+                consul: consul.clone(),
+                secret: access.secret.clone(),
+                tls: access.tls.clone(),
+                access: Arc::clone(rights),
+            }),
+            own,
+            watched: TailContext::new(node.clone(), leaders, streams.clone(), Arc::clone(rights)),
+        }
+    }
+
+    /// The routes for other nodes, which show their people the same.
+    pub(crate) fn peer_routes(
+        &self,
+        secret: watch::Receiver<Option<Secret>>,
+        ingest: &Arc<Ingest>,
+        standard: &Arc<Standard>,
+    ) -> Router {
+        let context = PeerContext::new(PeerParts {
+            own: Arc::clone(&self.own),
+            secret,
+            ingest: Arc::clone(ingest),
+            standard: Arc::clone(standard),
+            histories: Arc::clone(&self.histories),
+            watched: Arc::clone(&self.watched),
+        });
+        peer_routes::router(Arc::new(context))
+    }
+}
