@@ -14,10 +14,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::descriptors::limit_connections;
-use crate::http::admin::AdminContext;
 use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Standard};
 use crate::http::{
-    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, people, routes,
+    BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer::{self, LeaderClient};
@@ -158,51 +157,39 @@ impl Node {
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
         let control = Control::start(config.control, node_state, active)?;
-        let tls = self.peer_tls;
         let facts = NodeFacts {
             name: node.clone(),
             cluster: cluster.clone(),
             elasticsearch_version: config.elasticsearch_version,
         };
         let (secret_in, secret) = watch::channel(None);
-        let (addresses, peers) = (&control.controls.addresses, &control.controls.peers);
+        let addresses = control.controls.addresses.clone();
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let leaders = LeaderClient::new(
-            addresses.clone(),
-            peers.clone(),
-            secret.clone(),
-            tls.clone(),
-        );
-        let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let access = NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
             orders: control.orders(),
             secret: secret.clone(),
-            tls: tls.clone(),
+            tls: self.peer_tls,
         };
+        let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
+        let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
-        let forwarder = Forwarder::new(access.controls.addresses.clone(), &tls)?;
-        let ingest = Arc::new(Ingest::new(
+        let forwarder = Forwarder::new(addresses, &access.tls)?;
+        let rights = self.access;
+        let ingest = Ingest::new(
             config.ingest,
-            Arc::clone(&self.access),
+            Arc::clone(&rights),
             streams.clone(),
             forwarder,
-        ));
+        );
+        let ingest = Arc::new(ingest);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
-        let standard = Arc::new(standard);
-        let shown = Shown::of(&access, &self.access, &cluster, &client, &streams, leaders);
-        let admin = Arc::new(AdminContext {
-            node: node.clone(),
-            streams,
-            metrics: Arc::clone(&self.metrics),
-            access: self.access,
-            histories: Arc::clone(&shown.histories),
-        });
+        let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
         let peers = shown.peer_routes(secret, &ingest, &standard);
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let people = people(admin, shown.page, shown.watched);
+        let people = shown.people(&self.metrics);
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],

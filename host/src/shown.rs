@@ -6,33 +6,37 @@ use axum::Router;
 use tokio::sync::watch;
 
 use crate::history::Histories;
+use crate::http::admin::AdminContext;
 use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::{PeerContext, PeerParts};
+use crate::http::people;
 use crate::http::tail::TailContext;
 use crate::peer::{LeaderClient, Secret};
 use crate::stream::{NodeAccess, Streams};
 use sluice_access::Access;
 use sluice_consul as consul;
+use sluice_delivery::metrics::Metrics;
 
 /// What a node shows of its streams and of the cluster.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) histories: Arc<Histories>,
     pub(crate) tenures: Tenures,
-    pub(crate) own: Arc<OwnNode>,
-    pub(crate) page: Arc<ClusterContext>,
-    pub(crate) watched: Arc<TailContext>,
+    own: Arc<OwnNode>,
+    page: Arc<ClusterContext>,
+    watched: Arc<TailContext>,
+    rights: Arc<Access>,
 }
 
 impl Shown {
     pub(crate) fn of(
         access: &NodeAccess,
-        rights: &Arc<Access>,
+        rights: Arc<Access>,
         cluster: &str,
         consul: &consul::Client,
-        streams: &Streams,
+        streams: Streams,
         leaders: Arc<LeaderClient>,
     ) -> Self {
         let node = &access.node;
@@ -40,7 +44,7 @@ impl Shown {
         let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
         let own = Arc::new(own);
         Self {
-            histories: Arc::new(Histories::new(node.clone(), streams)),
+            histories: Arc::new(Histories::new(node.clone(), &streams)),
             tenures,
             page: ClusterContext::new(ClusterParts {
                 cluster: cluster.to_owned(),
@@ -49,11 +53,25 @@ impl Shown {
                 consul: consul.clone(),
                 secret: access.secret.clone(),
                 tls: access.tls.clone(),
-                access: Arc::clone(rights),
+                access: Arc::clone(&rights),
             }),
             own,
-            watched: TailContext::new(node.clone(), leaders, streams.clone(), Arc::clone(rights)),
+            watched: TailContext::new(node.clone(), leaders, streams, Arc::clone(&rights)),
+            rights,
         }
+    }
+
+    /// The routes for people.
+    pub(crate) fn people(&self, metrics: &Arc<Metrics>) -> Router {
+        let admin = AdminContext {
+            node: self.own.node.clone(),
+            streams: self.own.streams.clone(),
+            metrics: Arc::clone(metrics),
+            access: Arc::clone(&self.rights),
+            histories: Arc::clone(&self.histories),
+        };
+        let (page, watched) = (Arc::clone(&self.page), Arc::clone(&self.watched));
+        people(Arc::new(admin), page, watched)
     }
 
     /// The routes for other nodes, which show their people the same.

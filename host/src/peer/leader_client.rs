@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::client::PeerClient;
 use super::secret::Secret;
 use crate::tls::PeerTls;
-use sluice_leadership::{NodeAddresses, Peers};
+use sluice_leadership::{Controls, NodeAddresses, Peers};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
 
@@ -30,8 +30,7 @@ struct Latest {
 impl LeaderClient {
     /// `secret` is what nodes sign with; `tls` says how they are reached.
     pub(crate) fn new(
-        addresses: NodeAddresses,
-        peers: Peers,
+        controls: &Controls,
         secret: watch::Receiver<Option<Secret>>,
         tls: PeerTls,
     ) -> Arc<Self> {
@@ -40,8 +39,8 @@ impl LeaderClient {
             client: None,
         };
         Arc::new(Self {
-            addresses,
-            peers,
+            addresses: controls.addresses.clone(),
+            peers: controls.peers.clone(),
             tls,
             latest: Mutex::new(latest),
         })

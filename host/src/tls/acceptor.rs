@@ -7,19 +7,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::files::Configs;
-
-/// What connections are for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum TlsUse {
-    /// HTTP/1.1 or HTTP/2, as the client chooses. It may show a certificate.
-    Http,
-    /// HTTP/2 only. The client may show a certificate.
-    Grpc,
-    /// Another protocol. The client must show a certificate if the node has
-    /// authorities for them.
-    Listener,
-}
+use super::configs::{Configs, TlsUse};
 
 /// Accepts TLS connections.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-use super::acceptor::TlsUse;
+use super::configs::Configs;
 use super::error::TlsError;
 
 /// The files of a node's TLS, all PEM.
@@ -27,24 +27,6 @@ pub(crate) struct TlsFiles {
 
 /// What shows that one of the files has changed.
 pub(super) type Stamp = [Option<(SystemTime, u64)>; 3];
-
-/// What the files say, for each use.
-#[derive(Debug)]
-pub(super) struct Configs {
-    http: Arc<ServerConfig>,
-    grpc: Arc<ServerConfig>,
-    listener: Arc<ServerConfig>,
-}
-
-impl Configs {
-    pub(super) const fn of(&self, used: TlsUse) -> &Arc<ServerConfig> {
-        match used {
-            TlsUse::Http => &self.http,
-            TlsUse::Grpc => &self.grpc,
-            TlsUse::Listener => &self.listener,
-        }
-    }
-}
 
 impl TlsFiles {
     /// Reads the files.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::acceptor::{Tls, TlsUse};
+use super::acceptor::Tls;
+use super::configs::{Configs, TlsUse};
 use super::error::TlsError;
-use super::files::{Configs, Stamp, TlsFiles};
+use super::files::{Stamp, TlsFiles};
 use sluice_types::error_chain::chain;
 
 /// How often the files are looked at.

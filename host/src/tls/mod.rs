@@ -1,6 +1,7 @@
 //! TLS: the certificate of a node, those of its clients, and the way to other nodes.
 
 mod acceptor;
+mod configs;
 mod error;
 mod files;
 mod keeper;
@@ -9,7 +10,8 @@ mod peers;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use acceptor::{Tls, TlsUse};
+pub(crate) use acceptor::Tls;
+pub(crate) use configs::TlsUse;
 pub(crate) use error::TlsError;
 pub(crate) use files::TlsFiles;
 pub(crate) use keeper::TlsKeeper;

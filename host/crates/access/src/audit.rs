@@ -4,7 +4,6 @@
 //! repeat are counted and written together, so that a flood of them fills no disk.
 
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +17,7 @@ use sluice_types::error_chain::chain;
 use sluice_types::files;
 use thiserror::Error;
 
+use crate::event::{Event, Outcome};
 use crate::tally::Tally;
 
 /// How many events may wait for the thread; further ones are counted only.
@@ -48,34 +48,6 @@ pub enum AuditError {
     /// There can be no thread for it.
     #[error("start the thread of the audit log")]
     Thread(#[source] io::Error),
-}
-
-/// What came of what a client wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It was not allowed.
-    Refused,
-    /// It was done.
-    Done,
-    /// It was allowed, and failed.
-    Failed,
-}
-
-/// One line of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Event {
-    /// The client's name; none if the node does not know it.
-    pub who: Option<String>,
-    /// What it wanted: a scope, or an action with its object.
-    pub what: String,
-    /// The address that it came from.
-    pub from: Option<IpAddr>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// Why, or how much.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub detail: String,
 }
 
 /// An event with what the thread adds.

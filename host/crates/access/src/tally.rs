@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::audit::{Event, Outcome};
+use crate::event::{Event, Outcome};
 
 /// How long a refusal is counted instead of written again.
 const WINDOW: Duration = Duration::from_secs(10);

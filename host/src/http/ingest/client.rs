@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::service::Ingest;
 use crate::http::identity::identify;
 use crate::http::problem::Problem;
 use crate::stream::Stream;
 use crate::tls::ClientNames;
-use sluice_access::{Client, Event, Outcome, Refusal, Scope};
+use sluice_access::{Access, Client, Event, Outcome, Refusal, Scope};
 use sluice_protocols::tokens::{Credentials, Protocol};
 
 /// A client that sends records; `None` where everybody may.
@@ -23,13 +22,12 @@ const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 /// # Errors
 /// It must not send records to the stream.
 pub(super) fn sender(
-    ingest: &Ingest,
+    access: &Access,
     stream: &Stream,
     protocol: Protocol,
     credentials: &Credentials<'_>,
     names: &ClientNames,
 ) -> Result<Sending, Refusal> {
-    let access = ingest.access();
     if access.is_open() {
         return Ok(None);
     }
@@ -45,8 +43,8 @@ pub(super) fn sender(
 }
 
 /// Writes to the audit log that a client may not send.
-pub(super) fn audit(ingest: &Ingest, protocol: Protocol, refusal: &Refusal, from: FromAddress) {
-    ingest.access().audit().add(Event {
+pub(super) fn audit(access: &Access, protocol: Protocol, refusal: &Refusal, from: FromAddress) {
+    access.audit().add(Event {
         who: refusal.client().map(str::to_owned),
         what: format!("send {}", protocol.name()),
         from,

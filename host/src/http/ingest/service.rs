@@ -160,9 +160,9 @@ impl Ingest {
             ..Credentials::default()
         };
         let names = head.extensions.get().cloned().unwrap_or_default();
-        sender(self, stream, Protocol::Native, &credentials, &names).map_err(|refusal| {
+        sender(&self.access, stream, Protocol::Native, &credentials, &names).map_err(|refusal| {
             let from = head.extensions.get().map(|ClientAddress(client)| *client);
-            audit(self, Protocol::Native, &refusal, from);
+            audit(&self.access, Protocol::Native, &refusal, from);
             Problem::Denied(refusal)
         })
     }

@@ -21,17 +21,17 @@ pub(crate) struct Standard {
 
 impl Standard {
     /// `park` says how long requests wait for a leader or for room.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         ingest: Arc<Ingest>,
         relay: Arc<Relay>,
         facts: NodeFacts,
         park: Duration,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             ingest,
             relay,
             facts,
             park,
-        }
+        })
     }
 }

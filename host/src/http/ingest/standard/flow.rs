@@ -135,10 +135,11 @@ impl Flow<'_> {
     }
 
     fn find_client(&self) -> Result<Sending, Trouble> {
+        let access = self.ingest.access();
         let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
         let names = &self.asked.names;
-        sender(self.ingest, self.stream, protocol, &credentials, names).map_err(|refusal| {
-            audit(self.ingest, protocol, &refusal, self.asked.client);
+        sender(access, self.stream, protocol, &credentials, names).map_err(|refusal| {
+            audit(access, protocol, &refusal, self.asked.client);
             match refusal {
                 Refusal::NoToken => Trouble::NoToken,
                 _ => Trouble::WrongToken,
