@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::journal;
 use crate::support::{Cluster, Node, Options, Port, Prometheus, SOON, eventually, http};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -89,19 +90,27 @@ async fn records_are_counted_where_they_are_taken_by_protocol_and_outcome() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_a_duplicate_and_a_full_queue_is_busy() {
-    let cluster = Cluster::start(1, &["--queue-records", "10"]).await;
+async fn a_repeat_is_a_duplicate_and_what_finds_no_room_is_busy() {
+    let cluster = journal::cluster(1, "always busy", &["--journal-bytes", "1MiB"]).await;
     let node = cluster.node(0);
     for _ in 0..2 {
         let request = cluster.http.post(node.url("/api/v1/log"));
         let request = request.header("sluice-message-id", "1").body("same");
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
-    let (status, _) = node
-        .post("/api/v1/logs", "text/plain", "x\n".repeat(11))
-        .await;
-    assert_eq!(status, 413);
-    let expected = [("native", "accepted", 1), ("native", "duplicate", 1)];
+    let (message, mut accepted) = ("x".repeat(10_000), 1);
+    loop {
+        match node.log(&message).await {
+            (200, _) if accepted < 1000 => accepted += 1,
+            (429, _) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let expected = [
+        ("native", "accepted", accepted),
+        ("native", "duplicate", 1),
+        ("native", "busy", 1),
+    ];
     assert_eq!(records(node).await, expect(&expected));
 }
 
