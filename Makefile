@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -44,6 +44,7 @@ help:
 	@echo "make lint    check format, lints, documentation comments and structure"
 	@echo "make structure        check for circles of imports, forbidden dependencies and sizes"
 	@echo "make consul  print the path of the Consul that the tests use"
+	@echo "make prometheus       print the path of the Prometheus that the tests use"
 	@echo "make registry         print the path of the registry that the tests use"
 
 # The compiler shows its progress; the demo then says what it does.
@@ -88,6 +89,7 @@ THREADS_chaos := $(shell expr 4 \* $(CORES))
 # other test runs.
 RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \
 	DOCKER_REGISTRY=$$(.ci/find-registry) && export DOCKER_REGISTRY && \
+	PROMETHEUS=$$(.ci/find-prometheus) && export PROMETHEUS && \
 	$(MAKE) --no-print-directory --jobs --output-sync=target
 
 # Every test once; on the embedded coordinator if either kind is enough.
@@ -236,6 +238,9 @@ consul:
 
 registry:
 	@.ci/find-registry
+
+prometheus:
+	@.ci/find-prometheus
 
 # Reports tools that a new machine may lack, and how to install them.
 tools:

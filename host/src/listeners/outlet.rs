@@ -338,11 +338,7 @@ impl Outlet {
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };
         match delivered {
-            Ok(refused) => {
-                let left = not_kept(&refused);
-                count_settled(metrics, total, refused.len(), left.len());
-                Attempt::Settled(left)
-            }
+            Ok(refused) => Attempt::Settled(counted(metrics, total, &refused)),
             Err(problem) => {
                 self.ingest.count(self.stream(), &problem);
                 Attempt::Again(problem.text().into_owned())
@@ -373,18 +369,23 @@ impl Outlet {
     }
 }
 
+/// Counts records that were settled, and returns the places of those that are to be
+/// offered again.
+fn counted(metrics: &IngestMetrics, total: usize, refused: &[Refused]) -> Vec<usize> {
+    let left = not_kept(refused);
+    let rejected = refused.len().saturating_sub(left.len());
+    metrics.count(RecordsOutcome::Rejected, rejected);
+    let accepted = total.saturating_sub(refused.len());
+    metrics.count(RecordsOutcome::Accepted, accepted);
+    left
+}
+
 /// Waits until another node leads, and then as long as the one before may need to
 /// answer.
 async fn another_leads(route: &mut watch::Receiver<Route>) {
     // The sender being gone means the same.
     drop(route.changed().await);
     sleep(LATE_ANSWER).await;
-}
-
-/// Counts what is settled of so many records. Those that are left are offered again.
-fn count_settled(metrics: &IngestMetrics, total: usize, refused: usize, left: usize) {
-    metrics.count(RecordsOutcome::Rejected, refused.saturating_sub(left));
-    metrics.count(RecordsOutcome::Accepted, total.saturating_sub(refused));
 }
 
 /// The places of refused records that are not kept as dead letters.

@@ -11,6 +11,7 @@
     reason = "a failure here fails the test"
 )]
 
+mod alerts;
 mod backpressure;
 mod check;
 mod concurrency;
@@ -28,6 +29,7 @@ mod http;
 mod journal;
 mod leadership;
 mod listeners;
+mod meters;
 mod network;
 mod network_tls;
 mod page;

@@ -10,6 +10,7 @@ mod greedy;
 mod ports;
 mod process;
 mod producer;
+mod prometheus;
 mod registry;
 mod turn;
 
@@ -20,6 +21,7 @@ pub(crate) use greedy::greedy_component;
 pub(crate) use ports::{Port, TRIES};
 pub(crate) use process::Process;
 pub(crate) use producer::{Bench, Producer};
+pub(crate) use prometheus::{Prometheus, promtool};
 pub(crate) use registry::Registry;
 pub(crate) use turn::Turn;
 

@@ -35,8 +35,13 @@ pub struct DurationCounts {
 }
 
 impl DurationHistogram {
+    /// Counts a duration.
+    pub fn observe(&self, duration: Duration) {
+        self.observe_in(duration);
+    }
+
     /// Counts a duration. Returns the index of its bucket.
-    pub fn observe(&self, duration: Duration) -> usize {
+    pub(super) fn observe_in(&self, duration: Duration) -> usize {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = bucket(nanos);
         if let Some(count) = self.0.counts.get(bucket) {

@@ -96,7 +96,7 @@ impl IngestMetrics {
 
     /// Counts an acknowledgement so long after the receipt.
     pub fn acknowledged(&self, took: Duration, trace: Option<TraceId>) {
-        let bucket = self.acknowledge.observe(took);
+        let bucket = self.acknowledge.observe_in(took);
         if let Some(trace) = trace {
             self.keep_exemplar(bucket, trace, took);
         }
@@ -159,13 +159,15 @@ fn name() -> String {
     format!("{PREFIX}_{}_seconds", ACKNOWLEDGE.name)
 }
 
+/// By stream and protocol.
+type Known = BTreeMap<(String, &'static str), Arc<IngestMetrics>>;
+
 /// The metrics of all protocols of all streams. Those of a protocol appear when it
 /// is used first.
 #[derive(Clone, Debug)]
 pub(super) struct Ingests {
     records: Family<RecordLabels, Counter>,
-    /// By stream and protocol.
-    known: Arc<Mutex<BTreeMap<(String, &'static str), Arc<IngestMetrics>>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Ingests {
@@ -213,7 +215,7 @@ impl Ingests {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, &'static str), Arc<IngestMetrics>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

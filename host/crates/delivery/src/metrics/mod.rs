@@ -1,5 +1,7 @@
 //! The metrics of a node and of its streams.
 
+#[cfg(test)]
+mod documented_tests;
 mod durations;
 mod families;
 mod ingest;
