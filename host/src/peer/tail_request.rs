@@ -84,8 +84,10 @@ mod tests {
         assert!(refusal(|r| r.attributes = vec![("x".repeat(1025), String::new())]).is_some());
         assert!(refusal(|r| r.attributes = vec![Default::default(); 17]).is_some());
         for (limit, is_refused) in [(0, true), (1, false), (1000, false), (1001, true)] {
-            let mut request = TailRequest::default();
-            request.limit = limit;
+            let request = TailRequest {
+                limit,
+                ..TailRequest::default()
+            };
             assert_eq!(request.checked().is_err(), is_refused, "{limit}");
         }
     }
