@@ -172,7 +172,10 @@ class PageTest(unittest.TestCase):
         self.page.get_by_role("button", name="Apply").click()
         expect(rows.filter(has_text="error").first).to_be_visible(timeout=10_000)
         self.page.get_by_role("button", name="Pause").click()
-        expect(self.page.get_by_text("paused")).to_be_visible()
+        expect(self.page.get_by_role("button", name="Resume")).to_be_visible()
+        shown = rows.nth(1).inner_text()
+        time.sleep(1)
+        self.assertEqual(rows.nth(1).inner_text(), shown, "nothing moves while it is paused")
 
     def test_7_keyboard_and_narrow_screens(self):
         self.page.set_viewport_size({"width": 390, "height": 800})

@@ -82,12 +82,12 @@ async fn every_node_shows_the_whole_cluster_and_a_take_over() {
         eventually("a node shows all", SOON, || async {
             let shown = read(node, "/api/v1/cluster").await;
             assert_eq!(shown["node"], node.name);
-            assert_eq!(names(&shown["nodes"]), ["a", "b", "c"], "{shown}");
             let nodes = shown["nodes"].as_array().unwrap();
             let all_answer = nodes.iter().all(|n| n["status"]["role"].is_string());
             let tenures = shown["tenures"].as_array().unwrap();
             let latest = tenures.last().map(|t| (&t["epoch"], &t["node"]));
-            let is_so = all_answer
+            let is_so = names(&shown["nodes"]) == ["a", "b", "c"]
+                && all_answer
                 && shown["leader"]["node"] == leader
                 && latest == Some((&shown["epoch"], &json!(leader)))
                 && nodes.iter().all(|n| n["document"]["able"] == true);
@@ -106,10 +106,10 @@ async fn every_node_shows_the_whole_cluster_and_a_take_over() {
             let shown = read(node, "/api/v1/cluster").await;
             let tenures = shown["tenures"].as_array().unwrap().clone();
             let before = tenures.iter().find(|t| t["epoch"] == epoch);
-            assert_eq!(before.map(|t| &t["node"]), Some(&json!(gone)), "{shown}");
             let nodes = shown["nodes"].as_array().unwrap();
             let dead = nodes.iter().find(|n| n["node"] == json!(gone));
-            let is_so = shown["leader"]["node"].is_string()
+            let is_so = before.is_some_and(|t| t["node"] == json!(gone))
+                && shown["leader"]["node"].is_string()
                 && shown["leader"]["node"] != json!(gone)
                 && tenures.last().unwrap()["node"] == shown["leader"]["node"]
                 // Consul may have forgotten it already.
