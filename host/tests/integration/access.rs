@@ -195,6 +195,50 @@ async fn clients_of_standard_protocols_are_slowed_down_by_the_leaders_quota() {
 }
 
 #[tokio::test]
+async fn reading_and_actions_need_their_scopes_on_every_node() {
+    let tokens =
+        client("web", "send", "") + &client("viewer", "read", "") + &client("on-call", "admin", "");
+    let nodes = Nodes::start(2, &tokens).await;
+    let leader = nodes.cluster.leader().await;
+    for place in 0..2 {
+        for path in ["/api/v1/cluster", "/api/v1/history", "/api/v1/dead-letters"] {
+            let url = nodes.cluster.node(place).url(path);
+            let asked = nodes.cluster.http.get(&url).send().await.unwrap();
+            assert_eq!(asked.status(), 401, "{path}");
+            for (name, status) in [("viewer", 200), ("web", 403), ("on-call", 403)] {
+                let asked = nodes.cluster.http.get(&url);
+                let asked = asked.bearer_auth(format!("token-of-{name}"));
+                assert_eq!(
+                    asked.send().await.unwrap().status(),
+                    status,
+                    "{path} {name}"
+                );
+            }
+        }
+    }
+    let status = nodes.cluster.node(leader).status().await.unwrap();
+    let order = format!("{{\"epoch\":{}}}", status["epoch"]);
+    let step_down = |name: &'static str| {
+        let order = order.clone();
+        let nodes = &nodes;
+        async move {
+            nodes
+                .send(1 - leader, "/api/v1/step-down", name, &order)
+                .await
+        }
+    };
+    assert_eq!(step_down("viewer").await.status(), 403);
+    let answer = step_down("on-call").await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let line = nodes
+        .audited(1 - leader, "the action is in the audit log", |line| {
+            line["who"] == "on-call" && line["what"] == "step down"
+        })
+        .await;
+    assert_eq!(line["outcome"], "done");
+}
+
+#[tokio::test]
 async fn what_the_command_line_does_is_audited() {
     let nodes = Nodes::start(2, &client("web", "send", "")).await;
     let leader = nodes.cluster.leader().await;
