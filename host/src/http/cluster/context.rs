@@ -41,8 +41,15 @@ pub(crate) struct ClusterContext {
     pub(super) latest: Latest,
     /// The nodes that Consul had registered when it was asked last.
     registered: Mutex<Vec<Member>>,
-    /// For the last secret that was seen.
-    client: Mutex<Option<(watch::Receiver<Option<Secret>>, Arc<PeerClient>)>>,
+    client: Mutex<Option<Signing>>,
+}
+
+/// A client that signs with the last secret that was seen.
+#[derive(Debug)]
+struct Signing {
+    /// Says whether there is a later one.
+    secret: watch::Receiver<Option<Secret>>,
+    client: Arc<PeerClient>,
 }
 
 /// A node of the cluster.
@@ -139,17 +146,21 @@ impl ClusterContext {
     /// Why there is none.
     pub(super) fn client(&self) -> Result<Arc<PeerClient>, String> {
         let mut kept = lock(&self.client);
-        if let Some((secret, client)) = &*kept
+        if let Some(Signing { secret, client }) = &*kept
             && !secret.has_changed().unwrap_or(false)
         {
             return Ok(Arc::clone(client));
         }
-        let mut receiver = self.parts.secret.clone();
-        let secret = receiver.borrow_and_update().clone();
-        let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
-        let made = PeerClient::new(secret, self.parts.tls);
+        let mut secret = self.parts.secret.clone();
+        let latest = secret.borrow_and_update().clone();
+        let latest = latest.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
+        let made = PeerClient::new(latest, self.parts.tls);
         let client = Arc::new(made.map_err(|error| shown(&error))?);
-        *kept = Some((receiver, Arc::clone(&client)));
+        let signing = Arc::clone(&client);
+        *kept = Some(Signing {
+            secret,
+            client: signing,
+        });
         Ok(client)
     }
 }
