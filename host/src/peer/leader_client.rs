@@ -1,4 +1,4 @@
-//! Reaches the node that leads.
+//! Reaches the node that leads, and the others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use sluice_leadership::{Controls, NodeAddresses, Peers};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
 
-/// Gives the client for the leader, with the cluster's latest secret.
+/// Gives the client for other nodes, with the cluster's latest secret.
 #[derive(Debug)]
 pub(crate) struct LeaderClient {
     addresses: NodeAddresses,
@@ -60,23 +60,29 @@ impl LeaderClient {
                 "the leader's address {address} is not that of a registered node"
             ));
         }
-        let client = self.client();
-        let client = client.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
+        let client = self.client()?;
         let name = self.peers.name_at(address);
         Ok((client, name.unwrap_or_else(|| leader.node.clone())))
     }
 
-    fn client(&self) -> Option<Arc<PeerClient>> {
+    /// The client for any node.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn client(&self) -> Result<Arc<PeerClient>, String> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         // The sender being gone means the same.
         let is_new = latest.secret.has_changed().unwrap_or(false);
-        if is_new || latest.client.is_none() {
-            let secret = latest.secret.borrow_and_update().clone()?;
-            let made = PeerClient::new(secret, &self.tls).inspect_err(|error| {
-                tracing::error!(error = chain(error), "cannot send to the leader")
-            });
-            latest.client = made.ok().map(Arc::new);
+        if let Some(client) = &latest.client
+            && !is_new
+        {
+            return Ok(Arc::clone(client));
         }
-        latest.client.clone()
+        let secret = latest.secret.borrow_and_update().clone();
+        let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
+        let made = PeerClient::new(secret, &self.tls).map(Arc::new);
+        let made = made.map_err(|error| chain(&error));
+        latest.client = made.as_ref().ok().map(Arc::clone);
+        made
     }
 }

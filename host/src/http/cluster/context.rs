@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::request::Parts;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::latest::Latest;
@@ -12,8 +11,7 @@ use super::own::OwnNode;
 use super::shown::shown;
 use crate::http::problem::Problem;
 use crate::http::reading::{self, Action};
-use crate::peer::{PeerClient, Secret, Target, node_name};
-use crate::tls::PeerTls;
+use crate::peer::{LeaderClient, PeerClient, Target, node_name};
 use sluice_access::Access;
 use sluice_consul::Client;
 use sluice_leadership::Controls;
@@ -33,10 +31,8 @@ pub(crate) struct ClusterParts {
     pub(crate) own: Arc<OwnNode>,
     pub(crate) controls: Controls,
     pub(crate) consul: Client,
-    /// What nodes sign with.
-    pub(crate) secret: watch::Receiver<Option<Secret>>,
-    /// How the nodes are reached.
-    pub(crate) tls: PeerTls,
+    /// Reaches the other nodes.
+    pub(crate) nodes: Arc<LeaderClient>,
     /// Who may read, and who may act.
     pub(crate) access: Arc<Access>,
 }
@@ -48,8 +44,6 @@ pub(crate) struct ClusterContext {
     pub(super) latest: Latest,
     /// The nodes that Consul had registered when it was asked last.
     registered: Mutex<Vec<Member>>,
-    /// For the last secret that was seen.
-    client: Mutex<Option<(watch::Receiver<Option<Secret>>, Arc<PeerClient>)>>,
 }
 
 /// A node of the cluster.
@@ -76,7 +70,6 @@ impl ClusterContext {
             parts,
             latest: Latest::default(),
             registered: Mutex::default(),
-            client: Mutex::default(),
         })
     }
 
@@ -161,19 +154,7 @@ impl ClusterContext {
     /// # Errors
     /// Why there is none.
     pub(super) fn client(&self) -> Result<Arc<PeerClient>, String> {
-        let mut kept = lock(&self.client);
-        if let Some((secret, client)) = &*kept
-            && !secret.has_changed().unwrap_or(false)
-        {
-            return Ok(Arc::clone(client));
-        }
-        let mut receiver = self.parts.secret.clone();
-        let secret = receiver.borrow_and_update().clone();
-        let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
-        let made = PeerClient::new(secret, &self.parts.tls);
-        let client = Arc::new(made.map_err(|error| shown(&error))?);
-        *kept = Some((receiver, Arc::clone(&client)));
-        Ok(client)
+        self.parts.nodes.client()
     }
 }
 
