@@ -103,13 +103,9 @@ impl Flow<'_> {
         self.answer(self.settle(received, deadline).await)
     }
 
-    /// The client that sends the request.
-    ///
-    /// # Errors
-    /// The answer to a client that may not send.
-    pub(super) fn admit(&self) -> Result<Sending, Option<Response>> {
-        self.find_client()
-            .map_err(|trouble| self.answer(Err(trouble)))
+    /// The answer to a client whose request cannot be settled.
+    pub(super) fn refusal(&self, trouble: Trouble) -> Option<Response> {
+        self.answer(Err(trouble))
     }
 
     fn answer(&self, ended: Result<Ended, Trouble>) -> Option<Response> {
@@ -134,7 +130,11 @@ impl Flow<'_> {
         }
     }
 
-    fn find_client(&self) -> Result<Sending, Trouble> {
+    /// The client that sends the request.
+    ///
+    /// # Errors
+    /// It may not send.
+    pub(super) fn find_client(&self) -> Result<Sending, Trouble> {
         let access = self.ingest.access();
         let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
         let names = &self.asked.names;

@@ -84,9 +84,10 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
         exchange: Arc::new(Entries),
         client: None,
     };
-    match upload.flow().admit() {
+    let found = upload.flow().find_client();
+    match found {
         Ok(client) => upload.client = client,
-        Err(refusal) => return refusal,
+        Err(trouble) => return upload.flow().refusal(trouble),
     }
     if asked.headers.contains_key("content-encoding") {
         let reason = "an upload cannot be compressed";
