@@ -256,10 +256,12 @@ impl Serving {
         let begun = calls.begin();
         let mut charged = self.heads.reserve();
         // The routes of gRPC charge for what a call takes themselves.
-        let has_room = speech == Speech::OtlpGrpc || charged.spend(REQUEST_BYTES).is_ok();
-        let answering = match has_room {
-            true => Either::Left(self.answer_by(self.entrance(speech), with_host(request))),
-            false => Either::Right(refuse(Problem::Full, request)),
+        let answering = if speech == Speech::OtlpGrpc {
+            Either::Left(self.answer_by(&self.grpc, request))
+        } else if charged.spend(REQUEST_BYTES).is_ok() {
+            Either::Left(self.answer_by(&self.http, with_host(request)))
+        } else {
+            Either::Right(refuse(Problem::Full, request))
         };
         async move {
             let call = match begun {
