@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
-use axum::http::request::Parts;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,6 @@ use super::context::{ClusterContext, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::shown::shown;
 use crate::http::problem::Problem;
-use crate::http::reading::Action;
 use crate::peer::wire::{StepDownAnswer, StepDownRequest};
 use crate::peer::{PeerClient, PeerError, check_successor};
 use sluice_delivery::Letter;
@@ -74,7 +72,7 @@ struct Purged {
     removed: u64,
 }
 
-/// What whoever rolls back has seen.
+/// What a person who rolls back has seen.
 #[derive(Debug, Deserialize)]
 struct RollBack {
     /// What is to be asked for.
@@ -91,63 +89,75 @@ struct RolledBack {
 type Context = State<Arc<ClusterContext>>;
 
 pub(super) async fn replay(State(context): Context, request: Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
-    let action = match context.check_admin(&head, "replay dead letters") {
-        Ok(action) => action,
-        Err(problem) => return problem.response(&head.headers),
-    };
-    let acting = async { context.replay(chosen(body).await?).await };
-    done(acting, &head, action, |replayed: &Replayed| {
-        replayed.confirmed.to_string()
-    })
+    let context = &context;
+    let acting = |body| async move { context.replay(chosen(body).await?).await };
+    act(
+        context,
+        request,
+        "replay dead letters",
+        acting,
+        |replayed: &Replayed| replayed.confirmed.to_string(),
+    )
     .await
 }
 
 pub(super) async fn purge(State(context): Context, request: Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
-    let action = match context.check_admin(&head, "purge dead letters") {
-        Ok(action) => action,
-        Err(problem) => return problem.response(&head.headers),
-    };
-    let acting = async { context.purge(chosen(body).await?).await };
-    done(acting, &head, action, |purged: &Purged| {
-        purged.removed.to_string()
-    })
+    let context = &context;
+    let acting = |body| async move { context.purge(chosen(body).await?).await };
+    act(
+        context,
+        request,
+        "purge dead letters",
+        acting,
+        |purged: &Purged| purged.removed.to_string(),
+    )
     .await
 }
 
 pub(super) async fn roll_back(State(context): Context, request: Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
-    let action = match context.check_admin(&head, "roll the plugin back") {
-        Ok(action) => action,
-        Err(problem) => return problem.response(&head.headers),
-    };
-    let acting = async { context.roll_back(document(body).await?).await };
-    done(acting, &head, action, |_: &RolledBack| String::new()).await
-}
-
-pub(super) async fn step_down(State(context): Context, request: Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
-    let action = match context.check_admin(&head, "step down") {
-        Ok(action) => action,
-        Err(problem) => return problem.response(&head.headers),
-    };
-    let acting = async { context.step_down(document(body).await?).await };
-    done(acting, &head, action, |down: &StepDownAnswer| {
-        format!("epoch {}", down.epoch)
-    })
+    let context = &context;
+    let acting = |body| async move { context.roll_back(document(body).await?).await };
+    act(
+        context,
+        request,
+        "roll the plugin back",
+        acting,
+        |_: &RolledBack| String::new(),
+    )
     .await
 }
 
-/// The answer to an action, which may not take for ever, and its line in the audit
-/// log.
-async fn done<T: Serialize>(
-    acting: impl Future<Output = Result<T, ClusterProblem>>,
-    head: &Parts,
-    action: Action<'_>,
+pub(super) async fn step_down(State(context): Context, request: Request<Body>) -> Response {
+    let context = &context;
+    let acting = |body| async move { context.step_down(document(body).await?).await };
+    act(
+        context,
+        request,
+        "step down",
+        acting,
+        |down: &StepDownAnswer| format!("epoch {}", down.epoch),
+    )
+    .await
+}
+
+/// Does what an administrator asks for, which may not take for ever, and writes what
+/// came of it to the audit log: `detail` says how much was done.
+async fn act<T: Serialize, Acting>(
+    context: &ClusterContext,
+    request: Request<Body>,
+    what: &str,
+    acting: impl FnOnce(Body) -> Acting,
     detail: impl FnOnce(&T) -> String,
-) -> Response {
-    let acted = timeout(ACTION_LIMIT, acting).await;
+) -> Response
+where
+    Acting: Future<Output = Result<T, ClusterProblem>>,
+{
+    let (head, body) = request.into_parts();
+    let action = match context.check_admin(&head, what) {
+        Ok(action) => action,
+        Err(problem) => return problem.response(&head.headers),
+    };
+    let acted = timeout(ACTION_LIMIT, acting(body)).await;
     let acted = acted.unwrap_or_else(|_| {
         let why = "it takes too long; what was done until now is done";
         Err(ClusterProblem::Elsewhere(why.to_owned()))
@@ -156,7 +166,7 @@ async fn done<T: Serialize>(
         Ok(done) => action.done(detail(done)),
         Err(problem) => action.failed(problem.text().into_owned()),
     }
-    answered(acted.map(|done| fresh_json(&done)), head)
+    answered(acted.map(|done| fresh_json(&done)), &head)
 }
 
 async fn document<T: DeserializeOwned>(body: Body) -> Result<T, ClusterProblem> {

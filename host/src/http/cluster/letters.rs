@@ -61,9 +61,6 @@ pub(super) async fn list(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(problem) = context.check_reader(&head) {
-        return problem.response(&head.headers);
-    }
     let asked = Query::of(head.uri.query());
     let text = |name| asked.get(name).map(str::to_owned);
     let query = LetterQuery {
@@ -82,9 +79,6 @@ pub(super) async fn show(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(problem) = context.check_reader(&head) {
-        return problem.response(&head.headers);
-    }
     let found = context.letter(&node, id).await;
     answered(
         found.map(|letter| fresh_json(&LetterView::from(letter))),
@@ -97,9 +91,6 @@ pub(super) async fn rejects(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(problem) = context.check_reader(&head) {
-        return problem.response(&head.headers);
-    }
     let limit = Query::of(head.uri.query()).number("limit", LISTED, LISTED_MAX);
     fresh_json(&context.rejects(limit).await)
 }

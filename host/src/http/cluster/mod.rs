@@ -20,7 +20,13 @@ mod tenures;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::body::Body;
+use axum::extract::State;
+use axum::handler::Handler;
+use axum::http::Request;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use context::{ClusterContext, ClusterParts};
 pub(crate) use own::OwnNode;
@@ -29,15 +35,39 @@ pub(crate) use tenures::Tenures;
 /// The routes for the page.
 pub(super) fn routes(context: Arc<ClusterContext>) -> Router {
     Router::new()
-        .route("/api/v1/cluster", get(overview::overview))
-        .route("/api/v1/cluster/history", get(history::history))
-        .route("/api/v1/plugin", get(plugin::plugin))
+        .route("/api/v1/cluster", read(&context, overview::overview))
+        .route("/api/v1/cluster/history", read(&context, history::history))
+        .route("/api/v1/plugin", read(&context, plugin::plugin))
         .route("/api/v1/plugin/rollback", post(actions::roll_back))
         .route("/api/v1/step-down", post(actions::step_down))
-        .route("/api/v1/rejects", get(letters::rejects))
-        .route("/api/v1/dead-letters", get(letters::list))
-        .route("/api/v1/dead-letters/{node}/{id}", get(letters::show))
+        .route("/api/v1/rejects", read(&context, letters::rejects))
+        .route("/api/v1/dead-letters", read(&context, letters::list))
+        .route(
+            "/api/v1/dead-letters/{node}/{id}",
+            read(&context, letters::show),
+        )
         .route("/api/v1/dead-letters/replay", post(actions::replay))
         .route("/api/v1/dead-letters/purge", post(actions::purge))
         .with_state(context)
+}
+
+/// A route that only those see who may read.
+fn read<H, T>(context: &Arc<ClusterContext>, handler: H) -> MethodRouter<Arc<ClusterContext>>
+where
+    H: Handler<T, Arc<ClusterContext>>,
+    T: 'static,
+{
+    get(handler).route_layer(from_fn_with_state(Arc::clone(context), readers))
+}
+
+async fn readers(
+    State(context): State<Arc<ClusterContext>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    match context.check_reader(&head) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Err(problem) => problem.response(&head.headers),
+    }
 }

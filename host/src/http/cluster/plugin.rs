@@ -64,9 +64,6 @@ pub(super) async fn plugin(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(problem) = context.check_reader(&head) {
-        return problem.response(&head.headers);
-    }
     let view = context.plugin().await;
     answered(view.map(|view| fresh_json(&view)), &head)
 }
