@@ -143,7 +143,7 @@ impl PreparedStream {
             hand_over: requests,
             choice: self.plugins.choice,
             reports: Reports::new(self.reports),
-            orders: Orders::new(node.orders.clone()),
+            orders: Orders::new(&self.store.config.name, node.orders.clone()),
             journal: self.store.journal,
             letters: self.store.letters,
             metrics: self.store.metrics,
