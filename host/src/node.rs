@@ -28,9 +28,10 @@ use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
-use sluice_leadership::{Control, ControlError, Order};
+use sluice_leadership::{Control, ControlError, Order, StreamOrder};
 use sluice_sandbox::{NodeStdout, Refusals};
 use sluice_types::keys::ClusterKeys;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
@@ -234,7 +235,8 @@ struct Running {
 
 impl Running {
     async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
-        self.control.order(Order::Eligible(true)).await;
+        let eligible = Order::Stream(DEFAULT_STREAM.into(), StreamOrder::Eligible(true));
+        self.control.order(eligible).await;
         let ended = tokio::select! {
             () = stop => None,
             part = self.ended() => Some(part),

@@ -136,6 +136,7 @@ impl PreparedStream {
             hand_over,
             drain: self.store.config.drain,
         };
+        let orders = Orders::new(&self.store.config.name, node.orders.clone());
         let parts = TenureParts {
             config: self.store.config,
             route: route_in,
@@ -143,7 +144,7 @@ impl PreparedStream {
             hand_over: requests,
             choice: self.plugins.choice,
             reports: Reports::new(self.reports),
-            orders: Orders::new(node.orders.clone()),
+            orders,
             journal: self.store.journal,
             letters: self.store.letters,
             metrics: self.store.metrics,

@@ -19,11 +19,12 @@ use sluice_delivery::{
     Ack, DeadLetters, Journal, JournalLimits, Outcome, Producer, QueueLimits, Receipt, Refused,
     Tail,
 };
-use sluice_leadership::{Order, Peers, StepDown};
+use sluice_leadership::{Order, Peers, StepDown, StreamOrder};
 use sluice_types::clock::BootTime;
 use sluice_types::documents::NodeDocument;
 use sluice_types::lease::Lease;
 use sluice_types::record::{LogRecord, Text};
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The epoch of a test's tenure.
 pub(super) const EPOCH: u64 = 7;
@@ -72,7 +73,7 @@ impl Rig {
             hand_over: requests,
             choice: choices,
             reports: Reports::new(reports_in),
-            orders: Orders::new(orders_in),
+            orders: Orders::new(DEFAULT_STREAM, orders_in),
             journal: None,
             letters: DeadLetters::open(letters, 1 << 20).unwrap(),
             metrics: Metrics::new().stream("default"),
@@ -193,8 +194,13 @@ impl Rig {
     }
 
     /// The orders that the control thread got.
-    pub(super) fn orders(&mut self) -> Vec<Order> {
-        std::iter::from_fn(|| self.orders.try_recv().ok()).collect()
+    pub(super) fn orders(&mut self) -> Vec<StreamOrder> {
+        let orders = std::iter::from_fn(|| self.orders.try_recv().ok());
+        let of_stream = orders.map(|order| match order {
+            Order::Stream(_, order) => order,
+            Order::Shutdown => panic!("a stream does not end the node"),
+        });
+        of_stream.collect()
     }
 
     /// The reports so far, as short texts.

@@ -23,7 +23,7 @@ use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
     SinkSwap, Stall, Tail, Watch,
 };
-use sluice_leadership::{Order, Peers, StepDown};
+use sluice_leadership::{Peers, StepDown, StreamOrder};
 use sluice_types::lease::Lease;
 
 /// How long a node leaves the lock to others after no sink opened, its journal
@@ -301,7 +301,10 @@ impl<'a> Tenure<'a> {
     /// Ends the tenure's right to write, and has the lock released.
     async fn leave_lead(&self, step_down: StepDown) {
         self.lease.revoke();
-        self.parts.orders.give(Order::StepDown(step_down)).await;
+        self.parts
+            .orders
+            .give(StreamOrder::StepDown(step_down))
+            .await;
     }
 }
 
@@ -319,8 +322,8 @@ mod tests {
     use sluice_delivery::{Outcome, Refused};
     use sluice_types::lease::Standing;
 
-    fn own_step_down(stay_out: Duration) -> Order {
-        Order::StepDown(StepDown {
+    fn own_step_down(stay_out: Duration) -> StreamOrder {
+        StreamOrder::StepDown(StepDown {
             epoch: EPOCH,
             stay_out,
             until_taken: false,
@@ -473,7 +476,7 @@ mod tests {
         let expected = Refused::Closed("this node hands over to another");
         assert_eq!(refused, Some(expected));
         assert_eq!(rig.lease.ask(), Standing::Revoked);
-        assert_eq!(rig.orders(), [Order::StepDown(request)]);
+        assert_eq!(rig.orders(), [StreamOrder::StepDown(request)]);
         assert_eq!(rig.log(), ["a open", "a write 1 #1", "a close"]);
     }
 

@@ -9,7 +9,7 @@ use super::choice::is_news;
 use super::route::Route;
 use super::tenure::{Sinks, Tenure, TenureParts, stopped};
 use crate::plugin::Choice;
-use sluice_leadership::{Order, Role};
+use sluice_leadership::{Role, StreamOrder};
 use sluice_types::lease::Lease;
 
 /// Runs one tenure after the other.
@@ -63,7 +63,7 @@ impl Tenures {
             // A node that stays out because of its sink may do better with another.
             () = is_news(&mut choice, &self.known, self.no_sink_opened) => {
                 self.known = choice.borrow().clone();
-                self.parts.orders.give(Order::Eligible(true)).await;
+                self.parts.orders.give(StreamOrder::Eligible(true)).await;
             }
             () = stopped(&mut stop) => {}
         }
@@ -104,8 +104,9 @@ mod tests {
     use super::*;
     use crate::stream::fakes::Reply::Permanent;
     use crate::stream::rig::{Rig, long, shortly};
-    use sluice_leadership::StepDown;
+    use sluice_leadership::Order;
     use sluice_types::documents::LeaderAddress;
+    use sluice_types::stream::DEFAULT_STREAM;
 
     fn follower() -> Role {
         Role::Follower { leader: None }
@@ -186,16 +187,20 @@ mod tests {
         let rig = Rig::new(|a| a.opens([Permanent]));
         let (b, good) = (rig.sink("b", |b| b), rig.sink("good", |good| good));
         let (role_in, role) = watch::channel(Role::Leader(Arc::clone(&rig.lease)));
+        let eligible = Order::Stream(DEFAULT_STREAM.into(), StreamOrder::Eligible(true));
         run(rig, role, async |mut ends| {
             let left = ends.orders.recv().await;
-            assert!(matches!(left, Some(Order::StepDown(StepDown { .. }))));
+            assert!(matches!(
+                left,
+                Some(Order::Stream(_, StreamOrder::StepDown(_)))
+            ));
             role_in.send_replace(follower());
             long().await;
             assert!(ends.orders.try_recv().is_err(), "nothing is new");
             ends.choice.send_modify(|choice| choice.good = Some(good));
-            assert_eq!(ends.orders.recv().await, Some(Order::Eligible(true)));
+            assert_eq!(ends.orders.recv().await, Some(eligible.clone()));
             ends.choice.send_modify(|choice| choice.wanted = b);
-            assert_eq!(ends.orders.recv().await, Some(Order::Eligible(true)));
+            assert_eq!(ends.orders.recv().await, Some(eligible.clone()));
             long().await;
             assert!(ends.orders.try_recv().is_err(), "each is news once");
         })

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod error;
 mod kv;
+mod read_many;
 mod refusal;
 mod session;
 mod txn;

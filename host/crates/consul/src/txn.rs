@@ -67,27 +67,38 @@ pub enum Operation<'a> {
         /// The session that takes the lock.
         session: &'a str,
     },
+    /// Releases the key's lock, and writes the key.
+    Unlock {
+        /// The key.
+        key: &'a str,
+        /// The new value.
+        value: &'a [u8],
+        /// The new flags.
+        flags: u64,
+        /// The session that holds the lock.
+        session: &'a str,
+    },
 }
 
 #[derive(Serialize)]
-struct Wrapped<'a> {
+pub(super) struct Wrapped<'a> {
     #[serde(rename = "KV")]
-    kv: Wire<'a>,
+    pub(super) kv: Wire<'a>,
 }
 
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Wire<'a> {
-    verb: &'static str,
-    key: &'a str,
+pub(super) struct Wire<'a> {
+    pub(super) verb: &'static str,
+    pub(super) key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
+    pub(super) value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    flags: Option<u64>,
+    pub(super) flags: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u64>,
+    pub(super) index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<&'a str>,
+    pub(super) session: Option<&'a str>,
 }
 
 impl<'a> Operation<'a> {
@@ -143,6 +154,19 @@ impl<'a> Operation<'a> {
                 session: Some(session),
                 index: None,
             },
+            Self::Unlock {
+                key,
+                value,
+                flags,
+                session,
+            } => Wire {
+                verb: "unlock",
+                key,
+                value: encode(value),
+                flags: Some(flags),
+                session: Some(session),
+                index: None,
+            },
         };
         Wrapped { kv }
     }
@@ -181,8 +205,11 @@ struct Written {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct TxnError {
-    what: String,
+pub(super) struct TxnError {
+    /// The position of the step.
+    #[serde(default)]
+    pub(super) op_index: usize,
+    pub(super) what: String,
 }
 
 impl Client {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::coordination::Coordination;
+use super::stream_name::StreamName;
 use super::tenure::Tenure;
 use sluice_types::documents::ActiveDocument;
 
@@ -16,6 +17,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// leader's value stays until there is something to write.
 pub(super) async fn keep(
     coordination: Coordination,
+    stream: StreamName,
     mut tenure: watch::Receiver<Option<Tenure>>,
     mut active: watch::Receiver<Option<ActiveDocument>>,
 ) {
@@ -29,7 +31,7 @@ pub(super) async fn keep(
         if let Some((tenure, document)) = &wanted
             && written != wanted
         {
-            is_settled = write(&coordination, tenure, document).await;
+            is_settled = write(&coordination, &stream, tenure, document).await;
             if is_settled {
                 written = wanted;
             }
@@ -42,14 +44,21 @@ pub(super) async fn keep(
     }
 }
 
-async fn write(coordination: &Coordination, tenure: &Tenure, document: &ActiveDocument) -> bool {
+async fn write(
+    coordination: &Coordination,
+    stream: &str,
+    tenure: &Tenure,
+    document: &ActiveDocument,
+) -> bool {
     let document = ActiveDocument {
         epoch: tenure.epoch,
         ..document.clone()
     };
     // Strings and numbers always have a JSON form.
     let value = serde_json::to_vec(&document).unwrap_or_default();
-    coordination.write_active(&tenure.session, &value).await
+    coordination
+        .write_active(stream, &tenure.session, &value)
+        .await
 }
 
 #[cfg(test)]
@@ -60,6 +69,7 @@ mod tests {
     use crate::local_coordinator::LocalCoordinator;
     use crate::session_kind::SessionKind;
     use sluice_types::plugin::{Identity, PluginPhase};
+    use sluice_types::stream::DEFAULT_STREAM;
 
     struct Fixture {
         store: Arc<LocalCoordinator>,
@@ -72,7 +82,12 @@ mod tests {
         let (tenure, tenure_out) = watch::channel(None);
         let (active, active_out) = watch::channel(None);
         let coordination = Coordination::Local(Arc::clone(&store));
-        tokio::spawn(keep(coordination, tenure_out, active_out));
+        tokio::spawn(keep(
+            coordination,
+            DEFAULT_STREAM.into(),
+            tenure_out,
+            active_out,
+        ));
         Fixture {
             store,
             tenure,

@@ -6,12 +6,15 @@ use std::pin::Pin;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use super::command::Release;
 use super::coordination::Coordination;
-use super::event::Event;
+use super::event::{Event, Proof, StreamEvent};
 use super::node_disk::NodeDisk;
 use super::session_kind::SessionKind;
 use super::sessions::Sessions;
+use super::stream_name::StreamName;
 use super::take::{Take, Taken};
+use super::watching::Watching;
 use sluice_types::clock::BootTime;
 
 /// A call that is under way.
@@ -84,44 +87,60 @@ impl Calls {
         });
     }
 
-    pub(super) fn watch(&mut self, index: u64) {
+    pub(super) fn watch(&mut self, watching: Watching, index: u64) {
         let coordination = self.coordination.clone();
-        self.start(async move { Event::Watched(coordination.watch(index).await) });
+        self.start(async move {
+            let seen = coordination.watch(watching, index).await;
+            Event::Watched(watching, seen)
+        });
     }
 
-    pub(super) fn look(&mut self) {
+    pub(super) fn look(&mut self, stream: StreamName) {
         let coordination = self.coordination.clone();
-        self.start(async move { Event::Looked(coordination.look().await) });
+        self.start(async move {
+            let looked = coordination.look(&stream).await;
+            Event::Stream(stream, StreamEvent::Looked(looked))
+        });
     }
 
     /// The epoch of an attempt that succeeded is on disk before the event.
-    pub(super) fn take(&mut self, sent: BootTime, take: Take) {
+    pub(super) fn take(&mut self, stream: StreamName, sent: BootTime, take: Take) {
         let (coordination, disk) = (self.coordination.clone(), self.disk.clone());
         self.start(async move {
-            let taken = coordination.take(&take).await;
+            let taken = coordination.take(&stream, &take).await;
             if matches!(taken, Taken::Won { .. }) {
                 disk.remember_epoch(take.epoch).await;
             }
-            Event::Took { sent, taken }
+            Event::Stream(stream, StreamEvent::Took { sent, taken })
         });
     }
 
-    pub(super) fn prove(&mut self, epoch: u64, sent: BootTime) {
+    pub(super) fn prove(&mut self, sent: BootTime, tenures: Vec<(StreamName, u64)>) {
         let coordination = self.coordination.clone();
         self.start(async move {
-            let lock = coordination.prove().await;
-            Event::Proved { epoch, sent, lock }
+            let streams: Vec<_> = tenures.iter().map(|(stream, _)| stream.clone()).collect();
+            let locks = coordination.prove(&streams).await;
+            let proofs = tenures.into_iter().zip(locks);
+            let proofs = proofs.map(|((stream, epoch), lock)| Proof {
+                stream,
+                epoch,
+                lock,
+            });
+            let proofs = proofs.collect();
+            Event::Proved { sent, proofs }
         });
     }
 
-    pub(super) fn release(&mut self, session: String, flags: u64, successor: Option<String>) {
+    pub(super) fn release(&mut self, stream: StreamName, release: Release) {
         let coordination = self.coordination.clone();
         self.start(async move {
-            if let Some(successor) = successor {
-                coordination.name_successor(&successor, &session).await;
-            }
-            coordination.release(&session, flags).await;
-            Event::Released { session }
+            let is_answered = coordination.release(&stream, &release).await;
+            let released = StreamEvent::Released {
+                session: release.session,
+                acquisition: release.acquisition,
+                is_answered,
+            };
+            Event::Stream(stream, released)
         });
     }
 

@@ -1,6 +1,7 @@
 //! The lock as Consul keeps it: its keys, what reads of them mean, and the
 //! transactions that change them.
 
+use super::command::Release;
 use super::lock::{Epoch, Key, Lock, NO_EPOCH, Successor};
 use super::take::{Take, Taken};
 use sluice_consul::{Entry, Operation, Read, Refusal, TxnOutcome};
@@ -57,22 +58,29 @@ impl LockKeys {
         operations
     }
 
-    /// Names a successor, while the session holds the lock.
-    pub(super) fn name_successor<'a>(
+    /// Releases one acquisition, and names a successor if there is one.
+    pub(super) fn release<'a>(
         &'a self,
-        node: &'a str,
-        session: &'a str,
-    ) -> [Operation<'a>; 2] {
-        [
-            Operation::CheckSession {
-                key: &self.leader,
-                session,
-            },
-            Operation::Set {
-                key: &self.successor,
-                value: node.as_bytes(),
-            },
-        ]
+        release: &'a Release,
+        value: &'a [u8],
+    ) -> Vec<Operation<'a>> {
+        let key = self.leader.as_str();
+        let mut operations = vec![Operation::CheckIndex {
+            key,
+            index: release.acquisition,
+        }];
+        // Before the lock is free, so that every node finds it.
+        operations.extend(release.successor.as_ref().map(|node| Operation::Set {
+            key: &self.successor,
+            value: node.as_bytes(),
+        }));
+        operations.push(Operation::Unlock {
+            key,
+            value,
+            flags: release.flags,
+            session: &release.session,
+        });
+        operations
     }
 }
 
@@ -94,15 +102,19 @@ pub(super) fn taken(outcome: &TxnOutcome) -> Taken {
 
 /// The lock, from a read of its key.
 pub(super) fn lock(read: Read<Option<Entry>>) -> Lock {
-    let key = read.value.map(|entry| Key {
+    Lock {
+        index: read.index,
+        key: read.value.map(key),
+    }
+}
+
+/// The lock's key.
+pub(super) fn key(entry: Entry) -> Key {
+    Key {
         modify_index: entry.modify_index,
         session: entry.session,
         flags: entry.flags,
         value: entry.value,
-    });
-    Lock {
-        index: read.index,
-        key,
     }
 }
 

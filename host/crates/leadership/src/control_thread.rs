@@ -11,9 +11,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::clock::Clock;
 use super::config::ControlConfig;
-use super::consul_lock::LockKeys;
 use super::coordination::Coordination;
-use super::driver::{Driver, Tools};
+use super::driver::{Driver, Part, Tools};
 use super::epoch_file::EpochFile;
 use super::health::Health;
 use super::health_secret::HealthSecret;
@@ -23,7 +22,7 @@ use super::late_renewals::LateRenewals;
 use super::lock_client::LockClient;
 use super::node_disk::NodeDisk;
 use super::nodes::{watch_addresses, watch_documents};
-use super::order::Order;
+use super::order::{Order, StreamOrder};
 use super::own_address::{bracketed, own_host};
 use super::peers::Peers;
 use super::presence::Presence;
@@ -32,12 +31,14 @@ use super::role::Role;
 use super::service::Service;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::stream_name::StreamName;
 use super::tenure::Tenure;
 use super::view::View;
 use super::{active_key, history};
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, LeaderAddress, NodeDocument};
 use sluice_types::keys::ClusterKeys;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long leaving the cluster may take when Consul is slow.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -140,20 +141,25 @@ impl ControlThread {
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
         tasks.spawn(health.watch_agent(health_url));
         let (leading, active) = (tenure.clone(), self.active.clone());
-        tasks.spawn(history::keep(coordination.clone(), leading, active));
-        tasks.spawn(active_key::keep(coordination.clone(), tenure, self.active));
-        let publisher = Publisher::new(candidate(&client), role, view, tenure_in, late_renewals);
+        let stream: StreamName = DEFAULT_STREAM.into();
+        let noting = history::keep(coordination.clone(), stream.clone(), leading, active);
+        tasks.spawn(noting);
+        let active = self.active;
+        let telling = active_key::keep(coordination.clone(), stream.clone(), tenure, active);
+        tasks.spawn(telling);
+        let candidate = candidate(&client, &stream);
+        let publisher = Publisher::new(candidate, role, tenure_in, late_renewals);
         let settings = Settings::random(self.config.node, self.config.lease);
         let tools = Tools {
             coordination,
             disk,
             clock: Clock::Machine,
             heartbeat: self.heartbeat,
-            peers: self.peers,
+            view,
         };
-        Driver::new(settings, tools, publisher)
-            .run(is_eligible, orders)
-            .await;
+        let mut driver = Driver::new(settings, tools);
+        driver.join(stream, Part::new(publisher, self.peers), is_eligible);
+        driver.run(orders).await;
         tasks.abort_all();
         leave.send_replace(true);
         leave_cluster(presence).await;
@@ -193,7 +199,6 @@ impl ControlThread {
         LockClient {
             client: self.client.clone(),
             service,
-            lock: LockKeys::new(&cluster, &config.keys),
             cluster,
             keys: config.keys.clone(),
             value: leader.to_value(config.leader_value),
@@ -203,11 +208,12 @@ impl ControlThread {
     }
 }
 
-fn candidate(client: &LockClient) -> Candidate {
+fn candidate(client: &LockClient, stream: &StreamName) -> Candidate {
     Candidate {
+        stream: stream.clone(),
         node: client.service.node.clone(),
         value: client.value.clone(),
-        leader_key: client.lock.leader.clone(),
+        leader_key: client.stream_keys(stream).leader,
     }
 }
 
@@ -229,8 +235,8 @@ async fn leave_cluster(presence: JoinHandle<Presence>) {
 async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, is_eligible: &mut bool) {
     loop {
         match orders.recv().await {
-            Some(Order::Eligible(now)) => *is_eligible = now,
-            Some(Order::StepDown(_)) => {}
+            Some(Order::Stream(_, StreamOrder::Eligible(now))) => *is_eligible = now,
+            Some(Order::Stream(_, StreamOrder::StepDown(_))) => {}
             Some(Order::Shutdown) | None => return,
         }
     }

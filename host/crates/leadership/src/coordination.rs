@@ -4,12 +4,15 @@
 
 use std::sync::Arc;
 
+use super::command::Release;
 use super::lock::{Lock, Looked};
 use super::lock_client::LockClient;
 use super::noted::{Note, Noted};
 use super::publication::Publication;
 use super::session_kind::SessionKind;
+use super::stream_name::StreamName;
 use super::take::{Take, Taken};
+use super::watching::{Seen, Watching};
 
 /// The interface of the election and the presence to a coordinator. `None`
 /// means that no answer came in time: the request may have taken effect or not.
@@ -68,71 +71,62 @@ impl Coordination {
         }
     }
 
-    /// The lock, once it has changed beyond this index or some time has passed.
-    pub(super) async fn watch(&self, index: u64) -> Option<Lock> {
+    /// The locks, once one has changed beyond this index or some time has passed.
+    pub(super) async fn watch(&self, watching: Watching, index: u64) -> Option<Seen> {
         match self {
-            Self::Consul(client) => client.watch(index).await,
+            Self::Consul(client) => client.watch(watching, index).await,
             #[cfg(test)]
-            Self::Simulated(world) => world.watch(index).await,
+            Self::Simulated(world) => world.watch(watching, index).await,
             #[cfg(test)]
             Self::Local(_) => None,
         }
     }
 
-    /// The lock, the epoch and the named successor, each by a consistent read.
-    pub(super) async fn look(&self) -> Option<Looked> {
+    /// The lock of a stream, the epoch and the named successor, each by a
+    /// consistent read.
+    pub(super) async fn look(&self, stream: &str) -> Option<Looked> {
         match self {
-            Self::Consul(client) => client.look().await,
+            Self::Consul(client) => client.look(stream).await,
             #[cfg(test)]
-            Self::Simulated(world) => world.look().await,
+            Self::Simulated(world) => world.look(stream).await,
             #[cfg(test)]
             Self::Local(_) => None,
         }
     }
 
-    /// Takes the lock together with the next epoch.
-    pub(super) async fn take(&self, take: &Take) -> Taken {
+    /// Takes the lock of a stream together with the next epoch.
+    pub(super) async fn take(&self, stream: &str, take: &Take) -> Taken {
         match self {
-            Self::Consul(client) => client.take(take).await,
+            Self::Consul(client) => client.take(stream, take).await,
             #[cfg(test)]
-            Self::Simulated(world) => world.take(take).await,
+            Self::Simulated(world) => world.take(stream, take).await,
             #[cfg(test)]
             Self::Local(_) => Taken::Unknown,
         }
     }
 
-    /// The lock, by a consistent read that ends within one lease.
-    pub(super) async fn prove(&self) -> Option<Lock> {
+    /// The locks of these streams, in their order, by one consistent read that
+    /// ends within one lease. `None` in place of a lock that was not read.
+    pub(super) async fn prove(&self, streams: &[StreamName]) -> Vec<Option<Lock>> {
         match self {
-            Self::Consul(client) => client.prove().await,
+            Self::Consul(client) => client.prove(streams).await,
             #[cfg(test)]
-            Self::Simulated(world) => world.prove().await,
+            Self::Simulated(world) => world.prove(streams).await,
             #[cfg(test)]
-            Self::Local(_) => None,
+            Self::Local(_) => vec![None; streams.len()],
         }
     }
 
-    /// Names the node that is to take the lock next, if the session still
-    /// holds it. If this fails, any node may be next.
-    pub(super) async fn name_successor(&self, node: &str, session: &str) {
+    /// Releases one acquisition of a stream's lock, and names the node that is to
+    /// take it next, if one is named. Returns whether this was answered: without
+    /// an answer it may take effect later.
+    pub(super) async fn release(&self, stream: &str, release: &Release) -> bool {
         match self {
-            Self::Consul(client) => client.name_successor(node, session).await,
+            Self::Consul(client) => client.release(stream, release).await,
             #[cfg(test)]
-            Self::Simulated(world) => world.name_successor(node, session).await,
+            Self::Simulated(world) => world.release(stream, release).await,
             #[cfg(test)]
-            Self::Local(_) => {}
-        }
-    }
-
-    /// Releases the lock with these flags, if the session holds it. It may
-    /// take effect after the answer is given up.
-    pub(super) async fn release(&self, session: &str, flags: u64) {
-        match self {
-            Self::Consul(client) => client.release(session, flags).await,
-            #[cfg(test)]
-            Self::Simulated(world) => world.release(session, flags).await,
-            #[cfg(test)]
-            Self::Local(_) => {}
+            Self::Local(_) => false,
         }
     }
 
@@ -182,9 +176,9 @@ impl Coordination {
 
     /// The changes of the sink that are noted, the oldest first; `None` if there was
     /// no answer.
-    pub(super) async fn history(&self) -> Option<Vec<Noted>> {
+    pub(super) async fn history(&self, stream: &str) -> Option<Vec<Noted>> {
         match self {
-            Self::Consul(client) => client.history().await,
+            Self::Consul(client) => client.history(stream).await,
             #[cfg(test)]
             Self::Simulated(_) | Self::Local(_) => Some(Vec::new()),
         }
@@ -192,9 +186,9 @@ impl Coordination {
 
     /// Notes a change of the sink if the session holds the lock; false if that must
     /// be tried again.
-    pub(super) async fn note(&self, session: &str, note: &Note) -> bool {
+    pub(super) async fn note(&self, stream: &str, session: &str, note: &Note) -> bool {
         match self {
-            Self::Consul(client) => client.note(session, note).await,
+            Self::Consul(client) => client.note(stream, session, note).await,
             #[cfg(test)]
             Self::Simulated(_) | Self::Local(_) => true,
         }
@@ -202,9 +196,9 @@ impl Coordination {
 
     /// Writes the document of the active sink if the session holds the lock;
     /// false if there was no answer.
-    pub(super) async fn write_active(&self, session: &str, document: &[u8]) -> bool {
+    pub(super) async fn write_active(&self, stream: &str, session: &str, document: &[u8]) -> bool {
         match self {
-            Self::Consul(client) => client.write_active(session, document).await,
+            Self::Consul(client) => client.write_active(stream, session, document).await,
             #[cfg(test)]
             Self::Simulated(_) => false,
             #[cfg(test)]

@@ -1,24 +1,28 @@
-//! Carries out the election's commands, and reports the results to it.
+//! Carries out the commands of the elections, and reports the results to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use futures_util::future::select_all;
+use tokio::sync::{mpsc, watch};
 
 use super::calls::Calls;
 use super::clock::Clock;
-use super::command::Command;
+use super::command::{Command, StreamCommand};
 use super::coordination::Coordination;
-use super::election::Election;
-use super::event::Event;
+use super::elections::Elections;
+use super::event::{Event, StreamEvent};
 use super::heartbeat::Heartbeat;
 use super::node_disk::NodeDisk;
-use super::order::{Order, StepDown};
+use super::order::{Order, StepDown, StreamOrder};
 use super::peers::Peers;
 use super::publisher::Publisher;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::stream_name::StreamName;
 use super::view::View;
+use super::watching::Watching;
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
 
@@ -34,45 +38,60 @@ pub(super) struct Tools {
     pub(super) disk: NodeDisk,
     pub(super) clock: Clock,
     pub(super) heartbeat: Arc<Heartbeat>,
-    pub(super) peers: Peers,
+    pub(super) view: watch::Sender<View>,
 }
 
-/// Runs one node's part in the election.
+/// A stream that the node takes part in.
+pub(super) struct Part {
+    pub(super) publisher: Publisher,
+    pub(super) peers: Peers,
+    /// Whether the lock is left to a node that is better prepared.
+    is_yielding: bool,
+}
+
+impl Part {
+    pub(super) const fn new(publisher: Publisher, peers: Peers) -> Self {
+        Self {
+            publisher,
+            peers,
+            is_yielding: false,
+        }
+    }
+}
+
+/// Runs one node's part in the elections.
 pub(super) struct Driver {
-    election: Election,
+    elections: Elections,
     calls: Calls,
-    publisher: Publisher,
+    streams: BTreeMap<StreamName, Part>,
+    view: watch::Sender<View>,
     coordination: Coordination,
     clock: Clock,
     heartbeat: Arc<Heartbeat>,
-    peers: Peers,
-    /// Whether the lock is left to a node that is better prepared.
-    is_yielding: bool,
     is_coordinator_answering: bool,
-    /// What a simulated world does between the driver and the election.
+    /// What a simulated world does between the driver and the elections.
     #[cfg(test)]
     interference: Option<crate::simulation::Interference>,
 }
 
 impl Driver {
-    pub(super) fn new(settings: Settings, tools: Tools, publisher: Publisher) -> Self {
+    pub(super) fn new(settings: Settings, tools: Tools) -> Self {
         let Tools {
             coordination,
             disk,
             clock,
             heartbeat,
-            peers,
+            view,
         } = tools;
         let sessions = Sessions::new(coordination.clone(), disk.clone(), clock.clone());
         Self {
-            election: Election::new(settings, disk.highest_epoch()),
+            elections: Elections::new(settings, disk.highest_epoch()),
             calls: Calls::new(coordination.clone(), sessions, disk),
-            publisher,
+            streams: BTreeMap::new(),
+            view,
             coordination,
             clock,
             heartbeat,
-            peers,
-            is_yielding: false,
             is_coordinator_answering: true,
             #[cfg(test)]
             interference: None,
@@ -84,16 +103,26 @@ impl Driver {
         self.interference = Some(interference);
     }
 
-    /// Runs until an order to shut down is carried out, or the coordinator
-    /// has not answered for too long after it. `eligible` says whether this
-    /// node can lead at the start.
-    pub(super) async fn run(mut self, eligible: bool, orders: mpsc::Receiver<Order>) {
-        self.calls.end_earlier_sessions();
-        let is_yielding = self.peers.must_yield();
-        for event in [Event::Yielding(is_yielding), Event::Eligible(eligible)] {
+    /// Takes part in the election of this stream from now on. `eligible` says
+    /// whether this node can lead it.
+    pub(super) fn join(&mut self, stream: StreamName, part: Part, eligible: bool) {
+        self.elections.add(&stream);
+        let is_yielding = part.peers.must_yield();
+        self.streams.insert(stream.clone(), part);
+        for event in [
+            StreamEvent::Yielding(is_yielding),
+            StreamEvent::Eligible(eligible),
+        ] {
+            let event = Event::Stream(stream.clone(), event);
             self.note(&event);
             self.take_in(event);
         }
+    }
+
+    /// Runs until an order to shut down is carried out, or the coordinator
+    /// has not answered for too long after it.
+    pub(super) async fn run(mut self, orders: mpsc::Receiver<Order>) {
+        self.calls.end_earlier_sessions();
         let mut orders = Some(orders);
         let mut leave_by = None;
         loop {
@@ -103,12 +132,12 @@ impl Driver {
             if event == Event::Shutdown {
                 leave_by.get_or_insert(self.clock.now() + LEAVE_TIMEOUT);
             }
-            if self.take_in_with_epoch(event) {
+            if self.take_in_with_epochs(event) {
                 return;
             }
             self.publish_view();
             if leave_by.is_some_and(|by| self.clock.now() >= by) {
-                tracing::warn!("the coordinator did not answer while the lock was released");
+                tracing::warn!("the coordinator did not answer while the locks were released");
                 return;
             }
         }
@@ -116,25 +145,29 @@ impl Driver {
 
     async fn next_event(&mut self, orders: &mut Option<mpsc::Receiver<Order>>) -> Event {
         let now = self.clock.now();
-        let until_due = self.election.wake().map(|wake| wake.since(now));
+        let until_due = self.elections.wake().map(|wake| wake.since(now));
         let wait = until_due.map_or(BEAT_INTERVAL, |wait| wait.min(BEAT_INTERVAL));
         tokio::select! {
             biased;
             order = next_order(orders) => ordered(order),
             event = self.calls.next() => event,
-            yielding = self.peers.changed(self.is_yielding) => Event::Yielding(yielding),
+            event = yielding(&mut self.streams) => event,
             () = self.clock.sleep(wait) => Event::Tick,
         }
     }
 
-    /// Passes an event to the election, after the highest epoch of the other
-    /// nodes: they may have led under a state that the coordinator has lost.
-    /// Returns whether the election is finished.
-    fn take_in_with_epoch(&mut self, event: Event) -> bool {
-        let seen = self.peers.highest_epoch();
-        let is_news = seen > self.election.epoch();
-        if is_news && self.take_in(Event::EpochSeen(seen)) {
-            return true;
+    /// Passes an event to the elections, after the highest epochs under which
+    /// other nodes have led: it may have been under a state that the coordinator
+    /// has lost. Returns whether the elections are finished.
+    fn take_in_with_epochs(&mut self, event: Event) -> bool {
+        let seen = self.streams.iter();
+        let seen = seen.map(|(stream, part)| (stream.clone(), part.peers.highest_epoch()));
+        let known = self.elections.epoch();
+        let news: Vec<_> = seen.filter(|(_, epoch)| *epoch > known).collect();
+        for (stream, epoch) in news {
+            if self.take_in(Event::Stream(stream, StreamEvent::Led(epoch))) {
+                return true;
+            }
         }
         self.take_in(event)
     }
@@ -153,20 +186,24 @@ impl Driver {
         let now = self.clock.now();
         #[cfg(test)]
         if let Some(interference) = &mut self.interference {
-            return interference.decide(&mut self.election, &mut self.calls, now, event);
+            return interference.decide(&mut self.elections, &mut self.calls, now, event);
         }
-        self.election.handle(now, event)
+        self.elections.handle(now, event)
     }
 
     /// Logs once when the coordinator stops answering, once when it is back,
-    /// and when the lock is left to others.
+    /// and when a lock is left to others.
     fn note(&mut self, event: &Event) {
         match event {
-            Event::Watched(lock) => self.note_answer(lock.is_some()),
-            Event::Yielding(yielding) => {
-                self.is_yielding = *yielding;
-                if *yielding && !self.publisher.is_leader() {
+            Event::Watched(Watching::Default, seen) => self.note_answer(seen.is_some()),
+            Event::Stream(stream, StreamEvent::Yielding(yielding)) => {
+                let Some(part) = self.streams.get_mut(stream) else {
+                    return;
+                };
+                part.is_yielding = *yielding;
+                if *yielding && !part.publisher.is_leader() {
                     tracing::info!(
+                        stream = &**stream,
                         "leaving the lock to others: another node has prepared the sink that is \
                          asked for, and this one has not"
                     );
@@ -190,22 +227,17 @@ impl Driver {
     }
 
     fn publish_view(&self) {
-        self.publisher.view(View {
-            session: self.election.session().is_some(),
-            epoch: self.election.epoch(),
-            releasing: self.election.is_releasing(),
-        });
+        let view = View {
+            session: self.elections.session().is_some(),
+            epoch: self.elections.epoch(),
+            releasing: self.elections.is_releasing(),
+        };
+        self.view
+            .send_if_modified(|current| std::mem::replace(current, view) != view);
     }
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Lead { epoch, from, until } => self.lead(epoch, from, until),
-            Command::Extend { until } => self.publisher.extend(until),
-            Command::Lose { loss } => self.publisher.lose(&loss),
-            Command::Show(lock) => {
-                self.publisher.show(&lock);
-                self.calls.read_epoch();
-            }
             Command::EpochWasBehind { consul, known } => tracing::warn!(
                 consul,
                 known,
@@ -215,25 +247,55 @@ impl Driver {
             Command::CreateSession => self.calls.create_session(),
             Command::Renew { session } => self.calls.renew(session),
             Command::Destroy { session } => self.calls.destroy(session),
-            Command::Watch { index } => self.calls.watch(index),
-            Command::Look => self.calls.look(),
-            Command::Take { sent, take } => self.calls.take(sent, take),
-            Command::Prove { epoch, sent } => self.calls.prove(epoch, sent),
-            Command::Release {
-                session,
-                flags,
-                successor,
-            } => self.calls.release(session, flags, successor),
+            Command::Watch { watching, index } => self.calls.watch(watching, index),
+            Command::Prove { sent, tenures } => self.calls.prove(sent, tenures),
+            Command::Stream(stream, command) => self.carry_out_for(stream, command),
             Command::Finished => {}
         }
     }
 
-    fn lead(&mut self, epoch: u64, from: BootTime, until: BootTime) {
-        let wait_ms = from.since(self.clock.now()).as_millis();
-        tracing::info!(epoch, wait_ms, "this node leads");
-        let lease = Lease::new(epoch, from, until);
-        self.publisher.lead(lease, self.election.session());
+    fn carry_out_for(&mut self, stream: StreamName, command: StreamCommand) {
+        let Some(part) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        let publisher = &mut part.publisher;
+        match command {
+            StreamCommand::Lead { epoch, from, until } => self.lead(&stream, epoch, from, until),
+            StreamCommand::Extend { until } => publisher.extend(until),
+            StreamCommand::Lose { loss } => publisher.lose(&loss),
+            StreamCommand::Show(lock) => {
+                publisher.show(&lock);
+                self.calls.read_epoch();
+            }
+            StreamCommand::Look => self.calls.look(stream),
+            StreamCommand::Take { sent, take } => self.calls.take(stream, sent, take),
+            StreamCommand::Release(release) => self.calls.release(stream, release),
+        }
     }
+
+    fn lead(&mut self, stream: &StreamName, epoch: u64, from: BootTime, until: BootTime) {
+        let wait_ms = from.since(self.clock.now()).as_millis();
+        let lease = Lease::new(epoch, from, until);
+        if let Some(part) = self.streams.get_mut(stream) {
+            part.publisher
+                .lead(lease, wait_ms, self.elections.session());
+        }
+    }
+}
+
+/// Waits until a stream's lock is to be left to others, or no longer.
+async fn yielding(streams: &mut BTreeMap<StreamName, Part>) -> Event {
+    let changes = streams.iter_mut().map(|(stream, part)| {
+        Box::pin(async move {
+            let yielding = part.peers.changed(part.is_yielding).await;
+            Event::Stream(stream.clone(), StreamEvent::Yielding(yielding))
+        })
+    });
+    let changes: Vec<_> = changes.collect();
+    if changes.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(changes).await.0
 }
 
 /// The next order; `None`, once, when the sender of orders is gone.
@@ -249,19 +311,22 @@ async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Option<Order>
 }
 
 fn ordered(order: Option<Order>) -> Event {
-    match order {
-        Some(Order::Eligible(eligible)) => Event::Eligible(eligible),
-        Some(Order::StepDown(StepDown {
+    let Some(Order::Stream(stream, order)) = order else {
+        return Event::Shutdown;
+    };
+    let event = match order {
+        StreamOrder::Eligible(eligible) => StreamEvent::Eligible(eligible),
+        StreamOrder::StepDown(StepDown {
             epoch,
             stay_out,
             until_taken,
             to,
-        })) => Event::StepDown {
+        }) => StreamEvent::StepDown {
             epoch,
             stay_out,
             until_taken,
             to,
         },
-        Some(Order::Shutdown) | None => Event::Shutdown,
-    }
+    };
+    Event::Stream(stream, event)
 }

@@ -1,9 +1,12 @@
-//! Who leads: the rules, without I/O and without a clock of their own.
+//! Who leads a stream: the rules, without I/O and without a clock of their own.
 //!
-//! [`Election`] is told what happened and when; it answers with [`Command`]s.
-//! Everything that it believes about the lock comes from answers that carry a
-//! reading of the clock from before their question was asked, so it can be
-//! tested against any order, delay or loss of answers.
+//! [`Election`] is told what happened to one stream and when; it answers with
+//! [`StreamCommand`]s, and with [`Wishes`] about what the streams of a node
+//! share ([`Elections`](crate::elections::Elections)): the session that holds
+//! the locks, and the reads that prove them. Everything that it believes about
+//! the lock comes from answers that carry a reading of the clock from before
+//! their question was asked, so it can be tested against any order, delay or
+//! loss of answers.
 //!
 //! The rules, in short:
 //! - The lock is taken in one transaction with the epoch, against the state
@@ -17,50 +20,48 @@
 //!   proof, because that answer may be out of date.
 //! - A leader that renews its session but cannot prove the lock for long releases
 //!   it: Consul is available, and would keep the lock for it forever.
-//! - A node stops acknowledging first, and then releases. A session that was
-//!   released never takes the lock again, so a release that arrives late or
-//!   twice frees nothing. Every session that is given up is ended.
+//! - A node stops acknowledging first, and then releases. A release names the
+//!   acquisition, so one that arrives late or twice frees no other. It is
+//!   repeated until it is answered, or until the session has ended.
 
 mod campaign_pause;
 mod found;
 mod head_start;
 mod held_lock;
 mod holding;
-mod intervals;
-mod lock_session;
-mod lock_watch;
 mod role;
 mod taking;
+mod wishes;
 
 use std::time::Duration;
 
-use super::command::Command;
-use super::event::Event;
+use super::command::StreamCommand;
+use super::event::StreamEvent;
 use super::lock::Lock;
 use super::loss::Loss;
-use super::retired_sessions::RetiredSessions;
 use super::settings::Settings;
+use crate::intervals::RETRY_INTERVAL;
 use campaign_pause::CampaignPause;
 use head_start::HeadStart;
-use intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL};
-use lock_session::LockSession;
-use lock_watch::LockWatch;
+pub(super) use held_lock::Renewal;
 use role::{Campaign, Role};
 use sluice_types::clock::BootTime;
+pub(super) use wishes::Wishes;
 
 /// How long a leader that proved nothing leaves the lock to the others, if none
 /// of them takes it.
 const UNPROVEN_STAY_OUT: Duration = Duration::from_secs(3);
 
-/// The state of one node's part in the election.
+/// The state of one node's part in the election of one stream.
 #[derive(Debug)]
 pub(super) struct Election {
     settings: Settings,
-    session: LockSession,
-    retired: RetiredSessions,
-    watch: LockWatch,
+    /// The node's session, if it has one.
+    session: Option<String>,
+    /// The lock as it was last seen.
+    lock: Lock,
     role: Role,
-    /// The highest epoch that this node knows.
+    /// The highest epoch that this node knows, of any stream.
     epoch: u64,
     eligible: bool,
     /// Whether another node is better prepared.
@@ -70,21 +71,21 @@ pub(super) struct Election {
     /// The flags to release with if the lock turns out to be held by this node
     /// although it does not lead.
     unclaimed_flags: u64,
+    /// The latest acquisition whose release was answered, and its session.
+    released: Option<(String, u64)>,
     stopping: bool,
-    commands: Vec<Command>,
+    commands: Vec<StreamCommand>,
+    wishes: Wishes,
 }
 
 impl Election {
-    /// The election of a node that knows this epoch. It has no session yet, and
-    /// is not eligible.
-    pub(super) fn new(settings: Settings, epoch: u64) -> Self {
+    /// The election of a node that knows this epoch and has this session. It is
+    /// not eligible.
+    pub(super) fn new(settings: Settings, epoch: u64, session: Option<String>) -> Self {
         Self {
             settings,
-            session: LockSession::None {
-                retry: BootTime::default(),
-            },
-            retired: RetiredSessions::default(),
-            watch: LockWatch::default(),
+            session,
+            lock: Lock::default(),
             role: Role::Follower(Campaign::Idle),
             epoch,
             eligible: false,
@@ -92,8 +93,10 @@ impl Election {
             pause: CampaignPause::default(),
             head_start: HeadStart::default(),
             unclaimed_flags: 0,
+            released: None,
             stopping: false,
             commands: Vec::new(),
+            wishes: Wishes::default(),
         }
     }
 
@@ -102,109 +105,173 @@ impl Election {
         self.epoch
     }
 
-    /// The session that is held, as far as is known.
-    pub(super) fn session(&self) -> Option<&str> {
-        self.session.id()
+    /// The session that holds the lock, as it was last seen.
+    pub(super) fn holder(&self) -> Option<&str> {
+        self.lock.holder()
     }
 
-    /// Whether the end of a session that was given up is not confirmed yet.
+    /// The epoch of the tenure, if this node leads.
+    pub(super) const fn tenure(&self) -> Option<u64> {
+        match &self.role {
+            Role::Leader(held) => Some(held.epoch),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// Whether nothing is under way, and no lock is held or may become so.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(
+            self.role,
+            Role::Follower(Campaign::Idle | Campaign::Looking)
+        )
+    }
+
+    /// Whether a lock that this node has given up may still be held by it.
     pub(super) fn is_releasing(&self) -> bool {
-        self.retired.is_any_ending()
+        let is_asked = matches!(self.role, Role::Follower(Campaign::Releasing(_)));
+        let is_follower = self.tenure().is_none();
+        is_asked || is_follower && self.unclaimed().is_some()
     }
 
-    /// Handles an event that happened by `now`, and returns what to do.
-    pub(super) fn handle(&mut self, now: BootTime, event: Event) -> Vec<Command> {
+    /// What there is to do since this was last called.
+    pub(super) fn take_commands(&mut self) -> (Vec<StreamCommand>, Wishes) {
+        let wishes = std::mem::take(&mut self.wishes);
+        (std::mem::take(&mut self.commands), wishes)
+    }
+
+    /// Handles an event that happened by `now`.
+    pub(super) fn handle(&mut self, now: BootTime, event: StreamEvent) {
         match event {
-            Event::Session(created) => self.session_created(now, created),
-            Event::Renewed { session, exists } => self.renewed(now, &session, exists),
-            Event::Watched(lock) => self.watched(now, lock),
-            Event::Looked(looked) => self.looked(now, looked),
-            Event::Took { sent, taken } => self.took(now, sent, taken),
-            Event::Proved { epoch, sent, lock } => self.proved(now, epoch, sent, lock),
-            Event::Released { session } => self.released(now, &session),
-            Event::Destroyed { session } => self.retired.ended(&session),
-            Event::EpochSeen(epoch) => self.epoch_seen(now, epoch),
-            Event::Eligible(eligible) => self.set_eligible(now, eligible),
-            Event::Yielding(yielding) => self.yielding = yielding,
-            Event::StepDown {
+            StreamEvent::Looked(looked) => self.looked(now, looked),
+            StreamEvent::Took { sent, taken } => self.took(now, sent, taken),
+            StreamEvent::Released {
+                session,
+                acquisition,
+                is_answered,
+            } => self.released(now, &session, acquisition, is_answered),
+            StreamEvent::Led(epoch) => self.led(now, epoch),
+            StreamEvent::Eligible(eligible) => self.set_eligible(now, eligible),
+            StreamEvent::Yielding(yielding) => self.yielding = yielding,
+            StreamEvent::StepDown {
                 epoch,
                 stay_out,
                 until_taken,
                 to,
             } => self.ordered_down(now, epoch, (stay_out, until_taken), to),
-            Event::Shutdown => {
-                self.stopping = true;
-                self.step_down(now, Loss::Unable, None);
-            }
-            Event::Tick => {}
         }
-        self.advance(now);
-        std::mem::take(&mut self.commands)
     }
 
-    /// When to be called again at the latest.
-    pub(super) fn wake(&self) -> Option<BootTime> {
-        let session = self.session.wake(!self.stopping);
-        let watch = self.watch.wake().filter(|_| !self.stopping);
-        let role = match &self.role {
-            Role::Leader(held) => Some(held.wake()),
-            Role::Follower(Campaign::Idle) => self.next_campaign(),
-            Role::Follower(_) => None,
+    /// Releases the lock, and does not take it again.
+    pub(super) fn stop(&mut self, now: BootTime) {
+        self.stopping = true;
+        self.step_down(now, Loss::Unable, None);
+    }
+
+    /// The session of the node is this one from now on. The one before, if there
+    /// was one, is being ended, which frees what it holds.
+    pub(super) fn set_session(&mut self, session: Option<String>) {
+        self.session = session;
+        if matches!(self.role, Role::Follower(Campaign::Releasing(_))) {
+            self.role = Role::Follower(Campaign::Idle);
+        }
+    }
+
+    /// This epoch is known, of this stream or another.
+    pub(super) fn know_epoch(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// The session was renewed, or was not; what follows if this node leads.
+    pub(super) fn renewed(&mut self, now: BootTime, exists: Option<bool>) -> Option<Renewal> {
+        let Role::Leader(held) = &mut self.role else {
+            return None;
         };
-        [session, watch, role].into_iter().flatten().min()
+        let renewal = held.renewed(now, exists);
+        if exists == Some(false) {
+            // The answer may be out of date, so the lock is read.
+            self.wishes.prove_by(now);
+        }
+        if renewal.is_in_vain {
+            let acquisition = held.modify_index;
+            self.pause.leave(now, acquisition, UNPROVEN_STAY_OUT, true);
+            self.step_down(now, Loss::Unproven, None);
+        }
+        Some(renewal)
     }
 
-    /// When an idle follower has something to do, given what it knows.
-    fn next_campaign(&self) -> Option<BootTime> {
-        self.session.id()?;
-        self.may_campaign().then(|| self.pause.until())
+    /// A watch shows the lock.
+    pub(super) fn watched(&mut self, now: BootTime, lock: Lock) {
+        if let Role::Leader(held) = &self.role {
+            // An older answer may come from before the lock was taken.
+            let is_later = lock.index > held.modify_index;
+            if is_later && !held.is_shown_by(&lock) {
+                self.lose_to(now, &lock);
+            }
+        }
+        self.pause.see(now, &lock);
+        self.see(lock);
+    }
+
+    fn see(&mut self, lock: Lock) {
+        if self.lock.key != lock.key {
+            self.commands.push(StreamCommand::Show(lock.clone()));
+        }
+        self.lock = lock;
+    }
+
+    /// When something is due, given whether the lock is known to be as it was
+    /// last seen.
+    pub(super) fn wake(&self, is_lock_known: bool) -> Option<BootTime> {
+        match &self.role {
+            Role::Leader(_) => None,
+            Role::Follower(Campaign::Releasing(releasing)) => releasing.retry,
+            Role::Follower(Campaign::Idle) => {
+                self.may_campaign(is_lock_known).then(|| self.pause.until())
+            }
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// Starts what is due.
+    pub(super) fn advance(&mut self, now: BootTime, is_lock_known: bool) {
+        match &self.role {
+            Role::Follower(Campaign::Releasing(_)) => self.advance_release(now),
+            Role::Follower(Campaign::Idle) if !self.stopping => {
+                self.advance_campaign(now, is_lock_known);
+            }
+            _ => {}
+        }
+    }
+
+    fn advance_campaign(&mut self, now: BootTime, is_lock_known: bool) {
+        if let Some((session, acquisition)) = self.unclaimed() {
+            // Taken without an answer, or still held after it was given up.
+            self.release_unclaimed(session, acquisition);
+        } else if self.may_campaign(is_lock_known) && now >= self.pause.until() {
+            self.role = Role::Follower(Campaign::Looking);
+            self.commands.push(StreamCommand::Look);
+        }
+    }
+
+    /// The acquisition by this node's session that was last seen, unless it was
+    /// released: the watch may lag.
+    fn unclaimed(&self) -> Option<(String, u64)> {
+        let session = self.session.as_ref()?;
+        let key = self.lock.key.as_ref();
+        let held = key.filter(|key| key.session.as_ref() == Some(session))?;
+        let held = (session.clone(), held.modify_index);
+        (self.released.as_ref() != Some(&held)).then_some(held)
     }
 
     /// Whether this node may take the lock, apart from the pause.
-    fn may_campaign(&self) -> bool {
+    fn may_campaign(&self, is_lock_known: bool) -> bool {
         let is_willing = self.eligible && !self.yielding && !self.stopping;
-        let is_free = self.watch.is_known() && self.watch.lock().holder().is_none();
-        is_willing && is_free
+        let is_free = is_lock_known && self.holder().is_none();
+        self.session.is_some() && is_willing && is_free
     }
 
     fn retry(&self) -> Duration {
         RETRY_INTERVAL + self.settings.jitter
-    }
-}
-
-/// What is due.
-impl Election {
-    /// Starts what is due.
-    fn advance(&mut self, now: BootTime) {
-        let session = self.session.advance(now, !self.stopping);
-        self.commands.extend(session);
-        if !self.stopping {
-            self.commands.extend(self.watch.advance(now));
-        }
-        match &mut self.role {
-            Role::Leader(held) => self.commands.extend(held.advance(now)),
-            Role::Follower(Campaign::Idle) => self.advance_campaign(now),
-            Role::Follower(_) => {}
-        }
-    }
-
-    fn advance_campaign(&mut self, now: BootTime) {
-        let Some(id) = self.session.id() else {
-            let has_none = matches!(self.session, LockSession::None { .. });
-            if self.stopping && has_none && !self.retired.is_any_ending() {
-                self.commands.push(Command::Finished);
-            }
-            return;
-        };
-        if self.stopping {
-            self.retire_session(now);
-        } else if self.watch.lock().is_held_by(id) {
-            // Taken without an answer, or still held after it was given up.
-            self.release(None);
-        } else if now >= self.pause.until() && self.may_campaign() {
-            self.role = Role::Follower(Campaign::Looking);
-            self.commands.push(Command::Look);
-        }
     }
 }
 
@@ -218,8 +285,9 @@ impl Election {
         self.eligible = eligible;
     }
 
-    fn epoch_seen(&mut self, now: BootTime, epoch: u64) {
-        self.epoch = self.epoch.max(epoch);
+    /// A node has led this stream under this epoch.
+    fn led(&mut self, now: BootTime, epoch: u64) {
+        self.know_epoch(epoch);
         if let Role::Leader(held) = &self.role
             && held.epoch < epoch
         {
@@ -243,75 +311,3 @@ impl Election {
         }
     }
 }
-
-/// The session.
-impl Election {
-    fn session_created(&mut self, now: BootTime, created: Option<String>) {
-        // A repeated answer may name a session that was given up.
-        let is_retired = created.as_ref().is_some_and(|id| self.retired.contains(id));
-        if matches!(self.session, LockSession::Creating) && !is_retired {
-            self.session.created(now, created, now + self.retry());
-        }
-    }
-
-    fn renewed(&mut self, now: BootTime, session: &str, exists: Option<bool>) {
-        if !self.session.renewal_ended(session) {
-            return;
-        }
-        match (&mut self.role, exists) {
-            (Role::Leader(held), _) => {
-                let renewal = held.renewed(now, exists);
-                self.session.renew_at(renewal.next);
-                if renewal.is_in_vain {
-                    self.pause
-                        .leave(now, held.modify_index, UNPROVEN_STAY_OUT, true);
-                    self.step_down(now, Loss::Unproven, None);
-                }
-            }
-            (Role::Follower(_), None) => self.session.renew_at(now + RETRY_INTERVAL),
-            (Role::Follower(_), Some(true)) => self.session.renew_at(now + RENEWAL_INTERVAL),
-            (Role::Follower(_), Some(false)) => self.retire_session(now),
-        }
-    }
-
-    /// Gives up the session. The next one is created from `retry` on.
-    fn retire_session(&mut self, retry: BootTime) {
-        if let Some(id) = self.session.retire(retry) {
-            self.commands.push(self.retired.retire(id));
-        }
-    }
-}
-
-/// Reads of the lock.
-impl Election {
-    fn watched(&mut self, now: BootTime, lock: Option<Lock>) {
-        let Some(lock) = lock else {
-            self.watch.ended(false, now + self.retry());
-            return;
-        };
-        self.watch.ended(true, now);
-        if let Role::Leader(held) = &self.role {
-            // An older answer may come from before the lock was taken.
-            let is_later = lock.index > held.modify_index;
-            if is_later && !held.is_shown_by(&lock) {
-                self.lose_to(now, &lock);
-            }
-        }
-        self.pause.see(now, &lock);
-        self.see(lock);
-    }
-
-    fn see(&mut self, lock: Lock) {
-        if let Some(holder) = lock.holder() {
-            self.commands.extend(self.retired.seen_holding(holder));
-        }
-        if self.watch.see(lock) {
-            let lock = self.watch.lock().clone();
-            self.commands.push(Command::Show(lock));
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "election_tests.rs"]
-mod tests;

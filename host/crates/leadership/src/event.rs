@@ -1,12 +1,14 @@
-//! The events that the election handles.
+//! The events that the elections of a node handle.
 
 use std::time::Duration;
 
 use super::lock::{Lock, Looked};
+use super::stream_name::StreamName;
 use super::take::Taken;
+use super::watching::{Seen, Watching};
 use sluice_types::clock::BootTime;
 
-/// What happened.
+/// What happened to the node, or to several of its streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A session was opened, or could not be.
@@ -17,25 +19,48 @@ pub(super) enum Event {
         session: String,
         exists: Option<bool>,
     },
-    /// A watch of the lock ended; `None` without an answer.
-    Watched(Option<Lock>),
+    /// The coordinator has confirmed that the session has ended.
+    Destroyed { session: String },
+    /// A watch of locks ended; `None` without an answer.
+    Watched(Watching, Option<Seen>),
+    /// Proofs ended that were requested at `sent`.
+    Proved { sent: BootTime, proofs: Vec<Proof> },
+    /// The counter of epochs, which is one for all streams.
+    EpochSeen(u64),
+    /// Something happened to one stream.
+    Stream(StreamName, StreamEvent),
+    /// Release the locks, end the session, and finish.
+    Shutdown,
+    /// Nothing happened; something may be due.
+    Tick,
+}
+
+/// What a consistent read showed of the lock of a tenure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    pub(super) stream: StreamName,
+    /// The tenure that asked for it.
+    pub(super) epoch: u64,
+    /// `None` without an answer.
+    pub(super) lock: Option<Lock>,
+}
+
+/// What happened to one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StreamEvent {
     /// A look ended; `None` without an answer.
     Looked(Option<Looked>),
     /// An attempt to take the lock ended. `sent` is the command's.
     Took { sent: BootTime, taken: Taken },
-    /// A proof ended. `epoch` and `sent` are the command's; `None` without an
-    /// answer.
-    Proved {
-        epoch: u64,
-        sent: BootTime,
-        lock: Option<Lock>,
+    /// The lock of this acquisition was released, or was free already; if not
+    /// answered, it may still be held.
+    Released {
+        session: String,
+        acquisition: u64,
+        is_answered: bool,
     },
-    /// The lock was released, or there was no answer.
-    Released { session: String },
-    /// The coordinator has confirmed that the session has ended.
-    Destroyed { session: String },
-    /// Another epoch became known.
-    EpochSeen(u64),
+    /// A node has led this stream under this epoch.
+    Led(u64),
     /// Whether this node can lead.
     Eligible(bool),
     /// Whether this node leaves the lock to another that is better prepared.
@@ -49,8 +74,4 @@ pub(super) enum Event {
         until_taken: bool,
         to: Option<String>,
     },
-    /// Release the lock, end the session, and finish.
-    Shutdown,
-    /// Nothing happened; something may be due.
-    Tick,
 }

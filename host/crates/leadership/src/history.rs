@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::coordination::Coordination;
 use super::noted::Note;
+use super::stream_name::StreamName;
 use super::tenure::Tenure;
 use sluice_types::documents::{ActiveDocument, HistoryDocument};
 
@@ -17,6 +18,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Notes what changes in `active` while this node holds the lock.
 pub(super) async fn keep(
     coordination: Coordination,
+    stream: StreamName,
     mut tenure: watch::Receiver<Option<Tenure>>,
     mut active: watch::Receiver<Option<ActiveDocument>>,
 ) {
@@ -24,7 +26,7 @@ pub(super) async fn keep(
         let holding = tenure.borrow_and_update().clone();
         let document = active.borrow_and_update().clone();
         let is_settled = match holding.zip(document) {
-            Some((tenure, document)) => note(&coordination, &tenure, document).await,
+            Some((tenure, document)) => note(&coordination, &stream, &tenure, document).await,
             None => true,
         };
         tokio::select! {
@@ -36,8 +38,13 @@ pub(super) async fn keep(
 }
 
 /// Notes what is new; false if that must be tried again.
-async fn note(coordination: &Coordination, tenure: &Tenure, active: ActiveDocument) -> bool {
-    let Some(noted) = coordination.history().await else {
+async fn note(
+    coordination: &Coordination,
+    stream: &str,
+    tenure: &Tenure,
+    active: ActiveDocument,
+) -> bool {
+    let Some(noted) = coordination.history(stream).await else {
         return false;
     };
     let places: Vec<_> = noted.iter().map(|old| (old.number, old.index)).collect();
@@ -60,7 +67,7 @@ async fn note(coordination: &Coordination, tenure: &Tenure, active: ActiveDocume
             document: serde_json::to_vec(&document).unwrap_or_default(),
             forgotten: std::mem::take(&mut forgotten),
         };
-        if !coordination.note(&tenure.session, &note).await {
+        if !coordination.note(stream, &tenure.session, &note).await {
             return false;
         }
     }

@@ -26,10 +26,6 @@ impl Lock {
     pub(super) fn holder(&self) -> Option<&str> {
         self.key.as_ref().and_then(|key| key.session.as_deref())
     }
-
-    pub(super) fn is_held_by(&self, session: &str) -> bool {
-        self.holder() == Some(session)
-    }
 }
 
 /// The epoch's key as a read showed it.

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::command::Release;
 use super::consul_lock::{self, LockKeys};
 use super::lock::{Lock, Looked};
 use super::service::Service;
 use super::session_kind::SessionKind;
+use super::stream_name::StreamName;
 use super::take::{Take, Taken};
+use super::watching::{Seen, Watching};
 use sluice_consul::{Behavior, Client, Error, NewSession, Session, TxnOutcome, Wait};
 use sluice_types::error_chain::chain;
 use sluice_types::keys::{ClusterKeys, StreamKeys};
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a watch waits for a change.
 ///
@@ -37,9 +41,8 @@ pub(super) struct LockClient {
     pub(super) client: Client,
     pub(super) service: Service,
     pub(super) cluster: ClusterKeys,
+    /// The keys of the default stream.
     pub(super) keys: StreamKeys,
-    /// The keys of the election.
-    pub(super) lock: LockKeys,
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
@@ -121,30 +124,55 @@ impl LockClient {
         error.is_denied() || error.is_unknown_session()
     }
 
-    pub(super) async fn watch(&self, index: u64) -> Option<Lock> {
+    pub(super) async fn watch(&self, watching: Watching, index: u64) -> Option<Seen> {
         let wait = Wait {
             index,
             most: WATCH_WAIT,
         };
-        let read = self.client.read(&self.keys.leader, Some(wait)).await;
-        if let Err(error) = &read {
-            tracing::debug!(error = chain(error), "could not watch the lock");
-        }
-        read.ok().map(consul_lock::lock)
+        let seen = match watching {
+            Watching::Default => self.watch_default(wait).await,
+            Watching::Others => self.watch_others(wait).await,
+        };
+        seen.inspect_err(|e| tracing::debug!(error = chain(e), "could not watch the locks"))
+            .ok()
     }
 
-    pub(super) async fn look(&self) -> Option<Looked> {
-        self.try_look()
+    async fn watch_default(&self, wait: Wait) -> Result<Seen, Error> {
+        let read = self.client.read(&self.keys.leader, Some(wait)).await?;
+        let key = read.value.map(consul_lock::key);
+        Ok(Seen {
+            index: read.index,
+            keys: key
+                .map(|key| (DEFAULT_STREAM.into(), key))
+                .into_iter()
+                .collect(),
+        })
+    }
+
+    async fn watch_others(&self, wait: Wait) -> Result<Seen, Error> {
+        let read = self.client.list(&self.cluster.run(), Some(wait)).await?;
+        let locks = read.value.into_iter().filter_map(|entry| {
+            let stream = self.cluster.stream_of_leader(&entry.key)?;
+            Some((stream.into(), consul_lock::key(entry)))
+        });
+        Ok(Seen {
+            index: read.index,
+            keys: locks.collect(),
+        })
+    }
+
+    pub(super) async fn look(&self, stream: &str) -> Option<Looked> {
+        self.try_look(&self.lock_keys(stream))
             .await
             .inspect_err(|e| tracing::debug!(error = chain(e), "could not look at the lock"))
             .ok()
     }
 
-    async fn try_look(&self) -> Result<Looked, Error> {
+    async fn try_look(&self, keys: &LockKeys) -> Result<Looked, Error> {
         let read = |key| self.client.read_consistent(key, TRANSACTION_TIMEOUT);
-        let (leader, epoch) = tokio::try_join!(read(&self.keys.leader), read(&self.lock.epoch))?;
+        let (leader, epoch) = tokio::try_join!(read(&keys.leader), read(&keys.epoch))?;
         // It is written before the lock is free, so it is read after it.
-        let successor = read(&self.lock.successor).await?;
+        let successor = read(&keys.successor).await?;
         Ok(Looked {
             lock: consul_lock::lock(leader),
             epoch: consul_lock::epoch(epoch.value.as_ref()),
@@ -152,14 +180,27 @@ impl LockClient {
         })
     }
 
+    /// The keys of a stream. That of the default stream's lock can be set.
+    pub(super) fn stream_keys(&self, stream: &str) -> StreamKeys {
+        match stream {
+            DEFAULT_STREAM => self.keys.clone(),
+            _ => self.cluster.stream(stream),
+        }
+    }
+
+    fn lock_keys(&self, stream: &str) -> LockKeys {
+        LockKeys::new(&self.cluster, &self.stream_keys(stream))
+    }
+
     pub(super) async fn read_epoch(&self) -> Option<u64> {
-        let read = self.client.read(&self.lock.epoch, None).await.ok()?;
+        let read = self.client.read(&self.cluster.epoch(), None).await.ok()?;
         Some(consul_lock::epoch(read.value.as_ref()).value)
     }
 
-    pub(super) async fn take(&self, take: &Take) -> Taken {
+    pub(super) async fn take(&self, stream: &str, take: &Take) -> Taken {
         let epoch = take.epoch.to_string();
-        let operations = self.lock.take(take, &epoch, &self.value);
+        let keys = self.lock_keys(stream);
+        let operations = keys.take(take, &epoch, &self.value);
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
             Ok(outcome) => {
                 let taken = consul_lock::taken(&outcome);
@@ -174,46 +215,52 @@ impl LockClient {
         }
     }
 
-    pub(super) async fn prove(&self) -> Option<Lock> {
-        let read = self
-            .client
-            .read_consistent(&self.keys.leader, self.lease)
-            .await;
-        if let Err(error) = &read {
-            tracing::debug!(
-                error = chain(error),
-                "could not prove that the lock is held"
-            );
-        }
-        read.ok().map(consul_lock::lock)
-    }
-
-    /// Asks the other nodes to leave the lock to this one, while the session
-    /// still holds it. If this fails, any node may come next.
-    pub(super) async fn name_successor(&self, node: &str, session: &str) {
-        let operations = self.lock.name_successor(node, session);
-        let key = &self.lock.successor;
-        match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
-            Ok(TxnOutcome::Committed { .. }) => {}
-            Ok(TxnOutcome::RolledBack(refused)) => {
-                tracing::warn!(key, %refused, "could not leave the lock to the next node");
+    pub(super) async fn prove(&self, streams: &[StreamName]) -> Vec<Option<Lock>> {
+        let keys = streams.iter().map(|stream| self.stream_keys(stream).leader);
+        let keys: Vec<_> = keys.collect();
+        let read = match keys.as_slice() {
+            [key] => self.prove_one(key).await.map(|lock| vec![lock]),
+            keys => self.prove_all(keys).await,
+        };
+        match read {
+            Ok(locks) => locks.into_iter().map(Some).collect(),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::debug!(error, "could not prove that the locks are held");
+                vec![None; streams.len()]
             }
-            Err(error) => tracing::warn!(
-                key,
-                error = chain(&error),
-                "could not leave the lock to the next node"
-            ),
         }
     }
 
-    pub(super) async fn release(&self, session: &str, flags: u64) {
-        let value = self.value.clone();
-        let released = self
-            .client
-            .release(&self.keys.leader, session, flags, value)
-            .await;
-        if let Err(error) = &released {
-            tracing::warn!(error = chain(error), "could not release the lock");
+    async fn prove_one(&self, key: &str) -> Result<Lock, Error> {
+        let read = self.client.read_consistent(key, self.lease).await?;
+        Ok(consul_lock::lock(read))
+    }
+
+    async fn prove_all(&self, keys: &[String]) -> Result<Vec<Lock>, Error> {
+        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+        let read = self.client.read_many_consistent(&keys, self.lease).await?;
+        let locks = read.into_iter().map(|entry| Lock {
+            index: entry.as_ref().map_or(0, |entry| entry.modify_index),
+            key: entry.map(consul_lock::key),
+        });
+        Ok(locks.collect())
+    }
+
+    pub(super) async fn release(&self, stream: &str, release: &Release) -> bool {
+        let keys = self.lock_keys(stream);
+        let operations = keys.release(release, &self.value);
+        match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
+            Ok(TxnOutcome::Committed { .. }) => true,
+            Ok(TxnOutcome::RolledBack(refused)) => {
+                tracing::debug!(stream, %refused, "the lock was not held any more");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(stream, error = chain(&error), "could not release the lock");
+                // Without its session, nothing is held.
+                error.is_invalid_session()
+            }
         }
     }
 }
@@ -229,147 +276,5 @@ fn log_refusal(taken: &Taken, outcome: &TxnOutcome) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::health_secret::HealthSecret;
-
-    use sluice_consul::Config;
-    use sluice_coordinator::{Coordinator, CoordinatorConfig};
-    use sluice_types::stream::DEFAULT_STREAM;
-    use tokio::sync::watch;
-
-    use crate::lock::{CLEAN, Successor};
-    use crate::role::Role;
-
-    struct Fixture {
-        coordinator: Coordinator,
-        _data_dir: tempfile::TempDir,
-        _role: watch::Sender<Role>,
-        client: LockClient,
-    }
-
-    /// A client of a coordinator of its own.
-    fn start() -> Fixture {
-        // A client cannot be built without one, even if it speaks plain HTTP. Another
-        // test may have installed it already.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let data_dir = tempfile::tempdir().unwrap();
-        let config = CoordinatorConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            data_dir: data_dir.path().to_owned(),
-            hosts: Vec::new(),
-            connections: 100,
-        };
-        let coordinator = Coordinator::start(&config).unwrap();
-        let address = coordinator.address().to_string();
-        // The coordinator itself answers the health check.
-        let health_url = format!("http://{address}/v1/status/leader");
-        let variable = |name| (name == "CONSUL_HTTP_ADDR").then(|| address.clone());
-        let (role, role_out) = watch::channel(Role::Follower { leader: None });
-        let cluster = ClusterKeys::new("c");
-        let keys = cluster.stream(DEFAULT_STREAM);
-        let client = LockClient {
-            client: Client::new(Config::from_variables(variable).unwrap()).unwrap(),
-            service: Service::new(
-                "c".to_owned(),
-                "a".to_owned(),
-                ("10.0.0.1".to_owned(), 3000),
-                (health_url, HealthSecret::random()),
-                role_out,
-            ),
-            lock: LockKeys::new(&cluster, &keys),
-            cluster,
-            keys,
-            value: b"a leads".to_vec(),
-            lease: Duration::from_secs(1),
-            begun: OnceCell::new(),
-        };
-        Fixture {
-            coordinator,
-            _data_dir: data_dir,
-            _role: role,
-            client,
-        }
-    }
-
-    /// An attempt on keys that are absent.
-    fn first_take(session: &str) -> Take {
-        Take {
-            session: session.to_owned(),
-            expected: None,
-            epoch: 1,
-            epoch_index: 0,
-            successor_index: None,
-            flags: 1_000,
-        }
-    }
-
-    async fn open(client: &LockClient) -> String {
-        client.open_session(SessionKind::Lock).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_lock_is_taken_once_together_with_the_epoch() {
-        let it = start();
-        let client = &it.client;
-        let session = open(client).await;
-        assert_eq!(client.look().await.unwrap().lock.key, None);
-        let Taken::Won { modify_index } = client.take(&first_take(&session)).await else {
-            panic!("the lock was free");
-        };
-        let lock = client.prove().await.unwrap();
-        assert!(lock.is_held_by(&session));
-        let key = lock.key.unwrap();
-        assert_eq!((key.modify_index, key.flags), (modify_index, 1_000));
-        assert_eq!(key.value, b"a leads");
-        assert_eq!(client.read_epoch().await, Some(1));
-        let other = open(client).await;
-        assert_eq!(client.take(&first_take(&other)).await, Taken::Lost);
-        assert!(client.prove().await.unwrap().is_held_by(&session));
-    }
-
-    #[tokio::test]
-    async fn the_holder_alone_names_its_successor_and_releases_the_lock() {
-        let it = start();
-        let client = &it.client;
-        let (holder, other) = (open(client).await, open(client).await);
-        client.take(&first_take(&holder)).await;
-        client.name_successor("x", &other).await;
-        client.release(&other, CLEAN).await;
-        let before = client.look().await.unwrap();
-        assert!(before.lock.is_held_by(&holder));
-        assert_eq!(before.successor, None);
-        client.name_successor("b", &holder).await;
-        client.release(&holder, CLEAN).await;
-        let after = client.look().await.unwrap();
-        assert!(matches!(after.successor, Some(Successor { node, .. }) if node == "b"));
-        assert_eq!(after.lock.holder(), None);
-        assert_eq!(after.lock.key.unwrap().flags, CLEAN);
-    }
-
-    #[tokio::test]
-    async fn a_session_that_has_ended_is_not_renewed_and_takes_no_lock() {
-        let it = start();
-        let client = &it.client;
-        let session = open(client).await;
-        let kind = SessionKind::Lock;
-        assert_eq!(client.keep_alive(&session, kind).await, Some(true));
-        assert!(client.end_session(&session).await);
-        assert_eq!(client.keep_alive(&session, kind).await, Some(false));
-        let taken = client.take(&first_take(&session)).await;
-        assert_eq!(taken, Taken::InvalidSession);
-    }
-
-    #[tokio::test]
-    async fn without_an_answer_nothing_is_known() {
-        let it = start();
-        let client = &it.client;
-        let session = open(client).await;
-        drop(it.coordinator);
-        assert_eq!(client.look().await, None);
-        assert_eq!(client.prove().await, None);
-        assert_eq!(client.keep_alive(&session, SessionKind::Lock).await, None);
-        assert_eq!(client.take(&first_take(&session)).await, Taken::Unknown);
-        assert!(!client.end_session(&session).await);
-    }
-}
+#[path = "lock_client_tests.rs"]
+mod tests;

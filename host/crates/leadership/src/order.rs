@@ -1,5 +1,6 @@
 //! What the control thread can be told to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An order to release the lock.
@@ -16,14 +17,21 @@ pub struct StepDown {
     pub to: Option<String>,
 }
 
-/// An order to the control thread.
+/// An order that is about one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum StreamOrder {
     /// Whether this node can lead: its sink is prepared. If it can, it no
     /// longer leaves the lock to others.
     Eligible(bool),
     /// Release the lock. From now on nothing is acknowledged.
     StepDown(StepDown),
-    /// Release the lock, end all sessions, and leave the cluster.
+}
+
+/// An order to the control thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// About the stream of this name.
+    Stream(Arc<str>, StreamOrder),
+    /// Release the locks, end all sessions, and leave the cluster.
     Shutdown,
 }

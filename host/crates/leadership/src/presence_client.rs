@@ -53,8 +53,9 @@ impl LockClient {
 
     /// The changes of the sink that are noted, the oldest first; `None` if there was
     /// no answer.
-    pub(super) async fn history(&self) -> Option<Vec<Noted>> {
-        let prefix = &self.keys.history;
+    pub(super) async fn history(&self, stream: &str) -> Option<Vec<Noted>> {
+        let keys = self.stream_keys(stream);
+        let prefix = &keys.history;
         let listed = self.client.list(prefix, None).await;
         let entries = listed
             .inspect_err(|error| {
@@ -78,8 +79,9 @@ impl LockClient {
 
     /// Notes a change of the sink if the session holds the lock; false if that must
     /// be tried again.
-    pub(super) async fn note(&self, session: &str, note: &Note) -> bool {
-        let key = |number| format!("{}{number}", self.keys.history);
+    pub(super) async fn note(&self, stream: &str, session: &str, note: &Note) -> bool {
+        let keys = self.stream_keys(stream);
+        let key = |number| format!("{}{number}", keys.history);
         let noted = key(note.number);
         let forgotten: Vec<_> = note
             .forgotten
@@ -88,7 +90,7 @@ impl LockClient {
             .collect();
         let mut operations = vec![
             Operation::CheckSession {
-                key: &self.keys.leader,
+                key: &keys.leader,
                 session,
             },
             Operation::Cas {
@@ -120,14 +122,15 @@ impl LockClient {
 
     /// Writes the document of the active sink if the session holds the lock;
     /// false if there was no answer.
-    pub(super) async fn write_active(&self, session: &str, document: &[u8]) -> bool {
+    pub(super) async fn write_active(&self, stream: &str, session: &str, document: &[u8]) -> bool {
+        let keys = self.stream_keys(stream);
         let operations = [
             Operation::CheckSession {
-                key: &self.keys.leader,
+                key: &keys.leader,
                 session,
             },
             Operation::Set {
-                key: &self.keys.active,
+                key: &keys.active,
                 value: document,
             },
         ];

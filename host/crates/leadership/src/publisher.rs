@@ -1,5 +1,5 @@
-//! What the driver publishes to the rest of the node: its role with the lease,
-//! its tenure and its view of the cluster.
+//! What the driver publishes of one stream to the rest of the node: its role
+//! with the lease, and its tenure.
 
 use std::sync::Arc;
 
@@ -9,15 +9,17 @@ use super::late_renewals::LateRenewals;
 use super::lock::{Key, Lock};
 use super::loss::Loss;
 use super::role::Role;
+use super::stream_name::StreamName;
 use super::tenure::Tenure;
-use super::view::View;
 use sluice_types::clock::BootTime;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::lease::Lease;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The identity of this node in the election.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
+    pub(super) stream: StreamName,
     pub(super) node: String,
     /// What the lock's key holds while this node leads.
     pub(super) value: Vec<u8>,
@@ -25,11 +27,17 @@ pub(super) struct Candidate {
     pub(super) leader_key: String,
 }
 
+impl Candidate {
+    /// The stream, for the log, unless it is the default one.
+    fn other_stream(&self) -> Option<&str> {
+        Some(&*self.stream).filter(|stream| *stream != DEFAULT_STREAM)
+    }
+}
+
 /// Publishes by `watch` channels; the lease is shared.
 pub(super) struct Publisher {
     candidate: Candidate,
     role: watch::Sender<Role>,
-    view: watch::Sender<View>,
     tenure: watch::Sender<Option<Tenure>>,
     lease: Option<Arc<Lease>>,
     late_renewals: Arc<LateRenewals>,
@@ -41,14 +49,12 @@ impl Publisher {
     pub(super) const fn new(
         candidate: Candidate,
         role: watch::Sender<Role>,
-        view: watch::Sender<View>,
         tenure: watch::Sender<Option<Tenure>>,
         late_renewals: Arc<LateRenewals>,
     ) -> Self {
         Self {
             candidate,
             role,
-            view,
             tenure,
             lease: None,
             late_renewals,
@@ -60,9 +66,12 @@ impl Publisher {
         self.lease.is_some()
     }
 
-    /// Starts a tenure, under this session if it still exists.
-    pub(super) fn lead(&mut self, lease: Lease, session: Option<&str>) {
+    /// Starts a tenure, under this session if it still exists. Its first effect
+    /// has to wait for `wait_ms`.
+    pub(super) fn lead(&mut self, lease: Lease, wait_ms: u128, session: Option<&str>) {
         let (epoch, lease) = (lease.epoch(), Arc::new(lease));
+        let stream = self.candidate.other_stream();
+        tracing::info!(epoch, wait_ms, stream, "this node leads");
         self.lease = Some(Arc::clone(&lease));
         self.tenure.send_replace(session.map(|session| Tenure {
             epoch,
@@ -94,15 +103,17 @@ impl Publisher {
     }
 
     fn log_loss(&self, epoch: u64, loss: &Loss) {
+        let stream = self.candidate.other_stream();
         if loss.is_from_outside() {
             tracing::warn!(
                 epoch,
                 key = self.candidate.leader_key,
                 found = %loss,
+                stream,
                 "this node no longer leads: it has stopped acknowledging, and campaigns again"
             );
         } else {
-            tracing::info!(epoch, reason = %loss, "this node no longer leads");
+            tracing::info!(epoch, reason = %loss, stream, "this node no longer leads");
         }
     }
 
@@ -111,7 +122,7 @@ impl Publisher {
         let leader = self.other_leader(lock);
         if self.lease.is_none() {
             if leader != self.leader {
-                log_leader(leader.as_ref());
+                log_leader(self.candidate.other_stream(), leader.as_ref());
             }
             self.role.send_replace(Role::Follower {
                 leader: leader.clone(),
@@ -138,18 +149,18 @@ impl Publisher {
         let key = &self.candidate.leader_key;
         tracing::warn!(key, value, "the leader's key names no leader");
     }
-
-    pub(super) fn view(&self, view: View) {
-        self.view
-            .send_if_modified(|current| std::mem::replace(current, view) != view);
-    }
 }
 
-fn log_leader(leader: Option<&LeaderAddress>) {
+fn log_leader(stream: Option<&str>, leader: Option<&LeaderAddress>) {
     match leader {
         Some(leader) => {
-            tracing::info!(node = leader.node, address = leader.address, "following");
+            tracing::info!(
+                node = leader.node,
+                address = leader.address,
+                stream,
+                "following"
+            );
         }
-        None => tracing::info!("no leader at the moment"),
+        None => tracing::info!(stream, "no leader at the moment"),
     }
 }

@@ -74,6 +74,19 @@ impl ClusterKeys {
         }
     }
 
+    /// The prefix of what nodes write for streams other than the default one.
+    #[must_use]
+    pub fn run(&self) -> String {
+        self.key("run/")
+    }
+
+    /// The stream, other than the default one, whose lock this key is.
+    #[must_use]
+    pub fn stream_of_leader<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let stream = key.strip_prefix(&self.run())?.strip_suffix("/leader")?;
+        (!stream.contains('/')).then_some(stream)
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.cluster)
     }
@@ -142,6 +155,16 @@ mod tests {
             history: "c/run/audit/history/".to_owned(),
         };
         assert_eq!(ClusterKeys::new("c").stream("audit"), expected);
+        let keys = ClusterKeys::new("c");
+        assert_eq!(keys.stream_of_leader("c/run/audit/leader"), Some("audit"));
+        for other in [
+            "c/leader",
+            "c/run/audit/active",
+            "c/run/a/b/leader",
+            "d/run/a/leader",
+        ] {
+            assert_eq!(keys.stream_of_leader(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use super::found::Found;
-use super::intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL, SHORT_RETRY_INTERVAL};
-use crate::command::Command;
+use crate::command::StreamCommand;
+use crate::intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL, SHORT_RETRY_INTERVAL};
 use crate::lock::{CLEAN, Lock};
 use crate::loss::Loss;
 use crate::take::Take;
 use sluice_types::clock::BootTime;
 
-/// Proofs that may be under way at once.
-const MAX_OPEN_PROOFS: u32 = 3;
 /// How often the session is renewed while nothing proves that the lock is held.
 const UNPROVEN_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// After a lease has been over for this long, renewals show whether Consul is
@@ -26,7 +24,7 @@ const RENEWED_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct HeldLock {
     pub(super) epoch: u64,
     /// Holds the lock.
-    session: String,
+    pub(super) session: String,
     /// The acquisition.
     pub(super) modify_index: u64,
     /// The flags of the key while it is held.
@@ -36,19 +34,17 @@ pub(super) struct HeldLock {
     from: BootTime,
     until: BootTime,
     lease: Duration,
-    next_proof: BootTime,
-    open_proofs: u32,
     /// Since when every renewal has succeeded, long after the lease ended.
     only_renewed: Option<BootTime>,
 }
 
 /// What follows from the answer to a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Renewal {
+pub(crate) struct Renewal {
     /// When the session is renewed next.
-    pub(super) next: BootTime,
+    pub(crate) next: BootTime,
     /// Whether the session was renewed for too long without a proof.
-    pub(super) is_in_vain: bool,
+    pub(crate) is_in_vain: bool,
 }
 
 impl HeldLock {
@@ -70,14 +66,12 @@ impl HeldLock {
             from: now + found.wait(lease),
             until: sent + lease,
             lease,
-            next_proof: now + lease / 3,
-            open_proofs: 0,
             only_renewed: None,
         }
     }
 
-    pub(super) const fn lead(&self) -> Command {
-        Command::Lead {
+    pub(super) const fn lead(&self) -> StreamCommand {
+        StreamCommand::Lead {
             epoch: self.epoch,
             from: self.from,
             until: self.until,
@@ -122,10 +116,6 @@ impl HeldLock {
             },
             Some(false) | None => {
                 self.only_renewed = None;
-                if exists.is_some() {
-                    // The answer may be out of date, so the lock is read.
-                    self.next_proof = now;
-                }
                 Renewal {
                     next: now + RETRY_INTERVAL,
                     is_in_vain: false,
@@ -142,50 +132,25 @@ impl HeldLock {
         now >= since + RENEWED_LIMIT
     }
 
-    /// A proof has ended.
-    pub(super) const fn proof_ended(&mut self) {
-        self.open_proofs = self.open_proofs.saturating_sub(1);
-    }
-
-    /// A proof had no answer. While there is a lease to save, the next one is
-    /// soon.
-    pub(super) fn unproven(&mut self, now: BootTime, jitter: Duration) {
+    /// A proof had no answer: when the next one is due. While there is a lease
+    /// to save, that is soon.
+    pub(super) fn unproven(&self, now: BootTime, jitter: Duration) -> BootTime {
         let wait = if now < self.until {
             SHORT_RETRY_INTERVAL
         } else {
             RETRY_INTERVAL + jitter
         };
-        self.next_proof = self.next_proof.min(now + wait);
+        now + wait
     }
 
     /// A proof that was requested at `sent` shows the acquisition.
-    pub(super) fn proved(&mut self, sent: BootTime) -> Option<Command> {
+    pub(super) fn proved(&mut self, sent: BootTime) -> Option<StreamCommand> {
         self.only_renewed = None;
         let until = sent + self.lease;
         if until <= self.until {
             return None;
         }
         self.until = until;
-        Some(Command::Extend { until })
-    }
-
-    pub(super) const fn wake(&self) -> BootTime {
-        self.next_proof
-    }
-
-    /// Does what is due.
-    pub(super) fn advance(&mut self, now: BootTime) -> Option<Command> {
-        if now < self.next_proof {
-            return None;
-        }
-        self.next_proof = now + self.lease / 3;
-        if self.open_proofs >= MAX_OPEN_PROOFS {
-            return None;
-        }
-        self.open_proofs += 1;
-        Some(Command::Prove {
-            epoch: self.epoch,
-            sent: now,
-        })
+        Some(StreamCommand::Extend { until })
     }
 }

@@ -1,24 +1,27 @@
 //! Holding the lock, losing it, and releasing it.
 
 use super::Election;
-use super::intervals::SHORT_RETRY_INTERVAL;
-use super::role::{Campaign, Role};
-use crate::command::Command;
+use super::role::{Campaign, Releasing, Role};
+use crate::command::{Release, StreamCommand};
+use crate::intervals::SHORT_RETRY_INTERVAL;
 use crate::lock::Lock;
 use crate::loss::Loss;
 use sluice_types::clock::BootTime;
 
 impl Election {
-    pub(super) fn proved(&mut self, now: BootTime, epoch: u64, sent: BootTime, lock: Option<Lock>) {
+    /// A proof that was requested at `sent` under this epoch has ended; `None`
+    /// without an answer.
+    pub(crate) fn proved(&mut self, now: BootTime, epoch: u64, sent: BootTime, lock: Option<Lock>) {
         let Role::Leader(held) = &mut self.role else {
             return;
         };
         if held.epoch != epoch {
             return;
         }
-        held.proof_ended();
         match lock {
-            None => held.unproven(now, self.settings.jitter),
+            None => self
+                .wishes
+                .prove_by(held.unproven(now, self.settings.jitter)),
             Some(lock) if held.is_shown_by(&lock) => self.commands.extend(held.proved(sent)),
             Some(lock) => self.lose_to(now, &lock),
         }
@@ -29,50 +32,86 @@ impl Election {
         if let Role::Leader(held) = &self.role {
             let loss = held.loss_shown_by(lock);
             // The session may have ended: find out at once.
-            self.session.renew_at(now);
+            self.wishes.renew_at = Some(now);
             self.lose(now, loss);
         }
     }
 
-    /// Ends the tenure, if there is one.
-    fn lose(&mut self, now: BootTime, loss: Loss) {
-        if let Role::Leader(held) = &self.role {
-            self.unclaimed_flags = held.release_flags(now);
-            self.commands.push(Command::Lose { loss });
-            self.role = Role::Follower(Campaign::Idle);
-        }
+    /// Ends the tenure, if there is one. Returns how to release its lock.
+    fn lose(&mut self, now: BootTime, loss: Loss) -> Option<Release> {
+        let Role::Leader(held) = &self.role else {
+            return None;
+        };
+        self.unclaimed_flags = held.release_flags(now);
+        let release = Release {
+            session: held.session.clone(),
+            acquisition: held.modify_index,
+            flags: self.unclaimed_flags,
+            successor: None,
+        };
+        self.commands.push(StreamCommand::Lose { loss });
+        self.role = Role::Follower(Campaign::Idle);
+        Some(release)
     }
 
     pub(super) fn step_down(&mut self, now: BootTime, loss: Loss, to: Option<String>) {
-        if matches!(self.role, Role::Leader(_)) {
-            self.lose(now, loss);
-            self.release(to);
-        }
-    }
-
-    pub(super) fn release(&mut self, successor: Option<String>) {
-        if let Some(session) = self.session.id().map(str::to_owned) {
-            self.commands.push(Command::Release {
-                session: session.clone(),
-                flags: self.unclaimed_flags,
-                successor,
+        if let Some(release) = self.lose(now, loss) {
+            self.release(Release {
+                successor: to,
+                ..release
             });
-            self.role = Role::Follower(Campaign::Releasing { session });
         }
     }
 
-    pub(super) fn released(&mut self, now: BootTime, of: &str) {
-        match &self.role {
-            Role::Follower(Campaign::Releasing { session }) if session == of => {}
-            _ => return,
+    /// Releases a lock that this node holds without leading: it was taken
+    /// without an answer, or written by hand since.
+    pub(super) fn release_unclaimed(&mut self, session: String, acquisition: u64) {
+        self.release(Release {
+            session,
+            acquisition,
+            flags: self.unclaimed_flags,
+            successor: None,
+        });
+    }
+
+    fn release(&mut self, release: Release) {
+        self.commands.push(StreamCommand::Release(release.clone()));
+        let retry = None;
+        self.role = Role::Follower(Campaign::Releasing(Releasing { release, retry }));
+    }
+
+    pub(super) fn released(
+        &mut self,
+        now: BootTime,
+        session: &str,
+        acquisition: u64,
+        is_answered: bool,
+    ) {
+        let retry = now + self.retry();
+        let Role::Follower(Campaign::Releasing(releasing)) = &mut self.role else {
+            return;
+        };
+        let of = &releasing.release;
+        if of.acquisition != acquisition || of.session != session {
+            return;
         }
+        if !is_answered {
+            releasing.retry = Some(retry);
+            return;
+        }
+        self.released = Some((session.to_owned(), acquisition));
         self.role = Role::Follower(Campaign::Idle);
         self.pause.extend(now + SHORT_RETRY_INTERVAL);
-        // The release may still arrive, or arrive twice, and it names only the
-        // session: under the same session, it could free a lock that is won
-        // later.
-        if self.session() == Some(of) {
-            self.retire_session(now + self.retry());
+    }
+
+    /// Asks again for a release that was not answered.
+    pub(super) fn advance_release(&mut self, now: BootTime) {
+        if let Role::Follower(Campaign::Releasing(releasing)) = &mut self.role
+            && releasing.retry.is_some_and(|retry| now >= retry)
+        {
+            releasing.retry = None;
+            let release = releasing.release.clone();
+            self.commands.push(StreamCommand::Release(release));
         }
     }
 }

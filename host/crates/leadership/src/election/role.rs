@@ -2,6 +2,7 @@
 
 use super::found::Found;
 use super::held_lock::HeldLock;
+use crate::command::Release;
 use crate::take::Take;
 use sluice_types::clock::BootTime;
 
@@ -16,7 +17,7 @@ pub(super) enum Campaign {
     Idle,
     Looking,
     Taking(Attempt),
-    Releasing { session: String },
+    Releasing(Releasing),
 }
 
 /// An attempt to take the lock that is under way.
@@ -25,4 +26,12 @@ pub(super) struct Attempt {
     pub(super) sent: BootTime,
     pub(super) take: Take,
     pub(super) found: Found,
+}
+
+/// A release that is not confirmed yet.
+#[derive(Debug)]
+pub(super) struct Releasing {
+    pub(super) release: Release,
+    /// When to ask again; `None` while a request is under way.
+    pub(super) retry: Option<BootTime>,
 }

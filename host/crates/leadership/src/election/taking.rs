@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Election;
 use super::found::Found;
 use super::held_lock::HeldLock;
-use super::intervals::SHORT_RETRY_INTERVAL;
 use super::role::{Attempt, Campaign, Role};
-use crate::command::Command;
+use crate::command::StreamCommand;
+use crate::intervals::SHORT_RETRY_INTERVAL;
 use crate::lock::{Epoch, Looked};
 use crate::loss::Loss;
 use crate::take::{Take, Taken};
@@ -21,7 +21,7 @@ impl Election {
             return;
         }
         self.role = Role::Follower(Campaign::Idle);
-        let Some(looked) = looked else {
+        let Some(looked) = looked.filter(|_| !self.stopping) else {
             self.pause.extend(now + self.retry());
             return;
         };
@@ -47,10 +47,7 @@ impl Election {
     fn next_epoch(&mut self, consul: Epoch) -> u64 {
         let is_behind = consul.value < self.epoch;
         if is_behind {
-            self.commands.push(Command::EpochWasBehind {
-                consul: consul.value,
-                known: self.epoch,
-            });
+            self.wishes.behind = Some((consul.value, self.epoch));
         }
         self.epoch = self.epoch.max(consul.value);
         let step = if is_behind { self.settings.leap } else { 1 };
@@ -58,7 +55,7 @@ impl Election {
     }
 
     fn try_take(&mut self, now: BootTime, looked: &Looked, epoch: u64) {
-        let Some(session) = self.session.id().map(str::to_owned) else {
+        let Some(session) = self.session.clone() else {
             return;
         };
         let (key, successor) = (looked.lock.key.as_ref(), looked.successor.as_ref());
@@ -72,7 +69,7 @@ impl Election {
             flags: found.flags_after(self.settings.lease),
         };
         self.unclaimed_flags = found.flags;
-        self.commands.push(Command::Take {
+        self.commands.push(StreamCommand::Take {
             sent: now,
             take: take.clone(),
         });
@@ -87,13 +84,13 @@ impl Election {
         let Some(attempt) = self.end_attempt(sent) else {
             return;
         };
-        let is_ours = self.session() == Some(&attempt.take.session);
+        let is_ours = self.session.as_ref() == Some(&attempt.take.session);
         match taken {
             // The session was given up meanwhile, and is being ended.
             Taken::Won { .. } if !is_ours => self.epoch = self.epoch.max(attempt.take.epoch),
             Taken::Won { modify_index } => self.won(now, attempt, modify_index),
             Taken::Lost => self.pause.extend(now + SHORT_RETRY_INTERVAL),
-            Taken::InvalidSession if is_ours => self.retire_session(now),
+            Taken::InvalidSession if is_ours => self.wishes.session_is_gone = true,
             Taken::InvalidSession => {}
             Taken::Denied => self.pause.extend(now + DENIED_RETRY_INTERVAL),
             Taken::Unknown => self.pause.extend(now + self.retry()),
@@ -115,7 +112,9 @@ impl Election {
     fn won(&mut self, now: BootTime, attempt: Attempt, modify_index: u64) {
         let Attempt { sent, take, found } = attempt;
         self.epoch = self.epoch.max(take.epoch);
-        let held = HeldLock::new(now, sent, take, modify_index, found, self.settings.lease);
+        let lease = self.settings.lease;
+        let held = HeldLock::new(now, sent, take, modify_index, found, lease);
+        self.wishes.prove_by(now + lease / 3);
         self.commands.push(held.lead());
         self.role = Role::Leader(held);
         if self.stopping || !self.eligible {

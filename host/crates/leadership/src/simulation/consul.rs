@@ -11,6 +11,7 @@ use sluice_coordinator::store::{
 };
 
 use super::clock::{SECOND, Time};
+use crate::command::Release;
 use crate::consul_lock::{self, LockKeys};
 use crate::lock::{Epoch, Lock, Looked};
 use crate::take::{Take, Taken};
@@ -194,9 +195,9 @@ impl Consul {
         consul_lock::taken(&outcome)
     }
 
-    pub(super) fn name_successor(&mut self, node: &str, session: &str) {
+    pub(super) fn release(&mut self, release: &Release, value: &[u8]) {
         let keys = self.keys.clone();
-        self.transact(&keys.name_successor(node, session));
+        self.transact(&keys.release(release, value));
     }
 
     fn transact(&mut self, operations: &[Operation<'_>]) -> TxnOutcome {
@@ -214,13 +215,6 @@ impl Consul {
                 TxnOutcome::RolledBack(Rollback::new(texts))
             }
         }
-    }
-
-    pub(super) fn release(&mut self, session: &str, flags: u64, value: &[u8]) {
-        let put = Put::Release(session.to_owned());
-        let draft = draft(value, flags);
-        // A session that is gone holds nothing.
-        drop(self.put_lock(draft, &put));
     }
 
     // What people do by hand, and what may happen to Consul.
@@ -304,6 +298,7 @@ fn step(operation: &Operation<'_>) -> store::Operation {
         Operation::Set { key, .. } => (Verb::Set, key),
         Operation::DeleteCas { key, .. } => (Verb::DeleteCas, key),
         Operation::Lock { key, .. } => (Verb::Lock, key),
+        Operation::Unlock { key, .. } => (Verb::Unlock, key),
     };
     let mut step = store::Operation {
         verb,
@@ -323,6 +318,12 @@ fn step(operation: &Operation<'_>) -> store::Operation {
         }
         Operation::Set { value, .. } => step.draft = draft(value, 0),
         Operation::Lock {
+            value,
+            flags,
+            session,
+            ..
+        }
+        | Operation::Unlock {
             value,
             flags,
             session,

@@ -8,9 +8,10 @@ use super::clock::{MILLI, SECOND, Time};
 use super::consul::STALE;
 use super::happening::Happening;
 use super::node::Node;
+use super::running::of_stream;
 use super::without::Without;
 use super::world::World;
-use crate::order::{Order, StepDown};
+use crate::order::{Order, StepDown, StreamOrder};
 
 impl World {
     /// Causes a fault, and plans the next one; in the end, repairs everything.
@@ -99,7 +100,7 @@ impl World {
                 to: to.clone(),
             };
             self.note(|| format!("n{node} is told to step down: {step_down:?}"));
-            self.order(node, Order::StepDown(step_down))?;
+            self.order(node, of_stream(StreamOrder::StepDown(step_down)))?;
         }
         Ok(())
     }
@@ -167,7 +168,7 @@ impl World {
         let yes = self.random.random_bool(0.7);
         if self.random.random_bool(0.5) {
             self.note(|| format!("n{node} can lead: {yes}"));
-            return self.order(node, Order::Eligible(yes));
+            return self.order(node, of_stream(StreamOrder::Eligible(yes)));
         }
         process.prepare_sink(yes);
         self.note(|| format!("n{node} has its sink prepared: {yes}"));

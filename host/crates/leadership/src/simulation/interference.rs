@@ -10,12 +10,13 @@ use rand::{RngExt, SeedableRng};
 use super::seam::Port;
 use super::without::Without;
 use crate::calls::Calls;
-use crate::command::Command;
-use crate::election::Election;
-use crate::event::Event;
+use crate::command::{Command, StreamCommand};
+use crate::elections::Elections;
+use crate::event::{Event, Proof, StreamEvent};
 use crate::lock::{CLEAN, Lock};
 use crate::take::Taken;
 use sluice_types::clock::BootTime;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The longest delay before an answer is repeated.
 const ECHO_LIMIT_MS: u64 = 5000;
@@ -54,27 +55,27 @@ impl Interference {
     /// Passes an event to the election, and returns what the driver is to do.
     pub(crate) fn decide(
         &mut self,
-        election: &mut Election,
+        elections: &mut Elections,
         calls: &mut Calls,
         now: BootTime,
         event: Event,
     ) -> Vec<Command> {
         self.echo(calls, &event);
         let mut decided = Vec::new();
-        if let Event::Released { .. } = event {
+        if let Event::Stream(_, StreamEvent::Released { .. }) = event {
             decided.extend(self.held_loss.take());
         }
         for event in self.hear(now, event, &mut decided) {
             if event != Event::Tick {
                 self.port.note(|| format!("hears {event:?}"));
             }
-            if let Event::Took { taken, .. } = &event
+            if let Event::Stream(_, StreamEvent::Took { taken, .. }) = &event
                 && let Taken::Won { modify_index } = taken
             {
                 self.acquisition = *modify_index;
             }
             self.port.outbox(|outbox| outbox.told += 1);
-            let commands = election.handle(now, event);
+            let commands = elections.handle(now, event);
             self.change(now, calls, commands, &mut decided);
         }
         decided
@@ -85,9 +86,12 @@ impl Interference {
         let is_answer = !matches!(
             event,
             Event::Tick
-                | Event::Eligible(_)
-                | Event::Yielding(_)
-                | Event::StepDown { .. }
+                | Event::Stream(
+                    _,
+                    StreamEvent::Eligible(_)
+                        | StreamEvent::Yielding(_)
+                        | StreamEvent::StepDown { .. }
+                )
                 | Event::Shutdown
         );
         if is_answer && self.random.random_bool(self.port.echo_chance()) {
@@ -107,17 +111,14 @@ impl Interference {
         };
         match (without, event) {
             (Without::TellingSilence, event) if is_silence(&event) => vec![Event::Tick],
-            (Without::RequestTime, Event::Proved { epoch, lock, .. }) => vec![Event::Proved {
-                epoch,
-                sent: now,
-                lock,
-            }],
-            (Without::TenureOfAnswer, Event::Proved { epoch, sent, lock }) => {
-                vec![Event::Proved {
-                    epoch: self.tenure.unwrap_or(epoch),
-                    sent,
-                    lock,
-                }]
+            (Without::RequestTime, Event::Proved { proofs, .. }) => {
+                vec![Event::Proved { sent: now, proofs }]
+            }
+            (Without::TenureOfAnswer, Event::Proved { sent, mut proofs }) => {
+                for proof in &mut proofs {
+                    proof.epoch = self.tenure.unwrap_or(proof.epoch);
+                }
+                vec![Event::Proved { sent, proofs }]
             }
             (_, Event::Renewed { session, exists }) => {
                 self.hear_renewal(now, session, exists, decided)
@@ -139,15 +140,19 @@ impl Interference {
             (Some(Without::Doubt), Some(false)) => {
                 self.believed_gone.insert(session.clone());
                 events.extend(self.tenure.map(|epoch| Event::Proved {
-                    epoch,
                     sent: now,
-                    lock: Some(Lock::default()),
+                    proofs: vec![Proof {
+                        stream: DEFAULT_STREAM.into(),
+                        epoch,
+                        lock: Some(Lock::default()),
+                    }],
                 }));
             }
             (Some(Without::ReleasingUnproven), Some(true)) => heard = None,
             (Some(Without::ReadsOnly), Some(true)) => {
                 let until = now + self.lease;
-                decided.push(Command::Extend { until });
+                let extend = StreamCommand::Extend { until };
+                decided.push(Command::Stream(DEFAULT_STREAM.into(), extend));
             }
             _ => {}
         }
@@ -166,18 +171,19 @@ impl Interference {
         commands: Vec<Command>,
         decided: &mut Vec<Command>,
     ) {
-        let is_release = |command: &Command| matches!(command, Command::Release { .. });
+        let is_release =
+            |command: &Command| matches!(command, Command::Stream(_, StreamCommand::Release(_)));
         let releases = commands.iter().any(is_release);
         for mut command in commands {
             self.port.note(|| format!("{command:?}"));
             match (&mut command, self.without) {
-                (Command::Lead { epoch, from, .. }, without) => {
+                (Command::Stream(_, StreamCommand::Lead { epoch, from, .. }), without) => {
                     self.tenure = Some(*epoch);
                     if without == Some(Without::Waiting) {
                         *from = now;
                     }
                 }
-                (Command::Lose { loss }, without) => {
+                (Command::Stream(_, StreamCommand::Lose { loss }), without) => {
                     self.tenure = None;
                     let loss = (loss.clone(), self.acquisition);
                     self.port.outbox(|outbox| outbox.losses.push(loss));
@@ -186,7 +192,10 @@ impl Interference {
                         continue;
                     }
                 }
-                (Command::Release { flags, .. }, Some(Without::FoundFlags)) => *flags = CLEAN,
+                (
+                    Command::Stream(_, StreamCommand::Release(release)),
+                    Some(Without::FoundFlags),
+                ) => release.flags = CLEAN,
                 (Command::Destroy { session }, _) if self.believed_gone.contains(session) => {
                     let session = session.clone();
                     calls.start(async move { Event::Destroyed { session } });
@@ -200,17 +209,15 @@ impl Interference {
 }
 
 /// Whether the event is that a call had no answer.
-const fn is_silence(event: &Event) -> bool {
-    matches!(
-        event,
+fn is_silence(event: &Event) -> bool {
+    match event {
         Event::Session(None)
-            | Event::Renewed { exists: None, .. }
-            | Event::Watched(None)
-            | Event::Looked(None)
-            | Event::Proved { lock: None, .. }
-            | Event::Took {
-                taken: Taken::Unknown,
-                ..
-            }
-    )
+        | Event::Renewed { exists: None, .. }
+        | Event::Watched(_, None)
+        | Event::Stream(_, StreamEvent::Looked(None)) => true,
+        Event::Proved { proofs, .. } => proofs.iter().any(|proof| proof.lock.is_none()),
+        Event::Stream(_, StreamEvent::Took { taken, .. }) => *taken == Taken::Unknown,
+        Event::Stream(_, StreamEvent::Released { is_answered, .. }) => !is_answered,
+        _ => false,
+    }
 }

@@ -114,13 +114,9 @@ impl World {
                 Some(Without::Consistency) => self.shown(node),
                 _ => self.consul.lock(),
             }),
-            Question::NameSuccessor { node, session } => {
-                self.consul.name_successor(node, session);
-                Answer::Done
-            }
-            Question::Release { session, flags } => {
+            Question::Release(release) => {
                 let value = value_of(&self.nodes[node].name);
-                self.consul.release(session, *flags, &value);
+                self.consul.release(release, &value);
                 Answer::Done
             }
             Question::ReadEpoch => Answer::Epoch(self.consul.epoch().value),

@@ -14,7 +14,7 @@ use super::question::Answer;
 use super::seam::{Port, SimulatedClock, SimulatedCoordination, SimulatedDisk};
 use crate::clock::Clock;
 use crate::coordination::Coordination;
-use crate::driver::{Driver, Tools};
+use crate::driver::{Driver, Part, Tools};
 use crate::late_renewals::LateRenewals;
 use crate::node_disk::NodeDisk;
 use crate::order::Order;
@@ -24,6 +24,7 @@ use crate::role::Role;
 use crate::settings::Settings;
 use crate::view::View;
 use sluice_types::documents::{LeaderAddress, LeaderValue, NodeDocument};
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// Orders that may wait; the driver takes them before anything else.
 const ORDERS: usize = 64;
@@ -59,15 +60,14 @@ impl Process {
         let (peers, peers_out) = watch::channel(None);
         let (role_in, role) = watch::channel(Role::Follower { leader: None });
         let candidate = Candidate {
+            stream: DEFAULT_STREAM.into(),
             node: settings.node.clone(),
             value: value_of(&settings.node),
             leader_key: "c/leader".to_owned(),
         };
-        let view = watch::Sender::new(View::default());
         let publisher = Publisher::new(
             candidate,
             role_in,
-            view,
             watch::Sender::new(None),
             Arc::new(LateRenewals::new(settings.lease)),
         );
@@ -76,14 +76,16 @@ impl Process {
             disk: NodeDisk::Simulated(SimulatedDisk(port.clone())),
             clock: Clock::Simulated(SimulatedClock(port.clone())),
             heartbeat: Arc::default(),
-            peers: Peers::new(settings.node.clone(), own_out, peers_out),
+            view: watch::Sender::new(View::default()),
         };
-        let mut driver = Driver::new(settings, tools, publisher);
+        let seen = Peers::new(settings.node.clone(), own_out, peers_out);
+        let mut driver = Driver::new(settings, tools);
         driver.interfere(interference);
+        driver.join(DEFAULT_STREAM.into(), Part::new(publisher, seen), true);
         let (orders, orders_out) = mpsc::channel(ORDERS);
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         Self {
-            driver: Box::pin(driver.run(true, orders_out)),
+            driver: Box::pin(driver.run(orders_out)),
             woken,
             orders,
             role,

@@ -1,6 +1,7 @@
 //! The questions of a node's driver, and the answers.
 
 use super::clock::{SECOND, Time};
+use crate::command::Release;
 use crate::lock::{Lock, Looked};
 use crate::take::{Take, Taken};
 
@@ -19,8 +20,7 @@ pub(super) enum Question {
     Look,
     Take(Take),
     Prove,
-    NameSuccessor { node: String, session: String },
-    Release { session: String, flags: u64 },
+    Release(Release),
     ReadEpoch,
 }
 

@@ -17,9 +17,10 @@ use super::seam::{DiskWrite, Outbox};
 use super::without::Without;
 use super::world::World;
 use crate::loss::Loss;
-use crate::order::Order;
+use crate::order::{Order, StreamOrder};
 use crate::role::Role;
 use crate::settings::Settings;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long the node waits for its disk.
 const DISK_TIMEOUT: Time = SECOND;
@@ -94,7 +95,7 @@ impl World {
         if let Some(process) = &self.nodes[node].process {
             process.prepare_sink(true);
         }
-        self.order(node, Order::Eligible(true))
+        self.order(node, of_stream(StreamOrder::Eligible(true)))
     }
 
     /// Gives an order, which a node that is down does not get.
@@ -263,4 +264,9 @@ impl World {
         }
         self.pause(node, waited, done);
     }
+}
+
+/// An order about the stream of the world.
+pub(super) fn of_stream(order: StreamOrder) -> Order {
+    Order::Stream(DEFAULT_STREAM.into(), order)
 }

@@ -8,11 +8,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::question::{Answer, Question};
+use crate::command::Release;
 use crate::lock::{Lock, Looked};
 use crate::loss::Loss;
 use crate::session_kind::SessionKind;
+use crate::stream_name::StreamName;
 use crate::take::{Take, Taken};
+use crate::watching::{Seen, Watching};
 use sluice_types::clock::BootTime;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// What a driver has done since the world last looked.
 #[derive(Debug, Default)]
@@ -212,12 +216,19 @@ impl SimulatedCoordination {
         is_answered || self.0.state().ends_once
     }
 
-    pub(crate) async fn watch(&self, index: u64) -> Option<Lock> {
-        self.lock(Question::Watch(index)).await
+    pub(crate) async fn watch(&self, watching: Watching, index: u64) -> Option<Seen> {
+        assert_eq!(watching, Watching::Default, "there is one stream");
+        let lock = self.lock(Question::Watch(index)).await?;
+        let key = lock.key.map(|key| (DEFAULT_STREAM.into(), key));
+        Some(Seen {
+            index: lock.index,
+            keys: key.into_iter().collect(),
+        })
     }
 
-    pub(crate) async fn prove(&self) -> Option<Lock> {
-        self.lock(Question::Prove).await
+    pub(crate) async fn prove(&self, streams: &[StreamName]) -> Vec<Option<Lock>> {
+        assert_eq!(streams, [StreamName::from(DEFAULT_STREAM)]);
+        vec![self.lock(Question::Prove).await]
     }
 
     async fn lock(&self, question: Question) -> Option<Lock> {
@@ -227,14 +238,14 @@ impl SimulatedCoordination {
         }
     }
 
-    pub(crate) async fn look(&self) -> Option<Looked> {
+    pub(crate) async fn look(&self, _: &str) -> Option<Looked> {
         match self.0.ask(Question::Look).await? {
             Answer::Looked(looked) => Some(looked),
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn take(&self, take: &Take) -> Taken {
+    pub(crate) async fn take(&self, _: &str, take: &Take) -> Taken {
         match self.0.ask(Question::Take(take.clone())).await {
             Some(Answer::Taken(taken)) => taken,
             None => Taken::Unknown,
@@ -242,17 +253,9 @@ impl SimulatedCoordination {
         }
     }
 
-    pub(crate) async fn name_successor(&self, node: &str, session: &str) {
-        let question = Question::NameSuccessor {
-            node: node.to_owned(),
-            session: session.to_owned(),
-        };
-        self.0.ask(question).await;
-    }
-
-    pub(crate) async fn release(&self, session: &str, flags: u64) {
-        let session = session.to_owned();
-        self.0.ask(Question::Release { session, flags }).await;
+    pub(crate) async fn release(&self, _: &str, release: &Release) -> bool {
+        let question = Question::Release(release.clone());
+        self.0.ask(question).await.is_some()
     }
 
     pub(crate) async fn read_epoch(&self) -> Option<u64> {

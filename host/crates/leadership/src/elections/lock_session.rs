@@ -1,7 +1,7 @@
 //! The session that this node takes the lock under.
 
-use super::intervals::RENEWAL_INTERVAL;
 use crate::command::Command;
+use crate::intervals::RENEWAL_INTERVAL;
 use sluice_types::clock::BootTime;
 
 #[derive(Debug)]

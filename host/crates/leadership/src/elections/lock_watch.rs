@@ -1,37 +1,35 @@
-//! What this node knows of the lock, and the watch that keeps it current.
+//! A watch that keeps what is known of locks current.
 
-use crate::command::Command;
-use crate::lock::Lock;
 use sluice_types::clock::BootTime;
 
 #[derive(Debug, Default)]
 pub(super) struct LockWatch {
     is_open: bool,
     retry: BootTime,
-    /// The lock as it was last seen.
-    lock: Lock,
+    /// The index of the last answer.
+    index: u64,
     /// Whether the last watch was answered.
     is_known: bool,
 }
 
 impl LockWatch {
-    pub(super) const fn lock(&self) -> &Lock {
-        &self.lock
-    }
-
+    /// Whether the last watch was answered.
     pub(super) const fn is_known(&self) -> bool {
         self.is_known
     }
 
-    /// Notes a read of the lock. Returns whether its key has changed.
-    pub(super) fn see(&mut self, lock: Lock) -> bool {
-        let is_news = self.lock.key != lock.key;
-        self.lock = lock;
-        is_news
+    /// The watch was answered at this index.
+    pub(super) const fn answered(&mut self, now: BootTime, index: u64) {
+        self.index = index;
+        self.ended(true, now);
     }
 
-    /// The watch ended. It is opened again at `retry`.
-    pub(super) const fn ended(&mut self, is_answered: bool, retry: BootTime) {
+    /// The watch was not answered. It is opened again at `retry`.
+    pub(super) const fn unanswered(&mut self, retry: BootTime) {
+        self.ended(false, retry);
+    }
+
+    const fn ended(&mut self, is_answered: bool, retry: BootTime) {
         self.is_open = false;
         self.is_known = is_answered;
         self.retry = retry;
@@ -42,8 +40,8 @@ impl LockWatch {
         (!self.is_open).then_some(self.retry)
     }
 
-    /// Does what is due.
-    pub(super) fn advance(&mut self, now: BootTime) -> Option<Command> {
+    /// Opens the watch if that is due, and returns the index to wait beyond.
+    pub(super) fn advance(&mut self, now: BootTime) -> Option<u64> {
         if self.is_open || now < self.retry {
             return None;
         }
@@ -51,7 +49,6 @@ impl LockWatch {
         // After a watch without an answer, do not wait for a change: the index
         // may be of a state that the coordinator lost, or the change already
         // there.
-        let index = if self.is_known { self.lock.index } else { 0 };
-        Some(Command::Watch { index })
+        Some(if self.is_known { self.index } else { 0 })
     }
 }

@@ -2,7 +2,7 @@
 //! answer said that it is gone: that answer may come from a server that has not
 //! caught up, and a session that lives on keeps the lock.
 
-use super::command::Command;
+use crate::command::Command;
 
 /// The number of sessions that are remembered; older ones are long over.
 const MAX_SESSIONS: usize = 8;

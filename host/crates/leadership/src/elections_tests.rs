@@ -1,6 +1,9 @@
 use super::*;
-use crate::lock::{CLEAN, Epoch, Key, Looked, Successor};
+use crate::command::{Release, StreamCommand};
+use crate::lock::{CLEAN, Epoch, Key, Lock, Looked, Successor};
+use crate::loss::Loss;
 use crate::take::{Take, Taken};
+use sluice_types::stream::DEFAULT_STREAM;
 
 const LEAP: u64 = 1000;
 const LEASE: Duration = Duration::from_secs(1);
@@ -14,11 +17,63 @@ fn settings() -> Settings {
     }
 }
 
+fn stream() -> StreamName {
+    DEFAULT_STREAM.into()
+}
+
+/// An event of the default stream.
+fn of(event: StreamEvent) -> Event {
+    Event::Stream(stream(), event)
+}
+
+/// A command for the default stream.
+fn to(command: StreamCommand) -> Command {
+    Command::Stream(stream(), command)
+}
+
 fn looked(lock: Lock) -> Event {
-    Event::Looked(Some(Looked {
+    of(StreamEvent::Looked(Some(Looked {
         lock,
         ..Looked::default()
-    }))
+    })))
+}
+
+fn watched(lock: Lock) -> Event {
+    let keys = lock.key.map(|key| (stream(), key)).into_iter().collect();
+    let index = lock.index;
+    Event::Watched(Watching::Default, Some(Seen { index, keys }))
+}
+
+fn took(sent: u64, taken: Taken) -> Event {
+    let sent = at(sent);
+    of(StreamEvent::Took { sent, taken })
+}
+
+fn watch() -> Command {
+    Command::Watch {
+        watching: Watching::Default,
+        index: 0,
+    }
+}
+
+fn look() -> Command {
+    to(StreamCommand::Look)
+}
+
+fn is_lose(command: &Command) -> bool {
+    matches!(command, Command::Stream(_, StreamCommand::Lose { .. }))
+}
+
+fn is_release(command: &Command) -> bool {
+    matches!(command, Command::Stream(_, StreamCommand::Release(_)))
+}
+
+/// What an attempt to take the lock is, if there is one.
+fn take_of(commands: &[Command]) -> Option<&Take> {
+    commands.iter().find_map(|command| match command {
+        Command::Stream(_, StreamCommand::Take { take, .. }) => Some(take),
+        _ => None,
+    })
 }
 
 fn at(millis: u64) -> BootTime {
@@ -43,49 +98,47 @@ const ABSENT: Lock = Lock {
     key: None,
 };
 
+/// A node that takes part in the election of the default stream.
+fn node() -> Elections {
+    let mut elections = Elections::new(settings(), 0);
+    elections.add(&stream());
+    elections
+}
+
 /// A node that has a session and knows that the lock is free at 0 ms.
-fn candidate(lock: Lock) -> Election {
-    let mut election = Election::new(settings(), 0);
-    let first = election.handle(at(0), Event::Eligible(true));
-    assert_eq!(first, [Command::CreateSession, Command::Watch { index: 0 }]);
+fn candidate(lock: Lock) -> Elections {
+    let mut election = node();
+    let first = election.handle(at(0), of(StreamEvent::Eligible(true)));
+    assert_eq!(first, [Command::CreateSession, watch()]);
     election.handle(at(0), Event::Session(Some("s".to_owned())));
-    let commands = election.handle(at(0), Event::Watched(Some(lock)));
-    assert!(commands.contains(&Command::Look), "{commands:?}");
+    let commands = election.handle(at(0), watched(lock));
+    assert!(commands.contains(&look()), "{commands:?}");
     election
 }
 
 /// The same, after it took the lock at index 9 between 100 and 110 ms.
-fn winner(found: Lock) -> (Election, Vec<Command>) {
+fn winner(found: Lock) -> (Elections, Vec<Command>) {
     let mut election = candidate(found.clone());
     let commands = election.handle(at(100), looked(found));
-    assert!(
-        matches!(commands.as_slice(), [Command::Take { take, .. }] if take.epoch == 1),
-        "{commands:?}"
-    );
+    assert_eq!(take_of(&commands).map(|take| take.epoch), Some(1));
     let taken = Taken::Won { modify_index: 9 };
-    let commands = election.handle(
-        at(110),
-        Event::Took {
-            sent: at(100),
-            taken,
-        },
-    );
+    let commands = election.handle(at(110), took(100, taken));
     (election, commands)
 }
 
 fn prove(sent: u64) -> Command {
     Command::Prove {
-        epoch: 1,
         sent: at(sent),
+        tenures: vec![(stream(), 1)],
     }
 }
 
 fn lead(from: u64, until: u64) -> Command {
-    Command::Lead {
+    to(StreamCommand::Lead {
         epoch: 1,
         from: at(from),
         until: at(until),
-    }
+    })
 }
 
 #[test]
@@ -106,14 +159,14 @@ fn otherwise_the_winner_waits_out_the_longest_lease_it_knows_of() {
 #[test]
 fn the_lock_says_the_longest_lease_that_may_still_run() {
     let mut election = candidate(lock(7, None, 4000));
-    let looked = Event::Looked(Some(Looked {
+    let looked = of(StreamEvent::Looked(Some(Looked {
         lock: lock(7, None, 4000),
         epoch: Epoch {
             value: 3,
             modify_index: 2,
         },
         successor: None,
-    }));
+    })));
     let take = Take {
         session: "s".to_owned(),
         expected: Some(7),
@@ -125,7 +178,7 @@ fn the_lock_says_the_longest_lease_that_may_still_run() {
     let sent = at(1);
     assert_eq!(
         election.handle(sent, looked),
-        [Command::Take { sent, take }]
+        [to(StreamCommand::Take { sent, take })]
     );
 }
 
@@ -138,27 +191,22 @@ fn an_epoch_that_consul_lost_is_continued() {
         consul: 0,
         known: 41
     }));
-    assert!(
-        commands
-            .iter()
-            .any(|c| matches!(c, Command::Take { take, .. } if take.epoch == 41 + LEAP))
-    );
+    let take = take_of(&commands);
+    assert_eq!(take.map(|take| take.epoch), Some(41 + LEAP));
 }
 
 #[test]
 fn a_leader_that_others_have_outrun_steps_down_and_leads_again_beyond_them() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     // What the others know of this tenure is no later than it.
-    assert_eq!(election.handle(at(120), Event::EpochSeen(1)), []);
-    let commands = election.handle(at(130), Event::EpochSeen(5));
+    assert_eq!(election.handle(at(120), of(StreamEvent::Led(1))), []);
+    // The counter is that of all streams.
+    assert_eq!(election.handle(at(125), Event::EpochSeen(4)), []);
+    let commands = election.handle(at(130), of(StreamEvent::Led(5)));
     let loss = Loss::Outrun { epoch: 5 };
-    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
-    assert!(
-        commands
-            .iter()
-            .any(|c| matches!(c, Command::Release { .. })),
-        "{commands:?}"
-    );
+    let lose = to(StreamCommand::Lose { loss });
+    assert!(commands.contains(&lose), "{commands:?}");
+    assert!(commands.iter().any(is_release), "{commands:?}");
 }
 
 #[test]
@@ -166,15 +214,8 @@ fn a_proof_extends_the_lease_from_when_it_was_sent() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let commands = election.handle(at(450), Event::Tick);
     assert_eq!(commands, [prove(450)]);
-    let proof = Event::Proved {
-        epoch: 1,
-        sent: at(450),
-        lock: Some(lock(9, Some("s"), 1000)),
-    };
-    assert_eq!(
-        election.handle(at(900), proof),
-        [Command::Extend { until: at(1450) }, prove(900),]
-    );
+    let proof = proved(450, Some(lock(9, Some("s"), 1000)));
+    assert_eq!(election.handle(at(900), proof), [extend(1450), prove(900)]);
 }
 
 #[test]
@@ -189,16 +230,9 @@ fn a_proof_that_shows_anything_else_ends_the_tenure() {
         },
     ] {
         let (mut election, _) = winner(lock(7, None, CLEAN));
-        let proof = Event::Proved {
-            epoch: 1,
-            sent: at(200),
-            lock: Some(other.clone()),
-        };
+        let proof = proved(200, Some(other.clone()));
         let commands = election.handle(at(210), proof);
-        assert!(
-            matches!(commands.first(), Some(Command::Lose { .. })),
-            "{other:?}"
-        );
+        assert!(commands.first().is_some_and(is_lose), "{other:?}");
     }
 }
 
@@ -208,15 +242,8 @@ fn silence_only_suspends_and_asks_again() {
     election.handle(at(450), Event::Tick);
     let mut now = at(600);
     for _ in 0..1000 {
-        let commands = election.handle(
-            now,
-            Event::Proved {
-                epoch: 1,
-                sent: now,
-                lock: None,
-            },
-        );
-        assert!(!commands.iter().any(|c| matches!(c, Command::Lose { .. })));
+        let commands = election.handle(now, proved(millis(now), None));
+        assert!(!commands.iter().any(is_lose));
         now = election.wake().unwrap().max(now);
         let renewed = Event::Renewed {
             session: "s".to_owned(),
@@ -225,16 +252,9 @@ fn silence_only_suspends_and_asks_again() {
         election.handle(now, renewed);
     }
     election.handle(now, Event::Tick);
-    let proof = Event::Proved {
-        epoch: 1,
-        sent: now,
-        lock: Some(lock(9, Some("s"), 1000)),
-    };
-    assert!(
-        election
-            .handle(now, proof)
-            .contains(&Command::Extend { until: now + LEASE })
-    );
+    let sent = millis(now);
+    let proof = proved(sent, Some(lock(9, Some("s"), 1000)));
+    assert!(election.handle(now, proof).contains(&extend(sent + 1000)));
 }
 
 #[test]
@@ -258,9 +278,17 @@ fn renewed(exists: Option<bool>) -> Event {
     }
 }
 
+/// The release of the acquisition at index 9 was answered.
 fn released(session: &str) -> Event {
-    let session = session.to_owned();
-    Event::Released { session }
+    released_or_not(session, true)
+}
+
+fn released_or_not(session: &str, is_answered: bool) -> Event {
+    of(StreamEvent::Released {
+        session: session.to_owned(),
+        acquisition: 9,
+        is_answered,
+    })
 }
 
 fn destroyed(session: &str) -> Event {
@@ -274,11 +302,23 @@ fn destroy(session: &str) -> Command {
 }
 
 fn proved(sent: u64, lock: Option<Lock>) -> Event {
-    Event::Proved {
+    let proof = Proof {
+        stream: stream(),
         epoch: 1,
-        sent: at(sent),
         lock,
+    };
+    Event::Proved {
+        sent: at(sent),
+        proofs: vec![proof],
     }
+}
+
+fn extend(until: u64) -> Command {
+    to(StreamCommand::Extend { until: at(until) })
+}
+
+fn millis(time: BootTime) -> u64 {
+    time.as_nanos() / 1_000_000
 }
 
 #[test]
@@ -291,13 +331,13 @@ fn a_renewal_that_says_no_ends_a_tenure_only_if_the_lock_says_so_too() {
     );
     let own = proved(200, Some(lock(9, Some("s"), 1000)));
     let commands = election.handle(at(210), own);
-    assert_eq!(commands, [Command::Extend { until: at(1200) }]);
+    assert_eq!(commands, [extend(1200)]);
     assert_eq!(election.session(), Some("s"));
 
     election.handle(at(460), Event::Tick);
     election.handle(at(500), renewed(Some(false)));
     let commands = election.handle(at(510), proved(500, Some(lock(12, None, 1000))));
-    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
+    assert_eq!(commands[0], to(StreamCommand::Lose { loss: Loss::Freed }));
     // No tenure depends on the session any more: a new one is created, and the
     // old one is ended.
     let commands = election.handle(at(520), renewed(Some(false)));
@@ -311,24 +351,20 @@ fn a_retired_session_that_holds_the_lock_is_ended_again_and_never_used() {
     let commands = election.handle(at(2), renewed(Some(false)));
     assert_eq!(commands, [destroy("s"), Command::CreateSession]);
     let taken = Taken::Won { modify_index: 9 };
-    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
+    let commands = election.handle(at(3), took(1, taken));
     assert_eq!(commands, [], "the session is being ended");
     // A repeated answer is ignored.
     election.handle(at(4), Event::Session(Some("s".to_owned())));
     assert_eq!(election.session(), None);
     election.handle(at(5), Event::Session(Some("t".to_owned())));
     assert_eq!(election.session(), Some("t"));
-    let held = || Event::Watched(Some(lock(9, Some("s"), 1000)));
+    let held = || watched(lock(9, Some("s"), 1000));
     let commands = election.handle(at(6), held());
     assert!(!commands.contains(&destroy("s")), "it is under way");
     assert_eq!(election.handle(at(7), destroyed("s")), []);
     let commands = election.handle(at(8), held());
     assert!(commands.contains(&destroy("s")), "{commands:?}");
-    assert!(
-        !commands
-            .iter()
-            .any(|c| matches!(c, Command::Release { .. }))
-    );
+    assert!(!commands.iter().any(is_release));
 }
 
 #[test]
@@ -345,13 +381,13 @@ fn a_release_that_is_answered_late_does_not_cost_the_next_session() {
 
 /// What happens to a leader whose proofs get no answer from 1 s on, if its
 /// renewals get these answers, one per second.
-fn unproven(renewals: &[Option<bool>]) -> (Election, Vec<Command>) {
+fn unproven(renewals: &[Option<bool>]) -> (Elections, Vec<Command>) {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     let mut all = Vec::new();
     for (second, exists) in (1..).zip(renewals) {
         let now = at(second * 1000 + 100);
         election.handle(now, Event::Tick);
-        all.extend(election.handle(now, proved(now.as_nanos() / 1_000_000, None)));
+        all.extend(election.handle(now, proved(millis(now), None)));
         all.extend(election.handle(now, renewed(*exists)));
     }
     (election, all)
@@ -364,16 +400,17 @@ fn a_leader_that_is_renewed_and_proves_nothing_leaves_the_lock_to_others() {
     assert_eq!(release_of(&commands), None);
     let (mut election, commands) = unproven(&[Some(true); 6]);
     let loss = Loss::Unproven;
-    assert!(commands.contains(&Command::Lose { loss }), "{commands:?}");
+    let lose = to(StreamCommand::Lose { loss });
+    assert!(commands.contains(&lose), "{commands:?}");
     assert_eq!(release_of(&commands), Some(CLEAN));
     election.handle(at(6200), released("s"));
     election.handle(at(6200), destroyed("s"));
     election.handle(at(6600), Event::Tick);
     election.handle(at(6700), Event::Session(Some("t".to_owned())));
-    let commands = election.handle(at(6800), Event::Watched(Some(lock(12, None, CLEAN))));
-    assert!(!commands.contains(&Command::Look), "others come first");
+    let commands = election.handle(at(6800), watched(lock(12, None, CLEAN)));
+    assert!(!commands.contains(&look()), "others come first");
     let commands = election.handle(at(16_100), Event::Tick);
-    assert!(commands.contains(&Command::Look), "{commands:?}");
+    assert!(commands.contains(&look()), "{commands:?}");
 }
 
 #[test]
@@ -384,7 +421,7 @@ fn a_yes_that_was_held_up_until_consul_was_back_is_no_reason_to_release() {
     assert_eq!(release_of(&commands), None);
     let own = proved(9200, Some(lock(9, Some("s"), 1000)));
     let commands = election.handle(at(9300), own);
-    assert!(commands.contains(&Command::Extend { until: at(10_200) }));
+    assert!(commands.contains(&extend(10_200)));
 }
 
 #[test]
@@ -401,7 +438,7 @@ fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin
         &[Some(false); 10],
     ] {
         let (_, commands) = unproven(renewals);
-        let lost = commands.iter().any(|c| matches!(c, Command::Lose { .. }));
+        let lost = commands.iter().any(is_lose);
         assert!(!lost, "{renewals:?}: {commands:?}");
     }
 }
@@ -409,42 +446,34 @@ fn a_leader_without_any_answer_stays_suspended_and_so_it_does_when_answers_begin
 #[test]
 fn the_watch_ends_a_tenure_but_not_with_news_from_before_it() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let old = election.handle(at(120), Event::Watched(Some(lock(8, None, CLEAN))));
-    assert!(
-        !old.iter().any(|c| matches!(c, Command::Lose { .. })),
-        "{old:?}"
-    );
-    let own = election.handle(at(130), Event::Watched(Some(lock(9, Some("s"), 1000))));
-    assert!(
-        !own.iter().any(|c| matches!(c, Command::Lose { .. })),
-        "{own:?}"
-    );
-    let lost = election.handle(at(140), Event::Watched(Some(lock(12, None, 0))));
-    assert!(
-        lost.iter().any(|c| matches!(c, Command::Lose { .. })),
-        "{lost:?}"
-    );
+    let old = election.handle(at(120), watched(lock(8, None, CLEAN)));
+    assert!(!old.iter().any(is_lose), "{old:?}");
+    let own = election.handle(at(130), watched(lock(9, Some("s"), 1000)));
+    assert!(!own.iter().any(is_lose), "{own:?}");
+    let lost = election.handle(at(140), watched(lock(12, None, 0)));
+    assert!(lost.iter().any(is_lose), "{lost:?}");
 }
 
 fn step_down(stay_out: Duration) -> Event {
-    Event::StepDown {
+    of(StreamEvent::StepDown {
         epoch: 1,
         stay_out,
         until_taken: false,
         to: None,
-    }
+    })
 }
 
+/// The flags to release with, if the lock is released.
 fn release_of(commands: &[Command]) -> Option<u64> {
-    let lose = commands
-        .iter()
-        .position(|c| matches!(c, Command::Lose { .. }));
-    let release = commands
-        .iter()
-        .position(|c| matches!(c, Command::Release { .. }));
+    let lose = commands.iter().position(is_lose);
+    let release = commands.iter().position(is_release);
     assert!(lose < release || release.is_none(), "{commands:?}");
-    commands.iter().find_map(|c| match c {
-        Command::Release { flags, .. } => Some(*flags),
+    the_release(commands).map(|release| release.flags)
+}
+
+fn the_release(commands: &[Command]) -> Option<&Release> {
+    commands.iter().find_map(|command| match command {
+        Command::Stream(_, StreamCommand::Release(release)) => Some(release),
         _ => None,
     })
 }
@@ -468,14 +497,8 @@ fn a_leader_that_served_releases_clean_and_one_that_still_waits_as_found() {
 fn a_lock_won_without_hearing_of_it_is_given_back_as_found() {
     let mut election = candidate(lock(7, None, 4000));
     election.handle(at(1), looked(lock(7, None, 4000)));
-    election.handle(
-        at(500),
-        Event::Took {
-            sent: at(1),
-            taken: Taken::Unknown,
-        },
-    );
-    let commands = election.handle(at(501), Event::Watched(Some(lock(9, Some("s"), 4000))));
+    election.handle(at(500), took(1, Taken::Unknown));
+    let commands = election.handle(at(501), watched(lock(9, Some("s"), 4000)));
     assert_eq!(release_of(&commands), Some(4000));
 }
 
@@ -491,11 +514,8 @@ fn a_win_under_a_session_that_ended_is_none() {
         },
     );
     let taken = Taken::Won { modify_index: 9 };
-    let commands = election.handle(at(3), Event::Took { sent: at(1), taken });
-    assert!(
-        !commands.iter().any(|c| matches!(c, Command::Lead { .. })),
-        "{commands:?}"
-    );
+    let commands = election.handle(at(3), took(1, taken));
+    assert_eq!(commands, []);
 }
 
 #[test]
@@ -506,10 +526,10 @@ fn a_leader_that_stepped_down_stays_out_for_a_while() {
     election.handle(at(202), destroyed("s"));
     election.handle(at(500), Event::Tick);
     election.handle(at(501), Event::Session(Some("t".to_owned())));
-    let commands = election.handle(at(502), Event::Watched(Some(lock(12, None, CLEAN))));
-    assert!(!commands.contains(&Command::Look));
+    let commands = election.handle(at(502), watched(lock(12, None, CLEAN)));
+    assert!(!commands.contains(&look()));
     let commands = election.handle(at(30_200), Event::Tick);
-    assert!(commands.contains(&Command::Look), "{commands:?}");
+    assert!(commands.contains(&look()), "{commands:?}");
 }
 
 #[test]
@@ -535,8 +555,8 @@ fn shutdown_releases_then_ends_the_session_then_is_finished() {
 #[test]
 fn an_idle_follower_is_not_woken_for_nothing() {
     let mut election = candidate(ABSENT);
-    election.handle(at(1), Event::Looked(None));
-    election.handle(at(2), Event::Watched(Some(lock(20, Some("other"), 1000))));
+    election.handle(at(1), of(StreamEvent::Looked(None)));
+    election.handle(at(2), watched(lock(20, Some("other"), 1000)));
     for millis in (1000..2000).step_by(10) {
         assert_eq!(election.handle(at(millis), Event::Tick), []);
     }
@@ -546,85 +566,105 @@ fn an_idle_follower_is_not_woken_for_nothing() {
 #[test]
 fn an_order_to_step_down_from_an_earlier_tenure_is_void() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let order = Event::StepDown {
+    let order = of(StreamEvent::StepDown {
         epoch: 0,
         stay_out: Duration::from_secs(30),
         until_taken: false,
         to: None,
-    };
+    });
     assert_eq!(election.handle(at(200), order), []);
 }
 
 #[test]
-fn after_a_release_the_session_is_not_used_again() {
+fn a_release_names_its_acquisition_and_leaves_the_session_to_the_next_tenure() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(200), step_down(Duration::ZERO));
+    let release = the_release(&commands).unwrap();
+    assert_eq!((release.acquisition, &*release.session), (9, "s"));
+    assert_eq!(election.handle(at(2200), released("s")), []);
+    assert_eq!(election.session(), Some("s"));
+    // The watch is late: that is the acquisition that was released.
+    let commands = election.handle(at(2250), watched(lock(9, Some("s"), 1000)));
+    assert_eq!(the_release(&commands), None, "{commands:?}");
+    let commands = election.handle(at(2300), watched(lock(12, None, CLEAN)));
+    assert!(commands.contains(&look()), "{commands:?}");
+}
+
+#[test]
+fn a_release_without_an_answer_is_repeated_and_nothing_is_taken_before_it_is_answered() {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let commands = election.handle(at(200), step_down(Duration::ZERO));
+    let release = the_release(&commands).unwrap().clone();
+    election.handle(at(2200), released_or_not("s", false));
+    assert!(election.is_releasing());
+    election.handle(at(2210), watched(lock(12, None, CLEAN)));
+    assert_eq!(election.wake(), Some(at(2450)));
+    let again = to(StreamCommand::Release(release));
+    assert_eq!(election.handle(at(2450), Event::Tick), [again]);
+    election.handle(at(2460), released("s"));
+    assert!(!election.is_releasing());
+    let commands = election.handle(at(2510), Event::Tick);
+    assert_eq!(commands, [renew(), look()]);
+}
+
+#[test]
+fn a_release_ends_with_its_session() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     election.handle(at(200), step_down(Duration::ZERO));
-    let commands = election.handle(at(2200), released("s"));
-    assert_eq!(
-        commands.first(),
-        Some(&Command::Destroy {
-            session: "s".to_owned()
-        })
-    );
-    assert!(election.session().is_none());
+    election.handle(at(210), renewed(Some(false)));
+    let commands = election.handle(at(220), Event::Session(Some("t".to_owned())));
+    assert_eq!(commands, [look()]);
 }
 
 #[test]
 fn after_a_watch_without_an_answer_nothing_is_waited_for() {
     let mut election = candidate(ABSENT);
-    election.handle(at(1), Event::Looked(None));
-    election.handle(at(2), Event::Watched(None));
+    election.handle(at(1), of(StreamEvent::Looked(None)));
+    election.handle(at(2), Event::Watched(Watching::Default, None));
     let commands = election.handle(at(1000), Event::Tick);
-    assert!(
-        commands.contains(&Command::Watch { index: 0 }),
-        "{commands:?}"
-    );
+    assert!(commands.contains(&watch()), "{commands:?}");
 }
 
 #[test]
 fn what_the_lock_shows_is_told_and_the_session_asked_for_at_once() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let commands = election.handle(at(140), Event::Watched(Some(lock(12, None, 1000))));
-    assert_eq!(commands[0], Command::Lose { loss: Loss::Freed });
-    let renew = Command::Renew {
-        session: "s".to_owned(),
-    };
-    assert!(commands.contains(&renew), "{commands:?}");
+    let commands = election.handle(at(140), watched(lock(12, None, 1000)));
+    assert_eq!(commands[0], to(StreamCommand::Lose { loss: Loss::Freed }));
+    assert!(commands.contains(&renew()), "{commands:?}");
+}
+
+fn renew() -> Command {
+    let session = "s".to_owned();
+    Command::Renew { session }
 }
 
 fn named(node: &str) -> Event {
-    Event::Looked(Some(Looked {
+    of(StreamEvent::Looked(Some(Looked {
         lock: lock(7, None, CLEAN),
         epoch: Epoch::default(),
         successor: Some(Successor {
             node: node.to_owned(),
             modify_index: 6,
         }),
-    }))
+    })))
 }
 
 #[test]
 fn a_named_successor_is_released_with_and_takes_the_lock_at_once() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let order = Event::StepDown {
+    let order = of(StreamEvent::StepDown {
         epoch: 1,
         stay_out: Duration::ZERO,
         until_taken: true,
         to: Some("b".to_owned()),
-    };
-    let commands = election.handle(at(200), order);
-    let successor = commands.iter().find_map(|command| match command {
-        Command::Release { successor, .. } => successor.clone(),
-        _ => None,
     });
-    assert_eq!(successor.as_deref(), Some("b"));
+    let commands = election.handle(at(200), order);
+    let release = the_release(&commands).unwrap();
+    assert_eq!(release.successor.as_deref(), Some("b"));
 
     let mut named_node = candidate(lock(7, None, CLEAN));
     let commands = named_node.handle(at(1), named("a"));
-    let [Command::Take { take, .. }] = commands.as_slice() else {
-        panic!("{commands:?}");
-    };
-    assert_eq!(take.successor_index, Some(6));
+    assert_eq!(take_of(&commands).unwrap().successor_index, Some(6));
 }
 
 #[test]
@@ -633,32 +673,32 @@ fn a_named_successor_holds_the_others_back_for_three_seconds_and_no_more() {
     assert_eq!(election.handle(at(1), named("b")), []);
     assert_eq!(election.handle(at(3000), Event::Tick).len(), 1, "renewal");
     assert_eq!(election.wake(), Some(at(3001)));
-    assert_eq!(election.handle(at(3001), Event::Tick), [Command::Look]);
+    assert_eq!(election.handle(at(3001), Event::Tick), [look()]);
     let commands = election.handle(at(3002), named("b"));
-    assert!(matches!(commands.as_slice(), [Command::Take { .. }]));
+    assert!(take_of(&commands).is_some(), "{commands:?}");
 }
 
 #[test]
 fn a_yielding_node_does_not_campaign() {
-    let mut election = Election::new(settings(), 0);
-    election.handle(at(0), Event::Eligible(true));
-    election.handle(at(0), Event::Yielding(true));
+    let mut election = node();
+    election.handle(at(0), of(StreamEvent::Eligible(true)));
+    election.handle(at(0), of(StreamEvent::Yielding(true)));
     election.handle(at(0), Event::Session(Some("s".to_owned())));
-    let commands = election.handle(at(0), Event::Watched(Some(ABSENT)));
-    assert!(!commands.contains(&Command::Look), "{commands:?}");
-    let commands = election.handle(at(1), Event::Yielding(false));
-    assert!(commands.contains(&Command::Look), "{commands:?}");
+    let commands = election.handle(at(0), watched(ABSENT));
+    assert!(!commands.contains(&look()), "{commands:?}");
+    let commands = election.handle(at(1), of(StreamEvent::Yielding(false)));
+    assert!(commands.contains(&look()), "{commands:?}");
 }
 
 #[test]
 fn a_leader_that_stepped_down_stays_out_until_another_has_taken_the_lock() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
-    let order = Event::StepDown {
+    let order = of(StreamEvent::StepDown {
         epoch: 1,
         stay_out: Duration::from_secs(10),
         until_taken: true,
         to: None,
-    };
+    });
     election.handle(at(200), order);
     election.handle(at(201), released("s"));
     election.handle(at(202), destroyed("s"));
@@ -666,10 +706,10 @@ fn a_leader_that_stepped_down_stays_out_until_another_has_taken_the_lock() {
     election.handle(at(501), Event::Session(Some("t".to_owned())));
     // Its own acquisition, seen late, and its own release are not the next.
     for seen in [lock(9, Some("s"), 1000), lock(12, None, CLEAN)] {
-        let commands = election.handle(at(502), Event::Watched(Some(seen)));
-        assert!(!commands.contains(&Command::Look), "{commands:?}");
+        let commands = election.handle(at(502), watched(seen));
+        assert!(!commands.contains(&look()), "{commands:?}");
     }
-    election.handle(at(503), Event::Watched(Some(lock(14, Some("b"), 1000))));
-    let commands = election.handle(at(900), Event::Watched(Some(lock(16, None, 1000))));
-    assert!(commands.contains(&Command::Look), "{commands:?}");
+    election.handle(at(503), watched(lock(14, Some("b"), 1000)));
+    let commands = election.handle(at(900), watched(lock(16, None, 1000)));
+    assert!(commands.contains(&look()), "{commands:?}");
 }
