@@ -157,7 +157,7 @@ impl Node {
         let client = consul::Client::new(consul).map_err(NodeError::Consul)?;
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
-        let control = Control::start(config.control, node_state, active)?;
+        let mut control = Control::start(config.control, node_state, active)?;
         let facts = NodeFacts {
             name: node.clone(),
             cluster: cluster.clone(),
@@ -175,6 +175,10 @@ impl Node {
         };
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
+        let pleas = control.pleas.take().map(|pleas| {
+            let (nodes, peers) = (Arc::clone(&leaders), access.controls.peers.clone());
+            tokio::spawn(peer::pass_on(pleas, node.clone(), nodes, peers))
+        });
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let forwarder = Forwarder::new(addresses, &access.tls)?;
@@ -195,6 +199,7 @@ impl Node {
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            pleas,
             files: [
                 self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
                 self.tls.map(|tls| tokio::spawn(tls.keep())),
@@ -217,6 +222,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
+    /// Passes on what the control thread asks of other nodes.
+    pleas: Option<JoinHandle<()>>,
     /// Read files again when they change: tokens, certificates.
     files: [Option<JoinHandle<()>>; 2],
     /// Takes the samples of the streams' histories.
@@ -273,6 +280,9 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        if let Some(pleas) = &self.pleas {
+            pleas.abort();
+        }
         for watching in self.files.iter().flatten() {
             watching.abort();
         }

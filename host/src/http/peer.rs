@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::admin::history::since_of;
 use super::client_address::ClientAddress;
@@ -30,17 +30,20 @@ use super::tail::TailContext;
 use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::letters::LetterQuery;
-use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
+use crate::peer::wire::{self, AssistRequest, Assisted, Removed, StepDownAnswer, StepDownRequest};
 use crate::peer::{Secret, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route, Stream};
 use sluice_access::{Event, Outcome};
 use sluice_delivery::{Chunk, JournalId, Producer};
+use sluice_leadership::AssistanceRequest;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
 
 /// The least limit on a body, in bytes.
 const LEAST_BODY_LIMIT: usize = 32 << 20;
+/// The time to ask Consul for another node.
+const ASSIST_LIMIT: Duration = Duration::from_secs(4);
 
 /// What the routes for peers work with.
 #[derive(Debug)]
@@ -112,6 +115,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/deliver", post(deliver))
         .route("/internal/v1/relay", post(relay))
         .route("/internal/v1/step-down", post(step_down))
+        .route("/internal/v1/assist", post(assist))
         .route("/internal/v1/tail", post(tail))
         .with_state(context)
 }
@@ -333,6 +337,25 @@ async fn step_down(
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
     }))
+}
+
+/// Asks Consul for a node that does not reach it.
+async fn assist(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    let AssistRequest { stream, assistance } = admitted.document()?;
+    context.acted(&admitted, "assist", format!("{stream}: {assistance:?}"));
+    let (answer, answered) = oneshot::channel();
+    let request = AssistanceRequest {
+        stream: stream.into(),
+        assistance,
+        answer,
+    };
+    let assistant = &admitted.stream.controls.assistant;
+    // Without room, this node has enough to do; the other asks again.
+    let is_sent = assistant.try_send(request).is_ok();
+    let answered = tokio::time::timeout(ASSIST_LIMIT, answered);
+    let done = is_sent && matches!(answered.await, Ok(Ok(true)));
+    Ok(json(&Assisted { done }))
 }
 
 /// Shows records as they pass, to the command line or for a client of another node.
