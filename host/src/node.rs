@@ -164,7 +164,7 @@ impl Node {
         };
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
-        let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
+        let nodes = OtherNodes::new(addresses, control.controls.address.clone());
         let access = NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -176,7 +176,7 @@ impl Node {
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
-        let forwarder = Forwarder::new(addresses, &access.tls)?;
+        let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
         let ingest = Ingest::new(
             config.ingest,

@@ -35,6 +35,7 @@ use crate::peer::{Secret, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route, Stream};
 use sluice_access::{Event, Outcome};
 use sluice_delivery::{Chunk, JournalId, Producer};
+use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
@@ -46,8 +47,8 @@ const LEAST_BODY_LIMIT: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct PeerContext {
     bodies: SignedBodies,
-    /// For what other nodes send for their clients, which are many and send much:
-    /// they hold up no hand-over and no command.
+    /// For what other nodes send for their clients. It counts with what clients send
+    /// here, so that it holds up no hand-over and no command.
     relayed: SignedBodies,
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
@@ -85,9 +86,11 @@ impl PeerContext {
             time: ingest.limits.request,
         };
         let node = &own.node;
+        let own_memory = MemoryBudget::new(limits.body);
+        let of_clients = Arc::clone(ingest.memory());
         Self {
-            bodies: SignedBodies::new(node.clone(), secret.clone(), limits),
-            relayed: SignedBodies::new(node.clone(), secret, limits),
+            bodies: SignedBodies::new(node.clone(), secret.clone(), limits, own_memory),
+            relayed: SignedBodies::new(node.clone(), secret, limits, of_clients),
             ingest,
             standard,
             histories,
@@ -287,7 +290,10 @@ async fn relay(State(context): Context, request: Request<Body>) -> Result<Respon
         return Err(PeerProblem::Malformed("not a relayed request".to_owned()));
     };
     let stream = &admitted.stream;
-    let answered = standard::of_node(&context.standard, stream, head, body).await;
+    let answered = match native::is_own(&head.target) {
+        true => native::of_node(&context.ingest, stream, head, body).await,
+        false => standard::of_node(&context.standard, stream, head, body).await,
+    };
     let (head, body) = answered.map_err(|problem| PeerProblem::Malformed(problem.text().into()))?;
     Ok(typed(StatusCode::OK, BINARY, relayed::join(&head, &body)))
 }

@@ -312,7 +312,7 @@ impl Outlet {
                     stream: self.stream(),
                     intake: &intake,
                     producer: Producer::CannotBeTold,
-                    client: &None,
+                    charge: Charge::default(),
                     records,
                     reservation: charged,
                 };

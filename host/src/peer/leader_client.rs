@@ -65,6 +65,16 @@ impl LeaderClient {
         Ok((client, name.unwrap_or_else(|| leader.node.clone())))
     }
 
+    /// The URL of a path of a node.
+    pub(crate) fn url(&self, address: &str, path: &str) -> String {
+        format!("{}://{address}{path}", self.tls.scheme())
+    }
+
+    /// How nodes are reached.
+    pub(crate) const fn tls(&self) -> &PeerTls {
+        &self.tls
+    }
+
     /// The client for any node.
     ///
     /// # Errors

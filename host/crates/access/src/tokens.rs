@@ -157,6 +157,7 @@ fn digest(text: &str) -> Result<TokenDigest, ()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Amount;
     use crate::refusal::Refusal;
 
     fn sha256(token: &str) -> String {
@@ -248,7 +249,12 @@ mod tests {
             )
         };
         let tokens = parse(&content(10)).unwrap();
-        tokens.by_name("web").unwrap().quota().take(1000, 0);
+        let used = Amount {
+            records: 1000,
+            bytes: 0,
+        };
+        let quota = tokens.by_name("web").unwrap().quota();
+        quota.exchange(Amount::default(), used).unwrap();
         let same = Tokens::parse(&content(10), &tokens).unwrap();
         assert!(!same.by_name("web").unwrap().quota().wait().is_zero());
         let other = Tokens::parse(&content(20), &tokens).unwrap();

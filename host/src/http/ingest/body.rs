@@ -70,9 +70,7 @@ impl<'a> Reader<'a> {
         deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
         let received = self.receive_as_it_is(headers, body, deadline).await?;
-        let encoding = headers.get(CONTENT_ENCODING);
-        let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?;
-        Ok(received.encoded(encoding))
+        Ok(received.encoded(encoding(headers)?))
     }
 
     /// The same, whatever its encoding is.
@@ -86,8 +84,7 @@ impl<'a> Reader<'a> {
         mut body: Body,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.limit {
+        if announced(&body) > self.limit {
             if !expects_continue(headers) {
                 discard(body, self.limit, deadline).await;
             }
@@ -223,6 +220,21 @@ fn too_large(limit: usize) -> Problem {
     Problem::TooLarge(format!(
         "the body is larger than {limit} bytes; send it in smaller parts, or raise --max-body"
     ))
+}
+
+/// How a body with these headers is compressed.
+///
+/// # Errors
+/// In a way that is unknown here.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
+    let encoding = headers.get(CONTENT_ENCODING);
+    let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()));
+    encoding.map_err(Problem::from)
+}
+
+/// How many bytes the head of a request says that its body has; 0 if it does not.
+pub(super) fn announced(body: &Body) -> usize {
+    usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX)
 }
 
 /// Whether the client waits for `100 Continue` before it sends the body. Then

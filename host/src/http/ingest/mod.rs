@@ -22,6 +22,8 @@ mod service;
 pub(in crate::http) mod standard;
 mod unread;
 
+pub(crate) use charge::Charge;
+pub(crate) use client::Sending;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
 pub(crate) use service::{Ingest, Offer};

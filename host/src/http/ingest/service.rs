@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING};
+use axum::http::header::{AUTHORIZATION, CONNECTION};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
@@ -15,13 +15,14 @@ use tokio::time::{Sleep, sleep};
 use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
 use super::charge::Charge;
-use super::client::{Sending, audit, sender, within_quota};
+use super::client::{Sending, audit, relayed, sender, within_quota};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
+use crate::peer::relayed::AnswerHead;
 use crate::stream::{Route, Stream, Streams};
 use sluice_access::Access;
 use sluice_delivery::{Intake, Outcome, Producer};
@@ -58,7 +59,7 @@ pub(super) enum Admitted<'a> {
 pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
-    pub(super) client: Sending,
+    pub(super) charge: Charge,
 }
 
 /// Records for the sink.
@@ -66,8 +67,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) intake: &'a Intake,
     pub(crate) producer: Producer,
-    /// Whose quota they count for.
-    pub(crate) client: &'a Sending,
+    /// What they take of their client's quota.
+    pub(crate) charge: Charge,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -116,7 +117,7 @@ impl Ingest {
         stream: &Stream,
         head: &Parts,
         body: Body,
-        deadline: Pin<&mut Sleep>,
+        mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
         let client = match self.sender(stream, head) {
@@ -130,19 +131,16 @@ impl Ingest {
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match route {
             Route::Local(intake) => {
-                if let Err(problem) = within_quota(&client).await {
-                    body::discard(body, limit, deadline).await;
-                    return Err(problem);
-                }
+                let (charge, body) = self.let_in(&client, head, body, deadline.as_mut()).await?;
                 let reading = self.reader(limit).receive(&head.headers, body, deadline);
                 return Ok(Admitted::Here(Accepted {
                     intake,
                     body: reading.await?,
-                    client,
+                    charge,
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
-                return self.forward(&leader, head, body, deadline).await;
+                return self.forward(&leader, (head, &client), body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
@@ -150,6 +148,30 @@ impl Ingest {
             body::discard(body, limit, deadline).await;
         }
         Err(problem)
+    }
+
+    /// Takes a request on Sluice's own routes that another node relayed.
+    ///
+    /// # Errors
+    /// What that node is told: it waits for its client.
+    pub(super) fn admit_relayed(
+        &self,
+        stream: &Stream,
+        client: Option<&str>,
+        head: &Parts,
+        body: Bytes,
+    ) -> Result<Result<Accepted<'_>, Problem>, AnswerHead> {
+        let Route::Local(intake) = stream.route.borrow().clone() else {
+            return Err(AnswerHead::NotLeader);
+        };
+        let client = relayed(&self.access, stream, client).map_err(AnswerHead::NotTaken)?;
+        let charge = Charge::begin(&client, body.len()).map_err(AnswerHead::quota)?;
+        let encoding = body::encoding(&head.headers);
+        Ok(encoding.map(|encoding| Accepted {
+            intake,
+            body: self.reader(self.limits.body).of(body, encoding),
+            charge,
+        }))
     }
 
     /// The client of a request on Sluice's own routes.
@@ -182,22 +204,50 @@ impl Ingest {
         }
     }
 
+    /// Lets a request in, before its body is read, if its client has sent less than its
+    /// quota.
+    async fn let_in(
+        &self,
+        client: &Sending,
+        head: &Parts,
+        body: Body,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<(Charge, Body), Problem> {
+        match within_quota(client, body::announced(&body)).await {
+            Ok(charge) => Ok((charge, body)),
+            Err(problem) => {
+                if !body::expects_continue(&head.headers) {
+                    body::discard(body, self.limits.body, deadline).await;
+                }
+                Err(problem)
+            }
+        }
+    }
+
     /// Relays the request to the leader, its body as it is.
     async fn forward(
         &self,
         leader: &LeaderAddress,
-        head: &Parts,
+        (head, client): (&Parts, &Sending),
         body: Body,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let end = deadline.deadline();
-        let mut headers = head.headers.clone();
-        headers.remove(CONTENT_ENCODING);
+        // Given back at the end: the leader counts.
+        let (_charge, body) = self.let_in(client, head, body, deadline.as_mut()).await?;
         let reader = self.reader(self.limits.body);
-        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
-        let (body, reservation) = received.unpacked(deadline).await?;
-        let relayed = self.forwarder.forward(leader, head, body, reservation, end);
-        Ok(Admitted::Answered(relayed.await?))
+        let received = reader
+            .receive_as_it_is(&head.headers, body, deadline)
+            .await?;
+        let request = (head, client);
+        let forwarding =
+            self.forwarder
+                .forward(leader, request, received.bytes(), &self.memory, end);
+        let answer = forwarding.await;
+        if let (Err(Problem::Quota(wait)), Some(client)) = (&answer, client) {
+            client.quota().hold(*wait);
+        }
+        answer.map(Admitted::Answered)
     }
 
     /// Reads bodies of at most `limit` bytes.
@@ -222,12 +272,12 @@ impl Ingest {
             stream,
             intake,
             producer,
-            client,
+            mut charge,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let charge = Charge::new(client, &records);
+        charge.settle(&records).map_err(Problem::Quota)?;
         let receipt = intake.submit(producer, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
@@ -288,7 +338,7 @@ impl Ingest {
             stream,
             intake: &intake,
             producer,
-            client: &None,
+            charge: Charge::default(),
             records,
             reservation,
         };
