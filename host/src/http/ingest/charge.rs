@@ -36,7 +36,7 @@ impl Charge {
     ///
     /// # Errors
     /// How long the client must wait.
-    pub(super) fn settle(&mut self, records: &[LogRecord]) -> Result<(), Duration> {
+    pub(crate) fn settle(&mut self, records: &[LogRecord]) -> Result<(), Duration> {
         if self.quota.is_none() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Charge {
     }
 
     /// The records are accepted.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.quota = None;
     }
 
