@@ -24,7 +24,7 @@ use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::shown::Shown;
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
-use sluice_access::{Access, AccessError, Keeper};
+use sluice_access::{Access, AccessError, Audit, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -178,6 +178,7 @@ impl Node {
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
+        let audit = rights.audit().clone();
         let ingest = Ingest::new(
             config.ingest,
             Arc::clone(&rights),
@@ -197,6 +198,7 @@ impl Node {
             files: [
                 self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
                 self.tls.map(|tls| tokio::spawn(tls.keep())),
+                Some(tokio::spawn(access.tls.clone().keep())),
             ],
             history: tokio::spawn(shown.histories.keep()),
             tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
@@ -205,6 +207,7 @@ impl Node {
             server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
+            audit,
             _data_dir: config.data_dir,
         })
     }
@@ -216,8 +219,8 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
-    /// Read files again when they change: tokens, certificates.
-    files: [Option<JoinHandle<()>>; 2],
+    /// Read files again when they change: tokens, certificates, authorities of nodes.
+    files: [Option<JoinHandle<()>>; 3],
     /// Takes the samples of the streams' histories.
     history: JoinHandle<()>,
     /// Remembers who led when.
@@ -228,6 +231,7 @@ struct Running {
     /// What connections have begun may go on until the streams have ended.
     _threads: WorkerThreads,
     stdout: NodeStdout,
+    audit: Audit,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,
 }
@@ -287,6 +291,7 @@ impl Running {
         for stream in self.streams {
             stream.close().await;
         }
+        self.audit.flush(LEAVE_LIMIT);
     }
 }
 

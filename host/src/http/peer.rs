@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::admin::history::since_of;
+use super::audited::{Action, refused};
 use super::client_address::ClientAddress;
 use super::cluster::OwnNode;
 use super::ingest::{Ingest, Standard, native, standard};
@@ -30,10 +32,10 @@ use super::tail::TailContext;
 use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::letters::LetterQuery;
+use crate::peer::relayed::RelayedHead;
 use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
-use crate::peer::{Secret, TailRequest, relayed};
+use crate::peer::{PROBED, SIGNATURE, Secret, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route, Stream};
-use sluice_access::{Event, Outcome};
 use sluice_delivery::{Chunk, JournalId, Producer};
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::error_chain::chain;
@@ -103,7 +105,7 @@ impl PeerContext {
 /// The routes for peers.
 pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
-        .route("/internal/v1/dead-letters", get(list))
+        .route(PROBED, get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/dead-letters/find", post(find_letters))
         .route("/internal/v1/dead-letters/read", post(read_letters))
@@ -162,7 +164,8 @@ impl PeerContext {
         old_form: OldForm,
     ) -> Result<Admitted, PeerProblem> {
         let (head, body) = request.into_parts();
-        let body = bodies.read(&head, body, old_form).await?;
+        let read = bodies.read(&head, body, old_form).await;
+        let body = read.inspect_err(|problem| self.refused(&head, problem))?;
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
             from: head.extensions.get().map(|ClientAddress(from)| *from),
@@ -171,16 +174,20 @@ impl PeerContext {
         })
     }
 
-    /// Writes to the audit log what somebody did who has the cluster's secret: a node,
-    /// or the command line.
-    fn acted(&self, admitted: &Admitted, what: &str, detail: String) {
-        self.ingest.access().audit().add(Event {
-            who: Some("the cluster's secret".to_owned()),
-            what: what.to_owned(),
-            from: admitted.from,
-            outcome: Outcome::Done,
-            detail,
-        });
+    /// Writes to the audit log that a request is not signed as it must be.
+    fn refused(&self, head: &Parts, problem: &PeerProblem) {
+        let is_probe = head.uri.path() == PROBED && !head.headers.contains_key(SIGNATURE);
+        if let Some(why) = problem.of_signature().filter(|_| !is_probe) {
+            let what = format!("{} {:.80}", head.method, head.uri.path());
+            refused(self.ingest.access(), None, head, &what, why);
+        }
+    }
+
+    /// Something that somebody does who has the cluster's secret: a node, or the command
+    /// line.
+    fn action(&self, admitted: &Admitted, what: &str) -> Action {
+        let who = "the cluster's secret".to_owned();
+        Action::begin(self.ingest.access(), who, admitted.from, what)
     }
 
     fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, PeerProblem> {
@@ -202,10 +209,17 @@ async fn list(State(context): Context, request: Request<Body>) -> Result<Respons
 async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let ids: Vec<String> = admitted.document()?;
-    let removed = admitted.stream.letters.remove(ids).await;
-    let removed = removed.map_err(|error| failed(&error))?;
-    context.acted(&admitted, "remove dead letters", removed.to_string());
-    Ok(json(&Removed { removed }))
+    let action = context.action(&admitted, "remove dead letters");
+    match admitted.stream.letters.remove(ids).await {
+        Ok(removed) => {
+            action.done(removed.to_string());
+            Ok(json(&Removed { removed }))
+        }
+        Err(error) => {
+            action.failed(chain(&error));
+            Err(failed(&error))
+        }
+    }
 }
 
 /// What this node says of itself to the page that another one serves.
@@ -256,9 +270,14 @@ async fn records(State(context): Context, request: Request<Body>) -> Result<Resp
     let total = records.len();
     let ingest = &context.ingest;
     let wait = ingest.limits.request;
+    let action = context.action(&admitted, "send records again");
     let taken = ingest
         .take(&admitted.stream, Producer::IsTold, records, wait)
         .await;
+    match &taken {
+        Ok(settled) => action.done((total - settled.rejected.len()).to_string()),
+        Err(problem) => action.failed(problem.text().into_owned()),
+    }
     let answer = taken.map(|settled| native::to_peer(total, settled));
     Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
 }
@@ -286,7 +305,7 @@ async fn transfer(
 /// Takes a client's request that another node relays.
 async fn relay(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit_relayed(request).await?;
-    let Some((head, body)) = relayed::split(&admitted.body.bytes) else {
+    let Some((head, body)) = relayed::split::<RelayedHead>(&admitted.body.bytes) else {
         return Err(PeerProblem::Malformed("not a relayed request".to_owned()));
     };
     let stream = &admitted.stream;
@@ -332,9 +351,12 @@ async fn step_down(
 ) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let StepDownRequest { to, epoch } = admitted.document()?;
-    let begun = admitted.stream.hand_over(epoch, to);
-    let begun = begun.ok_or(PeerProblem::NotLeader)?;
-    context.acted(&admitted, "step down", format!("epoch {epoch}"));
+    let action = context.action(&admitted, "step down");
+    let Some(begun) = admitted.stream.hand_over(epoch, to) else {
+        action.failed(format!("this node does not lead under epoch {epoch}"));
+        return Err(PeerProblem::NotLeader);
+    };
+    action.done(format!("epoch {epoch}"));
     Ok(json(&StepDownAnswer {
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
@@ -348,7 +370,7 @@ async fn tail(State(context): Context, request: Request<Body>) -> Result<Respons
     if !request.follow && !matches!(*admitted.stream.route.borrow(), Route::Local(_)) {
         return Err(PeerProblem::NotLeader);
     }
-    let answer = context.watched.answer(&admitted.stream, request);
+    let answer = context.watched.answer(&admitted.stream, request, None);
     answer.map_err(PeerProblem::Body)
 }
 
