@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Version};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep};
@@ -237,9 +238,15 @@ pub(super) fn announced(body: &Body) -> usize {
     usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX)
 }
 
+/// Whether an answer without reading the body is what the client hopes for, or is usual:
+/// over HTTP/2, a request ends by itself.
+pub(super) fn may_leave_body(head: &Parts) -> bool {
+    head.version == Version::HTTP_2 || expects_continue(&head.headers)
+}
+
 /// Whether the client waits for `100 Continue` before it sends the body. Then
 /// an answer without reading the body is what it hopes for.
-pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+fn expects_continue(headers: &HeaderMap) -> bool {
     headers
         .get(EXPECT)
         .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))

@@ -123,7 +123,7 @@ impl Ingest {
         let client = match self.sender(stream, head) {
             Ok(client) => client,
             Err(problem) => {
-                body::discard(body, limit, deadline).await;
+                self.leave(head, body, deadline).await;
                 return Err(problem);
             }
         };
@@ -144,10 +144,15 @@ impl Ingest {
             }
             route => self.not_here(&route, head, was_forwarded),
         };
-        if !body::expects_continue(&head.headers) {
-            body::discard(body, limit, deadline).await;
-        }
+        self.leave(head, body, deadline).await;
         Err(problem)
+    }
+
+    /// Reads a body that no answer depends on, if its client does not see one before.
+    async fn leave(&self, head: &Parts, body: Body, deadline: Pin<&mut Sleep>) {
+        if !body::may_leave_body(head) {
+            body::discard(body, self.limits.body, deadline).await;
+        }
     }
 
     /// Takes a request on Sluice's own routes that another node relayed.
@@ -216,9 +221,7 @@ impl Ingest {
         match within_quota(client, body::announced(&body)).await {
             Ok(charge) => Ok((charge, body)),
             Err(problem) => {
-                if !body::expects_continue(&head.headers) {
-                    body::discard(body, self.limits.body, deadline).await;
-                }
+                self.leave(head, body, deadline).await;
                 Err(problem)
             }
         }

@@ -22,7 +22,7 @@ use super::relay::Relay;
 use super::reply::{for_node, response};
 use super::settling::Settling;
 use super::trouble::{Trouble, verdict};
-use crate::http::ingest::body::{Received, announced, discard, expects_continue};
+use crate::http::ingest::body::{Received, announced, discard};
 use crate::http::ingest::charge::Charge;
 use crate::http::ingest::client::{Sending, audit, sender};
 use crate::http::ingest::counted::Counted;
@@ -88,7 +88,7 @@ impl Flow<'_> {
         match self.find_client() {
             Ok(client) => self.client = client,
             Err(trouble) => {
-                if !expects_continue(&self.asked.headers) {
+                if !self.asked.may_leave_body {
                     discard(body, limit, deadline).await;
                 }
                 return Err(trouble);
@@ -97,7 +97,7 @@ impl Flow<'_> {
         let charge = match self.let_in(announced(&body)).await {
             Ok(charge) => charge,
             Err(problem) => {
-                if !expects_continue(&self.asked.headers) {
+                if !self.asked.may_leave_body {
                     discard(body, limit, deadline).await;
                 }
                 return Err(problem.into());

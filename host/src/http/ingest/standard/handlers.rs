@@ -20,7 +20,7 @@ use super::found::{Found, Question};
 use super::reply::response;
 use super::table;
 use super::upload;
-use crate::http::ingest::body::{discard, expects_continue};
+use crate::http::ingest::body::discard;
 use crate::http::ingest::client::relayed;
 use crate::http::ingest::service::{Ingest, last_if_stopping};
 use crate::http::no_answer::NoAnswer;
@@ -53,7 +53,7 @@ pub(in crate::http) async fn of_client(
     let stream = ingest.stream();
     let answer = match table::find(&asked, &standard.facts)? {
         Found::Answer(answer) => {
-            if !expects_continue(&asked.headers) {
+            if !asked.may_leave_body {
                 let (most, time) = DISCARD_LIMITS;
                 discard(body, most, pin!(sleep(time))).await;
             }
@@ -109,6 +109,7 @@ pub(in crate::http) async fn of_node(
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
         headers: from_pairs(head.headers),
+        may_leave_body: true,
         client: head.client,
         names: ClientNames::default(),
     };
