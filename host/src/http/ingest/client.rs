@@ -54,6 +54,22 @@ pub(super) fn audit(access: &Access, protocol: Protocol, refusal: &Refusal, from
     });
 }
 
+/// Writes to the audit log that a client has sent more than its quota.
+pub(super) fn audit_quota(
+    access: &Access,
+    protocol: Protocol,
+    client: &Sending,
+    from: FromAddress,
+) {
+    access.audit().add(Event {
+        who: client.as_ref().map(|client| client.name().to_string()),
+        what: format!("send {}", protocol.name()),
+        from,
+        outcome: Outcome::Refused,
+        detail: "it has sent more than its quota".to_owned(),
+    });
+}
+
 /// The address of a connection, if it is known.
 type FromAddress = Option<std::net::IpAddr>;
 

@@ -6,6 +6,7 @@
 //! form of errors. A protocol's handler sets the deadline and calls these steps;
 //! `native/handlers.rs` shows their order.
 
+mod admission;
 mod awaited;
 pub(super) mod baseline;
 mod body;

@@ -15,14 +15,13 @@ use tokio::time::{Sleep, sleep};
 use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
 use super::charge::Charge;
-use super::client::{Sending, audit, relayed, sender, within_quota};
+use super::client::{Sending, audit, sender};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
-use crate::peer::relayed::AnswerHead;
 use crate::stream::{Route, Stream, Streams};
 use sluice_access::Access;
 use sluice_delivery::{Intake, Outcome, Producer};
@@ -30,7 +29,6 @@ use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::{Credentials, Protocol};
-use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
 
@@ -40,11 +38,11 @@ pub(crate) struct Ingest {
     streams: Streams,
     pub(crate) limits: IngestLimits,
     /// For bodies, what they are decoded to, and answers.
-    memory: Arc<MemoryBudget>,
+    pub(super) memory: Arc<MemoryBudget>,
     decoders: Decoders,
     follower: Follower,
-    forwarder: Forwarder,
-    access: Arc<Access>,
+    pub(super) forwarder: Forwarder,
+    pub(super) access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
 }
@@ -60,6 +58,7 @@ pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
     pub(super) charge: Charge,
+    pub(super) client: Sending,
 }
 
 /// Records for the sink.
@@ -137,6 +136,7 @@ impl Ingest {
                     intake,
                     body: reading.await?,
                     charge,
+                    client,
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
@@ -149,34 +149,10 @@ impl Ingest {
     }
 
     /// Reads a body that no answer depends on, if its client does not see one before.
-    async fn leave(&self, head: &Parts, body: Body, deadline: Pin<&mut Sleep>) {
+    pub(super) async fn leave(&self, head: &Parts, body: Body, deadline: Pin<&mut Sleep>) {
         if !body::may_leave_body(head) {
             body::discard(body, self.limits.body, deadline).await;
         }
-    }
-
-    /// Takes a request on Sluice's own routes that another node relayed.
-    ///
-    /// # Errors
-    /// What that node is told: it waits for its client.
-    pub(super) fn admit_relayed(
-        &self,
-        stream: &Stream,
-        client: Option<&str>,
-        head: &Parts,
-        body: Bytes,
-    ) -> Result<Result<Accepted<'_>, Problem>, AnswerHead> {
-        let Route::Local(intake) = stream.route.borrow().clone() else {
-            return Err(AnswerHead::NotLeader);
-        };
-        let client = relayed(&self.access, stream, client).map_err(AnswerHead::NotTaken)?;
-        let charge = Charge::begin(&client, body.len()).map_err(AnswerHead::quota)?;
-        let encoding = body::encoding(&head.headers);
-        Ok(encoding.map(|encoding| Accepted {
-            intake,
-            body: self.reader(self.limits.body).of(body, encoding),
-            charge,
-        }))
     }
 
     /// The client of a request on Sluice's own routes.
@@ -207,50 +183,6 @@ impl Ingest {
                 Problem::Unavailable("no leader is known at the moment".to_owned())
             }
         }
-    }
-
-    /// Lets a request in, before its body is read, if its client has sent less than its
-    /// quota.
-    async fn let_in(
-        &self,
-        client: &Sending,
-        head: &Parts,
-        body: Body,
-        deadline: Pin<&mut Sleep>,
-    ) -> Result<(Charge, Body), Problem> {
-        match within_quota(client, body::announced(&body)).await {
-            Ok(charge) => Ok((charge, body)),
-            Err(problem) => {
-                self.leave(head, body, deadline).await;
-                Err(problem)
-            }
-        }
-    }
-
-    /// Relays the request to the leader, its body as it is.
-    async fn forward(
-        &self,
-        leader: &LeaderAddress,
-        (head, client): (&Parts, &Sending),
-        body: Body,
-        mut deadline: Pin<&mut Sleep>,
-    ) -> Result<Admitted<'_>, Problem> {
-        let end = deadline.deadline();
-        // Given back at the end: the leader counts.
-        let (_charge, body) = self.let_in(client, head, body, deadline.as_mut()).await?;
-        let reader = self.reader(self.limits.body);
-        let received = reader
-            .receive_as_it_is(&head.headers, body, deadline)
-            .await?;
-        let request = (head, client);
-        let forwarding =
-            self.forwarder
-                .forward(leader, request, received.bytes(), &self.memory, end);
-        let answer = forwarding.await;
-        if let (Err(Problem::Quota(wait)), Some(client)) = (&answer, client) {
-            client.quota().hold(*wait);
-        }
-        answer.map(Admitted::Answered)
     }
 
     /// Reads bodies of at most `limit` bytes.

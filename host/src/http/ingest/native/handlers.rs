@@ -78,11 +78,16 @@ async fn respond(
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
+    let client = accepted.client.clone();
     let counted = Counted::new(stream, Protocol::Native, &head.headers, begun);
-    match messages {
+    let answer = match messages {
         Messages::One => one(ingest, stream, head, accepted, counted, deadline).await,
         Messages::Many => many(ingest, stream, head, accepted, counted, deadline).await,
+    };
+    if let Err(Problem::Quota(_)) = answer {
+        ingest.above_quota(&client, head);
     }
+    answer
 }
 
 /// Whether a request that another node relayed is for one of these routes.

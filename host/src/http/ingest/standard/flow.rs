@@ -21,10 +21,10 @@ use super::exchange::{Exchange, Parsed, Reply, Terms};
 use super::relay::Relay;
 use super::reply::{for_node, response};
 use super::settling::Settling;
-use super::trouble::{Trouble, verdict};
+use super::trouble::Trouble;
 use crate::http::ingest::body::{Received, announced, discard};
 use crate::http::ingest::charge::Charge;
-use crate::http::ingest::client::{Sending, audit, sender};
+use crate::http::ingest::client::Sending;
 use crate::http::ingest::counted::Counted;
 use crate::http::ingest::forward::Relayed;
 use crate::http::ingest::repeated::{Known, Sent};
@@ -34,10 +34,7 @@ use crate::http::problem::Problem;
 use crate::peer::relayed::AnswerHead;
 use crate::rejects::Sender;
 use crate::stream::{Route, Stream};
-use sluice_access::Refusal;
 use sluice_delivery::{Intake, Producer};
-use sluice_protocols::answer::Verdict;
-use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::meter::Meter;
@@ -128,6 +125,7 @@ impl Flow<'_> {
             Ok(Ended::Relayed(answer)) => answer,
             Ok(Ended::Here(reply)) => response(reply, self.ingest.memory()),
             Err(trouble) => {
+                self.audit_quota(&trouble);
                 let response = response(self.refuse(&trouble), self.ingest.memory());
                 response.map(|response| trouble.close(response))
             }
@@ -144,23 +142,6 @@ impl Flow<'_> {
             Err(Trouble::Problem(Problem::Quota(wait))) => (AnswerHead::quota(wait), Vec::new()),
             Err(trouble) => for_node(self.refuse(&trouble)),
         }
-    }
-
-    /// The client that sends the request.
-    ///
-    /// # Errors
-    /// It may not send.
-    pub(super) fn find_client(&self) -> Result<Sending, Trouble> {
-        let access = self.ingest.access();
-        let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
-        let names = &self.asked.names;
-        sender(access, self.stream, protocol, &credentials, names).map_err(|refusal| {
-            audit(access, protocol, &refusal, self.asked.client);
-            match refusal {
-                Refusal::NoToken => Trouble::NoToken,
-                _ => Trouble::WrongToken,
-            }
-        })
     }
 
     /// Waits for a node that takes the request, and for its outcome, and counts that.
@@ -378,21 +359,5 @@ impl Flow<'_> {
                 Ok(Some(delivered.await?.rejected))
             }
         }
-    }
-
-    /// The answer of the protocol to what was not settled.
-    fn refuse(&self, trouble: &Trouble) -> Reply {
-        let text;
-        let verdict = match trouble {
-            Trouble::NoToken => Verdict::NoToken,
-            Trouble::WrongToken => Verdict::WrongToken,
-            Trouble::NotLeader => Verdict::Busy("this node does not lead"),
-            Trouble::Problem(problem) => {
-                self.ingest.count(self.stream, problem);
-                text = problem.text();
-                verdict(problem, &text)
-            }
-        };
-        self.exchange.answer(verdict, &Items::default())
     }
 }
