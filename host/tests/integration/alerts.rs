@@ -68,9 +68,7 @@ fn each_cluster_has_its_own_alert_of_no_leader() {
             },
         })
     };
-    let at = |eval_time: &str, alerts: serde_json::Value| {
-        json!({"eval_time": eval_time, "alertname": "SluiceNoLeader", "exp_alerts": alerts})
-    };
+    let at = |eval_time: &str, alerts: serde_json::Value| json!({"eval_time": eval_time, "alertname": "SluiceNoLeader", "exp_alerts": alerts});
     let tests = json!({
         "rule_files": [Prometheus::rules_file()],
         "evaluation_interval": "5s",

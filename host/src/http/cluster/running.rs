@@ -52,6 +52,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use std::sync::Arc;
     use tokio::sync::Semaphore;
 
@@ -66,7 +67,7 @@ mod tests {
                 done_in.send(()).unwrap();
             }));
             // It has begun, and its client goes.
-            assert!(futures_util::poll!(client.as_mut()).is_pending());
+            assert!(client.as_mut().now_or_never().is_none());
         }
         let refused = running.run(async {}).await;
         assert!(matches!(refused, Err(Problem::Busy(_))), "{refused:?}");
