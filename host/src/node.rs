@@ -24,7 +24,7 @@ use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::shown::Shown;
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
-use sluice_access::{Access, AccessError, Keeper};
+use sluice_access::{Access, AccessError, Audit, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -165,7 +165,7 @@ impl Node {
         };
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
-        let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
+        let nodes = OtherNodes::new(addresses, control.controls.address.clone());
         let access = NodeAccess {
             node: node.clone(),
             controls: control.controls.clone(),
@@ -181,8 +181,9 @@ impl Node {
         });
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
-        let forwarder = Forwarder::new(addresses, &access.tls)?;
+        let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
+        let audit = rights.audit().clone();
         let ingest = Ingest::new(
             config.ingest,
             Arc::clone(&rights),
@@ -203,6 +204,7 @@ impl Node {
             files: [
                 self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
                 self.tls.map(|tls| tokio::spawn(tls.keep())),
+                Some(tokio::spawn(access.tls.clone().keep())),
             ],
             history: tokio::spawn(shown.histories.keep()),
             tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
@@ -211,6 +213,7 @@ impl Node {
             server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
+            audit,
             _data_dir: config.data_dir,
         })
     }
@@ -224,8 +227,8 @@ struct Running {
     secret: JoinHandle<()>,
     /// Passes on what the control thread asks of other nodes.
     pleas: Option<JoinHandle<()>>,
-    /// Read files again when they change: tokens, certificates.
-    files: [Option<JoinHandle<()>>; 2],
+    /// Read files again when they change: tokens, certificates, authorities of nodes.
+    files: [Option<JoinHandle<()>>; 3],
     /// Takes the samples of the streams' histories.
     history: JoinHandle<()>,
     /// Remembers who led when.
@@ -236,6 +239,7 @@ struct Running {
     /// What connections have begun may go on until the streams have ended.
     _threads: WorkerThreads,
     stdout: NodeStdout,
+    audit: Audit,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,
 }
@@ -299,6 +303,7 @@ impl Running {
         for stream in self.streams {
             stream.close().await;
         }
+        self.audit.flush(LEAVE_LIMIT);
     }
 }
 

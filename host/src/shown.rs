@@ -43,12 +43,14 @@ impl Shown {
         let tenures = Tenures::default();
         let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
         let own = Arc::new(own);
+        let histories = Arc::new(Histories::new(node.clone(), &streams));
         Self {
-            histories: Arc::new(Histories::new(node.clone(), &streams)),
+            histories: Arc::clone(&histories),
             tenures,
             page: ClusterContext::new(ClusterParts {
                 cluster: cluster.to_owned(),
                 own: Arc::clone(&own),
+                histories,
                 controls: access.controls.clone(),
                 consul: consul.clone(),
                 nodes: Arc::clone(&leaders),

@@ -232,6 +232,7 @@ async fn deliver(shared: &Shared, received: Received) {
                 shared.metrics.count(RecordsOutcome::Rejected, rejected);
                 shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
+                    client: &None,
                     records: decoded.records,
                     metrics: &shared.metrics,
                     reservation,

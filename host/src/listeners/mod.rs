@@ -26,6 +26,7 @@ mod protocol;
 mod relp;
 mod session;
 mod sessions;
+mod settled;
 mod socket;
 mod stage;
 mod syslog;

@@ -35,7 +35,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// A route that refuses a request that is not signed, and says in which form it
 /// takes signatures.
-const PROBED: &str = "/internal/v1/dead-letters";
+pub(crate) const PROBED: &str = "/internal/v1/dead-letters";
 
 /// A node did not do what it was asked.
 #[derive(Debug, Error)]

@@ -19,7 +19,7 @@ mod target;
 pub(crate) mod wire;
 
 pub(crate) use allies::pass_on;
-pub(crate) use client::{PeerClient, PeerError, Subscription};
+pub(crate) use client::{PROBED, PeerClient, PeerError, Subscription};
 pub(crate) use form::CHALLENGE;
 pub(crate) use leader_client::LeaderClient;
 pub(crate) use old_signature::is_recent_old;

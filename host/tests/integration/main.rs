@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod actions;
 mod alerts;
 mod backpressure;
 mod check;

@@ -24,5 +24,6 @@ pub mod rejection;
 pub mod retry_after;
 pub mod sink;
 pub mod size;
+pub mod stamp;
 pub mod stream;
 mod value;

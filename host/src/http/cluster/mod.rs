@@ -13,6 +13,7 @@ mod plugin;
 mod problem;
 mod query;
 mod record_view;
+mod running;
 mod scan;
 mod shown;
 mod tenures;

@@ -27,19 +27,17 @@ pub(super) fn find(
     let since: Option<Timestamp> = query.since.as_ref().and_then(|since| since.parse().ok());
     let end = Instant::now() + SEARCH_LIMIT;
     let mut page = LetterPage::default();
-    letters.visit(|letter| {
+    let has_more = letters.visit_latest(|letter| {
         if admits(query, since, &letter) {
             page.letters.push(head(letter));
-            if page.letters.len() >= 2 * limit {
-                shorten(&mut page, limit);
-            }
         }
-        if Instant::now() < end {
-            return ControlFlow::Continue(());
+        // They come in the order of their ids, which is nearly that of their times.
+        match page.letters.len() <= limit && Instant::now() < end {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
-        page.more = true;
-        ControlFlow::Break(())
     })?;
+    page.more = has_more;
     shorten(&mut page, limit);
     Ok(page)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::charge::Charge;
 use crate::http::identity::identify;
 use crate::http::problem::Problem;
 use crate::stream::Stream;
@@ -53,21 +54,58 @@ pub(super) fn audit(access: &Access, protocol: Protocol, refusal: &Refusal, from
     });
 }
 
+/// Writes to the audit log that a client has sent more than its quota.
+pub(super) fn audit_quota(
+    access: &Access,
+    protocol: Protocol,
+    client: &Sending,
+    from: FromAddress,
+) {
+    access.audit().add(Event {
+        who: client.as_ref().map(|client| client.name().to_string()),
+        what: format!("send {}", protocol.name()),
+        from,
+        outcome: Outcome::Refused,
+        detail: "it has sent more than its quota".to_owned(),
+    });
+}
+
 /// The address of a connection, if it is known.
 type FromAddress = Option<std::net::IpAddr>;
 
-/// Whether the client has sent less than its quota.
+/// Lets a request in whose body announces so many bytes, if the client has sent less
+/// than its quota.
 ///
 /// # Errors
 /// [`Problem::Quota`], after a moment.
-pub(super) async fn within_quota(client: &Sending) -> Result<(), Problem> {
-    let wait = |client: &Sending| client.as_ref().map(|client| client.quota().wait());
-    if wait(client).unwrap_or_default().is_zero() {
-        return Ok(());
+pub(super) async fn within_quota(client: &Sending, bytes: usize) -> Result<Charge, Problem> {
+    if let Ok(charge) = Charge::begin(client, bytes) {
+        return Ok(charge);
     }
     tokio::time::sleep(REFUSAL_DELAY).await;
-    match wait(client).unwrap_or_default() {
-        left if left.is_zero() => Ok(()),
-        left => Err(Problem::Quota(left)),
+    Charge::begin(client, bytes).map_err(Problem::Quota)
+}
+
+/// The client of a request that another node has checked.
+///
+/// # Errors
+/// It must not send records to the stream, as far as this node knows.
+pub(super) fn relayed(
+    access: &Access,
+    stream: &Stream,
+    name: Option<&str>,
+) -> Result<Sending, String> {
+    let Some(name) = name else { return Ok(None) };
+    match access.named(name) {
+        Some(client) => {
+            let allowed = client.may(Scope::Send, &stream.name);
+            allowed.map_err(|refusal| refusal.to_string())?;
+            Ok(Some(client))
+        }
+        None if access.has_scopes() => Err(format!(
+            "the leader does not know the client {name}; give all nodes the same --tokens"
+        )),
+        // Known by its certificate alone.
+        None => Ok(None),
     }
 }

@@ -6,6 +6,7 @@
 //! form of errors. A protocol's handler sets the deadline and calls these steps;
 //! `native/handlers.rs` shows their order.
 
+mod admission;
 mod awaited;
 pub(super) mod baseline;
 mod body;
@@ -22,6 +23,8 @@ mod service;
 pub(in crate::http) mod standard;
 mod unread;
 
+pub(crate) use charge::Charge;
+pub(crate) use client::Sending;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
 pub(crate) use service::{Ingest, Offer};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING};
+use axum::http::header::{AUTHORIZATION, CONNECTION};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
 use super::charge::Charge;
-use super::client::{Sending, audit, sender, within_quota};
+use super::client::{Sending, audit, sender};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
@@ -29,7 +29,6 @@ use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::{Credentials, Protocol};
-use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
 
@@ -39,11 +38,11 @@ pub(crate) struct Ingest {
     streams: Streams,
     pub(crate) limits: IngestLimits,
     /// For bodies, what they are decoded to, and answers.
-    memory: Arc<MemoryBudget>,
+    pub(super) memory: Arc<MemoryBudget>,
     decoders: Decoders,
     follower: Follower,
-    forwarder: Forwarder,
-    access: Arc<Access>,
+    pub(super) forwarder: Forwarder,
+    pub(super) access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
 }
@@ -58,6 +57,7 @@ pub(super) enum Admitted<'a> {
 pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
+    pub(super) charge: Charge,
     pub(super) client: Sending,
 }
 
@@ -66,8 +66,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) intake: &'a Intake,
     pub(crate) producer: Producer,
-    /// Whose quota they count for.
-    pub(crate) client: &'a Sending,
+    /// What they take of their client's quota.
+    pub(crate) charge: Charge,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -116,13 +116,13 @@ impl Ingest {
         stream: &Stream,
         head: &Parts,
         body: Body,
-        deadline: Pin<&mut Sleep>,
+        mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
         let client = match self.sender(stream, head) {
             Ok(client) => client,
             Err(problem) => {
-                body::discard(body, limit, deadline).await;
+                self.leave(head, body, deadline).await;
                 return Err(problem);
             }
         };
@@ -130,26 +130,29 @@ impl Ingest {
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match route {
             Route::Local(intake) => {
-                if let Err(problem) = within_quota(&client).await {
-                    body::discard(body, limit, deadline).await;
-                    return Err(problem);
-                }
+                let (charge, body) = self.let_in(&client, head, body, deadline.as_mut()).await?;
                 let reading = self.reader(limit).receive(&head.headers, body, deadline);
                 return Ok(Admitted::Here(Accepted {
                     intake,
                     body: reading.await?,
+                    charge,
                     client,
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
-                return self.forward(&leader, head, body, deadline).await;
+                return self.forward(&leader, (head, &client), body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
-        if !body::expects_continue(&head.headers) {
-            body::discard(body, limit, deadline).await;
-        }
+        self.leave(head, body, deadline).await;
         Err(problem)
+    }
+
+    /// Reads a body that no answer depends on, if its client does not see one before.
+    pub(super) async fn leave(&self, head: &Parts, body: Body, deadline: Pin<&mut Sleep>) {
+        if !body::may_leave_body(head) {
+            body::discard(body, self.limits.body, deadline).await;
+        }
     }
 
     /// The client of a request on Sluice's own routes.
@@ -182,24 +185,6 @@ impl Ingest {
         }
     }
 
-    /// Relays the request to the leader, its body as it is.
-    async fn forward(
-        &self,
-        leader: &LeaderAddress,
-        head: &Parts,
-        body: Body,
-        mut deadline: Pin<&mut Sleep>,
-    ) -> Result<Admitted<'_>, Problem> {
-        let end = deadline.deadline();
-        let mut headers = head.headers.clone();
-        headers.remove(CONTENT_ENCODING);
-        let reader = self.reader(self.limits.body);
-        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
-        let (body, reservation) = received.unpacked(deadline).await?;
-        let relayed = self.forwarder.forward(leader, head, body, reservation, end);
-        Ok(Admitted::Answered(relayed.await?))
-    }
-
     /// Reads bodies of at most `limit` bytes.
     pub(super) const fn reader(&self, limit: usize) -> Reader<'_> {
         Reader {
@@ -222,12 +207,12 @@ impl Ingest {
             stream,
             intake,
             producer,
-            client,
+            mut charge,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let charge = Charge::new(client, &records);
+        charge.settle(&records).map_err(Problem::Quota)?;
         let receipt = intake.submit(producer, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
@@ -288,7 +273,7 @@ impl Ingest {
             stream,
             intake: &intake,
             producer,
-            client: &None,
+            charge: Charge::default(),
             records,
             reservation,
         };

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
 use crate::http::client_address::ClientAddress;
+use crate::http::ingest::body::may_leave_body;
 use crate::tls::ClientNames;
 use sluice_protocols::tokens::Credentials;
 
@@ -18,6 +19,8 @@ pub(super) struct Asked {
     /// Without the question mark.
     pub(super) query: String,
     pub(super) headers: HeaderMap,
+    /// Whether an answer without reading the body is what the client hopes for.
+    pub(super) may_leave_body: bool,
     /// Where it came from.
     pub(super) client: Option<IpAddr>,
     /// The names in the certificate that the client has shown.
@@ -31,6 +34,7 @@ impl Asked {
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
+            may_leave_body: may_leave_body(head),
             client: head.extensions.get().map(|ClientAddress(client)| *client),
             names: head.extensions.get().cloned().unwrap_or_default(),
         }
