@@ -24,6 +24,7 @@ use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::shown::Shown;
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
+use crate::traces::{Traces, TracesError};
 use sluice_access::{Access, AccessError, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
@@ -66,6 +67,8 @@ pub(crate) enum NodeError {
     Preparer(#[from] PreparerError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("set up the connection to Consul")]
     Consul(#[source] consul::Error),
     #[error(transparent)]
@@ -90,6 +93,7 @@ pub(crate) struct Node {
     tokens: Option<Keeper>,
     stdout: NodeStdout,
     metrics: Arc<Metrics>,
+    traces: Traces,
     /// The default stream.
     stream: PreparedStream,
 }
@@ -117,6 +121,9 @@ impl Node {
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
         let metrics = Arc::new(Metrics::new());
+        let control = &config.control;
+        let (name, cluster) = (&control.node, &control.cluster);
+        let traces = Traces::start(config.traces.as_ref(), name, cluster, &metrics)?;
         let folder = config.data_dir.path();
         let stream = config.stream.clone();
         let stream_metrics = metrics.stream(&stream.name);
@@ -133,6 +140,7 @@ impl Node {
             tokens,
             stdout,
             metrics,
+            traces,
             stream,
         })
     }
@@ -171,6 +179,7 @@ impl Node {
             orders: control.orders(),
             secret: secret.clone(),
             tls: self.peer_tls,
+            tracer: self.traces.tracer(),
         };
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
@@ -183,6 +192,7 @@ impl Node {
             Arc::clone(&rights),
             streams.clone(),
             forwarder,
+            self.traces.of_requests(self.tls.is_some()),
         );
         let ingest = Arc::new(ingest);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
@@ -205,6 +215,7 @@ impl Node {
             server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
+            traces: self.traces,
             _data_dir: config.data_dir,
         })
     }
@@ -228,6 +239,7 @@ struct Running {
     /// What connections have begun may go on until the streams have ended.
     _threads: WorkerThreads,
     stdout: NodeStdout,
+    traces: Traces,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,
 }
@@ -287,6 +299,7 @@ impl Running {
         for stream in self.streams {
             stream.close().await;
         }
+        self.traces.close().await;
     }
 }
 

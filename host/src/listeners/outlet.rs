@@ -313,6 +313,7 @@ impl Outlet {
                     intake: &intake,
                     producer: Producer::CannotBeTold,
                     client: &None,
+                    trace: None,
                     records,
                     reservation: charged,
                 };

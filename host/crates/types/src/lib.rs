@@ -25,4 +25,5 @@ pub mod retry_after;
 pub mod sink;
 pub mod size;
 pub mod stream;
+pub mod trace;
 mod value;

@@ -7,7 +7,7 @@ use axum::http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::tls::PeerTls;
 use sluice_leadership::NodeAddresses;
 use sluice_protocols::memory_budget::{Reservation, UNCHARGED_BYTES};
 use sluice_types::documents::LeaderAddress;
+use sluice_types::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// Marks a request that has made its one hop.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forwarded");
@@ -75,7 +76,7 @@ impl Forwarder {
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
-        head: &Parts,
+        (head, trace): (&Parts, Option<&TraceContext>),
         body: Bytes,
         mut reservation: Reservation,
         deadline: Instant,
@@ -86,7 +87,14 @@ impl Forwarder {
                 leader.address
             )));
         }
-        let sent = self.request(leader, head, body, deadline).send().await;
+        let mut request = self.request(leader, head, body, deadline);
+        if let Some(trace) = trace {
+            let mut headers = HeaderMap::new();
+            trace.put_into(&mut headers);
+            // They replace those of the client.
+            request = request.headers(headers);
+        }
+        let sent = request.send().await;
         let answer = sent.map_err(|error| {
             if error.is_connect() {
                 Problem::Unavailable(format!(
@@ -131,6 +139,8 @@ impl Forwarder {
             &MESSAGE_ID,
             &AUTHORIZATION,
             &ACCEPT,
+            &TRACEPARENT,
+            &TRACESTATE,
         ] {
             if let Some(value) = head.headers.get(name) {
                 request = request.header(name, value);
@@ -202,7 +212,7 @@ mod tests {
         let answer = forwarder
             .forward(
                 &leader,
-                &head.into_parts().0,
+                (&head.into_parts().0, None),
                 Bytes::new(),
                 budget.reserve(),
                 deadline,

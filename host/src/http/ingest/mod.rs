@@ -18,11 +18,13 @@ mod forward;
 pub(super) mod native;
 mod pieces;
 mod repeated;
+mod request_span;
 mod service;
 pub(in crate::http) mod standard;
 mod unread;
 
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
+pub(crate) use request_span::RequestTracer;
 pub(crate) use service::{Ingest, Offer};
 pub(crate) use standard::{Delivered, NodeFacts, Relay, Standard};

@@ -19,6 +19,7 @@ use super::client::{Sending, audit, sender, within_quota};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
+use super::request_span::{Asking, RequestSpan, RequestTracer};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
@@ -32,6 +33,7 @@ use sluice_protocols::tokens::{Credentials, Protocol};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
+use sluice_types::trace::TraceContext;
 
 /// What the handlers of all protocols work with.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct Ingest {
     access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
+    /// Makes the spans of requests, if this node makes any.
+    tracer: Option<RequestTracer>,
 }
 
 /// A request that this node takes, or the whole answer.
@@ -68,6 +72,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) producer: Producer,
     /// Whose quota they count for.
     pub(crate) client: &'a Sending,
+    /// The span of their request, if it has one.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -86,6 +92,7 @@ impl Ingest {
         access: Arc<Access>,
         streams: Streams,
         forwarder: Forwarder,
+        tracer: Option<RequestTracer>,
     ) -> Self {
         Self {
             streams,
@@ -96,6 +103,7 @@ impl Ingest {
             forwarder,
             access,
             once: Once::new(config.dedupe_ids),
+            tracer,
         }
     }
 
@@ -116,6 +124,7 @@ impl Ingest {
         stream: &Stream,
         head: &Parts,
         body: Body,
+        span: &RequestSpan,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
@@ -142,7 +151,7 @@ impl Ingest {
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
-                return self.forward(&leader, head, body, deadline).await;
+                return self.forward(&leader, (head, span), body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
@@ -186,7 +195,7 @@ impl Ingest {
     async fn forward(
         &self,
         leader: &LeaderAddress,
-        head: &Parts,
+        (head, span): (&Parts, &RequestSpan),
         body: Body,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
@@ -196,6 +205,8 @@ impl Ingest {
         let reader = self.reader(self.limits.body);
         let received = reader.receive(&headers, body, deadline.as_mut()).await?;
         let (body, reservation) = received.unpacked(deadline).await?;
+        span.relayed_to(&leader.node);
+        let head = (head, span.context());
         let relayed = self.forwarder.forward(leader, head, body, reservation, end);
         Ok(Admitted::Answered(relayed.await?))
     }
@@ -223,12 +234,13 @@ impl Ingest {
             intake,
             producer,
             client,
+            trace,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
         let charge = Charge::new(client, &records);
-        let receipt = intake.submit(producer, records)?;
+        let receipt = intake.submit(producer, trace, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
@@ -289,6 +301,7 @@ impl Ingest {
             intake: &intake,
             producer,
             client: &None,
+            trace: None,
             records,
             reservation,
         };
@@ -317,6 +330,11 @@ impl Ingest {
             Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
             _ => {}
         }
+    }
+
+    /// Begins the span of a request.
+    pub(super) fn span(&self, asking: Asking<'_>) -> RequestSpan {
+        RequestSpan::begin(self.tracer.as_ref(), asking)
     }
 
     /// For bodies and answers.

@@ -25,6 +25,7 @@ use crate::http::ingest::body::{Received, discard, expects_continue};
 use crate::http::ingest::client::{Sending, audit, sender};
 use crate::http::ingest::counted::Counted;
 use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::request_span::RequestSpan;
 use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
@@ -47,6 +48,7 @@ pub(super) struct Flow<'a> {
     pub(super) exchange: &'a Arc<dyn Exchange>,
     pub(super) asked: &'a Asked,
     pub(super) clock: Clock,
+    pub(super) span: &'a RequestSpan,
     /// Who sends it, once that is known.
     pub(super) client: Sending,
     /// Relays to the leader; `None` for a request that was relayed already.
@@ -165,7 +167,7 @@ impl Flow<'_> {
     /// Counts what becomes of its records.
     pub(super) fn counted(&self) -> Counted<'_> {
         let (protocol, headers) = (self.exchange.protocol(), &self.asked.headers);
-        Counted::new(self.stream, protocol, headers, self.clock.begun)
+        Counted::new(self.stream, protocol, headers, self.clock.begun, self.span)
     }
 
     /// Offers the records until they are settled. `offered` is how many they are,
@@ -206,8 +208,9 @@ impl Flow<'_> {
                         let mut copy = self.ingest.memory().reserve();
                         copy.spend(received.bytes().len()).map_err(Problem::from)?;
                         let name = self.client.as_ref().map(|client| client.name());
-                        let asked = (self.asked, name);
+                        let asked = (self.asked, name, self.span.context());
                         let answer = relay.send(&leader, asked, received.bytes(), &self.clock);
+                        self.span.relayed_to(&leader.node);
                         match answer.await? {
                             Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
                             Relayed::NotTaken(why) => why,
@@ -290,6 +293,7 @@ impl Flow<'_> {
                 intake,
                 producer,
                 client: &self.client,
+                trace: self.span.context().cloned(),
                 records,
                 reservation,
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::ACCEPT;
-use axum::http::{Method, Request, Uri};
+use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -81,16 +81,21 @@ async fn exchanged(
     body: Body,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
+    let stream = ingest.stream();
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
-        stream: ingest.stream(),
+        stream,
         exchange,
         asked,
         clock: Clock::start(standard.park, ingest.limits.request),
+        span: &span,
         client: None,
         relay: Some(&*standard.relay),
     };
-    flow.of_client(body).await
+    let answer = flow.of_client(body).await;
+    span.end(answer.as_ref().map(Response::status));
+    answer
 }
 
 /// Answers a request that another node relayed.
@@ -117,18 +122,26 @@ pub(in crate::http) async fn of_node(
     };
     let limit = ingest.limits.request;
     let wait = Duration::from_millis(head.wait_ms).min(limit);
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
         stream,
         exchange: &exchange,
         asked: &asked,
         clock: Clock::start(Duration::from_millis(head.park_ms), wait),
+        span: &span,
         client: head.name.and_then(|name| ingest.access().named(&name)),
         relay: None,
     };
     let received = ingest.reader(ingest.limits.body).of(body, None);
     let reply = flow.of_node(received).await;
-    Ok(reply.map_or((AnswerHead::NotLeader, Vec::new()), for_node))
+    let (head, body) = reply.map_or((AnswerHead::NotLeader, Vec::new()), for_node);
+    span.end(match &head {
+        AnswerHead::Answer { status, .. } => StatusCode::from_u16(*status).ok(),
+        AnswerHead::NotLeader => Some(StatusCode::SERVICE_UNAVAILABLE),
+        AnswerHead::Close => None,
+    });
+    Ok((head, body))
 }
 
 /// Whether a browser asks for the first page.

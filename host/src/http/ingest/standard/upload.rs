@@ -23,6 +23,7 @@ use super::found::Found;
 use super::gathered::{Arrived, Gathered, PAUSE};
 use super::reply::response;
 use crate::http::ingest::client::Sending;
+use crate::http::ingest::request_span::RequestSpan;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::elasticsearch::items::Items;
@@ -84,10 +85,11 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
         exchange: Arc::new(Entries),
         client: None,
     };
-    let found = upload.flow().find_client();
+    let none = RequestSpan::default();
+    let found = upload.flow(&none).find_client();
     match found {
         Ok(client) => upload.client = client,
-        Err(trouble) => return upload.flow().refusal(trouble),
+        Err(trouble) => return upload.flow(&none).refusal(trouble),
     }
     if asked.headers.contains_key("content-encoding") {
         let reason = "an upload cannot be compressed";
@@ -105,7 +107,7 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
 
 impl Upload<'_> {
     /// The way of one piece, which begins now.
-    fn flow(&self) -> Flow<'_> {
+    fn flow<'a>(&'a self, span: &'a RequestSpan) -> Flow<'a> {
         let ingest = &*self.standard.ingest;
         Flow {
             ingest,
@@ -113,6 +115,7 @@ impl Upload<'_> {
             exchange: &self.exchange,
             asked: self.asked,
             clock: Clock::start(self.standard.park, ingest.limits.request),
+            span,
             client: self.client.clone(),
             relay: Some(&self.standard.relay),
         }
@@ -163,7 +166,8 @@ impl Upload<'_> {
                     let (entry, _charged) = all.take(bytes);
                     let reason = framer.too_large();
                     tracing::warn!(reason, "an entry of a journal was not taken");
-                    let flow = self.flow();
+                    let none = RequestSpan::default();
+                    let flow = self.flow(&none);
                     let rejects = &flow.stream.rejects;
                     rejects.keep_record(flow.sender(), &reason, &entry);
                     flow.counted().rejected(1);
@@ -184,8 +188,11 @@ impl Upload<'_> {
             if ingest.stream().is_stopping() {
                 return Err(Stop::Close);
             }
-            let flow = self.flow();
-            let answer = flow.of_part(entries.clone()).await.ok_or(Stop::Close)?;
+            let stream = &ingest.stream().name;
+            let span = ingest.span(self.asked.asking(self.exchange.protocol(), stream));
+            let answer = self.flow(&span).of_part(entries.clone()).await;
+            span.end(answer.as_ref().map(Response::status));
+            let answer = answer.ok_or(Stop::Close)?;
             match answer.status() {
                 status if status.is_success() => return Ok(()),
                 status if !status.is_server_error() => return Err(Stop::Answer(answer)),
