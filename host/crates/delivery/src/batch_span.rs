@@ -65,12 +65,7 @@ struct Belonging {
 
 impl StreamTracer {
     /// Begins the span of a batch with so many records of these requests.
-    pub(crate) fn begin(
-        &self,
-        epoch: u64,
-        records: usize,
-        requests: &[Completion],
-    ) -> BatchSpan {
+    pub(crate) fn begin(&self, epoch: u64, records: usize, requests: &[Completion]) -> BatchSpan {
         let belonging = Belonging::of(requests, &*self.tracer);
         BatchSpan(Some(Arc::new(Followed {
             scope: Scope {

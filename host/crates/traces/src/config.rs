@@ -174,7 +174,10 @@ mod tests {
     fn the_endpoint_of_all_telemetry_gets_a_path() {
         let url = |variables: &[_]| of(variables).unwrap().unwrap().endpoint;
         for general in ["http://localhost:4318", "http://localhost:4318/"] {
-            assert_eq!(url(&[(ENDPOINT, general)]), "http://localhost:4318/v1/traces");
+            assert_eq!(
+                url(&[(ENDPOINT, general)]),
+                "http://localhost:4318/v1/traces"
+            );
         }
         let both = [
             (ENDPOINT, "http://localhost:4318"),

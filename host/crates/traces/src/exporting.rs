@@ -174,7 +174,10 @@ impl Exports {
             Err(error) => {
                 (self.count)(Counted::Failed, count);
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(error, "spans cannot be exported; they are dropped until they can");
+                    tracing::warn!(
+                        error,
+                        "spans cannot be exported; they are dropped until they can"
+                    );
                 }
             }
         }

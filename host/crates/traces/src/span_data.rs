@@ -124,12 +124,16 @@ fn request(work: RequestWork) -> Described {
         .with("url.scheme", work.scheme)
         .with("url.path", work.path)
         .with_some(STATUS, work.status.map(i64::from))
-        .with_some("client.address", work.client.map(|client| client.to_string()))
+        .with_some(
+            "client.address",
+            work.client.map(|client| client.to_string()),
+        )
         .with(STREAM, work.stream)
         .with("sluice.protocol", work.protocol)
         .with_some(
             RECORDS,
-            work.records.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
+            work.records
+                .map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
         )
         .with_count(REJECTED, work.rejected)
         .with_some(OUTCOME, work.outcome.map(SpanOutcome::name))
@@ -321,7 +325,10 @@ mod tests {
         let [link] = &data.links.links[..] else {
             panic!("{data:?}")
         };
-        assert_eq!(link.span_context.span_id().to_bytes(), linked.span.to_bytes());
+        assert_eq!(
+            link.span_context.span_id().to_bytes(),
+            linked.span.to_bytes()
+        );
         assert_eq!(data.links.dropped_count, 39);
         assert_eq!(value(&data, "sluice.links.dropped").as_deref(), Some("39"));
     }

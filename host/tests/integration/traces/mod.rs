@@ -29,11 +29,15 @@ fn variables(endpoint: &str) -> Vec<(String, String)> {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn with(mut variables: Vec<(String, String)>, more: &[(&str, &str)]) -> Vec<(String, String)> {
-    let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let more = more
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     variables.extend(more);
     variables
 }
@@ -77,7 +81,10 @@ async fn a_message_is_followed_from_its_producer_to_the_destination() {
     let (receiver, destination) = (Receiver::start().await, Destination::start().await);
     let more = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment.name=test",
+        ),
         ("OTEL_SERVICE_NAME", "logs"),
     ];
     let cluster = posting(&destination, with(variables(&receiver.url), &more)).await;
@@ -105,7 +112,11 @@ async fn a_message_is_followed_from_its_producer_to_the_destination() {
         (&batch, "sluice.outcome", "accepted"),
         (&write, "sluice.attempt", "1"),
         (&write, "sluice.outcome", "accepted"),
-        (&outgoing, "url.full", &format!("{}/logs", destination.origin)),
+        (
+            &outgoing,
+            "url.full",
+            &format!("{}/logs", destination.origin),
+        ),
         (&outgoing, "server.address", "127.0.0.1"),
         (&outgoing, "http.response.status_code", "200"),
     ] {
@@ -130,7 +141,9 @@ async fn a_batch_of_many_requests_links_them() {
     let (receiver, destination) = (Receiver::start().await, Destination::holding(0).await);
     let cluster = posting(&destination, variables(&receiver.url)).await;
     let first = send(&cluster, 0, &traceparent());
-    let parents: Vec<_> = (0..40).map(|n| format!("00-{TRACE}-{:016x}-01", n + 1)).collect();
+    let parents: Vec<_> = (0..40)
+        .map(|n| format!("00-{TRACE}-{:016x}-01", n + 1))
+        .collect();
     let others = async {
         eventually("the first is being written", SOON, || async {
             match destination.seen().len() {
@@ -186,7 +199,9 @@ async fn a_follower_hands_the_trace_on_to_the_leader() {
     let leader = &cluster.node(1 - follower).name;
     send(&cluster, follower, &traceparent()).await;
     let push = r#"{"streams":[{"stream":{"a":"b"},"values":[["1","x"]]}]}"#;
-    let request = cluster.http.post(cluster.node(follower).url("/loki/api/v1/push"));
+    let request = cluster
+        .http
+        .post(cluster.node(follower).url("/loki/api/v1/push"));
     let request = request.header("traceparent", traceparent());
     let request = request.header("content-type", "application/json");
     assert_eq!(request.body(push).send().await.unwrap().status(), 204);
@@ -215,7 +230,11 @@ async fn a_follower_hands_the_trace_on_to_the_leader() {
     }
     let batches = receiver.named("batch", 3).await;
     assert!(batches.iter().all(|batch| batch.node() == *leader));
-    assert!(batches.iter().all(|batch| hex(&batch.span.trace_id) == TRACE));
+    assert!(
+        batches
+            .iter()
+            .all(|batch| hex(&batch.span.trace_id) == TRACE)
+    );
 }
 
 #[tokio::test]
@@ -232,11 +251,18 @@ async fn what_waits_is_exported_when_the_node_ends() {
 
 /// A metric of the node's spans.
 async fn spans(cluster: &Cluster, outcome: &str) -> u64 {
-    let answer = cluster.http.get(cluster.node(0).url("/metrics")).send().await;
+    let answer = cluster
+        .http
+        .get(cluster.node(0).url("/metrics"))
+        .send()
+        .await;
     let text = answer.unwrap().text().await.unwrap();
     let sample = format!("sluice_spans_total{{outcome=\"{outcome}\"}} ");
     let count = text.lines().find_map(|line| line.strip_prefix(&sample));
-    count.unwrap_or_else(|| panic!("no {sample} in {text}")).parse().unwrap()
+    count
+        .unwrap_or_else(|| panic!("no {sample} in {text}"))
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -291,7 +317,10 @@ async fn a_sink_that_sends_a_trace_keeps_it_and_what_is_not_sampled_is_handed_on
     // This one has no trace of its own, nor of its producer.
     let said = cluster.tries(&format!("GET {url}")).await;
     let (_, handed_on) = said.rsplit_once(' ').unwrap();
-    assert!(handed_on.starts_with("00-") && handed_on.ends_with("-00"), "{said}");
+    assert!(
+        handed_on.starts_with("00-") && handed_on.ends_with("-00"),
+        "{said}"
+    );
     assert!(receiver.spans().is_empty(), "{:?}", receiver.spans());
     // The producer decides.
     send(&cluster, 0, &traceparent()).await;

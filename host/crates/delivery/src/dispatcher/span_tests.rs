@@ -99,9 +99,20 @@ async fn a_batch_of_one_request_is_below_it_with_each_attempt() {
         for write in &writes {
             assert_eq!(write.parent.unwrap().span, span.context.span);
         }
-        let handed_on: Vec<_> = sink.calls().writes.iter().map(|w| w.attempt.trace.clone()).collect();
-        let handed_on: Vec<_> = handed_on.into_iter().map(|scope| scope.unwrap().context).collect();
-        assert_eq!(handed_on, writes.into_iter().map(|w| w.context).collect::<Vec<_>>());
+        let handed_on: Vec<_> = sink
+            .calls()
+            .writes
+            .iter()
+            .map(|w| w.attempt.trace.clone())
+            .collect();
+        let handed_on: Vec<_> = handed_on
+            .into_iter()
+            .map(|scope| scope.unwrap().context)
+            .collect();
+        assert_eq!(
+            handed_on,
+            writes.into_iter().map(|w| w.context).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -111,12 +122,19 @@ async fn a_batch_of_several_requests_links_those_that_are_recorded() {
     let requests: Vec<_> = (0..80).map(|number| request(number % 2 == 0)).collect();
     let receipts: Vec<_> = requests.iter().map(|r| submit(&tenure, 1, r)).collect();
     for receipt in receipts {
-        assert!(matches!(outcome(receipt).await, Outcome::Acknowledged { .. }));
+        assert!(matches!(
+            outcome(receipt).await,
+            Outcome::Acknowledged { .. }
+        ));
     }
     tenure.drained().await;
     let (span, writes) = kept.batch();
     assert_eq!((span.parent, writes.len()), (None, 1));
-    assert!(requests.iter().all(|request| request.trace != span.context.trace));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.trace != span.context.trace)
+    );
     let recorded = requests.iter().step_by(2).take(32).cloned();
     assert_eq!(batch(&span).links, recorded.collect::<Vec<_>>());
     assert_eq!(batch(&span).links_dropped, 8);
@@ -135,7 +153,12 @@ async fn requests_that_are_not_recorded_make_no_spans_and_are_handed_on() {
         }
         tenure.drained().await;
         assert!(kept.0.lock().unwrap().is_empty());
-        let handed_on = sink.calls().writes[0].attempt.trace.clone().unwrap().context;
+        let handed_on = sink.calls().writes[0]
+            .attempt
+            .trace
+            .clone()
+            .unwrap()
+            .context;
         assert!(!handed_on.is_sampled());
         assert_eq!(handed_on.trace == requests[0].trace, count == 1);
     }
@@ -160,7 +183,10 @@ async fn parts_of_a_batch_share_its_span() {
         outcome,
         ..
     } = batch(&span);
-    assert_eq!((*records, *rejected, *outcome), (4, 1, SpanOutcome::Partial));
+    assert_eq!(
+        (*records, *rejected, *outcome),
+        (4, 1, SpanOutcome::Partial)
+    );
     let kinds: Vec<_> = writes
         .iter()
         .map(|span| write(span).failure.as_ref().map(|failure| failure.kind))

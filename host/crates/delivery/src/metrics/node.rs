@@ -10,7 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
 use super::ingest::Ingests;
-use super::names::{CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED, SPANS};
+use super::names::{
+    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED, SPANS,
+};
 use super::stream::StreamMetrics;
 
 /// The form of the text that metrics are read as.

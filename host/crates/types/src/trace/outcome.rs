@@ -41,6 +41,9 @@ impl SpanOutcome {
     /// not at fault.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        matches!(self, Self::Busy | Self::Retried | Self::Unknown | Self::Cancelled)
+        matches!(
+            self,
+            Self::Busy | Self::Retried | Self::Unknown | Self::Cancelled
+        )
     }
 }

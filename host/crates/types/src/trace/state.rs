@@ -79,7 +79,9 @@ mod tests {
     fn all_texts_together_are_bounded() {
         let text = HeaderValue::from_str(&"x".repeat(MAX_STATE)).unwrap();
         let fit = MAX_BYTES / MAX_STATE;
-        let kept: Vec<_> = (0..fit + 10).map_while(|_| TraceState::keep(&text)).collect();
+        let kept: Vec<_> = (0..fit + 10)
+            .map_while(|_| TraceState::keep(&text))
+            .collect();
         // Other tests may keep some meanwhile.
         assert!((fit - 10..=fit).contains(&kept.len()), "{}", kept.len());
         drop(kept);
