@@ -187,14 +187,8 @@ impl Node {
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let forwarder = Forwarder::new(addresses, &access.tls)?;
         let rights = self.access;
-        let ingest = Ingest::new(
-            config.ingest,
-            Arc::clone(&rights),
-            streams.clone(),
-            forwarder,
-            self.traces.of_requests(self.tls.is_some()),
-        );
-        let ingest = Arc::new(ingest);
+        let tracer = self.traces.of_requests(self.tls.is_some());
+        let ingest = Ingest::new(config.ingest, &rights, &streams, forwarder, tracer);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
         let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
         let peers = shown.peer_routes(secret, &ingest, &standard);

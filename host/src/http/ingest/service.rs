@@ -89,22 +89,22 @@ pub(crate) struct Settled {
 impl Ingest {
     pub(crate) fn new(
         config: IngestConfig,
-        access: Arc<Access>,
-        streams: Streams,
+        access: &Arc<Access>,
+        streams: &Streams,
         forwarder: Forwarder,
         tracer: Option<RequestTracer>,
-    ) -> Self {
-        Self {
-            streams,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            streams: streams.clone(),
             limits: config.limits,
             memory: MemoryBudget::new(config.memory),
             decoders: Decoders::new(),
             follower: config.follower,
             forwarder,
-            access,
+            access: Arc::clone(access),
             once: Once::new(config.dedupe_ids),
             tracer,
-        }
+        })
     }
 
     /// The stream that a request is for.

@@ -210,9 +210,11 @@ impl Flow<'_> {
                         let name = self.client.as_ref().map(|client| client.name());
                         let asked = (self.asked, name, self.span.context());
                         let answer = relay.send(&leader, asked, received.bytes(), &self.clock);
-                        self.span.relayed_to(&leader.node);
                         match answer.await? {
-                            Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
+                            Relayed::Answer(answer) => {
+                                self.span.relayed_to(&leader.node);
+                                return Ok(Ended::Relayed(answer));
+                            }
                             Relayed::NotTaken(why) => why,
                         }
                     }
