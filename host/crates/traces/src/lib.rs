@@ -2,12 +2,13 @@
 //! OpenTelemetry's crates; the rest of the node makes spans as `sluice_types::trace`
 //! defines them.
 //!
-//! What ends a span only puts it into a bounded [`Buffer`](buffer::Buffer). A thread of
-//! its own takes them from there and sends them.
+//! What ends a span only puts it into a bounded buffer. A thread of its own takes them
+//! from there and sends them.
 
 mod buffer;
 mod config;
 mod exporting;
+mod node;
 mod node_tracer;
 mod resource;
 mod sampler;
@@ -17,6 +18,7 @@ mod variables;
 
 pub use config::TracesConfig;
 pub use exporting::{Counted, Exporting};
+pub use node::Node;
 pub use node_tracer::NodeTracer;
-pub use start::{Node, StartError, start};
+pub use start::{StartError, start};
 pub use variables::ConfigError;

@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 
-use crate::start::Node;
+use crate::node::Node;
 
 /// The attributes of a node. `OTEL_RESOURCE_ATTRIBUTES` goes before them, and
 /// `OTEL_SERVICE_NAME` before that.

@@ -14,19 +14,9 @@ use thiserror::Error;
 use crate::buffer::Buffer;
 use crate::config::TracesConfig;
 use crate::exporting::{Count, Exporting};
+use crate::node::Node;
 use crate::node_tracer::NodeTracer;
 use crate::resource::resource;
-
-/// Whose spans are exported.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// The node's name.
-    pub name: String,
-    /// The cluster's name.
-    pub cluster: String,
-    /// The version of the program.
-    pub version: &'static str,
-}
 
 /// Why spans cannot be exported.
 #[derive(Debug, Error)]
