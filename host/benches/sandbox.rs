@@ -139,6 +139,7 @@ impl Row {
         let attempt = Attempt {
             epoch: 1,
             number: 1,
+            trace: None,
         };
         let mut null = null()?;
         let (started, mut calls) = (Instant::now(), 0);

@@ -11,6 +11,7 @@ use crate::stream::StreamConfig;
 use crate::tls::TlsFiles;
 use sluice_access::AccessConfig;
 use sluice_leadership::ControlConfig;
+use sluice_traces::TracesConfig;
 
 /// The settings of a node.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) stream: StreamConfig,
     /// The file in which acknowledgements are audited.
     pub(crate) trace_acks: Option<PathBuf>,
+    /// How spans are sampled and exported, if any are made.
+    pub(crate) traces: Option<TracesConfig>,
     /// The most threads that serve connections.
     pub(crate) threads: usize,
     /// Whether to serve the benchmarks' route.

@@ -27,3 +27,4 @@ mod shown;
 mod stream;
 mod tail;
 mod tls;
+mod traces;

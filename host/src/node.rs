@@ -24,6 +24,7 @@ use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
 use crate::shown::Shown;
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
+use crate::traces::{Traces, TracesError};
 use sluice_access::{Access, AccessError, Audit, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
@@ -67,6 +68,8 @@ pub(crate) enum NodeError {
     Preparer(#[from] PreparerError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("set up the connection to Consul")]
     Consul(#[source] consul::Error),
     #[error(transparent)]
@@ -91,6 +94,7 @@ pub(crate) struct Node {
     tokens: Option<Keeper>,
     stdout: NodeStdout,
     metrics: Arc<Metrics>,
+    traces: Traces,
     /// The default stream.
     stream: PreparedStream,
 }
@@ -118,6 +122,9 @@ impl Node {
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
         let metrics = Arc::new(Metrics::new());
+        let control = &config.control;
+        let (name, cluster) = (&control.node, &control.cluster);
+        let traces = Traces::start(config.traces.as_ref(), name, cluster, &metrics)?;
         let folder = config.data_dir.path();
         let stream = config.stream.clone();
         let stream_metrics = metrics.stream(&stream.name);
@@ -134,6 +141,7 @@ impl Node {
             tokens,
             stdout,
             metrics,
+            traces,
             stream,
         })
     }
@@ -172,6 +180,7 @@ impl Node {
             orders: control.orders(),
             secret: secret.clone(),
             tls: self.peer_tls,
+            tracer: self.traces.tracer(),
         };
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
@@ -184,13 +193,8 @@ impl Node {
         let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
         let audit = rights.audit().clone();
-        let ingest = Ingest::new(
-            config.ingest,
-            Arc::clone(&rights),
-            streams.clone(),
-            forwarder,
-        );
-        let ingest = Arc::new(ingest);
+        let tracer = self.traces.of_requests(self.tls.is_some());
+        let ingest = Ingest::new(config.ingest, &rights, &streams, forwarder, tracer);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
         let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
         let peers = shown.peer_routes(secret, &ingest, &standard);
@@ -214,6 +218,7 @@ impl Node {
             _threads: threads,
             stdout: self.stdout,
             audit,
+            traces: self.traces,
             _data_dir: config.data_dir,
         })
     }
@@ -240,6 +245,7 @@ struct Running {
     _threads: WorkerThreads,
     stdout: NodeStdout,
     audit: Audit,
+    traces: Traces,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,
 }
@@ -304,6 +310,7 @@ impl Running {
             stream.close().await;
         }
         self.audit.flush(LEAVE_LIMIT);
+        self.traces.close().await;
     }
 }
 

@@ -335,6 +335,7 @@ impl Outlet {
                     intake: &intake,
                     producer: Producer::CannotBeTold,
                     charge,
+                    trace: None,
                     records,
                     reservation: charged,
                 };

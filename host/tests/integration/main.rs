@@ -48,6 +48,7 @@ mod tail;
 mod tls;
 mod tls_clients;
 mod tls_out;
+mod traces;
 mod trust;
 mod upgrade;
 mod versions;

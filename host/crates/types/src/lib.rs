@@ -26,4 +26,5 @@ pub mod sink;
 pub mod size;
 pub mod stamp;
 pub mod stream;
+pub mod trace;
 mod value;

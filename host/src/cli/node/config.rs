@@ -24,6 +24,7 @@ use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
 use sluice_sandbox::{Allowed, CompileLimits, Compiler, NetworkCeiling, SecretFile};
+use sluice_traces::TracesConfig;
 use sluice_types::keys::ClusterKeys;
 use sluice_types::origin::Origin;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -56,6 +57,7 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         plugin: plugin(&args)?,
         stream: stream(&args),
         trace_acks: args.trace_acks,
+        traces: TracesConfig::from_env()?,
         threads: args.threads.map_or_else(default_threads, usize::from),
         baseline: args.bench_baseline,
     })

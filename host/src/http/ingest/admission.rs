@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 use super::body;
 use super::charge::Charge;
 use super::client::{Sending, audit_quota, relayed, within_quota};
+use super::request_span::RequestSpan;
 use super::service::{Accepted, Admitted, Ingest};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
@@ -75,7 +76,7 @@ impl Ingest {
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
-        (head, client): (&Parts, &Sending),
+        (head, client, span): (&Parts, &Sending, &RequestSpan),
         body: Body,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
@@ -86,7 +87,8 @@ impl Ingest {
         let received = reader
             .receive_as_it_is(&head.headers, body, deadline)
             .await?;
-        let request = (head, client);
+        span.relayed_to(&leader.node);
+        let request = (head, client, span.context());
         let forwarding =
             self.forwarder
                 .forward(leader, request, received.bytes(), &self.memory, end);

@@ -21,18 +21,20 @@ use crate::peer::{LeaderClient, PeerError, Target};
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
+use sluice_types::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// Marks a request that a node of the version before has forwarded.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forwarded");
 /// The producer's own id of a message.
 pub(super) const MESSAGE_ID: HeaderName = HeaderName::from_static("sluice-message-id");
 /// The headers that decoding and answering a request on Sluice's own routes depend on.
-const FORWARDED_HEADERS: [HeaderName; 5] = [
+const FORWARDED_HEADERS: [HeaderName; 6] = [
     CONTENT_TYPE,
     CONTENT_ENCODING,
     MESSAGE_ID,
     ACCEPT,
-    HeaderName::from_static("traceparent"),
+    TRACEPARENT,
+    TRACESTATE,
 ];
 /// How much sooner than this node the leader stops waiting, so that its answer
 /// arrives in time.
@@ -174,12 +176,13 @@ impl Forwarder {
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
-        (head, client): (&Parts, &Sending),
+        (head, client, trace): (&Parts, &Sending, Option<&TraceContext>),
         body: &Bytes,
         memory: &Arc<MemoryBudget>,
         end: Instant,
     ) -> Result<Response, Problem> {
-        let relayed_head = relayed_head(head, client, end);
+        let headers = forwarded_headers(&head.headers, trace);
+        let relayed_head = relayed_head(head, headers.clone(), client, end);
         let request = (&relayed_head, body);
         match relay(&self.leaders, leader, request, memory, end).await? {
             Relayed::Answer(Some(answer)) => Ok(answer),
@@ -189,7 +192,10 @@ impl Forwarder {
             }
             Relayed::NotTaken(why) => Err(Problem::Unavailable(why)),
             Relayed::Quota(wait) => Err(Problem::Quota(wait)),
-            Relayed::Unsupported => self.forward_plainly(leader, head, body, end).await,
+            Relayed::Unsupported => {
+                self.forward_plainly(leader, (head, headers), body, end)
+                    .await
+            }
         }
     }
 
@@ -198,7 +204,7 @@ impl Forwarder {
     async fn forward_plainly(
         &self,
         leader: &LeaderAddress,
-        head: &Parts,
+        (head, headers): (&Parts, HeaderMap),
         body: &Bytes,
         end: Instant,
     ) -> Result<Response, Problem> {
@@ -207,7 +213,7 @@ impl Forwarder {
             Problem::Unknown(format!("the leader at {leader} did not answer"))
         };
         let mut request = self.plain.post(self.location(leader, &head.uri));
-        request = request.headers(forwarded_headers(&head.headers));
+        request = request.headers(headers);
         request = request.header(FORWARDED, HeaderValue::from_static("1"));
         let left = end.saturating_duration_since(Instant::now());
         let sent = request.timeout(left).body(body.clone()).send().await;
@@ -229,13 +235,13 @@ impl Forwarder {
     }
 }
 
-fn relayed_head(head: &Parts, client: &Sending, end: Instant) -> RelayedHead {
+fn relayed_head(head: &Parts, headers: HeaderMap, client: &Sending, end: Instant) -> RelayedHead {
     let left = end.saturating_duration_since(Instant::now());
     let wait = left.saturating_sub(ANSWER_GRACE).as_millis();
     RelayedHead {
         method: head.method.to_string(),
         target: head.uri.path().to_owned(),
-        headers: pairs(&forwarded_headers(&head.headers)),
+        headers: pairs(&headers),
         client: head.extensions.get().map(|ClientAddress(client)| *client),
         name: client.as_ref().map(|client| client.name().to_string()),
         wait_ms: u64::try_from(wait).unwrap_or(u64::MAX),
@@ -243,8 +249,14 @@ fn relayed_head(head: &Parts, client: &Sending, end: Instant) -> RelayedHead {
     }
 }
 
-fn forwarded_headers(headers: &HeaderMap) -> HeaderMap {
+/// What the leader needs of the headers. The span of this node's request takes the place
+/// of the client's, if there is one.
+fn forwarded_headers(headers: &HeaderMap, trace: Option<&TraceContext>) -> HeaderMap {
     let kept = FORWARDED_HEADERS.into_iter();
     let kept = kept.filter_map(|name| headers.get(&name).map(|value| (name, value.clone())));
-    kept.collect()
+    let mut kept: HeaderMap = kept.collect();
+    if let Some(trace) = trace {
+        trace.put_into(&mut kept);
+    }
+    kept
 }

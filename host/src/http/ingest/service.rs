@@ -19,6 +19,7 @@ use super::client::{Sending, audit, sender};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
+use super::request_span::{Asking, RequestSpan, RequestTracer};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
@@ -31,6 +32,7 @@ use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::{Credentials, Protocol};
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
+use sluice_types::trace::TraceContext;
 
 /// What the handlers of all protocols work with.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct Ingest {
     pub(super) access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
+    /// Makes the spans of requests, if this node makes any.
+    tracer: Option<RequestTracer>,
 }
 
 /// A request that this node takes, or the whole answer.
@@ -68,6 +72,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) producer: Producer,
     /// What they take of their client's quota.
     pub(crate) charge: Charge,
+    /// The span of their request, if it has one.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -83,20 +89,22 @@ pub(crate) struct Settled {
 impl Ingest {
     pub(crate) fn new(
         config: IngestConfig,
-        access: Arc<Access>,
-        streams: Streams,
+        access: &Arc<Access>,
+        streams: &Streams,
         forwarder: Forwarder,
-    ) -> Self {
-        Self {
-            streams,
+        tracer: Option<RequestTracer>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            streams: streams.clone(),
             limits: config.limits,
             memory: MemoryBudget::new(config.memory),
             decoders: Decoders::new(),
             follower: config.follower,
             forwarder,
-            access,
+            access: Arc::clone(access),
             once: Once::new(config.dedupe_ids),
-        }
+            tracer,
+        })
     }
 
     /// The stream that a request is for.
@@ -116,6 +124,7 @@ impl Ingest {
         stream: &Stream,
         head: &Parts,
         body: Body,
+        span: &RequestSpan,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
@@ -140,7 +149,8 @@ impl Ingest {
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
-                return self.forward(&leader, (head, &client), body, deadline).await;
+                let asked = (head, &client, span);
+                return self.forward(&leader, asked, body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
@@ -208,12 +218,13 @@ impl Ingest {
             intake,
             producer,
             mut charge,
+            trace,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
         charge.settle(&records).map_err(Problem::Quota)?;
-        let receipt = intake.submit(producer, records)?;
+        let receipt = intake.submit(producer, trace, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
@@ -274,6 +285,7 @@ impl Ingest {
             intake: &intake,
             producer,
             charge: Charge::default(),
+            trace: None,
             records,
             reservation,
         };
@@ -302,6 +314,11 @@ impl Ingest {
             Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
             _ => {}
         }
+    }
+
+    /// Begins the span of a request.
+    pub(super) fn span(&self, asking: Asking<'_>) -> RequestSpan {
+        RequestSpan::begin(self.tracer.as_ref(), asking)
     }
 
     /// For bodies and answers.

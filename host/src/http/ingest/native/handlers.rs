@@ -20,6 +20,7 @@ use crate::http::client_address::ClientAddress;
 use crate::http::ingest::counted::Counted;
 use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::request_span::{Asking, RequestSpan};
 use crate::http::ingest::service::{Accepted, Admitted, Ingest, Offer, Settled};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
@@ -61,25 +62,36 @@ enum Messages {
 async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> Response {
     let stream = ingest.stream();
     let (head, body) = request.into_parts();
-    let answer = respond(ingest, stream, &head, body, messages).await;
-    ingest.answer(stream, answer, &head.headers)
+    let span = ingest.span(Asking {
+        method: &head.method,
+        path: head.uri.path(),
+        headers: &head.headers,
+        client: sender(&head).client,
+        protocol: Protocol::Native,
+        stream: &stream.name,
+    });
+    let answer = respond(ingest, stream, (&head, &span), body, messages).await;
+    let answer = ingest.answer(stream, answer, &head.headers);
+    span.end(Some(answer.status()));
+    answer
 }
 
 async fn respond(
     ingest: &Ingest,
     stream: &Stream,
-    head: &Parts,
+    (head, span): (&Parts, &RequestSpan),
     body: Body,
     messages: Messages,
 ) -> Result<Response, Problem> {
     let begun = Instant::now();
     let mut deadline = pin!(sleep_until(begun + ingest.limits.request));
-    let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
+    let admitting = ingest.admit(stream, head, body, span, deadline.as_mut());
+    let accepted = match admitting.await? {
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
     let client = accepted.client.clone();
-    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun);
+    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun, span);
     let answer = match messages {
         Messages::One => one(ingest, stream, head, accepted, counted, deadline).await,
         Messages::Many => many(ingest, stream, head, accepted, counted, deadline).await,
@@ -128,7 +140,15 @@ pub(in crate::http) async fn of_node(
         Err(answer) => return Ok((answer, Vec::new())),
     };
     let mut deadline = pin!(sleep_until(begun + wait));
-    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun);
+    let span = ingest.span(Asking {
+        method: &head.method,
+        path: head.uri.path(),
+        headers: &head.headers,
+        client: relayed.client,
+        protocol: Protocol::Native,
+        stream: &stream.name,
+    });
+    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun, &span);
     let answering = async {
         match messages {
             Messages::One => {
@@ -143,6 +163,7 @@ pub(in crate::http) async fn of_node(
         Err(Problem::Quota(wait)) => return Ok((AnswerHead::quota(wait), Vec::new())),
         answer => ingest.answer(stream, answer, &head.headers),
     };
+    span.end(Some(answer.status()));
     let (head, body) = answer.into_parts();
     // It was made here, and is bounded.
     let body = axum::body::to_bytes(body, usize::MAX).await;
@@ -183,6 +204,7 @@ async fn one(
         intake: &accepted.intake,
         producer: Producer::IsTold,
         charge: accepted.charge,
+        trace: counted.context(),
         records: vec![record],
         reservation,
     };
@@ -239,6 +261,7 @@ async fn many(
             intake: &accepted.intake,
             producer: Producer::IsTold,
             charge: accepted.charge,
+            trace: counted.context(),
             records,
             reservation,
         };

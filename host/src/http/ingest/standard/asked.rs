@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, Method};
 
 use crate::http::client_address::ClientAddress;
 use crate::http::ingest::body::may_leave_body;
+use crate::http::ingest::request_span::Asking;
 use crate::tls::ClientNames;
-use sluice_protocols::tokens::Credentials;
+use sluice_protocols::tokens::{Credentials, Protocol};
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -44,6 +45,18 @@ impl Asked {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers.get(name)?;
         Some(value.to_str().unwrap_or_default())
+    }
+
+    /// What its span says.
+    pub(super) fn asking<'a>(&'a self, protocol: Protocol, stream: &'a str) -> Asking<'a> {
+        Asking {
+            method: &self.method,
+            path: &self.path,
+            headers: &self.headers,
+            client: self.client,
+            protocol,
+            stream,
+        }
     }
 
     /// Where a token can be.

@@ -28,6 +28,7 @@ use crate::http::ingest::client::Sending;
 use crate::http::ingest::counted::Counted;
 use crate::http::ingest::forward::Relayed;
 use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::request_span::RequestSpan;
 use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
@@ -48,6 +49,7 @@ pub(super) struct Flow<'a> {
     pub(super) exchange: &'a Arc<dyn Exchange>,
     pub(super) asked: &'a Asked,
     pub(super) clock: Clock,
+    pub(super) span: &'a RequestSpan,
     /// Who sends it, once that is known.
     pub(super) client: Sending,
     /// Relays to the leader; `None` for a request that was relayed already.
@@ -165,7 +167,7 @@ impl Flow<'_> {
     /// Counts what becomes of its records.
     pub(super) fn counted(&self) -> Counted<'_> {
         let (protocol, headers) = (self.exchange.protocol(), &self.asked.headers);
-        Counted::new(self.stream, protocol, headers, self.clock.begun)
+        Counted::new(self.stream, protocol, headers, self.clock.begun, self.span)
     }
 
     /// Offers the records until they are settled. `offered` is how many they are,
@@ -216,11 +218,14 @@ impl Flow<'_> {
                     Some(relay) => {
                         let memory = self.ingest.memory();
                         let name = self.client.as_ref().map(|client| client.name());
-                        let asked = (self.asked, name);
+                        let asked = (self.asked, name, self.span.context());
                         let answer =
                             relay.send(&leader, asked, received.bytes(), &self.clock, memory);
                         match answer.await? {
-                            Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
+                            Relayed::Answer(answer) => {
+                                self.span.relayed_to(&leader.node);
+                                return Ok(Ended::Relayed(answer));
+                            }
                             Relayed::NotTaken(why) => why,
                             Relayed::Unsupported => "the leader is of another version".to_owned(),
                             Relayed::Quota(wait) => {
@@ -309,6 +314,7 @@ impl Flow<'_> {
                 intake,
                 producer,
                 charge,
+                trace: self.span.context().cloned(),
                 records,
                 reservation,
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::ACCEPT;
-use axum::http::{Method, Request, Uri};
+use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -82,16 +82,21 @@ async fn exchanged(
     body: Body,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
+    let stream = ingest.stream();
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
-        stream: ingest.stream(),
+        stream,
         exchange,
         asked,
         clock: Clock::start(standard.park, ingest.limits.request),
+        span: &span,
         client: None,
         relay: Some(&*standard.relay),
     };
-    flow.of_client(body).await
+    let answer = flow.of_client(body).await;
+    span.end(answer.as_ref().map(Response::status));
+    answer
 }
 
 /// Answers a request that another node relayed.
@@ -123,17 +128,26 @@ pub(in crate::http) async fn of_node(
     };
     let limit = ingest.limits.request;
     let wait = Duration::from_millis(head.wait_ms).min(limit);
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
         stream,
         exchange: &exchange,
         asked: &asked,
         clock: Clock::start(Duration::from_millis(head.park_ms), wait),
+        span: &span,
         client,
         relay: None,
     };
     let received = ingest.reader(ingest.limits.body).of(body, None);
-    Ok(flow.of_node(received).await)
+    let (head, body) = flow.of_node(received).await;
+    span.end(match &head {
+        AnswerHead::Answer { status, .. } => StatusCode::from_u16(*status).ok(),
+        AnswerHead::NotLeader | AnswerHead::NotTaken(_) => Some(StatusCode::SERVICE_UNAVAILABLE),
+        AnswerHead::Quota { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
+        AnswerHead::Close => None,
+    });
+    Ok((head, body))
 }
 
 /// Whether a browser asks for the first page.

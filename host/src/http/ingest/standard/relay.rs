@@ -18,16 +18,19 @@ use sluice_delivery::Chunk;
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
+use sluice_types::trace::TraceContext;
 
 /// The headers that decoding and answering depend on. The leader sees no others,
 /// and so no credential: this node has checked it.
-const RELAYED: [&str; 10] = [
+const RELAYED: [&str; 12] = [
     "accept",
     "content-encoding",
     "content-type",
     "grpc-encoding",
     "logplex-frame-id",
     "logplex-msg-count",
+    "traceparent",
+    "tracestate",
     "user-agent",
     "x-amz-target",
     "x-scope-orgid",
@@ -55,20 +58,20 @@ impl Relay {
         Self { leaders }
     }
 
-    /// Sends a request to the leader with the name of its client, and waits for the
-    /// answer.
+    /// Sends a request to the leader with the name of its client and the span that this
+    /// node has for it, and waits for the answer.
     ///
     /// # Errors
     /// The leader may have taken it.
     pub(super) async fn send(
         &self,
         leader: &LeaderAddress,
-        (asked, name): (&Asked, Option<&Arc<str>>),
+        (asked, name, trace): (&Asked, Option<&Arc<str>>, Option<&TraceContext>),
         body: &Bytes,
         clock: &Clock,
         memory: &Arc<MemoryBudget>,
     ) -> Result<Relayed, Problem> {
-        let head = head(asked, name, clock);
+        let head = head(asked, name, trace, clock);
         forward::relay(&self.leaders, leader, (&head, body), memory, clock.end).await
     }
 
@@ -121,13 +124,22 @@ impl Relay {
     }
 }
 
-fn head(asked: &Asked, name: Option<&Arc<str>>, clock: &Clock) -> RelayedHead {
+fn head(
+    asked: &Asked,
+    name: Option<&Arc<str>>,
+    trace: Option<&TraceContext>,
+    clock: &Clock,
+) -> RelayedHead {
+    let mut headers = relayed_headers(&asked.headers);
+    if let Some(trace) = trace {
+        trace.put_into(&mut headers);
+    }
     let (park, wait) = clock.left();
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     RelayedHead {
         method: asked.method.to_string(),
         target: target(asked),
-        headers: pairs(&relayed_headers(&asked.headers)),
+        headers: pairs(&headers),
         client: asked.client,
         name: name.map(|name| name.to_string()),
         wait_ms: millis(wait.saturating_sub(ANSWER_GRACE)),

@@ -24,6 +24,7 @@ use super::gathered::{Arrived, Gathered, PAUSE};
 use super::reply::response;
 use super::trouble::Trouble;
 use crate::http::ingest::client::Sending;
+use crate::http::ingest::request_span::RequestSpan;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::elasticsearch::items::Items;
@@ -86,7 +87,8 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
         exchange: Arc::new(Entries),
     };
     if let Err(trouble) = upload.client() {
-        return upload.flow(None).refusal(trouble);
+        let none = RequestSpan::default();
+        return upload.flow(None, &none).refusal(trouble);
     }
     if asked.headers.contains_key("content-encoding") {
         let reason = "an upload cannot be compressed";
@@ -104,7 +106,7 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
 
 impl Upload<'_> {
     /// The way of one piece of this client, which begins now.
-    fn flow(&self, client: Sending) -> Flow<'_> {
+    fn flow<'a>(&'a self, client: Sending, span: &'a RequestSpan) -> Flow<'a> {
         let ingest = &*self.standard.ingest;
         Flow {
             ingest,
@@ -112,6 +114,7 @@ impl Upload<'_> {
             exchange: &self.exchange,
             asked: self.asked,
             clock: Clock::start(self.standard.park, ingest.limits.request),
+            span,
             client,
             relay: Some(&self.standard.relay),
         }
@@ -119,7 +122,8 @@ impl Upload<'_> {
 
     /// The client as it is known now. An upload may last longer than its token.
     fn client(&self) -> Result<Sending, Trouble> {
-        self.flow(None).find_client()
+        let none = RequestSpan::default();
+        self.flow(None, &none).find_client()
     }
 
     /// Reads on only when the client has sent less than its quota.
@@ -184,7 +188,8 @@ impl Upload<'_> {
                     let (entry, _charged) = all.take(bytes);
                     let reason = framer.too_large();
                     tracing::warn!(reason, "an entry of a journal was not taken");
-                    let flow = self.flow(None);
+                    let none = RequestSpan::default();
+                    let flow = self.flow(None, &none);
                     let rejects = &flow.stream.rejects;
                     rejects.keep_record(flow.sender(), &reason, &entry);
                     flow.counted().rejected(1);
@@ -206,8 +211,12 @@ impl Upload<'_> {
                 return Err(Stop::Close);
             }
             let client = self.client().map_err(|trouble| self.refused(trouble))?;
-            let flow = self.flow(client);
-            let answer = flow.of_part(entries.clone()).await.ok_or(Stop::Close)?;
+            let stream = &ingest.stream().name;
+            let span = ingest.span(self.asked.asking(self.exchange.protocol(), stream));
+            let flow = self.flow(client, &span);
+            let answer = flow.of_part(entries.clone()).await;
+            span.end(answer.as_ref().map(Response::status));
+            let answer = answer.ok_or(Stop::Close)?;
             match answer.status() {
                 status if status.is_success() => return Ok(()),
                 status if !status.is_server_error() => return Err(Stop::Answer(answer)),
@@ -218,7 +227,8 @@ impl Upload<'_> {
     }
 
     fn refused(&self, trouble: Trouble) -> Stop {
-        let answer = self.flow(None).refusal(trouble);
+        let none = RequestSpan::default();
+        let answer = self.flow(None, &none).refusal(trouble);
         answer.map_or(Stop::Close, Stop::Answer)
     }
 
