@@ -140,7 +140,8 @@ async fn a_message_is_followed_from_its_producer_to_the_destination() {
 async fn a_batch_of_many_requests_links_them() {
     let (receiver, destination) = (Receiver::start().await, Destination::holding(0).await);
     let cluster = posting(&destination, variables(&receiver.url)).await;
-    let first = send(&cluster, 0, &traceparent());
+    let producer = traceparent();
+    let first = send(&cluster, 0, &producer);
     let parents: Vec<_> = (0..40)
         .map(|n| format!("00-{TRACE}-{:016x}-01", n + 1))
         .collect();
