@@ -163,14 +163,10 @@ impl Node {
         let (cluster, node) = (config.control.cluster.clone(), config.control.node.clone());
         let consul = config.control.consul.clone();
         let client = consul::Client::new(consul).map_err(NodeError::Consul)?;
+        let facts = facts(&config);
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
         let mut control = Control::start(config.control, node_state, active)?;
-        let facts = NodeFacts {
-            name: node.clone(),
-            cluster: cluster.clone(),
-            elasticsearch_version: config.elasticsearch_version,
-        };
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
         let nodes = OtherNodes::new(addresses, control.controls.address.clone());
@@ -311,6 +307,15 @@ impl Running {
         }
         self.audit.flush(LEAVE_LIMIT);
         self.traces.close().await;
+    }
+}
+
+/// What clients of standard protocols are told about the node.
+fn facts(config: &Config) -> NodeFacts {
+    NodeFacts {
+        name: config.control.node.clone(),
+        cluster: config.control.cluster.clone(),
+        elasticsearch_version: config.elasticsearch_version.clone(),
     }
 }
 

@@ -21,6 +21,7 @@ mod gelf;
 mod log;
 mod named;
 mod outlet;
+mod parcel;
 mod parts;
 mod protocol;
 mod relp;

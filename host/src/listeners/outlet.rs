@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::batch::{Contents, Decode};
 use super::gather::Gatherer;
 use super::log::Seldom;
+use super::parcel::{Again, Parcel};
 use super::parts::{PART_RECORDS, Parts};
 use super::protocol::Protocol;
 use super::settled::{another_leads, counted};
@@ -29,12 +30,15 @@ use sluice_access::Access;
 use sluice_delivery::metrics::IngestMetrics;
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
+use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 
 /// How many of the largest messages may have been read and not decoded.
 const UNREAD_BODIES: usize = 4;
 /// Longer than any tenure waits for its sink.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Why records of a client wait.
+const ABOVE_QUOTA: &str = "the client has sent more than its quota";
 /// How often it is looked whether there is room.
 const ROOM_POLL: Duration = Duration::from_millis(10);
 /// The waits between two attempts double from the first to the last.
@@ -50,35 +54,6 @@ pub(crate) struct Outlet {
     /// it must not be the same.
     unread: Arc<MemoryBudget>,
     waits: Seldom,
-}
-
-/// Records that are to be delivered.
-#[derive(Debug)]
-pub(super) struct Parcel<'a> {
-    /// Whose quota they count for.
-    pub(super) client: &'a Sending,
-    pub(super) records: Vec<LogRecord>,
-    /// Counts what becomes of them.
-    pub(super) metrics: &'a IngestMetrics,
-    /// What they take, until they wait in the queue.
-    pub(super) reservation: Reservation,
-    /// Makes them again.
-    pub(super) again: Again<'a>,
-}
-
-/// How records are made that are to be offered again.
-pub(super) enum Again<'a> {
-    Decoded(&'a Arc<Decode>, &'a Bytes),
-    Kept(Vec<LogRecord>),
-}
-
-impl std::fmt::Debug for Again<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Decoded(..) => "Decoded",
-            Self::Kept(_) => "Kept",
-        })
-    }
 }
 
 /// Whose quota records count for, and what counts what becomes of them.
@@ -317,9 +292,8 @@ impl Outlet {
         let total = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
         // Nothing that was decoded is held while the client waits.
-        let above = || Attempt::Again("the client has sent more than its quota".to_owned());
-        let Ok(mut charge) = Charge::begin(client, bytes) else {
-            return above();
+        let Ok(charge) = Charge::begin(client, bytes) else {
+            return Attempt::Again(ABOVE_QUOTA.to_owned());
         };
         let end = Instant::now() + self.ingest.limits.request;
         let route = self.stream().route.borrow().clone();
@@ -343,24 +317,9 @@ impl Outlet {
                 delivered.map(|settled| refusals(&settled.rejected))
             }
             Route::Leader(leader) => {
-                // The leader is told of records, not of their clients.
-                if charge.settle(&records).is_err() {
-                    return above();
-                }
-                let mut route = self.stream().route.clone();
-                route.mark_unchanged();
-                let delivering = self.to_leader.deliver(leader, records, charged);
-                let delivered = tokio::select! {
-                    delivered = delivering => delivered,
-                    () = another_leads(&mut route) => {
-                        return Attempt::Again("the leader changed, and did not answer".to_owned());
-                    }
-                };
-                match delivered {
-                    Ok(Delivered::Settled(refused)) => {
-                        charge.keep();
-                        Ok(refused)
-                    }
+                let delivering = self.attempt_at(leader, (records, charge), charged);
+                match delivering.await {
+                    Ok(Delivered::Settled(refused)) => Ok(refused),
                     Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
                     Err(problem) => Err(problem),
                 }
@@ -375,6 +334,33 @@ impl Outlet {
                 Attempt::Again(problem.text().into_owned())
             }
         }
+    }
+
+    /// Offers the records once to the leader, which is told of them, and not of their
+    /// clients.
+    async fn attempt_at(
+        &self,
+        leader: LeaderAddress,
+        (records, mut charge): (Vec<LogRecord>, Charge),
+        charged: Reservation,
+    ) -> Result<Delivered, Problem> {
+        if charge.settle(&records).is_err() {
+            return Ok(Delivered::NotTaken(ABOVE_QUOTA.to_owned()));
+        }
+        let mut route = self.stream().route.clone();
+        route.mark_unchanged();
+        let delivering = self.to_leader.deliver(leader, records, charged);
+        let delivered = tokio::select! {
+            delivered = delivering => delivered?,
+            () = another_leads(&mut route) => {
+                let why = "the leader changed, and did not answer";
+                return Ok(Delivered::NotTaken(why.to_owned()));
+            }
+        };
+        if let Delivered::Settled(_) = delivered {
+            charge.keep();
+        }
+        Ok(delivered)
     }
 
     /// Waits until the records find room; `false` if they do not in time, or if

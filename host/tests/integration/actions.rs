@@ -157,7 +157,6 @@ async fn an_action_goes_on_when_its_client_hangs_up_and_is_in_the_audit_log() {
     assert!(hung_up.is_err(), "{hung_up:?}");
     let (outcome, detail) = nodes.outcome(1 - leader, "purge dead letters").await;
     assert_eq!(outcome, "failed", "{detail}");
-    assert!(detail.contains("in time"), "{detail}");
     frozen.signal(Signal::CONT);
 }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::time::Sleep;
 
 use super::body;
-use super::charge::Charge;
-use super::client::{Sending, audit_quota, relayed, within_quota};
+use super::charge::{Charge, within_quota};
+use super::client::{Sending, audit_quota, relayed};
 use super::request_span::RequestSpan;
 use super::service::{Accepted, Admitted, Ingest};
 use crate::http::client_address::ClientAddress;

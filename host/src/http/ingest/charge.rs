@@ -4,8 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Sending;
+use crate::http::problem::Problem;
 use sluice_access::{Amount, Quota};
 use sluice_types::record::LogRecord;
+
+/// How long a refusal for a spent quota is held back. A client that sends on without
+/// waiting then costs others nothing that can be measured.
+const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 
 /// What a request takes of its client's quota: one record and the bytes that it
 /// announces before its body is read, and then what it holds. So of many requests that
@@ -69,4 +74,17 @@ impl Drop for Charge {
             quota.give_back(self.taken);
         }
     }
+}
+
+/// Lets a request in whose body announces so many bytes, if the client has sent less
+/// than its quota.
+///
+/// # Errors
+/// [`Problem::Quota`], after a moment.
+pub(super) async fn within_quota(client: &Sending, bytes: usize) -> Result<Charge, Problem> {
+    if let Ok(charge) = Charge::begin(client, bytes) {
+        return Ok(charge);
+    }
+    tokio::time::sleep(REFUSAL_DELAY).await;
+    Charge::begin(client, bytes).map_err(Problem::Quota)
 }

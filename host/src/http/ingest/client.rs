@@ -1,11 +1,8 @@
 //! Which client sends records, and whether it may now.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::charge::Charge;
 use crate::http::identity::identify;
-use crate::http::problem::Problem;
 use crate::stream::Stream;
 use crate::tls::ClientNames;
 use sluice_access::{Access, Client, Event, Outcome, Refusal, Scope};
@@ -13,10 +10,6 @@ use sluice_protocols::tokens::{Credentials, Protocol};
 
 /// A client that sends records; `None` where everybody may.
 pub(crate) type Sending = Option<Arc<Client>>;
-
-/// How long a refusal for a spent quota is held back. A client that sends on without
-/// waiting then costs others nothing that can be measured.
-const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 
 /// The client of a request on the routes of `protocol`.
 ///
@@ -72,19 +65,6 @@ pub(super) fn audit_quota(
 
 /// The address of a connection, if it is known.
 type FromAddress = Option<std::net::IpAddr>;
-
-/// Lets a request in whose body announces so many bytes, if the client has sent less
-/// than its quota.
-///
-/// # Errors
-/// [`Problem::Quota`], after a moment.
-pub(super) async fn within_quota(client: &Sending, bytes: usize) -> Result<Charge, Problem> {
-    if let Ok(charge) = Charge::begin(client, bytes) {
-        return Ok(charge);
-    }
-    tokio::time::sleep(REFUSAL_DELAY).await;
-    Charge::begin(client, bytes).map_err(Problem::Quota)
-}
 
 /// The client of a request that another node has checked.
 ///

@@ -40,6 +40,7 @@ use sluice_protocols::encoding::Encoding;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::meter::Meter;
 use sluice_types::clock::unix_nanos;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::rejection::Rejection;
 
 /// A request of a standard protocol at a node.
@@ -66,9 +67,10 @@ enum Ended {
 /// What became of an attempt to deliver here.
 enum Attempt {
     Ended(Ended),
-    /// Nothing was taken. So many records and bytes found no room, if that was
-    /// the reason.
-    Again(Option<(usize, usize)>),
+    /// Nothing was taken, for this reason.
+    Again(String),
+    /// Nothing was taken: so many records and bytes found no room.
+    NoRoom(Arc<Intake>, (usize, usize)),
     /// Nothing was taken: the client must wait so long.
     Quota(Duration),
 }
@@ -186,66 +188,72 @@ impl Flow<'_> {
         let mut route = self.stream.route.clone();
         loop {
             let now = route.borrow_and_update().clone();
-            let why = match now {
+            let attempt = match now {
                 Route::Local(intake) => {
-                    let begun = charge
-                        .take()
-                        .map_or_else(|| Charge::begin(&self.client, bytes), Ok);
-                    let charge = match begun {
-                        Ok(charge) => charge,
-                        Err(wait) => {
-                            self.park_for_quota(wait, bytes, &mut route).await?;
-                            continue;
-                        }
-                    };
-                    let (body, charged) = ((&received, &content), (&*intake, charge));
-                    let delivering = self.deliver(body, charged, offered, deadline.as_mut());
-                    match delivering.await? {
-                        Attempt::Ended(ended) => return Ok(ended),
-                        Attempt::Quota(wait) => {
-                            self.park_for_quota(wait, bytes, &mut route).await?;
-                            continue;
-                        }
-                        Attempt::Again(Some(size)) => {
-                            self.wait_for_room(&intake, size, &mut route).await?;
-                            continue;
-                        }
-                        Attempt::Again(None) => "the leader changes".to_owned(),
-                    }
+                    let body = (&received, &content);
+                    let taking = (&intake, charge.take());
+                    let delivering = self.deliver_here(body, taking, offered, deadline.as_mut());
+                    delivering.await?
                 }
-                Route::Leader(leader) => match self.relay {
-                    None => return Err(Trouble::NotLeader),
-                    Some(relay) => {
-                        let memory = self.ingest.memory();
-                        let name = self.client.as_ref().map(|client| client.name());
-                        let asked = (self.asked, name, self.span.context());
-                        let answer =
-                            relay.send(&leader, asked, received.bytes(), &self.clock, memory);
-                        match answer.await? {
-                            Relayed::Answer(answer) => {
-                                self.span.relayed_to(&leader.node);
-                                return Ok(Ended::Relayed(answer));
-                            }
-                            Relayed::NotTaken(why) => why,
-                            Relayed::Unsupported => "the leader is of another version".to_owned(),
-                            Relayed::Quota(wait) => {
-                                if let Some(client) = &self.client {
-                                    client.quota().hold(wait);
-                                }
-                                self.park_for_quota(wait, bytes, &mut route).await?;
-                                continue;
-                            }
-                        }
-                    }
-                },
-                Route::Unknown if self.relay.is_none() => return Err(Trouble::NotLeader),
-                Route::Unknown => "no leader is known at the moment".to_owned(),
                 // The node that relayed it waits for the next leader.
-                Route::Stopping if self.relay.is_none() => return Err(Trouble::NotLeader),
+                _ if self.relay.is_none() => return Err(Trouble::NotLeader),
+                Route::Leader(leader) => self.relay(&leader, received.bytes()).await?,
+                Route::Unknown => Attempt::Again("no leader is known at the moment".to_owned()),
                 Route::Stopping => return Err(Problem::Stopping.into()),
             };
-            self.park(&mut route, why).await?;
+            match attempt {
+                Attempt::Ended(ended) => return Ok(ended),
+                Attempt::Again(why) => self.park(&mut route, why).await?,
+                Attempt::Quota(wait) => self.park_for_quota(wait, bytes, &mut route).await?,
+                Attempt::NoRoom(intake, size) => {
+                    self.wait_for_room(&intake, size, &mut route).await?;
+                }
+            }
         }
+    }
+
+    /// Delivers here what is within the client's quota. `charge` is what was taken of it
+    /// already.
+    async fn deliver_here(
+        &self,
+        body: (&Received<'_>, &(Bytes, Option<Encoding>)),
+        (intake, charge): (&Arc<Intake>, Option<Charge>),
+        offered: &mut usize,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Attempt, Trouble> {
+        let begin = || Charge::begin(&self.client, body.0.bytes().len());
+        match charge.map_or_else(begin, Ok) {
+            Ok(charge) => {
+                self.deliver(body, (intake, charge), offered, deadline)
+                    .await
+            }
+            Err(wait) => Ok(Attempt::Quota(wait)),
+        }
+    }
+
+    /// Sends the request to the leader.
+    async fn relay(&self, leader: &LeaderAddress, body: &Bytes) -> Result<Attempt, Trouble> {
+        let Some(relay) = self.relay else {
+            return Err(Trouble::NotLeader);
+        };
+        let name = self.client.as_ref().map(|client| client.name());
+        let asked = (self.asked, name, self.span.context());
+        let memory = self.ingest.memory();
+        let relaying = relay.send(leader, asked, body, &self.clock, memory);
+        Ok(match relaying.await? {
+            Relayed::Answer(answer) => {
+                self.span.relayed_to(&leader.node);
+                Attempt::Ended(Ended::Relayed(answer))
+            }
+            Relayed::NotTaken(why) => Attempt::Again(why),
+            Relayed::Unsupported => Attempt::Again("the leader is of another version".to_owned()),
+            Relayed::Quota(wait) => {
+                if let Some(client) = &self.client {
+                    client.quota().hold(wait);
+                }
+                Attempt::Quota(wait)
+            }
+        })
     }
 
     /// Who sent the request.
@@ -286,7 +294,7 @@ impl Flow<'_> {
     async fn deliver(
         &self,
         (received, content): (&Received<'_>, &(Bytes, Option<Encoding>)),
-        (intake, charge): (&Intake, Charge),
+        (intake, charge): (&Arc<Intake>, Charge),
         offered: &mut usize,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Attempt, Trouble> {
@@ -321,10 +329,10 @@ impl Flow<'_> {
             match self.deliver_once(received, offer, deadline).await {
                 Ok(Some(rejected)) => settled.by_sink = rejected,
                 Ok(None) => is_repeated = true,
-                Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
+                Err(Problem::Full) => return Ok(Attempt::NoRoom(Arc::clone(intake), size)),
                 Err(Problem::Quota(wait)) => return Ok(Attempt::Quota(wait)),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
-                    return Ok(Attempt::Again(None));
+                    return Ok(Attempt::Again("the leader changes".to_owned()));
                 }
                 Err(problem) => return Err(problem.into()),
             }
