@@ -19,9 +19,9 @@ use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer::{self, LeaderClient};
+use crate::peer::{self, LeaderClient, Secret};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
-use crate::shown::Shown;
+use crate::shown::{Shown, ShownParts};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use sluice_access::{Access, AccessError, Keeper};
@@ -165,13 +165,7 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
         let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let access = NodeAccess {
-            node: node.clone(),
-            controls: control.controls.clone(),
-            orders: control.orders(),
-            secret: secret.clone(),
-            tls: self.peer_tls,
-        };
+        let access = access(&node, &control, &secret, self.peer_tls);
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let (stream, tasks) = self.stream.start(&access);
@@ -186,10 +180,19 @@ impl Node {
         );
         let ingest = Arc::new(ingest);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
-        let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
+        let shown = Shown::of(ShownParts {
+            access: &access,
+            rights,
+            cluster: &cluster,
+            consul: &client,
+            streams,
+            leaders,
+            metrics: Arc::clone(&self.metrics),
+            diagnostics: config.diagnostics,
+        });
         let peers = shown.peer_routes(secret, &ingest, &standard);
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let people = shown.people(&self.metrics);
+        let people = shown.people();
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
@@ -287,6 +290,22 @@ impl Running {
         for stream in self.streams {
             stream.close().await;
         }
+    }
+}
+
+/// How this node reaches the others.
+fn access(
+    node: &str,
+    control: &Control,
+    secret: &watch::Receiver<Option<Secret>>,
+    tls: PeerTls,
+) -> NodeAccess {
+    NodeAccess {
+        node: node.to_owned(),
+        controls: control.controls.clone(),
+        orders: control.orders(),
+        secret: secret.clone(),
+        tls,
     }
 }
 

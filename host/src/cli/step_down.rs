@@ -1,5 +1,7 @@
 //! `sluice step-down`.
 
+mod by_people;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use clap::Args;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::api::ApiClient;
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::http_client::http_client;
@@ -25,6 +28,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice step-down             the leader finishes its work, and another node takes over
   sluice step-down --to b      b takes over; another node only if b does not within 3 s
+  sluice step-down --url https://node-a:3000 --token-file token    without access to Consul
 
 The leader accepts nothing new, finishes what it has within its --drain-timeout, and then releases
 the lock. Nothing that was acknowledged is lost. It leads again only if no other node takes the lock
@@ -80,6 +84,9 @@ pub(super) fn run(args: &StepDownArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
+    if let Some(api) = ApiClient::open(&args.cluster).await? {
+        return by_people::step_down(args, &api).await;
+    }
     let consul = Client::new(consul::Config::from_env()?)?;
     let observer = Observer::new(&args.cluster, &consul)?;
     let found = args.cluster.leader(&consul).await?;
@@ -115,17 +122,29 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER_TIMEOUT;
     let next = observer.next_leader(asked.epoch, started + waited).await;
     let next = next.map_err(|seen| StepDownError::NoLeaderInTime { waited, seen })?;
+    report(args, &name, (&next.node, next.epoch), started)
+}
+
+/// Says who leads now, after this node was asked.
+///
+/// # Errors
+/// It is not the node that should.
+fn report(
+    args: &StepDownArgs,
+    before: &str,
+    (node, epoch): (&str, u64),
+    started: Instant,
+) -> Result<ExitCode, Failure> {
     let took = started.elapsed().as_millis();
-    let (node, epoch) = (&next.node, next.epoch);
     match &args.to {
         Some(wanted) if wanted != node => Err(StepDownError::AnotherLeads {
             wanted: wanted.clone(),
-            took: node.clone(),
+            took: node.to_owned(),
         }
         .into()),
         _ => {
-            let (node, name) = (readable::source(node), readable::source(&name));
-            println!("{node} leads now, epoch {epoch}, {took} ms after {name} was asked");
+            let (node, before) = (readable::source(node), readable::source(before));
+            println!("{node} leads now, epoch {epoch}, {took} ms after {before} was asked");
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -14,6 +14,7 @@
 mod access;
 mod alerts;
 mod backpressure;
+mod bundle;
 mod check;
 mod concurrency;
 mod containers;
@@ -33,6 +34,7 @@ mod listeners;
 mod meters;
 mod network;
 mod network_tls;
+mod operator;
 mod page;
 mod recorded;
 mod rejects;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::latest::Latest;
 use super::own::OwnNode;
+use super::report::Reporter;
 use super::shown::shown;
 use crate::http::problem::Problem;
 use crate::http::reading::{self, Action};
@@ -33,6 +34,8 @@ pub(crate) struct ClusterParts {
     pub(crate) consul: Client,
     /// Reaches the other nodes.
     pub(crate) nodes: Arc<LeaderClient>,
+    /// Tells of this node for bug reports.
+    pub(crate) reporter: Arc<Reporter>,
     /// Who may read, and who may act.
     pub(crate) access: Arc<Access>,
 }
