@@ -122,6 +122,25 @@ impl Redaction {
     }
 }
 
+impl Redaction {
+    /// Replaces every text with the name `manifest` within a document by what may be shown
+    /// of it.
+    pub(crate) fn manifests(&self, document: &mut Value) {
+        match document {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::String(text) if name == "manifest" => *value = self.manifest(text),
+                        _ => self.manifests(value),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.manifests(value)),
+            _ => {}
+        }
+    }
+}
+
 fn without_secrets(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -205,6 +224,14 @@ mod tests {
             headers["https://logs.example.com"]["Authorization"]["secret"],
             "NAME"
         );
+        let mut document = json!({
+            "asked": {"manifest": manifest.to_string()},
+            "history": [{"number": 1, "manifest": manifest.to_string()}],
+        });
+        Redaction::default().manifests(&mut document);
+        assert_eq!(document["asked"]["manifest"], shown);
+        assert_eq!(document["history"][0]["manifest"], shown);
+        assert_eq!(document["history"][0]["number"], 1);
         let source = Redaction::default().manifest("https://u:p@h/a.wasm");
         assert_eq!(source, "https://[redacted]@h/a.wasm");
     }

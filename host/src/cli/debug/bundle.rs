@@ -54,13 +54,13 @@ impl BundleArgs {
             return Err(DebugError::Exists(output).into());
         }
         let source = Source::open(&self.cluster).await?;
-        let part = source.cluster().await?;
+        let mut part = source.cluster().await?;
         let token_file = self.cluster.token_file.as_deref();
         let mut secrets = known_secrets(token_file);
         secrets.extend(source.secrets());
         let archive = Archive::new(&name, unix_nanos() / 1_000_000_000);
         let mut contents = Contents::new(archive, Redaction::of(secrets));
-        let added = collect::cluster(&source, &part.overview, &mut contents).await;
+        let added = collect::cluster(&source, &mut part.overview, &mut contents).await;
         let mut is_complete = added.map_err(DebugError::Archive)?;
         let mut answered = 0;
         for member in &part.members {

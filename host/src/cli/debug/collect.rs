@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::contents::Contents;
 use super::source::{Member, Source};
-use crate::diagnostics::{RecentLines, Redaction, Setting};
-use crate::http::cluster::{NodeReport, PluginView, Versions};
+use crate::diagnostics::{RecentLines, Setting};
+use crate::http::cluster::{NodeReport, Versions};
 use sluice_types::clock::timestamp;
 use sluice_types::readable;
 
@@ -33,7 +33,7 @@ struct Client {
 /// A file cannot be added.
 pub(super) async fn cluster(
     source: &Source,
-    overview: &Value,
+    overview: &mut Value,
     contents: &mut Contents,
 ) -> io::Result<bool> {
     let client = Client {
@@ -47,11 +47,13 @@ pub(super) async fn cluster(
         &client,
     )?;
     let what = "the nodes as one of them, or Consul, sees them";
+    contents.redaction().manifests(overview);
     contents.json("cluster.json", what, overview)?;
     let what = "the sink: what is asked for, what runs, the last 50 changes";
     match source.plugin().await {
         Ok(view) => {
-            let view = plugin(&view, contents.redaction())?;
+            let mut view = serde_json::to_value(&view)?;
+            contents.redaction().manifests(&mut view);
             contents.json("plugin.json", what, &view)?;
             Ok(true)
         }
@@ -61,29 +63,6 @@ pub(super) async fn cluster(
             contents.text("plugin.error.txt", "why there is no plugin.json", &text)?;
             Ok(false)
         }
-    }
-}
-
-/// The view with manifests as documents, without secrets.
-fn plugin(view: &PluginView, redaction: &Redaction) -> serde_json::Result<Value> {
-    let mut shown = serde_json::to_value(view)?;
-    let own = ["/asked/manifest", "/rollback/manifest"];
-    for path in own {
-        redact(shown.pointer_mut(path), redaction);
-    }
-    if let Some(history) = shown.get_mut("history").and_then(Value::as_array_mut) {
-        for change in history {
-            redact(change.get_mut("manifest"), redaction);
-        }
-    }
-    Ok(shown)
-}
-
-fn redact(manifest: Option<&mut Value>, redaction: &Redaction) {
-    if let Some(manifest) = manifest
-        && let Some(text) = manifest.as_str()
-    {
-        *manifest = redaction.manifest(text);
     }
 }
 

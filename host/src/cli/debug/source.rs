@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::DebugError;
 use crate::cli::api::ApiClient;
@@ -24,6 +24,8 @@ use sluice_types::stream::DEFAULT_STREAM;
 /// The time for a node's report, and for what Consul says.
 const REPORT_LIMIT: Duration = Duration::from_secs(25);
 const CONSUL_LIMIT: Duration = Duration::from_secs(10);
+/// For longer than this a node does not give the same overview again.
+const OVERVIEW_AGE: Duration = Duration::from_millis(500);
 
 pub(super) enum Source {
     /// A node, with `--url` or `--token-file`.
@@ -95,6 +97,10 @@ impl Source {
         match self {
             Self::Node(api) => {
                 let path = "/api/v1/cluster";
+                // The first one makes the node ask Consul which nodes are registered, and
+                // the next one has those as well that do not run.
+                api.get_bytes(path, &[], Scope::Read).await?;
+                sleep(OVERVIEW_AGE).await;
                 let seen: Overview = api.get(path, &[], Scope::Read).await?;
                 let members = seen.nodes.iter().map(|row| Member {
                     node: row.node.clone(),

@@ -1,11 +1,13 @@
-//! The same by the routes for people, with a token.
+//! By the routes for people, with a token.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{StepDownArgs, StepDownError, TAKE_OVER_TIMEOUT, report};
+use super::args::StepDownArgs;
+use super::error::StepDownError;
+use super::report::{TAKE_OVER_TIMEOUT, report};
 use crate::cli::api::{ApiClient, ApiError};
 use crate::cli::failure::Failure;
 use crate::http::admin::Status;
