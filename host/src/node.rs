@@ -172,12 +172,8 @@ impl Node {
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let forwarder = Forwarder::new(addresses, &access.tls)?;
         let rights = self.access;
-        let ingest = Ingest::new(
-            config.ingest,
-            Arc::clone(&rights),
-            streams.clone(),
-            forwarder,
-        );
+        let (allowed, of_node) = (Arc::clone(&rights), streams.clone());
+        let ingest = Ingest::new(config.ingest, allowed, of_node, forwarder);
         let ingest = Arc::new(ingest);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
         let shown = Shown::of(ShownParts {
