@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::data_dir::DataDir;
+use crate::diagnostics::DiagnosticsConfig;
 use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::ListenersConfig;
 use crate::plugin::PluginConfig;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) traces: Option<TracesConfig>,
     /// The most threads that serve connections.
     pub(crate) threads: usize,
+    /// What the node tells of itself for a bug report.
+    pub(crate) diagnostics: DiagnosticsConfig,
     /// Whether to serve the benchmarks' route.
     pub(crate) baseline: bool,
 }

@@ -12,6 +12,7 @@ pub mod cli;
 mod config;
 mod data_dir;
 mod descriptors;
+mod diagnostics;
 mod history;
 mod http;
 mod kit;

@@ -19,9 +19,9 @@ use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer::{self, LeaderClient};
+use crate::peer::{self, LeaderClient, Secret};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
-use crate::shown::Shown;
+use crate::shown::{Shown, ShownParts};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use crate::traces::{Traces, TracesError};
@@ -33,6 +33,7 @@ use sluice_leadership::{Control, ControlError, Order, StreamOrder};
 use sluice_sandbox::{NodeStdout, Refusals};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
+use sluice_types::trace::Tracer;
 
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
@@ -170,14 +171,8 @@ impl Node {
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
         let nodes = OtherNodes::new(addresses, control.controls.address.clone());
-        let access = NodeAccess {
-            node: node.clone(),
-            controls: control.controls.clone(),
-            orders: control.orders(),
-            secret: secret.clone(),
-            tls: self.peer_tls,
-            tracer: self.traces.tracer(),
-        };
+        let tracer = self.traces.tracer();
+        let access = access(&node, &control, &secret, (self.peer_tls, tracer));
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let pleas = control.pleas.take().map(|pleas| {
@@ -192,10 +187,19 @@ impl Node {
         let tracer = self.traces.of_requests(self.tls.is_some());
         let ingest = Ingest::new(config.ingest, &rights, &streams, forwarder, tracer);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
-        let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
+        let shown = Shown::of(ShownParts {
+            access: &access,
+            rights,
+            cluster: &cluster,
+            consul: &client,
+            streams,
+            leaders,
+            metrics: Arc::clone(&self.metrics),
+            diagnostics: config.diagnostics,
+        });
         let peers = shown.peer_routes(secret, &ingest, &standard);
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let people = shown.people(&self.metrics);
+        let people = shown.people();
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
@@ -316,6 +320,23 @@ fn facts(config: &Config) -> NodeFacts {
         name: config.control.node.clone(),
         cluster: config.control.cluster.clone(),
         elasticsearch_version: config.elasticsearch_version.clone(),
+    }
+}
+
+/// How this node reaches the others.
+fn access(
+    node: &str,
+    control: &Control,
+    secret: &watch::Receiver<Option<Secret>>,
+    (tls, tracer): (PeerTls, Option<Arc<dyn Tracer>>),
+) -> NodeAccess {
+    NodeAccess {
+        node: node.to_owned(),
+        controls: control.controls.clone(),
+        orders: control.orders(),
+        secret: secret.clone(),
+        tls,
+        tracer,
     }
 }
 

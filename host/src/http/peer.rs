@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use super::admin::history::since_of;
 use super::audited::{Action, refused};
 use super::client_address::ClientAddress;
-use super::cluster::OwnNode;
+use super::cluster::{OwnNode, Reporter};
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
@@ -60,6 +60,7 @@ pub(crate) struct PeerContext {
     histories: Arc<Histories>,
     watched: Arc<TailContext>,
     own: Arc<OwnNode>,
+    reporter: Arc<Reporter>,
 }
 
 /// What the routes for peers need of their node.
@@ -72,6 +73,7 @@ pub(crate) struct PeerParts {
     pub(crate) standard: Arc<Standard>,
     pub(crate) histories: Arc<Histories>,
     pub(crate) watched: Arc<TailContext>,
+    pub(crate) reporter: Arc<Reporter>,
 }
 
 impl PeerContext {
@@ -83,6 +85,7 @@ impl PeerContext {
             standard,
             histories,
             watched,
+            reporter,
         } = parts;
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -101,6 +104,7 @@ impl PeerContext {
             histories,
             watched,
             own,
+            reporter,
         }
     }
 }
@@ -113,6 +117,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/dead-letters/find", post(find_letters))
         .route("/internal/v1/dead-letters/read", post(read_letters))
         .route("/internal/v1/view", get(view))
+        .route("/internal/v1/debug", get(debug))
         .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/history", get(history))
         .route("/internal/v1/records", post(records))
@@ -230,6 +235,17 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
 async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     context.admit(request).await?;
     Ok(json(&context.own.view()))
+}
+
+/// What this node tells of itself for a bug report.
+async fn debug(
+    State(context): State<Arc<PeerContext>>,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    context.admit(request).await?;
+    let body = context.reporter.body().await;
+    body.map(|body| typed(StatusCode::OK, JSON, body))
+        .map_err(PeerProblem::Failed)
 }
 
 /// The latest dead letters that a query admits, without their records.

@@ -10,10 +10,13 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request};
 use axum::response::Response;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::action_documents::{
+    Choice, Chosen, LETTERS_MAX, Purged, REASONS_MAX, Rejection, Replayed, RollBack, RolledBack,
+};
 use super::asking::ask_other;
 use super::context::{ClusterContext, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
@@ -28,66 +31,13 @@ use sluice_types::documents::LeaderAddress;
 /// The most bytes of the body of an action, and how long it may take to arrive.
 const BODY_MAX: usize = 256 << 10;
 const BODY_LIMIT: Duration = Duration::from_secs(10);
-/// The most letters of one action.
-const LETTERS_MAX: usize = 1000;
 /// The most records that are sent to the leader at once: not more than its answer
 /// lists if all of them are rejected.
 const RECORDS_MAX: usize = 500;
-/// The most reasons that an answer lists.
-const REASONS_MAX: usize = 20;
 /// How long a node may take to do its part, and an action in all.
 /// A request over HTTP/2 may take 30 s.
 const NODE_LIMIT: Duration = Duration::from_secs(10);
 const ACTION_LIMIT: Duration = Duration::from_secs(25);
-
-/// The letters that an action is about.
-#[derive(Debug, Deserialize)]
-struct Chosen {
-    letters: Vec<Choice>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Choice {
-    node: String,
-    id: String,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Replayed {
-    /// How many records the leader confirmed.
-    confirmed: usize,
-    /// Those that it rejected, at most [`REASONS_MAX`].
-    rejected: Vec<Rejection>,
-    /// How many it rejected.
-    rejected_total: usize,
-    /// How many letters were not there any more.
-    missing: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Rejection {
-    id: String,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Purged {
-    removed: u64,
-}
-
-/// What a person who rolls back has seen.
-#[derive(Debug, Deserialize)]
-struct RollBack {
-    /// What is to be asked for.
-    manifest: String,
-    /// Where the key was written that asks for something now; 0 if it does not.
-    index: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RolledBack {
-    manifest: String,
-}
 
 type Context = State<Arc<ClusterContext>>;
 

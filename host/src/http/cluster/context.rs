@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::latest::Latest;
 use super::own::OwnNode;
+use super::report::Reporter;
 use super::running::Running;
 use super::shown::shown;
 use crate::history::Histories;
@@ -37,6 +38,8 @@ pub(crate) struct ClusterParts {
     pub(crate) consul: Client,
     /// Reaches the other nodes.
     pub(crate) nodes: Arc<LeaderClient>,
+    /// Tells of this node for bug reports.
+    pub(crate) reporter: Arc<Reporter>,
     /// Who may read, and who may act.
     pub(crate) access: Arc<Access>,
 }
