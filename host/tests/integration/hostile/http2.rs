@@ -62,7 +62,7 @@ async fn requests_over_http2_of_one_source_keep_nobody_out() {
     eventually("the attacker finds no room", SOON, || async {
         let refused = held.iter().filter(|request| request.is_finished()).count();
         match refused {
-            0 => Err("it does"),
+            0 => Err("it does".to_owned()),
             _ => Ok(()),
         }
     })
