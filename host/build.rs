@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     embed_templates(root, &out_dir)?;
+    name_wasmtime(root)?;
     let target_dir = guests_dir(&out_dir)?;
 
     let status = Command::new(env::var("CARGO")?)
@@ -50,6 +51,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cargo::rustc-env=SLUICE_BUILTIN_STDOUT={}",
         component.display()
     );
+    Ok(())
+}
+
+/// Hands the version of wasmtime on, which has no constant for it.
+fn name_wasmtime(root: &Path) -> Result<(), Box<dyn Error>> {
+    let lock = fs::read_to_string(root.join("Cargo.lock"))?;
+    let mut lines = lock
+        .lines()
+        .skip_while(|line| *line != "name = \"wasmtime\"");
+    let version = lines
+        .nth(1)
+        .and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .ok_or("Cargo.lock has no version of wasmtime")?;
+    println!("cargo::rustc-env=SLUICE_WASMTIME_VERSION={version}");
     Ok(())
 }
 

@@ -139,6 +139,7 @@ impl Row {
         let attempt = Attempt {
             epoch: 1,
             number: 1,
+            trace: None,
         };
         let mut null = null()?;
         let (started, mut calls) = (Instant::now(), 0);
@@ -149,7 +150,7 @@ impl Row {
                         null.write_all(&encode(black_box(batch), usize::MAX)?)?;
                     }
                     What::Sandboxed(sink) => {
-                        let refused = sink.write(attempt, batch, Duration::MAX).await?;
+                        let refused = sink.write(attempt.clone(), batch, Duration::MAX).await?;
                         assert!(refused.is_empty(), "the sink takes everything");
                     }
                 }

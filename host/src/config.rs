@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::data_dir::DataDir;
+use crate::diagnostics::DiagnosticsConfig;
 use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::ListenersConfig;
 use crate::plugin::PluginConfig;
@@ -11,6 +12,7 @@ use crate::stream::StreamConfig;
 use crate::tls::TlsFiles;
 use sluice_access::AccessConfig;
 use sluice_leadership::ControlConfig;
+use sluice_traces::TracesConfig;
 
 /// The settings of a node.
 #[derive(Debug)]
@@ -45,8 +47,12 @@ pub(crate) struct Config {
     pub(crate) stream: StreamConfig,
     /// The file in which acknowledgements are audited.
     pub(crate) trace_acks: Option<PathBuf>,
+    /// How spans are sampled and exported, if any are made.
+    pub(crate) traces: Option<TracesConfig>,
     /// The most threads that serve connections.
     pub(crate) threads: usize,
+    /// What the node tells of itself for a bug report.
+    pub(crate) diagnostics: DiagnosticsConfig,
     /// Whether to serve the benchmarks' route.
     pub(crate) baseline: bool,
 }

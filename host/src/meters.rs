@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderMap;
 
-use sluice_delivery::metrics::{IngestMetrics, StreamMetrics, TraceId};
+use sluice_delivery::metrics::{IngestMetrics, StreamMetrics};
 use sluice_protocols::tokens::Protocol;
+use sluice_types::trace::{TRACEPARENT, TraceContext, TraceId};
 
 /// How many protocols there are.
 pub(crate) const PROTOCOLS: usize = ROUTES + LISTENERS.len();
@@ -68,7 +69,8 @@ impl Meters {
 
 /// The trace that a request belongs to, if it says so.
 pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
-    TraceId::of_traceparent(headers.get("traceparent")?.as_bytes())
+    let context = TraceContext::of_traceparent(headers.get(TRACEPARENT)?.as_bytes())?;
+    Some(context.trace)
 }
 
 #[cfg(test)]

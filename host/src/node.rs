@@ -19,12 +19,13 @@ use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
-use crate::peer::{self, LeaderClient};
+use crate::peer::{self, LeaderClient, Secret};
 use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
-use crate::shown::Shown;
+use crate::shown::{Shown, ShownParts};
 use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
-use sluice_access::{Access, AccessError, Keeper};
+use crate::traces::{Traces, TracesError};
+use sluice_access::{Access, AccessError, Audit, Keeper};
 use sluice_consul as consul;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -32,6 +33,7 @@ use sluice_leadership::{Control, ControlError, Order, StreamOrder};
 use sluice_sandbox::{NodeStdout, Refusals};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::DEFAULT_STREAM;
+use sluice_types::trace::Tracer;
 
 /// The time for connections that are idle, and then for what sinks have printed,
 /// to end with the node.
@@ -67,6 +69,8 @@ pub(crate) enum NodeError {
     Preparer(#[from] PreparerError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("set up the connection to Consul")]
     Consul(#[source] consul::Error),
     #[error(transparent)]
@@ -91,6 +95,7 @@ pub(crate) struct Node {
     tokens: Option<Keeper>,
     stdout: NodeStdout,
     metrics: Arc<Metrics>,
+    traces: Traces,
     /// The default stream.
     stream: PreparedStream,
 }
@@ -118,6 +123,9 @@ impl Node {
             .and_then(NodeStdout::new)
             .map_err(NodeError::Stdout)?;
         let metrics = Arc::new(Metrics::new());
+        let control = &config.control;
+        let (name, cluster) = (&control.node, &control.cluster);
+        let traces = Traces::start(config.traces.as_ref(), name, cluster, &metrics)?;
         let folder = config.data_dir.path();
         let stream = config.stream.clone();
         let stream_metrics = metrics.stream(&stream.name);
@@ -134,6 +142,7 @@ impl Node {
             tokens,
             stdout,
             metrics,
+            traces,
             stream,
         })
     }
@@ -155,49 +164,51 @@ impl Node {
         let (cluster, node) = (config.control.cluster.clone(), config.control.node.clone());
         let consul = config.control.consul.clone();
         let client = consul::Client::new(consul).map_err(NodeError::Consul)?;
+        let facts = facts(&config);
         let plugins = &self.stream.plugins;
         let (node_state, active) = (plugins.node_state.clone(), plugins.active.clone());
-        let control = Control::start(config.control, node_state, active)?;
-        let facts = NodeFacts {
-            name: node.clone(),
-            cluster: cluster.clone(),
-            elasticsearch_version: config.elasticsearch_version,
-        };
+        let mut control = Control::start(config.control, node_state, active)?;
         let (secret_in, secret) = watch::channel(None);
         let addresses = control.controls.addresses.clone();
-        let nodes = OtherNodes::new(addresses.clone(), control.controls.address.clone());
-        let access = NodeAccess {
-            node: node.clone(),
-            controls: control.controls.clone(),
-            orders: control.orders(),
-            secret: secret.clone(),
-            tls: self.peer_tls,
-        };
+        let nodes = OtherNodes::new(addresses, control.controls.address.clone());
+        let tracer = self.traces.tracer();
+        let access = access(&node, &control, &secret, (self.peer_tls, tracer));
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
+        let pleas = control.pleas.take().map(|pleas| {
+            let (nodes, peers) = (Arc::clone(&leaders), access.controls.peers.clone());
+            tokio::spawn(peer::pass_on(pleas, node.clone(), nodes, peers))
+        });
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
-        let forwarder = Forwarder::new(addresses, &access.tls)?;
+        let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
-        let ingest = Ingest::new(
-            config.ingest,
-            Arc::clone(&rights),
-            streams.clone(),
-            forwarder,
-        );
-        let ingest = Arc::new(ingest);
+        let audit = rights.audit().clone();
+        let tracer = self.traces.of_requests(self.tls.is_some());
+        let ingest = Ingest::new(config.ingest, &rights, &streams, forwarder, tracer);
         let standard = Standard::new(Arc::clone(&ingest), Arc::clone(&relay), facts, config.park);
-        let shown = Shown::of(&access, rights, &cluster, &client, streams, leaders);
+        let shown = Shown::of(ShownParts {
+            access: &access,
+            rights,
+            cluster: &cluster,
+            consul: &client,
+            streams,
+            leaders,
+            metrics: Arc::clone(&self.metrics),
+            diagnostics: config.diagnostics,
+        });
         let peers = shown.peer_routes(secret, &ingest, &standard);
         let outlet = Outlet::new(Arc::clone(&ingest), relay);
-        let people = shown.people(&self.metrics);
+        let people = shown.people();
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
+            pleas,
             files: [
                 self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
                 self.tls.map(|tls| tokio::spawn(tls.keep())),
+                Some(tokio::spawn(access.tls.clone().keep())),
             ],
             history: tokio::spawn(shown.histories.keep()),
             tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
@@ -206,6 +217,8 @@ impl Node {
             server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,
+            audit,
+            traces: self.traces,
             _data_dir: config.data_dir,
         })
     }
@@ -217,8 +230,10 @@ struct Running {
     streams: Vec<StreamTasks>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
-    /// Read files again when they change: tokens, certificates.
-    files: [Option<JoinHandle<()>>; 2],
+    /// Passes on what the control thread asks of other nodes.
+    pleas: Option<JoinHandle<()>>,
+    /// Read files again when they change: tokens, certificates, authorities of nodes.
+    files: [Option<JoinHandle<()>>; 3],
     /// Takes the samples of the streams' histories.
     history: JoinHandle<()>,
     /// Remembers who led when.
@@ -229,6 +244,8 @@ struct Running {
     /// What connections have begun may go on until the streams have ended.
     _threads: WorkerThreads,
     stdout: NodeStdout,
+    audit: Audit,
+    traces: Traces,
     /// Held for its lock.
     _data_dir: crate::data_dir::DataDir,
 }
@@ -273,6 +290,9 @@ impl Running {
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
+        if let Some(pleas) = &self.pleas {
+            pleas.abort();
+        }
         for watching in self.files.iter().flatten() {
             watching.abort();
         }
@@ -289,6 +309,34 @@ impl Running {
         for stream in self.streams {
             stream.close().await;
         }
+        self.audit.flush(LEAVE_LIMIT);
+        self.traces.close().await;
+    }
+}
+
+/// What clients of standard protocols are told about the node.
+fn facts(config: &Config) -> NodeFacts {
+    NodeFacts {
+        name: config.control.node.clone(),
+        cluster: config.control.cluster.clone(),
+        elasticsearch_version: config.elasticsearch_version.clone(),
+    }
+}
+
+/// How this node reaches the others.
+fn access(
+    node: &str,
+    control: &Control,
+    secret: &watch::Receiver<Option<Secret>>,
+    (tls, tracer): (PeerTls, Option<Arc<dyn Tracer>>),
+) -> NodeAccess {
+    NodeAccess {
+        node: node.to_owned(),
+        controls: control.controls.clone(),
+        orders: control.orders(),
+        secret: secret.clone(),
+        tls,
+        tracer,
     }
 }
 

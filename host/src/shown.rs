@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::sync::watch;
 
+use crate::diagnostics::DiagnosticsConfig;
 use crate::history::Histories;
 use crate::http::admin::AdminContext;
-use crate::http::cluster::{ClusterContext, ClusterParts, OwnNode, Tenures};
+use crate::http::cluster::{
+    ClusterContext, ClusterParts, OwnNode, Reporter, ReporterParts, Tenures,
+};
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer::{PeerContext, PeerParts};
@@ -28,44 +31,76 @@ pub(crate) struct Shown {
     page: Arc<ClusterContext>,
     watched: Arc<TailContext>,
     rights: Arc<Access>,
+    metrics: Arc<Metrics>,
+    reporter: Arc<Reporter>,
+}
+
+/// What it is put together from.
+#[derive(Debug)]
+pub(crate) struct ShownParts<'a> {
+    pub(crate) access: &'a NodeAccess,
+    /// Who may see it.
+    pub(crate) rights: Arc<Access>,
+    /// The cluster's name.
+    pub(crate) cluster: &'a str,
+    pub(crate) consul: &'a consul::Client,
+    pub(crate) streams: Streams,
+    pub(crate) leaders: Arc<LeaderClient>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) diagnostics: DiagnosticsConfig,
 }
 
 impl Shown {
-    pub(crate) fn of(
-        access: &NodeAccess,
-        rights: Arc<Access>,
-        cluster: &str,
-        consul: &consul::Client,
-        streams: Streams,
-        leaders: Arc<LeaderClient>,
-    ) -> Self {
+    pub(crate) fn of(parts: ShownParts<'_>) -> Self {
+        let ShownParts {
+            access,
+            rights,
+            cluster,
+            consul,
+            streams,
+            leaders,
+            metrics,
+            diagnostics,
+        } = parts;
         let node = &access.node;
         let tenures = Tenures::default();
         let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
         let own = Arc::new(own);
+        let histories = Arc::new(Histories::new(node.clone(), &streams));
+        let reporter = Arc::new(Reporter::new(ReporterParts {
+            own: Arc::clone(&own),
+            histories: Arc::clone(&histories),
+            metrics: Arc::clone(&metrics),
+            consul: consul.clone(),
+            config: diagnostics,
+        }));
         Self {
-            histories: Arc::new(Histories::new(node.clone(), &streams)),
+            histories: Arc::clone(&histories),
             tenures,
             page: ClusterContext::new(ClusterParts {
                 cluster: cluster.to_owned(),
                 own: Arc::clone(&own),
+                histories,
                 controls: access.controls.clone(),
                 consul: consul.clone(),
                 nodes: Arc::clone(&leaders),
+                reporter: Arc::clone(&reporter),
                 access: Arc::clone(&rights),
             }),
             own,
             watched: TailContext::new(node.clone(), leaders, streams, Arc::clone(&rights)),
             rights,
+            metrics,
+            reporter,
         }
     }
 
     /// The routes for people.
-    pub(crate) fn people(&self, metrics: &Arc<Metrics>) -> Router {
+    pub(crate) fn people(&self) -> Router {
         let admin = AdminContext {
             node: self.own.node.clone(),
             streams: self.own.streams.clone(),
-            metrics: Arc::clone(metrics),
+            metrics: Arc::clone(&self.metrics),
             access: Arc::clone(&self.rights),
             histories: Arc::clone(&self.histories),
         };
@@ -87,6 +122,7 @@ impl Shown {
             standard: Arc::clone(standard),
             histories: Arc::clone(&self.histories),
             watched: Arc::clone(&self.watched),
+            reporter: Arc::clone(&self.reporter),
         });
         peer_routes::router(Arc::new(context))
     }

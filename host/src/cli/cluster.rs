@@ -30,6 +30,16 @@ pub(super) struct ClusterArgs {
     /// the system]
     #[arg(long, env = "SLUICE_CACERT", value_name = "FILE")]
     cacert: Option<PathBuf>,
+
+    /// Ask this node, such as https://node-a:3000, by its routes for people, instead of the nodes
+    /// that Consul names [default: with --token-file, the leader that Consul names]
+    #[arg(long, env = "SLUICE_URL", value_name = "URL")]
+    pub(super) url: Option<String>,
+
+    /// A file with a token of the nodes' --tokens, which is sent instead of signing with the
+    /// cluster's secret from Consul
+    #[arg(long, env = "SLUICE_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
 }
 
 impl ClusterArgs {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use crate::diagnostics::RecentLog;
 use clap::ValueEnum;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -39,7 +40,10 @@ enum Message {
 }
 
 /// Writes the remaining lines when it is dropped.
-pub(super) struct Log(SyncSender<Message>);
+pub(super) struct Log {
+    sender: SyncSender<Message>,
+    recent: RecentLog,
+}
 
 /// The thread that writes the log cannot be started.
 #[derive(Debug, Error)]
@@ -53,6 +57,7 @@ pub(super) struct LogError(#[source] io::Error);
 pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
     let (lines, receiver) = Lines::new();
     let (sender, waiting) = (lines.sender.clone(), Arc::clone(&lines.waiting));
+    let recent = lines.recent.clone();
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || write(&receiver, &waiting))
@@ -73,7 +78,7 @@ pub(super) fn start(format: Option<LogFormat>) -> Result<Log, LogError> {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
-    Ok(Log(sender))
+    Ok(Log { sender, recent })
 }
 
 fn write(receiver: &Receiver<Message>, waiting: &AtomicUsize) {
@@ -102,10 +107,17 @@ fn write_line(stderr: &mut io::Stderr, line: &[u8]) -> io::Result<()> {
     }
 }
 
+impl Log {
+    /// The last lines, also those that stderr did not take.
+    pub(super) fn recent(&self) -> RecentLog {
+        self.recent.clone()
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
         let (done, written) = sync_channel(1);
-        if self.0.try_send(Message::Flush(done)).is_ok() {
+        if self.sender.try_send(Message::Flush(done)).is_ok() {
             // If stderr is blocked, the lines are lost.
             let _in_time = written.recv_timeout(FLUSH_TIMEOUT);
         }
@@ -117,13 +129,18 @@ struct Lines {
     sender: SyncSender<Message>,
     /// The bytes of the lines that wait.
     waiting: Arc<AtomicUsize>,
+    recent: RecentLog,
 }
 
 impl Lines {
     fn new() -> (Self, Receiver<Message>) {
         let (sender, receiver) = sync_channel(LINE_CAPACITY);
-        let waiting = Arc::default();
-        (Self { sender, waiting }, receiver)
+        let lines = Self {
+            sender,
+            waiting: Arc::default(),
+            recent: RecentLog::default(),
+        };
+        (lines, receiver)
     }
 
     /// Puts a line in the queue; returns whether there is room.
@@ -152,6 +169,7 @@ struct Line<'a>(&'a Lines);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.recent.push(bytes);
         if !self.0.send(bytes) {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,11 +1,13 @@
 //! The command line: one file or folder per subcommand.
 
+mod api;
 mod cluster;
 mod color;
 mod compile;
 mod config_file;
 mod confirm;
 mod coordinator;
+mod debug;
 mod demo;
 mod dlq;
 mod failure;
@@ -16,6 +18,7 @@ mod json;
 mod log;
 mod node;
 mod nodes;
+mod overview;
 mod parent;
 mod plugin;
 mod reachable;
@@ -31,9 +34,13 @@ mod units;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::failure::{Failure, report};
+use crate::diagnostics::Setting;
+
+/// The name of the subcommand that runs a node.
+const NODE: &str = "node";
 
 /// A highly available log sink whose last mile is a WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -75,6 +82,9 @@ enum Command {
     /// Watch records as they pass, with their outcomes and latencies
     #[command(after_help = tail::EXAMPLES)]
     Tail(tail::TailArgs),
+    /// Collect what a bug report needs
+    #[command(subcommand, after_help = debug::EXAMPLES)]
+    Debug(debug::DebugCommand),
     /// Inspect what a node has on disk and still has to deliver
     #[command(subcommand, after_help = journal::EXAMPLES)]
     Journal(journal::JournalCommand),
@@ -95,22 +105,34 @@ pub fn run() -> ExitCode {
     {
         eprintln!("sluice: another TLS provider is already installed");
     }
-    let command = match config_file::apply(Cli::command(), std::env::args_os()) {
+    let mut command = match config_file::apply(Cli::command(), std::env::args_os()) {
         Ok(command) => command,
         Err(error) => return report(&error, 2),
     };
     let parsed = command
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     match parsed {
-        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| report(&*error, 1)),
+        Ok((cli, matches)) => {
+            let settings = node_settings(&command, &matches);
+            let done = dispatch(cli.command, settings);
+            done.unwrap_or_else(|error| report(&*error, 1))
+        }
         Err(error) => error.exit(),
     }
 }
 
-fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+/// The settings of `sluice node`; none for another subcommand.
+fn node_settings(command: &clap::Command, matches: &ArgMatches) -> Vec<Setting> {
+    let node = command.find_subcommand(NODE);
+    let node = node.zip(matches.subcommand_matches(NODE));
+    node.map(|(command, matches)| node::settings(command, matches))
+        .unwrap_or_default()
+}
+
+fn dispatch(command: Command, settings: Vec<Setting>) -> Result<ExitCode, Failure> {
     match command {
-        Command::Node(args) => node::run(*args),
+        Command::Node(args) => node::run(*args, settings),
         Command::Demo(args) => demo::run(&args),
         Command::Coordinator(args) => coordinator::run(args),
         Command::Status(args) => status::run(&args),
@@ -120,6 +142,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Dlq(command) => dlq::run(command),
         Command::Rejects(args) => rejects::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Debug(command) => debug::run(&command),
         Command::Journal(command) => journal::run(&command),
         Command::Compile(args) => compile::run(&args),
     }

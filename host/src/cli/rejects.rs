@@ -7,12 +7,15 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::api::{ApiClient, warn_of};
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::nodes::Nodes;
 use super::{json, runtime, table, units};
+use crate::http::cluster::{LISTED_MAX, RejectList};
 use crate::peer::{PeerClient, Target};
 use crate::rejects::Reject;
+use sluice_access::Scope;
 use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
@@ -89,6 +92,9 @@ impl RejectsArgs {
 
     /// The rejects of all nodes, oldest first, and whether every node answered.
     async fn find(&self) -> Result<(Vec<Found>, bool), Failure> {
+        if let Some(api) = ApiClient::open(&self.cluster).await? {
+            return self.find_by(&api).await;
+        }
         let nodes = Nodes::open(&self.cluster).await?;
         let is_wanted = |node: &str| self.node.as_ref().is_none_or(|wanted| wanted == node);
         let mut all = Vec::new();
@@ -104,6 +110,24 @@ impl RejectsArgs {
         // Those of one node keep their order.
         all.sort_by(|one, other| one.reject.time.cmp(&other.reject.time));
         Ok((all, is_complete))
+    }
+
+    /// The same by the route for people.
+    async fn find_by(&self, api: &ApiClient) -> Result<(Vec<Found>, bool), Failure> {
+        let limit = [("limit", LISTED_MAX.to_string())];
+        let list: RejectList = api.get("/api/v1/rejects", &limit, Scope::Read).await?;
+        if list.rejects.len() == LISTED_MAX {
+            eprintln!("sluice: only the latest {LISTED_MAX} rejects are looked at");
+        }
+        warn_of(&list.errors);
+        let is_of = |node: &str| self.node.as_ref().is_none_or(|wanted| wanted == node);
+        let found = list.rejects.into_iter().rev();
+        let found = found.filter(|found| is_of(&found.node) && self.admits(&found.reject));
+        let found = found.map(|found| Found {
+            node: found.node,
+            reject: found.reject,
+        });
+        Ok((found.collect(), list.errors.is_empty()))
     }
 
     fn admits(&self, reject: &Reject) -> bool {

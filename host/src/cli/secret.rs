@@ -20,11 +20,21 @@ struct NoSecret(String);
 /// # Errors
 /// Consul gives no usable answer, or there is no secret.
 pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<PeerClient, Failure> {
+    let secret = value(consul, cluster).await?;
+    Ok(PeerClient::new(Secret::new(&secret), &cluster.peer_tls()?)?)
+}
+
+/// The secret as text, so that it can be kept out of what is written.
+///
+/// # Errors
+/// As above.
+pub(super) async fn secret_text(consul: &Client, cluster: &ClusterArgs) -> Result<String, Failure> {
+    let secret = value(consul, cluster).await?;
+    Ok(String::from_utf8_lossy(&secret).trim().to_owned())
+}
+
+async fn value(consul: &Client, cluster: &ClusterArgs) -> Result<Vec<u8>, Failure> {
     let key = ClusterKeys::new(&cluster.name).secret();
     let secret = consul.read(&key, None).await?.value;
-    let secret = secret.ok_or(NoSecret(key))?;
-    Ok(PeerClient::new(
-        Secret::new(&secret.value),
-        &cluster.peer_tls()?,
-    )?)
+    Ok(secret.ok_or(NoSecret(key))?.value)
 }

@@ -4,20 +4,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::future::join_all;
-use serde::Serialize;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
-use super::http_client::http_client;
 use super::json;
+use super::overview::{NodeRow, Overview, Source};
 use super::runtime;
 use crate::http::admin::{StallStatus, Status};
-use crate::peer::node_name;
-use sluice_consul as consul;
-use sluice_consul::{Client, Instance};
-use sluice_types::documents::LeaderAddress;
-use sluice_types::keys::ClusterKeys;
 use sluice_types::readable;
 
 pub(super) const EXAMPLES: &str = "\
@@ -25,11 +18,9 @@ Examples:
   sluice status                      a table of the nodes
   sluice status --json | jq .leader  the same as JSON
   sluice status --watch              repeat every second
+  sluice status --url https://node-a:3000 --token-file token    without access to Consul
 
 The exit code is 0 if there is a leader that may acknowledge, else 1.";
-
-/// How long a node may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -45,30 +36,11 @@ pub(super) struct StatusArgs {
     watch: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Overview {
-    cluster: String,
-    leader: Option<LeaderAddress>,
-    epoch: u64,
-    nodes: Vec<NodeRow>,
-}
-
-#[derive(Debug, Serialize)]
-struct NodeRow {
-    node: String,
-    address: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Box<Status>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     runtime::block_on(async {
-        let consul = Client::new(consul::Config::from_env()?)?;
-        let http = http_client(&args.cluster.peer_tls()?, ANSWER_TIMEOUT)?;
+        let source = Source::open(&args.cluster).await?;
         loop {
-            let overview = overview(args, &consul, &http).await?;
+            let overview = source.overview(&args.cluster).await?;
             if args.json {
                 json::print(&overview)?;
             } else {
@@ -88,64 +60,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn overview(
-    args: &StatusArgs,
-    consul: &Client,
-    http: &reqwest::Client,
-) -> Result<Overview, consul::Error> {
-    let cluster = &args.cluster.name;
-    let leader = args.cluster.leader(consul).await?;
-    let epoch = consul
-        .read(&ClusterKeys::new(cluster).epoch(), None)
-        .await?
-        .value;
-    let epoch = epoch.and_then(|entry| String::from_utf8(entry.value).ok()?.trim().parse().ok());
-    let mut instances = consul.instances(cluster, None).await?.value;
-    instances.sort_by(|a, b| a.id.cmp(&b.id));
-    let rows = instances
-        .iter()
-        .map(|instance| row(&args.cluster, http, instance));
-    let nodes = join_all(rows).await;
-    Ok(Overview {
-        cluster: cluster.clone(),
-        leader,
-        epoch: epoch.unwrap_or(0),
-        nodes,
-    })
-}
-
-async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
-    let node = node_name(&cluster.name, instance).to_owned();
-    let address = instance.host_and_port();
-    let scheme = cluster.scheme();
-    let asked = async {
-        let url = format!("{scheme}://{address}/api/v1/status");
-        let body = http
-            .get(url)
-            .send()
-            .await?
-            .error_for_status()?
-            .bytes()
-            .await?;
-        Ok::<_, reqwest::Error>(serde_json::from_slice::<Status>(&body))
-    };
-    let (status, error) = match asked.await {
-        Ok(Ok(status)) => (Some(Box::new(status)), None),
-        Ok(Err(error)) => (None, Some(format!("not a status: {error}"))),
-        Err(error) if error.is_timeout() => (None, Some("no answer in time".to_owned())),
-        Err(error) if error.is_connect() => (None, Some("cannot be reached".to_owned())),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    NodeRow {
-        node,
-        address,
-        status,
-        error,
-    }
-}
-
 /// What is wrong with a node.
-fn notes(error: Option<&String>, status: Option<&Status>) -> Vec<String> {
+pub(super) fn notes(error: Option<&String>, status: Option<&Status>) -> Vec<String> {
     let plugin = status.and_then(|status| status.plugin.error.clone());
     let stall = status.and_then(|status| status.delivery.stalled.as_ref());
     let stalled = stall.map(StallStatus::to_string);

@@ -11,4 +11,5 @@ mod ring;
 mod sample;
 mod totals;
 
+pub(crate) use document::HistoryDocument;
 pub(crate) use recorder::Histories;

@@ -323,7 +323,7 @@ impl Drop for Place {
 
 /// What counts as one source: an IPv4 address, or the /64 network that an IPv6
 /// address is in, in which one host can have any address.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(ip) => {

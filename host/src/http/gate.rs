@@ -67,6 +67,12 @@ pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
     Found::of(headers).cross_site
 }
 
+/// Whether a browser sends the request for a page of another origin, whichever may send
+/// records.
+pub(super) fn is_of_other_origin(headers: &HeaderMap) -> bool {
+    Gate::default().is_foreign(&Found::of(headers))
+}
+
 impl<'a> Found<'a> {
     /// One pass over the headers, on the way of every request.
     fn of(headers: &'a HeaderMap) -> Self {

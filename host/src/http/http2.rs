@@ -17,8 +17,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
+use super::progress;
 use super::stage::Stage;
 
 /// The most requests at a time; 100 is the least that RFC 9113 recommends.
@@ -39,7 +39,8 @@ const RESETS_MAX: usize = 20;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_LIMIT: Duration = Duration::from_secs(10);
 /// The time for a request with its answer. A request has its own limit, 9 s; after
-/// that the client may refuse to take the answer.
+/// that the client may refuse to take the answer. A stream of events may go on for as
+/// long as its client takes them.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// What serves one request.
@@ -53,7 +54,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for ToTask {
     fn execute(&self, serving: F) {
         let limited = async move {
             // Dropping it resets the stream.
-            if timeout(REQUEST_LIMIT, serving).await.is_err() {
+            if !progress::limited(serving, REQUEST_LIMIT).await {
                 tracing::debug!("a client did not take its answer in time");
             }
         };
@@ -120,6 +121,7 @@ fn builder(executor: ToTask) -> http2::Builder<ToTask> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::watched_body::WatchedBody;
     use std::convert::Infallible;
     use std::future::pending;
 
@@ -169,6 +171,27 @@ mod tests {
             (REQUEST_LIMIT..2 * REQUEST_LIMIT).contains(&waited),
             "{waited:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_events_goes_on_for_as_long_as_its_client_takes_them() {
+        let answer = |_| async {
+            progress::is_stream();
+            let events = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(REQUEST_LIMIT / 4).await;
+                Some((Ok::<_, Infallible>("event"), ()))
+            });
+            let body = WatchedBody::new(Body::from_stream(events), ());
+            Ok(Response::new(Body::new(body)))
+        };
+        let mut client = client(answer, WINDOW_BYTES).await;
+        let asked = Instant::now();
+        let mut body = client.send_request(request()).await.unwrap().into_body();
+        while asked.elapsed() < 5 * REQUEST_LIMIT {
+            let frame = body.frame().await.expect("it goes on").unwrap();
+            let taken = frame.data_ref().map_or(0, Bytes::len);
+            assert!(taken > 0);
+        }
     }
 
     #[tokio::test]

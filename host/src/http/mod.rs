@@ -3,7 +3,9 @@
 mod acceptor;
 mod activity;
 pub(crate) mod admin;
+mod audited;
 mod balance;
+mod call_memory;
 mod calls;
 mod charged_body;
 mod client_address;
@@ -25,6 +27,7 @@ mod other_nodes;
 pub(crate) mod peer;
 mod peer_problem;
 mod problem;
+mod progress;
 mod reading;
 mod response;
 mod router;

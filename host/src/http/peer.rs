@@ -11,15 +11,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::admin::history::since_of;
+use super::audited::{Action, refused};
 use super::client_address::ClientAddress;
-use super::cluster::OwnNode;
+use super::cluster::{OwnNode, Reporter};
 use super::ingest::{Ingest, Standard, native, standard};
 use super::letter_list;
 use super::peer_problem::PeerProblem;
@@ -30,30 +32,35 @@ use super::tail::TailContext;
 use crate::history::Histories;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, refusals};
 use crate::peer::letters::LetterQuery;
-use crate::peer::wire::{self, Removed, StepDownAnswer, StepDownRequest};
-use crate::peer::{Secret, TailRequest, relayed};
+use crate::peer::relayed::RelayedHead;
+use crate::peer::wire::{self, AssistRequest, Assisted, Removed, StepDownAnswer, StepDownRequest};
+use crate::peer::{PROBED, SIGNATURE, Secret, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route, Stream};
-use sluice_access::{Event, Outcome};
 use sluice_delivery::{Chunk, JournalId, Producer};
+use sluice_leadership::AssistanceRequest;
+use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
 
 /// The least limit on a body, in bytes.
 const LEAST_BODY_LIMIT: usize = 32 << 20;
+/// The time to ask Consul for another node.
+const ASSIST_LIMIT: Duration = Duration::from_secs(4);
 
 /// What the routes for peers work with.
 #[derive(Debug)]
 pub(crate) struct PeerContext {
     bodies: SignedBodies,
-    /// For what other nodes send for their clients, which are many and send much:
-    /// they hold up no hand-over and no command.
+    /// For what other nodes send for their clients. It counts with what clients send
+    /// here, so that it holds up no hand-over and no command.
     relayed: SignedBodies,
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
     histories: Arc<Histories>,
     watched: Arc<TailContext>,
     own: Arc<OwnNode>,
+    reporter: Arc<Reporter>,
 }
 
 /// What the routes for peers need of their node.
@@ -66,6 +73,7 @@ pub(crate) struct PeerParts {
     pub(crate) standard: Arc<Standard>,
     pub(crate) histories: Arc<Histories>,
     pub(crate) watched: Arc<TailContext>,
+    pub(crate) reporter: Arc<Reporter>,
 }
 
 impl PeerContext {
@@ -77,6 +85,7 @@ impl PeerContext {
             standard,
             histories,
             watched,
+            reporter,
         } = parts;
         let limits = SignedBodyLimits {
             // A record can be as large as the body of a client, and takes more
@@ -85,14 +94,17 @@ impl PeerContext {
             time: ingest.limits.request,
         };
         let node = &own.node;
+        let own_memory = MemoryBudget::new(limits.body);
+        let of_clients = Arc::clone(ingest.memory());
         Self {
-            bodies: SignedBodies::new(node.clone(), secret.clone(), limits),
-            relayed: SignedBodies::new(node.clone(), secret, limits),
+            bodies: SignedBodies::new(node.clone(), secret.clone(), limits, own_memory),
+            relayed: SignedBodies::new(node.clone(), secret, limits, of_clients),
             ingest,
             standard,
             histories,
             watched,
             own,
+            reporter,
         }
     }
 }
@@ -100,11 +112,12 @@ impl PeerContext {
 /// The routes for peers.
 pub(crate) fn router(context: Arc<PeerContext>) -> Router {
     Router::new()
-        .route("/internal/v1/dead-letters", get(list))
+        .route(PROBED, get(list))
         .route("/internal/v1/dead-letters/remove", post(remove))
         .route("/internal/v1/dead-letters/find", post(find_letters))
         .route("/internal/v1/dead-letters/read", post(read_letters))
         .route("/internal/v1/view", get(view))
+        .route("/internal/v1/debug", get(debug))
         .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/history", get(history))
         .route("/internal/v1/records", post(records))
@@ -112,6 +125,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/deliver", post(deliver))
         .route("/internal/v1/relay", post(relay))
         .route("/internal/v1/step-down", post(step_down))
+        .route("/internal/v1/assist", post(assist))
         .route("/internal/v1/tail", post(tail))
         .with_state(context)
 }
@@ -159,7 +173,8 @@ impl PeerContext {
         old_form: OldForm,
     ) -> Result<Admitted, PeerProblem> {
         let (head, body) = request.into_parts();
-        let body = bodies.read(&head, body, old_form).await?;
+        let read = bodies.read(&head, body, old_form).await;
+        let body = read.inspect_err(|problem| self.refused(&head, problem))?;
         Ok(Admitted {
             stream: self.stream(&head.uri)?,
             from: head.extensions.get().map(|ClientAddress(from)| *from),
@@ -168,16 +183,20 @@ impl PeerContext {
         })
     }
 
-    /// Writes to the audit log what somebody did who has the cluster's secret: a node,
-    /// or the command line.
-    fn acted(&self, admitted: &Admitted, what: &str, detail: String) {
-        self.ingest.access().audit().add(Event {
-            who: Some("the cluster's secret".to_owned()),
-            what: what.to_owned(),
-            from: admitted.from,
-            outcome: Outcome::Done,
-            detail,
-        });
+    /// Writes to the audit log that a request is not signed as it must be.
+    fn refused(&self, head: &Parts, problem: &PeerProblem) {
+        let is_probe = head.uri.path() == PROBED && !head.headers.contains_key(SIGNATURE);
+        if let Some(why) = problem.of_signature().filter(|_| !is_probe) {
+            let what = format!("{} {:.80}", head.method, head.uri.path());
+            refused(self.ingest.access(), None, head, &what, why);
+        }
+    }
+
+    /// Something that somebody does who has the cluster's secret: a node, or the command
+    /// line.
+    fn action(&self, admitted: &Admitted, what: &str) -> Action {
+        let who = "the cluster's secret".to_owned();
+        Action::begin(self.ingest.access(), who, admitted.from, what)
     }
 
     fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, PeerProblem> {
@@ -199,16 +218,34 @@ async fn list(State(context): Context, request: Request<Body>) -> Result<Respons
 async fn remove(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let ids: Vec<String> = admitted.document()?;
-    let removed = admitted.stream.letters.remove(ids).await;
-    let removed = removed.map_err(|error| failed(&error))?;
-    context.acted(&admitted, "remove dead letters", removed.to_string());
-    Ok(json(&Removed { removed }))
+    let action = context.action(&admitted, "remove dead letters");
+    match admitted.stream.letters.remove(ids).await {
+        Ok(removed) => {
+            action.done(removed.to_string());
+            Ok(json(&Removed { removed }))
+        }
+        Err(error) => {
+            action.failed(chain(&error));
+            Err(failed(&error))
+        }
+    }
 }
 
 /// What this node says of itself to the page that another one serves.
 async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     context.admit(request).await?;
     Ok(json(&context.own.view()))
+}
+
+/// What this node tells of itself for a bug report.
+async fn debug(
+    State(context): State<Arc<PeerContext>>,
+    request: Request<Body>,
+) -> Result<Response, PeerProblem> {
+    context.admit(request).await?;
+    let body = context.reporter.body().await;
+    body.map(|body| typed(StatusCode::OK, JSON, body))
+        .map_err(PeerProblem::Failed)
 }
 
 /// The latest dead letters that a query admits, without their records.
@@ -253,9 +290,14 @@ async fn records(State(context): Context, request: Request<Body>) -> Result<Resp
     let total = records.len();
     let ingest = &context.ingest;
     let wait = ingest.limits.request;
+    let action = context.action(&admitted, "send records again");
     let taken = ingest
         .take(&admitted.stream, Producer::IsTold, records, wait)
         .await;
+    match &taken {
+        Ok(settled) => action.done((total - settled.rejected.len()).to_string()),
+        Err(problem) => action.failed(problem.text().into_owned()),
+    }
     let answer = taken.map(|settled| native::to_peer(total, settled));
     Ok(ingest.answer(&admitted.stream, answer, &admitted.headers))
 }
@@ -283,11 +325,14 @@ async fn transfer(
 /// Takes a client's request that another node relays.
 async fn relay(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit_relayed(request).await?;
-    let Some((head, body)) = relayed::split(&admitted.body.bytes) else {
+    let Some((head, body)) = relayed::split::<RelayedHead>(&admitted.body.bytes) else {
         return Err(PeerProblem::Malformed("not a relayed request".to_owned()));
     };
     let stream = &admitted.stream;
-    let answered = standard::of_node(&context.standard, stream, head, body).await;
+    let answered = match native::is_own(&head.target) {
+        true => native::of_node(&context.ingest, stream, head, body).await,
+        false => standard::of_node(&context.standard, stream, head, body).await,
+    };
     let (head, body) = answered.map_err(|problem| PeerProblem::Malformed(problem.text().into()))?;
     Ok(typed(StatusCode::OK, BINARY, relayed::join(&head, &body)))
 }
@@ -326,13 +371,40 @@ async fn step_down(
 ) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let StepDownRequest { to, epoch } = admitted.document()?;
-    let begun = admitted.stream.hand_over(epoch, to);
-    let begun = begun.ok_or(PeerProblem::NotLeader)?;
-    context.acted(&admitted, "step down", format!("epoch {epoch}"));
+    let action = context.action(&admitted, "step down");
+    let Some(begun) = admitted.stream.hand_over(epoch, to) else {
+        action.failed(format!("this node does not lead under epoch {epoch}"));
+        return Err(PeerProblem::NotLeader);
+    };
+    action.done(format!("epoch {epoch}"));
     Ok(json(&StepDownAnswer {
         epoch: begun.epoch,
         drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
     }))
+}
+
+/// Asks Consul for a node that does not reach it.
+async fn assist(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    let admitted = context.admit(request).await?;
+    let AssistRequest { stream, assistance } = admitted.document()?;
+    let action = context.action(&admitted, "assist");
+    let detail = format!("{stream}: {assistance:?}");
+    let (answer, answered) = oneshot::channel();
+    let request = AssistanceRequest {
+        stream: stream.into(),
+        assistance,
+        answer,
+    };
+    let assistant = &admitted.stream.controls.assistant;
+    // Without room, this node has enough to do; the other asks again.
+    let is_sent = assistant.try_send(request).is_ok();
+    let answered = tokio::time::timeout(ASSIST_LIMIT, answered);
+    let done = is_sent && matches!(answered.await, Ok(Ok(true)));
+    match done {
+        true => action.done(detail),
+        false => action.failed(detail),
+    }
+    Ok(json(&Assisted { done }))
 }
 
 /// Shows records as they pass, to the command line or for a client of another node.
@@ -342,7 +414,7 @@ async fn tail(State(context): Context, request: Request<Body>) -> Result<Respons
     if !request.follow && !matches!(*admitted.stream.route.borrow(), Route::Local(_)) {
         return Err(PeerProblem::NotLeader);
     }
-    let answer = context.watched.answer(&admitted.stream, request);
+    let answer = context.watched.answer(&admitted.stream, request, None);
     answer.map_err(PeerProblem::Body)
 }
 

@@ -10,6 +10,13 @@ use super::problem::Problem;
 use super::response::plain;
 use crate::peer::CHALLENGE;
 
+const UNSIGNED: &str =
+    "not signed with the cluster's secret for this node, or a clock is wrong by a minute";
+const REPLAYED: &str = "this signature was used before, or is older than this node's process; \
+                        sign the request again";
+const OLD_FORM: &str =
+    "signed in the form of an earlier version; use a sluice of this node's version";
+
 /// Why a request of a peer is refused.
 #[derive(Debug)]
 pub(super) enum PeerProblem {
@@ -35,6 +42,18 @@ pub(super) enum PeerProblem {
     Body(Problem),
 }
 
+impl PeerProblem {
+    /// What is wrong with the signature, if that is it.
+    pub(super) const fn of_signature(&self) -> Option<&'static str> {
+        match self {
+            Self::Unsigned => Some(UNSIGNED),
+            Self::Replayed => Some(REPLAYED),
+            Self::OldForm => Some(OLD_FORM),
+            _ => None,
+        }
+    }
+}
+
 impl From<Problem> for PeerProblem {
     fn from(problem: Problem) -> Self {
         Self::Body(problem)
@@ -45,22 +64,9 @@ impl IntoResponse for PeerProblem {
     fn into_response(self) -> Response {
         let (status, text): (_, Cow<'static, str>) = match self {
             Self::Malformed(what) => (StatusCode::BAD_REQUEST, what.into()),
-            Self::Unsigned => (
-                StatusCode::UNAUTHORIZED,
-                "not signed with the cluster's secret for this node, or a clock is wrong by a minute"
-                    .into(),
-            ),
-            Self::Replayed => (
-                StatusCode::UNAUTHORIZED,
-                "this signature was used before, or is older than this node's process; sign the \
-                 request again"
-                    .into(),
-            ),
-            Self::OldForm => (
-                StatusCode::UNAUTHORIZED,
-                "signed in the form of an earlier version; use a sluice of this node's version"
-                    .into(),
-            ),
+            Self::Unsigned => (StatusCode::UNAUTHORIZED, UNSIGNED.into()),
+            Self::Replayed => (StatusCode::UNAUTHORIZED, REPLAYED.into()),
+            Self::OldForm => (StatusCode::UNAUTHORIZED, OLD_FORM.into()),
             Self::NoStream => (StatusCode::NOT_FOUND, "this node has no such stream".into()),
             Self::NotLeader => (
                 StatusCode::CONFLICT,

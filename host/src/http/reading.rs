@@ -2,119 +2,98 @@
 //! may change something.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
-use super::client_address::ClientAddress;
-use super::gate::is_cross_site;
+use super::audited::{Action, address, refused};
+use super::gate::{is_cross_site, is_of_other_origin};
 use super::identity::identify;
 use super::problem::Problem;
-use sluice_access::{Access, Event, Outcome, Refusal, Scope};
+use sluice_access::{Access, Client, Scope};
 use sluice_protocols::tokens::{Credentials, Protocol};
 use sluice_types::host::Host;
 
-/// An administrator's request for an action.
-#[derive(Debug)]
-pub(super) struct Action<'a> {
-    access: &'a Access,
-    who: String,
-    from: Option<IpAddr>,
-    what: String,
-}
-
-impl Action<'_> {
-    /// Writes to the audit log that it was done, with what.
-    pub(super) fn done(self, detail: String) {
-        self.ended(Outcome::Done, detail);
-    }
-
-    /// Writes to the audit log that it failed, and why.
-    pub(super) fn failed(self, detail: String) {
-        self.ended(Outcome::Failed, detail);
-    }
-
-    fn ended(self, outcome: Outcome, detail: String) {
-        self.access.audit().add(Event {
-            who: Some(self.who),
-            what: self.what,
-            from: self.from,
-            outcome,
-            detail,
-        });
-    }
-}
+/// What it is called in the audit log.
+const READ: &str = "read";
+/// What a proxy adds to a request. One on this machine would let everybody read, because
+/// its requests come from here.
+const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+const OF_PROXIES_PREFIX: &str = "x-forwarded-";
 
 /// Checks that a request may read from a stream. With `--tokens`, it needs a token
 /// with that scope. Without, it must come from this machine and name this machine
-/// as its host. A page of another site that a browser on this machine shows fails
-/// the second, even if the site's name leads here.
+/// as its host, and no proxy may have passed it on. A page of another site that a
+/// browser on this machine shows fails the second, even if the site's name leads here.
+/// Returns the client, with `--tokens`.
 ///
 /// # Errors
 /// [`Problem::Denied`] or [`Problem::Forbidden`], which say what to do.
-pub(super) fn check(access: &Access, head: &Parts, stream: &str) -> Result<(), Problem> {
+pub(super) fn check(
+    access: &Access,
+    head: &Parts,
+    stream: &str,
+) -> Result<Option<Arc<Client>>, Problem> {
+    let forbidden = |text: &str| {
+        refused(access, None, head, READ, text);
+        Err(Problem::Forbidden(text.to_owned()))
+    };
     // It could not see the answer, but make this node work.
     if is_cross_site(&head.headers) {
-        let text = "a page of another site may not read this";
-        return Err(Problem::Forbidden(text.to_owned()));
+        return forbidden("a page of another site may not read this");
     }
     if access.has_scopes() {
-        let found = with_scope(access, head, Scope::Read, stream);
-        return found.map(drop).map_err(|refusal| {
-            audit(access, head, "read", &refusal);
-            Problem::Denied(refusal)
-        });
+        return with_scope(access, head, Scope::Read, (stream, READ)).map(Some);
     }
     let is_near = address(head).is_some_and(|client| client.to_canonical().is_loopback());
-    match is_near && names_loopback(head) {
-        true => Ok(()),
-        false => Err(Problem::Forbidden(
+    match is_near && names_loopback(head) && !is_of_proxy(head) {
+        true => Ok(None),
+        false => forbidden(
             "without --tokens, this may only be read on the node's own machine, by a loopback \
-             address such as http://127.0.0.1:3000 or the name localhost; log in there, or forward \
-             the port with ssh -L 3000:127.0.0.1:3000"
-                .to_owned(),
-        )),
+             address such as http://127.0.0.1:3000 or the name localhost, and not through a \
+             proxy; log in there, or forward the port with ssh -L 3000:127.0.0.1:3000",
+        ),
     }
 }
 
 /// Checks that a request may do this action on a stream: it needs a token with the
-/// scope `admin`.
+/// scope `admin`, and no page of another origin may send it, whatever `--allow-origin`
+/// says of records.
 ///
 /// # Errors
 /// [`Problem::Denied`] or [`Problem::Forbidden`], which say what to do.
-pub(super) fn check_admin<'a>(
-    access: &'a Access,
+pub(super) fn check_admin(
+    access: &Arc<Access>,
     head: &Parts,
     stream: &str,
     what: &str,
-) -> Result<Action<'a>, Problem> {
+) -> Result<Action, Problem> {
+    let forbidden = |text: &str| {
+        refused(access, None, head, what, text);
+        Err(Problem::Forbidden(text.to_owned()))
+    };
+    if is_of_other_origin(&head.headers) {
+        return forbidden("a page of another site may not do this");
+    }
     if !access.has_scopes() {
-        return Err(Problem::Forbidden(
-            "actions need a token with the scope admin, and this node has no --tokens".to_owned(),
-        ));
+        return forbidden(
+            "actions need a token with the scope admin, and this node has no --tokens",
+        );
     }
-    match with_scope(access, head, Scope::Admin, stream) {
-        Ok(who) => Ok(Action {
-            access,
-            who,
-            from: address(head),
-            what: what.to_owned(),
-        }),
-        Err(refusal) => {
-            audit(access, head, what, &refusal);
-            Err(Problem::Denied(refusal))
-        }
-    }
+    let client = with_scope(access, head, Scope::Admin, (stream, what))?;
+    let who = client.name().to_string();
+    Ok(Action::begin(access, who, address(head), what))
 }
 
-/// The name of the client whose token the request carries.
+/// The client that sends the request.
 fn with_scope(
     access: &Access,
     head: &Parts,
     scope: Scope,
-    stream: &str,
-) -> Result<String, Refusal> {
+    (stream, what): (&str, &str),
+) -> Result<Arc<Client>, Problem> {
     let given = head.headers.get(AUTHORIZATION);
     let credentials = Credentials {
         authorization: given.map(|value| value.to_str().unwrap_or_default()),
@@ -123,21 +102,15 @@ fn with_scope(
     let names = head.extensions.get().cloned().unwrap_or_default();
     let protocol = Protocol::Native;
     let client = identify(access, protocol, &credentials, &names, scope, stream);
-    client.map(|client| client.name().to_string())
+    client.map_err(|refusal| {
+        refused(access, refusal.client(), head, what, refusal.to_string());
+        Problem::Denied(refusal)
+    })
 }
 
-fn audit(access: &Access, head: &Parts, what: &str, refusal: &Refusal) {
-    access.audit().add(Event {
-        who: refusal.client().map(str::to_owned),
-        what: what.to_owned(),
-        from: address(head),
-        outcome: Outcome::Refused,
-        detail: refusal.to_string(),
-    });
-}
-
-fn address(head: &Parts) -> Option<IpAddr> {
-    head.extensions.get().map(|ClientAddress(client)| *client)
+fn is_of_proxy(head: &Parts) -> bool {
+    let mut names = head.headers.keys().map(|name| name.as_str());
+    names.any(|name| OF_PROXIES.contains(&name) || name.starts_with(OF_PROXIES_PREFIX))
 }
 
 /// Whether the request was sent to an address or name of this machine alone.
@@ -163,6 +136,7 @@ fn names_loopback(head: &Parts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::client_address::ClientAddress;
     use axum::http::Request;
     use sluice_access::{Audit, Tokens};
 
@@ -212,6 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn no_proxy_on_this_machine_reads_for_others() {
+        for (name, is_read) in [
+            ("forwarded", false),
+            ("Via", false),
+            ("X-Forwarded-For", false),
+            ("x-forwarded-host", false),
+            ("x-real-ip", false),
+            ("x-forward", true),
+        ] {
+            let request = Request::builder().uri("/a").header(HOST, "localhost");
+            let request = request.header(name, "10.0.0.7").body(()).unwrap();
+            let (mut head, ()) = request.into_parts();
+            let near = "127.0.0.1".parse().unwrap();
+            head.extensions.insert(ClientAddress(near));
+            let access = Access::without_file(Tokens::default(), Audit::discarded());
+            assert_eq!(check(&access, &head, "default").is_ok(), is_read, "{name}");
+        }
+    }
+
+    #[test]
     fn no_page_of_another_site_reads() {
         for (site, is_read) in [("same-origin", true), ("none", true), ("cross-site", false)] {
             let request = Request::builder().uri("/a").header(HOST, "localhost");
@@ -252,6 +246,7 @@ mod tests {
             ..Default::default()
         };
         let (access, _keeper) = config.build().unwrap();
+        let access = Arc::new(access);
         let head = |token: Option<&str>| {
             let mut request = Request::builder().uri("/a").header(HOST, "localhost");
             if let Some(token) = token {
@@ -271,6 +266,15 @@ mod tests {
             let reads = check(&access, &head, "default").is_ok();
             let acts = check_admin(&access, &head, "default", "step down").is_ok();
             assert_eq!((reads, acts), (may_read, may_act), "{token:?}");
+        }
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "https://app.example.com"),
+        ] {
+            let mut head = head(Some("rules"));
+            head.headers.insert(name, value.parse().unwrap());
+            let acts = check_admin(&access, &head, "default", "step down");
+            assert!(acts.is_err(), "{name}");
         }
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn routes(
 ) -> Routes {
     let for_calls = Arc::clone(&standard);
     let grpc = Router::new().fallback(move |request| call(Arc::clone(&for_calls), request));
+    let audit = ingest.access().audit().clone();
     // One line per protocol.
     let mut protocols = Router::new().merge(native::routes());
     if with_baseline {
@@ -54,7 +55,7 @@ pub(crate) fn routes(
         .merge(people)
         .merge(peer)
         .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
-    Routes { http, grpc }
+    Routes { http, grpc, audit }
 }
 
 async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {

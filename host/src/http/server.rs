@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::acceptor::Acceptor;
+use super::call_memory::CallMemory;
 use super::connections::{Connections, Patience};
 use super::gate::Gate;
 use super::head_memory::heads;
@@ -20,6 +21,7 @@ use super::serving::{Entrance, Serving};
 use super::stage::Stage;
 use super::workers::Workers;
 use crate::tls::{Tls, TlsUse};
+use sluice_access::Audit;
 use sluice_delivery::metrics::Metrics;
 use sluice_types::origin::Origin;
 
@@ -69,13 +71,19 @@ pub(crate) struct ServerConfig {
 pub(crate) struct Routes {
     pub(crate) http: Router,
     pub(crate) grpc: Router,
+    /// Where refusals are written.
+    pub(crate) audit: Audit,
 }
 
 #[cfg(test)]
 impl From<Router> for Routes {
     fn from(http: Router) -> Self {
         let grpc = http.clone();
-        Self { http, grpc }
+        Self {
+            http,
+            grpc,
+            audit: Audit::discarded(),
+        }
     }
 }
 
@@ -181,7 +189,9 @@ impl BoundServer {
                     tls: self.tls,
                 },
                 gate: self.gate,
+                audit: routes.audit,
                 heads: heads(),
+                calls: CallMemory::default(),
                 write_timeout: self.write_timeout,
             }),
             connections: Arc::clone(&connections),

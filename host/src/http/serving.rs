@@ -7,14 +7,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::HeaderValue;
-use axum::http::header::HOST;
+use axum::http::header::{CONTENT_TYPE, HOST};
 use futures_util::FutureExt;
 use futures_util::future::Either;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,9 +22,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
 use super::activity::Activity;
+use super::call_memory::{CallMemory, CallPlace, CallPlaces};
 use super::calls::{Call, Calls};
 use super::client_address::ClientAddress;
-use super::connections::Place;
+use super::connections::{Place, network_of};
 use super::drain_rate::DrainRate;
 use super::gate::Gate;
 use super::head_memory::HeadMemory;
@@ -34,19 +35,19 @@ use super::listener::Speech;
 use super::mobile_stream::MobileStream;
 use super::no_answer::NoAnswer;
 use super::problem::Problem;
+use super::progress;
+use super::response::EVENTS;
 use super::stage::Stage;
 use super::watched_body::WatchedBody;
 use super::watched_stream::WatchedStream;
-use crate::tls::{ClientNames, Tls};
-use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
+use crate::tls::{ClientNames, Tls, refused_certificate};
+use sluice_access::{Audit, Event, Outcome};
+use sluice_protocols::memory_budget::MemoryBudget;
 
 /// The time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// The most bytes of a connection that are read before they are asked for.
 const READ_BUFFER_BYTES: usize = 64 << 10;
-/// What a request over HTTP/2 takes besides what its route charges: its head, which
-/// is bounded, and its task.
-const REQUEST_BYTES: usize = 32 << 10;
 /// How much of the body of a request that does not reach its route is read, and
 /// for how long.
 const DISCARD_LIMITS: (usize, Duration) = (64 << 10, Duration::from_secs(1));
@@ -57,8 +58,11 @@ pub(super) struct Serving {
     pub(super) http: Entrance,
     pub(super) grpc: Entrance,
     pub(super) gate: Arc<Gate>,
+    pub(super) audit: Audit,
     /// For the heads of requests that have not arrived completely.
     pub(super) heads: Arc<MemoryBudget>,
+    /// For requests over HTTP/2.
+    pub(super) calls: CallMemory,
     /// How long a client may take nothing of its answer before the connection
     /// is cut.
     pub(super) write_timeout: Duration,
@@ -96,7 +100,7 @@ impl Origin {
 struct Several {
     _call: Call,
     /// For its head and its task.
-    _charged: Reservation,
+    _place: Option<CallPlace>,
 }
 
 /// Tells that the answer to a request is complete when it is dropped.
@@ -143,7 +147,12 @@ impl Serving {
                         .serve_on(stream, speech, origin, activity, stages)
                         .await;
                 }
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Ok(Err(error)) => {
+                    if let Some(why) = refused_certificate(&error) {
+                        serving.refused(origin.address, "connect", why);
+                    }
+                    tracing::debug!(%error, "a TLS handshake failed");
+                }
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
@@ -168,9 +177,10 @@ impl Serving {
             Speech::Http => self.serve_http(stream, origin, activity, stages).await,
             Speech::Http2 | Speech::OtlpGrpc => {
                 let calls = Calls::new(activity);
+                let places = self.calls.of(origin.address.map(network_of));
                 let answer = move |mut request| {
                     origin.mark(&mut request);
-                    self.answer_call(speech, request, &calls)
+                    self.answer_call(speech, request, (&calls, &places))
                 };
                 // Not a part of the future of every connection.
                 Box::pin(http2::serve(stream, answer, stages)).await;
@@ -251,14 +261,18 @@ impl Serving {
         &self,
         speech: Speech,
         request: Request<Incoming>,
-        calls: &Arc<Calls>,
+        (calls, places): (&Arc<Calls>, &Arc<CallPlaces>),
     ) -> impl Future<Output = Result<Response<WatchedBody<Several>>, NoAnswer>> + use<> {
         let begun = calls.begin();
-        let mut charged = self.heads.reserve();
         // The routes of gRPC charge for what a call takes themselves.
-        let answering = if speech == Speech::OtlpGrpc {
+        let is_grpc = speech == Speech::OtlpGrpc;
+        let place = match is_grpc {
+            true => None,
+            false => places.take(),
+        };
+        let answering = if is_grpc {
             Either::Left(self.answer_by(&self.grpc, request))
-        } else if charged.spend(REQUEST_BYTES).is_ok() {
+        } else if place.is_some() {
             Either::Left(self.answer_by(&self.http, with_host(request)))
         } else {
             Either::Right(refuse(Problem::Full, request))
@@ -273,12 +287,31 @@ impl Serving {
             if NoAnswer::marks(&response) {
                 return Err(NoAnswer);
             }
+            if response
+                .headers()
+                .get(CONTENT_TYPE)
+                .map(HeaderValue::as_bytes)
+                == Some(EVENTS.as_bytes())
+            {
+                progress::is_stream();
+            }
             let several = Several {
                 _call: call,
-                _charged: charged,
+                _place: place,
             };
             Ok(response.map(|body| WatchedBody::new(body, several)))
         }
+    }
+
+    /// Writes to the audit log what a client may not do.
+    fn refused(&self, from: Option<IpAddr>, what: &str, why: String) {
+        self.audit.add(Event {
+            who: None,
+            what: what.to_owned(),
+            from,
+            outcome: Outcome::Refused,
+            detail: why,
+        });
     }
 
     /// Answers a request by its route, unless the gate refuses it.
@@ -288,6 +321,11 @@ impl Serving {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + use<> {
         let refusal = self.gate.refusal(request.method(), request.headers());
+        if let Some(problem @ Problem::CrossSite(_)) = &refusal {
+            let from = request.extensions().get().map(|ClientAddress(from)| *from);
+            let what = format!("{} {}", request.method(), request.uri().path());
+            self.refused(from, &what, problem.text().into_owned());
+        }
         let answering = match refusal {
             None => Ok(entrance.routes.call(request)),
             Some(problem) => Err((problem, request)),
@@ -313,9 +351,13 @@ fn with_host(mut request: Request<Incoming>) -> Request<Incoming> {
 }
 
 /// The answer to a request that does not reach its route. To many clients, an
-/// answer that comes while they still send looks like a broken connection.
+/// answer that comes while they still send looks like a broken connection. Over HTTP/2 it
+/// is usual.
 async fn refuse(problem: Problem, request: Request<Incoming>) -> Response<Body> {
     let (head, mut body) = request.into_parts();
+    if head.version == Version::HTTP_2 {
+        return problem.response(&head.headers);
+    }
     let (most, time) = DISCARD_LIMITS;
     let discarding = async {
         let mut read = 0;

@@ -64,13 +64,14 @@ impl SignedBodies {
         node: String,
         secret: watch::Receiver<Option<Secret>>,
         limits: SignedBodyLimits,
+        memory: Arc<MemoryBudget>,
     ) -> Self {
         Self {
             node,
             secret,
             replays: Replays::new(),
             limits,
-            memory: MemoryBudget::new(limits.body),
+            memory,
             old_memory: MemoryBudget::new(limits.body),
         }
     }
@@ -239,7 +240,12 @@ mod tests {
             body: 1000,
             time: Duration::from_millis(50),
         };
-        SignedBodies::new(node.to_owned(), secret, limits)
+        SignedBodies::new(
+            node.to_owned(),
+            secret,
+            limits,
+            MemoryBudget::new(limits.body),
+        )
     }
 
     fn signed(secret: &[u8], node: &str, body: &[u8]) -> Parts {

@@ -21,7 +21,7 @@ use super::response::{EVENTS, typed};
 use crate::peer::{LeaderClient, TailRequest};
 use crate::stream::{Stream, Streams};
 use crate::tail::{Full, Places, Session, SessionParts};
-use sluice_access::Access;
+use sluice_access::{Access, Client, Scope};
 use sluice_protocols::query;
 use sluice_types::record::Severity;
 use sluice_types::record_document::SeverityDocument;
@@ -67,6 +67,7 @@ impl TailContext {
         &self,
         stream: &Stream,
         request: TailRequest,
+        client: Option<Arc<Client>>,
     ) -> Result<Response, Problem> {
         let request = request.checked().map_err(Problem::Malformed)?;
         if stream.is_stopping() {
@@ -78,7 +79,9 @@ impl TailContext {
                 "{most} clients watch already, which is the most; close one of them"
             ))
         })?;
-        let events = session.events().map(Ok::<_, Infallible>);
+        let revoked = revoked(Arc::clone(&self.access), client, stream.name.clone());
+        let events = session.events().take_until(Box::pin(revoked));
+        let events = events.map(Ok::<_, Infallible>);
         let mut answer = typed(StatusCode::OK, EVENTS, Body::from_stream(events));
         let headers = answer.headers_mut();
         // When it ends, the node does.
@@ -104,10 +107,23 @@ async fn tail(State(context): State<Arc<TailContext>>, request: Request<Body>) -
 
 fn begin(context: &TailContext, head: &Parts) -> Result<Response, Problem> {
     let (stream, request) = asked(head.uri.query().unwrap_or_default())?;
-    reading::check(&context.access, head, &stream)?;
+    let client = reading::check(&context.access, head, &stream)?;
     let found = context.streams.get(&stream);
     let found = found.ok_or_else(|| Problem::NoStream(stream.into_owned()))?;
-    context.answer(found, request)
+    context.answer(found, request, client)
+}
+
+/// Waits until the client may not read any more. Others may for ever.
+async fn revoked(access: Arc<Access>, client: Option<Arc<Client>>, stream: String) {
+    let mut changes = access.changes();
+    if let Some(client) = client {
+        while changes.changed().await.is_ok() {
+            if access.renewed(&client, Scope::Read, &stream).is_err() {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Reads the name of the stream and the conditions from a query.

@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use super::progress;
+
 /// A body of an answer. The server drops it once it has taken all of it, and with it
 /// what waits for that.
 #[derive(Debug)]
@@ -31,7 +33,11 @@ impl<W: Unpin> HttpBody for WatchedBody<W> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            progress::part();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

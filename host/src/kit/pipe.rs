@@ -78,7 +78,11 @@ impl Pipe {
     ) -> Result<Vec<Refusal>, PipeError> {
         let (mut number, mut pauses) = (1, Backoff::new(PAUSE, PAUSE_MAX));
         loop {
-            let attempt = Attempt { epoch: 1, number };
+            let attempt = Attempt {
+                epoch: 1,
+                number,
+                trace: None,
+            };
             let call = self.sink.call();
             let cause = match self.instance.write(attempt, batch, call).await {
                 Ok(refusals) => return Ok(refusals),

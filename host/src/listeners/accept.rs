@@ -11,7 +11,7 @@ use super::connection::{Connection, Shared};
 use super::socket::Socket;
 use super::stage::{Stage, cut, stopping};
 use crate::http::{Workers, wait_after};
-use crate::tls::Tls;
+use crate::tls::{ClientNames, Tls, refused_certificate};
 use sluice_delivery::metrics::ListenerMetrics;
 
 /// The time for a TLS handshake.
@@ -116,17 +116,34 @@ async fn serve(
     shared: Arc<Shared>,
     stages: watch::Receiver<Stage>,
 ) {
-    let client = stream.peer_addr().ok().map(|address| address.ip());
+    let address = stream.peer_addr().ok().map(|address| address.ip());
+    let mut client = None;
     let socket = match tls {
         None => Socket::Plain(stream),
         Some(tls) => {
             let handshake = Box::pin(tls.accept(stream));
             match timeout(HANDSHAKE_WAIT, handshake).await {
-                Ok(Ok(stream)) => Socket::Tls(Box::new(stream)),
-                Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+                Ok(Ok(stream)) => {
+                    match shared.client_of(&ClientNames::of(&stream), address) {
+                        Ok(known) => client = known,
+                        Err(refusal) => {
+                            return shared
+                                .warn("closing a client's connection", &refusal.to_string());
+                        }
+                    }
+                    Socket::Tls(Box::new(stream))
+                }
+                Ok(Err(error)) => {
+                    if let Some(why) = refused_certificate(&error) {
+                        shared.audit(None, address, why);
+                    }
+                    return tracing::debug!(%error, "a TLS handshake failed");
+                }
                 Err(_) => return tracing::debug!("a TLS handshake took too long"),
             }
         }
     };
-    Connection::new(shared, socket, client, stages).run().await;
+    Connection::new(shared, socket, (client, address), stages)
+        .run()
+        .await;
 }

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::batch::{Batch, Contents};
 use super::log::Seldom;
 use super::named::Turns;
-use super::outlet::{Again, Outlet, Parcel};
+use super::outlet::Outlet;
+use super::parcel::{Again, Parcel};
 use super::protocol::Protocol;
 use super::session::{BATCH_BYTES, Session, SessionLimits};
 use super::sessions::session;
@@ -19,7 +20,10 @@ use super::socket::Socket;
 use super::stage::{Stage, stopping};
 use super::unread::Unread;
 use crate::http::Problem;
+use crate::http::ingest::Sending;
 use crate::rejects::Sender;
+use crate::tls::ClientNames;
+use sluice_access::{Event, Outcome, Refusal, Scope, Shown};
 use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
@@ -38,6 +42,8 @@ const LAST_READ: Duration = Duration::from_millis(500);
 /// What a message with an id takes while it is under way, in bytes, besides its
 /// records.
 const TURN_BYTES: usize = 1 << 10;
+/// How often it is looked whether a client may send on.
+const QUOTA_POLL: Duration = Duration::from_secs(1);
 /// How often kept records are looked at.
 const KEPT_POLL: Duration = Duration::from_secs(1);
 /// How long it is tried to deliver what a client sends again if it gets no answer.
@@ -54,6 +60,54 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The client of a connection over TLS, by the names in its certificate; `None` if
+    /// clients show none here.
+    ///
+    /// # Errors
+    /// It may not send records, which is in the audit log.
+    pub(super) fn client_of(
+        &self,
+        names: &ClientNames,
+        from: Option<IpAddr>,
+    ) -> Result<Sending, Refusal> {
+        let access = self.outlet.access();
+        if !access.knows_certificates() {
+            return Ok(None);
+        }
+        let shown = Shown {
+            tokens: None,
+            names: &names.0,
+        };
+        let client = access.client(&shown, Scope::Send, self.outlet.stream_name());
+        let refused = |refusal: &Refusal| self.audit(refusal.client(), from, refusal.to_string());
+        client.map(Some).inspect_err(refused)
+    }
+
+    /// The client as it is known now.
+    ///
+    /// # Errors
+    /// It may not send records any more, which is in the audit log.
+    fn renewed(&self, client: &Sending, from: Option<IpAddr>) -> Result<Sending, Refusal> {
+        let Some(client) = client else {
+            return Ok(None);
+        };
+        let stream = self.outlet.stream_name();
+        let renewed = self.outlet.access().renewed(client, Scope::Send, stream);
+        let refused = |refusal: &Refusal| self.audit(refusal.client(), from, refusal.to_string());
+        renewed.map(Some).inspect_err(refused)
+    }
+
+    /// Writes to the audit log that a client may not send.
+    pub(super) fn audit(&self, client: Option<&str>, from: Option<IpAddr>, why: String) {
+        self.outlet.access().audit().add(Event {
+            who: client.map(str::to_owned),
+            what: format!("send {}", self.protocol.name()),
+            from,
+            outcome: Outcome::Refused,
+            detail: why,
+        });
+    }
+
     /// Logs what is wrong with what a client sends, once in a while.
     pub(super) fn warn(&self, what: &'static str, why: &str) {
         if let Some(skipped) = self.problems.passes() {
@@ -67,7 +121,8 @@ impl Shared {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
-    client: Option<IpAddr>,
+    client: Sending,
+    address: Option<IpAddr>,
     session: Box<dyn Session>,
     unread: Unread,
     /// Since when there is a part of a message.
@@ -100,7 +155,7 @@ impl Connection {
     pub(super) fn new(
         shared: Arc<Shared>,
         socket: Socket,
-        client: Option<IpAddr>,
+        (client, address): (Sending, Option<IpAddr>),
         stages: watch::Receiver<Stage>,
     ) -> Self {
         let memory = shared.outlet.memory();
@@ -115,6 +170,7 @@ impl Connection {
             shared,
             socket,
             client,
+            address,
             stages,
         }
     }
@@ -125,7 +181,7 @@ impl Connection {
         // What it keeps was promised to nobody, and is all there will be.
         let (left, charged) = self.session.release(true);
         // This is large, and seldom.
-        let delivering = Box::pin(deliver_kept(&self.shared, left, charged));
+        let delivering = Box::pin(deliver_kept(&self.shared, &self.client, left, charged));
         drop(timeout(SENDER_PATIENCE, delivering).await);
         if let End::Fault(why, source) = &end {
             self.shared.warn("closing a client's connection", why);
@@ -181,6 +237,13 @@ impl Connection {
         }
         let keeps = self.session.keeps_records();
         let mut stages = self.stages.clone();
+        let quota = self.client.as_ref().map(|client| client.quota().wait());
+        if let Some(wait) = quota.filter(|wait| !wait.is_zero()) {
+            // What the client sends waits where it is, and it is not late.
+            self.begun = self.begun.map(|_| Instant::now());
+            drop(timeout(wait.min(QUOTA_POLL), stopping(&mut stages)).await);
+            return Ok(());
+        }
         tokio::select! {
             () = self.unread.fill(&mut self.socket, enough) => return Ok(()),
             () = stopping(&mut stages) => return Ok(()),
@@ -193,7 +256,7 @@ impl Connection {
             }
         }
         let (kept, charged) = self.session.release(false);
-        Box::pin(deliver_kept(&self.shared, kept, charged)).await;
+        Box::pin(deliver_kept(&self.shared, &self.client, kept, charged)).await;
         Ok(())
     }
 
@@ -214,6 +277,8 @@ impl Connection {
             decode,
             fault,
         } = batch;
+        let renewed = self.shared.renewed(&self.client, self.address);
+        self.client = renewed.map_err(|refusal| End::Fault(refusal.to_string(), None))?;
         let (body, _charged) = self.unread.take(bytes);
         self.begun = None;
         let begun = Instant::now();
@@ -229,7 +294,7 @@ impl Connection {
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        let turns = Turns::begin(once, self.client, protocol, &body, &mut contents);
+        let turns = Turns::begin(once, self.address, protocol, &body, &mut contents);
         let repeated = sent.saturating_sub(contents.records.decoded.records.len());
         metrics.count(RecordsOutcome::Duplicate, repeated);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
@@ -245,6 +310,7 @@ impl Connection {
             false => Again::Decoded(&decode, &body),
         };
         let parcel = Parcel {
+            client: &self.client,
             records,
             metrics: &metrics,
             reservation,
@@ -264,7 +330,7 @@ impl Connection {
     fn sender(&self) -> Sender {
         Sender {
             protocol: self.shared.protocol.name(),
-            client: self.client,
+            client: self.address,
         }
     }
 
@@ -309,13 +375,19 @@ async fn deliver(outlet: &Outlet, parcel: Parcel<'_>, is_sent_again: bool) -> Re
 }
 
 /// Delivers what a session kept of earlier batches.
-async fn deliver_kept(shared: &Shared, kept: Decoded, charged: Option<Reservation>) {
+async fn deliver_kept(
+    shared: &Shared,
+    client: &Sending,
+    kept: Decoded,
+    charged: Option<Reservation>,
+) {
     let outlet = &shared.outlet;
     if kept.records.is_empty() {
         return;
     }
     let mut held = outlet.memory().reserve();
     let parcel = Parcel {
+        client,
         again: copy(&kept.records, &mut held),
         records: kept.records,
         metrics: &shared.metrics,

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::backlog::{Backlog, Datagram, Received};
 use super::batch::{Contents, Decode, RefusedDatagram};
 use super::connection::Shared;
-use super::outlet::{Again, Parcel};
+use super::parcel::{Again, Parcel};
 use super::protocol::Protocol;
 use super::stage::{Stage, cut, stopping};
 use crate::rejects::Sender;
@@ -232,6 +232,7 @@ async fn deliver(shared: &Shared, received: Received) {
                 shared.metrics.count(RecordsOutcome::Rejected, rejected);
                 shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
+                    client: &None,
                     records: decoded.records,
                     metrics: &shared.metrics,
                     reservation,

@@ -10,32 +10,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::batch::{Contents, Decode};
 use super::gather::Gatherer;
 use super::log::Seldom;
+use super::parcel::{Again, Parcel};
 use super::parts::{PART_RECORDS, Parts};
 use super::protocol::Protocol;
+use super::settled::{another_leads, counted};
 use super::wanted::Wanted;
 use crate::http::Problem;
-use crate::http::ingest::{Delivered, Ingest, Offer, Relay};
+use crate::http::ingest::{Charge, Delivered, Ingest, Offer, Relay, Sending};
 use crate::once::Once;
-use crate::peer::delivered::{Refused, refusals};
+use crate::peer::delivered::refusals;
 use crate::rejects::Rejects;
 use crate::stream::{Route, Stream};
-use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
+use sluice_access::Access;
+use sluice_delivery::metrics::IngestMetrics;
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
+use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 
 /// How many of the largest messages may have been read and not decoded.
 const UNREAD_BODIES: usize = 4;
-/// How long the answer of a node that leads no more is waited for.
-const LATE_ANSWER: Duration = Duration::from_secs(2);
 /// Longer than any tenure waits for its sink.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Why records of a client wait.
+const ABOVE_QUOTA: &str = "the client has sent more than its quota";
 /// How often it is looked whether there is room.
 const ROOM_POLL: Duration = Duration::from_millis(10);
 /// The waits between two attempts double from the first to the last.
@@ -53,32 +56,8 @@ pub(crate) struct Outlet {
     waits: Seldom,
 }
 
-/// Records that are to be delivered.
-#[derive(Debug)]
-pub(super) struct Parcel<'a> {
-    pub(super) records: Vec<LogRecord>,
-    /// Counts what becomes of them.
-    pub(super) metrics: &'a IngestMetrics,
-    /// What they take, until they wait in the queue.
-    pub(super) reservation: Reservation,
-    /// Makes them again.
-    pub(super) again: Again<'a>,
-}
-
-/// How records are made that are to be offered again.
-pub(super) enum Again<'a> {
-    Decoded(&'a Arc<Decode>, &'a Bytes),
-    Kept(Vec<LogRecord>),
-}
-
-impl std::fmt::Debug for Again<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Decoded(..) => "Decoded",
-            Self::Kept(_) => "Kept",
-        })
-    }
-}
+/// Whose quota records count for, and what counts what becomes of them.
+type Counts<'a> = (&'a Sending, &'a IngestMetrics);
 
 /// What became of an attempt.
 enum Attempt {
@@ -146,6 +125,16 @@ impl Outlet {
         &self.stream().rejects
     }
 
+    /// Who may do what here.
+    pub(super) fn access(&self) -> &Access {
+        self.ingest.access()
+    }
+
+    /// The name of the stream that records are for.
+    pub(super) fn stream_name(&self) -> &str {
+        &self.stream().name
+    }
+
     fn stream(&self) -> &Arc<Stream> {
         self.ingest.stream()
     }
@@ -179,12 +168,14 @@ impl Outlet {
     /// refused for good and kept. It tries until this future is dropped.
     pub(super) async fn deliver(&self, parcel: Parcel<'_>) {
         let Parcel {
+            client,
             records,
             metrics,
             reservation,
             again,
         } = parcel;
         let (total, mut done) = (records.len(), 0);
+        let counts = (client, metrics);
         let mut made = Some((records, reservation));
         let mut wait = FIRST_WAIT;
         while done < total {
@@ -192,7 +183,7 @@ impl Outlet {
                 Some(made) => made,
                 None => self.make_again(&Wanted::all_from(done), &again).await,
             };
-            let offered = self.offer(records, reservation, metrics).await;
+            let offered = self.offer(records, reservation, counts).await;
             done += offered.settled;
             if offered.settled > 0 {
                 wait = FIRST_WAIT;
@@ -204,7 +195,7 @@ impl Outlet {
                         places: Some(left),
                     },
                     &again,
-                    metrics,
+                    counts,
                 )
                 .await;
                 done += offered.of_left;
@@ -220,7 +211,7 @@ impl Outlet {
         &self,
         records: Vec<LogRecord>,
         reservation: Reservation,
-        metrics: &IngestMetrics,
+        counts: Counts<'_>,
     ) -> Offered {
         let most = self.ingest.limits.records.min(PART_RECORDS);
         let mut reservation = Some(reservation);
@@ -235,7 +226,7 @@ impl Outlet {
                 Some(_) => None,
             };
             let charged = charged.unwrap_or_else(|| self.memory().reserve());
-            match self.attempt(part, charged, metrics).await {
+            match self.attempt(part, charged, counts).await {
                 Attempt::Settled(left) if left.is_empty() => offered.settled += count,
                 Attempt::Settled(left) => {
                     (offered.left, offered.of_left) = (Some(left), count);
@@ -251,12 +242,12 @@ impl Outlet {
     }
 
     /// Offers records again that the sink refused and that could not be kept.
-    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>, metrics: &IngestMetrics) {
+    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>, counts: Counts<'_>) {
         loop {
             self.warn("records that the sink refused cannot be kept as dead letters");
             self.pause(&mut { LAST_WAIT }).await;
             let (records, charged) = self.make_again(&wanted, again).await;
-            if let Attempt::Settled(left) = self.attempt(records, charged, metrics).await {
+            if let Attempt::Settled(left) = self.attempt(records, charged, counts).await {
                 if left.is_empty() {
                     return;
                 }
@@ -296,9 +287,14 @@ impl Outlet {
         &self,
         records: Vec<LogRecord>,
         charged: Reservation,
-        metrics: &IngestMetrics,
+        (client, metrics): Counts<'_>,
     ) -> Attempt {
         let total = records.len();
+        let bytes = records.iter().map(LogRecord::size).sum();
+        // Nothing that was decoded is held while the client waits.
+        let Ok(charge) = Charge::begin(client, bytes) else {
+            return Attempt::Again(ABOVE_QUOTA.to_owned());
+        };
         let end = Instant::now() + self.ingest.limits.request;
         let route = self.stream().route.borrow().clone();
         let delivered = match route {
@@ -312,7 +308,8 @@ impl Outlet {
                     stream: self.stream(),
                     intake: &intake,
                     producer: Producer::CannotBeTold,
-                    client: &None,
+                    charge,
+                    trace: None,
                     records,
                     reservation: charged,
                 };
@@ -320,16 +317,8 @@ impl Outlet {
                 delivered.map(|settled| refusals(&settled.rejected))
             }
             Route::Leader(leader) => {
-                let mut route = self.stream().route.clone();
-                route.mark_unchanged();
-                let delivering = self.to_leader.deliver(leader, records, charged);
-                let delivered = tokio::select! {
-                    delivered = delivering => delivered,
-                    () = another_leads(&mut route) => {
-                        return Attempt::Again("the leader changed, and did not answer".to_owned());
-                    }
-                };
-                match delivered {
+                let delivering = self.attempt_at(leader, (records, charge), charged);
+                match delivering.await {
                     Ok(Delivered::Settled(refused)) => Ok(refused),
                     Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
                     Err(problem) => Err(problem),
@@ -345,6 +334,33 @@ impl Outlet {
                 Attempt::Again(problem.text().into_owned())
             }
         }
+    }
+
+    /// Offers the records once to the leader, which is told of them, and not of their
+    /// clients.
+    async fn attempt_at(
+        &self,
+        leader: LeaderAddress,
+        (records, mut charge): (Vec<LogRecord>, Charge),
+        charged: Reservation,
+    ) -> Result<Delivered, Problem> {
+        if charge.settle(&records).is_err() {
+            return Ok(Delivered::NotTaken(ABOVE_QUOTA.to_owned()));
+        }
+        let mut route = self.stream().route.clone();
+        route.mark_unchanged();
+        let delivering = self.to_leader.deliver(leader, records, charged);
+        let delivered = tokio::select! {
+            delivered = delivering => delivered?,
+            () = another_leads(&mut route) => {
+                let why = "the leader changed, and did not answer";
+                return Ok(Delivered::NotTaken(why.to_owned()));
+            }
+        };
+        if let Delivered::Settled(_) = delivered {
+            charge.keep();
+        }
+        Ok(delivered)
     }
 
     /// Waits until the records find room; `false` if they do not in time, or if
@@ -368,29 +384,4 @@ impl Outlet {
         drop(timeout(*wait, route.changed()).await);
         *wait = (2 * *wait).min(LAST_WAIT);
     }
-}
-
-/// Counts records that were settled, and returns the places of those that are to be
-/// offered again.
-fn counted(metrics: &IngestMetrics, total: usize, refused: &[Refused]) -> Vec<usize> {
-    let left = not_kept(refused);
-    let rejected = refused.len().saturating_sub(left.len());
-    metrics.count(RecordsOutcome::Rejected, rejected);
-    let accepted = total.saturating_sub(refused.len());
-    metrics.count(RecordsOutcome::Accepted, accepted);
-    left
-}
-
-/// Waits until another node leads, and then as long as the one before may need to
-/// answer.
-async fn another_leads(route: &mut watch::Receiver<Route>) {
-    // The sender being gone means the same.
-    drop(route.changed().await);
-    sleep(LATE_ANSWER).await;
-}
-
-/// The places of refused records that are not kept as dead letters.
-fn not_kept(refused: &[Refused]) -> Vec<usize> {
-    let lost = refused.iter().filter(|refused| !refused.is_kept);
-    lost.map(|refused| refused.index).collect()
 }

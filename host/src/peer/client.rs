@@ -17,7 +17,9 @@ use super::form::Form;
 use super::secret::Secret;
 use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, digest_of};
 use super::target::Target;
-use super::wire::{self, Removed, StepDownAnswer, StepDownRequest, TransferAnswer};
+use super::wire::{
+    self, AssistRequest, Assisted, Removed, StepDownAnswer, StepDownRequest, TransferAnswer,
+};
 use crate::rejects::Reject;
 use crate::tls::PeerTls;
 use sluice_delivery::{JournalId, Letter};
@@ -33,7 +35,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// A route that refuses a request that is not signed, and says in which form it
 /// takes signatures.
-const PROBED: &str = "/internal/v1/dead-letters";
+pub(crate) const PROBED: &str = "/internal/v1/dead-letters";
 
 /// A node did not do what it was asked.
 #[derive(Debug, Error)]
@@ -222,6 +224,24 @@ impl PeerClient {
         let body = serde_json::to_vec(request).unwrap_or_default();
         let path = "/internal/v1/step-down";
         self.ask(Method::POST, leader, path, body).await
+    }
+
+    /// Asks a node to ask Consul for this one.
+    pub(crate) async fn assist(
+        &self,
+        node: Target<'_>,
+        request: &AssistRequest,
+        limit: Duration,
+    ) -> Result<bool, PeerError> {
+        let body = serde_json::to_vec(request).unwrap_or_default();
+        let path = "/internal/v1/assist";
+        let body = self.bytes(Method::POST, node, path, body.into(), limit);
+        let answer: Result<Assisted, _> = serde_json::from_slice(&body.await?);
+        let answer = answer.map_err(|cause| PeerError::Shape {
+            address: node.address.to_owned(),
+            cause,
+        });
+        answer.map(|answer| answer.done)
     }
 
     async fn ask<T: DeserializeOwned>(

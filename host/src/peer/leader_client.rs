@@ -25,6 +25,8 @@ pub(crate) struct LeaderClient {
 struct Latest {
     secret: watch::Receiver<Option<Secret>>,
     client: Option<Arc<PeerClient>>,
+    /// That of the authorities that the client trusts.
+    version: u64,
 }
 
 impl LeaderClient {
@@ -37,6 +39,7 @@ impl LeaderClient {
         let latest = Latest {
             secret,
             client: None,
+            version: 0,
         };
         Arc::new(Self {
             addresses: controls.addresses.clone(),
@@ -65,6 +68,16 @@ impl LeaderClient {
         Ok((client, name.unwrap_or_else(|| leader.node.clone())))
     }
 
+    /// The URL of a path of a node.
+    pub(crate) fn url(&self, address: &str, path: &str) -> String {
+        format!("{}://{address}{path}", self.tls.scheme())
+    }
+
+    /// How nodes are reached.
+    pub(crate) const fn tls(&self) -> &PeerTls {
+        &self.tls
+    }
+
     /// The client for any node.
     ///
     /// # Errors
@@ -72,7 +85,8 @@ impl LeaderClient {
     pub(crate) fn client(&self) -> Result<Arc<PeerClient>, String> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         // The sender being gone means the same.
-        let is_new = latest.secret.has_changed().unwrap_or(false);
+        let version = self.tls.version();
+        let is_new = latest.secret.has_changed().unwrap_or(false) || version != latest.version;
         if let Some(client) = &latest.client
             && !is_new
         {
@@ -82,6 +96,7 @@ impl LeaderClient {
         let secret = secret.ok_or_else(|| "the cluster's secret is not known yet".to_owned())?;
         let made = PeerClient::new(secret, &self.tls).map(Arc::new);
         let made = made.map_err(|error| chain(&error));
+        latest.version = version;
         latest.client = made.as_ref().ok().map(Arc::clone);
         made
     }

@@ -16,6 +16,11 @@ pub(crate) struct LetterQuery {
     pub(crate) text: Option<String>,
     /// None that was set aside before this time, in RFC 3339.
     pub(crate) since: Option<String>,
+    /// Only those that come after this one in the order of pages, the latest first:
+    /// the time and the id of the last letter of the page before. Nodes of the version
+    /// before do not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<(String, String)>,
     /// How many letters at most.
     pub(crate) limit: usize,
 }
@@ -33,6 +38,18 @@ pub(crate) struct LetterHead {
     pub(crate) plugin: Identity,
     /// The beginning of the record's text.
     pub(crate) body: String,
+}
+
+impl LetterHead {
+    /// Its place in the order of pages.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.time, &self.id)
+    }
+
+    /// For a page that goes on after it.
+    pub(crate) fn cursor(&self) -> (String, String) {
+        (self.time.clone(), self.id.clone())
+    }
 }
 
 /// The latest letters that a query admits, the latest first.

@@ -1,6 +1,7 @@
 //! Requests that only nodes and the command line may send to a node: signed
 //! with the secret that the cluster keeps in Consul.
 
+mod allies;
 mod client;
 pub(crate) mod delivered;
 mod form;
@@ -17,7 +18,8 @@ mod tail_request;
 mod target;
 pub(crate) mod wire;
 
-pub(crate) use client::{PeerClient, PeerError, Subscription};
+pub(crate) use allies::pass_on;
+pub(crate) use client::{PROBED, PeerClient, PeerError, Subscription};
 pub(crate) use form::CHALLENGE;
 pub(crate) use leader_client::LeaderClient;
 pub(crate) use old_signature::is_recent_old;

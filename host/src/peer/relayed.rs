@@ -1,12 +1,13 @@
-//! A request of a standard protocol that a node relays to the leader, and the
-//! leader's answer.
+//! A client's request that a node relays to the leader, and the leader's answer.
 //!
 //! Both have the same form: the length of a JSON document in four bytes, big
 //! endian, the document, and a body as it is. The signature of the request covers
 //! all of it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,43 @@ pub(crate) enum AnswerHead {
     Close,
     /// The node does not lead, and took nothing.
     NotLeader,
+    /// The node took nothing, for this reason.
+    NotTaken(String),
+    /// The client has sent more than its quota, and nothing was taken. It may send again
+    /// after so many milliseconds.
+    Quota { wait_ms: u64 },
+}
+
+impl AnswerHead {
+    /// The client must wait so long.
+    pub(crate) fn quota(wait: Duration) -> Self {
+        // At least one, so that it is over when the client comes again.
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self::Quota {
+            wait_ms: wait_ms.saturating_add(1),
+        }
+    }
+}
+
+/// The headers that are text.
+pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let texts = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    texts.collect()
+}
+
+/// The headers again, without those that no header can be.
+pub(crate) fn from_pairs(pairs: Vec<(String, String)>) -> HeaderMap {
+    let header = |(name, value): (String, String)| {
+        let name = HeaderName::try_from(name).ok()?;
+        Some((name, HeaderValue::try_from(value).ok()?))
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs.into_iter().filter_map(header) {
+        headers.append(name, value);
+    }
+    headers
 }
 
 /// A head and a body in one.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use sluice_leadership::Assistance;
 use sluice_types::stream::DEFAULT_STREAM;
 
 /// What stands before a stream's name in the query of a request.
@@ -39,6 +40,23 @@ pub(crate) struct StepDownAnswer {
     pub(crate) epoch: u64,
     /// How long accepted requests may take to finish, in milliseconds.
     pub(crate) drain_ms: u64,
+}
+
+/// Asks a node to do something with the lock of another that does not reach
+/// Consul.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct AssistRequest {
+    /// The stream whose lock it is about.
+    pub(crate) stream: String,
+    #[serde(flatten)]
+    pub(crate) assistance: Assistance,
+}
+
+/// The answer to an [`AssistRequest`].
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Assisted {
+    /// Whether it could be done, and the answer is yes.
+    pub(crate) done: bool,
 }
 
 /// The answer to a request to remove dead letters.

@@ -24,9 +24,11 @@ use crate::rejects::Rejects;
 use crate::tls::PeerTls;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
-    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, Tail,
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
+    StreamTracer, Tail,
 };
 use sluice_leadership::{Controls, Order};
+use sluice_types::trace::Tracer;
 
 /// Why a stream cannot be opened.
 #[derive(Debug, Error)]
@@ -73,6 +75,8 @@ pub(crate) struct NodeAccess {
     pub(crate) secret: watch::Receiver<Option<Secret>>,
     /// Whether the nodes speak HTTPS.
     pub(crate) tls: PeerTls,
+    /// Makes spans, if this node makes any.
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl StreamStore {
@@ -136,7 +140,12 @@ impl PreparedStream {
             hand_over,
             drain: self.store.config.drain,
         };
-        let orders = Orders::new(&self.store.config.name, node.orders.clone());
+        let name = self.store.config.name.as_str();
+        let orders = Orders::new(name, node.orders.clone());
+        let tracer = node.tracer.as_ref().map(|tracer| StreamTracer {
+            tracer: Arc::clone(tracer),
+            stream: name.into(),
+        });
         let parts = TenureParts {
             config: self.store.config,
             route: route_in,
@@ -149,6 +158,7 @@ impl PreparedStream {
             letters: self.store.letters,
             metrics: self.store.metrics,
             trace: self.store.trace,
+            tracer,
             tail,
             stall: stall_in,
             peers: node.controls.peers.clone(),

@@ -78,6 +78,7 @@ impl Rig {
             letters: DeadLetters::open(letters, 1 << 20).unwrap(),
             metrics: Metrics::new().stream("default"),
             trace: None,
+            tracer: None,
             tail: Tail::new(),
             stall: watch::channel(None).0,
             peers: Peers::new("own".to_owned(), own, all),
@@ -179,6 +180,7 @@ impl Rig {
         };
         intake.submit(
             Producer::IsTold,
+            None,
             vec![LogRecord::with_body(Text::from_static(body), 0)],
         )
     }

@@ -21,7 +21,7 @@ use crate::plugin::{Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    SinkSwap, Stall, Tail, Watch,
+    SinkSwap, Stall, StreamTracer, Tail, Watch,
 };
 use sluice_leadership::{Peers, StepDown, StreamOrder};
 use sluice_types::lease::Lease;
@@ -54,6 +54,8 @@ pub(super) struct TenureParts {
     pub(super) letters: DeadLetters,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
+    /// Makes the spans of batches and writes.
+    pub(super) tracer: Option<StreamTracer>,
     /// Shows what passes.
     pub(super) tail: Tail,
     /// What keeps the delivery from making progress.
@@ -191,6 +193,7 @@ impl<'a> Tenure<'a> {
             letters: self.parts.letters.clone(),
             metrics: Arc::clone(&self.parts.metrics),
             trace: self.parts.trace.clone(),
+            tracer: self.parts.tracer.clone(),
             tail: self.parts.tail.clone(),
             stall: self.parts.stall.clone(),
         }
@@ -471,7 +474,7 @@ mod tests {
         let refused = intake
             .get()
             .unwrap()
-            .submit(sluice_delivery::Producer::IsTold, Vec::new())
+            .submit(sluice_delivery::Producer::IsTold, None, Vec::new())
             .err();
         let expected = Refused::Closed("this node hands over to another");
         assert_eq!(refused, Some(expected));

@@ -34,3 +34,14 @@ impl Tls {
         TlsAcceptor::from(config).accept(stream).await
     }
 }
+
+/// Why a handshake failed, if it did so because of the client's certificate.
+pub(crate) fn refused_certificate(error: &std::io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            Some(error.to_string())
+        }
+        _ => None,
+    }
+}

@@ -1,19 +1,18 @@
 //! The files of a node's TLS.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::configs::Configs;
 use super::error::TlsError;
+use sluice_types::stamp::Stamp;
 
 /// The files of a node's TLS, all PEM.
 #[derive(Clone, Debug)]
@@ -26,7 +25,7 @@ pub(crate) struct TlsFiles {
 }
 
 /// What shows that one of the files has changed.
-pub(super) type Stamp = [Option<(SystemTime, u64)>; 3];
+pub(super) type Stamps = [Option<Stamp>; 3];
 
 impl TlsFiles {
     /// Reads the files.
@@ -48,6 +47,12 @@ impl TlsFiles {
             };
             let config = builder.with_single_cert(chain.clone(), key.clone_key());
             let mut config = config.map_err(TlsError::Use)?;
+            if authorities.is_some() {
+                // A session that is resumed takes over the certificate of an earlier one,
+                // which may not count any more.
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+            }
             config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Ok::<_, TlsError>(Arc::new(config))
         };
@@ -58,15 +63,11 @@ impl TlsFiles {
         })
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
-        let stamp = |file: &Path| {
-            let metadata = fs::metadata(file).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
+    pub(super) fn stamps(&self) -> Stamps {
         [
-            stamp(&self.certificate),
-            stamp(&self.key),
-            self.client_authorities.as_deref().and_then(stamp),
+            Stamp::of(&self.certificate),
+            Stamp::of(&self.key),
+            self.client_authorities.as_deref().and_then(Stamp::of),
         ]
     }
 }

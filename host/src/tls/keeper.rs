@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::acceptor::Tls;
 use super::configs::{Configs, TlsUse};
 use super::error::TlsError;
-use super::files::{Stamp, TlsFiles};
+use super::files::{Stamps, TlsFiles};
 use sluice_types::error_chain::chain;
 
 /// How often the files are looked at.
@@ -19,7 +19,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct TlsKeeper {
     files: TlsFiles,
-    stamp: Stamp,
+    /// Those of the files that are used.
+    stamps: Stamps,
+    /// Why the files cannot be used now, which is logged once.
+    failure: Option<String>,
     configs: watch::Sender<Arc<Configs>>,
 }
 
@@ -29,11 +32,12 @@ impl TlsKeeper {
     /// # Errors
     /// One of them cannot be used.
     pub(crate) fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let stamp = files.stamp();
+        let stamps = files.stamps();
         let (configs, _) = watch::channel(Arc::new(files.read()?));
         Ok(Self {
             files,
-            stamp,
+            stamps,
+            failure: None,
             configs,
         })
     }
@@ -65,20 +69,24 @@ impl TlsKeeper {
     }
 
     fn look(&mut self) {
-        let found = self.files.stamp();
-        if found == self.stamp {
+        let found = self.files.stamps();
+        if found == self.stamps {
+            self.failure = None;
             return;
         }
-        self.stamp = found;
         match self.files.read() {
             Ok(configs) => {
                 tracing::info!("the certificate has changed");
                 self.configs.send_replace(Arc::new(configs));
+                (self.stamps, self.failure) = (found, None);
             }
             // Certificate and key are written one after the other.
             Err(error) => {
                 let error = chain(&error);
-                tracing::warn!(error, "using the certificate as it was before");
+                if self.failure.as_ref() != Some(&error) {
+                    tracing::warn!(error, "using the certificate as it was before");
+                    self.failure = Some(error);
+                }
             }
         }
     }

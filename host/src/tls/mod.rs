@@ -10,7 +10,7 @@ mod peers;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use acceptor::Tls;
+pub(crate) use acceptor::{Tls, refused_certificate};
 pub(crate) use configs::TlsUse;
 pub(crate) use error::TlsError;
 pub(crate) use files::TlsFiles;

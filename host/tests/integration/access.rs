@@ -12,20 +12,24 @@ use tokio::time::Instant;
 use crate::support::{Cluster, Consul, Options, SOON, eventually, sluice};
 
 /// Nodes that share a file of tokens.
-struct Nodes {
-    cluster: Cluster,
+pub(crate) struct Nodes {
+    pub(crate) cluster: Cluster,
     file: PathBuf,
 }
 
 /// An entry of the file.
-fn client(name: &str, scope: &str, more: &str) -> String {
+pub(crate) fn client(name: &str, scope: &str, more: &str) -> String {
     let digest = hex::encode(Sha256::digest(format!("token-of-{name}")));
     format!("[[token]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = [\"{scope}\"]\n{more}\n")
 }
 
 impl Nodes {
     async fn start(count: usize, tokens: &str) -> Self {
-        let mut cluster = Cluster::on(Consul::start().await, 0, &[]).await;
+        Self::start_with(count, tokens, &[]).await
+    }
+
+    pub(crate) async fn start_with(count: usize, tokens: &str, flags: &[&str]) -> Self {
+        let mut cluster = Cluster::on(Consul::start().await, 0, flags).await;
         let file = cluster.folder.path().join("tokens.toml");
         fs::write(&file, tokens).unwrap();
         for name in ["a", "b", "c"].into_iter().take(count) {
@@ -39,7 +43,7 @@ impl Nodes {
     }
 
     /// Sends a line as this client.
-    async fn send(&self, place: usize, path: &str, name: &str, body: &str) -> Response {
+    pub(crate) async fn send(&self, place: usize, path: &str, name: &str, body: &str) -> Response {
         let request = self.cluster.http.post(self.cluster.node(place).url(path));
         let request = request
             .bearer_auth(format!("token-of-{name}"))
@@ -48,7 +52,12 @@ impl Nodes {
     }
 
     /// Waits for a line of a node's audit log.
-    async fn audited(&self, place: usize, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn audited(
+        &self,
+        place: usize,
+        what: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Value {
         let name = &self.cluster.node(place).name;
         let file = self.cluster.folder.path().join(format!("audit-{name}.log"));
         eventually(what, SOON, || async {
@@ -75,7 +84,7 @@ fn pushed(text: &str) -> String {
     )
 }
 
-const LOG: &str = "/api/v1/log";
+pub(crate) const LOG: &str = "/api/v1/log";
 const PUSH: &str = "/loki/api/v1/push";
 
 #[tokio::test]
@@ -173,6 +182,119 @@ async fn a_client_above_its_quota_is_told_when_to_come_again_and_others_are_not(
     // What it was told is enough.
     tokio::time::sleep_until(started + Duration::from_secs(wait)).await;
     assert_eq!(nodes.send(0, LOG, "noisy", "x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn of_requests_that_come_at_once_only_those_within_the_quota_are_taken() {
+    let nodes = Nodes::start(1, &client("noisy", "send", "records_per_second = 10")).await;
+    let many = "x\n".repeat(100);
+    let sending = (0..40).map(|_| nodes.send(0, "/api/v1/logs", "noisy", &many));
+    let answers = futures_util::future::join_all(sending).await;
+    let taken = answers.iter().filter(|answer| answer.status() == 200);
+    assert_eq!(taken.count(), 1);
+    let refused = |answer: &&Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
+    assert_eq!(answers.iter().filter(refused).count(), 39);
+    nodes
+        .audited(0, "the refusals are in the audit log", |line| {
+            line["who"] == "noisy" && line["outcome"] == "refused"
+        })
+        .await;
+    // On the routes of standard protocols they are slowed down before that, and told
+    // then how long to wait.
+    let answer = nodes.send(0, PUSH, "noisy", &pushed("x")).await;
+    assert!(!answer.status().is_success(), "{answer:?}");
+    let wait: u64 = answer.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((2..=10).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_follower_forwards_a_client_that_both_nodes_know() {
+    let tokens = client("web", "send", "") + &client("noisy", "send", "records_per_second = 1");
+    let nodes = Nodes::start_with(2, &tokens, &["--follower", "forward"]).await;
+    let follower = nodes.cluster.follower().await;
+    eventually("the follower forwards", SOON, || async {
+        let answer = nodes.send(follower, LOG, "web", "forwarded").await;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(format!("{status} {}", answer.text().await.unwrap())),
+        }
+    })
+    .await;
+    nodes.cluster.node(1 - follower).wrote("forwarded\n").await;
+    assert_eq!(nodes.send(follower, LOG, "nobody", "x").await.status(), 401);
+    // The leader's quota counts, and what the leader says is what the client is told.
+    let many = "x\n".repeat(20);
+    let answer = nodes.send(follower, "/api/v1/logs", "noisy", &many).await;
+    assert_eq!(answer.status(), 200);
+    let answer = nodes.send(follower, LOG, "noisy", "x").await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = answer.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((10..=20).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_leader_takes_nothing_of_a_client_that_it_does_not_know() {
+    let mut nodes = Nodes::start_with(1, &client("web", "send", ""), &["--park", "200ms"]).await;
+    let other = nodes.cluster.folder.path().join("other.toml");
+    fs::write(
+        &other,
+        client("stranger", "send", "") + &client("web", "send", ""),
+    )
+    .unwrap();
+    let options = Options::with(&["--tokens", other.to_str().unwrap()]);
+    let follower = nodes.cluster.add_with("b", options).await;
+    eventually("the follower relays", SOON, || async {
+        let answer = nodes.send(follower, PUSH, "web", &pushed("known")).await;
+        match answer.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            status => Err(status.to_string()),
+        }
+    })
+    .await;
+    let answer = nodes
+        .send(follower, PUSH, "stranger", &pushed("unknown"))
+        .await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("does not know the client stranger"), "{text}");
+}
+
+#[tokio::test]
+async fn who_watches_is_cut_off_when_the_token_is_revoked() {
+    let tokens = client("viewer", "read", "") + &client("web", "send", "");
+    let nodes = Nodes::start(1, &tokens).await;
+    let url = nodes.cluster.node(0).url("/api/v1/tail");
+    let request = nodes.cluster.http.get(url).bearer_auth("token-of-viewer");
+    let mut watched = request.send().await.unwrap();
+    assert_eq!(watched.status(), 200);
+    // A change of something else ends nothing.
+    fs::write(&nodes.file, tokens + &client("other", "send", "")).unwrap();
+    eventually("the file is read again", SOON, || async {
+        match nodes.send(0, LOG, "other", "seen").await.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(status.to_string()),
+        }
+    })
+    .await;
+    let seen = async {
+        let mut seen = String::new();
+        while !seen.contains("seen") {
+            let piece = watched.chunk().await.unwrap().expect("it goes on");
+            seen += std::str::from_utf8(&piece).unwrap();
+        }
+    };
+    tokio::time::timeout(SOON, seen).await.unwrap();
+    fs::write(&nodes.file, client("web", "send", "")).unwrap();
+    let ended = async { while watched.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(SOON, ended).await.unwrap();
 }
 
 #[tokio::test]

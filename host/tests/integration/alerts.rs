@@ -47,6 +47,50 @@ fn the_rules_are_valid_and_each_has_a_summary_a_description_and_a_runbook() {
     assert_eq!(names().len(), 6);
 }
 
+/// One of two clusters is not scraped any more, and one never had a leader.
+#[test]
+fn each_cluster_has_its_own_alert_of_no_leader() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.yml");
+    let series = |job: &str, values: &str| {
+        json!({
+            "series": format!("sluice_leader{{job=\"{job}\",stream=\"default\",instance=\"a\"}}"),
+            "values": values,
+        })
+    };
+    let alert = |job: &str| {
+        json!({
+            "exp_labels": {"severity": "critical", "job": job, "stream": "default"},
+            "exp_annotations": {
+                "summary": format!("No node leads stream default of {job}"),
+                "description": "For 10 s no node could acknowledge. Clients are told to send again, or wait.",
+                "runbook": "docs/operating.md#sluicenoleader",
+            },
+        })
+    };
+    let at = |eval_time: &str, alerts: serde_json::Value| json!({"eval_time": eval_time, "alertname": "SluiceNoLeader", "exp_alerts": alerts});
+    let tests = json!({
+        "rule_files": [Prometheus::rules_file()],
+        "evaluation_interval": "5s",
+        "tests": [{
+            "interval": "5s",
+            "input_series": [
+                series("well", "1x100"),
+                series("gone", "1x10 stale"),
+                series("follows", "0x100"),
+            ],
+            "alert_rule_test": [
+                at("45s", json!([alert("follows")])),
+                at("3m", json!([alert("follows"), alert("gone")])),
+            ],
+        }],
+    });
+    std::fs::write(&file, tests.to_string()).unwrap();
+    let mut command = Command::new(promtool());
+    let output = command.args(["test", "rules"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[tokio::test]
 async fn no_leader() {
     if !Kind::is_consul_for("an outage without a coordinator in a node") {

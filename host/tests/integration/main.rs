@@ -12,8 +12,10 @@
 )]
 
 mod access;
+mod actions;
 mod alerts;
 mod backpressure;
+mod bundle;
 mod check;
 mod concurrency;
 mod containers;
@@ -33,6 +35,7 @@ mod listeners;
 mod meters;
 mod network;
 mod network_tls;
+mod operator;
 mod page;
 mod recorded;
 mod rejects;
@@ -47,6 +50,7 @@ mod tail;
 mod tls;
 mod tls_clients;
 mod tls_out;
+mod traces;
 mod trust;
 mod upgrade;
 mod versions;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -10,8 +12,14 @@ use rcgen::{
     date_time_ymd,
 };
 use reqwest::{Client, Identity};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use crate::listeners::doors::Doors;
 use crate::standard::grpc_client;
 use crate::support::{Cluster, Consul, Options, SOON, eventually, sluice};
 
@@ -82,6 +90,28 @@ impl Authority {
             }
         };
         builder.build().unwrap()
+    }
+}
+
+impl Authority {
+    /// A connection to a listener by a client with this certificate.
+    async fn connect(&self, address: &str, own: &Issued) -> TlsStream<TcpStream> {
+        use rustls::pki_types::pem::PemObject;
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain = CertificateDer::from_pem_file(&own.certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&own.key).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![chain], key)
+            .unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        connector.connect(name, stream).await.unwrap()
     }
 }
 
@@ -178,6 +208,104 @@ async fn a_certificate_has_the_scopes_of_its_name() {
     assert!(answers.contains(&Ok(429)), "{answers:?}");
     let url = format!("https://{address}/api/v1/history");
     assert_eq!(known.get(url).send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn a_follower_forwards_for_a_client_with_a_certificate() {
+    let mut cluster = Cluster::empty(Consul::start().await, &[]);
+    let authority = Authority::new(cluster.folder.path(), "all");
+    let (server, file) = (authority.issue("node"), authority.file());
+    for name in ["a", "b"] {
+        let options = Options::with(&[
+            "--tls-cert",
+            text(&server.certificate),
+            "--tls-key",
+            text(&server.key),
+            "--tls-client-ca",
+            &file,
+            "--peer-ca",
+            &file,
+            "--follower",
+            "forward",
+        ]);
+        cluster.add_with(name, options).await;
+    }
+    let leader = leads(&cluster, &authority.client(None)).await;
+    let follower = cluster.node(1 - leader).address.clone();
+    let known = authority.client(Some(&authority.issue("agent")));
+    eventually("the follower forwards", SOON, || async {
+        match send(&known, &follower).await {
+            Ok(200) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(send(&authority.client(None), &follower).await, Ok(401));
+}
+
+#[tokio::test]
+async fn a_listener_takes_records_of_clients_that_may_send_them() {
+    let doors = Doors::claim();
+    let mut cluster = Cluster::empty(Consul::start().await, &[]);
+    let authority = Authority::new(cluster.folder.path(), "all");
+    let (server, file) = (authority.issue("node"), authority.file());
+    let tokens = cluster.folder.path().join("tokens.toml");
+    let log = cluster.folder.path().join("audit.log");
+    let entry = "[[token]]\nname = \"seven\"\ncertificate = \"agent-7\"\nscopes = [\"send\"]\n\
+                 [[token]]\nname = \"eight\"\ncertificate = \"agent-8\"\nscopes = [\"read\"]\n";
+    fs::write(&tokens, entry).unwrap();
+    let address = format!("tls://{}", doors.syslog_tls());
+    let options = Options::with(&[
+        "--syslog-listen",
+        &address,
+        "--tls-cert",
+        text(&server.certificate),
+        "--tls-key",
+        text(&server.key),
+        "--tls-client-ca",
+        &file,
+        "--tokens",
+        text(&tokens),
+        "--audit-log",
+        text(&log),
+    ]);
+    cluster.add_with("a", options).await;
+    leads(&cluster, &authority.client(None)).await;
+    for name in ["agent-7", "agent-8", "agent-9"] {
+        let own = authority.issue(name);
+        let mut stream = authority.connect(&doors.syslog_tls(), &own).await;
+        let line = format!("<14>1 - host app - - - of {name}\n");
+        stream.write_all(line.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        if name == "agent-7" {
+            cluster.node(0).wrote("of agent-7\n").await;
+            continue;
+        }
+        // It is closed without a goodbye, or reset.
+        let ended = tokio::time::timeout(SOON, stream.read_to_end(&mut Vec::new()));
+        drop(ended.await.expect("the connection ends"));
+    }
+    eventually("the refusals are in the audit log", SOON, || async {
+        let text = fs::read_to_string(&log).unwrap();
+        let is_there = text.contains("client eight may not do this")
+            && text.contains("the certificate of agent-9 is not listed");
+        is_there.then_some(()).ok_or(text)
+    })
+    .await;
+    assert!(!cluster.output().contains("of agent-8"));
+    assert!(!cluster.output().contains("of agent-9"));
+    // An agent whose right is taken away is cut off with its next message.
+    let own = authority.issue("agent-7");
+    let mut stream = authority.connect(&doors.syslog_tls(), &own).await;
+    fs::write(&tokens, entry.replace("send", "admin")).unwrap();
+    let writing = async {
+        let line = b"<14>1 - host app - - - again\n";
+        while stream.write_all(line).await.is_ok() && stream.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let ended = tokio::time::timeout(SOON, writing);
+    ended.await.expect("the connection ends");
 }
 
 #[tokio::test]

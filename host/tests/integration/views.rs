@@ -47,6 +47,7 @@ async fn write(
     let attempt = Attempt {
         epoch: 1,
         number: 1,
+        trace: None,
     };
     sink.write(attempt, batch, Duration::MAX).await
 }

@@ -13,7 +13,7 @@ struct Border {
 
 /// The crates of the host. No other member of the workspace, such as a plugin,
 /// may depend on any of them.
-const BORDERS: [Border; 9] = [
+const BORDERS: [Border; 10] = [
     Border {
         name: "sluice-types",
         may_use: &[],
@@ -45,6 +45,12 @@ const BORDERS: [Border; 9] = [
         may_use: &["sluice-types"],
         tests_may_use: &[],
     },
+    // It takes spans that have ended; it makes none.
+    Border {
+        name: "sluice-traces",
+        may_use: &["sluice-types"],
+        tests_may_use: &[],
+    },
     // It turns bytes into records and back; it neither waits nor delivers.
     Border {
         name: "sluice-protocols",
@@ -67,13 +73,17 @@ const BORDERS: [Border; 9] = [
             "sluice-protocols",
             "sluice-sandbox",
             "sluice-coordinator",
+            "sluice-traces",
         ],
         tests_may_use: &[],
     },
 ];
 
 /// External crates that only one crate may depend on.
-const RESERVED: [(&str, &str); 3] = [
+const RESERVED: [(&str, &str); 6] = [
+    ("opentelemetry", "sluice-traces"),
+    ("opentelemetry-otlp", "sluice-traces"),
+    ("opentelemetry_sdk", "sluice-traces"),
     ("wasmtime", "sluice-sandbox"),
     ("wasmtime-wasi", "sluice-sandbox"),
     ("wasmtime-wasi-http", "sluice-sandbox"),

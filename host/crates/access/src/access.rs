@@ -110,6 +110,41 @@ impl Access {
         Ok(Arc::clone(client))
     }
 
+    /// The client as it is known now, if it may still do this on this stream: a request
+    /// can last longer than a token.
+    ///
+    /// # Errors
+    /// It is not known any more, shows something else now, or may not.
+    pub fn renewed(
+        &self,
+        client: &Arc<Client>,
+        scope: Scope,
+        stream: &str,
+    ) -> Result<Arc<Client>, Refusal> {
+        let known = self.named(client.name());
+        let known = known.filter(|known| known.credential == client.credential);
+        let renewed = match known {
+            Some(known) => known,
+            // Known by its certificate alone.
+            None if !self.has_scopes => Arc::clone(client),
+            None => return Err(Refusal::WrongToken),
+        };
+        renewed.may(scope, stream)?;
+        Ok(renewed)
+    }
+
+    /// Tells when the clients have changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Tokens>> {
+        self.tokens.clone()
+    }
+
+    /// Whether the certificates of clients are checked.
+    #[must_use]
+    pub const fn knows_certificates(&self) -> bool {
+        self.knows_certificates
+    }
+
     /// The client with this name, which another node has checked.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Arc<Client>> {
@@ -154,6 +189,37 @@ mod tests {
         let access = Access::without_file(Tokens::default(), Audit::discarded());
         assert!(access.is_open());
         assert!(!access.with_certificates(true).is_open());
+    }
+
+    #[test]
+    fn a_client_is_renewed_while_it_shows_the_same_and_may_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens.toml");
+        let entry = |certificate: &str, scope: &str| {
+            format!(
+                "[[token]]\nname = \"a\"\ncertificate = \"{certificate}\"\nscopes = [\"{scope}\"]\n"
+            )
+        };
+        std::fs::write(&file, entry("a.test", "send")).unwrap();
+        let mut keeper = Keeper::open(file.clone(), Tokens::default()).unwrap();
+        let access = Access::of_file(&keeper, Audit::discarded());
+        let names = ["a.test".to_owned()];
+        let shown = Shown {
+            tokens: None,
+            names: &names,
+        };
+        let client = access.client(&shown, Scope::Send, "default").unwrap();
+        for (content, is_kept) in [
+            (entry("a.test", "send") + "records_per_second = 1\n", true),
+            (entry("a.test", "read"), false),
+            (entry("b.test", "send"), false),
+            (String::new(), false),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            keeper.look();
+            let renewed = access.renewed(&client, Scope::Send, "default");
+            assert_eq!(renewed.is_ok(), is_kept, "{renewed:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,17 +20,37 @@ use thiserror::Error;
 use crate::event::{Event, Outcome};
 use crate::tally::Tally;
 
-/// How many events may wait for the thread; further ones are counted only.
-const MAX_WAITING: usize = 1024;
+/// How many events may wait for the thread; further ones are counted only. So many of
+/// them may be refusals, of which anybody can cause many.
+const MAX_WAITING: usize = 2048;
+const MAX_REFUSALS: usize = 1024;
+/// The most bytes of a text of an event. Clients choose some.
+const MAX_TEXT: usize = 1024;
 /// How often the thread looks for repeated refusals whose time is over.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Where refusals and actions are written.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    events: Option<SyncSender<Event>>,
+    events: Option<SyncSender<Message>>,
+    counts: Arc<Counts>,
+}
+
+/// What the log and its thread count.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Refusals that wait for the thread.
+    refusals: AtomicUsize,
     /// Events that found no room.
-    dropped: Arc<AtomicU64>,
+    dropped: AtomicU64,
+}
+
+/// What the thread gets.
+#[derive(Debug)]
+enum Message {
+    Event(Event),
+    /// All that came before is to be written, and then this dropped.
+    Flush(SyncSender<()>),
 }
 
 /// Why there can be no audit log.
@@ -83,10 +103,10 @@ impl Audit {
             })?;
         }
         let (sender, events) = sync_channel(MAX_WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let writer = Writer {
             file,
-            dropped: Arc::clone(&dropped),
+            counts: Arc::clone(&counts),
             tally: Tally::default(),
             has_failed: false,
         };
@@ -96,7 +116,7 @@ impl Audit {
             .map_err(AuditError::Thread)?;
         Ok(Self {
             events: Some(sender),
-            dropped,
+            counts,
         })
     }
 
@@ -105,16 +125,41 @@ impl Audit {
     pub fn discarded() -> Self {
         Self {
             events: None,
-            dropped: Arc::default(),
+            counts: Arc::default(),
         }
     }
 
     /// Adds a line. Does not wait.
     pub fn add(&self, event: Event) {
-        if let Some(events) = &self.events
-            && events.try_send(event).is_err()
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let Some(events) = &self.events else { return };
+        let is_refusal = event.outcome == Outcome::Refused;
+        let waiting = match is_refusal {
+            true => self.counts.refusals.fetch_add(1, Ordering::Relaxed),
+            false => 0,
+        };
+        let is_added = waiting < MAX_REFUSALS
+            && events
+                .try_send(Message::Event(event.shortened(MAX_TEXT)))
+                .is_ok();
+        if is_added {
+            return;
+        }
+        self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        if is_refusal {
+            self.counts.refusals.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until everything so far is written, also what was counted only, but for no
+    /// longer than the limit.
+    pub fn flush(&self, limit: Duration) {
+        let (written_in, written) = sync_channel(1);
+        let Some(events) = &self.events else { return };
+        if events.try_send(Message::Flush(written_in)).is_ok() {
+            // The sender is dropped when it is done.
+            if written.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!("the audit log is not written to its end");
+            }
         }
     }
 }
@@ -123,26 +168,26 @@ impl Audit {
 #[derive(Debug)]
 struct Writer {
     file: Option<PathBuf>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     tally: Tally,
     /// Whether the last attempt to write failed, which is logged once.
     has_failed: bool,
 }
 
 impl Writer {
-    fn run(mut self, events: &Receiver<Event>) {
+    fn run(mut self, messages: &Receiver<Message>) {
         loop {
-            let is_last = match events.recv_timeout(TICK) {
-                Ok(event) => {
+            let (flush, is_last) = match messages.recv_timeout(TICK) {
+                Ok(message) => {
                     // What has gathered is written together.
-                    let more = events.try_iter().take(MAX_WAITING);
-                    self.write(std::iter::once(event).chain(more));
-                    false
+                    let more = messages.try_iter().take(MAX_WAITING);
+                    (self.write(std::iter::once(message).chain(more)), false)
                 }
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
+                Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
+                Err(RecvTimeoutError::Disconnected) => (Vec::new(), true),
             };
-            let repeated = self.tally.over(Instant::now(), is_last);
+            let all = is_last || !flush.is_empty();
+            let repeated = self.tally.over(Instant::now(), all);
             self.put(&repeated);
             if is_last {
                 return;
@@ -150,21 +195,38 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, events: impl Iterator<Item = Event>) {
+    /// Writes events, and returns who waits for that.
+    fn write(&mut self, messages: impl Iterator<Item = Message>) -> Vec<SyncSender<()>> {
         let now = Instant::now();
-        let is_new = |event: &Event| self.tally.is_new(event, now);
-        let events: Vec<_> = events.filter(is_new).map(|event| (event, 0)).collect();
+        let (mut events, mut flush) = (Vec::new(), Vec::new());
+        for message in messages {
+            match message {
+                Message::Event(event) => {
+                    if event.outcome == Outcome::Refused {
+                        self.counts.refusals.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    if self.tally.is_new(&event, now) {
+                        events.push((event, 0));
+                    }
+                }
+                Message::Flush(written) => flush.push(written),
+            }
+        }
         self.put(&events);
+        flush
     }
 
     fn put(&mut self, events: &[(Event, u64)]) {
         if events.is_empty() {
             return;
         }
+        let mut dropped = self.counts.dropped.swap(0, Ordering::Relaxed);
         let Some(file) = &self.file else {
+            if dropped > 0 {
+                tracing::warn!(dropped, "events are missing in the audit log");
+            }
             return events.iter().for_each(log);
         };
-        let mut dropped = self.dropped.swap(0, Ordering::Relaxed);
         let mut text = Vec::new();
         for (event, repeated) in events {
             let line = Line {
@@ -220,24 +282,68 @@ mod tests {
         }
     }
 
+    fn writer(file: &std::path::Path) -> Writer {
+        Writer {
+            file: Some(file.to_owned()),
+            counts: Arc::default(),
+            tally: Tally::default(),
+            has_failed: false,
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_leaves_room_for_actions_and_all_is_written_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("audit.log");
+        let (sender, messages) = sync_channel(MAX_WAITING);
+        let writer = writer(&file);
+        let audit = Audit {
+            events: Some(sender),
+            counts: Arc::clone(&writer.counts),
+        };
+        // Nobody reads them yet.
+        for _ in 0..3 * MAX_WAITING {
+            audit.add(event(Outcome::Refused));
+        }
+        audit.add(event(Outcome::Done));
+        let thread = thread::spawn(move || writer.run(&messages));
+        audit.flush(Duration::from_secs(60));
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains("\"done\""), "{text}");
+        let dropped = 3 * MAX_WAITING - MAX_REFUSALS;
+        assert!(text.contains(&format!("\"dropped\":{dropped}")), "{text}");
+        let repeated = MAX_REFUSALS - 1;
+        assert!(text.contains(&format!("\"repeated\":{repeated}")), "{text}");
+        drop(audit);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn long_texts_are_shortened() {
+        let long = Event {
+            detail: "ä".repeat(MAX_TEXT),
+            ..event(Outcome::Refused)
+        };
+        let short = long.shortened(MAX_TEXT - 1);
+        assert_eq!(short.detail, "ä".repeat(MAX_TEXT / 2 - 1));
+    }
+
     #[test]
     fn actions_are_written_each_and_repeated_refusals_once_with_their_number() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("audit.log");
-        let mut writer = Writer {
-            file: Some(file.clone()),
-            dropped: Arc::new(AtomicU64::new(7)),
-            tally: Tally::default(),
-            has_failed: false,
-        };
-        let (sender, events) = sync_channel(16);
+        let mut writer = writer(&file);
+        writer.counts.dropped.store(7, Ordering::Relaxed);
+        let (sender, messages) = sync_channel(16);
         for _ in 0..3 {
-            sender.send(event(Outcome::Refused)).unwrap();
-            sender.send(event(Outcome::Done)).unwrap();
+            for outcome in [Outcome::Refused, Outcome::Done] {
+                writer.counts.refusals.fetch_add(1, Ordering::Relaxed);
+                sender.send(Message::Event(event(outcome))).unwrap();
+            }
         }
-        writer.write(events.try_iter());
+        writer.write(messages.try_iter());
         drop(sender);
-        writer.run(&events);
+        writer.run(&messages);
         let text = std::fs::read_to_string(file).unwrap();
         let lines: Vec<Value> = text
             .lines()

@@ -5,7 +5,6 @@
 //! taken whole, and the ones behind it wait until the debt is paid. Over time no
 //! more than the rate passes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,11 +13,6 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Bucket {
     per_second: f64,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
     /// Below zero, a debt.
     level: f64,
     at: Instant,
@@ -30,43 +24,41 @@ impl Bucket {
         let per_second = as_float(per_second.max(1));
         Self {
             per_second,
-            state: Mutex::new(State {
-                level: per_second,
-                at: Instant::now(),
-            }),
+            level: per_second,
+            at: Instant::now(),
         }
     }
 
     /// How long until it holds something; zero if it does.
-    pub(crate) fn wait(&self) -> Duration {
-        let level = self.filled().level;
-        match level > 0.0 {
+    pub(crate) fn wait(&mut self) -> Duration {
+        self.fill();
+        match self.level > 0.0 {
             true => Duration::ZERO,
             // At least a nanosecond, so that the wait is not over before the debt.
-            false => Duration::from_secs_f64(-level / self.per_second) + Duration::from_nanos(1),
+            false => {
+                Duration::from_secs_f64(-self.level / self.per_second) + Duration::from_nanos(1)
+            }
         }
     }
 
     /// Takes so much out of it, more than it holds if need be.
-    pub(crate) fn take(&self, amount: usize) {
-        self.filled().level -= as_float(u64::try_from(amount).unwrap_or(u64::MAX));
+    pub(crate) fn take(&mut self, amount: usize) {
+        self.fill();
+        self.level -= as_float(u64::try_from(amount).unwrap_or(u64::MAX));
     }
 
     /// Undoes [`Self::take`].
-    pub(crate) fn give_back(&self, amount: usize) {
-        let mut state = self.filled();
+    pub(crate) fn give_back(&mut self, amount: usize) {
+        self.fill();
         let amount = as_float(u64::try_from(amount).unwrap_or(u64::MAX));
-        state.level = (state.level + amount).min(self.per_second);
+        self.level = (self.level + amount).min(self.per_second);
     }
 
-    /// Its state now.
-    fn filled(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn fill(&mut self) {
         let now = Instant::now();
-        let passed = now.saturating_duration_since(state.at).as_secs_f64();
-        state.level = (state.level + passed * self.per_second).min(self.per_second);
-        state.at = now;
-        state
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.level = (self.level + passed * self.per_second).min(self.per_second);
+        self.at = now;
     }
 }
 
@@ -83,7 +75,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_more_than_there_is_must_be_waited_for_by_the_next() {
-        let bucket = Bucket::new(100);
+        let mut bucket = Bucket::new(100);
         assert_eq!(bucket.wait(), Duration::ZERO);
         bucket.take(350);
         let wait = bucket.wait();
@@ -97,7 +89,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn over_time_no_more_than_the_rate_passes() {
-        let bucket = Bucket::new(50);
+        let mut bucket = Bucket::new(50);
         let mut taken = 0;
         for _ in 0..10_000 {
             if bucket.wait().is_zero() {
@@ -112,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_given_back_is_there_again_and_no_more_than_it_holds() {
-        let bucket = Bucket::new(10);
+        let mut bucket = Bucket::new(10);
         bucket.take(30);
         bucket.give_back(30);
         assert_eq!(bucket.wait(), Duration::ZERO);

@@ -15,7 +15,21 @@ pub struct Client {
     pub(crate) streams: Option<Vec<String>>,
     /// Shared by all that are known by this name.
     pub(crate) quota: Arc<Quota>,
+    /// What it shows.
+    pub(crate) credential: Credential,
 }
+
+/// What a client is known by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Credential {
+    /// The digest of its token.
+    pub(crate) token: Option<TokenDigest>,
+    /// The name in its certificate.
+    pub(crate) certificate: Option<String>,
+}
+
+/// What a token is found by: its SHA-256.
+pub(crate) type TokenDigest = [u8; 32];
 
 impl Client {
     /// A client without limits.
@@ -25,6 +39,7 @@ impl Client {
             scopes: scopes.to_vec(),
             streams: None,
             quota: Arc::default(),
+            credential: Credential::default(),
         }
     }
 

@@ -31,3 +31,13 @@ pub struct Event {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
+
+impl Event {
+    /// The same with texts of so many bytes at most.
+    pub(crate) fn shortened(mut self, most: usize) -> Self {
+        for text in [&mut self.what, &mut self.detail] {
+            text.truncate(text.floor_char_boundary(most));
+        }
+        self
+    }
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::scope::Scope;
 use crate::tokens::Tokens;
 use sluice_types::error_chain::chain;
+use sluice_types::stamp::Stamp;
 
 /// How often the file is looked at.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,14 +44,14 @@ pub enum TokensError {
     },
 }
 
-/// What shows that a file has changed.
-type Stamp = (SystemTime, u64);
-
 /// Reads a file of tokens, and reads it again when it changes.
 #[derive(Debug)]
 pub struct Keeper {
     file: PathBuf,
+    /// That of the content that is used.
     stamp: Option<Stamp>,
+    /// Why the file cannot be used now, which is logged once.
+    failure: Option<String>,
     /// Clients that are not in the file.
     others: Tokens,
     tokens: watch::Sender<Arc<Tokens>>,
@@ -62,12 +63,13 @@ impl Keeper {
     /// # Errors
     /// The file cannot be read, or is not in the right form.
     pub fn open(file: PathBuf, others: Tokens) -> Result<Self, TokensError> {
-        let stamp = stamp(&file);
+        let stamp = Stamp::of(&file);
         let tokens = read(&file, &others, &Tokens::default())?;
         let (tokens, _) = watch::channel(Arc::new(tokens));
         Ok(Self {
             file,
             stamp,
+            failure: None,
             others,
             tokens,
         })
@@ -96,21 +98,25 @@ impl Keeper {
         }
     }
 
-    fn look(&mut self) {
-        let found = stamp(&self.file);
-        if found == self.stamp {
+    pub(crate) fn look(&mut self) {
+        let found = Stamp::of(&self.file);
+        if found.is_some() && found == self.stamp {
+            self.failure = None;
             return;
         }
-        self.stamp = found;
         let before = Arc::clone(&self.tokens.borrow());
         match read(&self.file, &self.others, &before) {
             Ok(tokens) => {
                 tracing::info!(clients = tokens.len(), "the file of tokens has changed");
                 self.tokens.send_replace(Arc::new(tokens));
+                (self.stamp, self.failure) = (found, None);
             }
             Err(error) => {
                 let error = chain(&error);
-                tracing::error!(error, "using the tokens as they were before");
+                if self.failure.as_ref() != Some(&error) {
+                    tracing::error!(error, "using the tokens as they were before");
+                    self.failure = Some(error);
+                }
             }
         }
     }
@@ -130,11 +136,6 @@ fn read(file: &Path, others: &Tokens, before: &Tokens) -> Result<Tokens, TokensE
         what: chain(&error),
     })?;
     Ok(others.clone().joined(parsed))
-}
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Tokens {
@@ -187,6 +188,26 @@ mod tests {
         assert_eq!(name(&tokens), None);
         drop(tokens);
         keeper.keep().await;
+    }
+
+    #[test]
+    fn a_file_of_the_same_length_and_time_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, new) = (
+            folder.path().join("tokens.toml"),
+            folder.path().join("new.toml"),
+        );
+        fs::write(&file, content("web")).unwrap();
+        fs::write(&new, content("new")).unwrap();
+        let time = fs::metadata(&file).unwrap().modified().unwrap();
+        let opened = fs::File::options().write(true).open(&new).unwrap();
+        opened.set_modified(time).unwrap();
+        let mut keeper = Keeper::open(file.clone(), Tokens::default()).unwrap();
+        fs::rename(&new, &file).unwrap();
+        keeper.look();
+        let tokens = keeper.tokens();
+        let tokens = tokens.borrow();
+        assert_eq!(&**tokens.by_token(b"secret").unwrap().name(), "new");
     }
 
     #[test]

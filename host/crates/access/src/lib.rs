@@ -24,7 +24,7 @@ pub use client::Client;
 pub use config::{AccessConfig, AccessError};
 pub use event::{Event, Outcome};
 pub use file::{Keeper, TokensError};
-pub use quota::Quota;
+pub use quota::{Amount, Parked, Quota};
 pub use refusal::Refusal;
 pub use scope::Scope;
 pub use tokens::Tokens;

@@ -6,16 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::client::Client;
+use crate::client::{Client, Credential, TokenDigest};
 use crate::entry::{Document, Entry};
 use crate::quota::{Limits, Quota};
 use crate::scope::Scope;
-
-/// The bytes of a digest.
-const DIGEST: usize = 32;
-
-/// What a token is found by.
-type TokenDigest = [u8; DIGEST];
 
 /// The clients that a node knows, by the digests of their tokens, so that neither
 /// the file nor the time of a comparison tells a token.
@@ -59,9 +53,11 @@ impl Tokens {
 
     /// Adds a client that may do this, and is known by this token.
     pub(crate) fn add_token(&mut self, name: &str, token: &str, scopes: &[Scope]) {
-        let client = Arc::new(Client::unlimited(name, scopes));
-        self.by_token
-            .insert(Sha256::digest(token).into(), Arc::clone(&client));
+        let digest = Sha256::digest(token).into();
+        let mut client = Client::unlimited(name, scopes);
+        client.credential.token = Some(digest);
+        let client = Arc::new(client);
+        self.by_token.insert(digest, Arc::clone(&client));
         self.by_name.insert(Arc::clone(&client.name), client);
     }
 
@@ -130,6 +126,10 @@ impl Tokens {
             scopes: entry.scopes,
             streams: entry.streams,
             quota: kept.map_or_else(|| Arc::new(Quota::new(limits)), Arc::clone),
+            credential: Credential {
+                token: digest,
+                certificate: entry.certificate.clone(),
+            },
         });
         let mut is_twice = false;
         if let Some(digest) = digest {
@@ -149,7 +149,7 @@ impl Tokens {
 }
 
 fn digest(text: &str) -> Result<TokenDigest, ()> {
-    let mut digest = [0; DIGEST];
+    let mut digest = TokenDigest::default();
     hex::decode_to_slice(text.trim(), &mut digest).map_err(|_| ())?;
     Ok(digest)
 }
@@ -157,6 +157,7 @@ fn digest(text: &str) -> Result<TokenDigest, ()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Amount;
     use crate::refusal::Refusal;
 
     fn sha256(token: &str) -> String {
@@ -248,7 +249,12 @@ mod tests {
             )
         };
         let tokens = parse(&content(10)).unwrap();
-        tokens.by_name("web").unwrap().quota().take(1000, 0);
+        let used = Amount {
+            records: 1000,
+            bytes: 0,
+        };
+        let quota = tokens.by_name("web").unwrap().quota();
+        quota.exchange(Amount::default(), used).unwrap();
         let same = Tokens::parse(&content(10), &tokens).unwrap();
         assert!(!same.by_name("web").unwrap().quota().wait().is_zero());
         let other = Tokens::parse(&content(20), &tokens).unwrap();

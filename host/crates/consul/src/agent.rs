@@ -157,6 +157,29 @@ impl Client {
         })
     }
 
+    /// The version of this agent.
+    ///
+    /// # Errors
+    /// No usable answer.
+    pub async fn version(&self) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Own {
+            config: Config,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Config {
+            version: String,
+        }
+        let answer = self
+            .call(Method::GET, "/v1/agent/self", CALL_TIMEOUT)
+            .send(&[])
+            .await?;
+        let own: Own = answer.json().await?;
+        Ok(own.config.version)
+    }
+
     /// The address that other agents reach this agent by.
     ///
     /// # Errors

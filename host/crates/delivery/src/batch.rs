@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::batch_span::{self, BatchSpan};
 use crate::completion::Completion;
 use crate::occupancy::Occupancy;
 use sluice_types::outcome::{Failure, Refusal};
@@ -26,6 +27,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
     /// How often the batch was offered to a sink.
     pub(crate) offers: u32,
+    pub(crate) span: BatchSpan,
     occupancy: Arc<Occupancy>,
 }
 
@@ -45,6 +47,7 @@ impl Batch {
             completions: Vec::new(),
             bytes: 0,
             offers: 0,
+            span: BatchSpan::default(),
             occupancy,
         }
     }
@@ -93,12 +96,16 @@ impl Batch {
 
     /// All records are safe.
     pub(crate) fn acknowledge(mut self) {
+        let count = self.records.len();
+        self.span.count(batch_span::Settled::Accepted, count);
         self.completions.drain(..).for_each(Completion::acknowledge);
     }
 
     /// The sink will never accept any of it; `is_kept` if it is a dead letter
     /// now.
     pub(crate) fn reject(mut self, reason: &str, is_kept: bool) {
+        let count = self.records.len();
+        self.span.count(batch_span::Settled::Rejected, count);
         for completion in self.completions.drain(..) {
             completion.reject(reason, is_kept);
         }
@@ -106,6 +113,8 @@ impl Batch {
 
     /// No record was offered.
     pub(crate) fn not_delivered(mut self, reason: &'static str) {
+        let count = self.records.len();
+        self.span.count(batch_span::Settled::NotDelivered, count);
         for completion in self.completions.drain(..) {
             completion.not_delivered(reason);
         }
@@ -136,7 +145,8 @@ impl Batch {
         self.records.len() < BATCH_RECORDS && self.bytes < BATCH_BYTES
     }
 
-    /// Adds the records of another batch of the same queue at the end.
+    /// Adds the records of another batch of the same queue at the end. If that has a
+    /// span, it ends here.
     pub(crate) fn append(&mut self, mut other: Self) {
         self.records.to_mut().append(other.records.to_mut());
         self.completions.append(&mut other.completions);
@@ -172,9 +182,11 @@ impl Batch {
             }
         }
         runs.next_records(usize::MAX, Completion::acknowledge);
+        let confirmed = at + records.len() - moved;
+        self.span.count(batch_span::Settled::Accepted, confirmed);
         // The records that moved to other batches are given back by those.
         self.occupancy
-            .release(at + records.len() - moved, std::mem::take(&mut self.bytes));
+            .release(confirmed, std::mem::take(&mut self.bytes));
         Settled {
             retry: why_retry.map(|failure| (retry, failure)),
             refused,
@@ -185,6 +197,7 @@ impl Batch {
     fn empty(&self) -> Self {
         let mut empty = Self::new(Arc::clone(&self.occupancy));
         empty.offers = self.offers;
+        empty.span = self.span.clone();
         empty
     }
 

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use crate::outcome::Outcome;
 use crate::producer::Producer;
 use sluice_types::rejection::{REASONS_MAX, Rejection};
+use sluice_types::trace::TraceContext;
 
 #[derive(Debug)]
 struct State {
@@ -40,6 +41,8 @@ struct Request {
     /// The producer has gone, and somebody else waits for the outcome.
     has_gone: AtomicBool,
     producer: Producer,
+    /// The span of the request, if this node makes spans.
+    trace: Option<TraceContext>,
 }
 
 impl Request {
@@ -78,6 +81,16 @@ pub(crate) struct Completion {
 impl Completion {
     /// Both sides of a request with this many records.
     pub(crate) fn of_request(records: usize, epoch: u64, producer: Producer) -> (Self, Waiter) {
+        Self::of_traced(records, epoch, producer, None)
+    }
+
+    /// The same for a request that has a span.
+    pub(crate) fn of_traced(
+        records: usize,
+        epoch: u64,
+        producer: Producer,
+        trace: Option<TraceContext>,
+    ) -> (Self, Waiter) {
         let state = State {
             open: records,
             epoch,
@@ -94,6 +107,7 @@ impl Completion {
             is_abandoned: AtomicBool::new(false),
             has_gone: AtomicBool::new(false),
             producer,
+            trace,
         });
         let completion = Self {
             request: Arc::clone(&request),
@@ -105,6 +119,11 @@ impl Completion {
     /// The number of records that it covers.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// The span of the request.
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        self.request.trace.as_ref()
     }
 
     /// Whether the producer has stopped waiting.

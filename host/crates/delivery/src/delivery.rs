@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::active_sink::ActiveSink;
+use crate::batch_span::StreamTracer;
 use crate::dead_letters::DeadLetters;
 use crate::metrics::StreamMetrics;
 use crate::queue::Queue;
@@ -45,6 +46,8 @@ pub struct Delivery {
     pub metrics: Arc<StreamMetrics>,
     /// Where acknowledgements are traced, if anywhere.
     pub trace: Option<Arc<AckTrace>>,
+    /// Makes the spans of batches and writes, if this node makes any.
+    pub tracer: Option<StreamTracer>,
     /// Shows what passes to those that watch.
     pub tail: Tail,
     /// Gets what keeps the delivery from making progress, while it makes none.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::active_sink::ActiveSink;
 use crate::batch::Batch;
+use crate::batch_span::StreamTracer;
 use crate::counting::to_u64;
 use crate::delivery::{Delivery, Ended};
 use crate::isolation::{Isolation, Piece};
@@ -32,6 +33,8 @@ mod ending;
 #[cfg(test)]
 mod fake_sink;
 mod settling;
+#[cfg(test)]
+mod span_tests;
 mod start;
 #[cfg(test)]
 mod tail_tests;
@@ -52,6 +55,7 @@ pub struct Dispatcher {
     rejects: Rejects,
     metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
+    tracer: Option<StreamTracer>,
     tail: Tail,
     isolation: Isolation,
     /// What failed while others were written beside it.
@@ -74,6 +78,7 @@ impl Dispatcher {
             letters,
             metrics,
             trace,
+            tracer,
             tail,
             stall,
         } = delivery;
@@ -86,6 +91,7 @@ impl Dispatcher {
             lease,
             metrics,
             trace,
+            tracer,
             tail,
             isolation: Isolation::default(),
             retries: Retries::default(),
@@ -195,7 +201,8 @@ impl Dispatcher {
         self.queue.gather().await;
         // What is taken counts as offered, so the lease is asked first.
         if matches!(self.lease.ask(), Standing::Valid(_)) {
-            self.isolation.add(self.queue.take());
+            let batch = self.take_batch();
+            self.isolation.add(batch);
         }
         None
     }

@@ -8,13 +8,15 @@ use tokio::time::Instant;
 
 use crate::isolation::Piece;
 use crate::metrics::{StreamMetrics, WriteUnderWay};
+use crate::write_span::WriteSpan;
 use sluice_types::outcome::{Failure, Refusal, WriteError};
 use sluice_types::sink::{Attempt, BoxFuture, SinkInstance};
 
 /// What a write is given in addition to its records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) attempt: Attempt,
+    pub(crate) span: WriteSpan,
     /// How long the sink may compute.
     pub(crate) compute: Duration,
     /// Whether it is to show if the sink works again.
@@ -56,6 +58,7 @@ struct Write {
     /// How many were confirmed before it began.
     confirmed: u64,
     is_trial: bool,
+    span: WriteSpan,
     _counted: WriteUnderWay,
 }
 
@@ -112,10 +115,12 @@ impl InFlight {
             began: Instant::now(),
             confirmed: self.confirmed,
             is_trial: terms.is_trial,
+            span: terms.span,
             _counted: self.metrics.write_under_way(),
         });
+        let (attempt, compute) = (terms.attempt, terms.compute);
         self.calls.push(Box::pin(async move {
-            let result = instance.write(terms.attempt, &records, terms.compute).await;
+            let result = instance.write(attempt, &records, compute).await;
             Call {
                 id,
                 instance,
@@ -135,6 +140,7 @@ impl InFlight {
             let Some(write) = place.map(|place| self.writes.remove(place)) else {
                 continue;
             };
+            write.span.end(&call.result);
             let others_succeeded = self.confirmed > write.confirmed;
             self.learn(&call.result, write.piece.batch.records.len());
             return Done {

@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::receipt::Receipt;
 use sluice_types::lease::Lease;
 use sluice_types::record::LogRecord;
+use sluice_types::trace::TraceContext;
 
 /// What an acknowledgement means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,13 +90,19 @@ impl Intake {
         })
     }
 
-    /// Takes a request in, in the order of the calls.
+    /// Takes a request in, in the order of the calls. `trace` is its span, if this
+    /// node makes spans; the journal does not keep it.
     ///
     /// # Errors
     /// The reason why it was refused; none of it was delivered.
-    pub fn submit(&self, producer: Producer, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
+    pub fn submit(
+        &self,
+        producer: Producer,
+        trace: Option<TraceContext>,
+        records: Vec<LogRecord>,
+    ) -> Result<Receipt, Refused> {
         match self {
-            Self::Sink(queue) => queue.submit_of(producer, records),
+            Self::Sink(queue) => queue.submit_of(producer, trace, records),
             // Whoever it is, it is told that they are safe.
             Self::Journal(intake) => intake.submit(records, false),
         }

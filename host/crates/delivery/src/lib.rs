@@ -10,6 +10,7 @@
 
 mod active_sink;
 mod batch;
+mod batch_span;
 mod completion;
 mod compute_limit;
 mod counting;
@@ -38,8 +39,10 @@ mod tail;
 mod testing;
 mod trace;
 mod watch;
+mod write_span;
 
 pub use active_sink::ActiveSink;
+pub use batch_span::StreamTracer;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use delivery::{Delivery, Ended};
 pub use dispatcher::Dispatcher;

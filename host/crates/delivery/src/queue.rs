@@ -14,6 +14,7 @@ use crate::outcome::Refused;
 use crate::producer::Producer;
 use crate::receipt::{Receipt, Withdraw};
 use sluice_types::record::{LogRecord, RecordId};
+use sluice_types::trace::TraceContext;
 
 /// A request with at least this many records becomes a batch without moving
 /// its records.
@@ -82,19 +83,21 @@ impl Queue {
     /// # Errors
     /// The reason why it was refused; none of it was delivered.
     pub fn submit(self: &Arc<Self>, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
-        self.submit_of(Producer::IsTold, records)
+        self.submit_of(Producer::IsTold, None, records)
     }
 
-    /// The same for a producer that may not be told everything.
+    /// The same for a producer that may not be told everything, and a request that has
+    /// a span.
     ///
     /// # Errors
     /// Those of [`Self::submit`].
     pub(crate) fn submit_of(
         self: &Arc<Self>,
         producer: Producer,
+        trace: Option<TraceContext>,
         records: Vec<LogRecord>,
     ) -> Result<Receipt, Refused> {
-        self.take_in(records, self.limits, producer)
+        self.take_in(records, self.limits, producer, trace)
     }
 
     /// Whether a request of this size would not be refused as too much now.
@@ -112,7 +115,7 @@ impl Queue {
             records: usize::MAX,
             bytes: usize::MAX,
         };
-        self.take_in(records, limits, Producer::WasAcknowledged)
+        self.take_in(records, limits, Producer::WasAcknowledged, None)
     }
 
     fn take_in(
@@ -120,10 +123,11 @@ impl Queue {
         records: Vec<LogRecord>,
         limits: QueueLimits,
         producer: Producer,
+        trace: Option<TraceContext>,
     ) -> Result<Receipt, Refused> {
         let count = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
-        let (completion, waiter) = Completion::of_request(count, self.epoch, producer);
+        let (completion, waiter) = Completion::of_traced(count, self.epoch, producer, trace);
         let ticket = {
             let mut state = self.lock();
             let admitted = match state.closed {

@@ -14,6 +14,7 @@ use crate::isolation::Piece;
 use crate::metrics::StreamMetrics;
 use crate::sink_swap::{SinkSwap, SwapQueue};
 use crate::watch::Watch;
+use crate::write_span::WriteSpan;
 use sluice_types::lease::Lease;
 use sluice_types::outcome::{Failure, Refusal, TimeLimit, WriteError};
 use sluice_types::plugin::Identity;
@@ -125,11 +126,16 @@ impl SinkWriter {
     pub(crate) async fn write(&mut self, batch: &Batch, compute: ComputeTime) -> Written {
         let started = Instant::now();
         let counted = self.metrics.write_under_way();
-        let written = self.call(batch, self.limit.of(compute)).await;
+        let (span, attempt) = self.attempt(batch);
+        let compute = self.limit.of(compute);
+        let written = self.call(batch, attempt, compute).await;
         drop(counted);
         let took = started.elapsed();
         match &written {
-            Written::Done(result) => self.ended(result, took),
+            Written::Done(result) => {
+                span.end(result);
+                self.ended(result, took);
+            }
             Written::Revoked | Written::Cancelled => self.observe(took),
         }
         written
@@ -137,8 +143,10 @@ impl SinkWriter {
 
     /// The terms of a write beside others.
     pub(crate) fn terms(&self, piece: &Piece, is_trial: bool) -> Terms {
+        let (span, attempt) = self.attempt(&piece.batch);
         Terms {
-            attempt: self.attempt(&piece.batch),
+            attempt,
+            span,
             compute: self.limit.of(piece.compute_time()),
             is_trial,
         }
@@ -160,15 +168,19 @@ impl SinkWriter {
         self.metrics.write_seconds.observe(took);
     }
 
-    fn attempt(&self, batch: &Batch) -> Attempt {
-        Attempt {
+    /// Begins an offer.
+    fn attempt(&self, batch: &Batch) -> (WriteSpan, Attempt) {
+        let (records, plugin) = (batch.records.len(), &self.identity().source);
+        let (span, trace) = WriteSpan::begin(&batch.span, batch.offers, records, plugin);
+        let attempt = Attempt {
             epoch: self.lease.epoch(),
             number: batch.offers,
-        }
+            trace,
+        };
+        (span, attempt)
     }
 
-    async fn call(&mut self, batch: &Batch, compute: Duration) -> Written {
-        let attempt = self.attempt(batch);
+    async fn call(&mut self, batch: &Batch, attempt: Attempt, compute: Duration) -> Written {
         let mut writing = pin!(self.sink.write(attempt, &batch.records, compute));
         tokio::select! {
             biased;

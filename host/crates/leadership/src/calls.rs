@@ -2,10 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
+use super::assistance::Allies;
+use super::clock::Clock;
 use super::command::Release;
 use super::coordination::Coordination;
 use super::event::{Event, Proof, StreamEvent};
@@ -17,6 +20,10 @@ use super::take::{Take, Taken};
 use super::watching::Watching;
 use sluice_types::clock::BootTime;
 
+/// How long a release may wait for an answer before other nodes are asked to do
+/// it as well.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// A call that is under way.
 pub(super) type Call = Pin<Box<dyn Future<Output = Event> + Send>>;
 
@@ -25,15 +32,25 @@ pub(super) struct Calls {
     coordination: Coordination,
     sessions: Sessions,
     disk: NodeDisk,
+    clock: Clock,
+    allies: Allies,
     under_way: FuturesUnordered<Call>,
 }
 
 impl Calls {
-    pub(super) fn new(coordination: Coordination, sessions: Sessions, disk: NodeDisk) -> Self {
+    pub(super) fn new(
+        coordination: Coordination,
+        sessions: Sessions,
+        disk: NodeDisk,
+        clock: Clock,
+        allies: Allies,
+    ) -> Self {
         Self {
             coordination,
             sessions,
             disk,
+            clock,
+            allies,
             under_way: FuturesUnordered::new(),
         }
     }
@@ -131,16 +148,34 @@ impl Calls {
         });
     }
 
+    /// The other nodes are asked to do it if there is no answer soon.
     pub(super) fn release(&mut self, stream: StreamName, release: Release) {
-        let coordination = self.coordination.clone();
+        let (coordination, clock) = (self.coordination.clone(), self.clock.clone());
+        let allies = self.allies.clone();
         self.start(async move {
-            let is_answered = coordination.release(&stream, &release).await;
+            let own = coordination.release(&stream, &release);
+            let by_others = async {
+                clock.sleep(PATIENCE).await;
+                allies.release(&stream, &release).await
+            };
+            let is_answered = any(own, by_others).await;
             let released = StreamEvent::Released {
                 session: release.session,
                 acquisition: release.acquisition,
                 is_answered,
             };
             Event::Stream(stream, released)
+        });
+    }
+
+    pub(super) fn ask_others(&mut self, stream: StreamName, session: String, acquisition: u64) {
+        let allies = self.allies.clone();
+        self.start(async move {
+            let is_seen = allies.see(&stream, &session, acquisition).await;
+            Event::SeenByOthers {
+                acquisition,
+                is_seen,
+            }
         });
     }
 
@@ -154,5 +189,14 @@ impl Calls {
             disk.remember_epoch(epoch).await;
             Event::EpochSeen(epoch)
         });
+    }
+}
+
+/// Whether one of them ends with `true`; does not wait for the other then.
+async fn any(one: impl Future<Output = bool>, other: impl Future<Output = bool>) -> bool {
+    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
+    tokio::select! {
+        is_true = &mut one => is_true || other.await,
+        is_true = &mut other => is_true || one.await,
     }
 }

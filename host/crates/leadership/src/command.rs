@@ -23,6 +23,12 @@ pub(super) enum Command {
         sent: BootTime,
         tenures: Vec<(StreamName, u64)>,
     },
+    /// Ask the other nodes whether they see this lock held.
+    AskOthers {
+        stream: StreamName,
+        session: String,
+        acquisition: u64,
+    },
     /// The coordinator's epoch was behind what this node knows.
     EpochWasBehind { consul: u64, known: u64 },
     /// Something to do for one stream.

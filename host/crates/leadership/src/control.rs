@@ -9,6 +9,8 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::assistance::Plea;
+use super::assistant::{self, AssistanceRequest};
 use super::config::ControlConfig;
 use super::control_thread::{ControlThread, Published};
 use super::epoch_file::{EpochFile, EpochFileError};
@@ -55,6 +57,9 @@ pub struct Control {
     orders: mpsc::Sender<Order>,
     /// What the thread publishes.
     pub controls: Controls,
+    /// What this node asks of others while it does not reach Consul; taken by what
+    /// passes it on.
+    pub pleas: Option<mpsc::Receiver<Plea>>,
     /// Taken once the thread has ended.
     ended: Option<oneshot::Receiver<()>>,
 }
@@ -72,6 +77,8 @@ pub struct Controls {
     pub peers: Peers,
     /// Where clients reach this node, once it is known.
     pub address: watch::Receiver<Option<String>>,
+    /// Takes what other nodes ask for that do not reach Consul.
+    pub assistant: mpsc::Sender<AssistanceRequest>,
     /// Whether the control loop runs.
     pub heartbeat: Arc<Heartbeat>,
     /// How often proofs of leadership came late.
@@ -101,7 +108,9 @@ impl Control {
             let _in_runtime = runtime.enter();
             bind(config.health_address())?
         };
-        let (published, controls) = channels(&config, &state);
+        let (assistant, requests) = mpsc::channel(assistant::CAPACITY);
+        let (pleas_in, pleas) = mpsc::channel(assistant::CAPACITY);
+        let (published, controls) = channels(&config, &state, assistant);
         let control = ControlThread {
             config,
             client,
@@ -111,6 +120,8 @@ impl Control {
             published,
             state,
             active,
+            requests,
+            pleas: pleas_in,
         };
         let (orders, received) = mpsc::channel(ORDER_CAPACITY);
         let (alive, ended) = oneshot::channel();
@@ -127,6 +138,7 @@ impl Control {
             thread,
             orders,
             controls,
+            pleas: Some(pleas),
             ended: Some(ended),
         })
     }
@@ -167,6 +179,7 @@ impl Control {
 fn channels(
     config: &ControlConfig,
     state: &watch::Receiver<NodeDocument>,
+    assistant: mpsc::Sender<AssistanceRequest>,
 ) -> (Published, Controls) {
     let (role_in, role) = watch::channel(Role::Follower { leader: None });
     let (view_in, view) = watch::channel(View::default());
@@ -190,6 +203,7 @@ fn channels(
         addresses,
         peers: Peers::new(config.node.clone(), state.clone(), nodes),
         address,
+        assistant,
         heartbeat,
         late_renewals,
     };

@@ -9,6 +9,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::assistance::{Allies, Plea};
+use super::assistant::{self, AssistanceRequest};
 use super::clock::Clock;
 use super::config::ControlConfig;
 use super::coordination::Coordination;
@@ -55,6 +57,10 @@ pub(super) struct ControlThread {
     pub(super) state: watch::Receiver<NodeDocument>,
     /// What it reports about the sink that runs while it leads.
     pub(super) active: watch::Receiver<Option<ActiveDocument>>,
+    /// What other nodes ask for that do not reach Consul.
+    pub(super) requests: mpsc::Receiver<AssistanceRequest>,
+    /// To the other nodes, for this one.
+    pub(super) pleas: mpsc::Sender<Plea>,
 }
 
 /// What the thread publishes.
@@ -140,6 +146,7 @@ impl ControlThread {
         tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
         tasks.spawn(health.watch_agent(health_url));
+        tasks.spawn(assistant::serve(Arc::clone(&client), self.requests));
         let (leading, active) = (tenure.clone(), self.active.clone());
         let stream: StreamName = DEFAULT_STREAM.into();
         let noting = history::keep(coordination.clone(), stream.clone(), leading, active);
@@ -155,6 +162,7 @@ impl ControlThread {
             disk,
             clock: Clock::Machine,
             heartbeat: self.heartbeat,
+            allies: Allies::Nodes(self.pleas),
             view,
         };
         let mut driver = Driver::new(settings, tools);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
 
+use super::assistance::Allies;
 use super::calls::Calls;
 use super::clock::Clock;
 use super::command::{Command, StreamCommand};
@@ -38,6 +39,7 @@ pub(super) struct Tools {
     pub(super) disk: NodeDisk,
     pub(super) clock: Clock,
     pub(super) heartbeat: Arc<Heartbeat>,
+    pub(super) allies: Allies,
     pub(super) view: watch::Sender<View>,
 }
 
@@ -81,12 +83,13 @@ impl Driver {
             disk,
             clock,
             heartbeat,
+            allies,
             view,
         } = tools;
         let sessions = Sessions::new(coordination.clone(), disk.clone(), clock.clone());
         Self {
             elections: Elections::new(settings, disk.highest_epoch()),
-            calls: Calls::new(coordination.clone(), sessions, disk),
+            calls: Calls::new(coordination.clone(), sessions, disk, clock.clone(), allies),
             streams: BTreeMap::new(),
             view,
             coordination,
@@ -249,6 +252,11 @@ impl Driver {
             Command::Destroy { session } => self.calls.destroy(session),
             Command::Watch { watching, index } => self.calls.watch(watching, index),
             Command::Prove { sent, tenures } => self.calls.prove(sent, tenures),
+            Command::AskOthers {
+                stream,
+                session,
+                acquisition,
+            } => self.calls.ask_others(stream, session, acquisition),
             Command::Stream(stream, command) => self.carry_out_for(stream, command),
             Command::Finished => {}
         }

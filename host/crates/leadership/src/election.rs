@@ -20,6 +20,9 @@
 //!   proof, because that answer may be out of date.
 //! - A leader that renews its session but cannot prove the lock for long releases
 //!   it: Consul is available, and would keep the lock for it forever.
+//! - A leader whose lease has been over for a while asks the other nodes. If one
+//!   of them sees the lock by a consistent read, it is the leader that Consul does
+//!   not answer; it releases the lock, through the others.
 //! - A node stops acknowledging first, and then releases. A release names the
 //!   acquisition, so one that arrives late or twice frees no other. It is
 //!   repeated until it is answered, or until the session has ended.
@@ -51,6 +54,9 @@ pub(super) use wishes::Wishes;
 /// How long a leader that proved nothing leaves the lock to the others, if none
 /// of them takes it.
 const UNPROVEN_STAY_OUT: Duration = Duration::from_secs(3);
+/// How long a leader that Consul does not answer leaves the lock to the others, if
+/// it learns of none that takes it.
+const ISOLATED_STAY_OUT: Duration = Duration::from_secs(5);
 
 /// The state of one node's part in the election of one stream.
 #[derive(Debug)]
@@ -115,6 +121,26 @@ impl Election {
         match &self.role {
             Role::Leader(held) => Some(held.epoch),
             Role::Follower(_) => None,
+        }
+    }
+
+    /// When the lease ends or has ended, and the acquisition, if this node leads.
+    pub(super) fn lease_end(&self) -> Option<(BootTime, &str, u64)> {
+        match &self.role {
+            Role::Leader(held) => Some((held.until, &held.session, held.modify_index)),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// The others reach Consul, and this node does not: if it leads without a
+    /// lease, it leaves the lock to them.
+    pub(super) fn isolated(&mut self, now: BootTime) {
+        if let Role::Leader(held) = &self.role
+            && now >= held.until
+        {
+            let acquisition = held.modify_index;
+            self.pause.leave(now, acquisition, ISOLATED_STAY_OUT, true);
+            self.step_down(now, Loss::Isolated, None);
         }
     }
 

@@ -9,6 +9,7 @@
 //!   says: the locks are read, and show whether it is gone.
 //! - Every session that is given up is ended.
 
+mod isolation;
 mod lock_session;
 mod lock_watch;
 mod proofs;
@@ -24,6 +25,7 @@ use super::settings::Settings;
 use super::stream_name::StreamName;
 use super::watching::{Seen, Watching};
 use crate::intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL};
+use isolation::{Due, Isolation};
 use lock_session::LockSession;
 use lock_watch::LockWatch;
 use proofs::Proofs;
@@ -37,6 +39,7 @@ pub(super) struct Elections {
     session: LockSession,
     retired: RetiredSessions,
     proofs: Proofs,
+    isolation: Isolation,
     watches: BTreeMap<Watching, LockWatch>,
     streams: BTreeMap<StreamName, Election>,
     /// The highest epoch that this node knows.
@@ -56,6 +59,7 @@ impl Elections {
             },
             retired: RetiredSessions::default(),
             proofs: Proofs::default(),
+            isolation: Isolation::default(),
             watches: BTreeMap::new(),
             streams: BTreeMap::new(),
             epoch,
@@ -96,6 +100,10 @@ impl Elections {
             Event::Destroyed { session } => self.retired.ended(&session),
             Event::Watched(watching, seen) => self.watched(now, watching, seen),
             Event::Proved { sent, proofs } => self.proved(now, sent, proofs),
+            Event::SeenByOthers {
+                acquisition,
+                is_seen,
+            } => self.seen_by_others(now, acquisition, is_seen),
             Event::EpochSeen(epoch) => self.know_epoch(epoch),
             Event::Stream(stream, event) => self.stream_event(now, &stream, event),
             Event::Shutdown => self.stop(now),
@@ -112,7 +120,8 @@ impl Elections {
         let watch = watches.min().filter(|_| !self.stopping);
         let streams = self.streams.iter();
         let streams = streams.filter_map(|(name, election)| election.wake(self.knows(name)));
-        [session, watch, self.proofs.wake(), streams.min()]
+        let isolation = self.isolation.wake(self.last_lease_end());
+        [session, watch, self.proofs.wake(), isolation, streams.min()]
             .into_iter()
             .flatten()
             .min()
@@ -146,6 +155,7 @@ impl Elections {
             let is_known = self.knows(&stream);
             self.with(now, &stream, |election| election.advance(now, is_known));
         }
+        self.advance_isolation(now);
         self.advance_proofs(now);
         if self.stopping {
             self.advance_end(now);
@@ -170,6 +180,42 @@ impl Elections {
             let tenures = leading.filter_map(|(name, it)| Some((name.clone(), it.tenure()?)));
             let tenures = tenures.collect();
             self.commands.push(Command::Prove { sent: now, tenures });
+        }
+    }
+
+    /// When the last of the leases ends or has ended, if this node leads.
+    fn last_lease_end(&self) -> Option<BootTime> {
+        let leases = self.streams.values().filter_map(Election::lease_end);
+        leases.map(|(end, ..)| end).max()
+    }
+
+    fn advance_isolation(&mut self, now: BootTime) {
+        match self.isolation.advance(now, self.last_lease_end()) {
+            Due::Nothing => {}
+            Due::Ask => {
+                let leading = self.streams.iter();
+                let mut leading = leading.filter_map(|(name, it)| Some((name, it.lease_end()?)));
+                let asked = leading.next();
+                let asked = asked.map(|(stream, (_, session, acquisition))| Command::AskOthers {
+                    stream: stream.clone(),
+                    session: session.to_owned(),
+                    acquisition,
+                });
+                self.commands.extend(asked);
+            }
+            Due::GiveUp => {
+                for stream in self.names() {
+                    self.with(now, &stream, |election| election.isolated(now));
+                }
+            }
+        }
+    }
+
+    fn seen_by_others(&mut self, now: BootTime, acquisition: u64, is_seen: bool) {
+        let mut leases = self.streams.values().filter_map(Election::lease_end);
+        let is_current = leases.any(|(_, _, held)| held == acquisition);
+        if self.isolation.answered(now, is_seen && is_current) {
+            self.proofs.due_by(now);
         }
     }
 

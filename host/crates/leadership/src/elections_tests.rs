@@ -713,3 +713,121 @@ fn a_leader_that_stepped_down_stays_out_until_another_has_taken_the_lock() {
     let commands = election.handle(at(900), watched(lock(16, None, 1000)));
     assert!(commands.contains(&look()), "{commands:?}");
 }
+
+/// A leader whose proofs get no answer, at 2.35 s: its lease ended at 1.1 s.
+fn silent() -> (Elections, Vec<Command>) {
+    let (mut election, _) = winner(lock(7, None, CLEAN));
+    let mut commands = Vec::new();
+    for millis in (450..2350).step_by(50) {
+        commands.extend(election.handle(at(millis), proved(millis, None)));
+    }
+    assert!(!commands.iter().any(|c| *c == ask()), "{commands:?}");
+    let commands = election.handle(at(2350), Event::Tick);
+    (election, commands)
+}
+
+fn ask() -> Command {
+    Command::AskOthers {
+        stream: stream(),
+        session: "s".to_owned(),
+        acquisition: 9,
+    }
+}
+
+fn seen(is_seen: bool) -> Event {
+    Event::SeenByOthers {
+        acquisition: 9,
+        is_seen,
+    }
+}
+
+#[test]
+fn a_leader_that_others_see_and_consul_does_not_answer_leaves_the_lock_to_them() {
+    let (mut election, commands) = silent();
+    assert!(commands.contains(&ask()), "{commands:?}");
+    let commands = election.handle(at(2410), seen(true));
+    assert!(!commands.iter().any(is_lose), "Consul may just be back");
+    let commands = election.handle(at(2900), Event::Tick);
+    assert!(!commands.iter().any(is_lose), "{commands:?}");
+    let commands = election.handle(at(2910), Event::Tick);
+    assert_eq!(release_of(&commands), Some(CLEAN));
+    let lose = to(StreamCommand::Lose {
+        loss: Loss::Isolated,
+    });
+    assert!(commands.contains(&lose), "{commands:?}");
+}
+
+#[test]
+fn a_proof_that_comes_in_time_ends_the_doubt() {
+    let (mut election, _) = silent();
+    election.handle(at(2410), seen(true));
+    election.handle(at(2500), proved(2420, Some(lock(9, Some("s"), 1000))));
+    for millis in (2500..3420).step_by(10) {
+        let commands = election.handle(at(millis), Event::Tick);
+        assert!(!commands.iter().any(is_lose), "{commands:?}");
+    }
+}
+
+#[test]
+fn while_nobody_sees_the_lock_it_is_kept_and_others_are_asked_again() {
+    let (mut election, _) = silent();
+    for round in 0..20 {
+        let now = 2410 + round * 1000;
+        let commands = election.handle(at(now), seen(false));
+        assert!(!commands.iter().any(is_lose), "{commands:?}");
+        let commands = election.handle(at(now + 1000), Event::Tick);
+        assert!(commands.contains(&ask()), "{round}: {commands:?}");
+    }
+}
+
+#[test]
+fn one_read_proves_all_locks_and_one_session_holds_them() {
+    let (mut node, _) = winner(lock(7, None, CLEAN));
+    let other: StreamName = "audit".into();
+    node.add(&other);
+    let of_other = |event| Event::Stream(other.clone(), event);
+    node.handle(at(120), of_other(StreamEvent::Eligible(true)));
+    let free = Seen {
+        index: 10,
+        keys: Vec::new(),
+    };
+    let free = Event::Watched(Watching::Others, Some(free));
+    let commands = node.handle(at(130), free);
+    let look_at_other = Command::Stream(other.clone(), StreamCommand::Look);
+    assert!(commands.contains(&look_at_other), "{commands:?}");
+    let looked = StreamEvent::Looked(Some(Looked {
+        epoch: Epoch {
+            value: 1,
+            modify_index: 9,
+        },
+        ..Looked::default()
+    }));
+    let commands = node.handle(at(140), of_other(looked));
+    let take = take_of(&commands).unwrap();
+    assert_eq!((take.epoch, &*take.session), (2, "s"));
+    let taken = Taken::Won { modify_index: 11 };
+    let sent = at(140);
+    node.handle(at(150), of_other(StreamEvent::Took { sent, taken }));
+    // The epoch of the other stream outruns nobody.
+    let commands = node.handle(at(450), Event::EpochSeen(2));
+    let tenures = vec![(other.clone(), 2), (stream(), 1)];
+    let sent = at(450);
+    assert_eq!(commands, [Command::Prove { sent, tenures }]);
+    let proof = |stream: &StreamName, epoch, lock| Proof {
+        stream: stream.clone(),
+        epoch,
+        lock: Some(lock),
+    };
+    let proofs = vec![
+        proof(&stream(), 1, lock(9, Some("s"), 1000)),
+        proof(&other, 2, lock(14, None, CLEAN)),
+    ];
+    let commands = node.handle(at(460), Event::Proved { sent, proofs });
+    assert!(commands.contains(&extend(1450)), "{commands:?}");
+    let lost = commands.iter().filter(|command| is_lose(command));
+    let of_other = lost.filter(|command| matches!(command, Command::Stream(s, _) if *s == other));
+    assert_eq!(of_other.count(), 1, "{commands:?}");
+    // A renewal that says no ends no session that a lock depends on.
+    let commands = node.handle(at(470), renewed(Some(false)));
+    assert!(!commands.contains(&destroy("s")), "{commands:?}");
+}

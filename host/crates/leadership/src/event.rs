@@ -25,6 +25,8 @@ pub(super) enum Event {
     Watched(Watching, Option<Seen>),
     /// Proofs ended that were requested at `sent`.
     Proved { sent: BootTime, proofs: Vec<Proof> },
+    /// Whether another node sees the lock of this acquisition held.
+    SeenByOthers { acquisition: u64, is_seen: bool },
     /// The counter of epochs, which is one for all streams.
     EpochSeen(u64),
     /// Something happened to one stream.

@@ -3,6 +3,8 @@
 //! in the path of messages can starve them.
 
 mod active_key;
+mod assistance;
+mod assistant;
 mod calls;
 mod clock;
 mod command;
@@ -53,6 +55,8 @@ mod tenure;
 mod view;
 mod watching;
 
+pub use assistance::{Act, Assistance, Plea};
+pub use assistant::AssistanceRequest;
 pub use config::ControlConfig;
 pub use control::{Control, ControlError, Controls};
 pub use epoch_file::EpochFileError;

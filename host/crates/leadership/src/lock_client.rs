@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::assistance::{Act, Assistance};
 use super::command::Release;
 use super::consul_lock::{self, LockKeys};
 use super::lock::{Lock, Looked};
@@ -248,8 +249,41 @@ impl LockClient {
     }
 
     pub(super) async fn release(&self, stream: &str, release: &Release) -> bool {
+        self.try_release(stream, release, &self.value).await
+    }
+
+    /// Does something for another node with the lock that it holds; false if it
+    /// could not be done, or if the lock that is asked for is not held.
+    pub(super) async fn assist(&self, stream: &str, assistance: &Assistance) -> bool {
         let keys = self.lock_keys(stream);
-        let operations = keys.release(release, &self.value);
+        let read = self
+            .client
+            .read_consistent(&keys.leader, TRANSACTION_TIMEOUT);
+        let Ok(read) = read.await else {
+            return false;
+        };
+        let held = read.value.filter(|entry| {
+            let is_held = entry.session.as_deref() == Some(&assistance.session);
+            is_held && entry.modify_index == assistance.acquisition
+        });
+        match (assistance.act, held) {
+            (Act::Look, held) => held.is_some(),
+            (Act::Release { .. }, None) => true,
+            (Act::Release { flags }, Some(entry)) => {
+                let release = Release {
+                    session: assistance.session.clone(),
+                    acquisition: assistance.acquisition,
+                    flags,
+                    successor: None,
+                };
+                self.try_release(stream, &release, &entry.value).await
+            }
+        }
+    }
+
+    async fn try_release(&self, stream: &str, release: &Release, value: &[u8]) -> bool {
+        let keys = self.lock_keys(stream);
+        let operations = keys.release(release, value);
         match self.client.transact(&operations, TRANSACTION_TIMEOUT).await {
             Ok(TxnOutcome::Committed { .. }) => true,
             Ok(TxnOutcome::RolledBack(refused)) => {

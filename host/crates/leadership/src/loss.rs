@@ -10,6 +10,8 @@ pub(super) enum Loss {
     /// Consul renews the session, but proofs that the lock is held do not
     /// arrive.
     Unproven,
+    /// Consul does not answer this node, and other nodes reach it.
+    Isolated,
     /// There is no key.
     Deleted,
     /// The key is free, and says what the holder wrote.
@@ -60,6 +62,10 @@ impl fmt::Display for Loss {
             Self::Unproven => f.write_str(
                 "nothing: Consul renews the session, but has not shown the lock in time for \
                  seconds, so it is left to a node that can prove that it holds the lock",
+            ),
+            Self::Isolated => f.write_str(
+                "nothing: Consul does not answer this node, and another node sees there that this \
+                 one holds the lock, so it is left to the others",
             ),
             Self::Deleted => f.write_str(
                 "the lock's key is gone: it was deleted by hand, or Consul lost its state",

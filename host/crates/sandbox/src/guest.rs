@@ -33,7 +33,7 @@ pub(super) struct Reached {
 pub(crate) struct Guest {
     /// Before the table, so that a request whose body is in the table sees the
     /// instance end.
-    http: GuestHttp,
+    pub(super) http: GuestHttp,
     wasi: WasiCtx,
     table: ResourceTable,
     headers: WasiHttpCtx,

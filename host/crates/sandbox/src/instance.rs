@@ -98,7 +98,9 @@ impl Instance {
         let compute = compute.min(limit);
         self.arm(compute);
         let Self { store, sink, .. } = self;
+        store.data_mut().http.trace = attempt.trace.clone();
         let written = within(limit, sink.write(store, attempt, batch)).await;
+        store.data_mut().http.trace = None;
         let refused = classify(written, store, limit, compute)??;
         self.flushed().await?;
         lower::refusals(refused, batch.len())

@@ -24,5 +24,7 @@ pub mod rejection;
 pub mod retry_after;
 pub mod sink;
 pub mod size;
+pub mod stamp;
 pub mod stream;
+pub mod trace;
 mod value;

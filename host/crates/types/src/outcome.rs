@@ -34,6 +34,14 @@ pub struct Refusal {
     pub failure: Failure,
 }
 
+impl Refusal {
+    /// Whether the record may be offered again.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self.failure, Failure::Retryable { .. })
+    }
+}
+
 /// What limits the time that a sink may compute in a call.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TimeLimit {

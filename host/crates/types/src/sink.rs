@@ -8,17 +8,21 @@ use std::time::Duration;
 use crate::outcome::{Refusal, WriteError};
 use crate::plugin::Identity;
 use crate::records::Records;
+use crate::trace::Scope;
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a sink gets in addition to a batch: the WIT's `delivery`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// The leader's epoch.
     pub epoch: u64,
     /// 1 for the first.
     pub number: u32,
+    /// The span of this write, for the requests that the sink sends meanwhile. The
+    /// sink itself does not see it.
+    pub trace: Option<Scope>,
 }
 
 /// A sink that is ready to be opened.

@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 use super::error::DlqError;
 use super::filter::Filter;
 use super::letter_source::{FoundLetter, LetterSource, Letters, SourceArgs};
+use super::remote::Remote;
 use super::replay::replay;
+use super::rows::{Row, Rows};
 use crate::cli::failure::Failure;
-use crate::cli::{json, runtime, table};
-use sluice_types::readable;
+use crate::cli::{json, runtime};
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
@@ -20,13 +21,11 @@ Examples:
   sluice dlq replay --plugin file:///plugins/a.wasm
   sluice dlq purge --since 30d --node a
   sluice dlq list --data-dir data/a                of a node that does not run
+  sluice dlq list --url https://node-a:3000 --token-file token    without access to Consul
 
 A dead letter is a record that no sink accepts: it broke the sink repeatedly, or the sink refused it
 when its producer could no longer be told. Replay sends records to the leader, and removes the
 letters of those that were confirmed.";
-
-/// The most characters of a cell in the list.
-const MAX_CELL: usize = 60;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DlqCommand {
@@ -88,6 +87,9 @@ pub(in crate::cli) fn run(command: DlqCommand) -> Result<ExitCode, Failure> {
 
 impl ListArgs {
     async fn run(&self) -> Result<ExitCode, Failure> {
+        if let Some(remote) = Remote::open(&self.source).await? {
+            return remote.list(&self.filter, self.json).await;
+        }
         let source = LetterSource::open(&self.source).await?;
         let letters = source.letters(&self.filter).await?;
         if self.json {
@@ -104,6 +106,9 @@ impl ListArgs {
 
 impl ShowArgs {
     async fn run(&self) -> Result<ExitCode, Failure> {
+        if let Some(remote) = Remote::open(&self.source).await? {
+            return remote.show(&self.id).await;
+        }
         let source = LetterSource::open(&self.source).await?;
         let letters = source.letters(&Filter::default()).await?.found;
         let mut letters = letters.iter();
@@ -117,6 +122,10 @@ impl ShowArgs {
 
 impl ChosenArgs {
     async fn replay(&self) -> Result<ExitCode, Failure> {
+        self.check_choice()?;
+        if let Some(remote) = Remote::open(&self.source).await? {
+            return remote.replay(&self.ids, &self.filter).await;
+        }
         let source = LetterSource::open(&self.source).await?;
         let letters = self.choose(&source).await?;
         let replayed = replay(&source, &letters.found, &self.source.cluster).await?;
@@ -129,6 +138,10 @@ impl ChosenArgs {
     }
 
     async fn purge(&self) -> Result<ExitCode, Failure> {
+        self.check_choice()?;
+        if let Some(remote) = Remote::open(&self.source).await? {
+            return remote.purge(&self.ids, &self.filter).await;
+        }
         let source = LetterSource::open(&self.source).await?;
         let letters = self.choose(&source).await?;
         let chosen: Vec<_> = letters.found.iter().collect();
@@ -137,10 +150,15 @@ impl ChosenArgs {
         Ok(letters.exit_code())
     }
 
-    async fn choose(&self, source: &LetterSource) -> Result<Letters, Failure> {
-        if self.ids.is_empty() && self.filter.is_empty() && !self.all {
-            return Err(DlqError::NothingChosen.into());
+    /// What is not chosen by a name or a condition needs a word for it.
+    fn check_choice(&self) -> Result<(), DlqError> {
+        match self.ids.is_empty() && self.filter.is_empty() && !self.all {
+            true => Err(DlqError::NothingChosen),
+            false => Ok(()),
         }
+    }
+
+    async fn choose(&self, source: &LetterSource) -> Result<Letters, Failure> {
         let mut letters = source.letters(&self.filter).await?;
         let is_unknown = |id: &&String| !letters.found.iter().any(|f| f.letter.id == **id);
         if let Some(unknown) = self.ids.iter().find(is_unknown) {
@@ -155,18 +173,17 @@ impl ChosenArgs {
 }
 
 fn list(found: &[FoundLetter]) -> String {
-    let head = ["ID", "NODE", "TIME", "CAUSE", "PLUGIN", "REASON", "BODY"];
-    let mut rows = vec![head.map(str::to_owned)];
+    let mut rows = Rows::default();
     for FoundLetter { node, letter, .. } in found {
-        rows.push([
-            letter.id.clone(),
-            node.clone(),
-            letter.time.clone(),
-            format!("{:?}", letter.cause).to_lowercase(),
-            letter.plugin.source.clone(),
-            readable::line(&letter.reason, MAX_CELL),
-            readable::line(&letter.record.body, MAX_CELL),
-        ]);
+        rows.push(&Row {
+            node,
+            id: &letter.id,
+            time: &letter.time,
+            cause: letter.cause,
+            plugin: &letter.plugin.source,
+            reason: &letter.reason,
+            body: &letter.record.body,
+        });
     }
-    table::align(&rows)
+    rows.text()
 }

@@ -26,6 +26,21 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// The query of the route for people that admits the same letters.
+    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+        let since = self.since.map(|since| since.to_string());
+        let pairs = [
+            ("plugin", &self.plugin),
+            ("since", &since),
+            ("reason", &self.reason),
+            ("node", &self.node),
+        ];
+        let given = pairs.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value.clone()?)))
+            .collect()
+    }
+
     /// Whether it admits every letter.
     pub(super) const fn is_empty(&self) -> bool {
         self.plugin.is_none()

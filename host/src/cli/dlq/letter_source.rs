@@ -23,7 +23,7 @@ pub(super) struct SourceArgs {
 
     /// Read the data directory of a node that does not run, instead of asking the nodes
     #[arg(long)]
-    data_dir: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 pub(super) enum LetterSource {

@@ -4,6 +4,8 @@ mod command;
 mod error;
 mod filter;
 mod letter_source;
+mod remote;
 mod replay;
+mod rows;
 
 pub(super) use command::{DlqCommand, EXAMPLES, run};

@@ -13,6 +13,7 @@ use crate::cli::compile;
 use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::diagnostics::{DiagnosticsConfig, RecentLog, Setting};
 use crate::http::ingest::IngestLimits;
 use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
@@ -24,6 +25,7 @@ use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
 use sluice_leadership::ControlConfig;
 use sluice_sandbox::{Allowed, CompileLimits, Compiler, NetworkCeiling, SecretFile};
+use sluice_traces::TracesConfig;
 use sluice_types::keys::ClusterKeys;
 use sluice_types::origin::Origin;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -38,8 +40,13 @@ const BODIES_MIN: usize = 4;
 /// The name that stands for the first free one.
 const AUTO: &str = "auto";
 
-/// The settings of a node. Locks the data directory.
-pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
+/// The settings of a node. Locks the data directory. `settings` are the same as the
+/// operator gave them, and `log` has what this process logs.
+pub(super) fn from_args(
+    mut args: NodeArgs,
+    settings: Vec<Setting>,
+    log: RecentLog,
+) -> Result<Config, Failure> {
     let (name, data_dir) = claim(args.name.take(), args.data_dir.take())?;
     Ok(Config {
         control: control(&args, name, &data_dir)?,
@@ -55,7 +62,13 @@ pub(super) fn from_args(mut args: NodeArgs) -> Result<Config, Failure> {
         elasticsearch_version: args.elasticsearch_version.clone(),
         plugin: plugin(&args)?,
         stream: stream(&args),
+        diagnostics: DiagnosticsConfig {
+            settings,
+            log,
+            secret_files: secret_files(&args),
+        },
         trace_acks: args.trace_acks,
+        traces: TracesConfig::from_env()?,
         threads: args.threads.map_or_else(default_threads, usize::from),
         baseline: args.bench_baseline,
     })
@@ -170,6 +183,14 @@ fn secrets(flags: &[SecretFile], named: &[Origin]) -> Vec<SecretFile> {
         }
     }
     secrets
+}
+
+/// The files whose contents are shown nowhere.
+fn secret_files(args: &NodeArgs) -> Vec<PathBuf> {
+    let own = [&args.token_file, &args.tls_key, &args.compiled_key];
+    let own = own.into_iter().flatten().cloned();
+    let of_sinks = args.secret.iter().map(|secret| secret.file.clone());
+    own.chain(of_sinks).collect()
 }
 
 fn allowed<T: Clone>(flags: &[Allow<T>]) -> Allowed<T> {

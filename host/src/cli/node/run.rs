@@ -15,6 +15,7 @@ use crate::cli::runtime;
 use crate::cli::signals::until_signal;
 use crate::config::Config;
 use crate::descriptors::coordinator_connections;
+use crate::diagnostics::Setting;
 use crate::node::Node;
 use sluice_consul as consul;
 use sluice_coordinator::{Coordinator, CoordinatorConfig};
@@ -23,13 +24,13 @@ use sluice_coordinator::{Coordinator, CoordinatorConfig};
 /// not end by then is stuck in a system call.
 const UNWIND_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs a node until a signal ends it.
-pub(in crate::cli) fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
+/// Runs a node until a signal ends it. `settings` are its flags as they are shown.
+pub(in crate::cli) fn run(args: NodeArgs, settings: Vec<Setting>) -> Result<ExitCode, Failure> {
     args.parent.map_or(Ok(()), end_with)?;
-    let _log = log::start(args.log_format)?;
+    let log = log::start(args.log_format)?;
     let embedded = args.embedded_coordinator;
     let hosts = args.coordinator_host.clone();
-    let mut config = config::from_args(args)?;
+    let mut config = config::from_args(args, settings, log.recent())?;
     // Lives longer than the node, which releases its lock at the end.
     let _coordinator = match embedded {
         Some(listen) => Some(start_coordinator(listen, hosts, &mut config)?),

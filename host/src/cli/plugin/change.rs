@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::error::PluginCommandError;
 use super::progress::Progress;
 use crate::cli::cluster::plugin_key;
@@ -18,7 +19,7 @@ use sluice_types::stream::DEFAULT_STREAM;
 
 /// A manifest that is to replace the one in the key.
 pub(super) struct Change<'a> {
-    pub(super) client: &'a Client,
+    pub(super) client: Client,
     pub(super) cluster: &'a str,
     pub(super) manifest: &'a Manifest,
     /// Whether to ask nothing.
@@ -37,7 +38,8 @@ impl Change<'_> {
     pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
         match self.make().await? {
             Some(index) => {
-                let progress = Progress::new(self.client, self.cluster, index, self.wait);
+                let desk = Desk::Consul(Box::new(self.client.clone()));
+                let progress = Progress::new(&desk, self.cluster, index, self.wait);
                 progress.follow().await
             }
             None => Ok(ExitCode::FAILURE),
@@ -47,7 +49,7 @@ impl Change<'_> {
     /// Writes the key unless it holds this manifest, and returns the index at which
     /// it was written; `None` if somebody at the terminal does not want it.
     async fn make(&self) -> Result<Option<u64>, Failure> {
-        let client = self.client;
+        let client = &self.client;
         let key = &plugin_key(self.cluster);
         let mut value = self.manifest.to_string();
         let before = client.read(key, None).await?.value;

@@ -73,9 +73,9 @@ pub(in crate::cli) fn dispatch(command: &PluginCommand) -> Result<ExitCode, Fail
         PluginCommand::Run(args) => runtime::block_on(args.run()),
         PluginCommand::Use(args) => runtime::block_on(async { args.run(&client()?).await }),
         PluginCommand::Push(args) => runtime::block_on(args.run()),
-        PluginCommand::Status(args) => runtime::block_on(async { args.run(&client()?).await }),
-        PluginCommand::History(args) => runtime::block_on(async { args.run(&client()?).await }),
-        PluginCommand::Rollback(args) => runtime::block_on(async { args.run(&client()?).await }),
+        PluginCommand::Status(args) => runtime::block_on(args.run()),
+        PluginCommand::History(args) => runtime::block_on(args.run()),
+        PluginCommand::Rollback(args) => runtime::block_on(args.run()),
         PluginCommand::Keygen(args) => args.run(),
         PluginCommand::Sign(args) => args.run(),
     }

@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::desk::Desk;
 use super::snapshot::short_digest;
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::{json, table};
+use crate::http::cluster::PluginView;
 use crate::plugin::history;
-use sluice_consul::Client;
+use sluice_access::Scope;
 use sluice_types::documents::{HistoryDocument, PluginEvent};
 
 pub(super) const EXAMPLES: &str = "\
@@ -24,14 +27,13 @@ pub(in crate::cli) struct HistoryArgs {
     #[arg(long)]
     json: bool,
 
-    /// The cluster's name
-    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
-    cluster: String,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl HistoryArgs {
-    pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let history = history::read(client, &self.cluster).await?;
+    pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
+        let history = self.read().await?;
         if self.json {
             let entries = history.iter().map(|(_, entry)| entry);
             json::print(&entries.collect::<Vec<_>>())?;
@@ -41,6 +43,20 @@ impl HistoryArgs {
             print!("{}", table::align(&rows(&history)));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The changes with their numbers, the oldest first.
+    async fn read(&self) -> Result<Vec<(u64, HistoryDocument)>, Failure> {
+        match Desk::open(&self.cluster).await? {
+            Desk::Consul(client) => Ok(history::read(&client, &self.cluster.name).await?),
+            Desk::Node(api) => {
+                let view: PluginView = api.get("/api/v1/plugin", &[], Scope::Read).await?;
+                let changes = view.history.into_iter();
+                Ok(changes
+                    .map(|change| (change.number, change.entry))
+                    .collect())
+            }
+        }
     }
 }
 

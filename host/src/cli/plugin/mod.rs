@@ -5,6 +5,7 @@ mod check;
 mod check_report;
 mod command;
 mod component;
+mod desk;
 mod error;
 mod history;
 mod keygen;

@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::desk::Desk;
 use super::error::PluginCommandError;
 use super::snapshot::{Snapshot, Verdict};
-use crate::cli::cluster::plugin_key;
 use crate::cli::failure::Failure;
-use sluice_consul::Client;
 
 /// How long the nodes are shown if nobody waits for them.
 const BRIEF_WATCH: Duration = Duration::from_secs(3);
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a failure must last to count: the file may still be on its way to
 /// the node.
 const FAILURE_GRACE: Duration = Duration::from_secs(2);
 
 /// A change of the sink, and how to follow it.
 pub(super) struct Progress<'a> {
-    client: &'a Client,
+    desk: &'a Desk,
     cluster: &'a str,
     /// The index at which the manifest's key was written.
     index: u64,
@@ -34,13 +32,13 @@ impl<'a> Progress<'a> {
     /// Of the manifest that was written at this index. With `wait`, all nodes must
     /// adopt it within that time.
     pub(super) fn new(
-        client: &'a Client,
+        desk: &'a Desk,
         cluster: &'a str,
         index: u64,
         wait: Option<Duration>,
     ) -> Self {
         Self {
-            client,
+            desk,
             cluster,
             index,
             must_finish: wait.is_some(),
@@ -52,7 +50,7 @@ impl<'a> Progress<'a> {
     /// failed, or the time is over.
     ///
     /// # Errors
-    /// Consul gives no usable answer in time, the key was written again, or
+    /// There is no usable answer in time, the key was written again, or
     /// the cluster has no nodes.
     pub(super) async fn follow(&self) -> Result<ExitCode, Failure> {
         let deadline = Instant::now() + self.timeout;
@@ -60,7 +58,7 @@ impl<'a> Progress<'a> {
         let mut failing_since = None;
         loop {
             let is_late = Instant::now() >= deadline;
-            match Snapshot::read(self.client, self.cluster).await {
+            match Snapshot::read(self.desk, self.cluster).await {
                 Ok(snapshot) => {
                     self.print(&snapshot, &mut printed)?;
                     if let Some(code) = self.judge(&snapshot, &mut failing_since, is_late)? {
@@ -71,7 +69,7 @@ impl<'a> Progress<'a> {
                 // Consul may be changing its leader; the next try decides.
                 Err(_) => {}
             }
-            sleep(POLL_INTERVAL).await;
+            sleep(self.desk.interval()).await;
         }
     }
 
@@ -82,7 +80,7 @@ impl<'a> Progress<'a> {
         printed: &mut BTreeMap<String, String>,
     ) -> Result<(), PluginCommandError> {
         if snapshot.index() != self.index {
-            let key = plugin_key(self.cluster);
+            let key = self.desk.key(self.cluster);
             return Err(PluginCommandError::Overwritten(key));
         }
         for (node, line) in snapshot.lines(self.index) {

@@ -1,10 +1,9 @@
 //! `sluice plugin run`: lets lines of stdin pass through a sink.
 
-use std::fs;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -15,6 +14,7 @@ use sluice_types::error_chain::chain;
 use sluice_types::outcome::WriteError;
 use sluice_types::record::{LogRecord, RecordId, Text};
 use sluice_types::records::Records;
+use sluice_types::stamp::Stamp;
 use tokio::sync::mpsc::{self, Receiver};
 
 use super::component;
@@ -75,9 +75,6 @@ struct Count {
     /// The lines that are no records.
     no_records: u64,
 }
-
-/// When the file was changed, and its length.
-type Stamp = (SystemTime, u64);
 
 impl RunArgs {
     pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
@@ -174,8 +171,7 @@ impl RunArgs {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        let about = fs::metadata(&self.file).ok()?;
-        Some((about.modified().ok()?, about.len()))
+        Stamp::of(&self.file)
     }
 }
 

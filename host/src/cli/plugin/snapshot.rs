@@ -4,7 +4,11 @@ use std::io::IsTerminal;
 
 use serde_json::Value;
 
+use super::desk::Desk;
+use crate::cli::api::{ApiClient, ApiError};
 use crate::cli::failure::Failure;
+use crate::http::cluster::{Overview, PluginView};
+use sluice_access::Scope;
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, NodeDocument, NodeSink};
 use sluice_types::keys::ClusterKeys;
@@ -41,7 +45,10 @@ pub(super) enum Verdict {
 
 impl NodeRow {
     fn parse(document: &[u8]) -> Option<Self> {
-        let document: Value = serde_json::from_slice(document).ok()?;
+        Self::of(serde_json::from_slice(document).ok()?)
+    }
+
+    fn of(document: Value) -> Option<Self> {
         let NodeDocument {
             node, error, sink, ..
         } = serde_json::from_value(document.clone()).ok()?;
@@ -85,8 +92,33 @@ impl NodeRow {
 
 impl Snapshot {
     /// # Errors
-    /// Consul gives no usable answer.
-    pub(super) async fn read(client: &Client, cluster: &str) -> Result<Self, Failure> {
+    /// Consul or the node gives no usable answer.
+    pub(super) async fn read(desk: &Desk, cluster: &str) -> Result<Self, Failure> {
+        match desk {
+            Desk::Consul(client) => Self::of_consul(client, cluster).await,
+            Desk::Node(api) => Ok(Self::of_node(api).await?),
+        }
+    }
+
+    async fn of_node(api: &ApiClient) -> Result<Self, ApiError> {
+        let (plugin, overview): (PluginView, Overview) = tokio::try_join!(
+            api.get("/api/v1/plugin", &[], Scope::Read),
+            api.get("/api/v1/cluster", &[], Scope::Read),
+        )?;
+        let active = plugin.active.and_then(|active| {
+            let document = serde_json::to_value(&active).ok()?;
+            Some((active, document))
+        });
+        let documents = overview.nodes.into_iter().filter_map(|row| row.document);
+        let documents = documents.filter_map(|document| serde_json::to_value(document).ok());
+        Ok(Self {
+            asked: plugin.asked.map(|asked| (asked.index, asked.manifest)),
+            active,
+            nodes: documents.filter_map(NodeRow::of).collect(),
+        })
+    }
+
+    async fn of_consul(client: &Client, cluster: &str) -> Result<Self, Failure> {
         let cluster = ClusterKeys::new(cluster);
         let (keys, nodes) = (cluster.stream(DEFAULT_STREAM), cluster.nodes());
         let (plugin, active, nodes) = tokio::try_join!(

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::desk::Desk;
 use super::snapshot::{Snapshot, Verdict, short_digest};
-use crate::cli::cluster::plugin_key;
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::json;
 use crate::cli::table;
-use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, ProbationDocument};
 use sluice_types::plugin::PluginPhase;
 use sluice_types::readable;
@@ -27,18 +27,18 @@ pub(in crate::cli) struct StatusArgs {
     #[arg(long)]
     json: bool,
 
-    /// The cluster's name
-    #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
-    cluster: String,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl StatusArgs {
-    pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let snapshot = Snapshot::read(client, &self.cluster).await?;
+    pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
+        let desk = Desk::open(&self.cluster).await?;
+        let snapshot = Snapshot::read(&desk, &self.cluster.name).await?;
         if self.json {
             json::print(&snapshot.json())?;
         } else {
-            print!("{}", text(&snapshot, &self.cluster));
+            print!("{}", text(&snapshot, &desk.key(&self.cluster.name)));
         }
         Ok(match snapshot.verdict(snapshot.index()) {
             Verdict::Done => ExitCode::SUCCESS,
@@ -47,13 +47,10 @@ impl StatusArgs {
     }
 }
 
-fn text(snapshot: &Snapshot, cluster: &str) -> String {
+fn text(snapshot: &Snapshot, key: &str) -> String {
     let asked = match &snapshot.asked {
         Some((_, asked)) => readable::source(asked),
-        None => {
-            let key = plugin_key(cluster);
-            format!("nothing ({key} is empty: each node's --plugin)")
-        }
+        None => format!("nothing ({key} is empty: each node's --plugin)"),
     };
     let active = match &snapshot.active {
         Some((active, _)) => active_text(active),

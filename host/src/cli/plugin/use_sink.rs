@@ -86,7 +86,7 @@ fn whole_seconds(time: Duration) -> u64 {
 impl UseArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
         let change = Change {
-            client,
+            client: client.clone(),
             cluster: &self.cluster,
             manifest: &self.manifest()?,
             is_sure: self.yes,

@@ -26,6 +26,7 @@ Examples:
   sluice tail --filter timeout --severity warn
   sluice tail --attribute service.name=checkout --attribute http.status=503
   sluice tail --json --limit 1000 | jq -r .reason   one JSON object per record
+  sluice tail --url https://node-a:3000 --token-file token    without access to Consul
 
 Records are shown when the sink has answered for them: delivered, retried (they are offered again),
 refused, dead letter or unknown. The latency is the time since a node received the record. Of more
@@ -63,7 +64,7 @@ pub(in crate::cli) struct TailArgs {
     limit: u32,
 
     /// Ask this node instead of the leader; it shows what passes on the leader
-    #[arg(long)]
+    #[arg(long, conflicts_with = "url")]
     node: Option<String>,
 
     /// Print one JSON object per line

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::error::TailError;
+use crate::cli::api::ApiClient;
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::secret::signing;
@@ -12,6 +13,7 @@ use crate::peer::{Subscription, TailRequest, Target, node_name};
 use crate::tail::Splitter;
 use sluice_consul::{Client, Config};
 use sluice_types::readable;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for a node to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -36,6 +38,9 @@ impl Source {
         wanted: Option<&str>,
         request: &TailRequest,
     ) -> Result<Self, Failure> {
+        if let Some(api) = ApiClient::open_at(cluster, wanted).await? {
+            return Self::of_people(&api, request).await;
+        }
         let consul = Client::new(Config::from_env()?)?;
         let client = signing(&consul, cluster).await?;
         let (name, address) = choose(cluster, &consul, wanted).await?;
@@ -45,6 +50,18 @@ impl Source {
             address: &address,
         };
         let answer = timeout(ANSWER_LIMIT, client.tail(target, request)).await;
+        let answer = answer.map_err(|_| TailError::Slow(node.clone()))?;
+        Ok(Self {
+            subscription: answer?,
+            node,
+            splitter: Splitter::default(),
+        })
+    }
+
+    /// Asks a node by its route for people.
+    async fn of_people(api: &ApiClient, request: &TailRequest) -> Result<Self, Failure> {
+        let node = api.base();
+        let answer = timeout(ANSWER_LIMIT, api.tail(DEFAULT_STREAM, request)).await;
         let answer = answer.map_err(|_| TailError::Slow(node.clone()))?;
         Ok(Self {
             subscription: answer?,

@@ -23,7 +23,7 @@ pub(in crate::http) async fn history(
 ) -> Response {
     let (head, _) = request.into_parts();
     let since = reading::check(&admin.access, &head, &admin.streams.default_stream().name)
-        .and_then(|()| since_of(head.uri.query()));
+        .and_then(|_| since_of(head.uri.query()));
     match since {
         Ok(since) => json(&admin.histories.of(admin.streams.default_stream(), since)),
         Err(problem) => problem.response(&head.headers),

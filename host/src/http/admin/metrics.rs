@@ -9,8 +9,8 @@ use axum::response::Response;
 
 use super::context::AdminContext;
 use crate::http::response::{accepts, typed};
-use crate::stream::Stream;
-use sluice_delivery::metrics::{Format, StreamReadings};
+use crate::stream::{Stream, Streams};
+use sluice_delivery::metrics::{Format, Metrics, StreamReadings};
 use sluice_leadership::Role;
 use sluice_types::lease::Standing;
 
@@ -19,15 +19,20 @@ pub(in crate::http) async fn metrics(
     State(admin): State<Arc<AdminContext>>,
     asked: HeaderMap,
 ) -> Response {
-    for stream in admin.streams.iter() {
-        stream.metrics.set(readings(stream));
-    }
     let format = match accepts(&asked, "application/openmetrics-text") {
         true => Format::OpenMetrics,
         false => Format::Plain,
     };
-    let text = admin.metrics.encode(format);
+    let text = text(&admin.streams, &admin.metrics, format);
     typed(StatusCode::OK, format.content_type(), text)
+}
+
+/// All metrics of this node.
+pub(in crate::http) fn text(streams: &Streams, metrics: &Metrics, format: Format) -> String {
+    for stream in streams.iter() {
+        stream.metrics.set(readings(stream));
+    }
+    metrics.encode(format)
 }
 
 /// What the gauges of a stream show now.

@@ -7,17 +7,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Request};
 use axum::response::Response;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::action_documents::{
+    Choice, Chosen, LETTERS_MAX, Purged, REASONS_MAX, Rejection, Replayed, RollBack, RolledBack,
+};
 use super::asking::ask_other;
 use super::context::{ClusterContext, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::shown::shown;
 use crate::http::problem::Problem;
+use crate::http::response::JSON;
 use crate::peer::wire::{StepDownAnswer, StepDownRequest};
 use crate::peer::{PeerClient, PeerError, check_successor};
 use sluice_delivery::Letter;
@@ -26,170 +31,117 @@ use sluice_types::documents::LeaderAddress;
 /// The most bytes of the body of an action, and how long it may take to arrive.
 const BODY_MAX: usize = 256 << 10;
 const BODY_LIMIT: Duration = Duration::from_secs(10);
-/// The most letters of one action.
-const LETTERS_MAX: usize = 1000;
 /// The most records that are sent to the leader at once: not more than its answer
 /// lists if all of them are rejected.
 const RECORDS_MAX: usize = 500;
-/// The most reasons that an answer lists.
-const REASONS_MAX: usize = 20;
 /// How long a node may take to do its part, and an action in all.
-const NODE_LIMIT: Duration = Duration::from_secs(15);
-const ACTION_LIMIT: Duration = Duration::from_secs(50);
-
-/// The letters that an action is about.
-#[derive(Debug, Deserialize)]
-struct Chosen {
-    letters: Vec<Choice>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Choice {
-    node: String,
-    id: String,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Replayed {
-    /// How many records the leader confirmed.
-    confirmed: usize,
-    /// Those that it rejected, at most [`REASONS_MAX`].
-    rejected: Vec<Rejection>,
-    /// How many it rejected.
-    rejected_total: usize,
-    /// How many letters were not there any more.
-    missing: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Rejection {
-    id: String,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Purged {
-    removed: u64,
-}
-
-/// What a person who rolls back has seen.
-#[derive(Debug, Deserialize)]
-struct RollBack {
-    /// What is to be asked for.
-    manifest: String,
-    /// Where the key was written that asks for something now; 0 if it does not.
-    index: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RolledBack {
-    manifest: String,
-}
+/// A request over HTTP/2 may take 30 s.
+const NODE_LIMIT: Duration = Duration::from_secs(10);
+const ACTION_LIMIT: Duration = Duration::from_secs(25);
 
 type Context = State<Arc<ClusterContext>>;
 
 pub(super) async fn replay(State(context): Context, request: Request<Body>) -> Response {
-    let context = &context;
-    let acting = |body| async move { context.replay(chosen(body).await?).await };
-    act(
-        context,
-        request,
-        "replay dead letters",
-        acting,
-        |replayed: &Replayed| replayed.confirmed.to_string(),
-    )
-    .await
+    let acting = |context: Arc<ClusterContext>, chosen: Chosen| async move {
+        context.replay(chosen.by_node()?).await
+    };
+    let detail = |replayed: &Replayed| replayed.confirmed.to_string();
+    act(&context, request, "replay dead letters", acting, detail).await
 }
 
 pub(super) async fn purge(State(context): Context, request: Request<Body>) -> Response {
-    let context = &context;
-    let acting = |body| async move { context.purge(chosen(body).await?).await };
-    act(
-        context,
-        request,
-        "purge dead letters",
-        acting,
-        |purged: &Purged| purged.removed.to_string(),
-    )
-    .await
+    let acting = |context: Arc<ClusterContext>, chosen: Chosen| async move {
+        context.purge(chosen.by_node()?).await
+    };
+    let detail = |purged: &Purged| purged.removed.to_string();
+    act(&context, request, "purge dead letters", acting, detail).await
 }
 
 pub(super) async fn roll_back(State(context): Context, request: Request<Body>) -> Response {
-    let context = &context;
-    let acting = |body| async move { context.roll_back(document(body).await?).await };
-    act(
-        context,
-        request,
-        "roll the plugin back",
-        acting,
-        |_: &RolledBack| String::new(),
-    )
-    .await
+    let acting =
+        |context: Arc<ClusterContext>, wanted| async move { context.roll_back(wanted).await };
+    let detail = |_: &RolledBack| String::new();
+    act(&context, request, "roll the plugin back", acting, detail).await
 }
 
 pub(super) async fn step_down(State(context): Context, request: Request<Body>) -> Response {
-    let context = &context;
-    let acting = |body| async move { context.step_down(document(body).await?).await };
-    act(
-        context,
-        request,
-        "step down",
-        acting,
-        |down: &StepDownAnswer| format!("epoch {}", down.epoch),
-    )
-    .await
+    let acting =
+        |context: Arc<ClusterContext>, wanted| async move { context.step_down(wanted).await };
+    let detail = |down: &StepDownAnswer| format!("epoch {}", down.epoch);
+    act(&context, request, "step down", acting, detail).await
 }
 
-/// Does what an administrator asks for, which may not take for ever, and writes what
-/// came of it to the audit log: `detail` says how much was done.
-async fn act<T: Serialize, Acting>(
-    context: &ClusterContext,
+/// Does what an administrator asks for, which may not take for ever and goes on if the
+/// client goes, and writes what came of it to the audit log: `detail` says how much was
+/// done.
+async fn act<W: DeserializeOwned, T: Serialize + Send + 'static, Acting>(
+    context: &Arc<ClusterContext>,
     request: Request<Body>,
     what: &str,
-    acting: impl FnOnce(Body) -> Acting,
-    detail: impl FnOnce(&T) -> String,
+    acting: impl FnOnce(Arc<ClusterContext>, W) -> Acting,
+    detail: impl FnOnce(&T) -> String + Send + 'static,
 ) -> Response
 where
-    Acting: Future<Output = Result<T, ClusterProblem>>,
+    Acting: Future<Output = Result<T, ClusterProblem>> + Send + 'static,
 {
     let (head, body) = request.into_parts();
     let action = match context.check_admin(&head, what) {
         Ok(action) => action,
         Err(problem) => return problem.response(&head.headers),
     };
-    let acted = timeout(ACTION_LIMIT, acting(body)).await;
-    let acted = acted.unwrap_or_else(|_| {
-        let why = "it takes too long; what was done until now is done";
-        Err(ClusterProblem::Elsewhere(why.to_owned()))
+    let wanted = match document(&head.headers, body).await {
+        Ok(wanted) => wanted,
+        Err(problem) => {
+            action.failed(problem.text().into_owned());
+            return problem.response(&head.headers);
+        }
+    };
+    let acting = timeout(ACTION_LIMIT, acting(Arc::clone(context), wanted));
+    let running = context.running.run(async move {
+        let acted = acting.await.unwrap_or_else(|_| {
+            let why = "it takes too long; what was done until now is done";
+            Err(ClusterProblem::Elsewhere(why.to_owned()))
+        });
+        match &acted {
+            Ok(done) => action.done(detail(done)),
+            Err(problem) => action.failed(problem.text().into_owned()),
+        }
+        acted
     });
-    match &acted {
-        Ok(done) => action.done(detail(done)),
-        Err(problem) => action.failed(problem.text().into_owned()),
-    }
+    let acted = running.await.unwrap_or_else(|problem| Err(problem.into()));
     answered(acted.map(|done| fresh_json(&done)), &head)
 }
 
-async fn document<T: DeserializeOwned>(body: Body) -> Result<T, ClusterProblem> {
+/// The body of an action. It must be called JSON, which no form of a web page sends.
+async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    let content_type = headers.get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|content_type| content_type.to_str().ok());
+    let media_type = content_type.and_then(|content_type| content_type.split(';').next());
+    if media_type.map(str::trim) != Some(JSON) {
+        let what = format!("send a JSON document, with Content-Type: {JSON}");
+        return Err(Problem::Unsupported(what));
+    }
     let read = timeout(BODY_LIMIT, axum::body::to_bytes(body, BODY_MAX)).await;
     let read = read.map_err(|_| Problem::SlowBody)?;
     let too_large = |_| Problem::TooLarge(format!("the body has more than {BODY_MAX} bytes"));
     let bytes = read.map_err(too_large)?;
-    let malformed = |error: serde_json::Error| Problem::Malformed(error.to_string());
-    Ok(serde_json::from_slice(&bytes).map_err(malformed)?)
+    serde_json::from_slice(&bytes).map_err(|error| Problem::Malformed(error.to_string()))
 }
 
-/// The ids of the letters by their nodes.
-async fn chosen(body: Body) -> Result<BTreeMap<String, Vec<String>>, ClusterProblem> {
-    let Chosen { letters } = document(body).await?;
-    if letters.is_empty() || letters.len() > LETTERS_MAX {
-        let what = format!("choose 1 to {LETTERS_MAX} dead letters at once");
-        return Err(Problem::Malformed(what).into());
+impl Chosen {
+    /// The ids of the letters by their nodes.
+    fn by_node(self) -> Result<BTreeMap<String, Vec<String>>, ClusterProblem> {
+        let letters = self.letters;
+        if letters.is_empty() || letters.len() > LETTERS_MAX {
+            let what = format!("choose 1 to {LETTERS_MAX} dead letters at once");
+            return Err(Problem::Malformed(what).into());
+        }
+        let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Choice { node, id } in letters {
+            by_node.entry(node).or_default().push(id);
+        }
+        Ok(by_node)
     }
-    let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for Choice { node, id } in letters {
-        by_node.entry(node).or_default().push(id);
-    }
-    Ok(by_node)
 }
 
 impl ClusterContext {
@@ -264,6 +216,10 @@ impl ClusterContext {
         if ids.is_empty() {
             return Ok(0);
         }
+        if node == self.node() {
+            let removed = self.parts.own.remove_letters(ids.to_vec()).await;
+            return removed.map_err(ClusterProblem::Elsewhere);
+        }
         let remove = |client: Arc<PeerClient>, member: Member| async move {
             client.remove(member.target(), ids).await
         };
@@ -294,6 +250,11 @@ impl ClusterContext {
         let documents = self.documents();
         let checked = check_successor(wanted.to.as_deref(), &leader.node, &documents);
         checked.map_err(|error| ClusterProblem::Conflict(shown(&error)))?;
+        if leader.node == self.node() {
+            let begun = self.parts.own.step_down(wanted);
+            let other = || ClusterProblem::Conflict("another node leads now".to_owned());
+            return begun.ok_or_else(other);
+        }
         let ask = |client: Arc<PeerClient>, leader: Member| async move {
             client.step_down(leader.target(), &wanted).await
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::context::{ClusterContext, Member};
@@ -12,10 +12,10 @@ use super::shown::shown;
 use crate::peer::{PeerClient, PeerError};
 
 /// A node that did not answer as it should.
-#[derive(Debug, Serialize)]
-pub(super) struct LeftOut {
-    pub(super) node: String,
-    pub(super) error: String,
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct LeftOut {
+    pub(crate) node: String,
+    pub(crate) error: String,
 }
 
 /// Asks these nodes by `other`, except this one, whose answer is `own`.

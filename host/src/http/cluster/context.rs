@@ -8,9 +8,13 @@ use tokio::time::timeout;
 
 use super::latest::Latest;
 use super::own::OwnNode;
+use super::report::Reporter;
+use super::running::Running;
 use super::shown::shown;
+use crate::history::Histories;
+use crate::http::audited::Action;
 use crate::http::problem::Problem;
-use crate::http::reading::{self, Action};
+use crate::http::reading;
 use crate::peer::{LeaderClient, PeerClient, Target, node_name};
 use sluice_access::Access;
 use sluice_consul::Client;
@@ -29,10 +33,13 @@ const NODES_MAX: usize = 100;
 pub(crate) struct ClusterParts {
     pub(crate) cluster: String,
     pub(crate) own: Arc<OwnNode>,
+    pub(crate) histories: Arc<Histories>,
     pub(crate) controls: Controls,
     pub(crate) consul: Client,
     /// Reaches the other nodes.
     pub(crate) nodes: Arc<LeaderClient>,
+    /// Tells of this node for bug reports.
+    pub(crate) reporter: Arc<Reporter>,
     /// Who may read, and who may act.
     pub(crate) access: Arc<Access>,
 }
@@ -42,6 +49,8 @@ pub(crate) struct ClusterParts {
 pub(crate) struct ClusterContext {
     pub(super) parts: ClusterParts,
     pub(super) latest: Latest,
+    /// Actions that are under way.
+    pub(super) running: Running,
     /// The nodes that Consul had registered when it was asked last.
     registered: Mutex<Vec<Member>>,
 }
@@ -69,6 +78,7 @@ impl ClusterContext {
         Arc::new(Self {
             parts,
             latest: Latest::default(),
+            running: Running::default(),
             registered: Mutex::default(),
         })
     }
@@ -78,14 +88,14 @@ impl ClusterContext {
     /// # Errors
     /// It may not.
     pub(super) fn check_reader(&self, head: &Parts) -> Result<(), Problem> {
-        reading::check(&self.parts.access, head, DEFAULT_STREAM)
+        reading::check(&self.parts.access, head, DEFAULT_STREAM).map(drop)
     }
 
     /// Checks that a request may do this action.
     ///
     /// # Errors
     /// It may not.
-    pub(super) fn check_admin(&self, head: &Parts, what: &str) -> Result<Action<'_>, Problem> {
+    pub(super) fn check_admin(&self, head: &Parts, what: &str) -> Result<Action, Problem> {
         reading::check_admin(&self.parts.access, head, DEFAULT_STREAM, what)
     }
 

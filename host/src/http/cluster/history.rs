@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use futures_util::FutureExt;
-use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::asking::ask_other;
+use super::asking::ask;
 use super::context::{ClusterContext, Member};
 use super::problem::fresh_json;
 use crate::peer::PeerClient;
@@ -38,18 +36,23 @@ pub(super) async fn history(State(context): State<Arc<ClusterContext>>) -> Respo
 
 impl ClusterContext {
     async fn histories(&self) -> Histories {
-        let client = self.client();
-        let asking = self.members().into_iter().map(|member| {
-            let node = member.node.clone();
-            let ask = |client: Arc<PeerClient>, member: Member| async move {
-                client.history(member.target()).await
-            };
-            let asking = ask_other(client.clone(), member, ANSWER_LIMIT, ask);
-            asking.map(|answer| NodeHistory::of(node, answer))
-        });
+        let members = self.members();
+        let own = std::future::ready(self.own_history());
+        let other = |client: Arc<PeerClient>, member: Member| async move {
+            client.history(member.target()).await
+        };
+        let answers = ask(self, &members, ANSWER_LIMIT, own, other).await;
+        let nodes = members.into_iter().zip(answers);
         Histories {
-            nodes: join_all(asking).await,
+            nodes: nodes
+                .map(|(member, answer)| NodeHistory::of(member.node, answer))
+                .collect(),
         }
+    }
+
+    fn own_history(&self) -> Result<Box<RawValue>, String> {
+        let history = self.parts.histories.of(self.parts.own.stream(), 0);
+        to_raw_value(&history).map_err(|error| error.to_string())
     }
 }
 

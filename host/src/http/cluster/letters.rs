@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::asking::{LeftOut, ask, ask_other, split};
 use super::context::{ClusterContext, Member};
@@ -24,36 +24,40 @@ use sluice_delivery::Letter;
 const ANSWER_LIMIT: Duration = Duration::from_secs(8);
 /// How many letters or rejects are listed unless the query says it, and at most.
 const LISTED: usize = 100;
-const LISTED_MAX: usize = 500;
+pub(crate) const LISTED_MAX: usize = 500;
 
-#[derive(Debug, Serialize)]
-struct LetterList {
+/// Dead letters of all nodes.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct LetterList {
     /// The latest first.
-    letters: Vec<FoundLetter>,
+    pub(crate) letters: Vec<FoundLetter>,
     /// Whether there are more, or may be.
-    more: bool,
-    errors: Vec<LeftOut>,
+    pub(crate) more: bool,
+    pub(crate) errors: Vec<LeftOut>,
 }
 
-#[derive(Debug, Serialize)]
-struct FoundLetter {
-    node: String,
+/// A dead letter, and the node that has it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct FoundLetter {
+    pub(crate) node: String,
     #[serde(flatten)]
-    letter: LetterHead,
+    pub(crate) letter: LetterHead,
 }
 
-#[derive(Debug, Serialize)]
-struct RejectList {
+/// Rejects of all nodes.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct RejectList {
     /// The latest first.
-    rejects: Vec<FoundReject>,
-    errors: Vec<LeftOut>,
+    pub(crate) rejects: Vec<FoundReject>,
+    pub(crate) errors: Vec<LeftOut>,
 }
 
-#[derive(Debug, Serialize)]
-struct FoundReject {
-    node: String,
+/// A reject, and the node that has it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct FoundReject {
+    pub(crate) node: String,
     #[serde(flatten)]
-    reject: Reject,
+    pub(crate) reject: Reject,
 }
 
 pub(super) async fn list(
@@ -68,6 +72,7 @@ pub(super) async fn list(
         reason: text("reason"),
         text: text("text"),
         since: text("since"),
+        before: text("before").map(|time| (time, text("before_id").unwrap_or_default())),
         limit: asked.number("limit", LISTED, LISTED_MAX),
     };
     fresh_json(&context.letters(query, asked.get("node")).await)
@@ -117,7 +122,7 @@ impl ClusterContext {
                 })
             });
         let mut letters: Vec<_> = found.collect();
-        letters.sort_by(|one, other| other.letter.time.cmp(&one.letter.time));
+        letters.sort_by(|one, other| other.letter.place().cmp(&one.letter.place()));
         let more = more || letters.len() > query.limit;
         letters.truncate(query.limit);
         LetterList {

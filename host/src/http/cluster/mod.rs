@@ -1,9 +1,11 @@
 //! What the web page shows of the whole cluster, whichever node serves it, and
 //! what it can do.
 
+mod action_documents;
 mod actions;
 mod asking;
 mod context;
+mod debug;
 mod history;
 mod latest;
 mod letters;
@@ -13,6 +15,8 @@ mod plugin;
 mod problem;
 mod query;
 mod record_view;
+mod report;
+mod running;
 mod scan;
 mod shown;
 mod tenures;
@@ -28,8 +32,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
+pub(crate) use action_documents::{Choice, Chosen, Purged, Replayed, RollBack, RolledBack};
+pub(crate) use asking::LeftOut;
 pub(crate) use context::{ClusterContext, ClusterParts};
+pub(crate) use letters::{FoundLetter, LISTED_MAX, LetterList, RejectList};
+pub(crate) use overview::Overview;
 pub(crate) use own::OwnNode;
+pub(crate) use plugin::{Asked, Change, PluginView};
+pub(crate) use report::{NodeReport, Reporter, ReporterParts, Versions};
 pub(crate) use tenures::Tenures;
 
 /// The routes for the page.
@@ -37,6 +47,7 @@ pub(super) fn routes(context: Arc<ClusterContext>) -> Router {
     Router::new()
         .route("/api/v1/cluster", read(&context, overview::overview))
         .route("/api/v1/cluster/history", read(&context, history::history))
+        .route("/api/v1/debug", read(&context, debug::debug))
         .route("/api/v1/plugin", read(&context, plugin::plugin))
         .route("/api/v1/plugin/rollback", post(actions::roll_back))
         .route("/api/v1/step-down", post(actions::step_down))

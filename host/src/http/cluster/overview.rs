@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::asking::ask;
 use super::context::{ClusterContext, Member};
@@ -26,34 +26,35 @@ const ANSWER_LIMIT: Duration = Duration::from_millis(900);
 const FRESH: Duration = Duration::from_millis(400);
 
 /// The document.
-#[derive(Debug, Serialize)]
-struct Overview<'a> {
-    cluster: &'a str,
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Overview {
+    pub(crate) cluster: String,
     /// The node that answers.
-    node: &'a str,
-    version: &'static str,
+    pub(crate) node: String,
+    pub(crate) version: String,
     /// When, in RFC 3339.
-    at: String,
-    leader: Option<LeaderAddress>,
+    pub(crate) at: String,
+    pub(crate) leader: Option<LeaderAddress>,
     /// The highest that any node has seen.
-    epoch: u64,
-    nodes: Vec<NodeRow>,
+    pub(crate) epoch: u64,
+    pub(crate) nodes: Vec<NodeRow>,
     /// The oldest first.
-    tenures: Vec<Tenure>,
+    pub(crate) tenures: Vec<Tenure>,
     /// Why Consul does not say which nodes are registered, if so.
-    coordinator_error: Option<String>,
+    pub(crate) coordinator_error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct NodeRow {
-    node: String,
-    address: String,
+/// A node in it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct NodeRow {
+    pub(crate) node: String,
+    pub(crate) address: String,
     /// What the node says; `None` if it does not.
-    status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// What its key in Consul says.
-    document: Option<NodeDocument>,
+    pub(crate) document: Option<NodeDocument>,
     /// Why it says nothing.
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 pub(super) async fn overview(State(context): State<Arc<ClusterContext>>) -> Response {
@@ -99,9 +100,9 @@ impl ClusterContext {
         }
         let statuses = || nodes.iter().filter_map(|row| row.status.as_ref());
         let overview = Overview {
-            cluster: &self.parts.cluster,
-            node: self.node(),
-            version: env!("CARGO_PKG_VERSION"),
+            cluster: self.parts.cluster.clone(),
+            node: self.node().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             at: timestamp(),
             leader: leader(statuses(), self.node()),
             epoch: statuses().map(|status| status.epoch).max().unwrap_or(0),

@@ -1,5 +1,6 @@
 //! What this node tells the page, itself or through another node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::shown::shown;
 use super::tenures::{Tenure, Tenures};
 use crate::http::admin::Status;
 use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
+use crate::peer::wire::{StepDownAnswer, StepDownRequest};
 use crate::stream::{Stream, Streams};
 use sluice_delivery::DeadLetterError;
 
@@ -25,7 +27,7 @@ pub(crate) struct OwnNode {
     pub(crate) streams: Streams,
     pub(crate) tenures: Tenures,
     /// Reading dead letters takes the disk and a thread, so it has one turn.
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 /// What a node says of itself.
@@ -37,16 +39,16 @@ pub(crate) struct NodeView {
 }
 
 impl OwnNode {
-    pub(crate) const fn new(node: String, streams: Streams, tenures: Tenures) -> Self {
+    pub(crate) fn new(node: String, streams: Streams, tenures: Tenures) -> Self {
         Self {
             node,
             streams,
             tenures,
-            reading: Semaphore::const_new(1),
+            reading: Arc::new(Semaphore::new(1)),
         }
     }
 
-    pub(super) const fn stream(&self) -> &std::sync::Arc<Stream> {
+    pub(super) const fn stream(&self) -> &Arc<Stream> {
         self.streams.default_stream()
     }
 
@@ -81,13 +83,35 @@ impl OwnNode {
         self.read(move || scan::read(&letters, &ids)).await
     }
 
+    /// Removes the letters with these ids; returns how many there were.
+    ///
+    /// # Errors
+    /// They cannot be removed.
+    pub(super) async fn remove_letters(&self, ids: Vec<String>) -> Result<u64, String> {
+        let removed = self.stream().letters.remove(ids).await;
+        removed.map_err(|error| shown(&error))
+    }
+
+    /// Starts a hand-over; `None` if this node does not lead under that epoch.
+    pub(in crate::http) fn step_down(&self, wanted: StepDownRequest) -> Option<StepDownAnswer> {
+        let begun = self.stream().hand_over(wanted.epoch, wanted.to)?;
+        Some(StepDownAnswer {
+            epoch: begun.epoch,
+            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> Result<T, DeadLetterError> + Send + 'static,
     ) -> Result<T, String> {
-        let turn = timeout(TURN_LIMIT, self.reading.acquire()).await;
-        let _turn = turn.map_err(|_| "others read dead letters at the moment".to_owned())?;
-        let reading = tokio::task::spawn_blocking(read);
+        let turn = timeout(TURN_LIMIT, Arc::clone(&self.reading).acquire_owned()).await;
+        let turn = turn.map_err(|_| "others read dead letters at the moment".to_owned())?;
+        // The turn ends with the reading, also when nobody waits for it any more.
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read()
+        });
         let read = reading.await.map_err(|error| error.to_string())?;
         read.map_err(|error| shown(&error))
     }

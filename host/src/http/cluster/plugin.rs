@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::context::ClusterContext;
@@ -24,39 +24,40 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const MANIFEST_CHARS: usize = 16 << 10;
 
 /// What Consul says of the plugin.
-#[derive(Debug, Serialize)]
-pub(super) struct PluginView {
-    pub(super) asked: Option<Asked>,
-    pub(super) active: Option<ActiveDocument>,
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct PluginView {
+    pub(crate) asked: Option<Asked>,
+    pub(crate) active: Option<ActiveDocument>,
     /// The oldest first.
-    history: Vec<Change>,
+    pub(crate) history: Vec<Change>,
     /// `None` if nothing else was live before.
-    pub(super) rollback: Option<Rollback>,
+    pub(crate) rollback: Option<Rollback>,
 }
 
 /// The manifest that is asked for.
-#[derive(Debug, Serialize)]
-pub(super) struct Asked {
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Asked {
     /// Where its key was written.
-    pub(super) index: u64,
-    pub(super) manifest: String,
+    pub(crate) index: u64,
+    pub(crate) manifest: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Change {
-    number: u64,
+/// A manifest that went live, or has failed.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Change {
+    pub(crate) number: u64,
     #[serde(flatten)]
-    entry: HistoryDocument,
+    pub(crate) entry: HistoryDocument,
 }
 
 /// What a roll-back asks for.
-#[derive(Debug, Serialize)]
-pub(super) struct Rollback {
-    pub(super) manifest: String,
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Rollback {
+    pub(crate) manifest: String,
     /// Since when it was live, in RFC 3339.
-    at: String,
+    pub(crate) at: String,
     /// What it may do that the one before may not.
-    gains: Vec<String>,
+    pub(crate) gains: Vec<String>,
 }
 
 pub(super) async fn plugin(

@@ -27,19 +27,17 @@ pub(super) fn find(
     let since: Option<Timestamp> = query.since.as_ref().and_then(|since| since.parse().ok());
     let end = Instant::now() + SEARCH_LIMIT;
     let mut page = LetterPage::default();
-    letters.visit(|letter| {
+    let has_more = letters.visit_latest(|letter| {
         if admits(query, since, &letter) {
             page.letters.push(head(letter));
-            if page.letters.len() >= 2 * limit {
-                shorten(&mut page, limit);
-            }
         }
-        if Instant::now() < end {
-            return ControlFlow::Continue(());
+        // They come in the order of their ids, which is nearly that of their times.
+        match page.letters.len() <= limit && Instant::now() < end {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
-        page.more = true;
-        ControlFlow::Break(())
     })?;
+    page.more = has_more;
     shorten(&mut page, limit);
     Ok(page)
 }
@@ -65,7 +63,7 @@ pub(super) fn read(letters: &DeadLetters, ids: &[String]) -> Result<ReadLetters,
 pub(super) fn shorten(page: &mut LetterPage, limit: usize) {
     // The times have one form, so they sort as texts.
     page.letters
-        .sort_by(|one, other| (&other.time, &other.id).cmp(&(&one.time, &one.id)));
+        .sort_by(|one, other| other.place().cmp(&one.place()));
     page.more |= page.letters.len() > limit;
     page.letters.truncate(limit);
 }
@@ -79,11 +77,13 @@ fn admits(query: &LetterQuery, since: Option<Timestamp>, letter: &Letter) -> boo
         let time = letter.time.parse::<Timestamp>();
         time.is_ok_and(|time| time >= since)
     };
+    let is_before = |(time, id): &(String, String)| (&letter.time, &letter.id) < (time, id);
     let plugin = &letter.plugin;
     contains(&query.plugin, &[&plugin.source, &plugin.sha256])
         && contains(&query.reason, &[&letter.reason])
         && contains(&query.text, &[&letter.record.body])
         && since.is_none_or(is_recent)
+        && query.before.as_ref().is_none_or(is_before)
 }
 
 fn head(letter: Letter) -> LetterHead {
@@ -151,6 +151,26 @@ mod tests {
     }
 
     #[test]
+    fn the_next_page_begins_before_the_last_letter_of_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = kept(&folder, 5, "a");
+        let mut query = LetterQuery {
+            limit: 2,
+            ..LetterQuery::default()
+        };
+        let mut seen = Vec::new();
+        loop {
+            let page = find(&letters, &query).unwrap();
+            query.before = page.letters.last().map(LetterHead::cursor);
+            seen.extend(page.letters.into_iter().map(|letter| letter.id));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, ["3-4", "3-3", "3-2", "3-1", "3-0"]);
+    }
+
+    #[test]
     fn all_conditions_must_hold() {
         let folder = tempfile::tempdir().unwrap();
         let letters = kept(&folder, 12, "disk full");
@@ -160,6 +180,7 @@ mod tests {
             reason: some("trap"),
             text: some("full 1"),
             since: some("2026-11-27T10:00:05Z"),
+            before: None,
             limit: 100,
         };
         assert_eq!(ids(&letters, &all).0, ["3-11", "3-10"]);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Version};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Sleep, sleep};
@@ -70,9 +71,7 @@ impl<'a> Reader<'a> {
         deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
         let received = self.receive_as_it_is(headers, body, deadline).await?;
-        let encoding = headers.get(CONTENT_ENCODING);
-        let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()))?;
-        Ok(received.encoded(encoding))
+        Ok(received.encoded(encoding(headers)?))
     }
 
     /// The same, whatever its encoding is.
@@ -86,8 +85,7 @@ impl<'a> Reader<'a> {
         mut body: Body,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Received<'a>, Problem> {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.limit {
+        if announced(&body) > self.limit {
             if !expects_continue(headers) {
                 discard(body, self.limit, deadline).await;
             }
@@ -225,9 +223,30 @@ fn too_large(limit: usize) -> Problem {
     ))
 }
 
+/// How a body with these headers is compressed.
+///
+/// # Errors
+/// In a way that is unknown here.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
+    let encoding = headers.get(CONTENT_ENCODING);
+    let encoding = encoding.map_or(Ok(None), |name| Encoding::of(name.as_bytes()));
+    encoding.map_err(Problem::from)
+}
+
+/// How many bytes the head of a request says that its body has; 0 if it does not.
+pub(super) fn announced(body: &Body) -> usize {
+    usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX)
+}
+
+/// Whether an answer without reading the body is what the client hopes for, or is usual:
+/// over HTTP/2, a request ends by itself.
+pub(super) fn may_leave_body(head: &Parts) -> bool {
+    head.version == Version::HTTP_2 || expects_continue(&head.headers)
+}
+
 /// Whether the client waits for `100 Continue` before it sends the body. Then
 /// an answer without reading the body is what it hopes for.
-pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+fn expects_continue(headers: &HeaderMap) -> bool {
     headers
         .get(EXPECT)
         .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))

@@ -3,12 +3,14 @@
 use axum::http::HeaderMap;
 use tokio::time::Instant;
 
+use super::request_span::RequestSpan;
 use super::service::Settled;
 use crate::http::problem::Problem;
 use crate::meters::trace_of;
 use crate::stream::Stream;
 use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
 use sluice_protocols::tokens::Protocol;
+use sluice_types::trace::{SpanOutcome, TraceContext, TraceId};
 
 /// A request that is to be counted.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Counted<'a> {
     metrics: &'a IngestMetrics,
     headers: &'a HeaderMap,
     begun: Instant,
+    span: &'a RequestSpan,
 }
 
 impl<'a> Counted<'a> {
@@ -25,35 +28,55 @@ impl<'a> Counted<'a> {
         protocol: Protocol,
         headers: &'a HeaderMap,
         begun: Instant,
+        span: &'a RequestSpan,
     ) -> Self {
         Self {
             metrics: stream.meters.route(protocol),
             headers,
             begun,
+            span,
         }
     }
 
     /// All of its records are settled; so many were refused for good.
     pub(super) fn settled(&self, total: usize, rejected: usize) {
-        let (took, trace) = (self.begun.elapsed(), trace_of(self.headers));
+        self.span.settled(total, rejected);
+        let (took, trace) = (self.begun.elapsed(), self.trace());
         self.metrics.settled(took, trace, total, rejected);
     }
 
     /// Its records were acknowledged before.
     pub(super) fn duplicate(&self, records: usize) {
+        self.span.ended_as(SpanOutcome::Duplicate, records);
         self.metrics.count(RecordsOutcome::Duplicate, records);
-        let (took, trace) = (self.begun.elapsed(), trace_of(self.headers));
+        let (took, trace) = (self.begun.elapsed(), self.trace());
         self.metrics.acknowledged(took, trace);
     }
 
     /// A decoder has refused all of its records.
     pub(super) fn rejected(&self, records: usize) {
+        self.span.settled(records, records);
         self.metrics.count(RecordsOutcome::Rejected, records);
     }
 
     /// None of its records is settled; so many are known.
     pub(super) fn failed(&self, records: usize, problem: &Problem) {
-        self.metrics.count(outcome(problem), records);
+        let outcome = outcome(problem);
+        self.span.ended_as(for_span(outcome), records);
+        self.metrics.count(outcome, records);
+    }
+
+    /// The span of the request, for what happens below it.
+    pub(super) fn context(&self) -> Option<TraceContext> {
+        self.span.context().cloned()
+    }
+
+    /// The trace that an example of this request belongs to: one that is recorded
+    /// here, or else the client's.
+    fn trace(&self) -> Option<TraceId> {
+        self.span
+            .recorded_trace()
+            .or_else(|| trace_of(self.headers))
     }
 
     /// Counts `total` records, of which a decoder has refused some before the others
@@ -69,6 +92,16 @@ impl<'a> Counted<'a> {
             Err(problem) => self.failed(total, problem),
         }
         delivered
+    }
+}
+
+const fn for_span(outcome: RecordsOutcome) -> SpanOutcome {
+    match outcome {
+        RecordsOutcome::Accepted => SpanOutcome::Accepted,
+        RecordsOutcome::Rejected => SpanOutcome::Rejected,
+        RecordsOutcome::Duplicate => SpanOutcome::Duplicate,
+        RecordsOutcome::Busy => SpanOutcome::Busy,
+        RecordsOutcome::Unknown => SpanOutcome::Unknown,
     }
 }
 

@@ -1,52 +1,157 @@
-//! Relays requests to the leader.
+//! Sends requests of clients to the leader, over one hop, by the signed route between
+//! nodes. The leader is told the client's name and address, never its credential.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
-};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::pieces::{BLOCK_BYTES, Pieces};
+use super::client::Sending;
 use crate::http::charged_body::charged;
+use crate::http::client_address::ClientAddress;
 use crate::http::problem::{EPOCH, Problem};
-use crate::tls::PeerTls;
-use sluice_leadership::NodeAddresses;
-use sluice_protocols::memory_budget::{Reservation, UNCHARGED_BYTES};
+use crate::peer::relayed::{AnswerHead, RelayedHead, from_pairs, join, pairs, split};
+use crate::peer::{LeaderClient, PeerError, Target};
+use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
+use sluice_types::error_chain::chain;
+use sluice_types::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
-/// Marks a request that has made its one hop.
+/// Marks a request that a node of the version before has forwarded.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("sluice-forwarded");
 /// The producer's own id of a message.
 pub(super) const MESSAGE_ID: HeaderName = HeaderName::from_static("sluice-message-id");
+/// The headers that decoding and answering a request on Sluice's own routes depend on.
+const FORWARDED_HEADERS: [HeaderName; 6] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    MESSAGE_ID,
+    ACCEPT,
+    TRACEPARENT,
+    TRACESTATE,
+];
+/// How much sooner than this node the leader stops waiting, so that its answer
+/// arrives in time.
+pub(super) const ANSWER_GRACE: Duration = Duration::from_millis(300);
 
-/// How much longer than the deadline to wait for the leader, which keeps the
-/// deadline itself.
-const GRACE: Duration = Duration::from_secs(1);
+/// What the leader said.
+pub(super) enum Relayed {
+    /// `None` if the client's connection is to be closed.
+    Answer(Option<Response>),
+    /// Certainly nothing was taken, for this reason.
+    NotTaken(String),
+    /// Certainly nothing was taken: the client must wait so long.
+    Quota(Duration),
+    /// Certainly nothing was taken: the leader's version takes no such request.
+    Unsupported,
+}
+
+/// Sends a client's request to the leader, and waits for its answer until `end`. The
+/// answer counts in `memory` until it is sent.
+///
+/// # Errors
+/// The leader may have taken it.
+pub(super) async fn relay(
+    leaders: &LeaderClient,
+    leader: &LeaderAddress,
+    (head, body): (&RelayedHead, &Bytes),
+    memory: &Arc<MemoryBudget>,
+    end: Instant,
+) -> Result<Relayed, Problem> {
+    let address = leader.address.as_str();
+    let (client, node) = match leaders.reach(leader) {
+        Ok(reached) => reached,
+        Err(why) => return Ok(Relayed::NotTaken(why)),
+    };
+    let target = Target {
+        node: &node,
+        address,
+    };
+    // The request between the nodes is a copy.
+    let mut copy = memory.reserve();
+    copy.spend(body.len())?;
+    let limit = end.saturating_duration_since(Instant::now());
+    let asking = client.relay(target, join(head, body), limit);
+    let answer = match timeout_at(end, asking).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(PeerError::Status { status: 400, .. })) => return Ok(Relayed::Unsupported),
+        Ok(Err(error)) => return not_answered(address, &error).map(Relayed::NotTaken),
+        Err(_) => {
+            return Err(Problem::Unknown(format!(
+                "the leader at {address} did not answer in time"
+            )));
+        }
+    };
+    let unreadable = || {
+        Problem::Unknown(format!(
+            "the answer of the leader at {address} is unreadable"
+        ))
+    };
+    let (head, body) = split::<AnswerHead>(&answer).ok_or_else(unreadable)?;
+    Ok(match head {
+        AnswerHead::Close => Relayed::Answer(None),
+        AnswerHead::NotLeader => {
+            Relayed::NotTaken(format!("the node at {address} does not lead any more"))
+        }
+        AnswerHead::NotTaken(why) => Relayed::NotTaken(why),
+        AnswerHead::Quota { wait_ms } => Relayed::Quota(Duration::from_millis(wait_ms)),
+        AnswerHead::Answer { status, headers } => {
+            let mut response = Response::new(charged(body, memory.reserve()));
+            *response.status_mut() =
+                StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            *response.headers_mut() = from_pairs(headers);
+            Relayed::Answer(Some(response))
+        }
+    })
+}
+
+/// What no answer means: why nothing was taken.
+///
+/// # Errors
+/// The leader may have taken it.
+pub(super) fn not_answered(address: &str, error: &PeerError) -> Result<String, Problem> {
+    let is_taken = match error {
+        PeerError::Transport { cause, .. } => !cause.is_connect(),
+        // The route is not there, the signature is refused, or there is no memory:
+        // the request did not get to its protocol.
+        PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => false,
+        PeerError::Shape { .. } => true,
+    };
+    tracing::debug!(
+        error = chain(error),
+        "the leader gave no answer to a relayed request"
+    );
+    match is_taken {
+        true => Err(Problem::Unknown(format!(
+            "the leader at {address} did not answer"
+        ))),
+        false => Ok(format!("the leader at {address} cannot be reached")),
+    }
+}
 
 /// The client for forwarding could not be set up.
 #[derive(Debug, Error)]
 #[error("set up the HTTP client that forwards to the leader")]
 pub(crate) struct ForwardError(#[source] reqwest::Error);
 
-/// Relays requests to the leader, over one hop, and only to registered nodes.
+/// Sends requests on Sluice's own routes to the leader.
 #[derive(Clone, Debug)]
 pub(crate) struct Forwarder {
-    client: reqwest::Client,
-    peers: NodeAddresses,
-    scheme: &'static str,
+    leaders: Arc<LeaderClient>,
+    /// For leaders of the version before.
+    plain: reqwest::Client,
 }
 
 impl Forwarder {
-    /// `tls` says how the nodes are reached.
-    pub(crate) fn new(peers: NodeAddresses, tls: &PeerTls) -> Result<Self, ForwardError> {
-        let client = tls
+    pub(crate) fn new(leaders: Arc<LeaderClient>) -> Result<Self, ForwardError> {
+        let plain = leaders
+            .tls()
             .configure(reqwest::Client::builder())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -54,163 +159,104 @@ impl Forwarder {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(ForwardError)?;
-        Ok(Self {
-            client,
-            peers,
-            scheme: tls.scheme(),
-        })
+        Ok(Self { leaders, plain })
     }
 
     /// The leader's URL for this path.
     pub(super) fn location(&self, leader: &LeaderAddress, uri: &Uri) -> String {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        format!("{}://{}{path}", self.scheme, leader.address)
+        self.leaders.url(&leader.address, path)
     }
 
-    /// Sends the request to the leader and returns its answer.
+    /// Sends a client's request to the leader, and returns its answer.
     ///
     /// # Errors
-    /// [`Problem::Unavailable`] if the leader certainly did not get the request,
-    /// [`Problem::Unknown`] if it may have.
+    /// [`Problem::Unavailable`] and [`Problem::Quota`] if the leader certainly did not
+    /// take the request, [`Problem::Unknown`] if it may have.
     pub(super) async fn forward(
         &self,
         leader: &LeaderAddress,
-        head: &Parts,
-        body: Bytes,
-        mut reservation: Reservation,
-        deadline: Instant,
+        (head, client, trace): (&Parts, &Sending, Option<&TraceContext>),
+        body: &Bytes,
+        memory: &Arc<MemoryBudget>,
+        end: Instant,
     ) -> Result<Response, Problem> {
-        if !self.peers.borrow().contains(&leader.address) {
-            return Err(Problem::Unavailable(format!(
-                "the leader's address {} is not that of a registered node",
-                leader.address
-            )));
-        }
-        let sent = self.request(leader, head, body, deadline).send().await;
-        let answer = sent.map_err(|error| {
-            if error.is_connect() {
-                Problem::Unavailable(format!(
-                    "the leader at {} cannot be reached",
-                    leader.address
-                ))
-            } else {
-                Problem::Unknown(format!("the leader at {} did not answer", leader.address))
+        let headers = forwarded_headers(&head.headers, trace);
+        let relayed_head = relayed_head(head, headers.clone(), client, end);
+        let request = (&relayed_head, body);
+        match relay(&self.leaders, leader, request, memory, end).await? {
+            Relayed::Answer(Some(answer)) => Ok(answer),
+            Relayed::Answer(None) => {
+                let why = format!("the leader at {} gave no answer", leader.address);
+                Err(Problem::Unknown(why))
             }
-        })?;
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = answer.status();
-        for name in [&CONTENT_TYPE, &CONTENT_LENGTH, &EPOCH, &RETRY_AFTER] {
-            if let Some(value) = answer.headers().get(name) {
+            Relayed::NotTaken(why) => Err(Problem::Unavailable(why)),
+            Relayed::Quota(wait) => Err(Problem::Quota(wait)),
+            Relayed::Unsupported => {
+                self.forward_plainly(leader, (head, headers), body, end)
+                    .await
+            }
+        }
+    }
+
+    /// The same for a leader of the version before, which takes forwarded requests only
+    /// on the routes for clients. It asks for a token if it has one, and gets none.
+    async fn forward_plainly(
+        &self,
+        leader: &LeaderAddress,
+        (head, headers): (&Parts, HeaderMap),
+        body: &Bytes,
+        end: Instant,
+    ) -> Result<Response, Problem> {
+        let unknown = |_| {
+            let leader = &leader.address;
+            Problem::Unknown(format!("the leader at {leader} did not answer"))
+        };
+        let mut request = self.plain.post(self.location(leader, &head.uri));
+        request = request.headers(headers);
+        request = request.header(FORWARDED, HeaderValue::from_static("1"));
+        let left = end.saturating_duration_since(Instant::now());
+        let sent = request.timeout(left).body(body.clone()).send().await;
+        let answer = sent.map_err(unknown)?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let why = "the leader is of an earlier version, which needs the client's token";
+            return Err(Problem::Unavailable(why.to_owned()));
+        }
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(unknown)?;
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        for name in [&CONTENT_TYPE, &EPOCH, &RETRY_AFTER] {
+            if let Some(value) = headers.get(name) {
                 response.headers_mut().insert(name, value.clone());
             }
         }
-        // The body is sent.
-        reservation.reduce(0);
-        let body = read_answer(answer, &mut reservation).await.ok_or_else(|| {
-            let leader = &leader.address;
-            Problem::Unknown(format!("the answer of the leader at {leader} broke off"))
-        })?;
-        *response.body_mut() = charged(body, reservation);
         Ok(response)
     }
+}
 
-    /// The request for the leader, with the headers that it needs.
-    fn request(
-        &self,
-        leader: &LeaderAddress,
-        head: &Parts,
-        body: Bytes,
-        deadline: Instant,
-    ) -> reqwest::RequestBuilder {
-        let rest = deadline.saturating_duration_since(Instant::now());
-        let url = self.location(leader, &head.uri);
-        let mut request = self.client.post(url).timeout(rest + GRACE).body(body);
-        for name in [
-            &CONTENT_TYPE,
-            &CONTENT_ENCODING,
-            &MESSAGE_ID,
-            &AUTHORIZATION,
-            &ACCEPT,
-        ] {
-            if let Some(value) = head.headers.get(name) {
-                request = request.header(name, value);
-            }
-        }
-        request.header(FORWARDED, HeaderValue::from_static("1"))
+fn relayed_head(head: &Parts, headers: HeaderMap, client: &Sending, end: Instant) -> RelayedHead {
+    let left = end.saturating_duration_since(Instant::now());
+    let wait = left.saturating_sub(ANSWER_GRACE).as_millis();
+    RelayedHead {
+        method: head.method.to_string(),
+        target: head.uri.path().to_owned(),
+        headers: pairs(&headers),
+        client: head.extensions.get().map(|ClientAddress(client)| *client),
+        name: client.as_ref().map(|client| client.name().to_string()),
+        wait_ms: u64::try_from(wait).unwrap_or(u64::MAX),
+        park_ms: 0,
     }
 }
 
-/// The body of the leader's answer; `None` if it broke off. It must be given even
-/// if there is no memory for it now: the leader has decided already.
-async fn read_answer(
-    mut answer: reqwest::Response,
-    reservation: &mut Reservation,
-) -> Option<Bytes> {
-    let mut pieces = Pieces::default();
-    while let Some(piece) = answer.chunk().await.ok()? {
-        if pieces.len() + piece.len() > UNCHARGED_BYTES {
-            reservation.allow(piece.len().max(BLOCK_BYTES));
-        }
-        pieces.push(piece, reservation).ok()?;
+/// What the leader needs of the headers. The span of this node's request takes the place
+/// of the client's, if there is one.
+fn forwarded_headers(headers: &HeaderMap, trace: Option<&TraceContext>) -> HeaderMap {
+    let kept = FORWARDED_HEADERS.into_iter();
+    let kept = kept.filter_map(|name| headers.get(&name).map(|value| (name, value.clone())));
+    let mut kept: HeaderMap = kept.collect();
+    if let Some(trace) = trace {
+        trace.put_into(&mut kept);
     }
-    Some(pieces.join(reservation))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::Request;
-    use sluice_protocols::memory_budget::{Exhausted, MemoryBudget};
-    use std::collections::HashSet;
-    use std::sync::Arc;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio::sync::watch;
-
-    const LENGTH: usize = 100_000;
-
-    /// A leader that gives one long answer.
-    async fn leader() -> LeaderAddress {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 2048];
-            assert!(stream.read(&mut request).await.unwrap() > 0);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
-            let answer = [head.as_bytes(), &[b'x'; LENGTH]].concat();
-            stream.write_all(&answer).await.unwrap();
-            // Until the client closes the connection.
-            drop(stream.read(&mut request).await);
-        });
-        LeaderAddress {
-            node: "a".to_owned(),
-            address,
-        }
-    }
-
-    #[tokio::test]
-    async fn the_answer_of_the_leader_is_charged_until_it_is_sent() {
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let leader = leader().await;
-        let peers = HashSet::from([leader.address.clone()]);
-        let forwarder =
-            Forwarder::new(watch::channel(Arc::new(peers)).1, &PeerTls::default()).unwrap();
-        let budget = MemoryBudget::new(LENGTH);
-        let head = Request::post("/api/v1/logs").body(()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let answer = forwarder
-            .forward(
-                &leader,
-                &head.into_parts().0,
-                Bytes::new(),
-                budget.reserve(),
-                deadline,
-            )
-            .await
-            .unwrap();
-        assert_eq!(budget.reserve().spend(LENGTH), Err(Exhausted::Now));
-        drop(answer);
-        assert_eq!(budget.reserve().spend(LENGTH), Ok(()));
-    }
+    kept
 }

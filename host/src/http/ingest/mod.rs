@@ -6,6 +6,7 @@
 //! form of errors. A protocol's handler sets the deadline and calls these steps;
 //! `native/handlers.rs` shows their order.
 
+mod admission;
 mod awaited;
 pub(super) mod baseline;
 mod body;
@@ -18,11 +19,15 @@ mod forward;
 pub(super) mod native;
 mod pieces;
 mod repeated;
+mod request_span;
 mod service;
 pub(in crate::http) mod standard;
 mod unread;
 
+pub(crate) use charge::Charge;
+pub(crate) use client::Sending;
 pub(crate) use config::{Follower, IngestConfig, IngestLimits};
 pub(crate) use forward::{ForwardError, Forwarder};
+pub(crate) use request_span::RequestTracer;
 pub(crate) use service::{Ingest, Offer};
 pub(crate) use standard::{Delivered, NodeFacts, Relay, Standard};

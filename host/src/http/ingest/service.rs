@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING};
+use axum::http::header::{AUTHORIZATION, CONNECTION};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
@@ -15,10 +15,11 @@ use tokio::time::{Sleep, sleep};
 use super::awaited::Awaited;
 use super::body::{self, Reader, Received};
 use super::charge::Charge;
-use super::client::{Sending, audit, sender, within_quota};
+use super::client::{Sending, audit, sender};
 use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
+use super::request_span::{Asking, RequestSpan, RequestTracer};
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
@@ -29,9 +30,9 @@ use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_protocols::meter::Meter;
 use sluice_protocols::tokens::{Credentials, Protocol};
-use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
+use sluice_types::trace::TraceContext;
 
 /// What the handlers of all protocols work with.
 #[derive(Debug)]
@@ -39,13 +40,15 @@ pub(crate) struct Ingest {
     streams: Streams,
     pub(crate) limits: IngestLimits,
     /// For bodies, what they are decoded to, and answers.
-    memory: Arc<MemoryBudget>,
+    pub(super) memory: Arc<MemoryBudget>,
     decoders: Decoders,
     follower: Follower,
-    forwarder: Forwarder,
-    access: Arc<Access>,
+    pub(super) forwarder: Forwarder,
+    pub(super) access: Arc<Access>,
     /// What clients sent lately.
     once: Arc<Once>,
+    /// Makes the spans of requests, if this node makes any.
+    tracer: Option<RequestTracer>,
 }
 
 /// A request that this node takes, or the whole answer.
@@ -58,6 +61,7 @@ pub(super) enum Admitted<'a> {
 pub(super) struct Accepted<'a> {
     pub(super) intake: Arc<Intake>,
     pub(super) body: Received<'a>,
+    pub(super) charge: Charge,
     pub(super) client: Sending,
 }
 
@@ -66,8 +70,10 @@ pub(crate) struct Offer<'a> {
     pub(crate) stream: &'a Stream,
     pub(crate) intake: &'a Intake,
     pub(crate) producer: Producer,
-    /// Whose quota they count for.
-    pub(crate) client: &'a Sending,
+    /// What they take of their client's quota.
+    pub(crate) charge: Charge,
+    /// The span of their request, if it has one.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -83,20 +89,22 @@ pub(crate) struct Settled {
 impl Ingest {
     pub(crate) fn new(
         config: IngestConfig,
-        access: Arc<Access>,
-        streams: Streams,
+        access: &Arc<Access>,
+        streams: &Streams,
         forwarder: Forwarder,
-    ) -> Self {
-        Self {
-            streams,
+        tracer: Option<RequestTracer>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            streams: streams.clone(),
             limits: config.limits,
             memory: MemoryBudget::new(config.memory),
             decoders: Decoders::new(),
             follower: config.follower,
             forwarder,
-            access,
+            access: Arc::clone(access),
             once: Once::new(config.dedupe_ids),
-        }
+            tracer,
+        })
     }
 
     /// The stream that a request is for.
@@ -116,13 +124,14 @@ impl Ingest {
         stream: &Stream,
         head: &Parts,
         body: Body,
-        deadline: Pin<&mut Sleep>,
+        span: &RequestSpan,
+        mut deadline: Pin<&mut Sleep>,
     ) -> Result<Admitted<'_>, Problem> {
         let limit = self.limits.body;
         let client = match self.sender(stream, head) {
             Ok(client) => client,
             Err(problem) => {
-                body::discard(body, limit, deadline).await;
+                self.leave(head, body, deadline).await;
                 return Err(problem);
             }
         };
@@ -130,26 +139,30 @@ impl Ingest {
         let was_forwarded = head.headers.contains_key(FORWARDED);
         let problem = match route {
             Route::Local(intake) => {
-                if let Err(problem) = within_quota(&client).await {
-                    body::discard(body, limit, deadline).await;
-                    return Err(problem);
-                }
+                let (charge, body) = self.let_in(&client, head, body, deadline.as_mut()).await?;
                 let reading = self.reader(limit).receive(&head.headers, body, deadline);
                 return Ok(Admitted::Here(Accepted {
                     intake,
                     body: reading.await?,
+                    charge,
                     client,
                 }));
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
-                return self.forward(&leader, head, body, deadline).await;
+                let asked = (head, &client, span);
+                return self.forward(&leader, asked, body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
-        if !body::expects_continue(&head.headers) {
-            body::discard(body, limit, deadline).await;
-        }
+        self.leave(head, body, deadline).await;
         Err(problem)
+    }
+
+    /// Reads a body that no answer depends on, if its client does not see one before.
+    pub(super) async fn leave(&self, head: &Parts, body: Body, deadline: Pin<&mut Sleep>) {
+        if !body::may_leave_body(head) {
+            body::discard(body, self.limits.body, deadline).await;
+        }
     }
 
     /// The client of a request on Sluice's own routes.
@@ -182,24 +195,6 @@ impl Ingest {
         }
     }
 
-    /// Relays the request to the leader, its body as it is.
-    async fn forward(
-        &self,
-        leader: &LeaderAddress,
-        head: &Parts,
-        body: Body,
-        mut deadline: Pin<&mut Sleep>,
-    ) -> Result<Admitted<'_>, Problem> {
-        let end = deadline.deadline();
-        let mut headers = head.headers.clone();
-        headers.remove(CONTENT_ENCODING);
-        let reader = self.reader(self.limits.body);
-        let received = reader.receive(&headers, body, deadline.as_mut()).await?;
-        let (body, reservation) = received.unpacked(deadline).await?;
-        let relayed = self.forwarder.forward(leader, head, body, reservation, end);
-        Ok(Admitted::Answered(relayed.await?))
-    }
-
     /// Reads bodies of at most `limit` bytes.
     pub(super) const fn reader(&self, limit: usize) -> Reader<'_> {
         Reader {
@@ -222,13 +217,14 @@ impl Ingest {
             stream,
             intake,
             producer,
-            client,
+            mut charge,
+            trace,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
-        let charge = Charge::new(client, &records);
-        let receipt = intake.submit(producer, records)?;
+        charge.settle(&records).map_err(Problem::Quota)?;
+        let receipt = intake.submit(producer, trace, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
@@ -288,7 +284,8 @@ impl Ingest {
             stream,
             intake: &intake,
             producer,
-            client: &None,
+            charge: Charge::default(),
+            trace: None,
             records,
             reservation,
         };
@@ -317,6 +314,11 @@ impl Ingest {
             Problem::Unknown(_) => _ = stream.metrics.unknown.inc(),
             _ => {}
         }
+    }
+
+    /// Begins the span of a request.
+    pub(super) fn span(&self, asking: Asking<'_>) -> RequestSpan {
+        RequestSpan::begin(self.tracer.as_ref(), asking)
     }
 
     /// For bodies and answers.

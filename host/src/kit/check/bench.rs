@@ -98,7 +98,11 @@ impl<'a> Bench<'a> {
         batch: &Records,
         number: u32,
     ) -> Written {
-        let attempt = Attempt { epoch: 1, number };
+        let attempt = Attempt {
+            epoch: 1,
+            number,
+            trace: None,
+        };
         let started = Instant::now();
         let result = instance.write(attempt, batch, self.sink.call()).await;
         let took = started.elapsed();

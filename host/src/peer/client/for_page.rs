@@ -1,5 +1,8 @@
 //! What the web page asks other nodes.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
@@ -7,11 +10,21 @@ use super::{PeerClient, PeerError};
 use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
 use crate::peer::target::Target;
 
+/// The time for the report of a node.
+const DEBUG_LIMIT: Duration = Duration::from_secs(20);
+
 impl PeerClient {
     /// What a node says of itself to the page of another one, `view` of
     /// `crate::http::cluster`.
     pub(crate) async fn view<T: DeserializeOwned>(&self, node: Target<'_>) -> Result<T, PeerError> {
         self.ask(Method::GET, node, "/internal/v1/view", Vec::new())
+            .await
+    }
+
+    /// What a node tells of itself for a bug report, as JSON.
+    pub(crate) async fn debug(&self, node: Target<'_>) -> Result<Bytes, PeerError> {
+        let (path, empty) = ("/internal/v1/debug", Bytes::new());
+        self.bytes(Method::GET, node, path, empty, DEBUG_LIMIT)
             .await
     }
 

@@ -68,6 +68,11 @@ impl PeerClient {
 }
 
 impl Subscription {
+    /// An answer of the node at this address, which was asked in another way.
+    pub(crate) const fn of(answer: Response, address: String) -> Self {
+        Self { answer, address }
+    }
+
     /// The next part of the answer; `None` if the node has ended it. Can be
     /// cancelled.
     ///

@@ -3,24 +3,15 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::beneath;
 use super::error::{MAX_COMPONENT_BYTES, SourceError};
+use sluice_types::stamp::Stamp;
 
 /// The absolute path of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile(PathBuf);
-
-/// The state of a file; it differs if the file was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    /// When its content or its permissions changed: seconds and nanoseconds.
-    changed: (i64, i64),
-    size: u64,
-    inode: u64,
-}
 
 impl PluginFile {
     pub(super) const SCHEME: &'static str = "file";
@@ -40,11 +31,7 @@ impl PluginFile {
     /// The state of the file, if it is below one of the directories.
     pub(in crate::plugin) fn stamp(&self, plugin_dirs: &[PathBuf]) -> Option<Stamp> {
         let data = self.open(plugin_dirs).ok()?.metadata().ok()?;
-        Some(Stamp {
-            changed: (data.ctime(), data.ctime_nsec()),
-            size: data.len(),
-            inode: data.ino(),
-        })
+        Some(Stamp::from(&data))
     }
 
     /// Reads the file if it is below one of the directories.

@@ -19,12 +19,12 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use sluice_types::readable;
+pub(super) use sluice_types::stamp::Stamp;
 
 pub use builtin::Builtin;
 pub use error::SourceError;
 pub(crate) use error::{EXPECTED, MAX_COMPONENT_BYTES};
 pub use file::PluginFile;
-pub(super) use file::Stamp;
 pub use http_url::HttpUrl;
 pub use kv_blob::KvBlob;
 pub use oci_reference::OciReference;

@@ -16,9 +16,9 @@ use crate::support::{Cluster, SOON, Turn, eventually};
 
 /// What a hostile client waits at most for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+pub(super) const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
 /// Another address of this machine.
-const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+pub(super) const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Lets this process hold as many connections as the system permits.
 fn raise_descriptors() {
@@ -27,7 +27,10 @@ fn raise_descriptors() {
     setrlimit(Resource::Nofile, Rlimit { current, ..limit }).expect("raise a limit");
 }
 
-async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> std::io::Result<TcpStream> {
+pub(super) async fn connect_from(
+    source: Ipv4Addr,
+    address: SocketAddr,
+) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((source, 0)))?;
     socket.connect(address).await

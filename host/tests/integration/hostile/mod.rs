@@ -13,6 +13,7 @@ mod connections;
 mod coordinator;
 mod delivery;
 mod disk;
+mod http2;
 mod measure;
 mod plugins;
 mod protocols;

@@ -105,6 +105,11 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 
 /// Connects with TLS to a node that chooses HTTP/2 when it is offered.
 pub(crate) async fn sender(address: &str) -> SendRequest<Body> {
+    sender_on(TcpStream::connect(address).await.unwrap()).await
+}
+
+/// The same on a connection that is there.
+pub(crate) async fn sender_on(stream: TcpStream) -> SendRequest<Body> {
     let authority = CertificateDer::from_pem_file(certificate("authority.pem")).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority).unwrap();
@@ -113,7 +118,6 @@ pub(crate) async fn sender(address: &str) -> SendRequest<Body> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));

@@ -80,16 +80,17 @@ impl DeadLetters {
         self.store.append_after(id, bytes, out)
     }
 
-    /// Reads the letters one after the other, in the order of their ids, until
-    /// `visit` breaks. Reads from disk; only one letter is in memory at a time.
+    /// Reads the letters one after the other until `visit` breaks, those with the latest
+    /// ids first. Returns whether there are more. Reads from disk; only one letter is in
+    /// memory at a time, and the ids of some.
     ///
     /// # Errors
     /// The letters cannot be read.
-    pub fn visit(
+    pub fn visit_latest(
         &self,
         visit: impl FnMut(Letter) -> ControlFlow<()>,
-    ) -> Result<(), DeadLetterError> {
-        self.store.visit(visit)
+    ) -> Result<bool, DeadLetterError> {
+        self.store.visit_latest(visit)
     }
 
     /// The letter with this id, and its size in bytes. Reads from disk.
@@ -171,8 +172,8 @@ mod tests {
         assert_eq!(listed.len(), 3);
         assert_eq!(listed[0], first);
         let mut visited = Vec::new();
-        letters
-            .visit(|letter| {
+        let has_more = letters
+            .visit_latest(|letter| {
                 visited.push(letter.id);
                 match visited.len() {
                     2 => ControlFlow::Break(()),
@@ -180,7 +181,8 @@ mod tests {
                 }
             })
             .unwrap();
-        assert_eq!(visited, ["3-1", "3-10"]);
+        assert!(has_more);
+        assert_eq!(visited, ["3-10", "3-2"]);
         assert_eq!(letters.get("3-1").unwrap().unwrap().0, first);
         assert_eq!(letters.get("9-9").unwrap(), None);
         let ids = vec!["3-1".to_owned(), "3-2".to_owned(), "9-9".to_owned()];

@@ -1,5 +1,7 @@
 //! The file of the dead letters.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,9 @@ use sluice_types::files;
 
 /// The letters by id, as JSON.
 const LETTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("letters");
+
+/// The most letters that are visited at a time.
+const VISITED_MAX: usize = 50_000;
 
 /// A database of letters. Only one thread writes to it.
 #[derive(Debug)]
@@ -124,20 +129,34 @@ impl Store {
         Ok(None)
     }
 
-    /// Reads the letters one after the other, sorted by id, until `visit` breaks.
-    pub(super) fn visit(
+    /// Reads the letters one after the other until `visit` breaks: those with the latest
+    /// ids first, and of these as many as [`VISITED_MAX`]. Returns whether there are more.
+    pub(super) fn visit_latest(
         &self,
         mut visit: impl FnMut(Letter) -> ControlFlow<()>,
-    ) -> Result<(), DeadLetterError> {
+    ) -> Result<bool, DeadLetterError> {
         let reading = self.database.begin_read().map_err(unusable)?;
         let table = reading.open_table(LETTERS).map_err(unusable)?;
+        // As texts, 3-9 is behind 3-10.
+        let (mut latest, mut has_more) = (BinaryHeap::new(), false);
         for entry in table.iter().map_err(unusable)? {
-            let (id, json) = entry.map_err(unusable)?;
-            if visit(parse(id.value(), json.value())?).is_break() {
-                break;
+            let (id, _) = entry.map_err(unusable)?;
+            latest.push(Reverse(order(id.value())));
+            if latest.len() > VISITED_MAX {
+                has_more = true;
+                latest.pop();
             }
         }
-        Ok(())
+        // In the order of the reversed: the latest first.
+        for Reverse((_, _, id)) in latest.into_sorted_vec() {
+            let json = table.get(id.as_ref()).map_err(unusable)?;
+            if let Some(json) = json
+                && visit(parse(&id, json.value())?).is_break()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(has_more)
     }
 
     /// The letter with this id, and its size.
@@ -160,6 +179,15 @@ impl Store {
         }
         Ok(letters)
     }
+}
+
+/// By what ids are ordered: their numbers, if they have this form.
+fn order(id: &str) -> (u64, u64, Box<str>) {
+    let numbers = id.split_once('-');
+    let numbers =
+        numbers.and_then(|(epoch, number)| Some((epoch.parse().ok()?, number.parse().ok()?)));
+    let (epoch, number) = numbers.unwrap_or_default();
+    (epoch, number, id.into())
 }
 
 fn parse<T: DeserializeOwned>(id: &str, json: &[u8]) -> Result<T, DeadLetterError> {

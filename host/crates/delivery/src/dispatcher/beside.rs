@@ -171,7 +171,7 @@ impl Dispatcher {
             }
             Event::Next(Next::Again) => self.begin(flight, |this| this.retries.take()),
             Event::Next(Next::Fresh) => {
-                self.begin(flight, |this| Some(Piece::of(this.queue.take())));
+                self.begin(flight, |this| Some(Piece::of(this.take_batch())));
             }
             Event::Looked => {}
         }

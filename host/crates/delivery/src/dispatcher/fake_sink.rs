@@ -192,7 +192,7 @@ impl FakeSink {
         self.calls().under_way
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
         let calls = self.shared.calls.lock();
         calls.unwrap_or_else(PoisonError::into_inner)
     }

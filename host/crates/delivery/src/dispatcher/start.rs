@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::Dispatcher;
+use crate::batch::Batch;
 use crate::queue::Queue;
 use crate::retries::Retries;
 use sluice_types::lease::Lease;
@@ -37,6 +39,18 @@ pub(super) struct Room {
     /// Nothing is under way, and nothing waits to be offered again or
     /// acknowledged.
     pub(super) is_empty: bool,
+}
+
+impl Dispatcher {
+    /// Takes what has gathered in the queue.
+    pub(super) fn take_batch(&self) -> Batch {
+        let mut batch = self.queue.take();
+        if let Some(tracer) = &self.tracer {
+            let (epoch, records) = (self.lease.epoch(), batch.records.len());
+            batch.span = tracer.begin(epoch, records, &batch.completions);
+        }
+        batch
+    }
 }
 
 /// Waits until something can be written, there is room for it and the lease is

@@ -13,7 +13,7 @@ use crate::metrics::{Metrics, StreamMetrics};
 use crate::testing::records;
 use crate::{
     ActiveSink, DeadLetters, Outcome, ProbationTerms, Queue, QueueLimits, Receipt, SinkSwap, Stall,
-    Tail, Verdict, Watch,
+    StreamTracer, Tail, Verdict, Watch,
 };
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
@@ -49,7 +49,17 @@ impl Tenure {
     }
 
     pub(super) fn start_under(lease: impl Into<Arc<Lease>>, sink: &FakeSink) -> Self {
-        let lease = lease.into();
+        Self::start_with(lease.into(), sink, None)
+    }
+
+    /// Starts one whose batches have spans.
+    pub(super) fn start_traced(sink: &FakeSink, tracer: StreamTracer) -> Self {
+        let end = BootTime::now() + 24 * HOUR;
+        let lease = Lease::new(EPOCH, BootTime::default(), end);
+        Self::start_with(lease.into(), sink, Some(tracer))
+    }
+
+    fn start_with(lease: Arc<Lease>, sink: &FakeSink, tracer: Option<StreamTracer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let letters = DeadLetters::open(folder.path().join("dead-letters"), 1 << 20).unwrap();
         let queue = Queue::new(EPOCH, LIMITS);
@@ -66,6 +76,7 @@ impl Tenure {
             letters: letters.clone(),
             metrics: Arc::clone(&metrics),
             trace: None,
+            tracer,
             tail: tail.clone(),
             stall: stall_in,
         });

@@ -66,7 +66,7 @@ impl Tenure {
     }
 
     fn submit(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
-        self.intake.submit(crate::Producer::IsTold, records)
+        self.intake.submit(crate::Producer::IsTold, None, records)
     }
 }
 
@@ -317,7 +317,7 @@ fn nothing_is_acknowledged_without_a_lease() {
     let queue = Queue::new(2, QUEUE);
     let intake = Intake::journaled(journal.clone(), queue, Arc::clone(&suspended));
     let mut waiting = intake
-        .submit(crate::Producer::IsTold, vec![record(1)])
+        .submit(crate::Producer::IsTold, None, vec![record(1)])
         .unwrap();
     // The others are not held up, and what was before them is on disk.
     assert!(is_acknowledged(tenure.submit(vec![record(2)]).unwrap()));

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::durations::{BUCKETS, DurationHistogram};
 use super::names::{ACKNOWLEDGE, INGEST_RECORDS, MetricName, PREFIX, STREAM};
-use super::trace_id::TraceId;
+use sluice_types::trace::TraceId;
 
 /// The label that names a protocol.
 pub(super) const PROTOCOL: &str = "protocol";
@@ -224,6 +224,7 @@ impl Ingests {
 mod tests {
     use super::*;
     use crate::metrics::{Format, Metrics};
+    use sluice_types::trace::TraceContext;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -263,7 +264,7 @@ mod tests {
     fn an_observation_keeps_its_trace_for_openmetrics_only() {
         let metrics = Metrics::new();
         let header = format!("00-{TRACE}-00f067aa0ba902b7-01");
-        let trace = TraceId::of_traceparent(header.as_bytes());
+        let trace = TraceContext::of_traceparent(header.as_bytes()).map(|context| context.trace);
         let native = metrics.stream("default").ingest("native");
         native.settled(Duration::from_millis(1), trace, 1, 0);
         native.settled(Duration::from_millis(9), None, 1, 0);

@@ -8,11 +8,9 @@ mod ingest;
 mod names;
 mod node;
 mod stream;
-mod trace_id;
 
 pub use durations::{DurationCounts, DurationHistogram};
 pub use ingest::{IngestMetrics, RecordsOutcome};
 pub use node::{Format, ListenerMetrics, Metrics};
 pub(crate) use stream::WriteUnderWay;
 pub use stream::{StreamMetrics, StreamReadings};
-pub use trace_id::TraceId;

@@ -41,6 +41,11 @@ pub(super) const SINK_REFUSED: MetricName = unitless(
     "What sinks tried and may not do, and limits that they reached, by kind",
 );
 
+pub(super) const SPANS: MetricName = unitless(
+    "spans",
+    "Spans of traces, by whether they were exported, found no room, or were not taken",
+);
+
 pub(super) const INGEST_RECORDS: MetricName = unitless(
     "ingest_records",
     "Records that clients sent to this node, by protocol and outcome",

@@ -10,7 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::families::Families;
 use super::ingest::Ingests;
-use super::names::{CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED};
+use super::names::{
+    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED, SPANS,
+};
 use super::stream::StreamMetrics;
 
 /// The form of the text that metrics are read as.
@@ -54,6 +56,7 @@ pub struct Metrics {
     refused: Family<Label, Counter>,
     listener_connections: Family<Label, Gauge>,
     listener_dropped: Family<Label, Counter>,
+    spans: Family<Label, Counter>,
     ingests: Ingests,
     families: Mutex<Families>,
 }
@@ -85,6 +88,9 @@ impl Metrics {
         families
             .registry
             .register(name, help, listener_dropped.clone());
+        let spans = Family::default();
+        let MetricName { name, help, .. } = SPANS;
+        families.registry.register(name, help, spans.clone());
         let ingests = Ingests::register(&mut families.registry);
         Self {
             connections,
@@ -92,6 +98,7 @@ impl Metrics {
             refused,
             listener_connections,
             listener_dropped,
+            spans,
             families: Mutex::new(families),
         }
     }
@@ -115,6 +122,12 @@ impl Metrics {
             connections: self.listener_connections.get_or_create_owned(&label),
             dropped: self.listener_dropped.get_or_create_owned(&label),
         }
+    }
+
+    /// Counts spans that ended so: `exported`, `dropped` or `failed`.
+    #[must_use]
+    pub fn spans(&self, outcome: &'static str) -> Counter {
+        self.spans.get_or_create_owned(&[("outcome", outcome)])
     }
 
     /// Counts what a sink tried and may not do.

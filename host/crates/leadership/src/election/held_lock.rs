@@ -32,7 +32,7 @@ pub(super) struct HeldLock {
     found: Found,
     /// The lease is valid in this span of the clock.
     from: BootTime,
-    until: BootTime,
+    pub(super) until: BootTime,
     lease: Duration,
     /// Since when every renewal has succeeded, long after the lease ended.
     only_renewed: Option<BootTime>,

@@ -30,4 +30,4 @@ mod without;
 mod world;
 
 pub(crate) use interference::Interference;
-pub(crate) use seam::{SimulatedClock, SimulatedCoordination, SimulatedDisk};
+pub(crate) use seam::{SimulatedAllies, SimulatedClock, SimulatedCoordination, SimulatedDisk};

@@ -25,9 +25,13 @@ impl World {
         let lease = u64::try_from(place.lease_length.as_nanos()).unwrap_or(Time::MAX);
         let timeout = question.timeout(lease);
         let is_proof = matches!(question, Question::Prove);
-        let is_cut = self.now < place.cut_until
-            || self.now < self.consul_away_until
-            || is_proof && self.now < place.unproven_until;
+        let is_away = self.now < self.consul_away_until;
+        let is_cut = match &question {
+            Question::Assist(_) => is_away || !self.is_any_in_touch(node),
+            _ => {
+                is_away || self.now < place.cut_until || is_proof && self.now < place.unproven_until
+            }
+        };
         let call = self.agenda.number();
         if let Some(process) = &mut self.nodes[node].process {
             process.calls.insert(call, reply);
@@ -58,6 +62,13 @@ impl World {
         }
         let arrival = self.now + self.delay();
         self.schedule(arrival, Happening::Arrives(request));
+    }
+
+    /// Whether another node runs and reaches Consul.
+    fn is_any_in_touch(&self, node: usize) -> bool {
+        let others = self.nodes.iter().enumerate();
+        let mut others = others.filter(|(other, _)| *other != node);
+        others.any(|(_, other)| other.is_running() && self.now >= other.cut_until)
     }
 
     /// The question is lost, or so late that the node no longer waits.
@@ -120,6 +131,7 @@ impl World {
                 Answer::Done
             }
             Question::ReadEpoch => Answer::Epoch(self.consul.epoch().value),
+            Question::Assist(assistance) => Answer::Assisted(self.consul.assist(assistance)),
         };
         self.answer(&request, answer);
         self.changed();
@@ -182,7 +194,8 @@ impl World {
             return;
         };
         let arrival = self.now + self.delay();
-        let is_cut = self.now < self.nodes[request.node].cut_until;
+        let is_from_node = matches!(request.question, Question::Assist(_));
+        let is_cut = !is_from_node && self.now < self.nodes[request.node].cut_until;
         let is_lost = is_cut || arrival > deadline || self.goes_wrong(0.5);
         let (time, answer) = match is_lost {
             true => (deadline, None),

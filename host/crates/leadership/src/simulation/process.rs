@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::interference::Interference;
 use super::question::Answer;
-use super::seam::{Port, SimulatedClock, SimulatedCoordination, SimulatedDisk};
+use super::seam::{Port, SimulatedAllies, SimulatedClock, SimulatedCoordination, SimulatedDisk};
+use crate::assistance::Allies;
 use crate::clock::Clock;
 use crate::coordination::Coordination;
 use crate::driver::{Driver, Part, Tools};
@@ -76,6 +77,7 @@ impl Process {
             disk: NodeDisk::Simulated(SimulatedDisk(port.clone())),
             clock: Clock::Simulated(SimulatedClock(port.clone())),
             heartbeat: Arc::default(),
+            allies: Allies::Simulated(SimulatedAllies(port.clone())),
             view: watch::Sender::new(View::default()),
         };
         let seen = Peers::new(settings.node.clone(), own_out, peers_out);

@@ -1,6 +1,7 @@
 //! The questions of a node's driver, and the answers.
 
 use super::clock::{SECOND, Time};
+use crate::assistance::Assistance;
 use crate::command::Release;
 use crate::lock::{Lock, Looked};
 use crate::take::{Take, Taken};
@@ -22,6 +23,8 @@ pub(super) enum Question {
     Prove,
     Release(Release),
     ReadEpoch,
+    /// To another node, which asks the coordinator.
+    Assist(Assistance),
 }
 
 impl Question {
@@ -46,6 +49,7 @@ pub(super) enum Answer {
     Looked(Looked),
     Taken(Taken),
     Epoch(u64),
+    Assisted(bool),
     Done,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::question::{Answer, Question};
+use crate::assistance::Assistance;
 use crate::command::Release;
 use crate::lock::{Lock, Looked};
 use crate::loss::Loss;
@@ -187,6 +188,20 @@ impl SimulatedDisk {
 
     pub(crate) async fn remove_session(&self, id: String) {
         self.0.write(DiskWrite::RemoveSession(id)).await;
+    }
+}
+
+/// A node's way to the other nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct SimulatedAllies(pub(super) Port);
+
+impl SimulatedAllies {
+    pub(crate) async fn ask(&self, assistance: &Assistance) -> bool {
+        match self.0.ask(Question::Assist(assistance.clone())).await {
+            Some(Answer::Assisted(is_done)) => is_done,
+            None => false,
+            other => panic!("{other:?}"),
+        }
     }
 }
 

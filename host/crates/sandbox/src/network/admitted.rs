@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use sluice_types::origin::Origin;
+use sluice_types::trace::Scope;
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -13,6 +14,7 @@ use crate::refusals::{Refused, SinkRefusals};
 
 use super::client::{HttpClient, NoAnswer};
 use super::hang_up::{AnswerPlace, HangUp};
+use super::outgoing_span::OutgoingSpan;
 use super::owned_body::OwnedBody;
 use super::secrets::Secrets;
 use super::signing::NotSigned;
@@ -27,6 +29,8 @@ pub(super) struct Admitted {
     pub(super) wanted: Arc<WantedHttp>,
     pub(super) secrets: Secrets,
     pub(super) refusals: SinkRefusals,
+    /// The span that it belongs to.
+    pub(super) trace: Option<Scope>,
     /// The instance that sends it.
     pub(super) instance: Weak<()>,
 }
@@ -34,7 +38,7 @@ pub(super) struct Admitted {
 impl Admitted {
     /// Sends the request, and waits for the head of the answer.
     pub(super) async fn send(
-        self,
+        mut self,
         mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<Response<WasiBody>, Error> {
@@ -43,12 +47,20 @@ impl Admitted {
         formed.map_err(|_| Error::HttpRequestUriInvalid)?;
         self.add_secrets(&mut request).await?;
         self.sign(&mut request).await?;
+        let (trace, plugin) = (self.trace.take(), self.refusals.plugin());
+        let span = OutgoingSpan::begin(trace, plugin, &self.origin, &mut request);
         let instance = self.instance.clone();
         let request = request
             .map(|body| OwnedBody::new(body, instance, Arc::clone(&self.place)).boxed_unsync());
         match self.client.send(request, options).await {
-            Ok(answer) => Ok(self.hold(answer)),
-            Err(no_answer) => Err(self.report(no_answer)),
+            Ok(answer) => {
+                span.answered(answer.status());
+                Ok(self.hold(answer))
+            }
+            Err(no_answer) => {
+                span.failed(&no_answer.error, &no_answer.cause);
+                Err(self.report(no_answer))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use sluice_types::origin::Origin;
+use sluice_types::trace::Scope;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -32,6 +33,8 @@ pub(crate) struct GuestHttp {
     wanted: Arc<WantedHttp>,
     secrets: Secrets,
     refusals: SinkRefusals,
+    /// The span of the write that is under way, if it has one.
+    pub(crate) trace: Option<Scope>,
     /// Gone with the instance.
     instance: Arc<()>,
 }
@@ -48,6 +51,7 @@ impl GuestHttp {
             wanted,
             secrets,
             refusals,
+            trace: None,
             instance: Arc::default(),
         }
     }
@@ -83,6 +87,7 @@ impl GuestHttp {
             wanted: Arc::clone(&self.wanted),
             secrets: self.secrets.clone(),
             refusals: self.refusals.clone(),
+            trace: self.trace.clone(),
             instance: Arc::downgrade(&self.instance),
         })
     }

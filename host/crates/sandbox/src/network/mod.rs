@@ -20,6 +20,7 @@ mod guest_http;
 mod guest_tcp;
 mod guest_tls;
 mod hang_up;
+mod outgoing_span;
 mod owned_body;
 mod patient_stream;
 mod resolve;

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::HeaderName;
 use sluice_types::error_chain::chain;
 use sluice_types::origin::Origin;
+use sluice_types::stamp::Stamp;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
@@ -106,9 +107,6 @@ struct State {
     is_read: bool,
 }
 
-/// What changes with a file: when, and how long it is.
-type Stamp = (SystemTime, u64);
-
 impl fmt::Debug for Secrets {
     /// Only the names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,7 +123,7 @@ impl Secrets {
         let mut secrets = BTreeMap::new();
         for named in files {
             let state = State {
-                stamp: stamp(&named.file),
+                stamp: Stamp::of(&named.file),
                 text: named.read()?,
                 checked_at: Instant::now(),
                 is_read: false,
@@ -208,11 +206,6 @@ fn read_text(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
 impl Secret {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -236,7 +229,7 @@ impl Secret {
 
     /// Reads the file if it has changed.
     fn read_again(&self) {
-        let found = stamp(&self.named.file);
+        let found = Stamp::of(&self.named.file);
         if found == self.state().stamp {
             return;
         }
@@ -258,6 +251,7 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const ORIGIN: &str = "https://logs.example.com";
 

@@ -2,6 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,9 +20,11 @@ use crate::http::client_address::ClientAddress;
 use crate::http::ingest::counted::Counted;
 use crate::http::ingest::forward::MESSAGE_ID;
 use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::request_span::{Asking, RequestSpan};
 use crate::http::ingest::service::{Accepted, Admitted, Ingest, Offer, Settled};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
+use crate::peer::relayed::{AnswerHead, RelayedHead, from_pairs, pairs};
 use crate::rejects::Sender;
 use crate::stream::Stream;
 use sluice_delivery::Producer;
@@ -31,11 +34,12 @@ use sluice_protocols::tokens::Protocol;
 use sluice_types::clock::unix_nanos;
 use sluice_types::record::Text;
 
+const ONE: &str = "/api/v1/log";
+const MANY: &str = "/api/v1/logs";
+
 /// The routes of this protocol.
 pub(in crate::http) fn routes() -> Router<Arc<Ingest>> {
-    Router::new()
-        .route("/api/v1/log", post(log))
-        .route("/api/v1/logs", post(logs))
+    Router::new().route(ONE, post(log)).route(MANY, post(logs))
 }
 
 /// `POST /api/v1/log`: the body is the text of one message.
@@ -58,28 +62,116 @@ enum Messages {
 async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> Response {
     let stream = ingest.stream();
     let (head, body) = request.into_parts();
-    let answer = respond(ingest, stream, &head, body, messages).await;
-    ingest.answer(stream, answer, &head.headers)
+    let span = ingest.span(Asking {
+        method: &head.method,
+        path: head.uri.path(),
+        headers: &head.headers,
+        client: sender(&head).client,
+        protocol: Protocol::Native,
+        stream: &stream.name,
+    });
+    let answer = respond(ingest, stream, (&head, &span), body, messages).await;
+    let answer = ingest.answer(stream, answer, &head.headers);
+    span.end(Some(answer.status()));
+    answer
 }
 
 async fn respond(
     ingest: &Ingest,
     stream: &Stream,
-    head: &Parts,
+    (head, span): (&Parts, &RequestSpan),
     body: Body,
     messages: Messages,
 ) -> Result<Response, Problem> {
     let begun = Instant::now();
     let mut deadline = pin!(sleep_until(begun + ingest.limits.request));
-    let accepted = match ingest.admit(stream, head, body, deadline.as_mut()).await? {
+    let admitting = ingest.admit(stream, head, body, span, deadline.as_mut());
+    let accepted = match admitting.await? {
         Admitted::Here(accepted) => accepted,
         Admitted::Answered(response) => return Ok(response),
     };
-    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun);
-    match messages {
+    let client = accepted.client.clone();
+    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun, span);
+    let answer = match messages {
         Messages::One => one(ingest, stream, head, accepted, counted, deadline).await,
         Messages::Many => many(ingest, stream, head, accepted, counted, deadline).await,
+    };
+    if let Err(Problem::Quota(_)) = answer {
+        ingest.above_quota(&client, head);
     }
+    answer
+}
+
+/// Whether a request that another node relayed is for one of these routes.
+pub(in crate::http) fn is_own(target: &str) -> bool {
+    messages(target).is_some()
+}
+
+fn messages(path: &str) -> Option<Messages> {
+    match path {
+        ONE => Some(Messages::One),
+        MANY => Some(Messages::Many),
+        _ => None,
+    }
+}
+
+/// Answers a request that another node relayed.
+///
+/// # Errors
+/// Its head is unreadable.
+pub(in crate::http) async fn of_node(
+    ingest: &Ingest,
+    stream: &Stream,
+    relayed: RelayedHead,
+    body: Bytes,
+) -> Result<(AnswerHead, Vec<u8>), Problem> {
+    let begun = Instant::now();
+    let unreadable = |_| Problem::Malformed("the head of the relayed request".to_owned());
+    let messages = messages(&relayed.target).unwrap_or(Messages::Many);
+    let wait = Duration::from_millis(relayed.wait_ms).min(ingest.limits.request);
+    let request = Request::post(relayed.target).body(()).map_err(unreadable)?;
+    let (mut head, ()) = request.into_parts();
+    head.headers = from_pairs(relayed.headers);
+    if let Some(client) = relayed.client {
+        head.extensions.insert(ClientAddress(client));
+    }
+    let accepted = match ingest.admit_relayed(stream, relayed.name.as_deref(), &head, body) {
+        Ok(accepted) => accepted,
+        Err(answer) => return Ok((answer, Vec::new())),
+    };
+    let mut deadline = pin!(sleep_until(begun + wait));
+    let span = ingest.span(Asking {
+        method: &head.method,
+        path: head.uri.path(),
+        headers: &head.headers,
+        client: relayed.client,
+        protocol: Protocol::Native,
+        stream: &stream.name,
+    });
+    let counted = Counted::new(stream, Protocol::Native, &head.headers, begun, &span);
+    let answering = async {
+        match messages {
+            Messages::One => {
+                one(ingest, stream, &head, accepted?, counted, deadline.as_mut()).await
+            }
+            Messages::Many => {
+                many(ingest, stream, &head, accepted?, counted, deadline.as_mut()).await
+            }
+        }
+    };
+    let answer = match answering.await {
+        Err(Problem::Quota(wait)) => return Ok((AnswerHead::quota(wait), Vec::new())),
+        answer => ingest.answer(stream, answer, &head.headers),
+    };
+    span.end(Some(answer.status()));
+    let (head, body) = answer.into_parts();
+    // It was made here, and is bounded.
+    let body = axum::body::to_bytes(body, usize::MAX).await;
+    let head = AnswerHead::Answer {
+        status: head.status.as_u16(),
+        headers: pairs(&head.headers),
+    };
+    Ok((head, body.unwrap_or_default().to_vec()))
 }
 
 async fn one(
@@ -111,7 +203,8 @@ async fn one(
         stream,
         intake: &accepted.intake,
         producer: Producer::IsTold,
-        client: &accepted.client,
+        charge: accepted.charge,
+        trace: counted.context(),
         records: vec![record],
         reservation,
     };
@@ -167,7 +260,8 @@ async fn many(
             stream,
             intake: &accepted.intake,
             producer: Producer::IsTold,
-            client: &accepted.client,
+            charge: accepted.charge,
+            trace: counted.context(),
             records,
             reservation,
         };
@@ -179,7 +273,7 @@ async fn many(
     Ok(answer::many(epoch, total, &rejections, for_answer))
 }
 
-/// Who sent the request: its client, or the node that forwarded it.
+/// Who sent the request.
 fn sender(head: &Parts) -> Sender {
     Sender {
         protocol: Protocol::Native.name(),

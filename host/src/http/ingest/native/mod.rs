@@ -5,4 +5,4 @@ mod format;
 mod handlers;
 
 pub(in crate::http) use answer::to_peer;
-pub(in crate::http) use handlers::routes;
+pub(in crate::http) use handlers::{is_own, of_node, routes};

@@ -36,16 +36,21 @@ pub(in crate::http) async fn of_caller(standard: &Standard, request: Request<Bod
     let answer = if reservation.spend(bytes_of(&asked)).is_err() {
         refuse(Verdict::Busy("too much is waiting to be delivered"))
     } else if let Some(exchange) = otlp_grpc::find(&asked) {
+        let stream = ingest.stream();
+        let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
         let flow = Flow {
             ingest,
-            stream: ingest.stream(),
+            stream,
             exchange: &exchange,
             asked: &asked,
             clock: Clock::start(standard.park, ingest.limits.request),
+            span: &span,
             client: None,
             relay: Some(&standard.relay),
         };
-        flow.of_client(body).await
+        let answer = flow.of_client(body).await;
+        span.end(answer.as_ref().map(Response::status));
+        answer
     } else {
         refuse(Verdict::Unsupported(
             "there is no such method here; logs are taken by the method Export of \

@@ -1,6 +1,7 @@
 //! What a protocol does with a request and how it answers.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -14,6 +15,10 @@ use sluice_protocols::error::DecodeError;
 use sluice_protocols::meter::Meter;
 use sluice_protocols::otlp::grpc;
 use sluice_protocols::tokens::Protocol;
+
+/// The longest wait that a client is asked for. Some give up records rather than wait
+/// for longer.
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A request for records, of one protocol.
 pub(super) trait Exchange: fmt::Debug + Send + Sync {
@@ -120,6 +125,21 @@ pub(super) enum Reply {
     Close,
 }
 
+impl Reply {
+    /// The same, asking a client that was to wait for a second to wait for so long.
+    pub(super) fn retried_after(mut self, wait: Duration) -> Self {
+        if let Self::Answer(answer) = &mut self {
+            let seconds = wait.min(RETRY_MAX).as_secs_f64().ceil();
+            for (name, value) in &mut answer.headers {
+                if *name == "retry-after" {
+                    *value = seconds.to_string();
+                }
+            }
+        }
+        self
+    }
+}
+
 impl From<Decoded> for Parsed {
     fn from(decoded: Decoded) -> Self {
         Self {
@@ -133,5 +153,25 @@ impl From<Decoded> for Parsed {
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_above_its_quota_is_asked_to_wait_for_the_right_time_but_not_for_minutes() {
+        for (millis, expected) in [(1, "1"), (2001, "3"), (600_000, "30")] {
+            let answer = Answer::new(503, "text/plain", "busy");
+            let reply = Reply::from(answer.retried_after_a_second());
+            let reply = reply.retried_after(Duration::from_millis(millis));
+            let Reply::Answer(answer) = reply else {
+                panic!("an answer");
+            };
+            assert_eq!(answer.headers, [("retry-after", expected.to_owned())]);
+        }
+        let closed = Reply::Close.retried_after(Duration::from_secs(2));
+        assert!(matches!(closed, Reply::Close));
     }
 }

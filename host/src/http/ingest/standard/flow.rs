@@ -8,6 +8,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -17,27 +18,29 @@ use tokio::time::{Sleep, sleep_until};
 use super::asked::Asked;
 use super::clock::Clock;
 use super::exchange::{Exchange, Parsed, Reply, Terms};
-use super::relay::{Relay, Relayed};
-use super::reply::response;
+use super::relay::Relay;
+use super::reply::{for_node, response};
 use super::settling::Settling;
-use super::trouble::{Trouble, verdict};
-use crate::http::ingest::body::{Received, discard, expects_continue};
-use crate::http::ingest::client::{Sending, audit, sender};
+use super::trouble::Trouble;
+use crate::http::ingest::body::{Received, announced, discard};
+use crate::http::ingest::charge::Charge;
+use crate::http::ingest::client::Sending;
 use crate::http::ingest::counted::Counted;
+use crate::http::ingest::forward::Relayed;
 use crate::http::ingest::repeated::{Known, Sent};
+use crate::http::ingest::request_span::RequestSpan;
 use crate::http::ingest::service::{Ingest, Offer};
 use crate::http::ingest::unread::Unread;
 use crate::http::problem::Problem;
+use crate::peer::relayed::AnswerHead;
 use crate::rejects::Sender;
 use crate::stream::{Route, Stream};
-use sluice_access::Refusal;
 use sluice_delivery::{Intake, Producer};
-use sluice_protocols::answer::Verdict;
-use sluice_protocols::elasticsearch::items::Items;
 use sluice_protocols::encoding::Encoding;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::meter::Meter;
 use sluice_types::clock::unix_nanos;
+use sluice_types::documents::LeaderAddress;
 use sluice_types::rejection::Rejection;
 
 /// A request of a standard protocol at a node.
@@ -47,6 +50,7 @@ pub(super) struct Flow<'a> {
     pub(super) exchange: &'a Arc<dyn Exchange>,
     pub(super) asked: &'a Asked,
     pub(super) clock: Clock,
+    pub(super) span: &'a RequestSpan,
     /// Who sends it, once that is known.
     pub(super) client: Sending,
     /// Relays to the leader; `None` for a request that was relayed already.
@@ -63,9 +67,12 @@ enum Ended {
 /// What became of an attempt to deliver here.
 enum Attempt {
     Ended(Ended),
-    /// Nothing was taken. So many records and bytes found no room, if that was
-    /// the reason.
-    Again(Option<(usize, usize)>),
+    /// Nothing was taken, for this reason.
+    Again(String),
+    /// Nothing was taken: so many records and bytes found no room.
+    NoRoom(Arc<Intake>, (usize, usize)),
+    /// Nothing was taken: the client must wait so long.
+    Quota(Duration),
 }
 
 impl Flow<'_> {
@@ -82,17 +89,26 @@ impl Flow<'_> {
         match self.find_client() {
             Ok(client) => self.client = client,
             Err(trouble) => {
-                if !expects_continue(&self.asked.headers) {
+                if !self.asked.may_leave_body {
                     discard(body, limit, deadline).await;
                 }
                 return Err(trouble);
             }
         }
+        let charge = match self.let_in(announced(&body)).await {
+            Ok(charge) => charge,
+            Err(problem) => {
+                if !self.asked.may_leave_body {
+                    discard(body, limit, deadline).await;
+                }
+                return Err(problem.into());
+            }
+        };
         let reader = self.ingest.reader(limit);
         let received = reader
             .receive_as_it_is(&self.asked.headers, body, deadline.as_mut())
             .await?;
-        self.settle(received, deadline).await
+        self.settle(received, Some(charge), deadline).await
     }
 
     /// Takes a part of a client's request, whose memory is accounted for elsewhere.
@@ -100,7 +116,7 @@ impl Flow<'_> {
     pub(super) async fn of_part(&self, part: Bytes) -> Option<Response> {
         let deadline = pin!(sleep_until(self.clock.end));
         let received = self.ingest.reader(self.ingest.limits.body).of(part, None);
-        self.answer(self.settle(received, deadline).await)
+        self.answer(self.settle(received, None, deadline).await)
     }
 
     /// The answer to a client whose request cannot be settled.
@@ -113,59 +129,47 @@ impl Flow<'_> {
             Ok(Ended::Relayed(answer)) => answer,
             Ok(Ended::Here(reply)) => response(reply, self.ingest.memory()),
             Err(trouble) => {
+                self.audit_quota(&trouble);
                 let response = response(self.refuse(&trouble), self.ingest.memory());
                 response.map(|response| trouble.close(response))
             }
         }
     }
 
-    /// Takes a request that another node relayed. `None` if this node does not
-    /// lead, and took nothing.
-    pub(super) async fn of_node(&self, received: Received<'_>) -> Option<Reply> {
+    /// Takes a request that another node relayed. It is answered at once if nothing is
+    /// taken: that node waits, and not this one, which holds the request, too.
+    pub(super) async fn of_node(&self, received: Received<'_>) -> (AnswerHead, Vec<u8>) {
         let deadline = pin!(sleep_until(self.clock.end));
-        match self.settle(received, deadline).await {
-            Ok(Ended::Here(reply)) => Some(reply),
-            Ok(Ended::Relayed(_)) | Err(Trouble::NotLeader) => None,
-            Err(trouble) => Some(self.refuse(&trouble)),
+        match self.settle(received, None, deadline).await {
+            Ok(Ended::Here(reply)) => for_node(reply),
+            Ok(Ended::Relayed(_)) | Err(Trouble::NotLeader) => (AnswerHead::NotLeader, Vec::new()),
+            Err(Trouble::Problem(Problem::Quota(wait))) => (AnswerHead::quota(wait), Vec::new()),
+            Err(trouble) => for_node(self.refuse(&trouble)),
         }
     }
 
-    /// The client that sends the request.
-    ///
-    /// # Errors
-    /// It may not send.
-    pub(super) fn find_client(&self) -> Result<Sending, Trouble> {
-        let access = self.ingest.access();
-        let (protocol, credentials) = (self.exchange.protocol(), self.asked.credentials());
-        let names = &self.asked.names;
-        sender(access, self.stream, protocol, &credentials, names).map_err(|refusal| {
-            audit(access, protocol, &refusal, self.asked.client);
-            match refusal {
-                Refusal::NoToken => Trouble::NoToken,
-                _ => Trouble::WrongToken,
-            }
-        })
-    }
-
     /// Waits for a node that takes the request, and for its outcome, and counts that.
+    /// `charge` is what it has taken of its client's quota already.
     async fn settle(
         &self,
         received: Received<'_>,
+        charge: Option<Charge>,
         deadline: Pin<&mut Sleep>,
     ) -> Result<Ended, Trouble> {
         let mut offered = 0;
-        let ended = self.settle_all(received, &mut offered, deadline).await;
-        ended.inspect_err(|trouble| {
-            if let Trouble::Problem(problem) = trouble {
-                self.counted().failed(offered, problem);
-            }
+        let settling = self.settle_all(received, charge, &mut offered, deadline);
+        settling.await.inspect_err(|trouble| match trouble {
+            // The node that relayed it sends it again.
+            Trouble::Problem(Problem::Quota(_)) if self.relay.is_none() => {}
+            Trouble::Problem(problem) => self.counted().failed(offered, problem),
+            _ => {}
         })
     }
 
     /// Counts what becomes of its records.
     pub(super) fn counted(&self) -> Counted<'_> {
         let (protocol, headers) = (self.exchange.protocol(), &self.asked.headers);
-        Counted::new(self.stream, protocol, headers, self.clock.begun)
+        Counted::new(self.stream, protocol, headers, self.clock.begun, self.span)
     }
 
     /// Offers the records until they are settled. `offered` is how many they are,
@@ -173,55 +177,83 @@ impl Flow<'_> {
     async fn settle_all(
         &self,
         received: Received<'_>,
+        mut charge: Option<Charge>,
         offered: &mut usize,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Ended, Trouble> {
+        let bytes = received.bytes().len();
         let packing = self.exchange.packing();
         let content = packing.content(self.asked, received.bytes());
         let content = content.map_err(Problem::from)?;
         let mut route = self.stream.route.clone();
         loop {
             let now = route.borrow_and_update().clone();
-            let why = match now {
+            let attempt = match now {
                 Route::Local(intake) => {
-                    if let Some(wait) = self.quota_wait() {
-                        self.park_for_quota(wait, &mut route).await?;
-                        continue;
-                    }
                     let body = (&received, &content);
-                    let delivering = self.deliver(body, &intake, offered, deadline.as_mut());
-                    match delivering.await? {
-                        Attempt::Ended(ended) => return Ok(ended),
-                        Attempt::Again(Some(size)) => {
-                            self.wait_for_room(&intake, size, &mut route).await?;
-                            continue;
-                        }
-                        Attempt::Again(None) => "the leader changes".to_owned(),
-                    }
+                    let taking = (&intake, charge.take());
+                    let delivering = self.deliver_here(body, taking, offered, deadline.as_mut());
+                    delivering.await?
                 }
-                Route::Leader(leader) => match self.relay {
-                    None => return Err(Trouble::NotLeader),
-                    Some(relay) => {
-                        // The request between the nodes is a copy.
-                        let mut copy = self.ingest.memory().reserve();
-                        copy.spend(received.bytes().len()).map_err(Problem::from)?;
-                        let name = self.client.as_ref().map(|client| client.name());
-                        let asked = (self.asked, name);
-                        let answer = relay.send(&leader, asked, received.bytes(), &self.clock);
-                        match answer.await? {
-                            Relayed::Answer(answer) => return Ok(Ended::Relayed(answer)),
-                            Relayed::NotTaken(why) => why,
-                        }
-                    }
-                },
-                Route::Unknown if self.relay.is_none() => return Err(Trouble::NotLeader),
-                Route::Unknown => "no leader is known at the moment".to_owned(),
                 // The node that relayed it waits for the next leader.
-                Route::Stopping if self.relay.is_none() => return Err(Trouble::NotLeader),
+                _ if self.relay.is_none() => return Err(Trouble::NotLeader),
+                Route::Leader(leader) => self.relay(&leader, received.bytes()).await?,
+                Route::Unknown => Attempt::Again("no leader is known at the moment".to_owned()),
                 Route::Stopping => return Err(Problem::Stopping.into()),
             };
-            self.park(&mut route, why).await?;
+            match attempt {
+                Attempt::Ended(ended) => return Ok(ended),
+                Attempt::Again(why) => self.park(&mut route, why).await?,
+                Attempt::Quota(wait) => self.park_for_quota(wait, bytes, &mut route).await?,
+                Attempt::NoRoom(intake, size) => {
+                    self.wait_for_room(&intake, size, &mut route).await?;
+                }
+            }
         }
+    }
+
+    /// Delivers here what is within the client's quota. `charge` is what was taken of it
+    /// already.
+    async fn deliver_here(
+        &self,
+        body: (&Received<'_>, &(Bytes, Option<Encoding>)),
+        (intake, charge): (&Arc<Intake>, Option<Charge>),
+        offered: &mut usize,
+        deadline: Pin<&mut Sleep>,
+    ) -> Result<Attempt, Trouble> {
+        let begin = || Charge::begin(&self.client, body.0.bytes().len());
+        match charge.map_or_else(begin, Ok) {
+            Ok(charge) => {
+                self.deliver(body, (intake, charge), offered, deadline)
+                    .await
+            }
+            Err(wait) => Ok(Attempt::Quota(wait)),
+        }
+    }
+
+    /// Sends the request to the leader.
+    async fn relay(&self, leader: &LeaderAddress, body: &Bytes) -> Result<Attempt, Trouble> {
+        let Some(relay) = self.relay else {
+            return Err(Trouble::NotLeader);
+        };
+        let name = self.client.as_ref().map(|client| client.name());
+        let asked = (self.asked, name, self.span.context());
+        let memory = self.ingest.memory();
+        let relaying = relay.send(leader, asked, body, &self.clock, memory);
+        Ok(match relaying.await? {
+            Relayed::Answer(answer) => {
+                self.span.relayed_to(&leader.node);
+                Attempt::Ended(Ended::Relayed(answer))
+            }
+            Relayed::NotTaken(why) => Attempt::Again(why),
+            Relayed::Unsupported => Attempt::Again("the leader is of another version".to_owned()),
+            Relayed::Quota(wait) => {
+                if let Some(client) = &self.client {
+                    client.quota().hold(wait);
+                }
+                Attempt::Quota(wait)
+            }
+        })
     }
 
     /// Who sent the request.
@@ -262,7 +294,7 @@ impl Flow<'_> {
     async fn deliver(
         &self,
         (received, content): (&Received<'_>, &(Bytes, Option<Encoding>)),
-        intake: &Intake,
+        (intake, charge): (&Arc<Intake>, Charge),
         offered: &mut usize,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Attempt, Trouble> {
@@ -289,16 +321,18 @@ impl Flow<'_> {
                 stream: self.stream,
                 intake,
                 producer,
-                client: &self.client,
+                charge,
+                trace: self.span.context().cloned(),
                 records,
                 reservation,
             };
             match self.deliver_once(received, offer, deadline).await {
                 Ok(Some(rejected)) => settled.by_sink = rejected,
                 Ok(None) => is_repeated = true,
-                Err(Problem::Full) => return Ok(Attempt::Again(Some(size))),
+                Err(Problem::Full) => return Ok(Attempt::NoRoom(Arc::clone(intake), size)),
+                Err(Problem::Quota(wait)) => return Ok(Attempt::Quota(wait)),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
-                    return Ok(Attempt::Again(None));
+                    return Ok(Attempt::Again("the leader changes".to_owned()));
                 }
                 Err(problem) => return Err(problem.into()),
             }
@@ -339,21 +373,5 @@ impl Flow<'_> {
                 Ok(Some(delivered.await?.rejected))
             }
         }
-    }
-
-    /// The answer of the protocol to what was not settled.
-    fn refuse(&self, trouble: &Trouble) -> Reply {
-        let text;
-        let verdict = match trouble {
-            Trouble::NoToken => Verdict::NoToken,
-            Trouble::WrongToken => Verdict::WrongToken,
-            Trouble::NotLeader => Verdict::Busy("this node does not lead"),
-            Trouble::Problem(problem) => {
-                self.ingest.count(self.stream, problem);
-                text = problem.text();
-                verdict(problem, &text)
-            }
-        };
-        self.exchange.answer(verdict, &Items::default())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::ACCEPT;
-use axum::http::{Method, Request, Uri};
+use axum::http::{Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -17,14 +17,15 @@ use super::context::Standard;
 use super::exchange::Exchange;
 use super::flow::Flow;
 use super::found::{Found, Question};
-use super::reply::{for_node, from_pairs, response};
+use super::reply::response;
 use super::table;
 use super::upload;
-use crate::http::ingest::body::{discard, expects_continue};
+use crate::http::ingest::body::discard;
+use crate::http::ingest::client::relayed;
 use crate::http::ingest::service::{Ingest, last_if_stopping};
 use crate::http::no_answer::NoAnswer;
 use crate::http::problem::Problem;
-use crate::peer::relayed::{AnswerHead, RelayedHead};
+use crate::peer::relayed::{AnswerHead, RelayedHead, from_pairs};
 use crate::stream::Stream;
 use crate::tls::ClientNames;
 use sluice_protocols::answer::Answer;
@@ -52,7 +53,7 @@ pub(in crate::http) async fn of_client(
     let stream = ingest.stream();
     let answer = match table::find(&asked, &standard.facts)? {
         Found::Answer(answer) => {
-            if !expects_continue(&asked.headers) {
+            if !asked.may_leave_body {
                 let (most, time) = DISCARD_LIMITS;
                 discard(body, most, pin!(sleep(time))).await;
             }
@@ -81,16 +82,21 @@ async fn exchanged(
     body: Body,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
+    let stream = ingest.stream();
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
-        stream: ingest.stream(),
+        stream,
         exchange,
         asked,
         clock: Clock::start(standard.park, ingest.limits.request),
+        span: &span,
         client: None,
         relay: Some(&*standard.relay),
     };
-    flow.of_client(body).await
+    let answer = flow.of_client(body).await;
+    span.end(answer.as_ref().map(Response::status));
+    answer
 }
 
 /// Answers a request that another node relayed.
@@ -108,6 +114,7 @@ pub(in crate::http) async fn of_node(
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
         headers: from_pairs(head.headers),
+        may_leave_body: true,
         client: head.client,
         names: ClientNames::default(),
     };
@@ -115,20 +122,32 @@ pub(in crate::http) async fn of_node(
     let Some(Found::Exchange(exchange)) = found else {
         return Err(Problem::Malformed("it is of no known protocol".to_owned()));
     };
+    let client = match relayed(ingest.access(), stream, head.name.as_deref()) {
+        Ok(client) => client,
+        Err(why) => return Ok((AnswerHead::NotTaken(why), Vec::new())),
+    };
     let limit = ingest.limits.request;
     let wait = Duration::from_millis(head.wait_ms).min(limit);
+    let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
         stream,
         exchange: &exchange,
         asked: &asked,
         clock: Clock::start(Duration::from_millis(head.park_ms), wait),
-        client: head.name.and_then(|name| ingest.access().named(&name)),
+        span: &span,
+        client,
         relay: None,
     };
     let received = ingest.reader(ingest.limits.body).of(body, None);
-    let reply = flow.of_node(received).await;
-    Ok(reply.map_or((AnswerHead::NotLeader, Vec::new()), for_node))
+    let (head, body) = flow.of_node(received).await;
+    span.end(match &head {
+        AnswerHead::Answer { status, .. } => StatusCode::from_u16(*status).ok(),
+        AnswerHead::NotLeader | AnswerHead::NotTaken(_) => Some(StatusCode::SERVICE_UNAVAILABLE),
+        AnswerHead::Quota { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
+        AnswerHead::Close => None,
+    });
+    Ok((head, body))
 }
 
 /// Whether a browser asks for the first page.

@@ -22,6 +22,7 @@ mod loki;
 mod otlp;
 mod otlp_grpc;
 mod parking;
+mod refusing;
 mod relay;
 mod reply;
 mod settling;

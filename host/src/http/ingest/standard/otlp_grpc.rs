@@ -90,6 +90,7 @@ mod tests {
             path: path.to_owned(),
             query: String::new(),
             headers,
+            may_leave_body: false,
             client: None,
             names: crate::tls::ClientNames::default(),
         }

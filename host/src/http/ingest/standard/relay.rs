@@ -4,32 +4,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::asked::Asked;
 use super::clock::Clock;
-use super::reply::{pairs, relayed};
+use crate::http::ingest::forward::{self, ANSWER_GRACE, Relayed, not_answered};
 use crate::http::problem::Problem;
 use crate::peer::delivered::{DeliveryAnswer, DeliveryHead, Refused};
-use crate::peer::relayed::{AnswerHead, RelayedHead, join, split};
-use crate::peer::{LeaderClient, PeerError, Target};
+use crate::peer::relayed::{RelayedHead, join, pairs};
+use crate::peer::{LeaderClient, Target};
 use sluice_delivery::Chunk;
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
-use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
+use sluice_types::trace::TraceContext;
 
 /// The headers that decoding and answering depend on. The leader sees no others,
 /// and so no credential: this node has checked it.
-const RELAYED: [&str; 10] = [
+const RELAYED: [&str; 12] = [
     "accept",
     "content-encoding",
     "content-type",
     "grpc-encoding",
     "logplex-frame-id",
     "logplex-msg-count",
+    "traceparent",
+    "tracestate",
     "user-agent",
     "x-amz-target",
     "x-scope-orgid",
@@ -37,22 +38,10 @@ const RELAYED: [&str; 10] = [
 ];
 /// Names in a query whose values are credentials.
 const CREDENTIALS: [&str; 3] = ["api_key", "dd-api-key", "token"];
-/// How much sooner than this node the leader stops waiting, so that its answer
-/// arrives in time.
-const ANSWER_GRACE: Duration = Duration::from_millis(300);
-
 /// Sends requests to the leader.
 #[derive(Debug)]
 pub(crate) struct Relay {
     leaders: Arc<LeaderClient>,
-}
-
-/// What the leader said.
-pub(super) enum Relayed {
-    /// `None` if the client's connection is to be closed.
-    Answer(Option<Response>),
-    /// Certainly nothing was taken, for this reason.
-    NotTaken(String),
 }
 
 /// What the leader did with records.
@@ -69,53 +58,21 @@ impl Relay {
         Self { leaders }
     }
 
-    /// Sends a request to the leader with the name of its client, and waits for the
-    /// answer.
+    /// Sends a request to the leader with the name of its client and the span that this
+    /// node has for it, and waits for the answer.
     ///
     /// # Errors
     /// The leader may have taken it.
     pub(super) async fn send(
         &self,
         leader: &LeaderAddress,
-        (asked, name): (&Asked, Option<&Arc<str>>),
+        (asked, name, trace): (&Asked, Option<&Arc<str>>, Option<&TraceContext>),
         body: &Bytes,
         clock: &Clock,
+        memory: &Arc<MemoryBudget>,
     ) -> Result<Relayed, Problem> {
-        let address = leader.address.as_str();
-        let (client, node) = match self.leaders.reach(leader) {
-            Ok(reached) => reached,
-            Err(why) => return Ok(Relayed::NotTaken(why)),
-        };
-        let target = Target {
-            node: &node,
-            address,
-        };
-        let request = join(&head(asked, name, clock), body);
-        let asking = client.relay(target, request, clock.left().1);
-        let answer = match timeout_at(clock.end, asking).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return not_answered(address, &error).map(Relayed::NotTaken),
-            Err(_) => {
-                return Err(Problem::Unknown(format!(
-                    "the leader at {address} did not answer in time"
-                )));
-            }
-        };
-        let unreadable = || {
-            Problem::Unknown(format!(
-                "the answer of the leader at {address} is unreadable"
-            ))
-        };
-        let (head, body) = split::<AnswerHead>(&answer).ok_or_else(unreadable)?;
-        Ok(match head {
-            AnswerHead::Close => Relayed::Answer(None),
-            AnswerHead::NotLeader => {
-                Relayed::NotTaken(format!("the node at {address} does not lead any more"))
-            }
-            AnswerHead::Answer { status, headers } => {
-                Relayed::Answer(Some(relayed(status, headers, body)))
-            }
-        })
+        let head = head(asked, name, trace, clock);
+        forward::relay(&self.leaders, leader, (&head, body), memory, clock.end).await
     }
 
     /// Sends records to the leader for clients that cannot be told which of them
@@ -167,37 +124,22 @@ impl Relay {
     }
 }
 
-/// What no answer means: why nothing was taken.
-///
-/// # Errors
-/// The leader may have taken it.
-fn not_answered(address: &str, error: &PeerError) -> Result<String, Problem> {
-    let is_taken = match error {
-        PeerError::Transport { cause, .. } => !cause.is_connect(),
-        // The route is not there, the signature is refused, or there is no memory:
-        // the request did not get to its protocol.
-        PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => false,
-        PeerError::Shape { .. } => true,
-    };
-    tracing::debug!(
-        error = chain(error),
-        "the leader gave no answer to a relayed request"
-    );
-    match is_taken {
-        true => Err(Problem::Unknown(format!(
-            "the leader at {address} did not answer"
-        ))),
-        false => Ok(format!("the leader at {address} cannot be reached")),
+fn head(
+    asked: &Asked,
+    name: Option<&Arc<str>>,
+    trace: Option<&TraceContext>,
+    clock: &Clock,
+) -> RelayedHead {
+    let mut headers = relayed_headers(&asked.headers);
+    if let Some(trace) = trace {
+        trace.put_into(&mut headers);
     }
-}
-
-fn head(asked: &Asked, name: Option<&Arc<str>>, clock: &Clock) -> RelayedHead {
     let (park, wait) = clock.left();
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     RelayedHead {
         method: asked.method.to_string(),
         target: target(asked),
-        headers: pairs(&relayed_headers(&asked.headers)),
+        headers: pairs(&headers),
         client: asked.client,
         name: name.map(|name| name.to_string()),
         wait_ms: millis(wait.saturating_sub(ANSWER_GRACE)),

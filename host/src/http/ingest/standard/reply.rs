@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 
 use super::exchange::Reply;
 use crate::http::charged_body::charged;
-use crate::peer::relayed::AnswerHead;
+use crate::peer::relayed::{AnswerHead, pairs};
 use sluice_protocols::answer::Answer;
 use sluice_protocols::memory_budget::MemoryBudget;
 
@@ -38,35 +37,6 @@ pub(super) fn for_node(reply: Reply) -> (AnswerHead, Vec<u8>) {
             (head, answer.body)
         }
     }
-}
-
-/// The leader's answer to a relayed request.
-pub(super) fn relayed(status_code: u16, headers: Vec<(String, String)>, body: Bytes) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status(status_code);
-    *response.headers_mut() = from_pairs(headers);
-    response
-}
-
-/// The headers that are text.
-pub(super) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
-    let texts = headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-    texts.collect()
-}
-
-/// The headers again, without those that no header can be.
-pub(super) fn from_pairs(pairs: Vec<(String, String)>) -> HeaderMap {
-    let header = |(name, value): (String, String)| {
-        let name = HeaderName::try_from(name).ok()?;
-        Some((name, HeaderValue::try_from(value).ok()?))
-    };
-    let mut headers = HeaderMap::new();
-    for (name, value) in pairs.into_iter().filter_map(header) {
-        headers.append(name, value);
-    }
-    headers
 }
 
 fn headers(answer: &Answer) -> HeaderMap {

@@ -22,7 +22,9 @@ use super::flow::Flow;
 use super::found::Found;
 use super::gathered::{Arrived, Gathered, PAUSE};
 use super::reply::response;
+use super::trouble::Trouble;
 use crate::http::ingest::client::Sending;
+use crate::http::ingest::request_span::RequestSpan;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::elasticsearch::items::Items;
@@ -41,6 +43,8 @@ const PIECE_ENTRIES: usize = 256;
 /// How long a piece may find no room, and how long nothing may arrive, before the
 /// connection is closed. The client's unit has a watchdog of 3 min.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether the client may send on.
+const QUOTA_POLL: Duration = Duration::from_secs(1);
 /// The wait before a piece is offered again.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 
@@ -60,7 +64,6 @@ struct Upload<'a> {
     standard: &'a Standard,
     asked: &'a Asked,
     exchange: Arc<dyn Exchange>,
-    client: Sending,
 }
 
 fn is_upload(asked: &Asked) -> bool {
@@ -78,16 +81,14 @@ pub(super) fn find_piece(asked: &Asked) -> Option<Found> {
 
 /// Takes an upload. `None` if its connection is to be closed without an answer.
 pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Option<Response> {
-    let mut upload = Upload {
+    let upload = Upload {
         standard,
         asked,
         exchange: Arc::new(Entries),
-        client: None,
     };
-    let found = upload.flow().find_client();
-    match found {
-        Ok(client) => upload.client = client,
-        Err(trouble) => return upload.flow().refusal(trouble),
+    if let Err(trouble) = upload.client() {
+        let none = RequestSpan::default();
+        return upload.flow(None, &none).refusal(trouble);
     }
     if asked.headers.contains_key("content-encoding") {
         let reason = "an upload cannot be compressed";
@@ -104,8 +105,8 @@ pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Opti
 }
 
 impl Upload<'_> {
-    /// The way of one piece, which begins now.
-    fn flow(&self) -> Flow<'_> {
+    /// The way of one piece of this client, which begins now.
+    fn flow<'a>(&'a self, client: Sending, span: &'a RequestSpan) -> Flow<'a> {
         let ingest = &*self.standard.ingest;
         Flow {
             ingest,
@@ -113,9 +114,31 @@ impl Upload<'_> {
             exchange: &self.exchange,
             asked: self.asked,
             clock: Clock::start(self.standard.park, ingest.limits.request),
-            client: self.client.clone(),
+            span,
+            client,
             relay: Some(&self.standard.relay),
         }
+    }
+
+    /// The client as it is known now. An upload may last longer than its token.
+    fn client(&self) -> Result<Sending, Trouble> {
+        let none = RequestSpan::default();
+        self.flow(None, &none).find_client()
+    }
+
+    /// Reads on only when the client has sent less than its quota.
+    async fn wait_for_quota(&self, client: &Sending) -> Result<(), Stop> {
+        let until = Instant::now() + PATIENCE;
+        while let Some(client) = client
+            && let wait = client.quota().wait()
+            && !wait.is_zero()
+        {
+            if Instant::now() >= until || self.standard.ingest.stream().is_stopping() {
+                return Err(Stop::Close);
+            }
+            sleep(wait.min(QUOTA_POLL)).await;
+        }
+        Ok(())
     }
 
     fn answer(&self, verdict: &Verdict<'_>) -> Option<Response> {
@@ -130,6 +153,8 @@ impl Upload<'_> {
         let mut gathered = Gathered::new(ingest.memory());
         let mut silence = Duration::ZERO;
         loop {
+            let client = self.client().map_err(|trouble| self.refused(trouble))?;
+            self.wait_for_quota(&client).await?;
             let arrived = gathered.receive(&mut body, PATIENCE).await;
             match arrived.ok_or(Stop::Close)? {
                 Arrived::More => {
@@ -163,7 +188,8 @@ impl Upload<'_> {
                     let (entry, _charged) = all.take(bytes);
                     let reason = framer.too_large();
                     tracing::warn!(reason, "an entry of a journal was not taken");
-                    let flow = self.flow();
+                    let none = RequestSpan::default();
+                    let flow = self.flow(None, &none);
                     let rejects = &flow.stream.rejects;
                     rejects.keep_record(flow.sender(), &reason, &entry);
                     flow.counted().rejected(1);
@@ -184,8 +210,13 @@ impl Upload<'_> {
             if ingest.stream().is_stopping() {
                 return Err(Stop::Close);
             }
-            let flow = self.flow();
-            let answer = flow.of_part(entries.clone()).await.ok_or(Stop::Close)?;
+            let client = self.client().map_err(|trouble| self.refused(trouble))?;
+            let stream = &ingest.stream().name;
+            let span = ingest.span(self.asked.asking(self.exchange.protocol(), stream));
+            let flow = self.flow(client, &span);
+            let answer = flow.of_part(entries.clone()).await;
+            span.end(answer.as_ref().map(Response::status));
+            let answer = answer.ok_or(Stop::Close)?;
             match answer.status() {
                 status if status.is_success() => return Ok(()),
                 status if !status.is_server_error() => return Err(Stop::Answer(answer)),
@@ -193,6 +224,12 @@ impl Upload<'_> {
                 _ => sleep(RETRY_WAIT).await,
             }
         }
+    }
+
+    fn refused(&self, trouble: Trouble) -> Stop {
+        let none = RequestSpan::default();
+        let answer = self.flow(None, &none).refusal(trouble);
+        answer.map_or(Stop::Close, Stop::Answer)
     }
 
     fn malformed(&self, error: &DecodeError) -> Stop {

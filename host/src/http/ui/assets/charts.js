@@ -31,9 +31,10 @@ export class Charts {
    * seconds; `format` writes a value, `steps` are possible distances of the lines.
    */
   figure({ id, title, unit, model, format, steps }) {
-    const names = model.series.slice(0, MOST).map(({ name }) => name);
+    const series = drawn(model.series);
+    const names = series.map(({ name }) => name);
     const shape = JSON.stringify(names);
-    const data = [model.times, ...model.series.slice(0, MOST).map(({ values }) => values)];
+    const data = [model.times, ...series.map(({ values }) => values)];
     const chart = this.charts.get(id);
     if (chart) chart.take(shape, names, data);
     return h('figure', { class: 'card plot', key: id, 'aria-labelledby': `${id}-title` },
@@ -52,6 +53,18 @@ export class Charts {
     this.charts.forEach((chart) => chart.end());
     this.charts.clear();
   }
+}
+
+/** As many series as can be told apart; the others are one, their sum. */
+function drawn(series) {
+  if (series.length <= MOST) return series;
+  const others = series.slice(MOST - 1);
+  const sum = (_, at) => {
+    const known = others.map(({ values }) => values[at]).filter((value) => value !== null && value !== undefined);
+    return known.length === 0 ? null : known.reduce((one, other) => one + other, 0);
+  };
+  const values = others[0].values.map(sum);
+  return [...series.slice(0, MOST - 1), { name: `${others.length} others`, values }];
 }
 
 function last(values) {

@@ -36,16 +36,15 @@ function tokenField(label) {
 
 /**
  * Asks before an action. `effects` are sentences, `verb` is the button's text,
- * `act` returns what came of it as a text.
+ * `act` gets the token and returns what came of it as a text. The token is that of
+ * this dialog alone, and kept nowhere: the page reads with another one.
  */
 export function ask({ title, effects, verb, danger, act, after }) {
   let state = 'asking';
   let answer = '';
-  let wantsToken = !token.get();
   const run = async (dialog, form) => {
-    const given = form.elements.namedItem('token')?.value.trim();
-    if (given) token.set(given);
-    if (!token.get()) {
+    const given = form.elements.namedItem('token').value.trim() || token.get();
+    if (!given) {
       answer = 'Enter a token of scope admin.';
       return dialog.show();
     }
@@ -54,22 +53,16 @@ export function ask({ title, effects, verb, danger, act, after }) {
     answer = '';
     dialog.show();
     try {
-      answer = await act();
+      answer = await act(given);
       state = 'done';
     } catch (error) {
       answer = error.message;
       state = 'asking';
-      if (error.status === 401 || error.status === 403) {
-        token.set('');
-        wantsToken = true;
-        document.dispatchEvent(new Event('sluice-token'));
-      }
     }
     dialog.busy = false;
     dialog.show();
     say(answer);
     if (state === 'done') {
-      document.dispatchEvent(new Event('sluice-token'));
       after?.();
       dialog.element.querySelector('button')?.focus();
     }
@@ -86,7 +79,9 @@ export function ask({ title, effects, verb, danger, act, after }) {
   },
   h('h2', { id: 'question' }, title),
   state !== 'done' && h('ul', null, effects.map((effect) => h('li', null, effect))),
-  state !== 'done' && wantsToken && tokenField('Token of scope admin (kept until this tab is closed)'),
+  state !== 'done' && tokenField(token.get()
+    ? 'Token of scope admin, for this action only (empty: the one that the page reads with)'
+    : 'Token of scope admin, for this action only'),
   answer && h('p', { class: `answer ${state === 'done' ? 'good' : 'bad'}`, role: 'alert' }, answer),
   h('div', { class: 'actions' }, state === 'done'
     ? h('button', { key: 'close', type: 'submit', class: 'first' }, 'Close')

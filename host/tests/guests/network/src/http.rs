@@ -11,6 +11,8 @@ use wasip2::io::streams::StreamError;
 const MANY: usize = 17;
 /// The most of an answer that is read.
 const MAX_ANSWER: usize = 64 << 10;
+/// What a sink that makes traces itself would send.
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// What a sink could try to sign a request with.
 const FORGED: [(&str, &str); 4] = [
     ("authorization", "AWS4-HMAC-SHA256 Credential=forged"),
@@ -70,6 +72,14 @@ fn with_headers(method: &str, url: &str, headers: Fields) -> Result<OutgoingRequ
     Ok(request)
 }
 
+/// Sends a request with a trace of its own, and returns the answer's body.
+pub(crate) fn traced(url: &str) -> Result<String, String> {
+    let headers = Fields::new();
+    let set = headers.append("traceparent", TRACEPARENT.as_bytes());
+    set.map_err(|error| format!("{error:?}"))?;
+    fetch(with_headers("GET", url, headers)?)
+}
+
 /// Sends a request with a signature of its own, and returns the answer's body.
 pub(crate) fn forge(url: &str) -> Result<String, String> {
     let headers = Fields::new();
@@ -77,7 +87,10 @@ pub(crate) fn forge(url: &str) -> Result<String, String> {
         let set = headers.append(name, value.as_bytes());
         set.map_err(|error| format!("{error:?}"))?;
     }
-    let request = with_headers("GET", url, headers)?;
+    fetch(with_headers("GET", url, headers)?)
+}
+
+fn fetch(request: OutgoingRequest) -> Result<String, String> {
     let body = request.body().map_err(|()| "no body")?;
     let begun = handle(request, None).map_err(|error| format!("{error:?}"))?;
     send(body, &[])?;

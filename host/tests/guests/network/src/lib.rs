@@ -73,6 +73,7 @@ fn tried(message: &str) -> String {
         "LISTEN" => tcp::listen(target),
         "MANY" => http::many(target),
         "FORGE" => http::forge(target),
+        "TRACED" => http::traced(target),
         "CUT" => http::cut_off(target),
         method if target.contains("://") => http::request(method, target, &[])
             .map(|(status, body)| format!("{status} {}", String::from_utf8_lossy(&body))),

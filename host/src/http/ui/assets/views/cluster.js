@@ -49,8 +49,8 @@ function stepDown(cluster) {
       'Nothing that was acknowledged is lost.',
     ],
     verb: 'Step down',
-    act: async () => {
-      const answer = await post('../api/v1/step-down', { epoch: cluster.epoch });
+    act: async (key) => {
+      const answer = await post('../api/v1/step-down', { epoch: cluster.epoch }, key);
       return `${node} hands over epoch ${answer.epoch}; it finishes within ${duration(answer.drain_ms)}.`;
     },
   });

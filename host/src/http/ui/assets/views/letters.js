@@ -109,7 +109,7 @@ function act(state, view, chosen, kind) {
     effects: kind.effects(chosen.length, nodes),
     verb: kind.verb,
     danger: kind.danger,
-    act: async () => kind.answer(await post(kind.path, { letters: chosen.map(({ node, id }) => ({ node, id })) })),
+    act: async (key) => kind.answer(await post(kind.path, { letters: chosen.map(({ node, id }) => ({ node, id })) }, key)),
     after: () => {
       state.chosen.clear();
       state.shown = null;

@@ -53,8 +53,8 @@ function rollBack({ rollback, asked }, view) {
     title: 'Roll the plugin back?',
     effects,
     verb: 'Roll back',
-    act: async () => {
-      const answer = await post('../api/v1/plugin/rollback', { manifest: rollback.manifest, index: asked?.index ?? 0 });
+    act: async (key) => {
+      const answer = await post('../api/v1/plugin/rollback', { manifest: rollback.manifest, index: asked?.index ?? 0 }, key);
       return `Asked for ${sourceOf(answer.manifest)}. The nodes are preparing it.`;
     },
     after: () => view.load?.().catch(() => {}),

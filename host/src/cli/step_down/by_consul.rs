@@ -1,17 +1,17 @@
-//! `sluice step-down`.
+//! By the lock in Consul and the cluster's secret.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
-use thiserror::Error;
 use tokio::time::Instant;
 
-use super::cluster::ClusterArgs;
-use super::failure::Failure;
-use super::http_client::http_client;
-use super::runtime;
-use super::secret::signing;
+use super::args::StepDownArgs;
+use super::error::StepDownError;
+use super::report::{TAKE_OVER_TIMEOUT, report};
+use crate::cli::cluster::ClusterArgs;
+use crate::cli::failure::Failure;
+use crate::cli::http_client::http_client;
+use crate::cli::secret::signing;
 use crate::http::admin::Status;
 use crate::peer::wire::StepDownRequest;
 use crate::peer::{PeerError, Target, check_successor};
@@ -19,67 +19,18 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
 use sluice_types::keys::ClusterKeys;
-use sluice_types::readable;
-
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  sluice step-down             the leader finishes its work, and another node takes over
-  sluice step-down --to b      b takes over; another node only if b does not within 3 s
-
-The leader accepts nothing new, finishes what it has within its --drain-timeout, and then releases
-the lock. Nothing that was acknowledged is lost. It leads again only if no other node takes the lock
-within 10 s, or if the next leader stops.
-The exit code is 0 once the next leader serves, 1 if none does in time or it is not the one of --to.";
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// How long the next leader may take to serve, beyond the drain timeout.
-const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a node may take to answer a request for its status.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Args)]
-pub(super) struct StepDownArgs {
-    /// The node that should lead next
-    #[arg(long, value_name = "NODE")]
-    to: Option<String>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
-}
-
-#[derive(Debug, Error)]
-enum StepDownError {
-    #[error(
-        "find the leader of the cluster {0}: there is none at the moment; sluice status shows the \
-         nodes"
-    )]
-    NoLeader(String),
-    #[error("find the leader's epoch: the key {0} in Consul holds none")]
-    NoEpoch(String),
-    #[error(
-        "ask the leader {node} to step down: it cannot be reached at {address} from here; run this \
-         where it can be reached, or stop its process with SIGTERM, which also changes the leader"
-    )]
-    Unreachable {
-        node: String,
-        address: String,
-        #[source]
-        cause: PeerError,
-    },
-    #[error(
-        "see another node lead within {} s: {seen}; sluice status shows the nodes",
-        .waited.as_secs()
-    )]
-    NoLeaderInTime { waited: Duration, seen: String },
-    #[error("make {wanted} the leader: it did not take the lock in time, and {took} leads now")]
-    AnotherLeads { wanted: String, took: String },
-}
-
-pub(super) fn run(args: &StepDownArgs) -> Result<ExitCode, Failure> {
-    runtime::block_on(step_down(args))
-}
-
-async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
+/// Asks the leader that Consul names, with the cluster's secret, and waits until another
+/// one leads.
+///
+/// # Errors
+/// Consul gives no usable answer, the leader does not do it, or no other one leads in
+/// time.
+pub(super) async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let consul = Client::new(consul::Config::from_env()?)?;
     let observer = Observer::new(&args.cluster, &consul)?;
     let found = args.cluster.leader(&consul).await?;
@@ -115,20 +66,7 @@ async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER_TIMEOUT;
     let next = observer.next_leader(asked.epoch, started + waited).await;
     let next = next.map_err(|seen| StepDownError::NoLeaderInTime { waited, seen })?;
-    let took = started.elapsed().as_millis();
-    let (node, epoch) = (&next.node, next.epoch);
-    match &args.to {
-        Some(wanted) if wanted != node => Err(StepDownError::AnotherLeads {
-            wanted: wanted.clone(),
-            took: node.clone(),
-        }
-        .into()),
-        _ => {
-            let (node, name) = (readable::source(node), readable::source(&name));
-            println!("{node} leads now, epoch {epoch}, {took} ms after {name} was asked");
-            Ok(ExitCode::SUCCESS)
-        }
-    }
+    report(args, &name, (&next.node, next.epoch), started)
 }
 
 async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, consul::Error> {
