@@ -282,7 +282,8 @@ async fn a_listener_takes_records_of_clients_that_may_send_them() {
             continue;
         }
         // It is closed without a goodbye, or reset.
-        let ended = tokio::time::timeout(SOON, stream.read_to_end(&mut Vec::new()));
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(SOON, stream.read_to_end(&mut said));
         drop(ended.await.expect("the connection ends"));
     }
     eventually("the refusals are in the audit log", SOON, || async {
