@@ -174,7 +174,7 @@ async fn parts_of_a_batch_share_its_span() {
     });
     let (tenure, kept) = start(&sink);
     let request = request(true);
-    assert_eq!(rejected(submit(&tenure, 4, &request)).await, [(0, true)]);
+    assert_eq!(rejected(submit(&tenure, 4, &request)).await, [(0, false)]);
     tenure.drained().await;
     let (span, writes) = kept.batch();
     let BatchWork {
