@@ -150,7 +150,7 @@ impl Row {
                         null.write_all(&encode(black_box(batch), usize::MAX)?)?;
                     }
                     What::Sandboxed(sink) => {
-                        let refused = sink.write(attempt, batch, Duration::MAX).await?;
+                        let refused = sink.write(attempt.clone(), batch, Duration::MAX).await?;
                         assert!(refused.is_empty(), "the sink takes everything");
                     }
                 }
