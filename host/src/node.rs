@@ -175,10 +175,7 @@ impl Node {
         let access = access(&node, &control, &secret, (self.peer_tls, tracer));
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
-        let pleas = control.pleas.take().map(|pleas| {
-            let (nodes, peers) = (Arc::clone(&leaders), access.controls.peers.clone());
-            tokio::spawn(peer::pass_on(pleas, node.clone(), nodes, peers))
-        });
+        let pleas = pass_on_pleas(&mut control, &access, &leaders);
         let (stream, tasks) = self.stream.start(&access);
         let streams = Streams::new(Arc::new(stream), Vec::new());
         let forwarder = Forwarder::new(Arc::clone(&leaders))?;
@@ -205,11 +202,7 @@ impl Node {
             streams: vec![tasks],
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             pleas,
-            files: [
-                self.tokens.map(|tokens| tokio::spawn(tokens.keep())),
-                self.tls.map(|tls| tokio::spawn(tls.keep())),
-                Some(tokio::spawn(access.tls.clone().keep())),
-            ],
+            files: keep_files(self.tokens, self.tls, &access.tls),
             history: tokio::spawn(shown.histories.keep()),
             tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
             control,
@@ -321,6 +314,31 @@ fn facts(config: &Config) -> NodeFacts {
         cluster: config.control.cluster.clone(),
         elasticsearch_version: config.elasticsearch_version.clone(),
     }
+}
+
+/// Passes on what the control thread asks of other nodes.
+fn pass_on_pleas(
+    control: &mut Control,
+    access: &NodeAccess,
+    nodes: &Arc<LeaderClient>,
+) -> Option<JoinHandle<()>> {
+    let pleas = control.pleas.take()?;
+    let (node, peers) = (access.node.clone(), access.controls.peers.clone());
+    let passing = peer::pass_on(pleas, node, Arc::clone(nodes), peers);
+    Some(tokio::spawn(passing))
+}
+
+/// Reads files again when they change: tokens, certificates, authorities of nodes.
+fn keep_files(
+    tokens: Option<Keeper>,
+    tls: Option<TlsKeeper>,
+    peers: &PeerTls,
+) -> [Option<JoinHandle<()>>; 3] {
+    [
+        tokens.map(|tokens| tokio::spawn(tokens.keep())),
+        tls.map(|tls| tokio::spawn(tls.keep())),
+        Some(tokio::spawn(peers.clone().keep())),
+    ]
 }
 
 /// How this node reaches the others.

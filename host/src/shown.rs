@@ -13,7 +13,7 @@ use crate::http::cluster::{
 };
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
-use crate::http::peer::{PeerContext, PeerParts};
+use crate::http::peer_context::{PeerContext, PeerParts};
 use crate::http::people;
 use crate::http::tail::TailContext;
 use crate::peer::{LeaderClient, Secret};

@@ -25,6 +25,7 @@ mod no_answer;
 mod origin;
 mod other_nodes;
 pub(crate) mod peer;
+pub(crate) mod peer_context;
 mod peer_problem;
 mod problem;
 mod progress;

@@ -103,7 +103,6 @@ pub(super) struct Wire<'a> {
 
 impl<'a> Operation<'a> {
     fn wire(&self) -> Wrapped<'a> {
-        let encode = |value: &[u8]| Some(STANDARD.encode(value));
         let kv = match *self {
             Self::CheckIndex { key, index } => Wire {
                 verb: "check-index",
@@ -146,29 +145,37 @@ impl<'a> Operation<'a> {
                 value,
                 flags,
                 session,
-            } => Wire {
-                verb: "lock",
-                key,
-                value: encode(value),
-                flags: Some(flags),
-                session: Some(session),
-                index: None,
-            },
+            } => under_session("lock", key, value, flags, session),
             Self::Unlock {
                 key,
                 value,
                 flags,
                 session,
-            } => Wire {
-                verb: "unlock",
-                key,
-                value: encode(value),
-                flags: Some(flags),
-                session: Some(session),
-                index: None,
-            },
+            } => under_session("unlock", key, value, flags, session),
         };
         Wrapped { kv }
+    }
+}
+
+fn encode(value: &[u8]) -> Option<String> {
+    Some(STANDARD.encode(value))
+}
+
+/// A step that writes the key for a session.
+fn under_session<'a>(
+    verb: &'static str,
+    key: &'a str,
+    value: &[u8],
+    flags: u64,
+    session: &'a str,
+) -> Wire<'a> {
+    Wire {
+        verb,
+        key,
+        value: encode(value),
+        flags: Some(flags),
+        session: Some(session),
+        index: None,
     }
 }
 
