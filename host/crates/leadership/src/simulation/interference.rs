@@ -120,6 +120,12 @@ impl Interference {
                 }
                 vec![Event::Proved { sent, proofs }]
             }
+            (Without::ReleasingUnproven, Event::SeenByOthers { acquisition, .. }) => {
+                vec![Event::SeenByOthers {
+                    acquisition,
+                    is_seen: false,
+                }]
+            }
             (_, Event::Renewed { session, exists }) => {
                 self.hear_renewal(now, session, exists, decided)
             }

@@ -19,7 +19,8 @@ pub(super) enum Without {
     ReadsOnly,
     /// A renewal that says no proves nothing, and its session is ended.
     Doubt,
-    /// A leader that can renew but not prove releases the lock.
+    /// A leader that can renew but not prove releases the lock, by itself or because
+    /// others see it.
     ReleasingUnproven,
     /// The sessions of an earlier process are ended.
     EndingEarlier,
