@@ -29,7 +29,7 @@ use crate::peer::wire::{AssistRequest, Assisted, Removed, StepDownAnswer, StepDo
 use crate::peer::{PROBED, TailRequest, relayed};
 use crate::stream::{ReceiveError, Route};
 use sluice_delivery::{Chunk, JournalId, Producer};
-use sluice_leadership::AssistanceRequest;
+use sluice_leadership::{Act, AssistanceRequest};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::record_document::RecordDocument;
@@ -239,7 +239,8 @@ async fn step_down(
 async fn assist(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     let AssistRequest { stream, assistance } = admitted.document()?;
-    let action = context.action(&admitted, "assist");
+    let changes_lock = matches!(assistance.act, Act::Release { .. });
+    let action = changes_lock.then(|| context.action(&admitted, "release the lock of a node"));
     let detail = format!("{stream}: {assistance:?}");
     let (answer, answered) = oneshot::channel();
     let request = AssistanceRequest {
@@ -252,9 +253,10 @@ async fn assist(State(context): Context, request: Request<Body>) -> Result<Respo
     let is_sent = assistant.try_send(request).is_ok();
     let answered = tokio::time::timeout(ASSIST_LIMIT, answered);
     let done = is_sent && matches!(answered.await, Ok(Ok(true)));
-    match done {
-        true => action.done(detail),
-        false => action.failed(detail),
+    match action {
+        Some(action) if done => action.done(detail),
+        Some(action) => action.failed(detail),
+        None => {}
     }
     Ok(json(&Assisted { done }))
 }

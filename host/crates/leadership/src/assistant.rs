@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::assistance::Assistance;
+use super::assistance::{Act, Assistance};
 use super::lock_client::LockClient;
 
 /// Requests that may wait.
@@ -33,13 +33,13 @@ pub(super) async fn serve(
             continue;
         }
         let is_done = client.assist(&request.stream, &request.assistance).await;
-        tracing::info!(
-            stream = &*request.stream,
-            session = request.assistance.session,
-            act = ?request.assistance.act,
-            is_done,
-            "asked Consul for a node that does not reach it"
-        );
+        if is_done && matches!(request.assistance.act, Act::Release { .. }) {
+            tracing::info!(
+                stream = &*request.stream,
+                session = request.assistance.session,
+                "released the lock of a node that does not reach Consul"
+            );
+        }
         // It may have given up waiting.
         _ = request.answer.send(is_done);
     }
