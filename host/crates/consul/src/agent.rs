@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::client::{CALL_TIMEOUT, Client};
@@ -172,11 +173,7 @@ impl Client {
         struct Config {
             version: String,
         }
-        let answer = self
-            .call(Method::GET, "/v1/agent/self", CALL_TIMEOUT)
-            .send(&[])
-            .await?;
-        let own: Own = answer.json().await?;
+        let own: Own = self.own_agent().await?;
         Ok(own.config.version)
     }
 
@@ -195,11 +192,13 @@ impl Client {
         struct Member {
             addr: String,
         }
-        let answer = self
-            .call(Method::GET, "/v1/agent/self", CALL_TIMEOUT)
-            .send(&[])
-            .await?;
-        let own: Own = answer.json().await?;
+        let own: Own = self.own_agent().await?;
         Ok(own.member.addr)
+    }
+
+    /// What the agent says of itself.
+    async fn own_agent<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let call = self.call(Method::GET, "/v1/agent/self", CALL_TIMEOUT);
+        call.send(&[]).await?.json().await
     }
 }

@@ -68,11 +68,9 @@ impl Client {
                 Err(absent) => absent,
             };
             let before = places.len();
-            let mut position = 0;
-            places.retain(|_| {
-                position += 1;
-                !absent.contains(&(position - 1))
-            });
+            let present = places.into_iter().enumerate();
+            let present = present.filter(|(position, _)| !absent.contains(position));
+            places = present.map(|(_, place)| place).collect();
             if places.len() == before {
                 break;
             }

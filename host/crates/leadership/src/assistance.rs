@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::Release;
+use super::lock::Lock;
 use super::stream_name::StreamName;
 
 /// The time for other nodes to do it.
@@ -35,6 +36,38 @@ pub struct Assistance {
     pub acquisition: u64,
     /// What to do.
     pub act: Act,
+}
+
+/// What follows from a read of the lock that an [`Assistance`] is about.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nothing more to do: this is the answer.
+    Answer(bool),
+    /// Release it, with the value that the lock has.
+    Release(Release, Vec<u8>),
+}
+
+impl Assistance {
+    /// What to do after a consistent read has shown this lock.
+    pub(super) fn after(&self, lock: Lock) -> Next {
+        let held = lock.key.filter(|key| {
+            let is_held = key.session.as_deref() == Some(&self.session);
+            is_held && key.modify_index == self.acquisition
+        });
+        match (self.act, held) {
+            (Act::Look, held) => Next::Answer(held.is_some()),
+            (Act::Release { .. }, None) => Next::Answer(true),
+            (Act::Release { flags }, Some(key)) => {
+                let release = Release {
+                    session: self.session.clone(),
+                    acquisition: self.acquisition,
+                    flags,
+                    successor: None,
+                };
+                Next::Release(release, key.value)
+            }
+        }
+    }
 }
 
 /// An [`Assistance`] that this node needs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::assistance::{Act, Assistance};
+use super::assistance::{Assistance, Next};
 use super::command::Release;
 use super::consul_lock::{self, LockKeys};
 use super::lock::{Lock, Looked};
@@ -262,22 +262,9 @@ impl LockClient {
         let Ok(read) = read.await else {
             return false;
         };
-        let held = read.value.filter(|entry| {
-            let is_held = entry.session.as_deref() == Some(&assistance.session);
-            is_held && entry.modify_index == assistance.acquisition
-        });
-        match (assistance.act, held) {
-            (Act::Look, held) => held.is_some(),
-            (Act::Release { .. }, None) => true,
-            (Act::Release { flags }, Some(entry)) => {
-                let release = Release {
-                    session: assistance.session.clone(),
-                    acquisition: assistance.acquisition,
-                    flags,
-                    successor: None,
-                };
-                self.try_release(stream, &release, &entry.value).await
-            }
+        match assistance.after(consul_lock::lock(read)) {
+            Next::Answer(answer) => answer,
+            Next::Release(release, value) => self.try_release(stream, &release, &value).await,
         }
     }
 

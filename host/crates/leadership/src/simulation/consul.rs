@@ -11,7 +11,7 @@ use sluice_coordinator::store::{
 };
 
 use super::clock::{SECOND, Time};
-use crate::assistance::{Act, Assistance};
+use crate::assistance::{Assistance, Next};
 use crate::command::Release;
 use crate::consul_lock::{self, LockKeys};
 use crate::lock::{Epoch, Lock, Looked};
@@ -203,21 +203,10 @@ impl Consul {
 
     /// As `LockClient::assist` does it.
     pub(super) fn assist(&mut self, assistance: &Assistance) -> bool {
-        let held = self.lock().key.filter(|key| {
-            let is_held = key.session.as_deref() == Some(&assistance.session);
-            is_held && key.modify_index == assistance.acquisition
-        });
-        match (assistance.act, held) {
-            (Act::Look, held) => held.is_some(),
-            (Act::Release { .. }, None) => true,
-            (Act::Release { flags }, Some(key)) => {
-                let release = Release {
-                    session: assistance.session.clone(),
-                    acquisition: assistance.acquisition,
-                    flags,
-                    successor: None,
-                };
-                self.release(&release, &key.value);
+        match assistance.after(self.lock()) {
+            Next::Answer(answer) => answer,
+            Next::Release(release, value) => {
+                self.release(&release, &value);
                 true
             }
         }

@@ -2,22 +2,25 @@
 
 use std::fmt;
 
-/// The id of a trace. It is never zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TraceId([u8; 16]);
+/// The id of a trace: 32 digits.
+pub type TraceId = Id<16>;
 
-/// The id of a span. It is never zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SpanId([u8; 8]);
+/// The id of a span: 16 digits.
+pub type SpanId = Id<8>;
 
-impl TraceId {
+/// An id of so many bytes. It is never zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id<const N: usize>([u8; N]);
+
+impl<const N: usize> Id<N> {
     /// A new id.
     #[must_use]
     pub fn random() -> Self {
         Self(random())
     }
 
-    /// The id in 32 digits in lower case; `None` in any other form, or if it is zero.
+    /// The id in two digits in lower case per byte; `None` in any other form, or if it is
+    /// zero.
     #[must_use]
     pub fn from_hex(text: &[u8]) -> Option<Self> {
         bytes(text).map(Self)
@@ -25,50 +28,18 @@ impl TraceId {
 
     /// Its bytes, the most significant first.
     #[must_use]
-    pub const fn to_bytes(self) -> [u8; 16] {
+    pub const fn to_bytes(self) -> [u8; N] {
         self.0
     }
 }
 
-impl SpanId {
-    /// A new id.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(random())
-    }
-
-    /// The id in 16 digits in lower case; `None` in any other form, or if it is zero.
-    #[must_use]
-    pub fn from_hex(text: &[u8]) -> Option<Self> {
-        bytes(text).map(Self)
-    }
-
-    /// Its bytes, the most significant first.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 8] {
-        self.0
-    }
-}
-
-impl fmt::Display for TraceId {
+impl<const N: usize> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for SpanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SpanId {
+impl<const N: usize> fmt::Debug for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -10,7 +10,7 @@ mod state;
 mod tracer;
 
 pub use context::{TRACEPARENT, TRACESTATE, TraceContext};
-pub use id::{SpanId, TraceId};
+pub use id::{Id, SpanId, TraceId};
 pub use outcome::SpanOutcome;
 pub use span::{BatchWork, OutgoingWork, Parent, RequestWork, Span, SpanFailure, Work, WriteWork};
 pub use state::{MAX_STATE, TraceState};
