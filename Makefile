@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-operations bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -33,6 +33,7 @@ help:
 	@echo "make ui-test run the web page in a browser, against three nodes"
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
+	@echo "make bench-operations measure what metrics, traces, a tail and quotas cost those that send"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
@@ -189,6 +190,10 @@ PROTOCOLS ?=
 bench-protocols: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench protocols -- $(PROTOCOLS)
+
+bench-operations: build
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench operations
 
 bench-sandbox: guests
 	$(CARGO) bench --locked -p sluice --bench sandbox

@@ -77,12 +77,12 @@ impl Load {
         let mut request = Vec::new();
         let batch = u64::try_from(self.args.batch.max(1)).unwrap_or(1);
         loop {
-            let first = self.next_number.get();
+            // Taken before the wait, so that each connection waits for a time of its own.
+            let first = self.next_number.replace(self.next_number.get() + batch);
             self.pace(first).await;
             if Instant::now() >= end {
                 return;
             }
-            let first = self.next_number.replace(self.next_number.get() + batch);
             let sent = Instant::now();
             let (connection, target) = match open.take() {
                 Some(open) => open,
@@ -167,7 +167,7 @@ impl Load {
         }
     }
 
-    /// Waits until the message with this number is due.
+    /// Waits until the message with this number is due, or until the end.
     async fn pace(&self, number: u64) {
         if let Some(rate) = self.args.rate {
             #[expect(
@@ -175,7 +175,7 @@ impl Load {
                 reason = "the rate needs no such precision"
             )]
             let due = Duration::from_secs_f64((number - self.args.from) as f64 / rate);
-            sleep_until((self.started + due).into()).await;
+            sleep_until((self.started + due.min(self.args.duration)).into()).await;
         }
     }
 

@@ -1,0 +1,121 @@
+//! What may look at a node while it is measured.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::{Fallible, Owned};
+use crate::node::{Bench, Load, NODE};
+use crate::receiver::Receiver;
+
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a thread sleeps before it looks again whether it should end.
+const STEP: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy)]
+pub(crate) enum Observer {
+    Nobody,
+    Metrics,
+    Traces,
+    Tail,
+}
+
+impl Observer {
+    /// The first is what the others are compared with.
+    pub(crate) const ALL: [Self; 4] = [Self::Nobody, Self::Metrics, Self::Traces, Self::Tail];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "without",
+            Self::Metrics => "metrics scraped each second",
+            Self::Traces => "traces of 1 % of the requests",
+            Self::Tail => "`sluice tail` watches",
+        }
+    }
+
+    /// What a message costs a new node while this observes it.
+    pub(crate) fn measure(
+        self,
+        bench: &Bench,
+        load: &Load,
+        receiver: &Receiver,
+    ) -> Fallible<f64> {
+        match self {
+            Self::Nobody => bench.cost(&bench.node(&[], &[])?, load),
+            Self::Metrics => scraped(bench, load),
+            Self::Traces => traced(bench, load, receiver),
+            Self::Tail => {
+                let node = bench.node(&[], &[])?;
+                let mut tail = bench.stage.program("sluice", Some(crate::CLIENT_CORE));
+                tail.args(["tail", "--url", &format!("http://{NODE}"), "--json"]);
+                let tail = tail.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+                let mut tail = Owned(tail);
+                let cost = bench.cost(&node, load)?;
+                match tail.0.try_wait()? {
+                    None => Ok(cost),
+                    Some(status) => Err(format!("`sluice tail` ended early: {status}").into()),
+                }
+            }
+        }
+    }
+}
+
+fn scraped(bench: &Bench, load: &Load) -> Fallible<f64> {
+    let node = bench.node(&[], &[])?;
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let scraper = scope.spawn(|| -> Result<u32, String> {
+            let (started, mut scrapes) = (Instant::now(), 0);
+            while !is_over.load(Ordering::Relaxed) {
+                if started.elapsed() >= SCRAPE_INTERVAL * scrapes {
+                    scrape().map_err(|error| error.to_string())?;
+                    scrapes += 1;
+                }
+                thread::sleep(STEP);
+            }
+            Ok(scrapes)
+        });
+        let cost = bench.cost(&node, load);
+        is_over.store(true, Ordering::Relaxed);
+        let scrapes = scraper.join().map_err(|_| "the scraper panicked")??;
+        match u64::from(scrapes) >= bench.seconds {
+            true => cost,
+            false => Err(format!("the metrics were scraped {scrapes} times only").into()),
+        }
+    })
+}
+
+fn scrape() -> Fallible<()> {
+    let mut connection = TcpStream::connect(NODE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {NODE}\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    match answer.contains("sluice_records_acknowledged_total") {
+        true => Ok(()),
+        false => Err(format!("these are no metrics: {answer}").into()),
+    }
+}
+
+fn traced(bench: &Bench, load: &Load, receiver: &Receiver) -> Fallible<f64> {
+    let node = bench.node(
+        &[],
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.origin()),
+            ("OTEL_TRACES_SAMPLER", "traceidratio".to_owned()),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "1000".to_owned()),
+        ],
+    )?;
+    let before = receiver.bytes();
+    let cost = bench.cost(&node, load)?;
+    match receiver.bytes() > before {
+        true => Ok(cost),
+        false => Err("the node sent no spans".into()),
+    }
+}
