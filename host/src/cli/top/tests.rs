@@ -32,7 +32,8 @@ fn status(node: &str, role: &str, acknowledged: u64, queue: u64) -> Status {
         "lease_ms": if role == "leader" { 850 } else { 0 },
         "plugin": {
             "desired": {"source": "builtin:stdout", "sha256": null},
-            "active": {"source": "builtin:stdout", "sha256": "ab", "state": "running"},
+            "active": {"source": "builtin:stdout", "sha256": "ab", "state": "running",
+                       "since": "2026-11-20T09:00:00Z"},
             "error": null,
         },
         "queue": {"records": queue, "bytes": 100},
@@ -149,7 +150,7 @@ fn a_screen_of_80_columns_has_everything() {
         &["gone: cannot be reached"],
         &["records", "1 234 more have passed"],
         &["09:00:01 refused     WARN  disk is full (no such index)"],
-        &["q quit", "p pause", "? help"],
+        &["q quit", "? help", "p pause"],
     ] {
         assert!(has(&lines, parts), "{parts:?} in\n{all}");
     }

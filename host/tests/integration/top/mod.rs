@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use self::pty::Pty;
 use crate::operator::{nodes, token_file};
-use crate::support::{Cluster, SOON, sluice};
+use crate::support::{Cluster, SOON, eventually, sluice};
 
 /// Ctrl-C, which is a key like any other while the terminal is taken.
 const CONTROL_C: &[u8] = b"\x03";
@@ -38,6 +38,15 @@ async fn it_shows_the_cluster_and_its_records_until_a_key_quits() {
     assert_eq!(sent.send().await.unwrap().status(), 200);
     pty.shows(&top, &["delivered", "passes by"]).await;
 
+    pty.resize(40, 16);
+    eventually("a narrow screen shows less", SOON, || async {
+        let shown = pty.shown();
+        match shown.has(&["NODE", "ROLE", "LEASE", "QUEUE"]) && !shown.has(&["EPOCH"]) {
+            true => Ok(()),
+            false => Err(shown.text()),
+        }
+    })
+    .await;
     pty.press(b"?");
     pty.shows(&top, &["q, Esc, Ctrl-C", "quit"]).await;
     pty.press(b"?");
@@ -65,6 +74,30 @@ async fn signals_give_the_terminal_back_and_no_color_is_obeyed() {
         assert_eq!(pty.modes(), before, "{signal:?}");
         assert!(!pty.shown().was_colored);
     }
+}
+
+#[tokio::test]
+async fn a_terminal_that_takes_nothing_does_not_keep_it() {
+    let cluster = Cluster::start(1, &[]).await;
+    cluster.leader().await;
+    let pty = Pty::open();
+    let before = pty.modes();
+    let mut top = pty.top(&cluster, &["--interval", "250ms"], &[]);
+    pty.shows(&top, &["leader", "running"]).await;
+    pty.stop();
+    // Keys are read until there is something to write.
+    eventually("it waits for the terminal", SOON, || async {
+        pty.press(b"s");
+        match pty.unread() {
+            3.. => Ok(()),
+            unread => Err(format!("{unread} keys are not read")),
+        }
+    })
+    .await;
+    top.signal(Signal::TERM);
+    assert!(top.wait(SOON).await.success());
+    assert_eq!(pty.modes(), before);
+    pty.go_on();
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use rustix::io::ioctl_fionread;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Action, LocalModes, Winsize, tcflow, tcgetattr, tcsetwinsize};
 
 use super::grid::{COLUMNS, Grid, LINES};
 use crate::support::{Cluster, Process, SOON, eventually};
@@ -29,13 +30,6 @@ impl Pty {
         let shows = openpt(flags).expect("a terminal");
         unlockpt(&shows).unwrap();
         let inside = ioctl_tiocgptpeer(&shows, flags).unwrap();
-        let size = Winsize {
-            ws_row: u16::try_from(LINES).unwrap(),
-            ws_col: u16::try_from(COLUMNS).unwrap(),
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&shows, size).unwrap();
         let shows = File::from(shows);
         let (written, mut output) = (Arc::default(), shows.try_clone().unwrap());
         let kept: Arc<Mutex<Vec<u8>>> = Arc::clone(&written);
@@ -46,12 +40,35 @@ impl Pty {
                 kept.lock().unwrap().extend_from_slice(&part[..length]);
             }
         });
-        Self {
+        let pty = Self {
             shows,
             inside: Some(inside),
             written,
             reader: Some(reader),
-        }
+        };
+        pty.resize(COLUMNS, LINES);
+        pty
+    }
+
+    /// Gives it another size, not larger than that of a [`Grid`].
+    pub(super) fn resize(&self, columns: usize, lines: usize) {
+        let size = Winsize {
+            ws_row: u16::try_from(lines).unwrap(),
+            ws_col: u16::try_from(columns).unwrap(),
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&self.shows, size).unwrap();
+    }
+
+    /// Makes it take nothing any more, as Ctrl-S does.
+    pub(super) fn stop(&self) {
+        tcflow(self.inside(), Action::OOff).unwrap();
+    }
+
+    /// Makes it take what is written again.
+    pub(super) fn go_on(&self) {
+        tcflow(self.inside(), Action::OOn).unwrap();
     }
 
     /// Starts `sluice top` in it, as somebody on the cluster's machines would.
@@ -70,6 +87,11 @@ impl Pty {
 
     pub(super) fn press(&self, keys: &[u8]) {
         (&self.shows).write_all(keys).unwrap();
+    }
+
+    /// How many bytes were typed that no program has read.
+    pub(super) fn unread(&self) -> u64 {
+        ioctl_fionread(self.inside()).unwrap()
     }
 
     /// What it shows now.

@@ -37,7 +37,7 @@ const HELP: &str = "\
  out        records per second that were acknowledged
  LEASE      how long a node may still acknowledge without another proof
  ACKED      records that the node has acknowledged since it started
- records    a sample of at most 50 per second, each with its outcome; times are in UTC";
+ records    a sample of at most 50 per second, each with its outcome, in UTC";
 
 /// What is drawn.
 #[derive(Clone, Copy)]
@@ -199,7 +199,7 @@ impl View<'_> {
 
     fn keys(self) -> Line<'static> {
         let sorted = self.model.sort.name();
-        let text = format!(" q quit  p pause  s sort: {sorted}  ↑↓ node  ? help");
+        let text = format!(" q quit  ? help  p pause  s sort: {sorted}  ↑↓ node");
         Line::from(text).style(self.palette.dim())
     }
 }
