@@ -30,6 +30,7 @@ mod status;
 mod step_down;
 mod table;
 mod tail;
+mod top;
 mod units;
 
 use std::process::ExitCode;
@@ -82,6 +83,9 @@ enum Command {
     /// Watch records as they pass, with their outcomes and latencies
     #[command(after_help = tail::EXAMPLES)]
     Tail(tail::TailArgs),
+    /// Watch the cluster in a terminal: rates, nodes, records as they pass
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::TopArgs),
     /// Collect what a bug report needs
     #[command(subcommand, after_help = debug::EXAMPLES)]
     Debug(debug::DebugCommand),
@@ -142,6 +146,7 @@ fn dispatch(command: Command, settings: Vec<Setting>) -> Result<ExitCode, Failur
         Command::Dlq(command) => dlq::run(command),
         Command::Rejects(args) => rejects::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Debug(command) => debug::run(&command),
         Command::Journal(command) => journal::run(&command),
         Command::Compile(args) => compile::run(&args),

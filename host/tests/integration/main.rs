@@ -50,6 +50,7 @@ mod tail;
 mod tls;
 mod tls_clients;
 mod tls_out;
+mod top;
 mod traces;
 mod trust;
 mod upgrade;

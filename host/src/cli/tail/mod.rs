@@ -7,3 +7,5 @@ mod source;
 mod text;
 
 pub(super) use command::{EXAMPLES, TailArgs, run};
+pub(super) use source::Source;
+pub(super) use text::{outcome_name, severity_name};

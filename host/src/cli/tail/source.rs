@@ -21,7 +21,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 
 /// A node that is asked.
-pub(super) struct Source {
+pub(in crate::cli) struct Source {
     /// Its name, fit for a terminal.
     pub(super) node: String,
     subscription: Subscription,
@@ -33,7 +33,7 @@ impl Source {
     ///
     /// # Errors
     /// Consul or the node gives no usable answer.
-    pub(super) async fn open(
+    pub(in crate::cli) async fn open(
         cluster: &ClusterArgs,
         wanted: Option<&str>,
         request: &TailRequest,
@@ -74,7 +74,7 @@ impl Source {
     ///
     /// # Errors
     /// The node cannot be heard any more.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, Failure> {
+    pub(in crate::cli) async fn next(&mut self) -> Result<Option<String>, Failure> {
         let part = timeout(SILENCE_LIMIT, self.subscription.next()).await;
         let part = part.map_err(|_| TailError::Silent(self.node.clone()))?;
         let Some(part) = part? else { return Ok(None) };

@@ -57,24 +57,45 @@ pub(super) fn line(event: &RecordEvent, in_color: bool) -> String {
 }
 
 fn severity(severity: Option<SeverityDocument>) -> (&'static str, Option<&'static str>) {
+    let color = match severity {
+        None | Some(SeverityDocument::Info) => None,
+        Some(SeverityDocument::Trace | SeverityDocument::Debug) => Some(DIM),
+        Some(SeverityDocument::Warn) => Some(YELLOW),
+        Some(SeverityDocument::Error | SeverityDocument::Fatal) => Some(RED),
+    };
+    (severity_name(severity), color)
+}
+
+/// A severity in at most five characters.
+pub(in crate::cli) const fn severity_name(severity: Option<SeverityDocument>) -> &'static str {
     match severity {
-        None => ("-", None),
-        Some(SeverityDocument::Trace) => ("TRACE", Some(DIM)),
-        Some(SeverityDocument::Debug) => ("DEBUG", Some(DIM)),
-        Some(SeverityDocument::Info) => ("INFO", None),
-        Some(SeverityDocument::Warn) => ("WARN", Some(YELLOW)),
-        Some(SeverityDocument::Error) => ("ERROR", Some(RED)),
-        Some(SeverityDocument::Fatal) => ("FATAL", Some(RED)),
+        None => "-",
+        Some(SeverityDocument::Trace) => "TRACE",
+        Some(SeverityDocument::Debug) => "DEBUG",
+        Some(SeverityDocument::Info) => "INFO",
+        Some(SeverityDocument::Warn) => "WARN",
+        Some(SeverityDocument::Error) => "ERROR",
+        Some(SeverityDocument::Fatal) => "FATAL",
     }
 }
 
 const fn outcome(fate: Fate) -> (&'static str, Option<&'static str>) {
+    let color = match fate {
+        Fate::Delivered => None,
+        Fate::Retried => Some(YELLOW),
+        Fate::Refused | Fate::DeadLetter | Fate::Unknown => Some(RED),
+    };
+    (outcome_name(fate), color)
+}
+
+/// An outcome in at most eleven characters.
+pub(in crate::cli) const fn outcome_name(fate: Fate) -> &'static str {
     match fate {
-        Fate::Delivered => ("delivered", None),
-        Fate::Retried => ("retried", Some(YELLOW)),
-        Fate::Refused => ("refused", Some(RED)),
-        Fate::DeadLetter => ("dead letter", Some(RED)),
-        Fate::Unknown => ("unknown", Some(RED)),
+        Fate::Delivered => "delivered",
+        Fate::Retried => "retried",
+        Fate::Refused => "refused",
+        Fate::DeadLetter => "dead letter",
+        Fate::Unknown => "unknown",
     }
 }
 

@@ -9,4 +9,4 @@ pub(super) mod status;
 
 pub(crate) use context::AdminContext;
 pub(crate) use delivery_status::StallStatus;
-pub(crate) use status::Status;
+pub(crate) use status::{Counters, Status};
