@@ -191,9 +191,11 @@ bench-protocols: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench protocols -- $(PROTOCOLS)
 
+# "quota" for that part alone; all without it.
+OPERATIONS ?=
 bench-operations: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
-		$(CARGO) bench --locked -p sluice --bench operations
+		$(CARGO) bench --locked -p sluice --bench operations -- $(OPERATIONS)
 
 bench-sandbox: guests
 	$(CARGO) bench --locked -p sluice --bench sandbox

@@ -14,8 +14,8 @@ use crate::http::cluster::{
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer_context::{PeerContext, PeerParts};
-use crate::http::people;
 use crate::http::tail::TailContext;
+use crate::http::{People, people};
 use crate::peer::{LeaderClient, Secret};
 use crate::stream::{NodeAccess, Streams};
 use sluice_access::Access;
@@ -96,7 +96,7 @@ impl Shown {
     }
 
     /// The routes for people.
-    pub(crate) fn people(&self) -> Router {
+    pub(crate) fn people(&self) -> People {
         let admin = AdminContext {
             node: self.own.node.clone(),
             streams: self.own.streams.clone(),

@@ -8,7 +8,7 @@
 //! on what else the machine does; the rows of a round are measured one after the
 //! other, and compared within the round.
 //!
-//! Run it with `make bench-operations`. `SLUICE_BENCH_SECONDS` and
+//! Run it with `make bench-operations`; `OPERATIONS=quota` measures only the last. `SLUICE_BENCH_SECONDS` and
 //! `SLUICE_BENCH_PAIRS` shorten it, and `SLUICE_BIN` names another `sluice`.
 
 #[path = "../common/mod.rs"]
@@ -43,7 +43,8 @@ fn main() -> Fallible<()> {
     let receiver = Receiver::start()?;
     let bench = Bench { stage, seconds };
     println!("medians of {rounds} rounds of {seconds} s\n");
-    for load in LOADS.iter().filter(|_| std::env::var_os("ONLY_QUOTA").is_none()) {
+    let is_only_quota = std::env::args().any(|word| word == "quota");
+    for load in LOADS.iter().filter(|_| !is_only_quota) {
         observed(&bench, load, rounds, &receiver)?;
     }
     quota::measure(&bench, rounds)

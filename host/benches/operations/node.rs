@@ -67,7 +67,10 @@ impl Bench {
     pub(crate) fn idle_producer(&self, path: &str, seconds: u64, arguments: &[&str]) -> Command {
         let producer = self.stage.program("sluice-producer", Some(CLIENT_CORE));
         let mut command = Command::new("chrt");
-        command.args(["--idle", "0"]).arg(producer.get_program()).args(producer.get_args());
+        command
+            .args(["--idle", "0"])
+            .arg(producer.get_program())
+            .args(producer.get_args());
         command.current_dir(&self.stage.folder);
         Self::load(command, path, seconds, arguments)
     }

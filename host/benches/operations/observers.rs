@@ -38,12 +38,7 @@ impl Observer {
     }
 
     /// What a message costs a new node while this observes it.
-    pub(crate) fn measure(
-        self,
-        bench: &Bench,
-        load: &Load,
-        receiver: &Receiver,
-    ) -> Fallible<f64> {
+    pub(crate) fn measure(self, bench: &Bench, load: &Load, receiver: &Receiver) -> Fallible<f64> {
         match self {
             Self::Nobody => bench.cost(&bench.node(&[], &[])?, load),
             Self::Metrics => scraped(bench, load),

@@ -49,7 +49,11 @@ pub(crate) fn measure(bench: &Bench, rounds: usize) -> Fallible<()> {
         for _ in 0..rounds {
             let before = figure(&steady_client(bench, &steady)?, "p99_ms")?;
             let mut command = bench.idle_producer(
-                if batch == "1" { "/api/v1/log" } else { "/api/v1/logs" },
+                if batch == "1" {
+                    "/api/v1/log"
+                } else {
+                    "/api/v1/logs"
+                },
                 bench.seconds + 2,
                 &["--connections", connections, "--batch", batch],
             );

@@ -7,30 +7,44 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tower_service::Service;
 
-use super::admin::{AdminContext, health, history, metrics, status};
+use super::admin::{AdminContext, health, history, metrics, status, streams};
+use super::chosen::take_prefix;
 use super::cluster::{self, ClusterContext};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
 use super::tail::{self, TailContext};
 use super::ui;
 
+/// The routes for people, and those of them that also work with `/streams/<s>` before
+/// the path.
+pub(crate) struct People {
+    pub(crate) all: Router,
+    pub(crate) of_streams: Router,
+}
+
 /// The routes for operators and monitors.
 pub(crate) fn people(
     admin: Arc<AdminContext>,
     page: Arc<ClusterContext>,
     watched: Arc<TailContext>,
-) -> Router {
-    Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+) -> People {
+    let of_streams = Router::new()
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/history", get(history::history))
+        .with_state(Arc::clone(&admin));
+    let all = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/api/v1/streams", get(streams::streams))
         .with_state(admin)
+        .merge(of_streams.clone())
         .merge(cluster::routes(page))
         .merge(ui::routes())
-        .merge(tail::routes(watched))
+        .merge(tail::routes(watched));
+    People { all, of_streams }
 }
 
 /// The routes for clients, for people and for other nodes, and the methods of gRPC.
@@ -38,7 +52,7 @@ pub(crate) fn people(
 pub(crate) fn routes(
     ingest: Arc<Ingest>,
     standard: Arc<Standard>,
-    people: Router,
+    people: People,
     peer: Router,
     with_baseline: bool,
 ) -> Routes {
@@ -50,12 +64,32 @@ pub(crate) fn routes(
     if with_baseline {
         protocols = protocols.merge(baseline::routes());
     }
+    let protocols = protocols.with_state(ingest);
+    let of_client = move |request| standard_or_unknown(Arc::clone(&standard), request);
+    let of_streams = protocols
+        .clone()
+        .merge(people.of_streams)
+        .fallback(of_client.clone());
     let http = protocols
-        .with_state(ingest)
-        .merge(people)
+        .merge(people.all)
         .merge(peer)
-        .fallback(move |request| standard_or_unknown(Arc::clone(&standard), request));
+        .fallback(move |request| of_stream_or(of_streams.clone(), of_client.clone(), request));
     Routes { http, grpc, audit }
+}
+
+/// Routes a request again without the stream in its path, if it names one.
+async fn of_stream_or<F: Future<Output = Response>>(
+    mut of_streams: Router,
+    otherwise: impl FnOnce(Request<Body>) -> F,
+    mut request: Request<Body>,
+) -> Response {
+    match take_prefix(&mut request) {
+        true => match of_streams.call(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        },
+        false => otherwise(request).await,
+    }
 }
 
 async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {
@@ -75,7 +109,7 @@ async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) ->
 
 fn unknown() -> (StatusCode, Body) {
     let text = "no such route; there are POST /api/v1/log, POST /api/v1/logs, GET /healthz, \
-                GET /readyz, GET /api/v1/status, GET /api/v1/history, GET /api/v1/tail, GET /metrics \
-                and GET /ui/";
+                GET /readyz, GET /api/v1/status, GET /api/v1/streams, GET /api/v1/history, GET /api/v1/tail, \
+                GET /metrics and GET /ui/";
     (StatusCode::NOT_FOUND, Body::from(text))
 }

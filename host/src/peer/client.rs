@@ -183,16 +183,18 @@ impl PeerClient {
         self.ask(Method::POST, leader, &path, frames).await
     }
 
-    /// Relays a client's request to the leader, and waits for its answer until the
+    /// Relays a client's request to the leader of a stream, and waits for its answer until the
     /// limit. After an error other than a refusal the leader may have taken it.
     pub(crate) async fn relay(
         &self,
         leader: Target<'_>,
+        stream: &str,
         request: Bytes,
         limit: Duration,
     ) -> Result<Bytes, PeerError> {
-        let path = "/internal/v1/relay";
-        self.bytes(Method::POST, leader, path, request, limit).await
+        let path = wire::for_stream("/internal/v1/relay", stream);
+        self.bytes_of(Method::POST, leader, path, request, limit)
+            .await
     }
 
     /// Sends records to the leader for clients that are not told which of them
@@ -266,10 +268,22 @@ impl PeerClient {
         body: Bytes,
         limit: Duration,
     ) -> Result<Bytes, PeerError> {
+        let path = wire::for_stream(path, &self.stream);
+        self.bytes_of(method, target, path, body, limit).await
+    }
+
+    async fn bytes_of(
+        &self,
+        method: Method,
+        target: Target<'_>,
+        path: String,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, PeerError> {
         let request = Unsigned {
             target,
             method,
-            path: wire::for_stream(path, &self.stream),
+            path,
             body,
             limit,
         };

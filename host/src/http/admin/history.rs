@@ -22,10 +22,12 @@ pub(in crate::http) async fn history(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    let since = reading::check(&admin.access, &head, &admin.streams.default_stream().name)
-        .and_then(|_| since_of(head.uri.query()));
-    match since {
-        Ok(since) => json(&admin.histories.of(admin.streams.default_stream(), since)),
+    let asked = admin.stream_of(&head).and_then(|stream| {
+        reading::check(&admin.access, &head, &stream.name)?;
+        Ok((since_of(head.uri.query())?, stream))
+    });
+    match asked {
+        Ok((since, stream)) => json(&admin.histories.of(&stream, since)),
         Err(problem) => problem.response(&head.headers),
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod health;
 pub(super) mod history;
 pub(super) mod metrics;
 pub(super) mod status;
+pub(super) mod streams;
 
 pub(crate) use context::AdminContext;
 pub(crate) use delivery_status::StallStatus;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::Request;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -103,8 +105,15 @@ impl From<&StreamMetrics> for Counters {
 }
 
 /// `GET /api/v1/status`.
-pub(in crate::http) async fn status(State(admin): State<Arc<AdminContext>>) -> Response {
-    json(&Status::of(&admin.node, admin.streams.default_stream()))
+pub(in crate::http) async fn status(
+    State(admin): State<Arc<AdminContext>>,
+    request: Request<Body>,
+) -> Response {
+    let (head, _) = request.into_parts();
+    match admin.stream_of(&head) {
+        Ok(stream) => json(&Status::of(&admin.node, &stream)),
+        Err(problem) => problem.response(&head.headers),
+    }
 }
 
 impl Status {

@@ -75,6 +75,7 @@ impl Ingest {
     /// Relays the request to the leader, its body as it is.
     pub(super) async fn forward(
         &self,
+        stream: &Stream,
         leader: &LeaderAddress,
         (head, client, span): (&Parts, &Sending, &RequestSpan),
         body: Body,
@@ -89,9 +90,9 @@ impl Ingest {
             .await?;
         span.relayed_to(&leader.node);
         let request = (head, client, span.context());
-        let forwarding =
-            self.forwarder
-                .forward(leader, request, received.bytes(), &self.memory, end);
+        let to = (leader, stream.name.as_str());
+        let body = received.bytes();
+        let forwarding = self.forwarder.forward(to, request, body, &self.memory, end);
         let answer = forwarding.await;
         if let (Err(Problem::Quota(wait)), Some(client)) = (&answer, client) {
             client.quota().hold(*wait);

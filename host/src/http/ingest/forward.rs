@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use thiserror::Error;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Sending;
 use crate::http::charged_body::charged;
+use crate::http::chosen::with_prefix;
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::{EPOCH, Problem};
 use crate::peer::relayed::{AnswerHead, RelayedHead, from_pairs, join, pairs, split};
@@ -21,6 +22,7 @@ use crate::peer::{LeaderClient, PeerError, Target};
 use sluice_protocols::memory_budget::MemoryBudget;
 use sluice_types::documents::LeaderAddress;
 use sluice_types::error_chain::chain;
+use sluice_types::stream::DEFAULT_STREAM;
 use sluice_types::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// Marks a request that a node of the version before has forwarded.
@@ -59,7 +61,7 @@ pub(super) enum Relayed {
 /// The leader may have taken it.
 pub(super) async fn relay(
     leaders: &LeaderClient,
-    leader: &LeaderAddress,
+    (leader, stream): (&LeaderAddress, &str),
     (head, body): (&RelayedHead, &Bytes),
     memory: &Arc<MemoryBudget>,
     end: Instant,
@@ -77,7 +79,7 @@ pub(super) async fn relay(
     let mut copy = memory.reserve();
     copy.spend(body.len())?;
     let limit = end.saturating_duration_since(Instant::now());
-    let asking = client.relay(target, join(head, body), limit);
+    let asking = client.relay(target, stream, join(head, body), limit);
     let answer = match timeout_at(end, asking).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(PeerError::Status { status: 400, .. })) => return Ok(Relayed::Unsupported),
@@ -163,9 +165,10 @@ impl Forwarder {
     }
 
     /// The leader's URL for this path.
-    pub(super) fn location(&self, leader: &LeaderAddress, uri: &Uri) -> String {
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        self.leaders.url(&leader.address, path)
+    pub(super) fn location(&self, leader: &LeaderAddress, head: &Parts) -> String {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = with_prefix(&head.extensions, path);
+        self.leaders.url(&leader.address, &path)
     }
 
     /// Sends a client's request to the leader, and returns its answer.
@@ -175,7 +178,7 @@ impl Forwarder {
     /// take the request, [`Problem::Unknown`] if it may have.
     pub(super) async fn forward(
         &self,
-        leader: &LeaderAddress,
+        to: (&LeaderAddress, &str),
         (head, client, trace): (&Parts, &Sending, Option<&TraceContext>),
         body: &Bytes,
         memory: &Arc<MemoryBudget>,
@@ -184,18 +187,19 @@ impl Forwarder {
         let headers = forwarded_headers(&head.headers, trace);
         let relayed_head = relayed_head(head, headers.clone(), client, end);
         let request = (&relayed_head, body);
-        match relay(&self.leaders, leader, request, memory, end).await? {
+        match relay(&self.leaders, to, request, memory, end).await? {
             Relayed::Answer(Some(answer)) => Ok(answer),
             Relayed::Answer(None) => {
-                let why = format!("the leader at {} gave no answer", leader.address);
+                let why = format!("the leader at {} gave no answer", to.0.address);
                 Err(Problem::Unknown(why))
             }
             Relayed::NotTaken(why) => Err(Problem::Unavailable(why)),
             Relayed::Quota(wait) => Err(Problem::Quota(wait)),
-            Relayed::Unsupported => {
-                self.forward_plainly(leader, (head, headers), body, end)
-                    .await
+            Relayed::Unsupported if to.1 != DEFAULT_STREAM => {
+                let why = "the leader is of an earlier version, which has no other streams";
+                Err(Problem::Unavailable(why.to_owned()))
             }
+            Relayed::Unsupported => self.forward_plainly(to.0, (head, headers), body, end).await,
         }
     }
 
@@ -212,7 +216,9 @@ impl Forwarder {
             let leader = &leader.address;
             Problem::Unknown(format!("the leader at {leader} did not answer"))
         };
-        let mut request = self.plain.post(self.location(leader, &head.uri));
+        let mut request = self
+            .plain
+            .post(self.leaders.url(&leader.address, head.uri.path()));
         request = request.headers(headers);
         request = request.header(FORWARDED, HeaderValue::from_static("1"));
         let left = end.saturating_duration_since(Instant::now());

@@ -20,6 +20,7 @@ use super::config::{Follower, IngestConfig, IngestLimits};
 use super::decoders::Decoders;
 use super::forward::{FORWARDED, Forwarder};
 use super::request_span::{Asking, RequestSpan, RequestTracer};
+use crate::http::chosen;
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
@@ -107,9 +108,17 @@ impl Ingest {
         })
     }
 
-    /// The stream that a request is for.
+    /// The default stream.
     pub(crate) const fn stream(&self) -> &Arc<Stream> {
         self.streams.default_stream()
+    }
+
+    /// The stream that a request is for.
+    ///
+    /// # Errors
+    /// There is none of this name, or it names two.
+    pub(super) fn stream_of(&self, head: &Parts) -> Result<Arc<Stream>, Problem> {
+        chosen::stream_of(&self.streams, &head.extensions, &head.headers)
     }
 
     /// All streams.
@@ -150,7 +159,7 @@ impl Ingest {
             }
             Route::Leader(leader) if !was_forwarded && self.follower == Follower::Forward => {
                 let asked = (head, &client, span);
-                return self.forward(&leader, asked, body, deadline).await;
+                return self.forward(stream, &leader, asked, body, deadline).await;
             }
             route => self.not_here(&route, head, was_forwarded),
         };
@@ -188,7 +197,7 @@ impl Ingest {
                 "this node is not the leader, and the request was forwarded already".to_owned(),
             ),
             _ if self.follower == Follower::Reject => Problem::NotLeader,
-            Route::Leader(leader) => Problem::Elsewhere(self.forwarder.location(leader, &head.uri)),
+            Route::Leader(leader) => Problem::Elsewhere(self.forwarder.location(leader, head)),
             Route::Local(_) | Route::Unknown => {
                 Problem::Unavailable("no leader is known at the moment".to_owned())
             }

@@ -4,6 +4,7 @@ mod grpc;
 pub(crate) mod grpc_client;
 mod repeats;
 mod requests;
+mod streams;
 mod upload;
 
 use std::time::{Duration, Instant};

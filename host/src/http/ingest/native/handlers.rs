@@ -60,8 +60,15 @@ enum Messages {
 }
 
 async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> Response {
-    let stream = ingest.stream();
     let (head, body) = request.into_parts();
+    let stream = match ingest.stream_of(&head) {
+        Ok(stream) => stream,
+        Err(problem) => {
+            let limit = sleep_until(Instant::now() + ingest.limits.request);
+            ingest.leave(&head, body, pin!(limit)).await;
+            return problem.response(&head.headers);
+        }
+    };
     let span = ingest.span(Asking {
         method: &head.method,
         path: head.uri.path(),
@@ -70,8 +77,8 @@ async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> 
         protocol: Protocol::Native,
         stream: &stream.name,
     });
-    let answer = respond(ingest, stream, (&head, &span), body, messages).await;
-    let answer = ingest.answer(stream, answer, &head.headers);
+    let answer = respond(ingest, &stream, (&head, &span), body, messages).await;
+    let answer = ingest.answer(&stream, answer, &head.headers);
     span.end(Some(answer.status()));
     answer
 }

@@ -26,6 +26,7 @@ const HEADER_BYTES: usize = 64;
 pub(in crate::http) async fn of_caller(standard: &Standard, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     let asked = Asked::of(&head);
+    let stream = standard.ingest.stream_of(&head);
     drop(head);
     if !otlp_grpc::is_call(&asked) {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
@@ -36,7 +37,13 @@ pub(in crate::http) async fn of_caller(standard: &Standard, request: Request<Bod
     let answer = if reservation.spend(bytes_of(&asked)).is_err() {
         refuse(Verdict::Busy("too much is waiting to be delivered"))
     } else if let Some(exchange) = otlp_grpc::find(&asked) {
-        let stream = ingest.stream();
+        let stream = match &stream {
+            Ok(stream) => stream,
+            Err(problem) => {
+                let answer = refuse(Verdict::Unsupported(&problem.text()));
+                return with_trailers(answer.unwrap_or_default());
+            }
+        };
         let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
         let flow = Flow {
             ingest,

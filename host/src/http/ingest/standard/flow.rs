@@ -239,7 +239,13 @@ impl Flow<'_> {
         let name = self.client.as_ref().map(|client| client.name());
         let asked = (self.asked, name, self.span.context());
         let memory = self.ingest.memory();
-        let relaying = relay.send(leader, asked, body, &self.clock, memory);
+        let relaying = relay.send(
+            (leader, &self.stream.name),
+            asked,
+            body,
+            &self.clock,
+            memory,
+        );
         Ok(match relaying.await? {
             Relayed::Answer(answer) => {
                 self.span.relayed_to(&leader.node);

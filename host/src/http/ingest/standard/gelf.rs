@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::asked::Asked;
 use super::exchange::{Exchange, Packing, Parsed, Reply, Terms};
 use super::found::Found;
+use crate::http::chosen::without_prefix;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::Verdict;
 use sluice_protocols::elasticsearch::items::Items;
@@ -23,7 +24,7 @@ const PATH: &str = "/gelf";
 /// Whether a request to this path is settled also if its client does not wait for
 /// the answer: pygelf closes its connection without reading it.
 pub(in crate::http) fn finishes_alone(path: &str) -> bool {
-    path == PATH
+    without_prefix(path) == PATH
 }
 
 pub(super) fn find(asked: &Asked) -> Option<Found> {

@@ -50,13 +50,17 @@ pub(in crate::http) async fn of_client(
     if is_for_people(&asked) {
         return None;
     }
-    let stream = ingest.stream();
-    let answer = match table::find(&asked, &standard.facts)? {
+    let found = table::find(&asked, &standard.facts)?;
+    let stream = match ingest.stream_of(&head) {
+        Ok(stream) => stream,
+        Err(problem) => {
+            leave(&asked, body).await;
+            return Some(problem.response(&asked.headers));
+        }
+    };
+    let answer = match found {
         Found::Answer(answer) => {
-            if !asked.may_leave_body {
-                let (most, time) = DISCARD_LIMITS;
-                discard(body, most, pin!(sleep(time))).await;
-            }
+            leave(&asked, body).await;
             response(answer.into(), ingest.memory())
         }
         Found::Question(question) => {
@@ -66,23 +70,23 @@ pub(in crate::http) async fn of_client(
                 |(answer, _charged)| response(answer.into(), ingest.memory()),
             )
         }
-        Found::Exchange(exchange) => exchanged(standard, &exchange, &asked, body).await,
-        Found::Upload => upload::take(standard, &asked, body).await,
+        Found::Exchange(exchange) => exchanged(standard, &stream, &exchange, &asked, body).await,
+        Found::Upload => upload::take(standard, &stream, &asked, body).await,
     };
     let answer = answer.unwrap_or_else(NoAnswer::response);
     let answer = without_body(&asked.method, answer);
-    Some(last_if_stopping(stream, answer))
+    Some(last_if_stopping(&stream, answer))
 }
 
 /// Settles a request for records. `None` if its connection is to be closed.
 async fn exchanged(
     standard: &Standard,
+    stream: &Stream,
     exchange: &Arc<dyn Exchange>,
     asked: &Asked,
     body: Body,
 ) -> Option<Response> {
     let ingest = &*standard.ingest;
-    let stream = ingest.stream();
     let span = ingest.span(asked.asking(exchange.protocol(), &stream.name));
     let flow = Flow {
         ingest,
@@ -148,6 +152,15 @@ pub(in crate::http) async fn of_node(
         AnswerHead::Close => None,
     });
     Ok((head, body))
+}
+
+/// Reads some of a body that no answer depends on, if its client does not see one
+/// before.
+async fn leave(asked: &Asked, body: Body) {
+    if !asked.may_leave_body {
+        let (most, time) = DISCARD_LIMITS;
+        discard(body, most, pin!(sleep(time))).await;
+    }
 }
 
 /// Whether a browser asks for the first page.

@@ -65,14 +65,14 @@ impl Relay {
     /// The leader may have taken it.
     pub(super) async fn send(
         &self,
-        leader: &LeaderAddress,
+        to: (&LeaderAddress, &str),
         (asked, name, trace): (&Asked, Option<&Arc<str>>, Option<&TraceContext>),
         body: &Bytes,
         clock: &Clock,
         memory: &Arc<MemoryBudget>,
     ) -> Result<Relayed, Problem> {
         let head = head(asked, name, trace, clock);
-        forward::relay(&self.leaders, leader, (&head, body), memory, clock.end).await
+        forward::relay(&self.leaders, to, (&head, body), memory, clock.end).await
     }
 
     /// Sends records to the leader for clients that cannot be told which of them

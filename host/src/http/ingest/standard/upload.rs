@@ -25,6 +25,7 @@ use super::reply::response;
 use super::trouble::Trouble;
 use crate::http::ingest::client::Sending;
 use crate::http::ingest::request_span::RequestSpan;
+use crate::stream::Stream;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::elasticsearch::items::Items;
@@ -62,6 +63,7 @@ enum Stop {
 /// An upload at a node.
 struct Upload<'a> {
     standard: &'a Standard,
+    stream: &'a Stream,
     asked: &'a Asked,
     exchange: Arc<dyn Exchange>,
 }
@@ -80,9 +82,15 @@ pub(super) fn find_piece(asked: &Asked) -> Option<Found> {
 }
 
 /// Takes an upload. `None` if its connection is to be closed without an answer.
-pub(super) async fn take(standard: &Standard, asked: &Asked, body: Body) -> Option<Response> {
+pub(super) async fn take(
+    standard: &Standard,
+    stream: &Stream,
+    asked: &Asked,
+    body: Body,
+) -> Option<Response> {
     let upload = Upload {
         standard,
+        stream,
         asked,
         exchange: Arc::new(Entries),
     };
@@ -110,7 +118,7 @@ impl Upload<'_> {
         let ingest = &*self.standard.ingest;
         Flow {
             ingest,
-            stream: ingest.stream(),
+            stream: self.stream,
             exchange: &self.exchange,
             asked: self.asked,
             clock: Clock::start(self.standard.park, ingest.limits.request),
@@ -133,7 +141,7 @@ impl Upload<'_> {
             && let wait = client.quota().wait()
             && !wait.is_zero()
         {
-            if Instant::now() >= until || self.standard.ingest.stream().is_stopping() {
+            if Instant::now() >= until || self.stream.is_stopping() {
                 return Err(Stop::Close);
             }
             sleep(wait.min(QUOTA_POLL)).await;
@@ -167,7 +175,7 @@ impl Upload<'_> {
                 Arrived::End => break,
             }
             self.settle_whole(&mut framer, &mut gathered).await?;
-            if silence >= PATIENCE || ingest.stream().is_stopping() {
+            if silence >= PATIENCE || self.stream.is_stopping() {
                 return Err(Stop::Close);
             }
         }
@@ -207,11 +215,11 @@ impl Upload<'_> {
         let ingest = &*self.standard.ingest;
         let until = Instant::now() + PATIENCE;
         loop {
-            if ingest.stream().is_stopping() {
+            if self.stream.is_stopping() {
                 return Err(Stop::Close);
             }
             let client = self.client().map_err(|trouble| self.refused(trouble))?;
-            let stream = &ingest.stream().name;
+            let stream = &self.stream.name;
             let span = ingest.span(self.asked.asking(self.exchange.protocol(), stream));
             let flow = self.flow(client, &span);
             let answer = flow.of_part(entries.clone()).await;

@@ -1,0 +1,133 @@
+//! Which stream a request is for: `/streams/<s>` before the path, or the header
+//! `Sluice-Stream`; without either, the default one.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Extensions, HeaderMap, HeaderName, Request, Uri};
+
+use super::problem::Problem;
+use crate::stream::{Stream, Streams};
+use sluice_types::excerpt::excerpt;
+
+/// Names the stream of a request.
+const STREAM: HeaderName = HeaderName::from_static("sluice-stream");
+/// What stands before the name in a path.
+const PREFIX: &str = "/streams/";
+/// The most characters of a wrong name in an answer.
+const NAME_CHARS: usize = 100;
+
+/// The stream that the path named, before that was taken off the path.
+#[derive(Clone, Debug)]
+struct InPath(Arc<str>);
+
+/// Takes the name of a stream off the path, and keeps it with the request. False if
+/// the path names none.
+pub(super) fn take_prefix(request: &mut Request<Body>) -> bool {
+    let Some((name, rest)) = split(request.uri().path()) else {
+        return false;
+    };
+    let name = Arc::from(name);
+    let path = match request.uri().query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    let Ok(path) = PathAndQuery::try_from(path) else {
+        return false;
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(path);
+    let Ok(uri) = Uri::from_parts(parts) else {
+        return false;
+    };
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(InPath(name));
+    true
+}
+
+/// The path behind the name of a stream; the path itself if it names none.
+pub(super) fn without_prefix(path: &str) -> &str {
+    split(path).map_or(path, |(_, rest)| rest)
+}
+
+/// The path as the client sent it.
+pub(super) fn with_prefix(extensions: &Extensions, path: &str) -> String {
+    match extensions.get() {
+        Some(InPath(name)) => format!("{PREFIX}{name}{path}"),
+        None => path.to_owned(),
+    }
+}
+
+/// The stream that a request is for.
+///
+/// # Errors
+/// There is none of this name, or path and header name two.
+pub(super) fn stream_of(
+    streams: &Streams,
+    extensions: &Extensions,
+    headers: &HeaderMap,
+) -> Result<Arc<Stream>, Problem> {
+    let in_path = extensions.get().map(|InPath(name)| &**name);
+    let in_header = headers.get(STREAM);
+    if in_path.is_none() && in_header.is_none() {
+        return Ok(Arc::clone(streams.default_stream()));
+    }
+    let in_header = in_header.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let name = match (in_path, in_header.as_deref()) {
+        (Some(path), Some(header)) if path != header => {
+            let header = excerpt(header, NAME_CHARS);
+            return Err(Problem::Malformed(format!(
+                "the path names the stream {path:?}, and the header Sluice-Stream {header:?}"
+            )));
+        }
+        (path, header) => path.or(header).unwrap_or_default(),
+    };
+    let found = streams.get(name).cloned();
+    found.ok_or_else(|| Problem::NoStream(excerpt(name, NAME_CHARS).into_owned()))
+}
+
+/// The name of a stream at the start of a path, and the path behind it.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let named = path.strip_prefix(PREFIX)?;
+    let (name, _) = named.split_once('/')?;
+    Some((name, named.get(name.len()..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(uri: &str) -> Option<(String, String)> {
+        let mut request = Request::post(uri).body(Body::empty()).unwrap();
+        if !take_prefix(&mut request) {
+            assert_eq!(request.uri(), uri);
+            return None;
+        }
+        let InPath(name) = request.extensions().get().unwrap();
+        let path = request.uri().path_and_query().unwrap();
+        let as_sent = with_prefix(request.extensions(), path.as_str());
+        assert_eq!(
+            as_sent,
+            *uri.parse::<Uri>().unwrap().path_and_query().unwrap()
+        );
+        Some((name.to_string(), path.to_string()))
+    }
+
+    #[test]
+    fn the_name_is_taken_off_the_path() {
+        let pair = |name: &str, path: &str| Some((name.to_owned(), path.to_owned()));
+        assert_eq!(taken("/streams/audit/v1/logs"), pair("audit", "/v1/logs"));
+        assert_eq!(taken("/streams/a/_bulk?x=1"), pair("a", "/_bulk?x=1"));
+        assert_eq!(taken("/streams/a/"), pair("a", "/"));
+        assert_eq!(
+            taken("http://host:1/streams/a/b/c").map(|(_, path)| path),
+            Some("/b/c".into())
+        );
+        for other in ["/streams/audit", "/streams", "/v1/logs", "/a/streams/b/c"] {
+            assert_eq!(taken(other), None, "{other}");
+            assert_eq!(without_prefix(other), other);
+        }
+        assert_eq!(without_prefix("/streams/audit/gelf"), "/gelf");
+    }
+}
