@@ -4,7 +4,7 @@ mod grpc;
 pub(crate) mod grpc_client;
 mod repeats;
 mod requests;
-mod upload;
+pub(crate) mod upload;
 
 use std::time::{Duration, Instant};
 
