@@ -100,7 +100,8 @@ class ActionsTest(PageTest):
         expect(self.rows).to_have_count(2)
         expect(self.rows.nth(1)).to_contain_text("poison")
         self.filter("Reason contains", "")
-        self.page.get_by_label("Node", exact=True).select_option(self.cluster.followers()[0].name)
+        form = self.page.get_by_role("search")
+        form.get_by_label("Node").select_option(self.cluster.followers()[0].name)
         self.page.get_by_role("button", name="Apply").click()
         expect(self.page.get_by_text("No dead letter matches.")).to_be_visible()
 
@@ -159,6 +160,13 @@ class ActionsTest(PageTest):
         self.page.get_by_role("link", name="Plugins", exact=True).click()
         roll_out = self.page.get_by_role("region", name="Roll-out")
         expect(roll_out).to_contain_text("complete")
+        expect(roll_out).to_contain_text("3 of 3 nodes have what is asked for")
+        nodes = self.page.get_by_role("region", name="The sink on each node").get_by_role("row")
+        for node in self.cluster.nodes:
+            state = "running" if node is self.leader else "prepared"
+            expect(nodes.filter(has_text=state).filter(
+                has=self.page.get_by_role("rowheader", name=node.name, exact=True))
+            ).to_contain_text("misbehave.wasm")
         history = self.page.get_by_role("region", name="Changes, the latest first")
         live = history.get_by_role("row").filter(has_text="live")
         expect(live).to_have_count(3)

@@ -84,7 +84,7 @@ def make_history(cluster):
     # It is taken back: the config is not complete.
     ask(cluster, url=None, runs=False, index="logs-%Y.%m.%d")
     time.sleep(PART / 2)
-    ask(cluster, index="logs-%Y.%m.%d", compression="gzip")
+    ask(cluster, index="logs-%Y.%m.%d", concurrency=2)
     step_down(cluster)
     for number in range(4):
         record = ("info", "checkout", f"order {48213 + 7 * number} accepted, total is not known yet")

@@ -23,7 +23,7 @@ async fn an_upload_whose_token_is_revoked_is_refused_and_keeps_what_was_taken() 
         // The client sends nothing meanwhile, and does not end.
         let answer = tokio::time::timeout(SOON, answer).await;
         let answer = answer.expect("it is refused in time").unwrap().unwrap();
-        assert_eq!(answer.status(), 401, "{mark}");
+        assert_eq!(answer.status(), 403, "{mark}");
         let text = answer.text().await.unwrap();
         assert!(text.contains("token"), "{text}");
         drop(more.send(entries(mark, 5..10)).await);
@@ -36,7 +36,7 @@ async fn an_upload_whose_token_is_revoked_is_refused_and_keeps_what_was_taken() 
     // What comes later is taken of nobody.
     let (more, answer) = upload_as(&nodes.cluster, leader, "token-of-journals");
     drop(more.send(entries("at-the-leader", 10..15)).await);
-    assert_eq!(answer.await.unwrap().unwrap().status(), 401);
+    assert_eq!(answer.await.unwrap().unwrap().status(), 403);
     let (more, answer) = upload_as(&nodes.cluster, leader, "token-of-others");
     more.send(entries("of-others", 0..1)).await.unwrap();
     drop(more);
