@@ -19,7 +19,7 @@ STORE_PORT = 9200
 STORE = f"http://127.0.0.1:{STORE_PORT}"
 # How long the cluster does the same, in seconds.
 PART = 45
-COLOURS = 64
+COLOURS = 128
 MOST_BYTES = 80_000
 MOST_BYTES_IN_ALL = 400_000
 WIDE = {"width": 1200, "height": 840}
@@ -134,7 +134,7 @@ def take_all(cluster, folder, store):
             pictures.take("cluster", "cluster")
             pictures.take("cluster-narrow", "cluster", size=NARROW)
             pictures.take("flow", "flow", height=1000)
-            pictures.take("plugins", "plugins", show_changes, height=1000)
+            pictures.take("plugins", "plugins", show_changes, height=1260)
             pictures.take("dead-letters", "dead-letters", show_letter)
             pictures.take("replay", "dead-letters", ask_to_replay, dark=True, height=640)
             pictures.take("tail", "tail", filter_tail, dark=True, height=640)
