@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test bench bench-protocols bench-operations bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test ui-pictures bench bench-protocols bench-operations bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -31,6 +31,7 @@ help:
 	@echo "make templates-test   build, check and run what \`sluice plugin new\` makes: TEMPLATE=python for one language"
 	@echo "make sinks-trial      run sinks against destinations that fail at random: SINKS='loki splunk' TRIAL_SECONDS=60"
 	@echo "make ui-test run the web page in a browser, against three nodes"
+	@echo "make ui-pictures      take the pictures of docs/operating.md again"
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-operations measure what metrics, traces, a tail and quotas cost those that send"
@@ -168,7 +169,14 @@ templates-test:
 ui-test: guests
 	$(BUILD_PROGRAMS)
 	tests/ui/prepare "$(BUILT)/ui"
-	BUILT="$(BUILT)" "$(BUILT)/ui/bin/python" -B tests/ui/page_test.py
+	BUILT="$(BUILT)" "$(BUILT)/ui/bin/python" -B -m unittest discover -v -s tests/ui -t tests/ui -p '*_test.py'
+
+# Takes the pictures of docs/operating.md again, of a cluster with traffic, in some
+# 5 minutes. Something else must not listen on port 9200.
+ui-pictures: guests
+	$(BUILD_PROGRAMS)
+	tests/ui/prepare "$(BUILT)/ui"
+	BUILT="$(BUILT)" "$(BUILT)/ui/bin/python" -B tests/ui/pictures.py docs/pictures
 
 # Runs each sink that has a file in plugins/trial/destinations/ in a real node, against
 # a destination that fails at random.

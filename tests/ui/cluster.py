@@ -1,5 +1,7 @@
-"""A coordinator and nodes on this machine, for the test of the web page."""
+"""A coordinator and nodes on this machine, for the tests of the web page."""
 
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 START_LIMIT = 60
+NODES = ("a", "b", "c")
 
 
 def free_port():
@@ -32,6 +35,27 @@ def until(what, ask, limit=20):
         time.sleep(0.02)
 
 
+def fetch(url, body=None, headers=None, method=None):
+    """The status and the body of an answer; 0 if there is none."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def token_of(name):
+    return f"token-of-{name}"
+
+
+def bearer(name):
+    """The header with the token of a client; none without a client."""
+    return {"authorization": f"Bearer {token_of(name)}"} if name else {}
+
+
 class Node:
     """A node's process."""
 
@@ -39,38 +63,39 @@ class Node:
         self.name = name
         self.port = free_port()
         self.log = open(cluster.folder / f"{name}.log", "wb")
-        built = cluster.built
+        self.printed = cluster.folder / f"{name}.out"
         command = [
-            built / "debug/sluice", "node", "--name", name,
+            cluster.built / "debug/sluice", "node", "--name", name,
             "--listen", f"127.0.0.1:{self.port}", "--health-listen", "127.0.0.1:0",
             "--data-dir", cluster.folder / name,
-            "--plugin", f"file://{cluster.sink}", "--plugin-dir", cluster.sink.parent,
+            "--plugin", cluster.plugin, "--plugin-dir", cluster.sink.parent,
+            *cluster.flags,
         ]
         environment = dict(os.environ, CONSUL_HTTP_ADDR=f"127.0.0.1:{cluster.port}")
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=self.log)
+        with open(self.printed, "wb") as printed:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=printed, stderr=self.log)
 
     def url(self, path, host="127.0.0.1"):
         return f"http://{host}:{self.port}{path}"
 
+    def read(self, path, client=None):
+        """A document of the node; None if it gives none."""
+        status, body = fetch(self.url(path), headers=bearer(client))
+        return json.loads(body) if status == 200 else None
+
     def status(self):
         """The node's status document; None if it does not answer."""
-        try:
-            with urllib.request.urlopen(self.url("/api/v1/status"), timeout=1) as answer:
-                return json.load(answer)
-        except OSError:
-            return None
+        return self.read("/api/v1/status")
 
-    def post(self, path, body, content_type="text/plain"):
-        request = urllib.request.Request(
-            self.url(path), data=body.encode(), headers={"content-type": content_type})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return 0
+    def post(self, path, body, content_type="text/plain", client=None):
+        """Sends a body, and returns the status of the answer; 0 if there is none."""
+        headers = {"content-type": content_type, **bearer(client)}
+        return fetch(self.url(path), body.encode(), headers)[0]
+
+    def wrote(self, text):
+        """Whether the node's sink has printed this."""
+        return text in self.printed.read_text()
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -78,23 +103,60 @@ class Node:
 
 
 class Cluster:
-    """Three nodes, with a sink that fails when it is told to."""
+    """
+    Nodes with a sink that fails when it is told to, or another one. `clients` are names
+    with their scope; without them, everybody may send. The sink runs from the beginning,
+    or else what `plugin` says.
+    """
 
-    def __init__(self, built):
+    def __init__(self, built, clients=None, nodes=NODES, sink=None, plugin=None, flags=()):
         self.built = Path(built).resolve()
-        self.sink = self.built / "guests/wasm32-wasip2/release/misbehave.wasm"
+        self.sink = sink or self.built / "guests/wasm32-wasip2/release/misbehave.wasm"
+        self.plugin = plugin or f"file://{self.sink}"
         self.kept = tempfile.TemporaryDirectory(prefix="sluice-ui-")
         self.folder = Path(self.kept.name)
         self.port = free_port()
+        self.flags = [*flags, *(self.tokens(clients) if clients else ())]
         self.log = open(self.folder / "coordinator.log", "wb")
         command = [
             self.built / "debug/sluice", "coordinator", "--listen", f"127.0.0.1:{self.port}",
             "--data-dir", self.folder / "coordinator",
         ]
         self.coordinator = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-        self.nodes = [Node(self, name) for name in ("a", "b", "c")]
+        self.nodes = [Node(self, name) for name in nodes]
         until("a node leads", self.leader, START_LIMIT)
         until("all nodes serve", lambda: all(node.status() for node in self.nodes), START_LIMIT)
+
+    def tokens(self, clients):
+        """The flags that make these clients known."""
+        file = self.folder / "tokens.toml"
+        digest = lambda name: hashlib.sha256(token_of(name).encode()).hexdigest()
+        file.write_text("".join(
+            f'[[token]]\nname = "{name}"\nsha256 = "{digest(name)}"\nscopes = ["{scope}"]\n'
+            for name, scope in clients.items()))
+        return "--tokens", file
+
+    def key(self, name):
+        """A key of the coordinator with its value as text; None if it is not there."""
+        status, body = fetch(f"http://127.0.0.1:{self.port}/v1/kv/sluice/{name}")
+        if status != 200:
+            return None
+        [key] = json.loads(body)
+        return {**key, "Value": base64.b64decode(key["Value"]).decode()}
+
+    def ask(self, config="", **more):
+        """Asks for the sink with this config and more of a manifest."""
+        manifest = {"source": f"file://{self.sink}", "config": config, **more}
+        url = f"http://127.0.0.1:{self.port}/v1/kv/sluice/plugin"
+        status, _ = fetch(url, json.dumps(manifest).encode(), method="PUT")
+        assert status == 200, f"the coordinator answered {status}"
+
+    def until_asked_for_runs(self):
+        def runs():
+            asked, active = self.key("plugin"), self.key("active")
+            active = json.loads(active["Value"]) if active else {}
+            return active.get("state") == "running" and active["index"] == asked["ModifyIndex"]
+        until("the sink that is asked for runs", runs)
 
     def leader(self, after=-1):
         """The node that leads under a later epoch than this; None if there is none."""

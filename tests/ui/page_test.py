@@ -1,90 +1,16 @@
 """The web page in a real browser, against three real nodes."""
 
-import os
 import re
-import threading
 import time
 import unittest
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from cluster import Cluster, until
-
-VIEWS = [
-    ("cluster", "Cluster"), ("flow", "Flow"), ("plugins", "Plugins"),
-    ("dead-letters", "Dead letters"), ("tail", "Live tail"),
-]
-# What Chromium writes to the console when an answer has such a status.
-REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 40[134]")
+from cluster import until
+from page import REFUSED, VIEWS, PageTest, Sender
 
 
-class Sender:
-    """Sends messages to the leader until it is told to stop."""
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        number = 0
-        while not self.stopping.wait(0.05):
-            leader = self.cluster.leader()
-            if leader:
-                number += 1
-                body = "\n".join(
-                    f'{{"body":"message {number}","severity":"{severity}","shop":"berlin"}}'
-                    for severity in ("info", "error"))
-                leader.post("/api/v1/logs", body, "application/x-ndjson")
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join()
-
-
-class PageTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster(os.environ["BUILT"])
-        cls.addClassCleanup(cls.cluster.end)
-        cls.playwright = sync_playwright().start()
-        cls.addClassCleanup(cls.playwright.stop)
-        cls.browser = cls.playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        cls.addClassCleanup(cls.browser.close)
-
-    def setUp(self):
-        self.context = self.browser.new_context(viewport={"width": 1280, "height": 900})
-        self.addCleanup(self.context.close)
-        self.page = self.context.new_page()
-        self.complaints, self.origins, self.elsewhere = [], ["data:"], []
-        self.page.on("request", self.watch)
-        self.page.on("console", self.hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def hear(self, message):
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def watch(self, request):
-        if not request.url.startswith(tuple(self.origins)):
-            self.elsewhere.append(request.url)
-
-    def open(self, node, view="cluster", host="127.0.0.1"):
-        """Shows the page of a node. Only nodes that were opened may be asked."""
-        self.origins.append(node.url("/", host))
-        self.page.goto(node.url(f"/ui/#/{view}", host))
-
-    def row(self, name):
-        rows = self.page.get_by_role("region", name="Nodes").get_by_role("row")
-        header = self.page.get_by_role("rowheader", name=re.compile(rf"^{name}\b"))
-        return rows.filter(has=header)
-
-    def tearDown(self):
-        self.assertEqual(self.complaints, [])
-        self.assertEqual(self.elsewhere, [])
-
+class ViewsTest(PageTest):
     def test_1_every_node_shows_every_view_of_the_cluster(self):
         leader = until("a node leads", self.cluster.leader)
         for node in self.cluster.nodes:
@@ -107,6 +33,15 @@ class PageTest(unittest.TestCase):
         drawn = received.locator("canvas").evaluate("canvas => canvas.toDataURL()")
         until("the plot is drawn anew", lambda: drawn != received.locator("canvas").evaluate(
             "canvas => canvas.toDataURL()"), 15)
+        # They follow what the nodes do, and not only the time.
+        for title in ("Delivered", "Write latency", "Time to acknowledgement"):
+            expect(self.page.get_by_role("figure", name=title)).to_contain_text(
+                re.compile(r"[1-9]"))
+        self.page.get_by_label("Node").select_option(self.cluster.followers()[0].name)
+        expect(received).not_to_contain_text("native")
+        self.page.get_by_label("Node").select_option("")
+        sender.stop()
+        expect(received).to_contain_text(re.compile(r"native\s*0"), timeout=20_000)
 
     def test_3_dead_letters_are_listed_and_shown_with_their_reason(self):
         leader = until("a node leads", self.cluster.leader)
@@ -127,7 +62,7 @@ class PageTest(unittest.TestCase):
         self.page.get_by_role("button", name="Apply").click()
         expect(self.page.get_by_text("No dead letter matches.")).to_be_visible()
 
-    def test_4_an_action_says_what_it_does_and_is_refused_without_a_token(self):
+    def test_4_an_action_says_what_it_does_and_is_refused_without_tokens(self):
         leader = until("a node leads", self.cluster.leader)
         epoch = leader.status()["epoch"]
         self.open(self.cluster.nodes[0])
@@ -138,11 +73,10 @@ class PageTest(unittest.TestCase):
         expect(dialog.get_by_role("alert")).to_contain_text("token of scope admin")
         dialog.get_by_label("Token of scope admin").fill("guessed")
         dialog.get_by_role("button", name="Step down").click()
-        expect(dialog.get_by_role("alert")).to_be_visible()
+        expect(dialog.get_by_role("alert")).to_contain_text("this node has no --tokens")
         until("it is refused", lambda: any(REFUSED.match(text) for text in self.complaints))
-        self.complaints[:] = [text for text in self.complaints if not REFUSED.match(text)]
-        kept = self.page.evaluate("JSON.stringify([sessionStorage, localStorage, document.cookie])")
-        self.assertNotIn("guessed", kept)
+        self.expect_refusals()
+        self.assertNotIn("guessed", self.kept())
         self.assertEqual(leader.status()["epoch"], epoch)
         self.page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
@@ -152,7 +86,8 @@ class PageTest(unittest.TestCase):
         self.open(self.cluster.nodes[0], host="other.localhost")
         expect(self.page.get_by_role("heading", level=1)).to_have_text(
             "This node does not show its data here")
-        self.complaints[:] = [text for text in self.complaints if not REFUSED.match(text)]
+        expect(self.page.get_by_role("main")).to_contain_text("ssh -L")
+        self.expect_refusals()
 
     def test_6_the_tail_filters(self):
         sender = Sender(self.cluster)
@@ -171,17 +106,41 @@ class PageTest(unittest.TestCase):
         self.page.get_by_label("Attribute").fill("shop=berlin")
         self.page.get_by_role("button", name="Apply").click()
         expect(rows.filter(has_text="error").first).to_be_visible(timeout=10_000)
+        self.page.get_by_label("Text contains").fill("message 0")
+        self.page.get_by_role("button", name="Apply").click()
+        expect(self.page.get_by_text("Waiting for records that match.")).to_be_visible()
+        self.page.get_by_label("Text contains").fill("7")
+        self.page.get_by_role("button", name="Apply").click()
+        expect(rows.nth(2)).to_be_visible(timeout=10_000)
+        for text in rows.all_inner_texts()[1:]:
+            self.assertRegex(text, r"message \d*7\d*\b")
+
+    def test_7_the_tail_is_paused_and_goes_on(self):
+        sender = Sender(self.cluster)
+        self.addCleanup(sender.stop)
+        self.open(self.cluster.followers()[0], "tail")
+        rows = self.page.get_by_role("region", name="Records, the latest first").get_by_role("row")
+        latest = lambda: int(re.search(r"message (\d+)", rows.nth(1).inner_text())[1])
+        expect(rows.nth(1)).to_be_visible(timeout=10_000)
+        begun = latest()
+        until("it moves", lambda: latest() > begun)
         self.page.get_by_role("button", name="Pause").click()
         expect(self.page.get_by_role("button", name="Resume")).to_be_visible()
-        shown = rows.nth(1).inner_text()
+        expect(self.page.get_by_role("main")).to_contain_text("paused")
+        paused = latest()
+        # As long as it would take for many to appear.
         time.sleep(1)
-        self.assertEqual(rows.nth(1).inner_text(), shown, "nothing moves while it is paused")
+        self.assertEqual(latest(), paused, "nothing moves while it is paused")
+        self.page.get_by_role("button", name="Resume").click()
+        until("it goes on", lambda: latest() > paused + 5)
+        # What passed meanwhile is there.
+        expect(rows.filter(has_text=re.compile(rf"message {paused + 1}(?!\d)")).first).to_be_visible()
 
-    def test_7_keyboard_and_narrow_screens(self):
+    def test_8_keyboard_and_narrow_screens(self):
         self.page.set_viewport_size({"width": 390, "height": 800})
         self.open(self.cluster.nodes[0])
         self.page.get_by_role("heading", level=1).wait_for()
-        for path, title in VIEWS[:4]:
+        for path, title in VIEWS:
             self.page.goto(self.cluster.nodes[0].url(f"/ui/#/{path}"))
             expect(self.page.get_by_role("heading", level=1, name=title)).to_be_visible()
             width = self.page.evaluate("document.documentElement.scrollWidth")
@@ -191,7 +150,7 @@ class PageTest(unittest.TestCase):
         self.page.keyboard.press("Tab")
         self.assertNotEqual(self.page.evaluate("document.activeElement.tagName"), "BODY")
 
-    def test_8_a_take_over_is_shown_within_two_seconds(self):
+    def test_9_a_take_over_is_shown_within_two_seconds(self):
         leader = until("a node leads", self.cluster.leader)
         epoch = leader.status()["epoch"]
         self.open(self.cluster.followers()[0])

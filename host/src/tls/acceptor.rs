@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::{CertificateError, Error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -35,13 +36,20 @@ impl Tls {
     }
 }
 
-/// Why a handshake failed, if it did so because of the client's certificate.
+/// Why a handshake failed, if it did so because of the client's certificate. The same
+/// certificate has the same text at any time, so that the audit log can count it.
 pub(crate) fn refused_certificate(error: &std::io::Error) -> Option<String> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
     match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            Some(error.to_string())
+        // Their own texts name the time of now.
+        Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
+            Some("invalid peer certificate: it has expired".to_owned())
         }
+        Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            Some("invalid peer certificate: it is not valid yet".to_owned())
+        }
+        Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Some(error.to_string()),
         _ => None,
     }
 }

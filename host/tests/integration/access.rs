@@ -1,7 +1,7 @@
 //! Who may do what: tokens with scopes and quotas, and the audit log.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
@@ -40,6 +40,11 @@ impl Nodes {
         }
         cluster.leader().await;
         Self { cluster, file }
+    }
+
+    /// The file of tokens.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Sends a line as this client.
@@ -265,6 +270,41 @@ async fn a_leader_takes_nothing_of_a_client_that_it_does_not_know() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let text = answer.text().await.unwrap();
     assert!(text.contains("does not know the client stranger"), "{text}");
+    let line = nodes
+        .audited(0, "the refusal is in the leader's audit log", |line| {
+            line["who"] == "stranger" && line["what"] == "send loki"
+        })
+        .await;
+    assert_eq!(line["outcome"], "refused");
+    assert_eq!(line["from"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_leader_takes_nothing_of_a_client_that_no_node_has_checked() {
+    let flags = ["--park", "200ms", "--follower", "forward"];
+    let mut nodes = Nodes::start_with(1, &client("web", "send", ""), &flags).await;
+    // It lets everybody send.
+    let open = nodes.cluster.add_with("b", Options::default()).await;
+    for (path, body) in [(LOG, "unchecked".to_owned()), (PUSH, pushed("unchecked"))] {
+        eventually("the leader refuses", SOON, || async {
+            let answer = nodes.send(open, path, "nobody", &body).await;
+            let status = answer.status();
+            assert!(!status.is_success(), "{path}: {status}");
+            let text = answer.text().await.unwrap();
+            let is_told = status == 503 && text.contains("knows no client for it");
+            is_told.then_some(()).ok_or(text)
+        })
+        .await;
+    }
+    nodes
+        .audited(0, "the refusal is in the leader's audit log", |line| {
+            line["who"] == Value::Null && line["what"] == "send loki"
+        })
+        .await;
+    let answer = nodes.send(0, LOG, "web", "checked").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    nodes.cluster.node(0).wrote("checked\n").await;
+    assert!(!nodes.cluster.output().contains("unchecked"));
 }
 
 #[tokio::test]

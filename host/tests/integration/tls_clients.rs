@@ -1,126 +1,25 @@
 //! Certificates: of clients, of nodes that trust each other, and renewed ones.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
-    date_time_ymd,
-};
-use reqwest::{Client, Identity};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use reqwest::Client;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::listeners::doors::Doors;
 use crate::standard::grpc_client;
-use crate::support::{Cluster, Consul, Options, SOON, eventually, sluice};
+use crate::support::{Authority, Cluster, Consul, Issued, Options, SOON, eventually, sluice};
 
-/// An authority, and the folder that its certificates are written to.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: PathBuf,
-}
-
-/// The files of a certificate and its key.
-struct Issued {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Authority {
-    fn new(folder: &Path, name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = folder.join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("ca.pem"), issuer.pem()).unwrap();
-        Self { issuer, folder }
-    }
-
-    fn file(&self) -> String {
-        self.folder.join("ca.pem").display().to_string()
-    }
-
-    /// A certificate for a client or server of this name on this machine.
-    fn issue(&self, name: &str) -> Issued {
-        self.issue_until(name, 4096)
-    }
-
-    fn issue_until(&self, name: &str, year: i32) -> Issued {
-        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let address = SanType::IpAddress([127, 0, 0, 1].into());
-        params.subject_alt_names.push(address);
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let issued = Issued {
-            certificate: self.folder.join(format!("{name}.pem")),
-            key: self.folder.join(format!("{name}.key")),
-        };
-        fs::write(&issued.certificate, certificate.pem()).unwrap();
-        fs::write(&issued.key, key.serialize_pem()).unwrap();
-        issued
-    }
-
-    /// A client that trusts this authority, and shows a certificate if it has one.
-    fn client(&self, own: Option<&Issued>) -> Client {
-        let root = reqwest::Certificate::from_pem(self.issuer.pem().as_bytes()).unwrap();
-        let builder = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_certs_only([root]);
-        let builder = match own {
-            None => builder,
-            Some(own) => {
-                let mut pem = fs::read(&own.certificate).unwrap();
-                pem.extend(fs::read(&own.key).unwrap());
-                builder.identity(Identity::from_pem(&pem).unwrap())
-            }
-        };
-        builder.build().unwrap()
-    }
-}
-
-impl Authority {
-    /// A connection to a listener by a client with this certificate.
-    async fn connect(&self, address: &str, own: &Issued) -> TlsStream<TcpStream> {
-        use rustls::pki_types::pem::PemObject;
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = CertificateDer::from_pem_file(&own.certificate).unwrap();
-        let key = PrivateKeyDer::from_pem_file(&own.key).unwrap();
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![chain], key)
-            .unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, stream).await.unwrap()
-    }
-}
-
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Waits until one of the nodes leads.
-async fn leads(cluster: &Cluster, client: &Client) -> usize {
+pub(crate) async fn leads(cluster: &Cluster, client: &Client) -> usize {
     eventually("a node leads", SOON, || async {
         for (place, node) in cluster.nodes.iter().enumerate() {
             let url = format!("https://{}/api/v1/status", node.address);
@@ -136,7 +35,7 @@ async fn leads(cluster: &Cluster, client: &Client) -> usize {
     .await
 }
 
-async fn send(client: &Client, address: &str) -> Result<u16, String> {
+pub(crate) async fn send(client: &Client, address: &str) -> Result<u16, String> {
     let url = format!("https://{address}/api/v1/log");
     let answer = client.post(url).body("x").send().await;
     answer
@@ -273,7 +172,7 @@ async fn a_listener_takes_records_of_clients_that_may_send_them() {
     leads(&cluster, &authority.client(None)).await;
     for name in ["agent-7", "agent-8", "agent-9"] {
         let own = authority.issue(name);
-        let mut stream = authority.connect(&doors.syslog_tls(), &own).await;
+        let mut stream = authority.connect(&doors.syslog_tls(), Some(&own)).await;
         let line = format!("<14>1 - host app - - - of {name}\n");
         stream.write_all(line.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
@@ -297,7 +196,7 @@ async fn a_listener_takes_records_of_clients_that_may_send_them() {
     assert!(!cluster.output().contains("of agent-9"));
     // An agent whose right is taken away is cut off with its next message.
     let own = authority.issue("agent-7");
-    let mut stream = authority.connect(&doors.syslog_tls(), &own).await;
+    let mut stream = authority.connect(&doors.syslog_tls(), Some(&own)).await;
     fs::write(&tokens, entry.replace("send", "admin")).unwrap();
     let writing = async {
         let line = b"<14>1 - host app - - - again\n";

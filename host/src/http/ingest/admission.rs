@@ -29,14 +29,16 @@ impl Ingest {
     pub(super) fn admit_relayed(
         &self,
         stream: &Stream,
-        client: Option<&str>,
+        name: Option<&str>,
         head: &Parts,
         body: Bytes,
     ) -> Result<Result<Accepted<'_>, Problem>, AnswerHead> {
         let Route::Local(intake) = stream.route.borrow().clone() else {
             return Err(AnswerHead::NotLeader);
         };
-        let client = relayed(&self.access, stream, client).map_err(AnswerHead::NotTaken)?;
+        let from = head.extensions.get().map(|ClientAddress(client)| *client);
+        let client = relayed(&self.access, stream, Protocol::Native, (name, from));
+        let client = client.map_err(AnswerHead::NotTaken)?;
         let charge = Charge::begin(&client, body.len()).map_err(AnswerHead::quota)?;
         let encoding = body::encoding(&head.headers);
         Ok(encoding.map(|encoding| Accepted {

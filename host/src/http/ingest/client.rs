@@ -66,16 +66,40 @@ pub(super) fn audit_quota(
 /// The address of a connection, if it is known.
 type FromAddress = Option<std::net::IpAddr>;
 
-/// The client of a request that another node has checked.
+/// The client of a request that another node has checked. A refusal is in the audit log.
 ///
 /// # Errors
 /// It must not send records to the stream, as far as this node knows.
 pub(super) fn relayed(
     access: &Access,
     stream: &Stream,
-    name: Option<&str>,
+    protocol: Protocol,
+    (name, from): (Option<&str>, FromAddress),
 ) -> Result<Sending, String> {
-    let Some(name) = name else { return Ok(None) };
+    known(access, stream, name).inspect_err(|why| {
+        access.audit().add(Event {
+            who: name.map(str::to_owned),
+            what: format!("send {}", protocol.name()),
+            from,
+            outcome: Outcome::Refused,
+            detail: why.clone(),
+        });
+    })
+}
+
+/// The client that another node names.
+fn known(access: &Access, stream: &Stream, name: Option<&str>) -> Result<Sending, String> {
+    let Some(name) = name else {
+        // A node without --tokens relays for everybody.
+        return match access.has_scopes() {
+            true => Err(
+                "the node that relays the request knows no client for it; give all nodes the \
+                 same --tokens"
+                    .to_owned(),
+            ),
+            false => Ok(None),
+        };
+    };
     match access.named(name) {
         Some(client) => {
             let allowed = client.may(Scope::Send, &stream.name);

@@ -2,7 +2,7 @@
 //! that the client names, or begins a trace.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -54,7 +54,14 @@ struct Recorded {
     tracer: Arc<dyn Tracer>,
     parent: Option<Parent>,
     began: SystemTime,
-    work: Mutex<RequestWork>,
+    /// `None` if the request was refused.
+    work: Mutex<Option<RequestWork>>,
+}
+
+impl Recorded {
+    fn work(&self) -> MutexGuard<'_, Option<RequestWork>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl RequestSpan {
@@ -75,7 +82,7 @@ impl RequestSpan {
                     is_remote: true,
                 }),
                 began: SystemTime::now(),
-                work: Mutex::new(work(asking, scheme)),
+                work: Mutex::new(Some(work(asking, scheme))),
             })
         });
         Self(Some(Traced { context, recorded }))
@@ -114,6 +121,14 @@ impl RequestSpan {
         });
     }
 
+    /// Its client may not send records, so the span is not recorded: anybody can name a
+    /// sampled trace.
+    pub(super) fn refused(&self) {
+        if let Some(recorded) = self.recorded() {
+            recorded.work().take();
+        }
+    }
+
     /// It was relayed to this node.
     pub(super) fn relayed_to(&self, node: &str) {
         self.note(|work| work.relayed_to = Some(node.to_owned()));
@@ -126,10 +141,15 @@ impl RequestSpan {
     }
 
     fn note(&self, note: impl FnOnce(&mut RequestWork)) {
-        let traced = self.0.as_ref();
-        if let Some(recorded) = traced.and_then(|traced| traced.recorded.as_ref()) {
-            note(&mut recorded.work.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(recorded) = self.recorded()
+            && let Some(work) = recorded.work().as_mut()
+        {
+            note(work);
         }
+    }
+
+    fn recorded(&self) -> Option<&Recorded> {
+        self.0.as_ref()?.recorded.as_deref()
     }
 
     fn finish(&mut self) {
@@ -141,12 +161,15 @@ impl RequestSpan {
             return;
         };
         let work = recorded.work.into_inner();
+        let Some(work) = work.unwrap_or_else(PoisonError::into_inner) else {
+            return;
+        };
         recorded.tracer.ended(Span {
             context,
             parent: recorded.parent,
             began: recorded.began,
             ended: SystemTime::now(),
-            work: Work::Request(Box::new(work.unwrap_or_else(PoisonError::into_inner))),
+            work: Work::Request(Box::new(work)),
         });
     }
 }

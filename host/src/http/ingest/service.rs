@@ -140,6 +140,7 @@ impl Ingest {
         let client = match self.sender(stream, head) {
             Ok(client) => client,
             Err(problem) => {
+                span.refused();
                 self.leave(head, body, deadline).await;
                 return Err(problem);
             }

@@ -5,7 +5,7 @@ pub(crate) mod grpc_client;
 mod repeats;
 mod requests;
 mod streams;
-mod upload;
+pub(crate) mod upload;
 
 use std::time::{Duration, Instant};
 

@@ -19,18 +19,23 @@ fn entry(mark: &str, number: usize) -> String {
     )
 }
 
-fn entries(mark: &str, numbers: std::ops::Range<usize>) -> String {
+pub(crate) fn entries(mark: &str, numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| entry(mark, number)).collect()
 }
 
-/// An upload that goes on until the sender is dropped.
-fn upload(
-    cluster: &Cluster,
-    place: usize,
-) -> (
+/// What is sent of an upload, and its answer.
+pub(crate) type Uploading = (
     mpsc::Sender<String>,
     tokio::task::JoinHandle<reqwest::Result<reqwest::Response>>,
-) {
+);
+
+/// An upload that goes on until the sender is dropped.
+fn upload(cluster: &Cluster, place: usize) -> Uploading {
+    upload_as(cluster, place, "")
+}
+
+/// The same with a token.
+pub(crate) fn upload_as(cluster: &Cluster, place: usize, token: &str) -> Uploading {
     let (more, body) = mpsc::channel::<String>(1);
     let body = futures_util::stream::unfold(body, |mut body| async {
         let part = body.recv().await?;
@@ -39,7 +44,8 @@ fn upload(
     let request = cluster.http.post(cluster.node(place).url("/upload"));
     let request = request
         .header("content-type", CONTENT_TYPE)
-        .header("expect", "100-continue");
+        .header("expect", "100-continue")
+        .bearer_auth(token);
     let sending = request
         .body(reqwest::Body::wrap(StreamBody::new(Box::pin(body))))
         .send();
@@ -47,7 +53,7 @@ fn upload(
 }
 
 /// Waits until entries of this mark were written, at least so many.
-async fn written(cluster: &Cluster, mark: &str, count: usize) {
+pub(crate) async fn written(cluster: &Cluster, mark: &str, count: usize) {
     eventually("the entries are written", SOON, || async {
         let output = cluster.output();
         let written = output.matches(&format!("{mark} ")).count();

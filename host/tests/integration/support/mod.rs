@@ -2,6 +2,7 @@
 //! producers. They are killed on drop, and their logs are shown if the test
 //! failed.
 
+mod authority;
 mod checker;
 mod cluster;
 mod consul;
@@ -14,6 +15,7 @@ mod prometheus;
 mod registry;
 mod turn;
 
+pub(crate) use authority::{Authority, Issued};
 pub(crate) use checker::History;
 pub(crate) use cluster::{Cluster, Node, Options, sluice};
 pub(crate) use consul::{Consul, Kind};

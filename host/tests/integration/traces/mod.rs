@@ -2,6 +2,7 @@
 
 mod destination;
 mod receiver;
+mod refused;
 
 use std::time::{Duration, Instant};
 

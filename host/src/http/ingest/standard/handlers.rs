@@ -126,7 +126,8 @@ pub(in crate::http) async fn of_node(
     let Some(Found::Exchange(exchange)) = found else {
         return Err(Problem::Malformed("it is of no known protocol".to_owned()));
     };
-    let client = match relayed(ingest.access(), stream, head.name.as_deref()) {
+    let named = (head.name.as_deref(), head.client);
+    let client = match relayed(ingest.access(), stream, exchange.protocol(), named) {
         Ok(client) => client,
         Err(why) => return Ok((AnswerHead::NotTaken(why), Vec::new())),
     };

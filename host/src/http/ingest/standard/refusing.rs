@@ -20,6 +20,7 @@ impl Flow<'_> {
         let names = &self.asked.names;
         sender(access, self.stream, protocol, &credentials, names).map_err(|refusal| {
             audit(access, protocol, &refusal, self.asked.client);
+            self.span.refused();
             match refusal {
                 Refusal::NoToken => Trouble::NoToken,
                 _ => Trouble::WrongToken,

@@ -26,8 +26,9 @@ const CLUSTER_EVERY = 1000;
 /** What all views see. */
 const app = {
   cluster: null,
-  /** Why this node gives no data, if so. */
+  /** Why this node gives no data, if so, and whether it was asked with a token. */
   trouble: null,
+  hadToken: false,
   lastAnswer: null,
   refresh: () => show(),
 };
@@ -57,9 +58,14 @@ function isRefused() {
 
 function refused() {
   return h('section', { class: 'card empty', key: 'refused' },
-    h('h1', null, 'This node does not show its data here'),
+    h('h1', null, refusedTitle()),
     h('p', { class: 'break' }, app.trouble.message),
     h('button', { type: 'button', class: 'first', on: { click: askToken } }, 'Enter a token'));
+}
+
+function refusedTitle() {
+  if (app.trouble.status !== 401) return 'This node does not show its data here';
+  return app.hadToken ? 'This token is not known' : 'This node wants a token';
 }
 
 function where() {
@@ -122,20 +128,35 @@ function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Ends the pause before the cluster is asked for again. */
+let wake = () => {};
+
+function pauseBefore(ms) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
 async function followCluster() {
   for (;;) {
     const begun = performance.now();
     if (!document.hidden) {
+      const hadToken = token.get() !== '';
       try {
         app.cluster = await get('../api/v1/cluster');
         app.lastAnswer = Date.now();
         app.trouble = null;
       } catch (error) {
-        app.trouble = error;
+        Object.assign(app, { trouble: error, hadToken });
+        if (isRefused()) app.cluster = null;
       }
       show();
     }
-    await pause(Math.max(100, CLUSTER_EVERY - (performance.now() - begun)));
+    await pauseBefore(Math.max(100, CLUSTER_EVERY - (performance.now() - begun)));
   }
 }
 
@@ -143,6 +164,7 @@ applyTheme();
 watchSystemTheme();
 document.addEventListener('sluice-token', () => {
   show();
+  wake();
   // What it cannot load it says itself, the next time.
   current?.load?.(ended.signal).then(show, () => {});
 });

@@ -61,10 +61,16 @@ function rollBack({ rollback, asked }, view) {
   });
 }
 
+/** What a node says of its sink, in its key; nodes of early versions say nothing. */
+function sinkOf({ document }) {
+  return document?.plugin ? document : null;
+}
+
 /** How far a node is with what is asked for. */
 function progressOf(node, index) {
-  const { sink, error } = node.document ?? {};
+  const sink = sinkOf(node);
   if (!sink) return 'unknown';
+  const { error } = sink;
   if (error && !sink.retrying) return 'failed';
   const hasIt = index === 0 || (sink.index === index && sink.plugin_index === index);
   return hasIt && (sink.state === 'prepared' || sink.state === 'running') && !error ? 'ready' : 'waiting';
@@ -99,7 +105,7 @@ const NODE_COLUMNS = [{ name: 'Node', heads: true }, { name: 'Desired' }, { name
 
 function nodes(plugin, cluster) {
   const rows = (cluster?.nodes ?? []).map((node) => {
-    const sink = node.document?.sink;
+    const sink = sinkOf(node);
     if (!sink) return { key: node.node, cells: [node.node, '–', '–', chip('calm', 'unknown'), node.error ?? ''] };
     const runs = plugin.active?.node === node.node && plugin.active.state === 'running';
     return {
@@ -109,7 +115,7 @@ function nodes(plugin, cluster) {
         h('span', { title: sink.desired.source }, shortSource(sink.desired.source)),
         [shortSource(sink.plugin.source), h('small', { class: 'mono' }, digest(sink.plugin.sha256))],
         [phaseChip(sink.state), runs && h('small', null, 'takes the records')],
-        h('span', { class: 'break' }, node.document.error ?? ''),
+        h('span', { class: 'break' }, sink.error ?? ''),
       ],
     };
   });
