@@ -139,7 +139,7 @@ def take_all(cluster, folder, store):
             pictures.take("replay", "dead-letters", ask_to_replay, dark=True, height=640)
             pictures.take("tail", "tail", filter_tail, dark=True, height=640)
             stop_store(store)
-            pictures.take("stalled", "cluster", show_stall, height=640)
+            pictures.take("stalled", "cluster", show_stall, height=720)
             browser.close()
             pictures.check()
     finally:
