@@ -47,6 +47,10 @@ fn main() -> Fallible<()> {
     for load in LOADS.iter().filter(|_| !is_only_quota) {
         observed(&bench, load, rounds, &receiver)?;
     }
+    if !is_only_quota {
+        let cost = observers::of_a_scrape(&bench, &LOADS)?;
+        println!("a scrape of the metrics takes {cost:.2} ms of a processor");
+    }
     quota::measure(&bench, rounds)
 }
 

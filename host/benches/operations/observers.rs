@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Fallible, Owned};
+use crate::common::{Fallible, Owned, cpu_time};
 use crate::node::{Bench, Load, NODE};
 use crate::receiver::Receiver;
 
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
+/// How many scrapes are measured together.
+const SCRAPES: u32 = 500;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a thread sleeps before it looks again whether it should end.
 const STEP: Duration = Duration::from_millis(20);
@@ -82,6 +84,19 @@ fn scraped(bench: &Bench, load: &Load) -> Fallible<f64> {
             false => Err(format!("the metrics were scraped {scrapes} times only").into()),
         }
     })
+}
+
+/// What one scrape costs a node that has met clients, in milliseconds of a processor:
+/// the rounds of the comparison differ by more than that.
+pub(crate) fn of_a_scrape(bench: &Bench, loads: &[Load]) -> Fallible<f64> {
+    let node = bench.node(&[], &[])?;
+    for load in loads {
+        bench.cost(&node, load)?;
+    }
+    let before = cpu_time(&node)?;
+    (0..SCRAPES).try_for_each(|_| scrape())?;
+    let spent = cpu_time(&node)? - before;
+    Ok(spent.as_secs_f64() * 1e3 / f64::from(SCRAPES))
 }
 
 fn scrape() -> Fallible<()> {
