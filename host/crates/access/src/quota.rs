@@ -12,6 +12,12 @@ use crate::bucket::Bucket;
 /// quota. A single one may be larger.
 const PARKED_BYTES: usize = 1 << 20;
 
+/// How long a refusal is held back, at least and at most.
+const REFUSAL_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The time between two refusals, so that a client with many connections, which sends on
+/// without waiting, costs others little.
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(2);
+
 /// How much a client may send: records and bytes per second. Without limits, all
 /// that it wants.
 #[derive(Debug, Default)]
@@ -43,6 +49,8 @@ struct State {
     bytes: Option<Bucket>,
     /// Until then the client must wait, as another node has said.
     held_until: Option<Instant>,
+    /// When the last refusal is due.
+    refused_at: Option<Instant>,
 }
 
 /// What a request holds while it waits for its client's quota.
@@ -58,6 +66,7 @@ impl Quota {
             records: limits.records.map(Bucket::new),
             bytes: limits.bytes.map(Bucket::new),
             held_until: None,
+            refused_at: None,
         };
         Self {
             limits,
@@ -108,6 +117,19 @@ impl Quota {
         let until = Instant::now() + wait;
         let mut state = self.state();
         state.held_until = state.held_until.max(Some(until));
+    }
+
+    /// How long a refusal is to be held back. Each has a time of its own, unless very
+    /// many requests wait for theirs.
+    #[must_use]
+    pub fn refusal_delay(&self) -> Duration {
+        let (least, most) = REFUSAL_DELAYS;
+        let now = Instant::now();
+        let mut state = self.state();
+        let after_last = state.refused_at.map_or(now, |last| last + REFUSAL_INTERVAL);
+        let at = after_last.clamp(now + least, now + most);
+        state.refused_at = Some(at);
+        at.duration_since(now)
     }
 
     /// A place for a request that waits for the quota and holds so many bytes; `None`
@@ -195,6 +217,20 @@ mod tests {
         assert_eq!(quota.wait(), Duration::from_secs(2));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(quota.exchange(Amount::default(), records(1)), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_of_many_requests_are_spread_over_time() {
+        let quota = ten_a_second();
+        let delays: Vec<_> = (0..2000).map(|_| quota.refusal_delay()).collect();
+        let (least, most) = REFUSAL_DELAYS;
+        assert_eq!((delays[0], delays[1]), (least, least + REFUSAL_INTERVAL));
+        assert_eq!(
+            (delays[500], delays[1999]),
+            (least + 500 * REFUSAL_INTERVAL, most)
+        );
+        tokio::time::advance(most).await;
+        assert_eq!(quota.refusal_delay(), least);
     }
 
     #[test]

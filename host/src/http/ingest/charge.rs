@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::client::Sending;
 use crate::http::problem::Problem;
 use sluice_access::{Amount, Quota};
 use sluice_types::record::LogRecord;
-
-/// How long a refusal for a spent quota is held back. A client that sends on without
-/// waiting then costs others nothing that can be measured.
-const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 
 /// What a request takes of its client's quota: one record and the bytes that it
 /// announces before its body is read, and then what it holds. So of many requests that
@@ -82,9 +80,10 @@ impl Drop for Charge {
 /// # Errors
 /// [`Problem::Quota`], after a moment.
 pub(super) async fn within_quota(client: &Sending, bytes: usize) -> Result<Charge, Problem> {
-    if let Ok(charge) = Charge::begin(client, bytes) {
-        return Ok(charge);
-    }
-    tokio::time::sleep(REFUSAL_DELAY).await;
+    let charge = Charge::begin(client, bytes);
+    let Some(limited) = client.as_ref().filter(|_| charge.is_err()) else {
+        return charge.map_err(Problem::Quota);
+    };
+    sleep(limited.quota().refusal_delay()).await;
     Charge::begin(client, bytes).map_err(Problem::Quota)
 }
