@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
-use axum::http::{Extensions, HeaderMap, HeaderName, Request, Uri};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::problem::Problem;
 use crate::stream::{Stream, Streams};
@@ -68,23 +68,44 @@ pub(super) fn stream_of(
     extensions: &Extensions,
     headers: &HeaderMap,
 ) -> Result<Arc<Stream>, Problem> {
-    let in_path = extensions.get().map(|InPath(name)| &**name);
-    let in_header = headers.get(STREAM);
-    if in_path.is_none() && in_header.is_none() {
+    let in_path = extensions.get().map(|InPath(name)| name.as_bytes());
+    let in_headers = headers.get_all(STREAM).into_iter();
+    let mut names = in_path
+        .into_iter()
+        .chain(in_headers.map(HeaderValue::as_bytes));
+    let Some(name) = names.next() else {
         return Ok(Arc::clone(streams.default_stream()));
-    }
-    let in_header = in_header.map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let name = match (in_path, in_header.as_deref()) {
-        (Some(path), Some(header)) if path != header => {
-            let header = excerpt(header, NAME_CHARS);
-            return Err(Problem::Malformed(format!(
-                "the path names the stream {path:?}, and the header Sluice-Stream {header:?}"
-            )));
-        }
-        (path, header) => path.or(header).unwrap_or_default(),
     };
-    let found = streams.get(name).cloned();
-    found.ok_or_else(|| Problem::NoStream(excerpt(name, NAME_CHARS).into_owned()))
+    if let Some(other) = names.find(|other| *other != name) {
+        let (name, other) = (shown(name), shown(other));
+        return Err(Problem::Malformed(format!(
+            "the request names two streams, {name:?} and {other:?}, by its path or by \
+             Sluice-Stream"
+        )));
+    }
+    let found = str::from_utf8(name).ok().and_then(|name| streams.get(name));
+    found.cloned().ok_or_else(|| Problem::NoStream(shown(name)))
+}
+
+/// Checks that no header names another stream than the one that a route is for.
+///
+/// # Errors
+/// One does.
+pub(super) fn is_for(stream: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut named = headers.get_all(STREAM).into_iter();
+    match named.find(|named| named.as_bytes() != stream.as_bytes()) {
+        Some(other) => Err(Problem::NoStream(shown(other.as_bytes()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the path named a stream.
+pub(super) fn is_in_path(extensions: &Extensions) -> bool {
+    extensions.get::<InPath>().is_some()
+}
+
+fn shown(name: &[u8]) -> String {
+    excerpt(&String::from_utf8_lossy(name), NAME_CHARS).into_owned()
 }
 
 /// The name of a stream at the start of a path, and the path behind it.

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 
 use super::audited::{Action, address, refused};
+use super::chosen::is_for;
 use super::gate::{is_cross_site, is_of_other_origin};
 use super::identity::identify;
 use super::problem::Problem;
@@ -36,6 +37,7 @@ pub(super) fn check(
     head: &Parts,
     stream: &str,
 ) -> Result<Option<Arc<Client>>, Problem> {
+    is_for(stream, &head.headers)?;
     let forbidden = |text: &str| {
         refused(access, None, head, READ, text);
         Err(Problem::Forbidden(text.to_owned()))
@@ -70,6 +72,7 @@ pub(super) fn check_admin(
     stream: &str,
     what: &str,
 ) -> Result<Action, Problem> {
+    is_for(stream, &head.headers)?;
     let forbidden = |text: &str| {
         refused(access, None, head, what, text);
         Err(Problem::Forbidden(text.to_owned()))

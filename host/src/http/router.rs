@@ -10,7 +10,7 @@ use axum::routing::get;
 use tower_service::Service;
 
 use super::admin::{AdminContext, health, history, metrics, status, streams};
-use super::chosen::take_prefix;
+use super::chosen::{is_in_path, take_prefix};
 use super::cluster::{self, ClusterContext};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
@@ -98,7 +98,7 @@ async fn call(standard: Arc<Standard>, request: Request<Body>) -> Response {
 
 /// The protocols of other products find their requests themselves.
 async fn standard_or_unknown(standard: Arc<Standard>, request: Request<Body>) -> Response {
-    let is_root = request.uri().path() == "/";
+    let is_root = request.uri().path() == "/" && !is_in_path(request.extensions());
     let answer = standard::of_client(&standard, request).await;
     // No protocol answers the first request of somebody at a browser.
     answer.unwrap_or_else(|| match is_root {

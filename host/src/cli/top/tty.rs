@@ -26,7 +26,7 @@ const CONTROLLING: &str = "/dev/tty";
 const GIVE_BACK: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1049l";
 
 /// A terminal that takes nothing for this long is gone.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// The same when the program ends.
 const GIVE_BACK_LIMIT: Duration = Duration::from_millis(500);
 /// The size of a terminal that does not know it.

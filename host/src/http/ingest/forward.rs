@@ -125,6 +125,7 @@ pub(super) fn not_answered(address: &str, error: &PeerError) -> Result<String, P
         PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => false,
         PeerError::Shape { .. } => true,
     };
+    let knows_stream = !matches!(error, PeerError::Status { status: 404, .. });
     tracing::debug!(
         error = chain(error),
         "the leader gave no answer to a relayed request"
@@ -133,7 +134,8 @@ pub(super) fn not_answered(address: &str, error: &PeerError) -> Result<String, P
         true => Err(Problem::Unknown(format!(
             "the leader at {address} did not answer"
         ))),
-        false => Ok(format!("the leader at {address} cannot be reached")),
+        false if knows_stream => Ok(format!("the leader at {address} cannot be reached")),
+        false => Ok(format!("the leader at {address} does not know the stream")),
     }
 }
 

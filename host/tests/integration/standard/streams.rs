@@ -64,12 +64,26 @@ async fn nothing_for_an_unknown_stream_goes_to_another() {
             let answer = cluster.http.post(url).body("astray").send().await.unwrap();
             assert_eq!(answer.status(), 404, "{path}");
         }
-        let both = cluster.http.post(format!("http://{named}/api/v1/log"));
-        let both = both.header("sluice-stream", "default").body("astray");
-        let answer = both.send().await.unwrap();
-        assert_eq!(answer.status(), 400);
-        let text = answer.text().await.unwrap();
-        assert!(text.contains("audit") && text.contains("default"), "{text}");
+        let by_both = cluster.http.post(format!("http://{named}/api/v1/log"));
+        let by_both = by_both.header("sluice-stream", "default");
+        let twice = cluster.http.post(format!("http://{address}/api/v1/log"));
+        let twice = twice
+            .header("sluice-stream", "default")
+            .header(OTHER.0, OTHER.1);
+        for two in [by_both, twice] {
+            let answer = two.body("astray").send().await.unwrap();
+            assert_eq!(answer.status(), 400);
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("audit") && text.contains("default"), "{text}");
+        }
+        for path in ["/api/v1/tail", "/api/v1/history", "/api/v1/status"] {
+            let read = cluster.http.get(format!("http://{address}{path}"));
+            let answer = read.header(OTHER.0, OTHER.1).send().await.unwrap();
+            assert_eq!(answer.status(), 404, "{path}");
+        }
+        let page = cluster.http.get(format!("http://{named}/"));
+        let page = page.header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), 404, "a browser is led nowhere else");
     }
     let (status, text) = cluster.node(0).post("/api/v1/log", "", "the last").await;
     assert!(status == 200 || status == 307, "{text}");

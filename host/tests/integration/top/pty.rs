@@ -78,7 +78,15 @@ impl Pty {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Process {
-        let mut command: Command = cluster.command();
+        let sluice = cluster.command();
+        // SIGHUP may be ignored here, as under nohup, and programs inherit that.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=HUP")
+            .arg(sluice.get_program());
+        command.args(sluice.get_args());
+        let variables_of_all = sluice.get_envs();
+        command.envs(variables_of_all.filter_map(|(name, value)| Some((name, value?))));
         command.arg("top").args(arguments).env_remove("NO_COLOR");
         command.env("TERM", "xterm").envs(variables.iter().copied());
         let stdout = self.inside().try_clone().unwrap();

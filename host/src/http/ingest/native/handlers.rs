@@ -66,7 +66,7 @@ async fn handle(ingest: &Ingest, request: Request<Body>, messages: Messages) -> 
         Err(problem) => {
             let limit = sleep_until(Instant::now() + ingest.limits.request);
             ingest.leave(&head, body, pin!(limit)).await;
-            return problem.response(&head.headers);
+            return ingest.answer(ingest.stream(), Err(problem), &head.headers);
         }
     };
     let span = ingest.span(Asking {

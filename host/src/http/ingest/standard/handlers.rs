@@ -20,6 +20,7 @@ use super::found::{Found, Question};
 use super::reply::response;
 use super::table;
 use super::upload;
+use crate::http::chosen::is_in_path;
 use crate::http::ingest::body::discard;
 use crate::http::ingest::client::relayed;
 use crate::http::ingest::service::{Ingest, last_if_stopping};
@@ -47,7 +48,7 @@ pub(in crate::http) async fn of_client(
     let ingest = &*standard.ingest;
     let (head, body) = request.into_parts();
     let asked = Asked::of(&head);
-    if is_for_people(&asked) {
+    if is_for_people(&asked) && !is_in_path(&head.extensions) {
         return None;
     }
     let found = table::find(&asked, &standard.facts)?;
@@ -55,7 +56,8 @@ pub(in crate::http) async fn of_client(
         Ok(stream) => stream,
         Err(problem) => {
             leave(&asked, body).await;
-            return Some(problem.response(&asked.headers));
+            let answer = problem.response(&asked.headers);
+            return Some(last_if_stopping(ingest.stream(), answer));
         }
     };
     let answer = match found {
