@@ -4,12 +4,17 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The unit of times in `/proc`: Linux's `USER_HZ` on every architecture but Alpha.
 const TICKS_PER_SECOND: u32 = 100;
+
+/// How long a node may take to send its metrics.
+const METRICS_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -131,6 +136,29 @@ pub(crate) fn guests() -> Fallible<PathBuf> {
         .map(|directory| directory.join("guests/wasm32-wasip2/release"))
         .find(|directory| directory.is_dir());
     found.ok_or_else(|| "there are no guests: run `make guests`".into())
+}
+
+/// Keeps this process, and the threads that it starts from now on, on a core.
+pub(crate) fn stay_on(core: &str) -> Fallible<()> {
+    let process = std::process::id().to_string();
+    let output = Command::new("taskset")
+        .args(["-cp", core, &process])
+        .output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    }
+}
+
+/// The metrics of the node at this address.
+pub(crate) fn metrics(node: &str) -> Fallible<String> {
+    let mut connection = TcpStream::connect(node)?;
+    connection.set_read_timeout(Some(METRICS_PATIENCE))?;
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {node}\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Reads a setting from the environment.

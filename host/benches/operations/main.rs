@@ -18,9 +18,7 @@ mod observers;
 mod quota;
 mod receiver;
 
-use std::process::Command;
-
-use common::{Fallible, Stage, is_wanted, median, setting, spread};
+use common::{Fallible, Stage, is_wanted, median, setting, spread, stay_on};
 use node::{Bench, LOADS, Load};
 use observers::Observer;
 use receiver::Receiver;
@@ -87,16 +85,4 @@ fn observed(bench: &Bench, load: &Load, rounds: usize, receiver: &Receiver) -> F
         );
     }
     Ok(())
-}
-
-/// Keeps this process, and the threads that it starts from now on, on a core.
-fn stay_on(core: &str) -> Fallible<()> {
-    let process = std::process::id().to_string();
-    let output = Command::new("taskset")
-        .args(["-cp", core, &process])
-        .output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
-    }
 }

@@ -1,20 +1,17 @@
 //! What may look at a node while it is measured.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Fallible, Owned, cpu_time};
+use crate::common::{Fallible, Owned, cpu_time, metrics};
 use crate::node::{Bench, Load, NODE};
 use crate::receiver::Receiver;
 
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many scrapes are measured together.
 const SCRAPES: u32 = 500;
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a thread sleeps before it looks again whether it should end.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -100,12 +97,7 @@ pub(crate) fn of_a_scrape(bench: &Bench, loads: &[Load]) -> Fallible<f64> {
 }
 
 fn scrape() -> Fallible<()> {
-    let mut connection = TcpStream::connect(NODE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {NODE}\r\nconnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
+    let answer = metrics(NODE)?;
     match answer.contains("sluice_records_acknowledged_total") {
         true => Ok(()),
         false => Err(format!("these are no metrics: {answer}").into()),

@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::common::{Fallible, median, spread};
 use crate::node::{Bench, figure};
 
-/// Messages per second that the greedy client may send, by its requests' size.
+/// Messages per second that the greedy client may send.
 const QUOTA: u64 = 50;
 /// How many times its quota it tries to send.
 const EXCESS: u64 = 100;
 const STEADY: &str = "steady-token-of-the-benchmark";
 const GREEDY: &str = "greedy-token-of-the-benchmark";
 /// The digests are those of the two tokens.
-const TOKENS: &str = r#"
+const CLIENTS: &str = r#"
 [[token]]
 name = "steady"
 sha256 = "dffcbcd121cda06bb601d6ed74b7e988c92291fc2cc31e6216ac827d93545839"
@@ -25,35 +25,30 @@ scopes = ["send"]
 name = "greedy"
 sha256 = "92681371f9b6df578f3a4b57f5391aff1d63a1a056a98829cca6581be0ff0bb7"
 scopes = ["send"]
-records_per_second = 50
 "#;
 
-/// How the greedy client sends: the name, its connections, and its messages per
-/// request.
-const KINDS: [(&str, &str, &str); 2] = [
-    ("requests of 100 messages", "16", "100"),
-    ("requests of one message", "600", "1"),
+/// How the greedy client sends: the name, the path, its connections, and its messages
+/// per request.
+const KINDS: [(&str, &str, &str, &str); 2] = [
+    ("requests of 100 messages", "/api/v1/logs", "16", "100"),
+    ("requests of one message", "/api/v1/log", "600", "1"),
 ];
 
 pub(crate) fn measure(bench: &Bench, rounds: usize) -> Fallible<()> {
     let file = |name: &str| bench.stage.folder.join(name).display().to_string();
     let (tokens, steady, greedy) = (file("tokens.toml"), file("steady"), file("greedy"));
-    fs::write(&tokens, TOKENS)?;
+    fs::write(&tokens, format!("{CLIENTS}records_per_second = {QUOTA}\n"))?;
     fs::write(&steady, STEADY)?;
     fs::write(&greedy, GREEDY)?;
     let _node = bench.node(&["--tokens", &tokens], &[])?;
     println!("a client of 500 messages/s beside one at {EXCESS} × its quota, p99 in ms");
-    for (kind, connections, batch) in KINDS {
+    for (kind, path, connections, batch) in KINDS {
         let (mut ratios, mut alone, mut beside) = (Vec::new(), Vec::new(), Vec::new());
         let mut offered = Vec::new();
         for _ in 0..rounds {
             let before = figure(&steady_client(bench, &steady)?, "p99_ms")?;
             let mut command = bench.idle_producer(
-                if batch == "1" {
-                    "/api/v1/log"
-                } else {
-                    "/api/v1/logs"
-                },
+                path,
                 bench.seconds + 2,
                 &["--connections", connections, "--batch", batch],
             );

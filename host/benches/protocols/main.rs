@@ -30,10 +30,9 @@ mod rows;
 mod syslog;
 mod table;
 
-use std::process::Command;
 use std::time::Duration;
 
-use common::{Fallible, Stage, is_wanted, setting};
+use common::{Fallible, Stage, is_wanted, setting, stay_on};
 use node::Node;
 use table::Table;
 
@@ -77,16 +76,4 @@ fn main() -> Fallible<()> {
 fn words() -> Vec<String> {
     let arguments = std::env::args().skip(1);
     arguments.filter(|word| !word.starts_with('-')).collect()
-}
-
-/// Keeps this process, and the threads that it starts from now on, on a core.
-fn stay_on(core: &str) -> Fallible<()> {
-    let process = std::process::id().to_string();
-    let output = Command::new("taskset")
-        .args(["-cp", core, &process])
-        .output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
-    }
 }

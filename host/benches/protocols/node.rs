@@ -1,13 +1,11 @@
 //! The node that is measured.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Fallible, Owned, Stage, cpu_time};
+use crate::common::{Fallible, Owned, Stage, cpu_time, metrics};
 use crate::progress::PATIENCE;
 
 /// Where the node listens.
@@ -52,13 +50,8 @@ impl Node {
     /// How many records it has acknowledged so far, also to clients that it cannot
     /// tell.
     pub(crate) fn acknowledged(&self) -> Fallible<u64> {
-        let mut connection = TcpStream::connect(HTTP)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        let request = format!("GET /metrics HTTP/1.1\r\nhost: {HTTP}\r\nconnection: close\r\n\r\n");
-        connection.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer)?;
-        let count = answer
+        let metrics = metrics(HTTP)?;
+        let count = metrics
             .lines()
             .find_map(|line| line.strip_prefix(ACKNOWLEDGED));
         Ok(count

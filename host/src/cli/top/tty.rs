@@ -34,7 +34,7 @@ const SIZE_DEFAULT: Size = Size::new(80, 24);
 /// The largest size that is drawn.
 const SIZE_MAX: Size = Size::new(1000, 500);
 
-/// The terminal that must be given back: by whoever comes first, its owner or a panic.
+/// The terminal that its owner or a panic must give back, the first of the two.
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
 static PANIC_HOOK: Once = Once::new();
 

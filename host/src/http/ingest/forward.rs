@@ -118,24 +118,26 @@ pub(super) async fn relay(
 /// # Errors
 /// The leader may have taken it.
 pub(super) fn not_answered(address: &str, error: &PeerError) -> Result<String, Problem> {
-    let is_taken = match error {
-        PeerError::Transport { cause, .. } => !cause.is_connect(),
-        // The route is not there, the signature is refused, or there is no memory:
-        // the request did not get to its protocol.
-        PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => false,
-        PeerError::Shape { .. } => true,
-    };
-    let knows_stream = !matches!(error, PeerError::Status { status: 404, .. });
     tracing::debug!(
         error = chain(error),
         "the leader gave no answer to a relayed request"
     );
-    match is_taken {
-        true => Err(Problem::Unknown(format!(
+    match error {
+        // A version before this one may lack the route.
+        PeerError::Status { status: 404, .. } => Ok(format!(
+            "the leader at {address} does not know the stream, or is of another version"
+        )),
+        // The signature is refused, or there is no memory: the request did not get to its
+        // protocol.
+        PeerError::Status { .. } | PeerError::Setup(_) | PeerError::Probe { .. } => {
+            Ok(format!("the leader at {address} cannot be reached"))
+        }
+        PeerError::Transport { cause, .. } if cause.is_connect() => {
+            Ok(format!("the leader at {address} cannot be reached"))
+        }
+        PeerError::Transport { .. } | PeerError::Shape { .. } => Err(Problem::Unknown(format!(
             "the leader at {address} did not answer"
         ))),
-        false if knows_stream => Ok(format!("the leader at {address} cannot be reached")),
-        false => Ok(format!("the leader at {address} does not know the stream")),
     }
 }
 
