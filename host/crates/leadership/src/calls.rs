@@ -179,15 +179,16 @@ impl Calls {
         });
     }
 
-    /// Reads the epoch, and remembers it.
-    pub(super) fn read_epoch(&mut self) {
+    /// Reads the counter of epochs, and remembers it. `known` is what other nodes know
+    /// of it.
+    pub(super) fn read_epoch(&mut self, known: u64) {
         let (coordination, disk) = (self.coordination.clone(), self.disk.clone());
         self.start(async move {
-            let Some(epoch) = coordination.read_epoch().await else {
-                return Event::Tick;
-            };
-            disk.remember_epoch(epoch).await;
-            Event::EpochSeen(epoch)
+            let epoch = coordination.read_epoch().await;
+            if let Some(epoch) = epoch {
+                disk.remember_epoch(epoch).await;
+            }
+            Event::EpochSeen { epoch, known }
         });
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum Command {
     },
     /// The coordinator's epoch was behind what this node knows.
     EpochWasBehind { consul: u64, known: u64 },
+    /// This node takes no part in the election of this stream any more.
+    Left(StreamName),
     /// Something to do for one stream.
     Stream(StreamName, StreamCommand),
     /// The locks are released and the session has ended.

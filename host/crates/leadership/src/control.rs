@@ -1,6 +1,6 @@
 //! Starts the control thread, gives it orders, and offers what it publishes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,12 +13,14 @@ use super::assistance::Plea;
 use super::assistant::{self, AssistanceRequest};
 use super::config::ControlConfig;
 use super::control_thread::{ControlThread, Published};
+use super::elector::Elector;
 use super::epoch_file::{EpochFile, EpochFileError};
 use super::heartbeat::Heartbeat;
 use super::late_renewals::LateRenewals;
 use super::order::Order;
 use super::peers::Peers;
 use super::role::Role;
+use super::runs::Runs;
 use super::view::View;
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -55,8 +57,10 @@ pub enum ControlError {
 pub struct Control {
     thread: std::thread::JoinHandle<()>,
     orders: mpsc::Sender<Order>,
-    /// What the thread publishes.
+    /// What the thread publishes of the default stream.
     pub controls: Controls,
+    /// Makes the node take part in the elections of more streams.
+    pub elector: Elector,
     /// What this node asks of others while it does not reach Consul; taken by what
     /// passes it on.
     pub pleas: Option<mpsc::Receiver<Plea>>,
@@ -64,7 +68,8 @@ pub struct Control {
     ended: Option<oneshot::Receiver<()>>,
 }
 
-/// What the control thread publishes.
+/// What the control thread publishes to a stream: its own role and peers, and what is
+/// the same for all streams of the node.
 #[derive(Clone, Debug)]
 pub struct Controls {
     /// Whether this node leads, and who does.
@@ -73,7 +78,7 @@ pub struct Controls {
     pub view: watch::Receiver<View>,
     /// The client addresses of all registered nodes.
     pub addresses: watch::Receiver<Arc<HashSet<String>>>,
-    /// The other nodes that are alive.
+    /// The other nodes that are alive, with what they report about the stream.
     pub peers: Peers,
     /// Where clients reach this node, once it is known.
     pub address: watch::Receiver<Option<String>>,
@@ -83,6 +88,9 @@ pub struct Controls {
     pub heartbeat: Arc<Heartbeat>,
     /// How often proofs of leadership came late.
     pub late_renewals: Arc<LateRenewals>,
+    /// What nodes have written for streams other than the default one; `None` until
+    /// Consul has answered, which it is asked once there is such a stream.
+    pub runs: watch::Receiver<Option<Arc<Runs>>>,
 }
 
 impl Control {
@@ -111,6 +119,14 @@ impl Control {
         let (assistant, requests) = mpsc::channel(assistant::CAPACITY);
         let (pleas_in, pleas) = mpsc::channel(assistant::CAPACITY);
         let (published, controls) = channels(&config, &state, assistant);
+        let (loads_in, loads) = watch::channel(BTreeMap::new());
+        let (orders, received) = mpsc::channel(ORDER_CAPACITY);
+        let elector = Elector {
+            node: config.node.clone(),
+            orders: orders.clone(),
+            controls: controls.clone(),
+            loads: loads_in,
+        };
         let control = ControlThread {
             config,
             client,
@@ -120,10 +136,10 @@ impl Control {
             published,
             state,
             active,
+            loads,
             requests,
             pleas: pleas_in,
         };
-        let (orders, received) = mpsc::channel(ORDER_CAPACITY);
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
@@ -138,6 +154,7 @@ impl Control {
             thread,
             orders,
             controls,
+            elector,
             pleas: Some(pleas),
             ended: Some(ended),
         })
@@ -189,6 +206,7 @@ fn channels(
     let heartbeat = Arc::new(Heartbeat::default());
     heartbeat.beat();
     let late_renewals = Arc::new(LateRenewals::new(config.lease));
+    let (runs_in, runs) = watch::channel(None);
     let published = Published {
         role: role_in,
         view: view_in,
@@ -196,6 +214,7 @@ fn channels(
         nodes: nodes_in,
         address: address_in,
         late_renewals: Arc::clone(&late_renewals),
+        runs: runs_in,
     };
     let controls = Controls {
         role,
@@ -206,6 +225,7 @@ fn channels(
         assistant,
         heartbeat,
         late_renewals,
+        runs,
     };
     (published, controls)
 }

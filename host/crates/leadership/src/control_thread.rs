@@ -1,7 +1,7 @@
 //! What runs on the control thread: it answers health checks, finds out where
 //! this node is, and then keeps it in the cluster and in the election.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use super::clock::Clock;
 use super::config::ControlConfig;
 use super::coordination::Coordination;
 use super::driver::{Driver, Part, Tools};
+use super::early_orders::EarlyOrders;
+use super::entrance::Entrance;
 use super::epoch_file::EpochFile;
 use super::health::Health;
 use super::health_secret::HealthSecret;
@@ -24,19 +26,19 @@ use super::late_renewals::LateRenewals;
 use super::lock_client::LockClient;
 use super::node_disk::NodeDisk;
 use super::nodes::{watch_addresses, watch_documents};
-use super::order::{Order, StreamOrder};
+use super::order::Order;
 use super::own_address::{bracketed, own_host};
 use super::peers::Peers;
 use super::presence::Presence;
-use super::publisher::{Candidate, Publisher};
+use super::publisher::Publisher;
+use super::reported::Reported;
 use super::role::Role;
+use super::runs::Runs;
 use super::service::Service;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::stream_name::StreamName;
-use super::tenure::Tenure;
 use super::view::View;
-use super::{active_key, history};
 use sluice_consul::Client;
 use sluice_types::documents::{ActiveDocument, LeaderAddress, NodeDocument};
 use sluice_types::keys::ClusterKeys;
@@ -57,6 +59,8 @@ pub(super) struct ControlThread {
     pub(super) state: watch::Receiver<NodeDocument>,
     /// What it reports about the sink that runs while it leads.
     pub(super) active: watch::Receiver<Option<ActiveDocument>>,
+    /// Records a second that streams took lately.
+    pub(super) loads: watch::Receiver<BTreeMap<String, u64>>,
     /// What other nodes ask for that do not reach Consul.
     pub(super) requests: mpsc::Receiver<AssistanceRequest>,
     /// To the other nodes, for this one.
@@ -72,6 +76,7 @@ pub(super) struct Published {
     pub(super) nodes: watch::Sender<Option<Arc<Vec<NodeDocument>>>>,
     pub(super) address: watch::Sender<Option<String>>,
     pub(super) late_renewals: Arc<LateRenewals>,
+    pub(super) runs: watch::Sender<Option<Arc<Runs>>>,
 }
 
 impl ControlThread {
@@ -80,14 +85,15 @@ impl ControlThread {
         let health_port = listener.local_addr().map_or(0, |address| address.port());
         let health = self.health();
         let serving = tokio::spawn(health_server::serve(listener, health.clone()));
-        let mut is_eligible = false;
+        let mut early = EarlyOrders::default();
         let found = tokio::select! {
             host = self.own_host() => Some(host),
-            () = until_shutdown(&mut orders, &mut is_eligible) => None,
+            () = until_shutdown(&mut orders, &mut early) => None,
         };
         if let Some(host) = found {
             let service = self.service(host, health_port, health.secret.clone());
-            self.take_part(service, health, is_eligible, orders).await;
+            self.take_part(service, health, early.into_orders(), orders)
+                .await;
         }
         serving.abort();
     }
@@ -96,7 +102,6 @@ impl ControlThread {
         Health {
             heartbeat: Arc::clone(&self.heartbeat),
             client: self.client.clone(),
-            role: self.published.role.subscribe(),
             view: self.published.view.subscribe(),
             asked: Arc::default(),
             secret: HealthSecret::random(),
@@ -116,19 +121,26 @@ impl ControlThread {
         self,
         service: Service,
         health: Health,
-        is_eligible: bool,
+        early: Vec<Order>,
         orders: mpsc::Receiver<Order>,
     ) {
         let health_url = service.health_url.clone();
         let client = Arc::new(self.lock_client(service));
         let coordination = Coordination::Consul(Arc::clone(&client));
         let disk = NodeDisk::open(&self.config.data_dir, self.epoch_file);
+        let reports = watch::Sender::new(BTreeMap::new());
+        let reported = Reported {
+            state: self.state,
+            streams: reports.subscribe(),
+            view: self.published.view.subscribe(),
+            loads: self.loads,
+        };
         let presence = Presence::new(
             coordination.clone(),
             Sessions::new(coordination.clone(), disk.clone(), Clock::Machine),
             disk.clone(),
             client.service.client_address(),
-            self.state,
+            reported,
             self.published.role.subscribe(),
         );
         let (leave, leaving) = watch::channel(false);
@@ -141,20 +153,21 @@ impl ControlThread {
             late_renewals,
             ..
         } = self.published;
-        let (tenure_in, tenure) = watch::channel::<Option<Tenure>>(None);
+        let (tenure_in, tenure) = watch::channel(None);
+        let entrance = Entrance {
+            client: Arc::clone(&client),
+            late_renewals: Arc::clone(&late_renewals),
+            nodes: nodes.subscribe(),
+            reports,
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
         tasks.spawn(health.watch_agent(health_url));
-        tasks.spawn(assistant::serve(Arc::clone(&client), self.requests));
-        let (leading, active) = (tenure.clone(), self.active.clone());
+        tasks.spawn(assistant::serve(client, self.requests));
         let stream: StreamName = DEFAULT_STREAM.into();
-        let noting = history::keep(coordination.clone(), stream.clone(), leading, active);
-        tasks.spawn(noting);
-        let active = self.active;
-        let telling = active_key::keep(coordination.clone(), stream.clone(), tenure, active);
-        tasks.spawn(telling);
-        let candidate = candidate(&client, &stream);
+        let writing = entrance.write_keys(&stream, tenure, self.active);
+        let candidate = entrance.candidate(&stream);
         let publisher = Publisher::new(candidate, role, tenure_in, late_renewals);
         let settings = Settings::random(self.config.node, self.config.lease);
         let tools = Tools {
@@ -164,10 +177,11 @@ impl ControlThread {
             heartbeat: self.heartbeat,
             allies: Allies::Nodes(self.pleas),
             view,
+            entrance: Some(entrance),
         };
         let mut driver = Driver::new(settings, tools);
-        driver.join(stream, Part::new(publisher, self.peers), is_eligible);
-        driver.run(orders).await;
+        driver.join(stream, Part::new(publisher, self.peers, writing), false);
+        driver.run(early, orders).await;
         tasks.abort_all();
         leave.send_replace(true);
         leave_cluster(presence).await;
@@ -211,17 +225,9 @@ impl ControlThread {
             keys: config.keys.clone(),
             value: leader.to_value(config.leader_value),
             lease: config.lease,
+            runs: self.published.runs.clone(),
             begun: OnceCell::new(),
         }
-    }
-}
-
-fn candidate(client: &LockClient, stream: &StreamName) -> Candidate {
-    Candidate {
-        stream: stream.clone(),
-        node: client.service.node.clone(),
-        value: client.value.clone(),
-        leader_key: client.stream_keys(stream).leader,
     }
 }
 
@@ -238,14 +244,12 @@ async fn leave_cluster(presence: JoinHandle<Presence>) {
     }
 }
 
-/// Waits for the order to shut down. Remembers whether this node is eligible
-/// by the last order that said so.
-async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, is_eligible: &mut bool) {
+/// Waits for the order to shut down. Keeps the others.
+async fn until_shutdown(orders: &mut mpsc::Receiver<Order>, early: &mut EarlyOrders) {
     loop {
         match orders.recv().await {
-            Some(Order::Stream(_, StreamOrder::Eligible(now))) => *is_eligible = now,
-            Some(Order::Stream(_, StreamOrder::StepDown(_))) => {}
             Some(Order::Shutdown) | None => return,
+            Some(order) => early.add(order),
         }
     }
 }

@@ -130,7 +130,7 @@ impl Coordination {
         }
     }
 
-    /// The epoch, which may be slightly out of date.
+    /// The counter of epochs, by a consistent read.
     pub(super) async fn read_epoch(&self) -> Option<u64> {
         match self {
             Self::Consul(client) => client.read_epoch().await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::assistance::Allies;
 use super::calls::Calls;
@@ -13,6 +14,8 @@ use super::clock::Clock;
 use super::command::{Command, StreamCommand};
 use super::coordination::Coordination;
 use super::elections::Elections;
+use super::entrance::Entrance;
+use super::epoch_reads::EpochReads;
 use super::event::{Event, StreamEvent};
 use super::heartbeat::Heartbeat;
 use super::node_disk::NodeDisk;
@@ -41,6 +44,14 @@ pub(super) struct Tools {
     pub(super) heartbeat: Arc<Heartbeat>,
     pub(super) allies: Allies,
     pub(super) view: watch::Sender<View>,
+    /// Lets more streams in; `None` if there is only one.
+    pub(super) entrance: Option<Entrance>,
+}
+
+/// What the driver has to do next.
+enum Next {
+    Order(Order),
+    Event(Event),
 }
 
 /// A stream that the node takes part in.
@@ -49,14 +60,17 @@ pub(super) struct Part {
     pub(super) peers: Peers,
     /// Whether the lock is left to a node that is better prepared.
     is_yielding: bool,
+    /// What runs for the stream while this node takes part.
+    _tasks: JoinSet<()>,
 }
 
 impl Part {
-    pub(super) const fn new(publisher: Publisher, peers: Peers) -> Self {
+    pub(super) const fn new(publisher: Publisher, peers: Peers, tasks: JoinSet<()>) -> Self {
         Self {
             publisher,
             peers,
             is_yielding: false,
+            _tasks: tasks,
         }
     }
 }
@@ -67,6 +81,8 @@ pub(super) struct Driver {
     calls: Calls,
     streams: BTreeMap<StreamName, Part>,
     view: watch::Sender<View>,
+    entrance: Option<Entrance>,
+    epoch_reads: EpochReads,
     coordination: Coordination,
     clock: Clock,
     heartbeat: Arc<Heartbeat>,
@@ -85,6 +101,7 @@ impl Driver {
             heartbeat,
             allies,
             view,
+            entrance,
         } = tools;
         let sessions = Sessions::new(coordination.clone(), disk.clone(), clock.clone());
         Self {
@@ -92,6 +109,8 @@ impl Driver {
             calls: Calls::new(coordination.clone(), sessions, disk, clock.clone(), allies),
             streams: BTreeMap::new(),
             view,
+            entrance,
+            epoch_reads: EpochReads::default(),
             coordination,
             clock,
             heartbeat,
@@ -123,14 +142,21 @@ impl Driver {
     }
 
     /// Runs until an order to shut down is carried out, or the coordinator
-    /// has not answered for too long after it.
-    pub(super) async fn run(mut self, orders: mpsc::Receiver<Order>) {
+    /// has not answered for too long after it. Carries out the `early` orders first.
+    pub(super) async fn run(mut self, early: Vec<Order>, orders: mpsc::Receiver<Order>) {
         self.calls.end_earlier_sessions();
+        for order in early {
+            let event = self.ordered(order);
+            self.take_in(event);
+        }
         let mut orders = Some(orders);
         let mut leave_by = None;
         loop {
             self.heartbeat.beat();
-            let event = self.next_event(&mut orders).await;
+            let event = match self.next(&mut orders).await {
+                Next::Event(event) => event,
+                Next::Order(order) => self.ordered(order),
+            };
             self.note(&event);
             if event == Event::Shutdown {
                 leave_by.get_or_insert(self.clock.now() + LEAVE_TIMEOUT);
@@ -146,33 +172,60 @@ impl Driver {
         }
     }
 
-    async fn next_event(&mut self, orders: &mut Option<mpsc::Receiver<Order>>) -> Event {
+    async fn next(&mut self, orders: &mut Option<mpsc::Receiver<Order>>) -> Next {
         let now = self.clock.now();
         let until_due = self.elections.wake().map(|wake| wake.since(now));
         let wait = until_due.map_or(BEAT_INTERVAL, |wait| wait.min(BEAT_INTERVAL));
         tokio::select! {
             biased;
-            order = next_order(orders) => ordered(order),
-            event = self.calls.next() => event,
-            event = yielding(&mut self.streams) => event,
-            () = self.clock.sleep(wait) => Event::Tick,
+            order = next_order(orders) => Next::Order(order.unwrap_or(Order::Shutdown)),
+            event = self.calls.next() => Next::Event(event),
+            event = yielding(&mut self.streams) => Next::Event(event),
+            () = self.clock.sleep(wait) => Next::Event(Event::Tick),
         }
     }
 
-    /// Passes an event to the elections, after the highest epochs under which
-    /// other nodes have led: it may have been under a state that the coordinator
-    /// has lost. Returns whether the elections are finished.
-    fn take_in_with_epochs(&mut self, event: Event) -> bool {
-        let seen = self.streams.iter();
-        let seen = seen.map(|(stream, part)| (stream.clone(), part.peers.highest_epoch()));
-        let known = self.elections.epoch();
-        let news: Vec<_> = seen.filter(|(_, epoch)| *epoch > known).collect();
-        for (stream, epoch) in news {
-            if self.take_in(Event::Stream(stream, StreamEvent::Led(epoch))) {
-                return true;
+    /// The event that an order is.
+    fn ordered(&mut self, order: Order) -> Event {
+        match order {
+            Order::Stream(stream, order) => Event::Stream(stream, event_of(order)),
+            Order::Join(joining) => {
+                if let Some(entrance) = &self.entrance {
+                    let (stream, part) = entrance.enter(*joining);
+                    self.join(stream, part, false);
+                }
+                Event::Tick
             }
+            Order::Leave(stream) => Event::Leave(stream),
+            Order::Shutdown => Event::Shutdown,
+        }
+    }
+
+    /// Passes an event to the elections, after the highest epoch that other nodes
+    /// know. Returns whether the elections are finished.
+    fn take_in_with_epochs(&mut self, event: Event) -> bool {
+        let known = self.streams.values().map(|part| part.peers.highest_epoch());
+        let known = known.max().unwrap_or_default();
+        if known > self.elections.epoch() && self.take_in(Event::EpochKnown(known)) {
+            return true;
+        }
+        // It may be of another stream, or of a state that the coordinator has lost.
+        if known > self.epoch_reads.known && self.elections.leads_below(known) {
+            self.read_epoch();
+        }
+        if matches!(event, Event::EpochSeen { .. }) && self.epoch_reads.ended() {
+            self.read_epoch();
         }
         self.take_in(event)
+    }
+
+    /// Reads the counter of epochs, once more if it is being read.
+    fn read_epoch(&mut self) {
+        let known = self.streams.values().map(|part| part.peers.highest_epoch());
+        let known = known.max().unwrap_or_default();
+        if self.epoch_reads.may_begin(known) {
+            self.calls.read_epoch(known);
+        }
     }
 
     fn take_in(&mut self, event: Event) -> bool {
@@ -234,9 +287,10 @@ impl Driver {
             session: self.elections.session().is_some(),
             epoch: self.elections.epoch(),
             releasing: self.elections.is_releasing(),
+            leads: Arc::new(self.elections.led().cloned().collect()),
         };
         self.view
-            .send_if_modified(|current| std::mem::replace(current, view) != view);
+            .send_if_modified(|current| std::mem::replace(current, view.clone()) != view);
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -257,6 +311,7 @@ impl Driver {
                 session,
                 acquisition,
             } => self.calls.ask_others(stream, session, acquisition),
+            Command::Left(stream) => self.left(&stream),
             Command::Stream(stream, command) => self.carry_out_for(stream, command),
             Command::Finished => {}
         }
@@ -273,12 +328,20 @@ impl Driver {
             StreamCommand::Lose { loss } => publisher.lose(&loss),
             StreamCommand::Show(lock) => {
                 publisher.show(&lock);
-                self.calls.read_epoch();
+                self.read_epoch();
             }
             StreamCommand::Look => self.calls.look(stream),
             StreamCommand::Take { sent, take } => self.calls.take(stream, sent, take),
             StreamCommand::Release(release) => self.calls.release(stream, release),
         }
+    }
+
+    fn left(&mut self, stream: &StreamName) {
+        self.streams.remove(stream);
+        if let Some(entrance) = &self.entrance {
+            entrance.left(stream);
+        }
+        tracing::info!(stream = &**stream, "left the election of the stream");
     }
 
     fn lead(&mut self, stream: &StreamName, epoch: u64, from: BootTime, until: BootTime) {
@@ -318,12 +381,10 @@ async fn next_order(orders: &mut Option<mpsc::Receiver<Order>>) -> Option<Order>
     order
 }
 
-fn ordered(order: Option<Order>) -> Event {
-    let Some(Order::Stream(stream, order)) = order else {
-        return Event::Shutdown;
-    };
-    let event = match order {
+fn event_of(order: StreamOrder) -> StreamEvent {
+    match order {
         StreamOrder::Eligible(eligible) => StreamEvent::Eligible(eligible),
+        StreamOrder::Hesitate(hesitate) => StreamEvent::Hesitating(hesitate),
         StreamOrder::StepDown(StepDown {
             epoch,
             stay_out,
@@ -335,6 +396,5 @@ fn ordered(order: Option<Order>) -> Event {
             until_taken,
             to,
         },
-    };
-    Event::Stream(stream, event)
+    }
 }

@@ -31,6 +31,7 @@ mod campaign_pause;
 mod found;
 mod head_start;
 mod held_lock;
+mod hesitation;
 mod holding;
 mod role;
 mod taking;
@@ -47,6 +48,7 @@ use crate::intervals::RETRY_INTERVAL;
 use campaign_pause::CampaignPause;
 use head_start::HeadStart;
 pub(super) use held_lock::Renewal;
+use hesitation::Hesitation;
 use role::{Campaign, Role};
 use sluice_types::clock::BootTime;
 pub(super) use wishes::Wishes;
@@ -72,6 +74,7 @@ pub(super) struct Election {
     eligible: bool,
     /// Whether another node is better prepared.
     yielding: bool,
+    hesitation: Hesitation,
     pause: CampaignPause,
     head_start: HeadStart,
     /// The flags to release with if the lock turns out to be held by this node
@@ -96,6 +99,7 @@ impl Election {
             epoch,
             eligible: false,
             yielding: false,
+            hesitation: Hesitation::default(),
             pause: CampaignPause::default(),
             head_start: HeadStart::default(),
             unclaimed_flags: 0,
@@ -175,9 +179,9 @@ impl Election {
                 acquisition,
                 is_answered,
             } => self.released(now, &session, acquisition, is_answered),
-            StreamEvent::Led(epoch) => self.led(now, epoch),
             StreamEvent::Eligible(eligible) => self.set_eligible(now, eligible),
             StreamEvent::Yielding(yielding) => self.yielding = yielding,
+            StreamEvent::Hesitating(hesitating) => self.hesitation.set(hesitating),
             StreamEvent::StepDown {
                 epoch,
                 stay_out,
@@ -235,6 +239,7 @@ impl Election {
             }
         }
         self.pause.see(now, &lock);
+        self.hesitation.see(now, &lock);
         self.see(lock);
     }
 
@@ -252,7 +257,7 @@ impl Election {
             Role::Leader(_) => None,
             Role::Follower(Campaign::Releasing(releasing)) => releasing.retry,
             Role::Follower(Campaign::Idle) => {
-                self.may_campaign(is_lock_known).then(|| self.pause.until())
+                self.may_campaign(is_lock_known).then(|| self.waits_until())
             }
             Role::Follower(_) => None,
         }
@@ -273,7 +278,7 @@ impl Election {
         if let Some((session, acquisition)) = self.unclaimed() {
             // Taken without an answer, or still held after it was given up.
             self.release_unclaimed(session, acquisition);
-        } else if self.may_campaign(is_lock_known) && now >= self.pause.until() {
+        } else if self.may_campaign(is_lock_known) && now >= self.waits_until() {
             self.role = Role::Follower(Campaign::Looking);
             self.commands.push(StreamCommand::Look);
         }
@@ -296,6 +301,11 @@ impl Election {
         self.session.is_some() && is_willing && is_free
     }
 
+    /// Until when this node does not campaign.
+    fn waits_until(&self) -> BootTime {
+        self.pause.until().max(self.hesitation.until())
+    }
+
     fn retry(&self) -> Duration {
         RETRY_INTERVAL + self.settings.jitter
     }
@@ -311,8 +321,8 @@ impl Election {
         self.eligible = eligible;
     }
 
-    /// A node has led this stream under this epoch.
-    fn led(&mut self, now: BootTime, epoch: u64) {
+    /// A node has led under this epoch, and the coordinator does not know it.
+    pub(super) fn outrun(&mut self, now: BootTime, epoch: u64) {
         self.know_epoch(epoch);
         if let Role::Leader(held) = &self.role
             && held.epoch < epoch

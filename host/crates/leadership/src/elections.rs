@@ -15,7 +15,7 @@ mod lock_watch;
 mod proofs;
 mod retired_sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::command::Command;
@@ -42,6 +42,8 @@ pub(super) struct Elections {
     isolation: Isolation,
     watches: BTreeMap<Watching, LockWatch>,
     streams: BTreeMap<StreamName, Election>,
+    /// Streams that this node is about to leave.
+    leaving: BTreeSet<StreamName>,
     /// The highest epoch that this node knows.
     epoch: u64,
     stopping: bool,
@@ -62,6 +64,7 @@ impl Elections {
             isolation: Isolation::default(),
             watches: BTreeMap::new(),
             streams: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             epoch,
             stopping: false,
             commands: Vec::new(),
@@ -75,6 +78,24 @@ impl Elections {
         let election = Election::new(self.settings.clone(), self.epoch, session);
         self.streams.insert(stream.clone(), election);
         self.watches.entry(Watching::of(stream)).or_default();
+    }
+
+    /// Releases the lock of this stream; then its election is over here.
+    fn leave(&mut self, now: BootTime, stream: &StreamName) {
+        self.with(now, stream, |election| election.stop(now));
+        self.leaving.insert(stream.clone());
+    }
+
+    /// The streams that this node leads.
+    pub(super) fn led(&self) -> impl Iterator<Item = &StreamName> {
+        let streams = self.streams.iter();
+        streams.filter_map(|(name, it)| it.tenure().map(|_| name))
+    }
+
+    /// Whether this node leads under an epoch below this one.
+    pub(super) fn leads_below(&self, epoch: u64) -> bool {
+        let mut tenures = self.streams.values().filter_map(Election::tenure);
+        tenures.any(|tenure| tenure < epoch)
     }
 
     /// The highest epoch that is known.
@@ -104,7 +125,9 @@ impl Elections {
                 acquisition,
                 is_seen,
             } => self.seen_by_others(now, acquisition, is_seen),
-            Event::EpochSeen(epoch) => self.know_epoch(epoch),
+            Event::EpochSeen { epoch, known } => self.epoch_seen(now, epoch, known),
+            Event::EpochKnown(epoch) => self.know_epoch(epoch),
+            Event::Leave(stream) => self.leave(now, &stream),
             Event::Stream(stream, event) => self.stream_event(now, &stream, event),
             Event::Shutdown => self.stop(now),
             Event::Tick => {}
@@ -155,10 +178,26 @@ impl Elections {
             let is_known = self.knows(&stream);
             self.with(now, &stream, |election| election.advance(now, is_known));
         }
+        self.end_left();
         self.advance_isolation(now);
         self.advance_proofs(now);
         if self.stopping {
             self.advance_end(now);
+        }
+    }
+
+    /// Ends the elections of streams that are left, once nothing of them is under way.
+    fn end_left(&mut self) {
+        let idle: Vec<_> = self
+            .leaving
+            .iter()
+            .filter(|stream| self.streams.get(*stream).is_none_or(Election::is_idle))
+            .cloned()
+            .collect();
+        for stream in idle {
+            self.leaving.remove(&stream);
+            self.streams.remove(&stream);
+            self.commands.push(Command::Left(stream));
         }
     }
 
@@ -296,6 +335,21 @@ impl Elections {
         self.epoch = self.epoch.max(epoch);
         for election in self.streams.values_mut() {
             election.know_epoch(epoch);
+        }
+    }
+
+    /// The counter was read. If it is behind what other nodes knew before, the
+    /// coordinator has lost its state, and what is led under lower epochs begins again
+    /// above theirs.
+    fn epoch_seen(&mut self, now: BootTime, epoch: Option<u64>, known: u64) {
+        let Some(epoch) = epoch else {
+            return;
+        };
+        self.know_epoch(epoch.max(known));
+        if epoch < known {
+            for stream in self.names() {
+                self.with(now, &stream, |election| election.outrun(now, known));
+            }
         }
     }
 

@@ -185,7 +185,7 @@ fn the_lock_says_the_longest_lease_that_may_still_run() {
 #[test]
 fn an_epoch_that_consul_lost_is_continued() {
     let mut election = candidate(ABSENT);
-    election.handle(at(0), Event::EpochSeen(41));
+    election.handle(at(0), Event::EpochKnown(41));
     let commands = election.handle(at(1), looked(ABSENT));
     assert!(commands.contains(&Command::EpochWasBehind {
         consul: 0,
@@ -199,10 +199,14 @@ fn an_epoch_that_consul_lost_is_continued() {
 fn a_leader_that_others_have_outrun_steps_down_and_leads_again_beyond_them() {
     let (mut election, _) = winner(lock(7, None, CLEAN));
     // What the others know of this tenure is no later than it.
-    assert_eq!(election.handle(at(120), of(StreamEvent::Led(1))), []);
+    let counter = |epoch, known| Event::EpochSeen {
+        epoch: Some(epoch),
+        known,
+    };
+    assert_eq!(election.handle(at(120), counter(0, 1)), []);
     // The counter is that of all streams.
-    assert_eq!(election.handle(at(125), Event::EpochSeen(4)), []);
-    let commands = election.handle(at(130), of(StreamEvent::Led(5)));
+    assert_eq!(election.handle(at(121), counter(4, 4)), []);
+    let commands = election.handle(at(130), counter(4, 5));
     let loss = Loss::Outrun { epoch: 5 };
     let lose = to(StreamCommand::Lose { loss });
     assert!(commands.contains(&lose), "{commands:?}");
@@ -789,7 +793,7 @@ fn one_read_proves_all_locks_and_one_session_holds_them() {
     node.handle(at(120), of_other(StreamEvent::Eligible(true)));
     let free = Seen {
         index: 10,
-        keys: Vec::new(),
+        keys: BTreeMap::new(),
     };
     let free = Event::Watched(Watching::Others, Some(free));
     let commands = node.handle(at(130), free);
@@ -809,7 +813,11 @@ fn one_read_proves_all_locks_and_one_session_holds_them() {
     let sent = at(140);
     node.handle(at(150), of_other(StreamEvent::Took { sent, taken }));
     // The epoch of the other stream outruns nobody.
-    let commands = node.handle(at(450), Event::EpochSeen(2));
+    let counter = Event::EpochSeen {
+        epoch: Some(2),
+        known: 2,
+    };
+    let commands = node.handle(at(450), counter);
     let tenures = vec![(other.clone(), 2), (stream(), 1)];
     let sent = at(450);
     assert_eq!(commands, [Command::Prove { sent, tenures }]);

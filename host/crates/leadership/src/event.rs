@@ -27,8 +27,13 @@ pub(super) enum Event {
     Proved { sent: BootTime, proofs: Vec<Proof> },
     /// Whether another node sees the lock of this acquisition held.
     SeenByOthers { acquisition: u64, is_seen: bool },
-    /// The counter of epochs, which is one for all streams.
-    EpochSeen(u64),
+    /// The counter of epochs, which is one for all streams, by a consistent read;
+    /// `None` without an answer. Other nodes knew the epoch `known` before it was read.
+    EpochSeen { epoch: Option<u64>, known: u64 },
+    /// Another node knows this epoch, under which any stream may be led.
+    EpochKnown(u64),
+    /// Do not take part in the election of this stream any more.
+    Leave(StreamName),
     /// Something happened to one stream.
     Stream(StreamName, StreamEvent),
     /// Release the locks, end the session, and finish.
@@ -61,12 +66,12 @@ pub(super) enum StreamEvent {
         acquisition: u64,
         is_answered: bool,
     },
-    /// A node has led this stream under this epoch.
-    Led(u64),
     /// Whether this node can lead.
     Eligible(bool),
     /// Whether this node leaves the lock to another that is better prepared.
     Yielding(bool),
+    /// Whether this node leaves a lock that becomes free to another for a moment.
+    Hesitating(bool),
     /// Release the lock if it was taken under this epoch, and stay out of the
     /// election for this long, or only until another node has taken the lock.
     /// If a node is named, it may take the lock first.

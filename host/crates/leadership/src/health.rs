@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::health_secret::HealthSecret;
 use super::heartbeat::Heartbeat;
-use super::role::Role;
 use super::view::View;
 use sluice_consul::Client;
 use sluice_types::clock::BootTime;
@@ -33,7 +32,6 @@ const UNASKED_LIMIT: u32 = 3;
 pub(super) struct Health {
     pub(super) heartbeat: Arc<Heartbeat>,
     pub(super) client: Client,
-    pub(super) role: watch::Receiver<Role>,
     pub(super) view: watch::Receiver<View>,
     pub(super) asked: Arc<Mutex<Asked>>,
     /// What the agent's checks bear.
@@ -74,10 +72,10 @@ impl Health {
             false => asked.so_far(),
         };
         drop(asked);
-        let is_leader = matches!(*self.role.borrow(), Role::Leader(_));
+        let view = self.view.borrow().clone();
         let condition = Condition {
             is_loop_alive: self.heartbeat.is_alive(),
-            may_hold_lock: is_leader || self.view.borrow().releasing,
+            may_hold_lock: !view.leads.is_empty() || view.releasing,
             asked_for,
             // Any answer counts: without a leader of its own, Consul gives the
             // lock to no other node.
@@ -145,7 +143,6 @@ impl Health {
         Self {
             heartbeat: Arc::clone(heartbeat),
             client: Client::new(config).unwrap(),
-            role: watch::channel(Role::Follower { leader: None }).1,
             view: watch::channel(View::default()).1,
             asked: Arc::default(),
             secret: HealthSecret::random(),

@@ -1,14 +1,17 @@
 //! The seam of the election to Consul: each operation as calls of its HTTP
 //! API. What fails is logged here.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use super::assistance::{Assistance, Next};
 use super::command::Release;
 use super::consul_lock::{self, LockKeys};
 use super::lock::{Lock, Looked};
+use super::runs::Runs;
 use super::service::Service;
 use super::session_kind::SessionKind;
 use super::stream_name::StreamName;
@@ -47,6 +50,8 @@ pub(super) struct LockClient {
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
+    /// What else nodes have written for streams other than the default one.
+    pub(super) runs: watch::Sender<Option<Arc<Runs>>>,
     /// Whether what an earlier process of this node left was cleared away.
     pub(super) begun: OnceCell<()>,
 }
@@ -152,13 +157,24 @@ impl LockClient {
 
     async fn watch_others(&self, wait: Wait) -> Result<Seen, Error> {
         let read = self.client.list(&self.cluster.run(), Some(wait)).await?;
-        let locks = read.value.into_iter().filter_map(|entry| {
-            let stream = self.cluster.stream_of_leader(&entry.key)?;
-            Some((stream.into(), consul_lock::key(entry)))
+        let (mut keys, mut runs) = (BTreeMap::new(), Runs::default());
+        for entry in read.value {
+            match self.cluster.stream_of_leader(&entry.key) {
+                Some(stream) => {
+                    keys.insert(stream.into(), consul_lock::key(entry));
+                }
+                None => runs.add(&self.cluster, entry),
+            }
+        }
+        let runs = Some(Arc::new(runs));
+        self.runs.send_if_modified(|current| {
+            let is_news = *current != runs;
+            *current = runs;
+            is_news
         });
         Ok(Seen {
             index: read.index,
-            keys: locks.collect(),
+            keys,
         })
     }
 
@@ -194,7 +210,9 @@ impl LockClient {
     }
 
     pub(super) async fn read_epoch(&self) -> Option<u64> {
-        let read = self.client.read(&self.cluster.epoch(), None).await.ok()?;
+        let key = self.cluster.epoch();
+        let read = self.client.read_consistent(&key, TRANSACTION_TIMEOUT);
+        let read = read.await.ok()?;
         Some(consul_lock::epoch(read.value.as_ref()).value)
     }
 

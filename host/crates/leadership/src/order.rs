@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::joining::Joining;
+
 /// An order to release the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepDown {
@@ -23,15 +25,22 @@ pub enum StreamOrder {
     /// Whether this node can lead: its sink is prepared. If it can, it no
     /// longer leaves the lock to others.
     Eligible(bool),
+    /// Whether a lock that becomes free is left to another node for a moment: the
+    /// streams spread over the nodes that way.
+    Hesitate(bool),
     /// Release the lock. From now on nothing is acknowledged.
     StepDown(StepDown),
 }
 
 /// An order to the control thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Order {
     /// About the stream of this name.
     Stream(Arc<str>, StreamOrder),
+    /// Take part in the election of another stream.
+    Join(Box<Joining>),
+    /// Release the lock of this stream, and do not take part in its election any more.
+    Leave(Arc<str>),
     /// Release the locks, end all sessions, and leave the cluster.
     Shutdown,
 }

@@ -95,12 +95,8 @@ mod tests {
 
     fn document(node: &str, eligible: bool) -> NodeDocument {
         NodeDocument {
-            node: node.to_owned(),
-            address: String::new(),
-            epoch: 0,
             eligible,
-            error: None,
-            sink: None,
+            ..NodeDocument::new(node)
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::coordination::Coordination;
 use super::node_disk::NodeDisk;
 use super::publication::Publication;
+use super::reported::Reported;
 use super::role::Role;
 use super::session_kind::SessionKind;
 use super::sessions::Sessions;
@@ -24,8 +25,7 @@ pub(super) struct Presence {
     disk: NodeDisk,
     /// Where clients reach this node.
     address: String,
-    /// What the key holds, except for the address and the highest epoch.
-    state: watch::Receiver<NodeDocument>,
+    reported: Reported,
     role: watch::Receiver<Role>,
     session: Option<String>,
     /// The session before it, which may still hold the key.
@@ -43,7 +43,7 @@ impl Presence {
         sessions: Sessions,
         disk: NodeDisk,
         address: String,
-        state: watch::Receiver<NodeDocument>,
+        reported: Reported,
         role: watch::Receiver<Role>,
     ) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Presence {
             sessions,
             disk,
             address,
-            state,
+            reported,
             role,
             session: None,
             previous: None,
@@ -71,7 +71,7 @@ impl Presence {
             tokio::select! {
                 () = tokio::time::sleep(CHECK_INTERVAL) => {}
                 changed = self.role.changed() => if changed.is_err() { return self },
-                changed = self.state.changed() => if changed.is_err() { return self },
+                changed = self.reported.changed() => if changed.is_err() { return self },
                 // A sender that is gone means the same.
                 _ = leave.wait_for(|leave| *leave) => return self,
             }
@@ -117,7 +117,7 @@ impl Presence {
         let document = NodeDocument {
             address: self.address.clone(),
             epoch: self.disk.highest_epoch(),
-            ..self.state.borrow().clone()
+            ..self.reported.document()
         };
         // Strings and numbers always have a JSON form.
         serde_json::to_string(&document).unwrap_or_default()
@@ -184,12 +184,9 @@ mod tests {
 
     fn document(error: Option<&str>) -> NodeDocument {
         NodeDocument {
-            node: "a".to_owned(),
-            address: String::new(),
-            epoch: 0,
             eligible: error.is_none(),
             error: error.map(str::to_owned),
-            sink: None,
+            ..NodeDocument::new("a")
         }
     }
 
@@ -211,7 +208,7 @@ mod tests {
             sessions,
             disk.clone(),
             address,
-            state_out,
+            Reported::only(state_out),
             role_out,
         );
         let presence = tokio::spawn(presence.run(leaving));

@@ -1,13 +1,20 @@
-//! What the control thread publishes of its session and its epoch.
+//! What the control thread publishes of its session, its epoch and its tenures.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::stream_name::StreamName;
 
 /// The session and the epoch, as the status and the health check need them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Whether this node has a session for the lock.
+    /// Whether this node has a session for its locks.
     pub session: bool,
     /// The highest epoch that this node has seen.
     pub epoch: u64,
-    /// Whether a session that this node has given up may still hold the lock:
+    /// Whether a session that this node has given up may still hold a lock:
     /// Consul has not confirmed its end.
     pub releasing: bool,
+    /// The streams that this node leads.
+    pub leads: Arc<BTreeSet<StreamName>>,
 }

@@ -1,5 +1,7 @@
 //! Which locks a watch is of, and what it shows.
 
+use std::collections::BTreeMap;
+
 use super::lock::{Key, Lock};
 use super::stream_name::StreamName;
 use sluice_types::stream::DEFAULT_STREAM;
@@ -29,16 +31,15 @@ pub(super) struct Seen {
     /// The index of the read, to wait beyond.
     pub(super) index: u64,
     /// The locks whose keys exist.
-    pub(super) keys: Vec<(StreamName, Key)>,
+    pub(super) keys: BTreeMap<StreamName, Key>,
 }
 
 impl Seen {
     /// The lock of this stream.
     pub(super) fn lock(&self, stream: &str) -> Lock {
-        let found = self.keys.iter().find(|(name, _)| &**name == stream);
         Lock {
             index: self.index,
-            key: found.map(|(_, key)| key.clone()),
+            key: self.keys.get(stream).cloned(),
         }
     }
 }

@@ -65,13 +65,50 @@ impl ClusterKeys {
             _ => (format!("streams/{stream}/"), format!("run/{stream}/")),
         };
         let by_nodes = |name| self.key(&format!("{run}{name}"));
+        // Apart from the others: all nodes read what is below `run/` at each change.
+        let history = match stream {
+            DEFAULT_STREAM => String::new(),
+            _ => format!("{stream}/"),
+        };
         StreamKeys {
             plugin: self.key(&format!("{wanted}plugin")),
             leader: by_nodes("leader"),
             active: by_nodes("active"),
             next: by_nodes("next"),
-            history: by_nodes("history/"),
+            history: self.key(&format!("history/{history}")),
         }
+    }
+
+    /// The prefix of what people write for streams other than the default one.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        self.key("streams/")
+    }
+
+    /// The stream, other than the default one, whose manifest is in this key.
+    #[must_use]
+    pub fn stream_of_plugin<'a>(&self, key: &'a str) -> Option<&'a str> {
+        one_between(key, &self.wanted(), "/plugin")
+    }
+
+    /// The key that says that a stream, other than the default one, was closed: its
+    /// manifest was deleted, and not only lost together with everything else.
+    #[must_use]
+    pub fn closed(&self, stream: &str) -> String {
+        self.key(&format!("run/{stream}/closed"))
+    }
+
+    /// The stream, other than the default one, that this key says is closed.
+    #[must_use]
+    pub fn stream_of_closed<'a>(&self, key: &'a str) -> Option<&'a str> {
+        one_between(key, &self.run(), "/closed")
+    }
+
+    /// The stream, other than the default one, whose document of the active sink
+    /// this key is.
+    #[must_use]
+    pub fn stream_of_active<'a>(&self, key: &'a str) -> Option<&'a str> {
+        one_between(key, &self.run(), "/active")
     }
 
     /// The prefix of what nodes write for streams other than the default one.
@@ -83,13 +120,18 @@ impl ClusterKeys {
     /// The stream, other than the default one, whose lock this key is.
     #[must_use]
     pub fn stream_of_leader<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let stream = key.strip_prefix(&self.run())?.strip_suffix("/leader")?;
-        (!stream.contains('/')).then_some(stream)
+        one_between(key, &self.run(), "/leader")
     }
 
     fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.cluster)
     }
+}
+
+/// The one segment of the key between these two.
+fn one_between<'a>(key: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
+    let segment = key.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    (!segment.is_empty() && !segment.contains('/')).then_some(segment)
 }
 
 /// The keys that a cluster has for each stream.
@@ -152,11 +194,16 @@ mod tests {
             leader: "c/run/audit/leader".to_owned(),
             active: "c/run/audit/active".to_owned(),
             next: "c/run/audit/next".to_owned(),
-            history: "c/run/audit/history/".to_owned(),
+            history: "c/history/audit/".to_owned(),
         };
         assert_eq!(ClusterKeys::new("c").stream("audit"), expected);
         let keys = ClusterKeys::new("c");
         assert_eq!(keys.stream_of_leader("c/run/audit/leader"), Some("audit"));
+        assert_eq!(keys.stream_of_active("c/run/audit/active"), Some("audit"));
+        assert_eq!(keys.closed("audit"), "c/run/audit/closed");
+        assert_eq!(keys.stream_of_closed("c/run/audit/closed"), Some("audit"));
+        assert_eq!(keys.stream_of_plugin("c/streams/a/plugin"), Some("a"));
+        assert_eq!(keys.stream_of_plugin("c/streams/plugin"), None);
         for other in [
             "c/leader",
             "c/run/audit/active",

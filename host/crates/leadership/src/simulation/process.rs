@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::interference::Interference;
 use super::question::Answer;
@@ -79,15 +80,20 @@ impl Process {
             heartbeat: Arc::default(),
             allies: Allies::Simulated(SimulatedAllies(port.clone())),
             view: watch::Sender::new(View::default()),
+            entrance: None,
         };
         let seen = Peers::new(settings.node.clone(), own_out, peers_out);
         let mut driver = Driver::new(settings, tools);
         driver.interfere(interference);
-        driver.join(DEFAULT_STREAM.into(), Part::new(publisher, seen), true);
+        driver.join(
+            DEFAULT_STREAM.into(),
+            Part::new(publisher, seen, JoinSet::new()),
+            true,
+        );
         let (orders, orders_out) = mpsc::channel(ORDERS);
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         Self {
-            driver: Box::pin(driver.run(orders_out)),
+            driver: Box::pin(driver.run(Vec::new(), orders_out)),
             woken,
             orders,
             role,
@@ -131,12 +137,8 @@ impl Process {
 
 fn document(node: &str) -> NodeDocument {
     NodeDocument {
-        node: node.to_owned(),
-        address: String::new(),
-        epoch: 0,
         eligible: true,
-        error: None,
-        sink: None,
+        ..NodeDocument::new(node)
     }
 }
 

@@ -10,4 +10,4 @@ mod node;
 pub use active::{ActiveDocument, FailedManifest, PreparedManifest, ProbationDocument};
 pub use history::{HistoryDocument, PluginEvent};
 pub use leader::{LeaderAddress, LeaderValue, UnknownLeaderValue};
-pub use node::{NodeDocument, NodeSink};
+pub use node::{NodeDocument, NodeSink, StreamReport};

@@ -1,9 +1,12 @@
 //! The document of `<c>/nodes/<name>`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::{Identity, PluginPhase, WantedPlugin};
 use crate::readable::error_field;
+use crate::stream::DEFAULT_STREAM;
 
 /// What a node reports about itself. The key is deleted when the node's session
 /// ends.
@@ -25,7 +28,29 @@ pub struct NodeDocument {
     /// Why it is not.
     #[serde(default, with = "error_field")]
     pub error: Option<String>,
+    /// What it reports about streams other than the default one, whose report is in
+    /// the fields above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<String, StreamReport>,
+    /// The streams that it leads, and the records that each of them took per second
+    /// lately, filled in by what writes the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leads: BTreeMap<String, u64>,
     /// `None` for a document that does not say, as those of earlier versions.
+    #[serde(flatten)]
+    pub sink: Option<NodeSink>,
+}
+
+/// What a node reports about one stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// Whether the node can lead it, as in [`NodeDocument::eligible`].
+    #[serde(rename = "able")]
+    pub eligible: bool,
+    /// Why it cannot.
+    #[serde(default, with = "error_field")]
+    pub error: Option<String>,
+    /// How far it is with the sink.
     #[serde(flatten)]
     pub sink: Option<NodeSink>,
 }
@@ -55,6 +80,53 @@ pub struct NodeSink {
 }
 
 impl NodeDocument {
+    /// The document of a node that has reported nothing yet.
+    #[must_use]
+    pub fn new(node: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            address: String::new(),
+            epoch: 0,
+            eligible: false,
+            error: None,
+            streams: BTreeMap::new(),
+            leads: BTreeMap::new(),
+            sink: None,
+        }
+    }
+
+    /// What it says about the default stream, as a report of one stream.
+    #[must_use]
+    pub fn report(self) -> StreamReport {
+        StreamReport {
+            eligible: self.eligible,
+            error: self.error,
+            sink: self.sink,
+        }
+    }
+
+    /// What it says about this stream, as if that were its only one; `None` if the
+    /// node does not have it.
+    #[must_use]
+    pub fn for_stream(&self, stream: &str) -> Option<Self> {
+        let report = match stream {
+            DEFAULT_STREAM => StreamReport {
+                eligible: self.eligible,
+                error: self.error.clone(),
+                sink: self.sink.clone(),
+            },
+            _ => self.streams.get(stream)?.clone(),
+        };
+        Some(Self {
+            address: self.address.clone(),
+            epoch: self.epoch,
+            eligible: report.eligible,
+            error: report.error,
+            sink: report.sink,
+            ..Self::new(self.node.as_str())
+        })
+    }
+
     /// Whether the node has prepared the component with this digest for the
     /// manifest that was written at this index.
     #[must_use]
@@ -84,6 +156,8 @@ mod tests {
             epoch: 3,
             eligible: false,
             error: None,
+            streams: BTreeMap::new(),
+            leads: BTreeMap::new(),
             sink: Some(NodeSink {
                 version: "0.1.0".to_owned(),
                 plugin: Identity {
@@ -122,6 +196,25 @@ mod tests {
         later["of a later version"] = json!({ "x": 1 });
         let read: NodeDocument = serde_json::from_value(later).unwrap();
         assert_eq!(read, document());
+    }
+
+    #[test]
+    fn other_streams_have_reports_of_their_own() {
+        let mut document = document();
+        let report = StreamReport {
+            eligible: true,
+            ..document.clone().report()
+        };
+        document.streams.insert("audit".to_owned(), report);
+        document.leads.insert("audit".to_owned(), 7);
+        let wire = serde_json::to_value(&document).unwrap();
+        assert_eq!(wire["streams"]["audit"]["able"], json!(true));
+        assert_eq!(wire["leads"], json!({ "audit": 7 }));
+        let read: NodeDocument = serde_json::from_value(wire).unwrap();
+        assert_eq!(read, document);
+        assert!(read.for_stream("audit").unwrap().eligible);
+        assert!(!read.for_stream(DEFAULT_STREAM).unwrap().eligible);
+        assert_eq!(read.for_stream("b"), None);
     }
 
     #[test]
