@@ -43,8 +43,10 @@ pub(crate) struct Config {
     pub(crate) elasticsearch_version: String,
     /// What sinks may have, and which one runs while no other is wanted.
     pub(crate) plugin: PluginConfig,
-    /// The default stream.
+    /// The default stream. The others have the same settings.
     pub(crate) stream: StreamConfig,
+    /// The most streams, the default one included.
+    pub(crate) max_streams: usize,
     /// The file in which acknowledgements are audited.
     pub(crate) trace_acks: Option<PathBuf>,
     /// How spans are sampled and exported, if any are made.

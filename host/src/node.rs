@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_all;
+use futures_util::future::{join_all, select_all};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,9 +20,12 @@ use crate::http::{
 };
 use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
 use crate::peer::{self, LeaderClient, Secret};
-use crate::plugin::{Blobs, ControllerConfig, PluginConfig, PreparerError};
+use crate::plugin::{Blobs, ControllerConfig, LastResort, Preparer, PreparerError, WatchedKeys};
 use crate::shown::{Shown, ShownParts};
-use crate::stream::{NodeAccess, PreparedStream, StreamError, StreamStore, StreamTasks, Streams};
+use crate::stream::{
+    KeeperParts, NodeAccess, PreparedStream, SpreadParts, StreamError, StreamKeeper, StreamStore,
+    StreamTasks, Streams, spread,
+};
 use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use crate::traces::{Traces, TracesError};
 use sluice_access::{Access, AccessError, Audit, Keeper};
@@ -98,6 +101,9 @@ pub(crate) struct Node {
     traces: Traces,
     /// The default stream.
     stream: PreparedStream,
+    /// Prepares the sinks of the others.
+    preparer: Arc<Preparer>,
+    trace: Option<Arc<AckTrace>>,
 }
 
 impl Node {
@@ -129,9 +135,9 @@ impl Node {
         let folder = config.data_dir.path();
         let stream = config.stream.clone();
         let stream_metrics = metrics.stream(&stream.name);
-        let store = StreamStore::open(stream, folder, stream_metrics, trace)?;
-        let plugins = plugins(&config, stdout.clone(), &metrics)?;
-        let stream = store.prepare(plugins).await?;
+        let store = StreamStore::open(stream, folder, stream_metrics, trace.clone())?;
+        let preparer = Arc::new(preparer(&config, stdout.clone(), &metrics)?);
+        let stream = store.prepare(plugins(&config, &preparer)?).await?;
         Ok(Self {
             config,
             server,
@@ -144,6 +150,8 @@ impl Node {
             metrics,
             traces,
             stream,
+            preparer,
+            trace,
         })
     }
 
@@ -177,7 +185,21 @@ impl Node {
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let pleas = pass_on_pleas(&mut control, &access, &leaders);
         let (stream, tasks) = self.stream.start(&access);
-        let streams = Streams::new(Arc::new(stream), Vec::new());
+        let streams = Streams::new(Arc::new(stream));
+        let keeper = StreamKeeper::start(KeeperParts {
+            client: client.clone(),
+            keys: ClusterKeys::new(cluster.as_str()),
+            config: config.stream,
+            max_streams: config.max_streams,
+            folder: config.data_dir.path().join("streams"),
+            metrics: Arc::clone(&self.metrics),
+            trace: self.trace,
+            preparer: self.preparer,
+            flag: config.plugin.default,
+            elector: control.elector.clone(),
+            access: access.clone(),
+            streams: streams.clone(),
+        });
         let forwarder = Forwarder::new(Arc::clone(&leaders))?;
         let rights = self.access;
         let audit = rights.audit().clone();
@@ -199,7 +221,15 @@ impl Node {
         let people = shown.people();
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
+            spread: spread(SpreadParts {
+                node: node.clone(),
+                streams: shown.streams(),
+                elector: control.elector.clone(),
+                orders: control.orders(),
+                pins: keeper.pins.clone(),
+            }),
             streams: vec![tasks],
+            keeper: Some(keeper),
             secret: tokio::spawn(peer::keep(client, cluster, secret_in)),
             pleas,
             files: keep_files(self.tokens, self.tls, &access.tls),
@@ -220,7 +250,12 @@ impl Node {
 /// A node that serves.
 #[derive(Debug)]
 struct Running {
+    /// The default one, and at the end all.
     streams: Vec<StreamTasks>,
+    /// Keeps the others.
+    keeper: Option<StreamKeeper>,
+    /// Spreads them over the nodes.
+    spread: JoinHandle<()>,
     /// Keeps the cluster's secret.
     secret: JoinHandle<()>,
     /// Passes on what the control thread asks of other nodes.
@@ -260,11 +295,19 @@ impl Running {
     async fn ended(&mut self) -> &'static str {
         let streams = self.streams.iter_mut();
         let streams = streams.map(|stream| Box::pin(stream.ended()));
+        let keeper = async {
+            match &mut self.keeper {
+                Some(keeper) => keeper.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = keeper => "the streams",
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
             _ = &mut self.history => "the history",
             _ = &mut self.tenures => "the watch of the leaders",
+            _ = &mut self.spread => "the spread of the streams",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -275,11 +318,14 @@ impl Running {
         // What has arrived at listeners is lost with their connections, so it goes
         // while this node may still lead.
         self.listeners.close(LISTENERS_LIMIT).await;
+        self.spread.abort();
+        if let Some(keeper) = self.keeper.take() {
+            self.streams.extend(keeper.stop().await);
+        }
         self.streams.iter().for_each(StreamTasks::stop);
         self.server.close();
-        for stream in &mut self.streams {
-            stream.drained().await;
-        }
+        // Together, so that they take no longer than one.
+        join_all(self.streams.iter_mut().map(StreamTasks::drained)).await;
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();
@@ -291,17 +337,13 @@ impl Running {
         }
         self.history.abort();
         self.tenures.abort();
-        for stream in &mut self.streams {
-            stream.end().await;
-        }
+        join_all(self.streams.iter_mut().map(StreamTasks::end)).await;
         self.server.leave(LEAVE_LIMIT).await;
         if !self.stdout.drained(LEAVE_LIMIT).await {
             tracing::warn!("stdout did not take everything that the sink wrote");
         }
         self.stdout.close();
-        for stream in self.streams {
-            stream.close().await;
-        }
+        join_all(self.streams.into_iter().map(StreamTasks::close)).await;
         self.audit.flush(LEAVE_LIMIT);
         self.traces.close().await;
     }
@@ -358,29 +400,35 @@ fn access(
     }
 }
 
-/// What the plugin controller of the default stream works with.
-fn plugins(
+/// What prepares the sinks of all streams.
+fn preparer(
     config: &Config,
     stdout: NodeStdout,
     metrics: &Arc<Metrics>,
-) -> Result<ControllerConfig, NodeError> {
-    let PluginConfig { default, .. } = &config.plugin;
+) -> Result<Preparer, NodeError> {
     // No client waits for a write that takes longer than a request may.
     let call_limit = config.ingest.limits.request;
     let folder = config.data_dir.path();
     let metrics = Arc::clone(metrics);
     let refusals = Refusals::new(move |refused| metrics.sink_refused(refused.name()));
-    let plugin = &config.plugin;
     let control = &config.control;
     let client = consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?;
-    let blobs = Blobs::new(client.clone(), ClusterKeys::new(control.cluster.as_str()));
-    let preparer = plugin.preparer(folder, stdout, call_limit, refusals, blobs)?;
+    let blobs = Blobs::new(client, ClusterKeys::new(control.cluster.as_str()));
+    let plugin = &config.plugin;
+    Ok(plugin.preparer(folder, stdout, call_limit, refusals, blobs)?)
+}
+
+/// What the plugin controller of the default stream works with.
+fn plugins(config: &Config, preparer: &Arc<Preparer>) -> Result<ControllerConfig, NodeError> {
+    let control = &config.control;
+    let client = consul::Client::new(control.consul.clone()).map_err(NodeError::Consul)?;
+    let preparer = Arc::clone(preparer);
     Ok(ControllerConfig {
-        client,
-        keys: control.keys.clone(),
+        keys: WatchedKeys::follow(&client, &control.keys),
         node: control.node.clone(),
-        flag: default.clone(),
-        preparer: Arc::new(preparer),
+        flag: config.plugin.default.clone(),
+        last_resort: LastResort::Flag,
+        preparer,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Takes samples, and answers with them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,49 +20,60 @@ const INTERVAL_MS: u64 = 5000;
 #[derive(Debug)]
 pub(crate) struct Histories {
     node: String,
-    streams: Vec<(Arc<Stream>, Mutex<Ring>)>,
+    streams: Streams,
+    /// By the names of the streams.
+    rings: Mutex<BTreeMap<String, Ring>>,
 }
 
 impl Histories {
     /// `node` is the node's name.
     pub(crate) fn new(node: String, streams: &Streams) -> Self {
-        let with_ring = |stream: &Arc<Stream>| (Arc::clone(stream), Mutex::new(Ring::new()));
         Self {
             node,
-            streams: streams.iter().map(with_ring).collect(),
+            streams: streams.clone(),
+            rings: Mutex::default(),
         }
     }
 
     /// Takes samples until this future is dropped.
     pub(crate) async fn keep(self: Arc<Self>) {
-        let read = |(stream, _): &(Arc<Stream>, _)| Totals::of(stream);
-        let mut before: Vec<_> = self.streams.iter().map(read).collect();
+        let mut before = BTreeMap::new();
         loop {
-            let time = sleep_until_next().await;
-            for ((stream, ring), before) in self.streams.iter().zip(&mut before) {
-                let now = Totals::of(stream);
-                let sample = Sample::between(before, &now, time, Waiting::of(stream));
-                if let Some(sample) = sample {
-                    lock(ring).push(sample);
-                }
-                *before = now;
-            }
+            before = self.sample(&before, sleep_until_next().await);
         }
+    }
+
+    /// Takes a sample of each stream. Returns their totals by their names.
+    fn sample(&self, before: &BTreeMap<String, Totals>, time: u64) -> BTreeMap<String, Totals> {
+        let streams = self.streams.all();
+        let mut rings = lock(&self.rings);
+        rings.retain(|name, _| streams.iter().any(|stream| stream.name == *name));
+        let totals = streams.iter().map(|stream| {
+            let now = Totals::of(stream);
+            let before = before.get(&stream.name);
+            let sample =
+                before.and_then(|before| Sample::between(before, &now, time, Waiting::of(stream)));
+            if let Some(sample) = sample {
+                let ring = rings.entry(stream.name.clone());
+                ring.or_insert_with(Ring::new).push(sample);
+            }
+            (stream.name.clone(), now)
+        });
+        totals.collect()
     }
 
     /// The samples of a stream that are later than `since`, in milliseconds since
     /// the Unix epoch.
     pub(crate) fn of(&self, stream: &Arc<Stream>, since: u64) -> HistoryDocument {
-        let mut streams = self.streams.iter();
-        let found = streams.find(|(known, _)| Arc::ptr_eq(known, stream));
-        let ring = found.map(|(_, ring)| lock(ring));
-        let samples = ring.iter().flat_map(|ring| ring.after(since));
+        let rings = lock(&self.rings);
+        let ring = rings.get(&stream.name);
+        let samples = ring.into_iter().flat_map(|ring| ring.after(since));
         HistoryDocument::new(&self.node, INTERVAL_MS, samples)
     }
 }
 
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(rings: &Mutex<BTreeMap<String, Ring>>) -> MutexGuard<'_, BTreeMap<String, Ring>> {
+    rings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for the next multiple of the interval, and returns it.

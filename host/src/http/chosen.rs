@@ -8,7 +8,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::problem::Problem;
-use crate::stream::{Stream, Streams};
+use crate::stream::{Found, Stream, Streams};
 use sluice_types::excerpt::excerpt;
 
 /// Names the stream of a request.
@@ -83,8 +83,26 @@ pub(super) fn stream_of(
              Sluice-Stream"
         )));
     }
-    let found = str::from_utf8(name).ok().and_then(|name| streams.get(name));
-    found.cloned().ok_or_else(|| Problem::NoStream(shown(name)))
+    match str::from_utf8(name) {
+        Ok(name) => named(streams, name),
+        Err(_) => Err(Problem::NoStream(shown(name))),
+    }
+}
+
+/// The stream of this name.
+///
+/// # Errors
+/// There is none, or this node does not know yet whether there is.
+pub(super) fn named(streams: &Streams, name: &str) -> Result<Arc<Stream>, Problem> {
+    match streams.find(name) {
+        Found::Open(stream) => Ok(stream),
+        Found::NotYet => Err(Problem::Unavailable(
+            "the stream is not open yet, or this node has not learned from Consul which streams \
+             there are"
+                .to_owned(),
+        )),
+        Found::Nothing => Err(Problem::NoStream(shown(name.as_bytes()))),
+    }
 }
 
 /// Checks that no header names another stream than the one that a route is for.

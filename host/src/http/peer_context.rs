@@ -160,7 +160,7 @@ impl PeerContext {
 
     fn stream(&self, uri: &Uri) -> Result<Arc<Stream>, PeerProblem> {
         let name = wire::stream_of(uri.query());
-        let stream = self.ingest.streams().get(name).cloned();
+        let stream = self.ingest.streams().get(name);
         stream.ok_or(PeerProblem::NoStream)
     }
 }

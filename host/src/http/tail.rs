@@ -15,6 +15,7 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::StreamExt;
 
+use super::chosen::named;
 use super::problem::Problem;
 use super::reading;
 use super::response::{EVENTS, typed};
@@ -108,9 +109,8 @@ async fn tail(State(context): State<Arc<TailContext>>, request: Request<Body>) -
 fn begin(context: &TailContext, head: &Parts) -> Result<Response, Problem> {
     let (stream, request) = asked(head.uri.query().unwrap_or_default())?;
     let client = reading::check(&context.access, head, &stream)?;
-    let found = context.streams.get(&stream);
-    let found = found.ok_or_else(|| Problem::NoStream(stream.into_owned()))?;
-    context.answer(found, request, client)
+    let found = named(&context.streams, &stream)?;
+    context.answer(&found, request, client)
 }
 
 /// Waits until the client may not read any more. Others may for ever.

@@ -65,12 +65,9 @@ mod tests {
 
     fn node(name: &str, error: Option<&str>) -> NodeDocument {
         NodeDocument {
-            epoch: 0,
-            node: name.to_owned(),
-            address: String::new(),
             eligible: error.is_none(),
             error: error.map(str::to_owned),
-            sink: None,
+            ..NodeDocument::new(name)
         }
     }
 

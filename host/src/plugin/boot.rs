@@ -11,9 +11,11 @@ use super::asked::Asked;
 use super::candidate::{Candidate, Prepare, Trial};
 use super::error::PluginError;
 use super::manifest::Manifest;
+use super::missing::missing;
 use super::source::Stamp;
 use super::state::PluginState;
 use super::store::Kept;
+use super::watched_keys::WatchedKeys;
 use sluice_consul::Seen;
 use sluice_types::clock::timestamp;
 
@@ -24,6 +26,16 @@ const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a node that has its last good sink waits for the one that is asked
 /// for before it serves. Code that was compiled before loads in that time.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What runs on a stream if neither the sink that is asked for nor the last good one
+/// can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastResort {
+    /// That of the flag.
+    Flag,
+    /// None: records must go nowhere else.
+    Nothing,
+}
 
 /// The end of a preparation.
 pub(super) type Done = (Option<Stamp>, Result<Candidate, PluginError>);
@@ -56,7 +68,7 @@ enum First {
 }
 
 /// Prepares the sink that the key asks for, else the last good one on disk,
-/// else that of the flag. With a last good one, what takes long is left to be
+/// else the last resort. With a last good one, what takes long is left to be
 /// done while the node serves.
 ///
 /// # Errors
@@ -64,28 +76,34 @@ enum First {
 pub(super) async fn boot(
     preparer: &Arc<dyn Prepare>,
     flag: &Manifest,
-    key_name: String,
-    key: &mut watch::Receiver<Seen>,
+    last_resort: LastResort,
+    keys: &mut WatchedKeys,
 ) -> Result<Boot, PluginError> {
     let kept = preparer.last_good();
     let good = match kept.clone() {
         Some(kept) => Arc::clone(preparer).revive(kept).await.map(Arc::new),
         None => None,
     };
-    let asked = first_asked(key, flag, good.as_deref()).await;
+    let asked = first_asked(&mut keys.plugin, flag, good.as_deref()).await;
     let mut preparing = JoinSet::new();
     let (stamp, first) = first(preparer, &asked, good.is_some(), &mut preparing).await;
     let wanted = match (&first, &good) {
         (First::Prepared(candidate), Some(good)) if candidate.is_same_as(good) => Arc::clone(good),
         (First::Prepared(candidate), _) => Arc::clone(candidate),
         (First::Failed { .. } | First::Preparing, Some(good)) => Arc::clone(good),
-        // The flag's sink is the last resort.
-        (First::Failed { .. } | First::Preparing, None) => {
-            let preparer = Arc::clone(preparer);
-            Arc::new(preparer.prepare(flag.clone(), Trial::Always).await.1?)
-        }
+        (First::Failed { .. } | First::Preparing, None) => match last_resort {
+            LastResort::Flag => {
+                let preparer = Arc::clone(preparer);
+                Arc::new(preparer.prepare(flag.clone(), Trial::Always).await.1?)
+            }
+            LastResort::Nothing => {
+                let asked = asked.manifest.as_ref().unwrap_or(flag);
+                Arc::new(missing(asked.clone()))
+            }
+        },
     };
     let desired = asked.manifest.as_ref().unwrap_or(flag);
+    let key_name = keys.name.clone();
     let mut state = PluginState::new(key_name, desired, asked.origin, wanted, good, timestamp());
     let must_retry = enter(&mut state, &asked, first);
     Ok(Boot {

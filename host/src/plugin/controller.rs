@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::asked::Asked;
-use super::boot::{Boot, Done, boot};
+use super::boot::{Boot, Done, LastResort, boot};
 use super::candidate::{Candidate, Prepare, Trial};
 use super::error::PluginError;
 use super::file_watch::FileWatch;
@@ -21,11 +21,11 @@ use super::retry_delay::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY};
 use super::source::Stamp;
 use super::state::PluginState;
 use super::view::{ControllerView, Publisher};
-use sluice_consul::{Client, Seen, follow};
+use super::watched_keys::WatchedKeys;
+use sluice_consul::Seen;
 use sluice_delivery::Verdict;
 use sluice_types::backoff::Backoff;
 use sluice_types::documents::NodeDocument;
-use sluice_types::keys::StreamKeys;
 use sluice_types::plugin::Identity;
 
 /// How long a node that starts waits to learn which manifest has failed. It has
@@ -38,28 +38,16 @@ type Nodes = watch::Receiver<Option<Arc<Vec<NodeDocument>>>>;
 /// What the controller works with.
 #[derive(Debug)]
 pub(crate) struct ControllerConfig {
-    /// Reads the keys.
-    pub(crate) client: Client,
     /// The keys of the stream that the sinks are for.
-    pub(crate) keys: StreamKeys,
+    pub(crate) keys: WatchedKeys,
     /// This node's name.
     pub(crate) node: String,
     /// The sink while the key is absent or empty.
     pub(crate) flag: Manifest,
+    /// What runs if neither the sink that is asked for nor the last good one can.
+    pub(crate) last_resort: LastResort,
     /// Prepares sinks.
     pub(crate) preparer: Arc<dyn Prepare>,
-}
-
-/// What the controller listens to.
-#[derive(Debug)]
-struct Inputs {
-    /// The key `<c>/plugin`.
-    key: watch::Receiver<Seen>,
-    /// The key `<c>/active`.
-    active: watch::Receiver<Seen>,
-    reports: mpsc::UnboundedReceiver<Report>,
-    /// The tasks that watch the keys. They never end by themselves.
-    following: JoinSet<()>,
 }
 
 /// Prepares sinks as they are asked for.
@@ -97,32 +85,14 @@ impl PluginController {
         config: ControllerConfig,
         reports: mpsc::UnboundedReceiver<Report>,
     ) -> Result<(Self, ControllerView), PluginError> {
-        let mut following = JoinSet::new();
-        let mut watch_key = |key: &str| {
-            let (seen_in, seen) = watch::channel(Seen::Unknown);
-            following.spawn(follow(config.client.clone(), key.to_owned(), seen_in));
-            seen
-        };
-        let keys = config.keys;
-        let (key, active) = (watch_key(&keys.plugin), watch_key(&keys.active));
-        let inputs = Inputs {
-            key,
-            active,
-            reports,
-            following,
-        };
-        let (preparer, flag, node) = (config.preparer, config.flag, config.node);
-        Self::start_with(preparer, flag, node, keys.plugin, inputs).await
-    }
-
-    async fn start_with(
-        preparer: Arc<dyn Prepare>,
-        flag: Manifest,
-        node: String,
-        key_name: String,
-        mut inputs: Inputs,
-    ) -> Result<(Self, ControllerView), PluginError> {
-        let booted = boot(&preparer, &flag, key_name, &mut inputs.key).await?;
+        let ControllerConfig {
+            mut keys,
+            node,
+            flag,
+            last_resort,
+            preparer,
+        } = config;
+        let booted = boot(&preparer, &flag, last_resort, &mut keys).await?;
         let Boot {
             mut state,
             desired,
@@ -133,14 +103,14 @@ impl PluginController {
         } = booted;
         let (publisher, view) = Publisher::new(node, &mut state);
         let mut controller = Self {
-            leader_sink: LeaderSink::new(Arc::clone(&preparer), inputs.active),
+            leader_sink: LeaderSink::new(Arc::clone(&preparer), keys.active),
             last_good: LastGood::new(Arc::clone(&preparer), kept),
             file_watch: FileWatch::new(Arc::clone(&preparer)),
             preparer,
             flag,
-            key: inputs.key,
-            reports: inputs.reports,
-            following: inputs.following,
+            key: keys.plugin,
+            reports,
+            following: keys.following,
             state,
             desired,
             preparing,

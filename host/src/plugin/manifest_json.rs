@@ -35,6 +35,9 @@ pub(super) struct ManifestJson {
     pub(super) limits: LimitsWanted,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) rollout: RolloutWanted,
+    /// The node that should lead the stream: nothing that the sink is made of.
+    #[serde(default, skip_serializing)]
+    pub(super) pin: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -52,6 +55,7 @@ impl ManifestJson {
             permissions: Permissions::default(),
             limits: LimitsWanted::default(),
             rollout: RolloutWanted::default(),
+            pin: None,
         }
     }
 

@@ -24,6 +24,7 @@ mod leader_sink;
 mod manifest;
 mod manifest_error;
 mod manifest_json;
+mod missing;
 mod path_list;
 mod permissions;
 mod permissions_digest;
@@ -37,12 +38,15 @@ mod signing_wanted;
 mod source;
 mod state;
 mod store;
+mod stream_preparer;
 #[cfg(test)]
 mod testing;
 mod text_list;
 mod trust;
 mod view;
+mod watched_keys;
 
+pub(crate) use boot::LastResort;
 pub(crate) use candidate::Candidate;
 pub(crate) use ceiling::{Ceiling, NotAllowed};
 pub(crate) use config::{PluginConfig, PreparerError};
@@ -54,6 +58,7 @@ pub use manifest::Manifest;
 pub use manifest_error::ManifestError;
 pub use permissions::{DirectoryWanted, HeaderWanted, LimitsWanted, Permissions, SigningWanted};
 pub(crate) use permissions_digest::{PERMISSIONS_FIELD, permissions_digest};
+pub(crate) use prepare::Preparer;
 pub(crate) use remote::{Blobs, Http, Registry, Sent};
 pub(crate) use report::{Choice, Report, WatchFor};
 pub use rollout_wanted::{RolloutWanted, WaitFor};
@@ -61,5 +66,7 @@ pub use source::{
     Builtin, HttpUrl, KvBlob, OciReference, PluginFile, RemoteSource, Source, SourceError,
 };
 pub(crate) use source::{EXPECTED, MAX_COMPONENT_BYTES};
+pub(crate) use stream_preparer::StreamPreparer;
 pub(crate) use trust::Trust;
 pub(crate) use view::ControllerView;
+pub(crate) use watched_keys::WatchedKeys;

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -76,7 +76,13 @@ impl Store {
     /// damaged.
     #[must_use]
     pub(crate) fn load(&self) -> Option<Kept> {
-        let note = fs::read(self.note()).ok()?;
+        self.load_from(&self.note())
+    }
+
+    /// The sink that was kept last in this file.
+    #[must_use]
+    pub(crate) fn load_from(&self, note: &Path) -> Option<Kept> {
+        let note = fs::read(note).ok()?;
         serde_json::from_slice(&note).ok()
     }
 
@@ -150,14 +156,27 @@ impl Store {
     /// # Errors
     /// It cannot be written; the last one stays.
     pub(crate) fn keep(&self, kept: &Kept, is_builtin: bool) -> Result<(), StoreError> {
+        self.keep_in(&self.note(), kept, is_builtin)
+    }
+
+    /// The same, noted in a file of another stream.
+    ///
+    /// # Errors
+    /// As for [`keep`](Self::keep).
+    pub(crate) fn keep_in(
+        &self,
+        note: &Path,
+        kept: &Kept,
+        is_builtin: bool,
+    ) -> Result<(), StoreError> {
         if !is_builtin && self.component(&kept.sha256).is_none() {
             let missing = io::ErrorKind::NotFound.into();
             return Err(self.error("find the component of the last good sink in", missing));
         }
         serde_json::to_vec(kept)
             .map_err(io::Error::from)
-            .and_then(|note| files::replace(&self.note(), &[&note]))
-            .and_then(|()| File::open(&self.folder)?.sync_all())
+            .and_then(|kept| files::replace(note, &[&kept]))
+            .and_then(|()| File::open(note.parent().unwrap_or(&self.folder))?.sync_all())
             .map_err(|cause| self.error("note the last good sink in", cause))
     }
 

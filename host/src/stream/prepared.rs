@@ -1,11 +1,12 @@
 //! A stream that is ready to start.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::config::StreamConfig;
 use super::handle::Stream;
@@ -40,6 +41,14 @@ pub(crate) enum StreamError {
     /// There is no sink that could run.
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    #[error("create {}", .folder.display())]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("open the stream; this is a defect, please report it")]
+    Panicked(#[source] JoinError),
 }
 
 /// What a stream keeps on disk, and what counts and audits its records.
@@ -63,7 +72,7 @@ pub(crate) struct PreparedStream {
 }
 
 /// What a stream uses of its node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NodeAccess {
     /// The node's name.
     pub(crate) node: String,
@@ -171,6 +180,7 @@ impl PreparedStream {
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
             journal_sender,
             journal,
+            letters: stream.letters.clone(),
         };
         (stream, tasks)
     }

@@ -200,7 +200,7 @@ impl Rig {
         let orders = std::iter::from_fn(|| self.orders.try_recv().ok());
         let of_stream = orders.map(|order| match order {
             Order::Stream(_, order) => order,
-            Order::Shutdown => panic!("a stream does not end the node"),
+            other => panic!("{other:?} is not about a stream"),
         });
         of_stream.collect()
     }
@@ -246,12 +246,8 @@ fn config() -> StreamConfig {
 
 fn node(name: &str, eligible: bool) -> NodeDocument {
     NodeDocument {
-        node: name.to_owned(),
-        address: String::new(),
-        epoch: 0,
         eligible,
-        error: None,
-        sink: None,
+        ..NodeDocument::new(name)
     }
 }
 

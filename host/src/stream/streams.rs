@@ -1,20 +1,46 @@
 //! The streams of a node.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::handle::Stream;
+use sluice_types::stream::DEFAULT_STREAM;
 
-/// All streams of a node. The first is the default one, which requests are for
-/// that name none.
+/// All streams of a node. One is the default one, which requests are for that name
+/// none. The others come and go.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     default: Arc<Stream>,
-    others: Vec<Arc<Stream>>,
+    others: Arc<RwLock<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    open: BTreeMap<String, Arc<Stream>>,
+    /// Those that exist and are not open yet.
+    awaited: BTreeSet<String>,
+    /// Whether Consul has said which there are.
+    is_synchronised: bool,
+}
+
+/// What there is of a name.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// A stream that is open.
+    Open(Arc<Stream>),
+    /// A stream that is not open yet, or a name of which this node does not know
+    /// whether there is a stream.
+    NotYet,
+    /// There is no such stream.
+    Nothing,
 }
 
 impl Streams {
-    pub(crate) const fn new(default: Arc<Stream>, others: Vec<Arc<Stream>>) -> Self {
-        Self { default, others }
+    pub(crate) fn new(default: Arc<Stream>) -> Self {
+        Self {
+            default,
+            others: Arc::default(),
+        }
     }
 
     /// The stream of requests that name none.
@@ -22,13 +48,67 @@ impl Streams {
         &self.default
     }
 
-    /// The stream with this name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Stream>> {
-        self.iter().find(|stream| stream.name == name)
+    /// The open stream with this name.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Stream>> {
+        match self.find(name) {
+            Found::Open(stream) => Some(stream),
+            Found::NotYet | Found::Nothing => None,
+        }
     }
 
-    /// The default stream, then the others.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Stream>> {
-        std::iter::once(&self.default).chain(&self.others)
+    /// What there is of this name.
+    pub(crate) fn find(&self, name: &str) -> Found {
+        if name == DEFAULT_STREAM {
+            return Found::Open(Arc::clone(&self.default));
+        }
+        let others = self.read();
+        match others.open.get(name) {
+            Some(stream) => Found::Open(Arc::clone(stream)),
+            None if !others.is_synchronised || others.awaited.contains(name) => Found::NotYet,
+            None => Found::Nothing,
+        }
+    }
+
+    /// The default stream, then the others that are open, by their names.
+    pub(crate) fn all(&self) -> Vec<Arc<Stream>> {
+        let others = self.read();
+        let default = std::iter::once(&self.default);
+        default.chain(others.open.values()).cloned().collect()
+    }
+
+    /// A stream is there and will be open soon.
+    pub(super) fn await_stream(&self, name: &str) {
+        self.change(|others| {
+            others.awaited.insert(name.to_owned());
+        });
+    }
+
+    /// A stream is open.
+    pub(super) fn open(&self, stream: Stream) {
+        self.change(|others| {
+            others.awaited.remove(&stream.name);
+            others.open.insert(stream.name.clone(), Arc::new(stream));
+        });
+    }
+
+    /// A stream is not there any more.
+    pub(super) fn remove(&self, name: &str) {
+        self.change(|others| {
+            others.awaited.remove(name);
+            others.open.remove(name);
+        });
+    }
+
+    /// Consul has said which streams there are.
+    pub(super) fn synchronised(&self) {
+        self.change(|others| others.is_synchronised = true);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Others> {
+        self.others.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Others)) {
+        change(&mut self.others.write().unwrap_or_else(PoisonError::into_inner));
     }
 }

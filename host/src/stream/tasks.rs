@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use sluice_delivery::Journal;
+use sluice_delivery::{DeadLetters, Journal};
 
 /// The time for the plugin controller to end.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(1);
@@ -21,6 +21,7 @@ pub(crate) struct StreamTasks {
     /// One task if there is a journal.
     pub(super) journal_sender: JoinSet<()>,
     pub(super) journal: Option<Journal>,
+    pub(super) letters: DeadLetters,
 }
 
 impl StreamTasks {
@@ -61,6 +62,13 @@ impl StreamTasks {
             self.controller.abort();
         }
         self.journal_sender.shutdown().await;
+    }
+
+    /// Whether records are left on this node's disk: acknowledged and not delivered,
+    /// or set aside.
+    pub(crate) fn has_records(&self) -> bool {
+        let journal = self.journal.as_ref().map(Journal::status);
+        journal.is_some_and(|journal| journal.backlog > 0) || self.letters.bytes() > 0
     }
 
     /// Closes the journal. Call [`end`](Self::end) first.

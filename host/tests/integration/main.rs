@@ -46,6 +46,7 @@ mod signing;
 mod sink;
 mod sources;
 mod standard;
+mod streams;
 mod support;
 mod swap;
 mod tail;

@@ -256,6 +256,10 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) max_listener_connections: usize,
 
+    /// How many streams this node takes part in at most, the default one included
+    #[arg(long, env = "SLUICE_MAX_STREAMS", default_value_t = 64)]
+    pub(super) max_streams: usize,
+
     /// How many ids of messages are remembered, so that what clients send again is delivered once; 0
     /// for none
     #[arg(long, env = "SLUICE_DEDUPE_IDS", default_value_t = 100_000)]

@@ -62,6 +62,7 @@ pub(super) fn from_args(
         elasticsearch_version: args.elasticsearch_version.clone(),
         plugin: plugin(&args)?,
         stream: stream(&args),
+        max_streams: args.max_streams,
         diagnostics: DiagnosticsConfig {
             settings,
             log,

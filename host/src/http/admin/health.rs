@@ -13,6 +13,7 @@ use crate::http::response::plain;
 use crate::stream::Stream;
 use sluice_delivery::Stall;
 use sluice_types::plugin::PluginPhase;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// With `--ack sink`, a node is not ready while its delivery has stalled for this
 /// long: less than a request may take by default, so that one request shows it.
@@ -22,19 +23,21 @@ const STALL_LIMIT: Duration = Duration::from_secs(10);
 pub(in crate::http) async fn healthz(State(admin): State<Arc<AdminContext>>) -> Response {
     let is_alive = |stream: &Arc<Stream>| stream.controls.heartbeat.is_alive();
     let unhealthy =
-        (!admin.streams.iter().all(is_alive)).then_some("the control loop makes no progress");
+        (!admin.streams.all().iter().all(is_alive)).then_some("the control loop makes no progress");
     answer(unhealthy.map_or(Ok(None), |problem| Err(problem.to_owned())))
 }
 
 /// `GET /readyz`: whether the node can serve its role.
 pub(in crate::http) async fn readyz(State(admin): State<Arc<AdminContext>>) -> Response {
     let mut note = None;
-    for stream in admin.streams.iter() {
+    for stream in admin.streams.all() {
         let stall = stream.stall();
-        if let Some(problem) = unready(stream, stall.as_ref()) {
-            return answer(Err(problem));
+        match unready(&stream, stall.as_ref()) {
+            // A node that cannot serve one stream of many serves the others.
+            Some(problem) if stream.name == DEFAULT_STREAM => return answer(Err(problem)),
+            Some(problem) => note = note.or(Some(format!("stream {}: {problem}", stream.name))),
+            None => note = note.or(stall.map(said)),
         }
-        note = note.or(stall.map(said));
     }
     answer(Ok(note))
 }

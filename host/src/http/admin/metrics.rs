@@ -29,8 +29,8 @@ pub(in crate::http) async fn metrics(
 
 /// All metrics of this node.
 pub(in crate::http) fn text(streams: &Streams, metrics: &Metrics, format: Format) -> String {
-    for stream in streams.iter() {
-        stream.metrics.set(readings(stream));
+    for stream in streams.all() {
+        stream.metrics.set(readings(&stream));
     }
     metrics.encode(format)
 }

@@ -32,8 +32,8 @@ struct StreamDocument {
 
 /// `GET /api/v1/streams`: the streams of this node, and who leads each.
 pub(in crate::http) async fn streams(State(admin): State<Arc<AdminContext>>) -> Response {
-    let streams = admin.streams.iter().map(|stream| {
-        let status = Status::of(&admin.node, stream);
+    let streams = admin.streams.all().into_iter().map(|stream| {
+        let status = Status::of(&admin.node, &stream);
         StreamDocument {
             name: stream.name.clone(),
             role: status.role,

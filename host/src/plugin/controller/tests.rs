@@ -46,23 +46,22 @@ struct Bench {
 
 impl Starting {
     fn new(seen: Seen, kept: Option<Kept>) -> Self {
+        Self::with(LastResort::Flag, seen, kept)
+    }
+
+    fn with(last_resort: LastResort, seen: Seen, kept: Option<Kept>) -> Self {
         let (preparer, preparations) = FakePreparer::new(kept);
         let (key, key_seen) = watch::channel(seen);
         let (active, active_seen) = watch::channel(Seen::Unknown);
         let (reports, reported) = mpsc::unbounded_channel();
-        let inputs = Inputs {
-            key: key_seen,
-            active: active_seen,
-            reports: reported,
-            following: JoinSet::new(),
+        let config = ControllerConfig {
+            keys: WatchedKeys::told("c/plugin".to_owned(), key_seen, active_seen),
+            node: "a".to_owned(),
+            flag: FLAG.parse().unwrap(),
+            last_resort,
+            preparer: preparer.clone(),
         };
-        let started = tokio::spawn(PluginController::start_with(
-            preparer.clone(),
-            FLAG.parse().unwrap(),
-            "a".to_owned(),
-            "c/plugin".to_owned(),
-            inputs,
-        ));
+        let started = tokio::spawn(PluginController::start(config, reported));
         Self {
             key,
             active,
@@ -311,6 +310,21 @@ async fn without_the_sink_that_is_asked_for_a_node_starts_with_its_flag() {
     preparation.succeed();
     idle().await;
     assert_eq!((bench.indexes(), bench.is_eligible()), ((7, 7), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_a_last_resort_has_no_sink_until_one_is_prepared() {
+    let mut starting = Starting::with(LastResort::Nothing, present(7, A), None);
+    starting.preparation().await.fail("no such file");
+    let mut bench = starting.run().await;
+    assert!(bench.wanted().is_missing());
+    assert!(bench.wanted().sink.open().await.is_err());
+    assert!(!bench.is_eligible());
+    bench.preparation().await.of(A).succeed();
+    idle().await;
+    assert_eq!(bench.wanted().manifest, manifest(A));
+    assert!(!bench.wanted().is_missing());
+    assert!(bench.is_eligible());
 }
 
 #[tokio::test(start_paused = true)]

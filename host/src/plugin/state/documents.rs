@@ -102,9 +102,6 @@ impl PluginState {
         let is_ready = !self.preparing && status.active.state != PluginPhase::Failed;
         let has_predecessor = self.is_taken_back() && self.good.is_some();
         NodeDocument {
-            node: node.to_owned(),
-            address: String::new(),
-            epoch: 0,
             eligible: is_ready && (status.error.is_none() || has_predecessor),
             error: status.error.clone(),
             sink: Some(NodeSink {
@@ -121,6 +118,7 @@ impl PluginState {
                     Some(_) => false,
                 },
             }),
+            ..NodeDocument::new(node)
         }
     }
 

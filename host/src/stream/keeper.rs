@@ -1,0 +1,206 @@
+//! Opens and closes the streams other than the default one as their keys come and go.
+//!
+//! Putting `<c>/streams/<s>/plugin` opens the stream on every node, and deleting it
+//! closes it. Only a deletion that a node has seen closes a stream, by itself or by the
+//! key `<c>/run/<s>/closed` that it leaves for the others: a Consul that has lost its
+//! state has no such key. Streams are remembered on disk, so they are also there while
+//! Consul is not.
+
+mod changes;
+mod manifests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::config::StreamConfig;
+use super::place::{Place, Stage, seen};
+use super::prepared::{NodeAccess, PreparedStream, StreamError};
+use super::remembered::Remembered;
+use super::streams::Streams;
+use super::tasks::StreamTasks;
+use crate::plugin::{Manifest, Preparer};
+use manifests::{Manifests, follow};
+use sluice_consul::Client;
+use sluice_delivery::AckTrace;
+use sluice_delivery::metrics::Metrics;
+use sluice_leadership::{Elector, Runs};
+use sluice_types::keys::ClusterKeys;
+
+/// The pause before a stream that could not be opened is tried again, and before
+/// Consul is asked again whether it has lost its state.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// The time for Consul to say whether it has lost its state, or to take a note.
+const CONSUL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is tried to leave the note of a closed stream.
+const NOTE_ATTEMPTS: u32 = 3;
+
+/// A stream that was to be opened.
+type Opened = (String, Result<PreparedStream, StreamError>);
+
+/// What the keeper works with.
+#[derive(Debug)]
+pub(crate) struct KeeperParts {
+    pub(crate) client: Client,
+    pub(crate) keys: ClusterKeys,
+    /// The settings of every stream but for its name.
+    pub(crate) config: StreamConfig,
+    /// The most streams of this node, the default one included.
+    pub(crate) max_streams: usize,
+    /// Where the streams keep what is theirs.
+    pub(crate) folder: PathBuf,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) trace: Option<Arc<AckTrace>>,
+    pub(crate) preparer: Arc<Preparer>,
+    /// The sink of streams whose manifest is empty.
+    pub(crate) flag: Manifest,
+    pub(crate) elector: Elector,
+    pub(crate) access: NodeAccess,
+    pub(crate) streams: Streams,
+}
+
+/// Keeps the streams of a node.
+#[derive(Debug)]
+pub(crate) struct StreamKeeper {
+    stop: oneshot::Sender<()>,
+    /// The nodes that streams are pinned to.
+    pub(crate) pins: watch::Receiver<BTreeMap<String, String>>,
+    task: JoinHandle<Vec<StreamTasks>>,
+}
+
+impl StreamKeeper {
+    /// Opens the streams that are remembered, and follows the keys.
+    pub(crate) fn start(parts: KeeperParts) -> Self {
+        let (stop, stopping) = oneshot::channel();
+        let (pins_in, pins) = watch::channel(BTreeMap::new());
+        let task = tokio::spawn(Keeping::new(parts, pins_in).run(stopping));
+        Self { stop, pins, task }
+    }
+
+    /// Waits until it has ended by itself: a stream has.
+    pub(crate) async fn ended(&mut self) {
+        // The tasks of the others are lost with it; the node ends anyway.
+        drop((&mut self.task).await);
+    }
+
+    /// Opens and closes no more. The streams that are open go on.
+    pub(crate) async fn stop(self) -> Vec<StreamTasks> {
+        if self.task.is_finished() {
+            return Vec::new();
+        }
+        // It may be ending.
+        _ = self.stop.send(());
+        self.task.await.unwrap_or_default()
+    }
+}
+
+#[derive(Debug)]
+struct Keeping {
+    parts: KeeperParts,
+    remembered: Remembered,
+    manifests: watch::Receiver<Option<Manifests>>,
+    runs: watch::Receiver<Option<Arc<Runs>>>,
+    places: BTreeMap<String, Place>,
+    opening: JoinSet<Opened>,
+    closing: JoinSet<String>,
+    /// Watches the manifests.
+    following: JoinSet<()>,
+    retry_at: Option<Instant>,
+    /// The names that were refused, so that the log says so once.
+    refused: Vec<String>,
+    pins: watch::Sender<BTreeMap<String, String>>,
+}
+
+impl Keeping {
+    fn new(parts: KeeperParts, pins: watch::Sender<BTreeMap<String, String>>) -> Self {
+        let (manifests_in, manifests) = watch::channel(None);
+        let mut following = JoinSet::new();
+        following.spawn(follow(
+            parts.client.clone(),
+            parts.keys.clone(),
+            manifests_in,
+        ));
+        Self {
+            remembered: Remembered::new(parts.folder.clone()),
+            manifests,
+            runs: parts.access.controls.runs.clone(),
+            parts,
+            places: BTreeMap::new(),
+            opening: JoinSet::new(),
+            closing: JoinSet::new(),
+            following,
+            retry_at: None,
+            refused: Vec::new(),
+            pins,
+        }
+    }
+
+    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<StreamTasks> {
+        for (name, wanted) in self.remembered.all() {
+            self.begin(&name, seen(&wanted));
+        }
+        loop {
+            let retry_at = self.retry_at;
+            let ended = changes::ended(self.places.values_mut());
+            tokio::select! {
+                _ = &mut stop => break,
+                what = ended => {
+                    tracing::error!(what, "a stream has ended by itself");
+                    break;
+                }
+                Some(ended) = self.following.join_next() => {
+                    tracing::error!(?ended, "the watch of the manifests has ended");
+                    break;
+                }
+                Ok(()) = self.manifests.changed() => self.reconcile().await,
+                Ok(()) = self.runs.changed() => self.reconcile().await,
+                Some(opened) = self.opening.join_next() => self.opened(opened).await,
+                Some(closed) = self.closing.join_next() => self.closed(closed),
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
+                    self.retry_at = None;
+                    self.reconcile().await;
+                }
+            }
+        }
+        self.opening.shutdown().await;
+        // Each is bounded by the time for draining.
+        while self.closing.join_next().await.is_some() {}
+        let open = self
+            .places
+            .into_values()
+            .filter_map(|place| match place.stage {
+                Stage::Open(running) => Some(running.into_tasks()),
+                _ => None,
+            });
+        open.collect()
+    }
+
+    /// Makes the streams those that the keys ask for.
+    async fn reconcile(&mut self) {
+        let Some(wanted) = self.manifests.borrow_and_update().clone() else {
+            return;
+        };
+        let runs = self.runs.borrow_and_update().clone();
+        for (name, wanted) in &wanted {
+            self.want(name, wanted);
+        }
+        self.parts.streams.synchronised();
+        self.pins.send_replace(manifests::pins(&wanted));
+        let names = self.places.keys();
+        let gone = names.filter(|name| !wanted.contains_key(*name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            let is_noted = runs
+                .as_ref()
+                .is_some_and(|runs| runs.closed.contains(name.as_str()));
+            self.gone(&name, is_noted).await;
+        }
+        if let Some(runs) = runs {
+            self.tell_active(&runs);
+        }
+    }
+}

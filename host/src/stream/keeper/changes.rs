@@ -1,0 +1,303 @@
+//! What the keeper does as keys come and go.
+
+use std::sync::Arc;
+
+use futures_util::future::select_all;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::{CONSUL_TIMEOUT, Keeping, NOTE_ATTEMPTS, Opened, RETRY_INTERVAL};
+use crate::plugin::{ControllerConfig, LastResort, StreamPreparer, WatchedKeys};
+use crate::stream::config::StreamConfig;
+use crate::stream::place::{Place, Running, Stage, join, seen};
+use crate::stream::prepared::{PreparedStream, StreamError, StreamStore};
+use crate::stream::remembered::Wanted;
+use sluice_consul::{Client, Seen};
+use sluice_leadership::Runs;
+use sluice_types::error_chain::chain;
+use sluice_types::keys::ClusterKeys;
+
+/// Opening.
+impl Keeping {
+    /// A manifest is there.
+    pub(super) fn want(&mut self, name: &str, wanted: &Wanted) {
+        if !self.places.contains_key(name) {
+            if self.places.len() + 1 >= self.parts.max_streams {
+                self.refuse(name);
+                return;
+            }
+            self.refused.retain(|refused| refused != name);
+            self.begin(name, seen(wanted));
+        }
+        let Some(place) = self.places.get_mut(name) else {
+            return;
+        };
+        if place.wants(wanted) || !place.was_seen {
+            place.was_seen = true;
+            if let Err(error) = self.remembered.keep(name, wanted) {
+                tracing::error!(
+                    stream = name,
+                    error = chain(&error),
+                    "the stream cannot be noted on disk: it is not there after a restart without Consul"
+                );
+            }
+        }
+        if matches!(place.stage, Stage::Failed(at) if Instant::now() >= at) {
+            place.stage = Stage::Opening;
+            self.open(name);
+        }
+    }
+
+    fn refuse(&mut self, name: &str) {
+        if self.refused.iter().any(|refused| refused == name) {
+            return;
+        }
+        tracing::error!(
+            stream = name,
+            max = self.parts.max_streams,
+            "this node does not open the stream: it has as many as --max-streams allows"
+        );
+        self.refused.push(name.to_owned());
+    }
+
+    /// Begins to open a stream.
+    pub(super) fn begin(&mut self, name: &str, plugin: Seen) {
+        self.parts.streams.await_stream(name);
+        self.places.insert(name.to_owned(), Place::new(plugin));
+        self.open(name);
+    }
+
+    fn open(&mut self, name: &str) {
+        let Some(place) = self.places.get(name) else {
+            return;
+        };
+        tracing::info!(stream = name, "opening the stream");
+        let folder = self.remembered.folder(name);
+        let (plugin, active) = place.keys();
+        let keys = self.parts.keys.stream(name);
+        let preparer = Arc::clone(&self.parts.preparer);
+        let plugins = ControllerConfig {
+            keys: WatchedKeys::told(keys.plugin, plugin, active),
+            node: self.parts.access.node.clone(),
+            flag: self.parts.flag.clone(),
+            last_resort: LastResort::Nothing,
+            preparer: Arc::new(StreamPreparer::new(preparer, folder.join("last-good.json"))),
+        };
+        let config = StreamConfig {
+            name: name.to_owned(),
+            ..self.parts.config.clone()
+        };
+        let (metrics, trace) = (self.parts.metrics.stream(name), self.parts.trace.clone());
+        let name = name.to_owned();
+        self.opening.spawn(async move {
+            let opening = tokio::task::spawn_blocking(move || {
+                sluice_types::files::own_dir(&folder).map_err(|cause| StreamError::Folder {
+                    folder: folder.clone(),
+                    cause,
+                })?;
+                StreamStore::open(config, &folder, metrics, trace)
+            });
+            let opened = match opening.await {
+                Ok(Ok(store)) => store.prepare(plugins).await,
+                Ok(Err(error)) => Err(error),
+                Err(panic) => Err(StreamError::Panicked(panic)),
+            };
+            (name, opened)
+        });
+    }
+
+    /// The opening of a stream has ended.
+    pub(super) async fn opened(&mut self, opened: Result<Opened, JoinError>) {
+        let (name, opened) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(%error, "a stream was not opened; this is a defect");
+                return;
+            }
+        };
+        match opened {
+            Ok(prepared) => self.start(&name, prepared).await,
+            Err(error) => {
+                tracing::error!(
+                    stream = name,
+                    error = chain(&error),
+                    "the stream cannot be opened"
+                );
+                let at = Instant::now() + RETRY_INTERVAL;
+                if let Some(place) = self.places.get_mut(&name) {
+                    place.stage = Stage::Failed(at);
+                }
+                self.retry_at = Some(at);
+            }
+        }
+    }
+
+    async fn start(&mut self, name: &str, prepared: PreparedStream) {
+        let Some(place) = self.places.get_mut(name) else {
+            return;
+        };
+        let parts = &self.parts;
+        let (node, telling) = join(&parts.elector, name, &prepared.plugins, &parts.access).await;
+        let role = node.controls.role.clone();
+        let (stream, tasks) = prepared.start(&node);
+        place.stage = Stage::Open(Running {
+            tasks,
+            role,
+            telling,
+        });
+        parts.streams.open(stream);
+        tracing::info!(stream = name, "the stream is open");
+        // It may be gone already.
+        self.reconcile_again();
+    }
+
+    fn reconcile_again(&mut self) {
+        self.retry_at = Some(Instant::now());
+    }
+
+    /// What leaders say of the sinks that run.
+    pub(super) fn tell_active(&self, runs: &Runs) {
+        for (name, place) in &self.places {
+            let active = runs.active.get(name.as_str());
+            place.runs(active.map_or(Seen::Absent, |(index, value)| Seen::Present {
+                index: *index,
+                value: value.to_vec(),
+            }));
+        }
+    }
+}
+
+/// Closing.
+impl Keeping {
+    /// A manifest is not there. `is_noted` if a node has seen its deletion.
+    pub(super) async fn gone(&mut self, name: &str, is_noted: bool) {
+        let Some(place) = self.places.get_mut(name) else {
+            return;
+        };
+        if !is_noted {
+            if !place.was_seen {
+                return;
+            }
+            match is_alive(&self.parts.client, &self.parts.keys).await {
+                Some(true) => {}
+                Some(false) => {
+                    tracing::warn!(
+                        stream = name,
+                        "Consul has lost its state: the stream goes on without its manifest's key"
+                    );
+                    place.was_seen = false;
+                    return;
+                }
+                None => {
+                    self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                    return;
+                }
+            }
+        }
+        self.close(name, !is_noted);
+    }
+
+    fn close(&mut self, name: &str, must_note: bool) {
+        let Some(place) = self.places.get_mut(name) else {
+            return;
+        };
+        match std::mem::replace(&mut place.stage, Stage::Closing) {
+            Stage::Open(running) => {
+                tracing::info!(
+                    stream = name,
+                    "the stream's key was deleted: closing the stream"
+                );
+                self.parts.streams.remove(name);
+                let (elector, client) = (self.parts.elector.clone(), self.parts.client.clone());
+                let key = must_note.then(|| self.parts.keys.closed(name));
+                let (name, remembered) = (name.to_owned(), self.remembered.clone());
+                self.closing.spawn(async move {
+                    if let Some(key) = key {
+                        note(&client, &key).await;
+                    }
+                    let has_records = running.close(&name, &elector).await;
+                    if has_records {
+                        let folder = remembered.folder(&name);
+                        tracing::warn!(
+                            stream = name,
+                            folder = %folder.display(),
+                            "records of the closed stream are left on disk; put its key again to \
+                             deliver them"
+                        );
+                    }
+                    if let Err(error) = remembered.forget(&name, has_records) {
+                        tracing::warn!(
+                            stream = name,
+                            error = chain(&error),
+                            "the closed stream's folder cannot be removed"
+                        );
+                    }
+                    name
+                });
+            }
+            Stage::Failed(_) => {
+                self.parts.streams.remove(name);
+                self.places.remove(name);
+                if let Err(error) = self.remembered.forget(name, true) {
+                    tracing::warn!(
+                        stream = name,
+                        error = chain(&error),
+                        "the stream cannot be forgotten"
+                    );
+                }
+            }
+            stage @ (Stage::Opening | Stage::Closing) => place.stage = stage,
+        }
+    }
+
+    /// A stream has closed. Its key may be there again.
+    pub(super) fn closed(&mut self, closed: Result<String, JoinError>) {
+        match closed {
+            Ok(name) => {
+                tracing::info!(stream = name, "the stream is closed");
+                self.places.remove(&name);
+            }
+            Err(error) => tracing::error!(%error, "a stream was not closed; this is a defect"),
+        }
+        self.reconcile_again();
+    }
+}
+
+/// Whether Consul still has what a cluster always has; `None` without an answer.
+async fn is_alive(client: &Client, keys: &ClusterKeys) -> Option<bool> {
+    let key = keys.epoch();
+    let read = client.read_consistent(&key, CONSUL_TIMEOUT).await;
+    read.ok().map(|read| read.value.is_some())
+}
+
+/// Notes for nodes that are not there now that a stream was closed.
+async fn note(client: &Client, key: &str) {
+    for _ in 0..NOTE_ATTEMPTS {
+        match tokio::time::timeout(CONSUL_TIMEOUT, client.write(key, b"closed".to_vec())).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => tracing::debug!(
+                key,
+                error = chain(&error),
+                "could not note that the stream was closed"
+            ),
+            Err(_) => {}
+        }
+    }
+    tracing::warn!(
+        key,
+        "could not note in Consul that the stream was closed: nodes that are not there now keep it"
+    );
+}
+
+/// Waits until a task of an open stream has ended by itself, and says what it did.
+pub(super) async fn ended(places: impl Iterator<Item = &mut Place>) -> &'static str {
+    let running = places.filter_map(|place| match &mut place.stage {
+        Stage::Open(running) => Some(Box::pin(running.tasks.ended())),
+        _ => None,
+    });
+    let running: Vec<_> = running.collect();
+    match running.is_empty() {
+        true => std::future::pending().await,
+        false => select_all(running).await.0,
+    }
+}

@@ -1,0 +1,116 @@
+//! How a stream begins and ends.
+
+use std::time::{Duration, Instant};
+
+use super::key_of;
+use crate::support::{Cluster, Options, SOON, eventually};
+
+/// Enough for a node to have noticed, had there been something to notice.
+const A_WHILE: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn a_key_makes_a_stream_on_every_node_and_its_deletion_ends_it() {
+    let cluster = Cluster::on_consul(3, &[]).await;
+    cluster.leader().await;
+    let began = Instant::now();
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.leads("audit", SOON).await;
+    // Not a bound of the test: machines may be busy.
+    println!("led everywhere after {:?}", began.elapsed());
+    for place in 0..3 {
+        let (status, text) = cluster
+            .send_to(place, "audit", &format!("audited-{place}"))
+            .await;
+        assert_eq!(status, 200, "{text}");
+    }
+    let output = cluster.output();
+    for place in 0..3 {
+        let line = format!("audited-{place}\n");
+        assert_eq!(output.matches(&line).count(), 1, "{output}");
+    }
+    // One counter gives the epochs of all streams.
+    let of = async |stream| cluster.stream_at(0, stream).await.unwrap()["epoch"].clone();
+    assert_eq!(of("audit").await, of("default").await);
+    cluster.consul.delete(&key_of("audit")).await;
+    for place in 0..3 {
+        eventually("the stream is gone", SOON, || async {
+            match cluster.send_to(place, "audit", "late").await {
+                (404, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+    let closed = async || cluster.consul.key("sluice/run/audit/leader").await;
+    eventually("the lock is free", SOON, || async {
+        match closed().await {
+            Ok(key) if key.get("Session").is_none() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    // It can come back.
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "again").await;
+    cluster.acknowledged("to the default one").await;
+}
+
+#[tokio::test]
+async fn a_stream_without_a_sink_gives_its_records_to_no_other() {
+    let cluster = Cluster::on_consul(2, &[]).await;
+    cluster.leader().await;
+    cluster.create("audit", "file:///no/such/file.wasm").await;
+    eventually("the nodes have it", SOON, || async {
+        cluster
+            .stream_at(0, "audit")
+            .await
+            .ok_or("not yet".to_owned())
+    })
+    .await;
+    let (status, text) = cluster.send_to(0, "audit", "astray").await;
+    assert_eq!(status, 503, "{text}");
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "home").await;
+    assert!(!cluster.output().contains("astray"));
+}
+
+#[tokio::test]
+async fn a_consul_that_has_lost_its_state_closes_no_stream() {
+    let cluster = Cluster::on_consul(1, &[]).await;
+    cluster.leader().await;
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "before").await;
+    cluster.consul.delete("kv/sluice?recurse").await;
+    tokio::time::sleep(A_WHILE).await;
+    cluster.is_taken(0, "audit", "after").await;
+    assert!(cluster.stream_at(0, "audit").await.is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_was_away_learns_that_a_stream_was_closed() {
+    let mut cluster = Cluster::on_consul(2, &[]).await;
+    cluster.leader().await;
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.leads("audit", SOON).await;
+    let away = cluster.follower().await;
+    let name = cluster.node(away).name.clone();
+    cluster.nodes[away].process.kill();
+    let stays = 1 - away;
+    cluster.is_taken(stays, "audit", "while one is away").await;
+    cluster.consul.delete(&key_of("audit")).await;
+    eventually("it is closed", SOON, || async {
+        match cluster.stream_at(stays, "audit").await {
+            None => Ok(()),
+            Some(stream) => Err(stream.to_string()),
+        }
+    })
+    .await;
+    let back = cluster.add_with(&name, Options::default()).await;
+    eventually("it is closed there, too", SOON, || async {
+        match cluster.send_to(back, "audit", "late").await {
+            (404, _) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}

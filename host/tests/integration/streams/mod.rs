@@ -1,0 +1,75 @@
+//! Streams other than the default one: they come and go with their keys.
+
+mod life;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Cluster, SOON, eventually};
+
+/// The key of a stream's manifest, as a path of Consul's API.
+fn key_of(stream: &str) -> String {
+    format!("kv/sluice/streams/{stream}/plugin")
+}
+
+impl Cluster {
+    async fn create(&self, stream: &str, manifest: &str) {
+        self.consul.put(&key_of(stream), manifest).await;
+    }
+
+    /// What a node says of a stream; `None` if it does not have it.
+    async fn stream_at(&self, place: usize, stream: &str) -> Option<Value> {
+        let url = format!("http://{}/api/v1/streams", self.node(place).address);
+        let answer = self.http.get(url).send().await.ok()?;
+        let listed: Value = answer.json().await.ok()?;
+        let mut streams = listed["streams"].as_array()?.iter();
+        streams.find(|it| it["name"] == stream).cloned()
+    }
+
+    /// Waits until a node leads a stream and all others know that; its place.
+    async fn leads(&self, stream: &str, within: Duration) -> usize {
+        eventually(&format!("a node leads {stream}"), within, || async {
+            let mut leader = None;
+            for place in 0..self.nodes.len() {
+                let found = self
+                    .stream_at(place, stream)
+                    .await
+                    .ok_or("it is not there")?;
+                match found["role"].as_str() {
+                    Some("leader") => leader = Some(place),
+                    _ if found["leader"].is_null() => return Err(format!("{found}")),
+                    _ => {}
+                }
+            }
+            leader.ok_or_else(|| "nobody leads".to_owned())
+        })
+        .await
+    }
+
+    /// Sends a message to a stream at a node, and follows redirects.
+    async fn send_to(&self, place: usize, stream: &str, text: &str) -> (u16, String) {
+        let address = &self.node(place).address;
+        let url = format!("http://{address}/streams/{stream}/api/v1/log");
+        let answer = self
+            .http
+            .post(url)
+            .body(text.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.text().await.unwrap())
+    }
+
+    /// Sends a message to a stream until it is acknowledged.
+    async fn is_taken(&self, place: usize, stream: &str, text: &str) {
+        eventually(&format!("{stream} takes {text}"), SOON, || async {
+            match self.send_to(place, stream, text).await {
+                (200, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+}
