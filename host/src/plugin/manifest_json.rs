@@ -37,6 +37,10 @@ pub(super) struct ManifestJson {
     pub(super) rollout: RolloutWanted,
     /// The node that should lead the stream: nothing that the sink is made of.
     #[serde(default, skip_serializing)]
+    #[expect(
+        dead_code,
+        reason = "only its type is checked; the spread of the streams reads it"
+    )]
     pub(super) pin: Option<String>,
 }
 
