@@ -54,6 +54,8 @@ struct Spread {
     parts: SpreadParts,
     nodes: Nodes,
     rates: Rates,
+    /// The nodes that streams are pinned to.
+    pins: BTreeMap<String, String>,
     /// When each node was first seen.
     seen: BTreeMap<String, Instant>,
     /// Who led each stream when that was last known.
@@ -72,6 +74,7 @@ impl Spread {
             nodes: parts.elector.controls().peers.documents(),
             parts,
             rates: Rates::default(),
+            pins: BTreeMap::new(),
             seen: BTreeMap::new(),
             leaders: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -112,12 +115,21 @@ impl Spread {
             let since = if is_first { now - SETTLED } else { now };
             self.seen.entry(document.node.clone()).or_insert(since);
         }
-        let pins = self.parts.pins.borrow().clone();
+        self.take_in_pins();
+        let pins = self.pins.clone();
         let is_settled = |name: &str| {
             let since = self.seen.get(name);
             since.is_some_and(|since| now.duration_since(*since) >= SETTLED)
         };
         Some(Plan::new(&documents, pins, is_settled))
+    }
+
+    /// A stream whose pin is new need not rest.
+    fn take_in_pins(&mut self) {
+        let pins = self.parts.pins.borrow_and_update().clone();
+        let is_as_before = |stream: &String| pins.get(stream) == self.pins.get(stream);
+        self.moved.retain(|stream, _| is_as_before(stream));
+        self.pins = pins;
     }
 
     /// Takes in what the nodes say.

@@ -1,6 +1,7 @@
 //! Streams other than the default one: they come and go with their keys.
 
 mod life;
+mod spread;
 
 use std::time::Duration;
 
@@ -47,19 +48,23 @@ impl Cluster {
         .await
     }
 
-    /// Sends a message to a stream at a node, and follows redirects.
+    /// Sends a message to a stream at a node, and follows a redirect.
     async fn send_to(&self, place: usize, stream: &str, text: &str) -> (u16, String) {
         let address = &self.node(place).address;
         let url = format!("http://{address}/streams/{stream}/api/v1/log");
-        let answer = self
-            .http
-            .post(url)
-            .body(text.to_owned())
-            .send()
-            .await
-            .unwrap();
+        let answer = self.http.post(url).body(text.to_owned()).send();
+        let mut answer = answer.await.unwrap();
+        if let Some(leader) = answer.headers().get("location") {
+            let leader = leader.to_str().unwrap().to_owned();
+            let sent = self.http.post(leader).body(text.to_owned()).send().await;
+            match sent {
+                Ok(there) => answer = there,
+                // It was killed.
+                Err(error) => return (0, error.to_string()),
+            }
+        }
         let status = answer.status().as_u16();
-        (status, answer.text().await.unwrap())
+        (status, answer.text().await.unwrap_or_default())
     }
 
     /// Sends a message to a stream until it is acknowledged.
