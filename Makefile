@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test ui-pictures bench bench-protocols bench-operations bench-sandbox bench-failover bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test ui-pictures bench bench-protocols bench-operations bench-sandbox bench-failover bench-streams bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-operations measure what metrics, traces, a tail and quotas cost those that send"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
+	@echo "make bench-streams    measure what 1, 8 and 64 streams cost, and how long a take-over of 22 takes"
 	@echo "make bench-swap       measure the silence when the sink is swapped"
 	@echo "make bench-concurrency  measure what several writes at a time gain"
 	@echo "make bench-sinks      measure how many records a second sinks deliver to destinations that only count"
@@ -211,6 +212,10 @@ bench-sandbox: guests
 bench-failover: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench failover
+
+bench-streams: build
+	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(CARGO) bench --locked -p sluice --bench streams
 
 bench-swap: build sinks
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::assistance::{Allies, Plea};
@@ -23,7 +23,7 @@ use super::health_secret::HealthSecret;
 use super::health_server;
 use super::heartbeat::Heartbeat;
 use super::late_renewals::LateRenewals;
-use super::lock_client::LockClient;
+use super::lock_client::{LockClient, TURNS};
 use super::node_disk::NodeDisk;
 use super::nodes::{watch_addresses, watch_documents};
 use super::order::Order;
@@ -225,6 +225,7 @@ impl ControlThread {
             keys: config.keys.clone(),
             value: leader.to_value(config.leader_value),
             lease: config.lease,
+            turns: Semaphore::new(TURNS),
             runs: self.published.runs.clone(),
             begun: OnceCell::new(),
         }

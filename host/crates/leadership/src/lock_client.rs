@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use super::assistance::{Assistance, Next};
 use super::command::Release;
@@ -17,7 +17,7 @@ use super::session_kind::SessionKind;
 use super::stream_name::StreamName;
 use super::take::{Take, Taken};
 use super::watching::{Seen, Watching};
-use sluice_consul::{Behavior, Client, Error, NewSession, Session, TxnOutcome, Wait};
+use sluice_consul::{Behavior, Client, Entry, Error, NewSession, Session, TxnOutcome, Wait};
 use sluice_types::error_chain::chain;
 use sluice_types::keys::{ClusterKeys, StreamKeys};
 use sluice_types::stream::DEFAULT_STREAM;
@@ -34,6 +34,9 @@ const LOCK_RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
 /// Short: the presence also asks the agent for what it knows by itself, and
 /// must do so more often than a health check lets an agent be silent.
 const PRESENCE_RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many streams' requests may be under way. Consul accepts 200 connections of an
+/// address (`http_max_conns_per_client`), and several nodes may share one.
+pub(super) const TURNS: usize = 12;
 /// How often, and after which pauses, a session is asked for that Consul does
 /// not create because its check is not ready.
 const CREATE_ATTEMPTS: u32 = 40;
@@ -50,6 +53,8 @@ pub(super) struct LockClient {
     /// What the leader's key holds while this node leads.
     pub(super) value: Vec<u8>,
     pub(super) lease: Duration,
+    /// Turns for what a node with many streams does for each of them.
+    pub(super) turns: Semaphore,
     /// What else nodes have written for streams other than the default one.
     pub(super) runs: watch::Sender<Option<Arc<Runs>>>,
     /// Whether what an earlier process of this node left was cleared away.
@@ -179,8 +184,14 @@ impl LockClient {
     }
 
     pub(super) async fn look(&self, stream: &str) -> Option<Looked> {
-        self.try_look(&self.lock_keys(stream))
-            .await
+        let _turn = self.turns.acquire().await;
+        let keys = self.lock_keys(stream);
+        let looked = match stream {
+            // Embedded coordinators of earlier versions read no keys in transactions.
+            DEFAULT_STREAM => self.try_look(&keys).await,
+            _ => self.try_look_at_once(&keys).await,
+        };
+        looked
             .inspect_err(|e| tracing::debug!(error = chain(e), "could not look at the lock"))
             .ok()
     }
@@ -194,6 +205,20 @@ impl LockClient {
             lock: consul_lock::lock(leader),
             epoch: consul_lock::epoch(epoch.value.as_ref()),
             successor: successor.value.as_ref().map(consul_lock::successor),
+        })
+    }
+
+    /// The same in one request.
+    async fn try_look_at_once(&self, keys: &LockKeys) -> Result<Looked, Error> {
+        let all = [&keys.leader, &keys.epoch, &keys.successor].map(String::as_str);
+        let read = self.client.read_many_consistent(&all, TRANSACTION_TIMEOUT);
+        let mut entries = read.await?.into_iter();
+        let mut next = || entries.next().flatten();
+        let (leader, epoch, successor) = (next(), next(), next());
+        Ok(Looked {
+            lock: found(leader),
+            epoch: consul_lock::epoch(epoch.as_ref()),
+            successor: successor.as_ref().map(consul_lock::successor),
         })
     }
 
@@ -217,6 +242,7 @@ impl LockClient {
     }
 
     pub(super) async fn take(&self, stream: &str, take: &Take) -> Taken {
+        let _turn = self.turns.acquire().await;
         let epoch = take.epoch.to_string();
         let keys = self.lock_keys(stream);
         let operations = keys.take(take, &epoch, &self.value);
@@ -259,11 +285,7 @@ impl LockClient {
     async fn prove_all(&self, keys: &[String]) -> Result<Vec<Lock>, Error> {
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         let read = self.client.read_many_consistent(&keys, self.lease).await?;
-        let locks = read.into_iter().map(|entry| Lock {
-            index: entry.as_ref().map_or(0, |entry| entry.modify_index),
-            key: entry.map(consul_lock::key),
-        });
-        Ok(locks.collect())
+        Ok(read.into_iter().map(found).collect())
     }
 
     pub(super) async fn release(&self, stream: &str, release: &Release) -> bool {
@@ -301,6 +323,14 @@ impl LockClient {
                 error.is_invalid_session()
             }
         }
+    }
+}
+
+/// A lock, from a read of several keys.
+fn found(entry: Option<Entry>) -> Lock {
+    Lock {
+        index: entry.as_ref().map_or(0, |entry| entry.modify_index),
+        key: entry.map(consul_lock::key),
     }
 }
 

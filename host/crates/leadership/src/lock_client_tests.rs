@@ -49,6 +49,7 @@ fn start() -> Fixture {
         keys,
         value: b"a leads".to_vec(),
         lease: Duration::from_secs(1),
+        turns: tokio::sync::Semaphore::new(1),
         runs: tokio::sync::watch::Sender::new(None),
         begun: OnceCell::new(),
     };

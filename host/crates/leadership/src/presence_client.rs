@@ -54,6 +54,7 @@ impl LockClient {
     /// The changes of the sink that are noted, the oldest first; `None` if there was
     /// no answer.
     pub(super) async fn history(&self, stream: &str) -> Option<Vec<Noted>> {
+        let _turn = self.turns.acquire().await;
         let keys = self.stream_keys(stream);
         let prefix = &keys.history;
         let listed = self.client.list(prefix, None).await;
@@ -80,6 +81,7 @@ impl LockClient {
     /// Notes a change of the sink if the session holds the lock; false if that must
     /// be tried again.
     pub(super) async fn note(&self, stream: &str, session: &str, note: &Note) -> bool {
+        let _turn = self.turns.acquire().await;
         let keys = self.stream_keys(stream);
         let key = |number| format!("{}{number}", keys.history);
         let noted = key(note.number);
@@ -123,6 +125,7 @@ impl LockClient {
     /// Writes the document of the active sink if the session holds the lock;
     /// false if there was no answer.
     pub(super) async fn write_active(&self, stream: &str, session: &str, document: &[u8]) -> bool {
+        let _turn = self.turns.acquire().await;
         let keys = self.stream_keys(stream);
         let operations = [
             Operation::CheckSession {
