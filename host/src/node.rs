@@ -30,8 +30,8 @@ use crate::tls::{PeerTls, TlsError, TlsKeeper, TlsUse};
 use crate::traces::{Traces, TracesError};
 use sluice_access::{Access, AccessError, Audit, Keeper};
 use sluice_consul as consul;
-use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
+use sluice_delivery::{AckTrace, QueueBudget};
 use sluice_leadership::{Control, ControlError, Order, StreamOrder};
 use sluice_sandbox::{NodeStdout, Refusals};
 use sluice_types::keys::ClusterKeys;
@@ -180,7 +180,8 @@ impl Node {
         let addresses = control.controls.addresses.clone();
         let nodes = OtherNodes::new(addresses, control.controls.address.clone());
         let tracer = self.traces.tracer();
-        let access = access(&node, &control, &secret, (self.peer_tls, tracer));
+        let queues = QueueBudget::new(config.stream.queue.bytes, config.max_streams);
+        let access = access(&node, &control, &secret, (self.peer_tls, tracer, queues));
         let leaders = LeaderClient::new(&access.controls, secret.clone(), access.tls.clone());
         let relay = Arc::new(Relay::new(Arc::clone(&leaders)));
         let pleas = pass_on_pleas(&mut control, &access, &leaders);
@@ -388,7 +389,7 @@ fn access(
     node: &str,
     control: &Control,
     secret: &watch::Receiver<Option<Secret>>,
-    (tls, tracer): (PeerTls, Option<Arc<dyn Tracer>>),
+    (tls, tracer, queues): (PeerTls, Option<Arc<dyn Tracer>>, Arc<QueueBudget>),
 ) -> NodeAccess {
     NodeAccess {
         node: node.to_owned(),
@@ -396,6 +397,7 @@ fn access(
         orders: control.orders(),
         secret: secret.clone(),
         tls,
+        queues,
         tracer,
     }
 }

@@ -25,7 +25,7 @@ use crate::rejects::Rejects;
 use crate::tls::PeerTls;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
-    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits,
+    Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueBudget,
     StreamTracer, Tail,
 };
 use sluice_leadership::{Controls, Order};
@@ -84,6 +84,8 @@ pub(crate) struct NodeAccess {
     pub(crate) secret: watch::Receiver<Option<Secret>>,
     /// Whether the nodes speak HTTPS.
     pub(crate) tls: PeerTls,
+    /// The memory for what waits in all streams.
+    pub(crate) queues: Arc<QueueBudget>,
     /// Makes spans, if this node makes any.
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
@@ -157,6 +159,7 @@ impl PreparedStream {
         });
         let parts = TenureParts {
             config: self.store.config,
+            share: node.queues.share(),
             route: route_in,
             stop: stopping,
             hand_over: requests,

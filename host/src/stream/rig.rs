@@ -16,8 +16,8 @@ use super::tenure::{Sinks, Tenure, TenureParts};
 use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
-    Ack, DeadLetters, Journal, JournalLimits, Outcome, Producer, QueueLimits, Receipt, Refused,
-    Tail,
+    Ack, DeadLetters, Journal, JournalLimits, Outcome, Producer, QueueBudget, QueueLimits, Receipt,
+    Refused, Tail,
 };
 use sluice_leadership::{Order, Peers, StepDown, StreamOrder};
 use sluice_types::clock::BootTime;
@@ -68,6 +68,7 @@ impl Rig {
         let letters = folder.path().join("dead-letters");
         let parts = TenureParts {
             config: config(),
+            share: QueueBudget::new(1 << 20, 1).share(),
             route: route_in,
             stop: stopping,
             hand_over: requests,

@@ -21,7 +21,7 @@ use crate::plugin::{Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    SinkSwap, Stall, StreamTracer, Tail, Watch,
+    QueueShare, SinkSwap, Stall, StreamTracer, Tail, Watch,
 };
 use sluice_leadership::{Peers, StepDown, StreamOrder};
 use sluice_types::lease::Lease;
@@ -40,6 +40,8 @@ const JOURNAL_FAILURE_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct TenureParts {
     pub(super) config: StreamConfig,
+    /// The memory for what waits.
+    pub(super) share: Arc<QueueShare>,
     /// Where requests go.
     pub(super) route: watch::Sender<Route>,
     /// Becomes true when the stream should end.
@@ -96,7 +98,7 @@ pub(super) struct Tenure<'a> {
 impl<'a> Tenure<'a> {
     /// Starts to accept requests.
     pub(super) fn begin(parts: &'a TenureParts, lease: Arc<Lease>) -> Self {
-        let queue = Queue::new(lease.epoch(), parts.config.queue);
+        let queue = Queue::in_share(lease.epoch(), parts.config.queue, Arc::clone(&parts.share));
         let intake = Arc::new(match (&parts.journal, parts.config.ack) {
             (Some(journal), Ack::Journal) => {
                 Intake::journaled(journal.clone(), Arc::clone(&queue), Arc::clone(&lease))

@@ -1,8 +1,10 @@
 //! How much of a queue's limits is in use.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::outcome::Refused;
+use crate::queue_budget::{NoRoom, QueueShare};
 
 /// The bounds of a queue. Records that are being offered to the sink count.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +25,28 @@ pub struct QueueLimits {
 pub(crate) struct Occupancy {
     records: AtomicUsize,
     bytes: AtomicUsize,
+    /// What the node has for all its streams, if that is bounded.
+    share: Option<Arc<QueueShare>>,
+}
+
+impl Drop for Occupancy {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.release(*self.bytes.get_mut());
+        }
+    }
 }
 
 impl Occupancy {
+    /// What is added counts in the share, too.
+    pub(crate) fn in_share(share: Arc<QueueShare>) -> Self {
+        Self {
+            records: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            share: Some(share),
+        }
+    }
+
     /// Whether a request of this size may be added now.
     pub(crate) fn admits(
         &self,
@@ -39,12 +60,38 @@ impl Occupancy {
         } else if used_records + records > limits.records || used_bytes + bytes > limits.bytes {
             Err(Refused::Full)
         } else {
-            Ok(())
+            match &self.share {
+                Some(share) if !share.has_room(bytes) => Err(Refused::Full),
+                _ => Ok(()),
+            }
         }
     }
 
-    /// Counts a request that was taken in.
+    /// Counts a request unless that is too much now.
+    pub(crate) fn try_add(
+        &self,
+        records: usize,
+        bytes: usize,
+        limits: QueueLimits,
+    ) -> Result<(), Refused> {
+        self.admits(records, bytes, limits)?;
+        if let Some(share) = &self.share {
+            // Another stream may have been faster.
+            share.try_add(bytes).map_err(|NoRoom| Refused::Full)?;
+        }
+        self.count(records, bytes);
+        Ok(())
+    }
+
+    /// Counts a request that was taken in, whatever the limits are.
     pub(crate) fn add(&self, records: usize, bytes: usize) {
+        if let Some(share) = &self.share {
+            share.add(bytes);
+        }
+        self.count(records, bytes);
+    }
+
+    fn count(&self, records: usize, bytes: usize) {
         self.records.fetch_add(records, Ordering::AcqRel);
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -53,6 +100,9 @@ impl Occupancy {
     pub(crate) fn release(&self, records: usize, bytes: usize) {
         self.records.fetch_sub(records, Ordering::AcqRel);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        if let Some(share) = &self.share {
+            share.release(bytes);
+        }
     }
 
     /// Records and bytes.

@@ -12,6 +12,7 @@ use crate::completion::Completion;
 use crate::occupancy::{Occupancy, QueueLimits};
 use crate::outcome::Refused;
 use crate::producer::Producer;
+use crate::queue_budget::QueueShare;
 use crate::receipt::{Receipt, Withdraw};
 use sluice_types::record::{LogRecord, RecordId};
 use sluice_types::trace::TraceContext;
@@ -57,10 +58,20 @@ impl Queue {
     /// An empty queue of the tenure with this epoch.
     #[must_use]
     pub fn new(epoch: u64, limits: QueueLimits) -> Arc<Self> {
+        Self::with(epoch, limits, Occupancy::default())
+    }
+
+    /// The same, whose bytes count in the share of a stream.
+    #[must_use]
+    pub fn in_share(epoch: u64, limits: QueueLimits, share: Arc<QueueShare>) -> Arc<Self> {
+        Self::with(epoch, limits, Occupancy::in_share(share))
+    }
+
+    fn with(epoch: u64, limits: QueueLimits, occupancy: Occupancy) -> Arc<Self> {
         Arc::new(Self {
             epoch,
             limits,
-            occupancy: Arc::default(),
+            occupancy: Arc::new(occupancy),
             state: Mutex::default(),
             filled: Notify::new(),
             closed: Notify::new(),
@@ -97,7 +108,7 @@ impl Queue {
         trace: Option<TraceContext>,
         records: Vec<LogRecord>,
     ) -> Result<Receipt, Refused> {
-        self.take_in(records, self.limits, producer, trace)
+        self.take_in(records, Some(self.limits), producer, trace)
     }
 
     /// Whether a request of this size would not be refused as too much now.
@@ -111,17 +122,13 @@ impl Queue {
         self: &Arc<Self>,
         records: Vec<LogRecord>,
     ) -> Result<Receipt, Refused> {
-        let limits = QueueLimits {
-            records: usize::MAX,
-            bytes: usize::MAX,
-        };
-        self.take_in(records, limits, Producer::WasAcknowledged, None)
+        self.take_in(records, None, Producer::WasAcknowledged, None)
     }
 
     fn take_in(
         self: &Arc<Self>,
         records: Vec<LogRecord>,
-        limits: QueueLimits,
+        limits: Option<QueueLimits>,
         producer: Producer,
         trace: Option<TraceContext>,
     ) -> Result<Receipt, Refused> {
@@ -132,7 +139,13 @@ impl Queue {
             let mut state = self.lock();
             let admitted = match state.closed {
                 Some(reason) => Err(Refused::Closed(reason)),
-                None => self.occupancy.admits(count, bytes, limits),
+                None => match limits {
+                    Some(limits) => self.occupancy.try_add(count, bytes, limits),
+                    None => {
+                        self.occupancy.add(count, bytes);
+                        Ok(())
+                    }
+                },
             };
             if let Err(refused) = admitted {
                 drop(state);
@@ -140,7 +153,6 @@ impl Queue {
                 completion.not_delivered("refused");
                 return Err(refused);
             }
-            self.occupancy.add(count, bytes);
             state.push(records, bytes, completion)
         };
         self.filled.notify_one();

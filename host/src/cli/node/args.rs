@@ -304,7 +304,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_QUEUE_RECORDS", default_value_t = 100_000)]
     pub(super) queue_records: usize,
 
-    /// The most bytes that may wait
+    /// The most bytes that may wait, in all streams together; each has a reserve of its own
     #[arg(long, env = "SLUICE_QUEUE_BYTES", default_value = "64MiB", value_parser = units::size)]
     pub(super) queue_bytes: usize,
 
