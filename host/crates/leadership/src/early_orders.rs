@@ -37,3 +37,32 @@ impl EarlyOrders {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn of_orders_that_replace_each_other_the_last_one_waits() {
+        let mut early = EarlyOrders::default();
+        let stream: Arc<str> = Arc::from("a");
+        let order = |order| Order::Stream(Arc::clone(&stream), order);
+        early.add(order(StreamOrder::Eligible(true)));
+        early.add(order(StreamOrder::Hesitate(true)));
+        early.add(order(StreamOrder::Eligible(false)));
+        early.add(Order::Stream(Arc::from("b"), StreamOrder::Eligible(true)));
+        let orders = format!("{:?}", early.into_orders());
+        assert!(orders.contains("Hesitate(true)"), "{orders}");
+        assert!(orders.contains("Eligible(false)"), "{orders}");
+        assert_eq!(orders.matches("Eligible(true)").count(), 1, "{orders}");
+    }
+
+    #[test]
+    fn a_stream_that_is_left_leaves_no_order() {
+        let mut early = EarlyOrders::default();
+        early.add(Order::Stream(Arc::from("a"), StreamOrder::Eligible(true)));
+        early.add(Order::Leave(Arc::from("a")));
+        assert!(early.into_orders().is_empty());
+    }
+}

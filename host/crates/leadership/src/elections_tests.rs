@@ -839,3 +839,43 @@ fn one_read_proves_all_locks_and_one_session_holds_them() {
     let commands = node.handle(at(470), renewed(Some(false)));
     assert!(!commands.contains(&destroy("s")), "{commands:?}");
 }
+
+/// A node that could lead while another one does.
+fn follower() -> Elections {
+    let mut node = node();
+    node.handle(at(0), of(StreamEvent::Eligible(true)));
+    node.handle(at(0), Event::Session(Some("s".to_owned())));
+    node.handle(at(0), watched(lock(7, Some("other"), 1000)));
+    node
+}
+
+#[test]
+fn a_free_lock_is_left_for_a_moment_to_the_node_that_should_have_it() {
+    let mut node = follower();
+    node.handle(at(10), of(StreamEvent::Hesitating(true)));
+    let commands = node.handle(at(20), watched(lock(9, None, CLEAN)));
+    assert!(!commands.contains(&look()), "{commands:?}");
+    assert!(!node.handle(at(319), Event::Tick).contains(&look()));
+    assert!(node.handle(at(320), Event::Tick).contains(&look()));
+    // Without a plan for another, at once.
+    let commands = follower().handle(at(20), watched(lock(9, None, CLEAN)));
+    assert!(commands.contains(&look()), "{commands:?}");
+}
+
+#[test]
+fn a_stream_that_is_left_releases_its_lock_first() {
+    let (mut node, _) = winner(lock(7, None, CLEAN));
+    let commands = node.handle(at(120), Event::Leave(stream()));
+    assert!(commands.iter().any(is_release), "{commands:?}");
+    assert!(!commands.contains(&Command::Left(stream())), "{commands:?}");
+    let released = StreamEvent::Released {
+        session: "s".to_owned(),
+        acquisition: 9,
+        is_answered: true,
+    };
+    let commands = node.handle(at(130), of(released));
+    assert!(commands.contains(&Command::Left(stream())), "{commands:?}");
+    // Nothing of it is left to campaign for.
+    let commands = node.handle(at(5000), Event::Tick);
+    assert!(!commands.contains(&look()), "{commands:?}");
+}

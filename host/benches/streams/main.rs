@@ -2,10 +2,15 @@
 //! streams of a node that is killed take records again: three nodes, and 1, 8 and 64
 //! streams that have spread over them.
 //!
+//! Then what a stream whose sink spins, traps or hangs does to another one on the same
+//! node.
+//!
 //! Run it with `make bench-streams`; `SLUICE_BENCH_SECONDS` is the time of each
-//! measurement of what is idle.
+//! measurement, and `STREAMS=cost` or `STREAMS=isolation` leaves the other part out.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod isolation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -36,6 +41,17 @@ fn main() -> Fallible<()> {
         return Ok(());
     }
     let seconds: u64 = setting("SLUICE_BENCH_SECONDS", 20)?;
+    let part: String = setting("STREAMS", String::new())?;
+    if part != "isolation" {
+        cost(seconds)?;
+    }
+    if part != "cost" {
+        isolation::measure(seconds)?;
+    }
+    Ok(())
+}
+
+fn cost(seconds: u64) -> Fallible<()> {
     println!(
         "{:>7}  {:>12}  {:>11}  {:>13}  {:>11}  {:>11}  {:>11}",
         "streams", "CPU of nodes", "memory MiB", "Consul req/s", "led by it", "median s", "last s"
@@ -116,20 +132,21 @@ fn until_spread(count: usize) -> Fallible<BTreeMap<usize, BTreeSet<String>>> {
 
 /// The streams that each node says it leads.
 fn led() -> Fallible<BTreeMap<usize, BTreeSet<String>>> {
-    let mut led: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for (place, (_, address)) in NODES.iter().enumerate() {
-        let (_, body) = ask(address, "GET", "/api/v1/streams", "")?;
-        let listed: Value = serde_json::from_str(&body)?;
-        let streams = listed.get("streams").and_then(Value::as_array);
-        for stream in streams.into_iter().flatten() {
-            let text = |field: &str| stream.get(field).and_then(Value::as_str);
-            if text("role") == Some("leader") {
-                let name = text("name").unwrap_or_default().to_owned();
-                led.entry(place).or_default().insert(name);
-            }
-        }
-    }
-    Ok(led)
+    let places = NODES.iter().enumerate();
+    let led = places.map(|(place, (_, address))| Ok((place, led_by(address)?)));
+    led.collect()
+}
+
+/// The streams that the node at this address says it leads.
+fn led_by(address: &str) -> Fallible<BTreeSet<String>> {
+    let (_, body) = ask(address, "GET", "/api/v1/streams", "")?;
+    let listed: Value = serde_json::from_str(&body)?;
+    let streams = listed.get("streams").and_then(Value::as_array);
+    let leads = streams.into_iter().flatten().filter_map(|stream| {
+        let text = |field: &str| stream.get(field).and_then(Value::as_str);
+        (text("role") == Some("leader")).then(|| text("name").unwrap_or_default().to_owned())
+    });
+    Ok(leads.collect())
 }
 
 fn most(led: &BTreeMap<usize, BTreeSet<String>>) -> Option<(usize, &BTreeSet<String>)> {
