@@ -197,18 +197,19 @@ impl PeerClient {
             .await
     }
 
-    /// Sends records to the leader for clients that are not told which of them
-    /// were refused, and waits for the outcome until the limit. After an error the
+    /// Sends records to the leader of a stream for clients that are not told which of
+    /// them were refused, and waits for the outcome until the limit. After an error the
     /// leader may have taken them.
     pub(crate) async fn deliver(
         &self,
         leader: Target<'_>,
+        stream: &str,
         request: Bytes,
         limit: Duration,
     ) -> Result<DeliveryAnswer, PeerError> {
-        let path = "/internal/v1/deliver";
+        let path = wire::for_stream("/internal/v1/deliver", stream);
         let body = self
-            .bytes(Method::POST, leader, path, request, limit)
+            .bytes_of(Method::POST, leader, path, request, limit)
             .await?;
         serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
             address: leader.address.to_owned(),

@@ -1,5 +1,6 @@
 //! Streams other than the default one: they come and go with their keys.
 
+mod doors;
 mod life;
 
 use std::time::Duration;
