@@ -4,7 +4,7 @@ mod for_page;
 mod subscription;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,14 +88,14 @@ pub(crate) struct Rejected {
 }
 
 /// Sends signed requests to nodes, all for one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PeerClient {
     http: reqwest::Client,
     scheme: &'static str,
     secret: Secret,
     stream: String,
     /// The form that each node takes, by its address.
-    forms: Mutex<HashMap<String, Form>>,
+    forms: Arc<Mutex<HashMap<String, Form>>>,
 }
 
 /// A request, before it is signed.
@@ -127,7 +127,7 @@ impl PeerClient {
             scheme: tls.scheme(),
             secret,
             stream: DEFAULT_STREAM.to_owned(),
-            forms: Mutex::default(),
+            forms: Arc::default(),
         })
     }
 

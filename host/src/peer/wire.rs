@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stream::HandOver;
 use sluice_leadership::Assistance;
 use sluice_types::stream::DEFAULT_STREAM;
 
@@ -28,8 +29,8 @@ pub(crate) fn stream_of(query: Option<&str>) -> &str {
 pub(crate) struct StepDownRequest {
     /// The node that should lead next, if it matters which one.
     pub(crate) to: Option<String>,
-    /// The epoch of the tenure that is to end. A later one goes on. Nodes of
-    /// the version before do not read it.
+    /// The highest epoch that was known when it was asked for. A tenure of the stream
+    /// that began later goes on. Nodes of an earlier version want the tenure's own.
     pub(crate) epoch: u64,
 }
 
@@ -40,6 +41,15 @@ pub(crate) struct StepDownAnswer {
     pub(crate) epoch: u64,
     /// How long accepted requests may take to finish, in milliseconds.
     pub(crate) drain_ms: u64,
+}
+
+impl From<HandOver> for StepDownAnswer {
+    fn from(begun: HandOver) -> Self {
+        Self {
+            epoch: begun.epoch,
+            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// Asks a node to do something with the lock of another that does not reach

@@ -56,14 +56,15 @@ pub(crate) struct HandOver {
 }
 
 impl Stream {
-    /// Asks this node's tenure with this epoch to hand over, to the node `to` if
-    /// one is named, and does not wait for it; `None` if this node does not lead
-    /// under that epoch.
+    /// Asks this node's tenure to hand over, to the node `to` if one is named, and does
+    /// not wait for it. `epoch` is the highest that was known when somebody wanted it: a
+    /// tenure that began later goes on. `None` if this node does not lead, or leads under
+    /// a later epoch.
     pub(crate) fn hand_over(&self, epoch: u64, to: Option<String>) -> Option<HandOver> {
-        match &*self.route.borrow() {
-            Route::Local(intake) if intake.epoch() == epoch => {}
+        let epoch = match &*self.route.borrow() {
+            Route::Local(intake) if intake.epoch() <= epoch => intake.epoch(),
             _ => return None,
-        }
+        };
         tracing::info!(stream = self.name, epoch, to, "asked to hand over");
         self.hand_over.send_replace(Some(hand_over(epoch, to)));
         Some(HandOver {
