@@ -140,6 +140,14 @@ impl PeerClient {
         }
     }
 
+    /// A client for another stream, which shares the connections of this one.
+    pub(crate) fn of_stream(self: &Arc<Self>, stream: &str) -> Arc<Self> {
+        match self.stream == stream {
+            true => Arc::clone(self),
+            false => Arc::new(Self::clone(self).for_stream(stream)),
+        }
+    }
+
     /// Lists the dead letters of a node.
     pub(crate) async fn dead_letters(&self, node: Target<'_>) -> Result<Vec<Letter>, PeerError> {
         self.ask(Method::GET, node, PROBED, Vec::new()).await

@@ -236,10 +236,7 @@ impl ClusterContext {
     /// Why there is none.
     pub(super) fn client(&self) -> Result<Arc<PeerClient>, String> {
         let client = self.parts.nodes.client()?;
-        Ok(match self.stream.name.as_str() {
-            DEFAULT_STREAM => client,
-            named => Arc::new(PeerClient::clone(&client).for_stream(named)),
-        })
+        Ok(client.of_stream(&self.stream.name))
     }
 }
 
