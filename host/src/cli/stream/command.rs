@@ -41,8 +41,8 @@ pub(in crate::cli) enum StreamCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MoveArgs {
     /// The stream
-    #[arg(value_name = "STREAM", value_parser = stream_name)]
-    name: String,
+    #[arg(value_parser = stream_name)]
+    stream: String,
 
     /// The node that should lead it
     #[arg(long, value_name = "NODE")]
@@ -57,7 +57,7 @@ pub(in crate::cli) fn run(command: &StreamCommand) -> Result<ExitCode, Failure> 
         StreamCommand::List(args) => runtime::block_on(args.run()),
         StreamCommand::Move(args) => step_down::run(&step_down::StepDownArgs {
             to: Some(args.to.clone()),
-            cluster: args.nodes.of(&args.name),
+            cluster: args.nodes.of(&args.stream),
         }),
     }
 }

@@ -47,17 +47,21 @@ pub(crate) struct StreamDocument {
 
 /// `GET /api/v1/streams`: the streams of this node, and who leads each.
 pub(in crate::http) async fn streams(State(admin): State<Arc<AdminContext>>) -> Response {
+    // A stream of its own knows only what nodes say of it.
+    let all = &admin.streams.default_stream().controls.peers;
+    let documents = all.documents().borrow().clone().unwrap_or_default();
     let streams = admin.streams.all();
+    let streams = streams
+        .iter()
+        .map(|stream| document(&admin.node, stream, &documents));
     json(&StreamsDocument {
         node: admin.node.clone(),
-        streams: streams.iter().map(|it| document(&admin.node, it)).collect(),
+        streams: streams.collect(),
     })
 }
 
-fn document(node: &str, stream: &Stream) -> StreamDocument {
+fn document(node: &str, stream: &Stream, documents: &[NodeDocument]) -> StreamDocument {
     let name = stream.name.as_str();
-    let documents = stream.controls.peers.documents();
-    let documents = documents.borrow().clone().unwrap_or_default();
     let status = Status::of(node, stream);
     let leader = status.leader.map(|leader| LeaderAddress {
         // The lock's key may hold a bare host, without the node's name.

@@ -49,19 +49,24 @@ impl Cluster {
         .await
     }
 
-    /// Sends a message to a stream at a node, and follows redirects.
+    /// Sends a message to a stream at a node, and follows a redirect to the leader.
     async fn send_to(&self, place: usize, stream: &str, text: &str) -> (u16, String) {
         let address = &self.node(place).address;
-        let url = format!("http://{address}/streams/{stream}/api/v1/log");
-        let answer = self
-            .http
-            .post(url)
-            .body(text.to_owned())
-            .send()
-            .await
-            .unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.text().await.unwrap())
+        let mut url = format!("http://{address}/streams/{stream}/api/v1/log");
+        let mut is_redirected = false;
+        loop {
+            let request = self.http.post(&url).body(text.to_owned());
+            let answer = request.send().await.unwrap();
+            if let Some(location) = answer.headers().get("location")
+                && !is_redirected
+            {
+                url = location.to_str().unwrap().to_owned();
+                is_redirected = true;
+                continue;
+            }
+            let status = answer.status().as_u16();
+            return (status, answer.text().await.unwrap());
+        }
     }
 
     /// Sends a message to a stream until it is acknowledged.
