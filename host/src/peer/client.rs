@@ -1,5 +1,6 @@
 //! Asks a node by its routes for peers.
 
+mod for_clients;
 mod for_page;
 mod subscription;
 
@@ -12,7 +13,6 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::delivered::DeliveryAnswer;
 use super::form::Form;
 use super::secret::Secret;
 use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, digest_of};
@@ -189,40 +189,6 @@ impl PeerClient {
     ) -> Result<TransferAnswer, PeerError> {
         let path = format!("/internal/v1/handover/{}", hex::encode(journal.0));
         self.ask(Method::POST, leader, &path, frames).await
-    }
-
-    /// Relays a client's request to the leader of a stream, and waits for its answer until the
-    /// limit. After an error other than a refusal the leader may have taken it.
-    pub(crate) async fn relay(
-        &self,
-        leader: Target<'_>,
-        stream: &str,
-        request: Bytes,
-        limit: Duration,
-    ) -> Result<Bytes, PeerError> {
-        let path = wire::for_stream("/internal/v1/relay", stream);
-        self.bytes_of(Method::POST, leader, path, request, limit)
-            .await
-    }
-
-    /// Sends records to the leader of a stream for clients that are not told which of
-    /// them were refused, and waits for the outcome until the limit. After an error the
-    /// leader may have taken them.
-    pub(crate) async fn deliver(
-        &self,
-        leader: Target<'_>,
-        stream: &str,
-        request: Bytes,
-        limit: Duration,
-    ) -> Result<DeliveryAnswer, PeerError> {
-        let path = wire::for_stream("/internal/v1/deliver", stream);
-        let body = self
-            .bytes_of(Method::POST, leader, path, request, limit)
-            .await?;
-        serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
-            address: leader.address.to_owned(),
-            cause,
-        })
     }
 
     /// Asks the leader to hand over, and does not wait for it. After an error it

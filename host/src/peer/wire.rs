@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stream::HandOver;
 use sluice_leadership::Assistance;
 use sluice_types::stream::DEFAULT_STREAM;
 
@@ -41,15 +40,6 @@ pub(crate) struct StepDownAnswer {
     pub(crate) epoch: u64,
     /// How long accepted requests may take to finish, in milliseconds.
     pub(crate) drain_ms: u64,
-}
-
-impl From<HandOver> for StepDownAnswer {
-    fn from(begun: HandOver) -> Self {
-        Self {
-            epoch: begun.epoch,
-            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
 }
 
 /// Asks a node to do something with the lock of another that does not reach

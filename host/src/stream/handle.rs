@@ -8,6 +8,7 @@ use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
 use crate::meters::Meters;
+use crate::peer::wire::StepDownAnswer;
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{DeadLetters, Intake, Journal, Stall, Tail};
@@ -53,6 +54,15 @@ pub(crate) struct HandOver {
     pub(crate) epoch: u64,
     /// How long accepted requests may take to finish.
     pub(crate) drain: Duration,
+}
+
+impl From<HandOver> for StepDownAnswer {
+    fn from(begun: HandOver) -> Self {
+        Self {
+            epoch: begun.epoch,
+            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl Stream {

@@ -34,7 +34,7 @@ mod tenures;
 mod watching;
 
 pub(crate) use config::StreamConfig;
-pub(crate) use handle::{HandOver, Stream};
+pub(crate) use handle::Stream;
 pub(crate) use journal_receiver::ReceiveError;
 pub(crate) use keeper::{KeeperParts, StreamKeeper};
 pub(crate) use prepared::{NodeAccess, PreparedStream, StreamError, StreamStore};
