@@ -56,7 +56,12 @@ impl Cluster {
         let mut is_redirected = false;
         loop {
             let request = self.http.post(&url).body(text.to_owned());
-            let answer = request.send().await.unwrap();
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                // The leader is gone.
+                Err(error) if is_redirected => return (0, error.to_string()),
+                Err(error) => panic!("{error}"),
+            };
             if let Some(location) = answer.headers().get("location")
                 && !is_redirected
             {
