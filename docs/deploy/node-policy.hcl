@@ -3,7 +3,7 @@
 #   consul acl token create -policy-name sluice-node
 
 # The lock, the epoch, the requested next leader, the running sink, and the nodes'
-# own keys.
+# own keys; for further streams also what is below sluice/run/.
 key_prefix "sluice/" {
   policy = "write"
 }
@@ -11,6 +11,11 @@ key_prefix "sluice/" {
 # Nodes do not decide which sink runs: write access to this key is permission to
 # run code on all of them.
 key "sluice/plugin" {
+  policy = "read"
+}
+
+# The same for the sinks of further streams, which exist as long as their keys do.
+key_prefix "sluice/streams/" {
   policy = "read"
 }
 

@@ -18,7 +18,7 @@ use crate::http::ingest::{ForwardError, Forwarder, Ingest, NodeFacts, Relay, Sta
 use crate::http::{
     BoundServer, OtherNodes, Server, ServerError, Speech, WorkerThreads, Workers, routes,
 };
-use crate::listeners::{BoundListeners, ListenError, Listeners, Outlet};
+use crate::listeners::{BoundListeners, ListenError, Listeners, Outlets};
 use crate::peer::{self, LeaderClient, Secret};
 use crate::plugin::{Blobs, ControllerConfig, LastResort, Preparer, PreparerError, WatchedKeys};
 use crate::shown::{Shown, ShownParts};
@@ -218,7 +218,7 @@ impl Node {
             diagnostics: config.diagnostics,
         });
         let peers = shown.peer_routes(secret, &ingest, &standard);
-        let outlet = Outlet::new(Arc::clone(&ingest), relay);
+        let outlets = Outlets::new(Arc::clone(&ingest), relay);
         let people = shown.people();
         let routes = routes(ingest, standard, people, peers, config.baseline);
         Ok(Running {
@@ -237,7 +237,7 @@ impl Node {
             history: tokio::spawn(shown.histories.keep()),
             tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
             control,
-            listeners: self.listeners.start(outlet, &self.metrics, &workers),
+            listeners: self.listeners.start(&outlets, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
             _threads: threads,
             stdout: self.stdout,

@@ -4,6 +4,7 @@
 //! the waiting: a repeat of what is under way waits for its outcome, and an outcome
 //! that comes after its client has gone is remembered.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,9 @@ use tokio::sync::watch;
 use sluice_protocols::repeats::{
     Begun, Identity, Limits, Names, Outcome, Repeats, Standing, Ticket,
 };
+use sluice_types::stream::DEFAULT_STREAM;
 
-/// What was sent to a stream lately.
+/// What was sent to the streams lately.
 pub(crate) struct Once {
     names: Names,
     is_on: bool,
@@ -40,6 +42,14 @@ pub(crate) enum Turn {
     Join(Joined),
     /// It was acknowledged.
     Acknowledged,
+}
+
+/// What is equal in two streams is no repeat.
+fn scope<'a>(stream: &str, path: &'a str) -> Cow<'a, str> {
+    match stream {
+        DEFAULT_STREAM => path.into(),
+        named => format!("{named} {path}").into(),
+    }
 }
 
 /// The duty to say how a delivery ended. Dropped without that, it ended nobody knows
@@ -86,12 +96,14 @@ impl Once {
     pub(crate) fn begin_id(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        protocol: &str,
+        (stream, protocol): (&str, &str),
         id: &[u8],
         content: &[u8],
     ) -> Option<Turn> {
         let client = client.filter(|_| self.is_on && !id.is_empty())?.to_string();
-        let identity = self.names.id(&client, protocol, id, 0, content);
+        let identity = self
+            .names
+            .id(&client, &scope(stream, protocol), id, 0, content);
         Some(self.begin(identity))
     }
 
@@ -99,13 +111,15 @@ impl Once {
     pub(crate) fn begin_body(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        path: &str,
+        (stream, path): (&str, &str),
         body: &[u8],
     ) -> Option<Turn> {
         if !self.has_bodies.load(Ordering::Relaxed) {
             return None;
         }
-        let identity = self.names.body(&client?.to_string(), path, body);
+        let identity = self
+            .names
+            .body(&client?.to_string(), &scope(stream, path), body);
         Some(self.begin(identity))
     }
 
@@ -113,11 +127,11 @@ impl Once {
     pub(crate) fn lose_body(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        path: &str,
+        (stream, path): (&str, &str),
         body: &[u8],
     ) -> Option<Delivery> {
         let client = client.filter(|_| self.is_on)?.to_string();
-        let identity = self.names.body(&client, path, body);
+        let identity = self.names.body(&client, &scope(stream, path), body);
         let Turn::Deliver(delivery) = self.begin(identity) else {
             return None;
         };
@@ -210,9 +224,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     const CLIENT: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    const FORWARD: (&str, &str) = (DEFAULT_STREAM, "forward");
 
     fn by_id(once: &Arc<Once>, id: &[u8]) -> Turn {
-        once.begin_id(CLIENT, "forward", id, b"content").unwrap()
+        once.begin_id(CLIENT, FORWARD, id, b"content").unwrap()
     }
 
     fn delivery(turn: Turn) -> Delivery {
@@ -233,8 +248,10 @@ mod tests {
         assert_eq!(joined.outcome().await, Outcome::Acknowledged);
         assert!(matches!(by_id(&once, b"1"), Turn::Acknowledged));
         assert!(matches!(by_id(&once, b"2"), Turn::Deliver(_)));
-        let other = once.begin_id(CLIENT, "forward", b"1", b"other content");
+        let other = once.begin_id(CLIENT, FORWARD, b"1", b"other content");
         assert!(matches!(other, Some(Turn::Deliver(_))));
+        let elsewhere = once.begin_id(CLIENT, ("audit", "forward"), b"1", b"content");
+        assert!(matches!(elsewhere, Some(Turn::Deliver(_))));
     }
 
     #[tokio::test]
@@ -253,9 +270,12 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_remembered_only_if_its_client_has_gone_and_matched_once() {
         let once = Once::new(10);
-        let begin = |once: &Arc<Once>| once.begin_body(CLIENT, "/v1/logs", b"body");
+        let begin =
+            |once: &Arc<Once>| once.begin_body(CLIENT, (DEFAULT_STREAM, "/v1/logs"), b"body");
         assert!(begin(&once).is_none(), "no body is remembered");
-        let lost = once.lose_body(CLIENT, "/v1/logs", b"body").unwrap();
+        let lost = once
+            .lose_body(CLIENT, (DEFAULT_STREAM, "/v1/logs"), b"body")
+            .unwrap();
         let Some(Turn::Join(joined)) = begin(&once) else {
             panic!("it is under way");
         };
@@ -272,10 +292,10 @@ mod tests {
     #[test]
     fn nothing_is_remembered_without_ids_or_without_room() {
         let once = Once::new(0);
-        assert!(once.begin_id(CLIENT, "forward", b"1", b"").is_none());
-        assert!(once.lose_body(CLIENT, "/", b"").is_none());
+        assert!(once.begin_id(CLIENT, FORWARD, b"1", b"").is_none());
+        assert!(once.lose_body(CLIENT, FORWARD, b"").is_none());
         let once = Once::new(10);
-        assert!(once.begin_id(CLIENT, "forward", b"", b"").is_none());
-        assert!(once.begin_id(None, "forward", b"1", b"").is_none());
+        assert!(once.begin_id(CLIENT, FORWARD, b"", b"").is_none());
+        assert!(once.begin_id(None, FORWARD, b"1", b"").is_none());
     }
 }

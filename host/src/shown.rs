@@ -9,7 +9,7 @@ use crate::diagnostics::DiagnosticsConfig;
 use crate::history::Histories;
 use crate::http::admin::AdminContext;
 use crate::http::cluster::{
-    ClusterContext, ClusterParts, OwnNode, Reporter, ReporterParts, Tenures,
+    ClusterParts, ClusterShared, OwnNode, Reporter, ReporterParts, Tenures,
 };
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
@@ -28,7 +28,7 @@ pub(crate) struct Shown {
     pub(crate) histories: Arc<Histories>,
     pub(crate) tenures: Tenures,
     own: Arc<OwnNode>,
-    page: Arc<ClusterContext>,
+    page: Arc<ClusterShared>,
     watched: Arc<TailContext>,
     rights: Arc<Access>,
     metrics: Arc<Metrics>,
@@ -77,7 +77,7 @@ impl Shown {
         Self {
             histories: Arc::clone(&histories),
             tenures,
-            page: ClusterContext::new(ClusterParts {
+            page: ClusterShared::new(ClusterParts {
                 cluster: cluster.to_owned(),
                 own: Arc::clone(&own),
                 histories,

@@ -1,5 +1,6 @@
 //! The cluster that a command is about, and its leader according to Consul.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,17 +9,29 @@ use crate::peer::node_name;
 use crate::tls::{PeerTls, TlsError};
 use sluice_consul::{Client, Error};
 use sluice_types::documents::LeaderAddress;
-use sluice_types::keys::ClusterKeys;
-use sluice_types::stream::DEFAULT_STREAM;
+use sluice_types::keys::{ClusterKeys, StreamKeys};
+use sluice_types::stream::{BadStreamName, DEFAULT_STREAM, check_name};
+
+/// Flags that tell how to find a cluster's nodes, and which of its streams a command is
+/// about.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ClusterArgs {
+    #[command(flatten)]
+    nodes: NodesArgs,
+
+    /// The stream
+    #[arg(long, env = "SLUICE_STREAM", default_value = DEFAULT_STREAM, value_parser = stream_name)]
+    pub(super) stream: String,
+}
 
 /// Flags that tell how to find a cluster's nodes.
-#[derive(Debug, Default, Args)]
-pub(super) struct ClusterArgs {
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct NodesArgs {
     /// The cluster's name
     #[arg(long = "cluster", env = "SLUICE_CLUSTER", default_value = "sluice")]
     pub(super) name: String,
 
-    /// The key of the lock [default: the cluster's name and /leader]
+    /// The key of the lock of the default stream [default: the cluster's name and /leader]
     #[arg(long, env = "SLUICE_LEADER_KEY")]
     leader_key: Option<String>,
 
@@ -42,7 +55,23 @@ pub(super) struct ClusterArgs {
     pub(super) token_file: Option<PathBuf>,
 }
 
-impl ClusterArgs {
+impl Deref for ClusterArgs {
+    type Target = NodesArgs;
+
+    fn deref(&self) -> &NodesArgs {
+        &self.nodes
+    }
+}
+
+impl NodesArgs {
+    /// The same for a command about this stream.
+    pub(super) fn of(&self, stream: &str) -> ClusterArgs {
+        ClusterArgs {
+            nodes: self.clone(),
+            stream: stream.to_owned(),
+        }
+    }
+
     /// How the nodes are reached. `--cacert` implies HTTPS.
     ///
     /// # Errors
@@ -59,14 +88,26 @@ impl ClusterArgs {
     const fn is_https(&self) -> bool {
         self.tls || self.cacert.is_some()
     }
+}
 
+impl ClusterArgs {
     /// The leader; `None` while nobody holds the lock.
     ///
     /// # Errors
     /// Consul gives no usable answer.
     pub(super) async fn leader(&self, consul: &Client) -> Result<Option<LeaderAddress>, Error> {
-        let key = self.leader_key.clone();
-        leader(consul, &key.unwrap_or_else(|| leader_key(&self.name))).await
+        let keys = self.of_stream().keys();
+        let own = self.leader_key.clone();
+        let own = own.filter(|_| self.stream == DEFAULT_STREAM);
+        leader(consul, &own.unwrap_or(keys.leader)).await
+    }
+
+    /// The stream that the command is about.
+    pub(super) fn of_stream(&self) -> StreamOf<'_> {
+        StreamOf {
+            cluster: &self.name,
+            stream: &self.stream,
+        }
     }
 
     /// The same with the name under which the leader is registered. The lock's
@@ -92,14 +133,31 @@ impl ClusterArgs {
     }
 }
 
-/// The default key of a cluster's lock.
-fn leader_key(cluster: &str) -> String {
-    ClusterKeys::new(cluster).stream(DEFAULT_STREAM).leader
+/// A stream of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamOf<'a> {
+    pub(super) cluster: &'a str,
+    pub(super) stream: &'a str,
 }
 
-/// The key of the manifest of a cluster's sink.
-pub(super) fn plugin_key(cluster: &str) -> String {
-    ClusterKeys::new(cluster).stream(DEFAULT_STREAM).plugin
+impl StreamOf<'_> {
+    /// Its keys.
+    pub(super) fn keys(&self) -> StreamKeys {
+        ClusterKeys::new(self.cluster).stream(self.stream)
+    }
+
+    /// The key of its manifest.
+    pub(super) fn plugin_key(&self) -> String {
+        self.keys().plugin
+    }
+}
+
+/// Reads the name of a stream.
+///
+/// # Errors
+/// No stream can have it.
+pub(super) fn stream_name(name: &str) -> Result<String, BadStreamName> {
+    check_name(name).map(|()| name.to_owned())
 }
 
 /// The leader according to the lock's key; `None` while nobody holds it.

@@ -28,6 +28,7 @@ mod secret;
 mod signals;
 mod status;
 mod step_down;
+mod stream;
 mod table;
 mod tail;
 mod top;
@@ -68,6 +69,9 @@ enum Command {
     /// Make the leader finish its work and give leadership to another node
     #[command(after_help = step_down::EXAMPLES)]
     StepDown(step_down::StepDownArgs),
+    /// List the streams, and move them between the nodes
+    #[command(subcommand, after_help = stream::EXAMPLES)]
+    Stream(stream::StreamCommand),
     /// Ask the node on this machine whether it is alive
     #[command(after_help = health::EXAMPLES)]
     Health(health::HealthArgs),
@@ -141,6 +145,7 @@ fn dispatch(command: Command, settings: Vec<Setting>) -> Result<ExitCode, Failur
         Command::Coordinator(args) => coordinator::run(args),
         Command::Status(args) => status::run(&args),
         Command::StepDown(args) => step_down::run(&args),
+        Command::Stream(command) => stream::run(&command),
         Command::Health(args) => health::run(&args),
         Command::Plugin(command) => plugin::dispatch(&command),
         Command::Dlq(command) => dlq::run(command),

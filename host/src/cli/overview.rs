@@ -17,6 +17,7 @@ use sluice_consul as consul;
 use sluice_consul::{Client, Instance};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::keys::ClusterKeys;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a node may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -113,12 +114,20 @@ async fn overview(
     })
 }
 
+/// The path of a node's status for a stream.
+pub(super) fn status_path(stream: &str) -> String {
+    match stream {
+        DEFAULT_STREAM => "/api/v1/status".to_owned(),
+        named => format!("/streams/{named}/api/v1/status"),
+    }
+}
+
 async fn row(cluster: &ClusterArgs, http: &reqwest::Client, instance: &Instance) -> NodeRow {
     let node = node_name(&cluster.name, instance).to_owned();
     let address = instance.host_and_port();
     let scheme = cluster.scheme();
     let asked = async {
-        let url = format!("{scheme}://{address}/api/v1/status");
+        let url = format!("{scheme}://{address}{}", status_path(&cluster.stream));
         let body = http
             .get(url)
             .send()

@@ -15,13 +15,14 @@ use sluice_types::keys::ClusterKeys;
 )]
 struct NoSecret(String);
 
-/// A client for the peer routes of the cluster's nodes.
+/// A client for the peer routes of the cluster's nodes, for the command's stream.
 ///
 /// # Errors
 /// Consul gives no usable answer, or there is no secret.
 pub(super) async fn signing(consul: &Client, cluster: &ClusterArgs) -> Result<PeerClient, Failure> {
     let secret = value(consul, cluster).await?;
-    Ok(PeerClient::new(Secret::new(&secret), &cluster.peer_tls()?)?)
+    let client = PeerClient::new(Secret::new(&secret), &cluster.peer_tls()?)?;
+    Ok(client.for_stream(&cluster.stream))
 }
 
 /// The secret as text, so that it can be kept out of what is written.

@@ -85,8 +85,8 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
 
 /// What this node says of itself to the page that another one serves.
 async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
-    context.admit(request).await?;
-    Ok(json(&context.own.view()))
+    let admitted = context.admit(request).await?;
+    Ok(json(&context.own.view(&admitted.stream)))
 }
 
 /// What this node tells of itself for a bug report.
@@ -105,8 +105,9 @@ async fn find_letters(
     State(context): Context,
     request: Request<Body>,
 ) -> Result<Response, PeerProblem> {
-    let query: LetterQuery = context.admit(request).await?.document()?;
-    let found = context.own.find_letters(query).await;
+    let admitted = context.admit(request).await?;
+    let query: LetterQuery = admitted.document()?;
+    let found = context.own.find_letters(&admitted.stream, query).await;
     found.map(|found| json(&found)).map_err(PeerProblem::Failed)
 }
 
@@ -115,8 +116,9 @@ async fn read_letters(
     State(context): Context,
     request: Request<Body>,
 ) -> Result<Response, PeerProblem> {
-    let ids: Vec<String> = context.admit(request).await?.document()?;
-    let read = context.own.read_letters(ids).await;
+    let admitted = context.admit(request).await?;
+    let ids: Vec<String> = admitted.document()?;
+    let read = context.own.read_letters(&admitted.stream, ids).await;
     read.map(|read| json(&read)).map_err(PeerProblem::Failed)
 }
 
@@ -225,14 +227,13 @@ async fn step_down(
     let StepDownRequest { to, epoch } = admitted.document()?;
     let action = context.action(&admitted, "step down");
     let Some(begun) = admitted.stream.hand_over(epoch, to) else {
-        action.failed(format!("this node does not lead under epoch {epoch}"));
+        action.failed(format!(
+            "this node does not lead since epoch {epoch} or before"
+        ));
         return Err(PeerProblem::NotLeader);
     };
-    action.done(format!("epoch {epoch}"));
-    Ok(json(&StepDownAnswer {
-        epoch: begun.epoch,
-        drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
-    }))
+    action.done(format!("epoch {}", begun.epoch));
+    Ok(json(&StepDownAnswer::from(begun)))
 }
 
 /// Asks Consul for a node that does not reach it.

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::admin::{AdminContext, health, history, metrics, status, streams};
 use super::chosen::{is_in_path, take_prefix};
-use super::cluster::{self, ClusterContext};
+use super::cluster::{self, ClusterShared};
 use super::ingest::{Ingest, Standard, baseline, native, standard};
 use super::server::Routes;
 use super::tail::{self, TailContext};
@@ -27,13 +27,15 @@ pub(crate) struct People {
 /// The routes for operators and monitors.
 pub(crate) fn people(
     admin: Arc<AdminContext>,
-    page: Arc<ClusterContext>,
+    page: Arc<ClusterShared>,
     watched: Arc<TailContext>,
 ) -> People {
     let of_streams = Router::new()
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/history", get(history::history))
-        .with_state(Arc::clone(&admin));
+        .with_state(Arc::clone(&admin))
+        .merge(cluster::of_streams(Arc::clone(&page)))
+        .merge(tail::routes(Arc::clone(&watched)));
     let all = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -42,8 +44,7 @@ pub(crate) fn people(
         .with_state(admin)
         .merge(of_streams.clone())
         .merge(cluster::routes(page))
-        .merge(ui::routes())
-        .merge(tail::routes(watched));
+        .merge(ui::routes());
     People { all, of_streams }
 }
 

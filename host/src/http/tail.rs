@@ -15,7 +15,7 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::StreamExt;
 
-use super::chosen::named;
+use super::chosen::{is_in_path, named, stream_of};
 use super::problem::Problem;
 use super::reading;
 use super::response::{EVENTS, typed};
@@ -26,7 +26,6 @@ use sluice_access::{Access, Client, Scope};
 use sluice_protocols::query;
 use sluice_types::record::Severity;
 use sluice_types::record_document::SeverityDocument;
-use sluice_types::stream::DEFAULT_STREAM;
 
 /// Asks proxies such as nginx to pass events on at once.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -108,8 +107,22 @@ async fn tail(State(context): State<Arc<TailContext>>, request: Request<Body>) -
 
 fn begin(context: &TailContext, head: &Parts) -> Result<Response, Problem> {
     let (stream, request) = asked(head.uri.query().unwrap_or_default())?;
-    let client = reading::check(&context.access, head, &stream)?;
-    let found = named(&context.streams, &stream)?;
+    let in_path = is_in_path(&head.extensions);
+    let found = match &stream {
+        Some(stream) if !in_path => {
+            let client = reading::check(&context.access, head, stream)?;
+            let found = named(&context.streams, stream)?;
+            return context.answer(&found, request, client);
+        }
+        _ => stream_of(&context.streams, &head.extensions, &head.headers)?,
+    };
+    if let Some(other) = stream.filter(|other| **other != found.name) {
+        return Err(malformed(&format!(
+            "the request names two streams, {:?} by its path and {other:.100?} by its query",
+            found.name
+        )));
+    }
+    let client = reading::check(&context.access, head, &found.name)?;
     context.answer(&found, request, client)
 }
 
@@ -127,12 +140,12 @@ async fn revoked(access: Arc<Access>, client: Option<Arc<Client>>, stream: Strin
 }
 
 /// Reads the name of the stream and the conditions from a query.
-fn asked(query: &str) -> Result<(Cow<'_, str>, TailRequest), Problem> {
-    let mut stream = Cow::Borrowed(DEFAULT_STREAM);
+fn asked(query: &str) -> Result<(Option<Cow<'_, str>>, TailRequest), Problem> {
+    let mut stream = None;
     let mut request = TailRequest::default();
     for (name, value) in query::pairs(query) {
         match &*name {
-            "stream" => stream = value,
+            "stream" => stream = Some(value),
             "filter" => request.filter = Some(value.into_owned()),
             "severity" => request.severity = severity(&value)?,
             "attribute" => {
@@ -189,7 +202,7 @@ mod tests {
         let query = "filter=disk+is%20full&severity=Warning&attribute=host%3Dweb-1\
                      &attribute=a%3db%3Dc&limit=7&stream=other";
         let (stream, request) = asked(query).unwrap();
-        assert_eq!(stream, "other");
+        assert_eq!(stream.as_deref(), Some("other"));
         let expected = TailRequest {
             filter: Some("disk is full".to_owned()),
             severity: Some(SeverityDocument::Warn),
@@ -201,7 +214,7 @@ mod tests {
         };
         assert_eq!(request, expected);
         let (stream, request) = asked("").unwrap();
-        assert_eq!((&*stream, request), ("default", TailRequest::default()));
+        assert_eq!((stream, request), (None, TailRequest::default()));
         assert_eq!(asked("severity=&filter=").unwrap().1.severity, None);
     }
 

@@ -7,7 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
-use super::connection::{Connection, Shared};
+use super::connection::Connection;
+use super::shared::Shared;
 use super::socket::Socket;
 use super::stage::{Stage, cut, stopping};
 use crate::http::{Workers, wait_after};

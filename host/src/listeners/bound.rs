@@ -1,5 +1,6 @@
 //! All listeners of a node: bound, started, and ended.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use tokio::time::timeout;
 use super::accept::Acceptor;
 use super::address::{ListenAddress, Transport};
 use super::config::{ListenerConfig, ListenersConfig};
-use super::connection::Shared;
 use super::datagrams::Datagrams;
 use super::log::Seldom;
 use super::outlet::Outlet;
+use super::outlets::Outlets;
 use super::protocol::Protocol;
+use super::shared::Shared;
 use super::stage::Stage;
 use crate::http::Workers;
 use crate::tls::Tls;
@@ -73,7 +75,7 @@ enum BoundSocket {
 impl BoundListeners {
     /// Binds every address. `tls` is for those of `tls://`.
     pub(crate) fn bind(config: &ListenersConfig, tls: Option<Tls>) -> Result<Self, ListenError> {
-        let bind = |config: &ListenerConfig| bind(*config, tls.is_some());
+        let bind = |config: &ListenerConfig| bind(config.clone(), tls.is_some());
         Ok(Self {
             bound: config
                 .listeners
@@ -86,20 +88,28 @@ impl BoundListeners {
     }
 
     /// Begins to receive on all of them.
-    pub(crate) fn start(self, outlet: Outlet, metrics: &Metrics, workers: &Workers) -> Listeners {
+    pub(crate) fn start(
+        self,
+        outlets_of: &Outlets,
+        metrics: &Metrics,
+        workers: &Workers,
+    ) -> Listeners {
         let (stage, stages) = watch::channel(Stage::Serving);
         // Nothing is sent: it says whether anything is open.
         let (alive_in, alive) = mpsc::channel(1);
         let slots = Arc::new(Semaphore::new(self.connections));
-        let outlet = Arc::new(outlet);
+        let mut outlets: BTreeMap<Arc<str>, Arc<Outlet>> = BTreeMap::new();
         for Bound { config, socket } in self.bound {
+            let stream = &config.address.stream;
+            let outlet = outlets.entry(Arc::clone(stream));
+            let outlet = outlet.or_insert_with(|| Arc::new(outlets_of.outlet(stream)));
+            let metrics = metrics.listener(config.protocol.name());
             let shared = Arc::new(Shared {
                 protocol: config.protocol,
-                outlet: Arc::clone(&outlet),
-                metrics: outlet.metrics(config.protocol),
+                outlet: Arc::clone(outlet),
+                metrics: metrics.clone(),
                 problems: Seldom::default(),
             });
-            let metrics = metrics.listener(config.protocol.name());
             let (stages, alive) = (stages.clone(), alive_in.clone());
             match socket {
                 BoundSocket::Stream(listener) => {
@@ -144,13 +154,21 @@ fn bind(config: ListenerConfig, has_tls: bool) -> Result<Bound, ListenError> {
         Transport::Tcp | Transport::Tls => listen(address.address).map(BoundSocket::Stream),
         Transport::Udp => datagram(address.address).map(BoundSocket::Datagram),
     };
-    let socket = socket.map_err(|cause| ListenError::Bind {
-        protocol,
-        address,
-        cause,
-    })?;
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(cause) => {
+            return Err(ListenError::Bind {
+                protocol,
+                address,
+                cause,
+            });
+        }
+    };
     tracing::info!(protocol = protocol.name(), %address, "listening");
-    Ok(Bound { config, socket })
+    Ok(Bound {
+        config: ListenerConfig { protocol, address },
+        socket,
+    })
 }
 
 fn datagram(address: SocketAddr) -> io::Result<UdpSocket> {

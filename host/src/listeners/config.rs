@@ -13,7 +13,7 @@ pub(crate) struct ListenersConfig {
 }
 
 /// One listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ListenerConfig {
     pub(crate) protocol: Protocol,
     pub(crate) address: ListenAddress,

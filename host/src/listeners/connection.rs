@@ -9,22 +9,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::batch::{Batch, Contents};
-use super::log::Seldom;
 use super::named::Turns;
 use super::outlet::Outlet;
 use super::parcel::{Again, Parcel};
-use super::protocol::Protocol;
 use super::session::{BATCH_BYTES, Session, SessionLimits};
 use super::sessions::session;
+use super::shared::Shared;
 use super::socket::Socket;
 use super::stage::{Stage, stopping};
 use super::unread::Unread;
 use crate::http::Problem;
 use crate::http::ingest::Sending;
-use crate::rejects::Sender;
-use crate::tls::ClientNames;
-use sluice_access::{Event, Outcome, Refusal, Scope, Shown};
-use sluice_delivery::metrics::{IngestMetrics, RecordsOutcome};
+use crate::rejects::{Rejects, Sender};
+use sluice_delivery::metrics::RecordsOutcome;
 use sluice_protocols::decoded::Decoded;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_protocols::rejected::head;
@@ -49,73 +46,6 @@ const KEPT_POLL: Duration = Duration::from_secs(1);
 /// How long it is tried to deliver what a client sends again if it gets no answer.
 /// Then the connection is closed, so that it finds another node.
 const SENDER_PATIENCE: Duration = Duration::from_secs(60);
-
-/// What all connections of a listener have.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) protocol: Protocol,
-    pub(super) outlet: Arc<Outlet>,
-    pub(super) metrics: Arc<IngestMetrics>,
-    pub(super) problems: Seldom,
-}
-
-impl Shared {
-    /// The client of a connection over TLS, by the names in its certificate; `None` if
-    /// clients show none here.
-    ///
-    /// # Errors
-    /// It may not send records, which is in the audit log.
-    pub(super) fn client_of(
-        &self,
-        names: &ClientNames,
-        from: Option<IpAddr>,
-    ) -> Result<Sending, Refusal> {
-        let access = self.outlet.access();
-        if !access.knows_certificates() {
-            return Ok(None);
-        }
-        let shown = Shown {
-            tokens: None,
-            names: &names.0,
-        };
-        let client = access.client(&shown, Scope::Send, self.outlet.stream_name());
-        let refused = |refusal: &Refusal| self.audit(refusal.client(), from, refusal.to_string());
-        client.map(Some).inspect_err(refused)
-    }
-
-    /// The client as it is known now.
-    ///
-    /// # Errors
-    /// It may not send records any more, which is in the audit log.
-    fn renewed(&self, client: &Sending, from: Option<IpAddr>) -> Result<Sending, Refusal> {
-        let Some(client) = client else {
-            return Ok(None);
-        };
-        let stream = self.outlet.stream_name();
-        let renewed = self.outlet.access().renewed(client, Scope::Send, stream);
-        let refused = |refusal: &Refusal| self.audit(refusal.client(), from, refusal.to_string());
-        renewed.map(Some).inspect_err(refused)
-    }
-
-    /// Writes to the audit log that a client may not send.
-    pub(super) fn audit(&self, client: Option<&str>, from: Option<IpAddr>, why: String) {
-        self.outlet.access().audit().add(Event {
-            who: client.map(str::to_owned),
-            what: format!("send {}", self.protocol.name()),
-            from,
-            outcome: Outcome::Refused,
-            detail: why,
-        });
-    }
-
-    /// Logs what is wrong with what a client sends, once in a while.
-    pub(super) fn warn(&self, what: &'static str, why: &str) {
-        if let Some(skipped) = self.problems.passes() {
-            let protocol = self.protocol.name();
-            tracing::warn!(protocol, why, skipped, "{what}");
-        }
-    }
-}
 
 /// One connection.
 pub(super) struct Connection {
@@ -186,8 +116,8 @@ impl Connection {
         if let End::Fault(why, source) = &end {
             self.shared.warn("closing a client's connection", why);
             if let Some(source) = source {
-                let rejects = self.shared.outlet.rejects();
-                rejects.keep_unreadable(self.sender(), why, source);
+                let keep = |rejects: &Rejects| rejects.keep_unreadable(self.sender(), why, source);
+                self.shared.reject(keep);
             }
         }
         let farewell = match end {
@@ -283,7 +213,6 @@ impl Connection {
         self.begun = None;
         let begun = Instant::now();
         let outlet = Arc::clone(&self.shared.outlet);
-        let metrics = Arc::clone(&self.shared.metrics);
         let decoded = outlet.decode(&body, &decode).await;
         let fault_of_all = |problem: Problem| {
             let source = problem.is_of_body().then(|| head(&body).to_vec());
@@ -294,25 +223,31 @@ impl Connection {
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        let turns = Turns::begin(once, self.address, protocol, &body, &mut contents);
+        let turns = Turns::begin(
+            once,
+            (self.address, outlet.stream_name()),
+            protocol,
+            &body,
+            &mut contents,
+        );
         let repeated = sent.saturating_sub(contents.records.decoded.records.len());
-        metrics.count(RecordsOutcome::Duplicate, repeated);
+        let shared = Arc::clone(&self.shared);
+        shared.count(RecordsOutcome::Duplicate, repeated);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
         let Decoded { records, rejected } = decoded;
-        outlet.rejects().keep(self.sender(), &rejected);
-        metrics.count(RecordsOutcome::Rejected, rejected.len());
+        shared.reject(|rejects| rejects.keep(self.sender(), &rejected));
+        shared.count(RecordsOutcome::Rejected, rejected.len());
         if let Some(why) = rejected.first_reason() {
-            self.shared.warn("a message cannot be decoded", why);
+            shared.warn("a message cannot be decoded", why);
         }
         let again = match had_pieces || turns.has_repeats {
             true => copy(&records, &mut held),
             false => Again::Decoded(&decode, &body),
         };
         let parcel = Parcel {
-            client: &self.client,
+            whose: shared.whose(&self.client),
             records,
-            metrics: &metrics,
             reservation,
             again,
         };
@@ -322,7 +257,7 @@ impl Connection {
         if settling.await != Ok(true) {
             return Err(End::NotDelivered);
         }
-        metrics.acknowledged(begun.elapsed(), None);
+        shared.acknowledged(begun.elapsed());
         self.answer(contents).await?;
         fault.map_or(Ok(()), |why| Err(self.fault(why)))
     }
@@ -387,10 +322,9 @@ async fn deliver_kept(
     }
     let mut held = outlet.memory().reserve();
     let parcel = Parcel {
-        client,
+        whose: shared.whose(client),
         again: copy(&kept.records, &mut held),
         records: kept.records,
-        metrics: &shared.metrics,
         reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
     };
     outlet.deliver(parcel).await;

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::backlog::{Backlog, Datagram, Received};
 use super::batch::{Contents, Decode, RefusedDatagram};
-use super::connection::Shared;
 use super::parcel::{Again, Parcel};
 use super::protocol::Protocol;
+use super::shared::Shared;
 use super::stage::{Stage, cut, stopping};
 use crate::rejects::Sender;
 use sluice_delivery::metrics::{ListenerMetrics, RecordsOutcome};
@@ -229,17 +229,16 @@ async fn deliver(shared: &Shared, received: Received) {
             Ok((contents, reservation)) => {
                 let (decoded, refused) = (contents.records.decoded, contents.refused);
                 let rejected = decoded.rejected.len();
-                shared.metrics.count(RecordsOutcome::Rejected, rejected);
+                shared.count(RecordsOutcome::Rejected, rejected);
                 shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
-                    client: &None,
+                    whose: shared.whose(&None),
                     records: decoded.records,
-                    metrics: &shared.metrics,
                     reservation,
                     again: Again::Decoded(&decode, &body),
                 };
                 shared.outlet.deliver(parcel).await;
-                shared.metrics.acknowledged(since.elapsed(), None);
+                shared.acknowledged(since.elapsed());
             }
             Err(_) if datagrams.len() > 1 => {
                 let later = datagrams.split_off(datagrams.len() / 2);
@@ -262,9 +261,8 @@ async fn deliver(shared: &Shared, received: Received) {
 impl Shared {
     /// Keeps a datagram that was rejected.
     fn refuse(&self, why: &str, client: IpAddr, datagram: &[u8]) {
-        self.metrics.count(RecordsOutcome::Rejected, 1);
-        let rejects = self.outlet.rejects();
-        rejects.keep_record(self.sender(client), why, datagram);
+        self.count(RecordsOutcome::Rejected, 1);
+        self.reject(|rejects| rejects.keep_record(self.sender(client), why, datagram));
     }
 
     /// The same for the rejected ones of a batch, of which some can be shown.
@@ -277,7 +275,7 @@ impl Shared {
             };
             (self.sender(refused.client), example)
         });
-        self.outlet.rejects().keep_some(rejected.len(), examples);
+        self.reject(|rejects| rejects.keep_some(rejected.len(), examples));
     }
 
     const fn sender(&self, client: IpAddr) -> Sender {

@@ -42,15 +42,17 @@ struct Waiting {
 }
 
 /// How requests are sent.
-#[derive(Clone)]
-struct Sending {
-    relay: Arc<Relay>,
+#[derive(Clone, Debug)]
+pub(super) struct Sending {
+    pub(super) relay: Arc<Relay>,
+    /// The stream that the records are for.
+    pub(super) stream: Arc<str>,
     /// For copies of the records.
-    memory: Arc<MemoryBudget>,
+    pub(super) memory: Arc<MemoryBudget>,
     /// The time for one request.
-    limit: Duration,
+    pub(super) limit: Duration,
     /// The most records of one request.
-    most: usize,
+    pub(super) most: usize,
 }
 
 /// The records of several connections.
@@ -65,21 +67,10 @@ struct Gathered {
 }
 
 impl Gatherer {
-    /// Begins to gather. It ends when this is dropped. A request may take as long as
-    /// `limit` says, and have at most so many records.
-    pub(super) fn start(
-        relay: Arc<Relay>,
-        memory: Arc<MemoryBudget>,
-        limit: Duration,
-        most: usize,
-    ) -> Self {
+    /// Begins to gather. It ends when this is dropped.
+    pub(super) fn start(mut sending: Sending) -> Self {
         let (waiting_in, waiting) = mpsc::channel(WAITING);
-        let sending = Sending {
-            relay,
-            memory,
-            limit,
-            most: most.min(PART_RECORDS),
-        };
+        sending.most = sending.most.min(PART_RECORDS);
         tokio::spawn(gather(waiting, sending));
         Self(waiting_in)
     }
@@ -180,8 +171,9 @@ impl Gathered {
 
     async fn send(self, sending: &Sending) {
         let end = Instant::now() + sending.limit;
-        let (leader, records, memory) = (&self.leader, &self.records, &sending.memory);
-        let delivered = sending.relay.deliver(leader, records, memory, end).await;
+        let (records, memory) = (&self.records, &sending.memory);
+        let to = (&self.leader, &*sending.stream);
+        let delivered = sending.relay.deliver(to, records, memory, end).await;
         for (range, outcome) in self.parts {
             // Its connection may not wait any more.
             drop(outcome.send(part(&delivered, &range)));

@@ -24,7 +24,7 @@ impl Turns {
     /// Takes out of a batch what was sent before.
     pub(super) fn begin(
         once: &Arc<Once>,
-        client: Option<IpAddr>,
+        (client, stream): (Option<IpAddr>, &str),
         protocol: Protocol,
         body: &Bytes,
         contents: &mut Contents,
@@ -33,7 +33,7 @@ impl Turns {
         let mut repeated = Vec::new();
         for named in std::mem::take(&mut contents.named) {
             let bytes = body.get(named.bytes).unwrap_or_default();
-            let turn = once.begin_id(client, protocol.name(), &named.id, bytes);
+            let turn = once.begin_id(client, (stream, protocol.name()), &named.id, bytes);
             match turn {
                 None => {}
                 Some(Turn::Deliver(delivery)) => turns.deliveries.push(delivery),

@@ -1,4 +1,4 @@
-//! Brings the records of listeners to the sink, on this node or on the leader.
+//! Brings the records of listeners to their stream's sink, on this node or on the leader.
 //!
 //! Most clients here are told nothing, so the node does for them what others do
 //! for themselves: while records are not taken they wait, and nothing more is read
@@ -15,26 +15,21 @@ use tokio::time::{Instant, sleep, timeout};
 use super::batch::{Contents, Decode};
 use super::gather::Gatherer;
 use super::log::Seldom;
-use super::parcel::{Again, Parcel};
+use super::parcel::{Again, Parcel, Whose};
 use super::parts::{PART_RECORDS, Parts};
-use super::protocol::Protocol;
 use super::settled::{another_leads, counted};
 use super::wanted::Wanted;
 use crate::http::Problem;
-use crate::http::ingest::{Charge, Delivered, Ingest, Offer, Relay, Sending};
+use crate::http::ingest::{Charge, Delivered, Ingest, Offer};
 use crate::once::Once;
 use crate::peer::delivered::refusals;
-use crate::rejects::Rejects;
 use crate::stream::{Route, Stream};
 use sluice_access::Access;
-use sluice_delivery::metrics::IngestMetrics;
 use sluice_delivery::{Intake, Producer};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
 
-/// How many of the largest messages may have been read and not decoded.
-const UNREAD_BODIES: usize = 4;
 /// Longer than any tenure waits for its sink.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Why records of a client wait.
@@ -45,19 +40,18 @@ const ROOM_POLL: Duration = Duration::from_millis(10);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Where all listeners of a node deliver.
+/// Where all listeners of a node for one stream deliver. The stream is looked up by its
+/// name each time: it may come later, go, and come back.
 #[derive(Debug)]
-pub(crate) struct Outlet {
-    ingest: Arc<Ingest>,
-    to_leader: Gatherer,
+pub(super) struct Outlet {
+    pub(super) stream: Arc<str>,
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) to_leader: Gatherer,
     /// For what is read and not decoded. What holds it waits for other memory, so
     /// it must not be the same.
-    unread: Arc<MemoryBudget>,
-    waits: Seldom,
+    pub(super) unread: Arc<MemoryBudget>,
+    pub(super) waits: Seldom,
 }
-
-/// Whose quota records count for, and what counts what becomes of them.
-type Counts<'a> = (&'a Sending, &'a IngestMetrics);
 
 /// What became of an attempt.
 enum Attempt {
@@ -80,21 +74,6 @@ struct Offered {
 }
 
 impl Outlet {
-    pub(crate) fn new(ingest: Arc<Ingest>, relay: Arc<Relay>) -> Self {
-        let limit = ingest.limits.request;
-        Self {
-            unread: MemoryBudget::new(UNREAD_BODIES * ingest.limits.body),
-            to_leader: Gatherer::start(
-                relay,
-                Arc::clone(ingest.memory()),
-                limit,
-                ingest.limits.records,
-            ),
-            ingest,
-            waits: Seldom::default(),
-        }
-    }
-
     /// For what is read.
     pub(super) const fn unread(&self) -> &Arc<MemoryBudget> {
         &self.unread
@@ -115,16 +94,6 @@ impl Outlet {
         self.ingest.limits.body
     }
 
-    /// The metrics of a protocol.
-    pub(super) fn metrics(&self, protocol: Protocol) -> Arc<IngestMetrics> {
-        Arc::clone(self.stream().meters.listener(protocol.name()))
-    }
-
-    /// For what could not be decoded.
-    pub(super) fn rejects(&self) -> &Rejects {
-        &self.stream().rejects
-    }
-
     /// Who may do what here.
     pub(super) fn access(&self) -> &Access {
         self.ingest.access()
@@ -132,11 +101,12 @@ impl Outlet {
 
     /// The name of the stream that records are for.
     pub(super) fn stream_name(&self) -> &str {
-        &self.stream().name
+        &self.stream
     }
 
-    fn stream(&self) -> &Arc<Stream> {
-        self.ingest.stream()
+    /// The stream, if it is there.
+    pub(super) fn stream(&self) -> Option<Arc<Stream>> {
+        self.ingest.streams().get(&self.stream)
     }
 
     /// Decodes a batch. While there is no memory for it, it waits.
@@ -168,14 +138,12 @@ impl Outlet {
     /// refused for good and kept. It tries until this future is dropped.
     pub(super) async fn deliver(&self, parcel: Parcel<'_>) {
         let Parcel {
-            client,
+            whose,
             records,
-            metrics,
             reservation,
             again,
         } = parcel;
         let (total, mut done) = (records.len(), 0);
-        let counts = (client, metrics);
         let mut made = Some((records, reservation));
         let mut wait = FIRST_WAIT;
         while done < total {
@@ -183,7 +151,7 @@ impl Outlet {
                 Some(made) => made,
                 None => self.make_again(&Wanted::all_from(done), &again).await,
             };
-            let offered = self.offer(records, reservation, counts).await;
+            let offered = self.offer(records, reservation, whose).await;
             done += offered.settled;
             if offered.settled > 0 {
                 wait = FIRST_WAIT;
@@ -195,7 +163,7 @@ impl Outlet {
                         places: Some(left),
                     },
                     &again,
-                    counts,
+                    whose,
                 )
                 .await;
                 done += offered.of_left;
@@ -211,7 +179,7 @@ impl Outlet {
         &self,
         records: Vec<LogRecord>,
         reservation: Reservation,
-        counts: Counts<'_>,
+        whose: Whose<'_>,
     ) -> Offered {
         let most = self.ingest.limits.records.min(PART_RECORDS);
         let mut reservation = Some(reservation);
@@ -226,7 +194,7 @@ impl Outlet {
                 Some(_) => None,
             };
             let charged = charged.unwrap_or_else(|| self.memory().reserve());
-            match self.attempt(part, charged, counts).await {
+            match self.attempt(part, charged, whose).await {
                 Attempt::Settled(left) if left.is_empty() => offered.settled += count,
                 Attempt::Settled(left) => {
                     (offered.left, offered.of_left) = (Some(left), count);
@@ -242,12 +210,12 @@ impl Outlet {
     }
 
     /// Offers records again that the sink refused and that could not be kept.
-    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>, counts: Counts<'_>) {
+    async fn settle_left(&self, mut wanted: Wanted, again: &Again<'_>, whose: Whose<'_>) {
         loop {
             self.warn("records that the sink refused cannot be kept as dead letters");
             self.pause(&mut { LAST_WAIT }).await;
             let (records, charged) = self.make_again(&wanted, again).await;
-            if let Attempt::Settled(left) = self.attempt(records, charged, counts).await {
+            if let Attempt::Settled(left) = self.attempt(records, charged, whose).await {
                 if left.is_empty() {
                     return;
                 }
@@ -287,25 +255,29 @@ impl Outlet {
         &self,
         records: Vec<LogRecord>,
         charged: Reservation,
-        (client, metrics): Counts<'_>,
+        whose: Whose<'_>,
     ) -> Attempt {
+        let Some(stream) = self.stream() else {
+            whose.listener.no_stream.inc();
+            return Attempt::Again(format!("there is no stream {:?} here", &*self.stream));
+        };
         let total = records.len();
         let bytes = records.iter().map(LogRecord::size).sum();
         // Nothing that was decoded is held while the client waits.
-        let Ok(charge) = Charge::begin(client, bytes) else {
+        let Ok(charge) = Charge::begin(whose.client, bytes) else {
             return Attempt::Again(ABOVE_QUOTA.to_owned());
         };
         let end = Instant::now() + self.ingest.limits.request;
-        let route = self.stream().route.borrow().clone();
+        let route = stream.route.borrow().clone();
         let delivered = match route {
             Route::Local(intake) => {
-                if !self.wait_for_room(&intake, &records, end).await {
+                if !wait_for_room(&stream, &intake, &records, end).await {
                     return Attempt::Again("the queue is full".to_owned());
                 }
                 // A part that was delivered would be delivered again.
                 let deadline = pin!(sleep(FOR_EVER));
                 let offer = Offer {
-                    stream: self.stream(),
+                    stream: &stream,
                     intake: &intake,
                     producer: Producer::CannotBeTold,
                     charge,
@@ -317,7 +289,7 @@ impl Outlet {
                 delivered.map(|settled| refusals(&settled.rejected))
             }
             Route::Leader(leader) => {
-                let delivering = self.attempt_at(leader, (records, charge), charged);
+                let delivering = self.attempt_at(&stream, leader, (records, charge), charged);
                 match delivering.await {
                     Ok(Delivered::Settled(refused)) => Ok(refused),
                     Ok(Delivered::NotTaken(why)) => return Attempt::Again(why),
@@ -328,9 +300,12 @@ impl Outlet {
             Route::Stopping => return Attempt::Again("this node is stopping".to_owned()),
         };
         match delivered {
-            Ok(refused) => Attempt::Settled(counted(metrics, total, &refused)),
+            Ok(refused) => {
+                let metrics = stream.meters.listener(whose.protocol.name());
+                Attempt::Settled(counted(metrics, total, &refused))
+            }
             Err(problem) => {
-                self.ingest.count(self.stream(), &problem);
+                self.ingest.count(&stream, &problem);
                 Attempt::Again(problem.text().into_owned())
             }
         }
@@ -340,6 +315,7 @@ impl Outlet {
     /// clients.
     async fn attempt_at(
         &self,
+        stream: &Stream,
         leader: LeaderAddress,
         (records, mut charge): (Vec<LogRecord>, Charge),
         charged: Reservation,
@@ -347,7 +323,7 @@ impl Outlet {
         if charge.settle(&records).is_err() {
             return Ok(Delivered::NotTaken(ABOVE_QUOTA.to_owned()));
         }
-        let mut route = self.stream().route.clone();
+        let mut route = stream.route.clone();
         route.mark_unchanged();
         let delivering = self.to_leader.deliver(leader, records, charged);
         let delivered = tokio::select! {
@@ -363,25 +339,40 @@ impl Outlet {
         Ok(delivered)
     }
 
-    /// Waits until the records find room; `false` if they do not in time, or if
-    /// another node leads.
-    async fn wait_for_room(&self, intake: &Intake, records: &[LogRecord], end: Instant) -> bool {
-        let bytes = records.iter().map(LogRecord::size).sum();
-        let mut route = self.stream().route.clone();
-        route.mark_unchanged();
-        while !intake.has_room(records.len(), bytes) {
-            if Instant::now() >= end || timeout(ROOM_POLL, route.changed()).await.is_ok() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Waits longer each time, and less if the leader changes.
     async fn pause(&self, wait: &mut Duration) {
-        let mut route = self.stream().route.clone();
-        route.mark_unchanged();
-        drop(timeout(*wait, route.changed()).await);
+        let has_waited = match self.stream() {
+            Some(stream) => {
+                let mut route = stream.route.clone();
+                route.mark_unchanged();
+                let changed = timeout(*wait, route.changed()).await;
+                !matches!(changed, Ok(Err(_)))
+            }
+            None => false,
+        };
+        if !has_waited {
+            // There is no such stream, or it is ending.
+            sleep(*wait).await;
+        }
         *wait = (2 * *wait).min(LAST_WAIT);
     }
+}
+
+/// Waits until the records find room; `false` if they do not in time, or if another
+/// node leads.
+async fn wait_for_room(
+    stream: &Stream,
+    intake: &Intake,
+    records: &[LogRecord],
+    end: Instant,
+) -> bool {
+    let bytes = records.iter().map(LogRecord::size).sum();
+    let mut route = stream.route.clone();
+    route.mark_unchanged();
+    while !intake.has_room(records.len(), bytes) {
+        if Instant::now() >= end || timeout(ROOM_POLL, route.changed()).await.is_ok() {
+            return false;
+        }
+    }
+    true
 }

@@ -5,19 +5,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::batch::Decode;
+use super::protocol::Protocol;
 use crate::http::ingest::Sending;
-use sluice_delivery::metrics::IngestMetrics;
+use sluice_delivery::metrics::ListenerMetrics;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_types::record::LogRecord;
+
+/// Whose records are, and where they came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whose<'a> {
+    /// Whose quota they count for.
+    pub(super) client: &'a Sending,
+    pub(super) protocol: Protocol,
+    /// Counts for the listeners of the protocol.
+    pub(super) listener: &'a ListenerMetrics,
+}
 
 /// Records that are to be delivered.
 #[derive(Debug)]
 pub(super) struct Parcel<'a> {
-    /// Whose quota they count for.
-    pub(super) client: &'a Sending,
+    pub(super) whose: Whose<'a>,
     pub(super) records: Vec<LogRecord>,
-    /// Counts what becomes of them.
-    pub(super) metrics: &'a IngestMetrics,
     /// What they take, until they wait in the queue.
     pub(super) reservation: Reservation,
     /// Makes them again.

@@ -1,10 +1,11 @@
 //! Asks a node by its routes for peers.
 
+mod for_clients;
 mod for_page;
 mod subscription;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::delivered::DeliveryAnswer;
 use super::form::Form;
 use super::secret::Secret;
 use super::signature::{CONTENT_DIGEST, SIGNATURE, SignedHead, content_digest, digest_of};
@@ -88,14 +88,14 @@ pub(crate) struct Rejected {
 }
 
 /// Sends signed requests to nodes, all for one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PeerClient {
     http: reqwest::Client,
     scheme: &'static str,
     secret: Secret,
     stream: String,
     /// The form that each node takes, by its address.
-    forms: Mutex<HashMap<String, Form>>,
+    forms: Arc<Mutex<HashMap<String, Form>>>,
 }
 
 /// A request, before it is signed.
@@ -127,7 +127,7 @@ impl PeerClient {
             scheme: tls.scheme(),
             secret,
             stream: DEFAULT_STREAM.to_owned(),
-            forms: Mutex::default(),
+            forms: Arc::default(),
         })
     }
 
@@ -137,6 +137,14 @@ impl PeerClient {
         Self {
             stream: stream.to_owned(),
             ..self
+        }
+    }
+
+    /// A client for another stream, which shares the connections of this one.
+    pub(crate) fn of_stream(self: &Arc<Self>, stream: &str) -> Arc<Self> {
+        match self.stream == stream {
+            true => Arc::clone(self),
+            false => Arc::new(Self::clone(self).for_stream(stream)),
         }
     }
 
@@ -181,39 +189,6 @@ impl PeerClient {
     ) -> Result<TransferAnswer, PeerError> {
         let path = format!("/internal/v1/handover/{}", hex::encode(journal.0));
         self.ask(Method::POST, leader, &path, frames).await
-    }
-
-    /// Relays a client's request to the leader of a stream, and waits for its answer until the
-    /// limit. After an error other than a refusal the leader may have taken it.
-    pub(crate) async fn relay(
-        &self,
-        leader: Target<'_>,
-        stream: &str,
-        request: Bytes,
-        limit: Duration,
-    ) -> Result<Bytes, PeerError> {
-        let path = wire::for_stream("/internal/v1/relay", stream);
-        self.bytes_of(Method::POST, leader, path, request, limit)
-            .await
-    }
-
-    /// Sends records to the leader for clients that are not told which of them
-    /// were refused, and waits for the outcome until the limit. After an error the
-    /// leader may have taken them.
-    pub(crate) async fn deliver(
-        &self,
-        leader: Target<'_>,
-        request: Bytes,
-        limit: Duration,
-    ) -> Result<DeliveryAnswer, PeerError> {
-        let path = "/internal/v1/deliver";
-        let body = self
-            .bytes(Method::POST, leader, path, request, limit)
-            .await?;
-        serde_json::from_slice(&body).map_err(|cause| PeerError::Shape {
-            address: leader.address.to_owned(),
-            cause,
-        })
     }
 
     /// Asks the leader to hand over, and does not wait for it. After an error it

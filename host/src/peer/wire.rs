@@ -28,8 +28,8 @@ pub(crate) fn stream_of(query: Option<&str>) -> &str {
 pub(crate) struct StepDownRequest {
     /// The node that should lead next, if it matters which one.
     pub(crate) to: Option<String>,
-    /// The epoch of the tenure that is to end. A later one goes on. Nodes of
-    /// the version before do not read it.
+    /// The highest epoch that was known when it was asked for. A tenure of the stream
+    /// that began later goes on. Nodes of an earlier version want the tenure's own.
     pub(crate) epoch: u64,
 }
 

@@ -5,21 +5,19 @@ use std::collections::HashSet;
 use super::manifest::Manifest;
 use sluice_consul::{Client, Error};
 use sluice_types::documents::{HistoryDocument, PluginEvent};
-use sluice_types::keys::ClusterKeys;
-use sluice_types::stream::DEFAULT_STREAM;
 
-/// The changes with their numbers, the oldest first.
+/// The changes of a stream with their numbers, the oldest first. `prefix` is that of
+/// their keys.
 ///
 /// # Errors
 /// Consul gives no usable answer.
 pub(crate) async fn read(
     client: &Client,
-    cluster: &str,
+    prefix: &str,
 ) -> Result<Vec<(u64, HistoryDocument)>, Error> {
-    let prefix = ClusterKeys::new(cluster).stream(DEFAULT_STREAM).history;
-    let entries = client.list(&prefix, None).await?.value;
+    let entries = client.list(prefix, None).await?.value;
     let entries = entries.iter().filter_map(|entry| {
-        let number = entry.key.strip_prefix(&prefix)?.parse().ok()?;
+        let number = entry.key.strip_prefix(prefix)?.parse().ok()?;
         Some((number, serde_json::from_slice(&entry.value).ok()?))
     });
     let mut history: Vec<_> = entries.collect();

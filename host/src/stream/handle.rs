@@ -8,6 +8,7 @@ use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
 use super::route::Route;
 use crate::meters::Meters;
+use crate::peer::wire::StepDownAnswer;
 use crate::rejects::Rejects;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{DeadLetters, Intake, Journal, Stall, Tail};
@@ -55,15 +56,25 @@ pub(crate) struct HandOver {
     pub(crate) drain: Duration,
 }
 
-impl Stream {
-    /// Asks this node's tenure with this epoch to hand over, to the node `to` if
-    /// one is named, and does not wait for it; `None` if this node does not lead
-    /// under that epoch.
-    pub(crate) fn hand_over(&self, epoch: u64, to: Option<String>) -> Option<HandOver> {
-        match &*self.route.borrow() {
-            Route::Local(intake) if intake.epoch() == epoch => {}
-            _ => return None,
+impl From<HandOver> for StepDownAnswer {
+    fn from(begun: HandOver) -> Self {
+        Self {
+            epoch: begun.epoch,
+            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+impl Stream {
+    /// Asks this node's tenure to hand over, to the node `to` if one is named, and does
+    /// not wait for it. `epoch` is the highest that was known when somebody wanted it: a
+    /// tenure that began later goes on. `None` if this node does not lead, or leads under
+    /// a later epoch.
+    pub(crate) fn hand_over(&self, epoch: u64, to: Option<String>) -> Option<HandOver> {
+        let epoch = match &*self.route.borrow() {
+            Route::Local(intake) if intake.epoch() <= epoch => intake.epoch(),
+            _ => return None,
+        };
         tracing::info!(stream = self.name, epoch, to, "asked to hand over");
         self.hand_over.send_replace(Some(hand_over(epoch, to)));
         Some(HandOver {

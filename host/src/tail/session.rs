@@ -31,6 +31,8 @@ pub(crate) struct SessionParts {
 /// What one client watches. Dropping it ends that.
 pub(crate) struct Session {
     parts: Arc<SessionParts>,
+    /// The stream's name.
+    stream: String,
     request: TailRequest,
     /// Who leads.
     route: watch::Receiver<Route>,
@@ -70,6 +72,7 @@ impl Session {
         Ok(Self {
             view: View::new(&stream.tail, &request),
             parts: Arc::clone(parts),
+            stream: stream.name.clone(),
             request,
             route,
             upstream: None,
@@ -140,7 +143,8 @@ impl Session {
                 let known = self.upstream.as_ref().map(|upstream| &upstream.leader);
                 if known != Some(&leader) {
                     let leaders = &self.parts.leaders;
-                    self.upstream = Some(Upstream::new(leaders, &leader, &self.request));
+                    let to = (&leader, self.stream.as_str());
+                    self.upstream = Some(Upstream::new(leaders, to, &self.request));
                 }
                 None
             }

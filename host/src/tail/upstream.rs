@@ -42,6 +42,7 @@ pub(super) enum FromLeader {
 
 struct State {
     leaders: Arc<LeaderClient>,
+    stream: String,
     leader: LeaderAddress,
     request: TailRequest,
     subscription: Option<(Subscription, Splitter)>,
@@ -51,15 +52,16 @@ struct State {
 }
 
 impl Upstream {
-    /// Subscribes at this leader when it is first polled, and again when that
+    /// Subscribes at this leader of a stream when it is first polled, and again when that
     /// breaks off, until it is dropped.
     pub(super) fn new(
         leaders: &Arc<LeaderClient>,
-        leader: &LeaderAddress,
+        (leader, stream): (&LeaderAddress, &str),
         request: &TailRequest,
     ) -> Self {
         let state = State {
             leaders: Arc::clone(leaders),
+            stream: stream.to_owned(),
             leader: leader.clone(),
             request: TailRequest {
                 follow: false,
@@ -107,6 +109,7 @@ impl State {
             sleep(self.backoff.next(None)).await;
         }
         let (client, name) = self.leaders.reach(&self.leader)?;
+        let client = client.of_stream(&self.stream);
         let target = Target {
             node: &name,
             address: &self.leader.address,

@@ -283,11 +283,13 @@ impl Driver {
     }
 
     fn publish_view(&self) {
+        let led = self.elections.led();
+        let led = led.map(|(stream, epoch)| (stream.clone(), epoch));
         let view = View {
             session: self.elections.session().is_some(),
             epoch: self.elections.epoch(),
             releasing: self.elections.is_releasing(),
-            leads: Arc::new(self.elections.led().cloned().collect()),
+            leads: Arc::new(led.collect()),
         };
         self.view
             .send_if_modified(|current| std::mem::replace(current, view.clone()) != view);

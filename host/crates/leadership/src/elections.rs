@@ -86,10 +86,10 @@ impl Elections {
         self.leaving.insert(stream.clone());
     }
 
-    /// The streams that this node leads.
-    pub(super) fn led(&self) -> impl Iterator<Item = &StreamName> {
+    /// The streams that this node leads, with the epochs under which it does.
+    pub(super) fn led(&self) -> impl Iterator<Item = (&StreamName, u64)> {
         let streams = self.streams.iter();
-        streams.filter_map(|(name, it)| it.tenure().map(|_| name))
+        streams.filter_map(|(name, it)| Some((name, it.tenure()?)))
     }
 
     /// Whether this node leads under an epoch below this one.

@@ -38,14 +38,18 @@ impl Reported {
     /// The document.
     pub(super) fn document(&self) -> NodeDocument {
         let loads = self.loads.borrow();
-        let leads = self.view.borrow().leads.clone();
-        let leads = leads.iter().map(|stream| {
+        let led = self.view.borrow().leads.clone();
+        let leads = led.keys().map(|stream| {
             let load = loads.get(&**stream).copied().unwrap_or_default();
             (stream.to_string(), load)
         });
+        let tenures = led
+            .iter()
+            .map(|(stream, epoch)| (stream.to_string(), *epoch));
         NodeDocument {
             streams: self.streams.borrow().clone(),
             leads: leads.collect(),
+            tenures: tenures.collect(),
             ..self.state.borrow().clone()
         }
     }

@@ -1,6 +1,6 @@
 //! What the control thread publishes of its session, its epoch and its tenures.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::stream_name::StreamName;
@@ -15,6 +15,6 @@ pub struct View {
     /// Whether a session that this node has given up may still hold a lock:
     /// Consul has not confirmed its end.
     pub releasing: bool,
-    /// The streams that this node leads.
-    pub leads: Arc<BTreeSet<StreamName>>,
+    /// The streams that this node leads, with the epochs under which it does.
+    pub leads: Arc<BTreeMap<StreamName, u64>>,
 }

@@ -1,6 +1,5 @@
 //! Asks one node by its routes for people.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -11,12 +10,13 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::token::Token;
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::peer::{Subscription, TailRequest};
-use crate::tls::PeerTls;
 use sluice_access::Scope;
 use sluice_types::excerpt::excerpt;
 use sluice_types::readable;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time to connect to a node.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -34,6 +34,8 @@ const JSON: &str = "application/json";
 pub(in crate::cli) struct ApiClient {
     http: reqwest::Client,
     base: Url,
+    /// The stream that the command is about.
+    stream: String,
     token: Option<Token>,
     /// Where the token is from, for messages.
     file: String,
@@ -47,8 +49,10 @@ impl ApiClient {
     ///
     /// # Errors
     /// The token or the TLS settings cannot be used.
-    pub(super) fn new(base: Url, tls: &PeerTls, file: Option<&Path>) -> Result<Self, Failure> {
-        let http = tls
+    pub(super) fn new(base: Url, args: &ClusterArgs) -> Result<Self, Failure> {
+        let file = args.token_file.as_deref();
+        let http = args
+            .peer_tls()?
             .configure(reqwest::Client::builder())
             .no_proxy()
             // The token goes to the node that it is meant for.
@@ -59,9 +63,18 @@ impl ApiClient {
         Ok(Self {
             http,
             base,
+            stream: args.stream.clone(),
             token: file.map(Token::read).transpose()?,
             file: file.map_or_else(String::new, |file| file.display().to_string()),
         })
+    }
+
+    /// The same for the routes that are for no stream.
+    pub(in crate::cli) fn of_node(&self) -> Self {
+        Self {
+            stream: DEFAULT_STREAM.to_owned(),
+            ..self.at(self.base.clone())
+        }
     }
 
     /// The same for another node.
@@ -69,6 +82,7 @@ impl ApiClient {
         Self {
             http: self.http.clone(),
             base,
+            stream: self.stream.clone(),
             token: self.token.clone(),
             file: self.file.clone(),
         }
@@ -131,13 +145,9 @@ impl ApiClient {
     ///
     /// # Errors
     /// The node does not show them.
-    pub(in crate::cli) async fn tail(
-        &self,
-        stream: &str,
-        asked: &TailRequest,
-    ) -> Result<Subscription, ApiError> {
+    pub(in crate::cli) async fn tail(&self, asked: &TailRequest) -> Result<Subscription, ApiError> {
         let path = "/api/v1/tail";
-        let request = self.request(Method::GET, path, &tail_query(stream, asked));
+        let request = self.request(Method::GET, path, &tail_query(&self.stream, asked));
         let answer = request.timeout(TAIL_LIMIT).send().await;
         let answer = answer.map_err(|cause| self.transport(cause))?;
         if !answer.status().is_success() {
@@ -148,7 +158,11 @@ impl ApiClient {
 
     fn request(&self, method: Method, path: &str, query: Query<'_>) -> RequestBuilder {
         let mut url = self.base.clone();
-        url.set_path(path);
+        match self.stream.as_str() {
+            // Nodes of earlier versions know no others.
+            DEFAULT_STREAM => url.set_path(path),
+            named => url.set_path(&format!("/streams/{named}{path}")),
+        }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

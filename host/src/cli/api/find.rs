@@ -38,13 +38,22 @@ impl ApiClient {
         args: &ClusterArgs,
         wanted: Option<&str>,
     ) -> Result<Option<Self>, Failure> {
-        if args.url.is_none() && args.token_file.is_none() {
-            return Ok(None);
+        match args.url.is_none() && args.token_file.is_none() {
+            true => Ok(None),
+            false => Self::find(args, wanted).await.map(Some),
         }
-        let tls = args.peer_tls()?;
-        let file = args.token_file.as_deref();
+    }
+
+    /// The client for the node of this name, or else for any.
+    ///
+    /// # Errors
+    /// As above.
+    pub(in crate::cli) async fn find(
+        args: &ClusterArgs,
+        wanted: Option<&str>,
+    ) -> Result<Self, Failure> {
         if let Some(url) = &args.url {
-            return Ok(Some(Self::new(base(url)?, &tls, file)?));
+            return Self::new(base(url)?, args);
         }
         let addresses = addresses(args, wanted).await?;
         let urls = addresses.iter().take(TRIED_MAX).filter_map(|address| {
@@ -55,10 +64,10 @@ impl ApiClient {
         for url in urls {
             let candidate = match &client {
                 Some(client) => client.at(url),
-                None => Self::new(url, &tls, file)?,
+                None => Self::new(url, args)?,
             };
             if addresses.len() == 1 || candidate.is_there().await {
-                return Ok(Some(candidate));
+                return Ok(candidate);
             }
             client = Some(candidate);
         }
@@ -67,7 +76,8 @@ impl ApiClient {
 
     /// Whether the node answers.
     async fn is_there(&self) -> bool {
-        let asking = self.get::<Status>("/api/v1/status", &[], Scope::Read);
+        let node = self.of_node();
+        let asking = node.get::<Status>("/api/v1/status", &[], Scope::Read);
         matches!(timeout(PROBE_LIMIT, asking).await, Ok(Ok(_)))
     }
 }

@@ -11,11 +11,12 @@ use super::collect;
 use super::contents::Contents;
 use super::error::DebugError;
 use super::source::Source;
-use crate::cli::cluster::ClusterArgs;
+use crate::cli::cluster::NodesArgs;
 use crate::cli::failure::Failure;
 use crate::diagnostics::{Redaction, known_secrets};
 use sluice_types::clock::{timestamp, unix_nanos};
 use sluice_types::files;
+use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +34,7 @@ The exit code is 0 if every node has answered. If not, the archive says which on
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BundleArgs {
     #[command(flatten)]
-    cluster: ClusterArgs,
+    cluster: NodesArgs,
 
     /// Where to write the archive [default: sluice-debug-TIME.tar.gz]
     #[arg(long, short, value_name = "FILE")]
@@ -53,7 +54,7 @@ impl BundleArgs {
         if !self.force && output.exists() {
             return Err(DebugError::Exists(output).into());
         }
-        let source = Source::open(&self.cluster).await?;
+        let source = Source::open(&self.cluster.of(DEFAULT_STREAM)).await?;
         let mut part = source.cluster().await?;
         let token_file = self.cluster.token_file.as_deref();
         let mut secrets = known_secrets(token_file);

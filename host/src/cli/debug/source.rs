@@ -193,7 +193,7 @@ impl Consul {
         let (asked, active, changes) = tokio::try_join!(
             self.client.read(&keys.plugin, None),
             self.client.read(&keys.active, None),
-            history::read(&self.client, &self.cluster),
+            history::read(&self.client, &keys.history),
         )?;
         let active = active.value;
         let changes = changes.into_iter();

@@ -15,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::nodes::Nodes;
 use crate::peer::{PeerClient, Target};
 use sluice_delivery::{DeadLetters, Letter};
+use sluice_types::stream::DEFAULT_STREAM;
 
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
@@ -76,16 +77,20 @@ impl LetterSource {
     /// Consul gives no usable answer, or the data directory has no letters.
     pub(super) async fn open(args: &SourceArgs) -> Result<Self, Failure> {
         if let Some(data_dir) = &args.data_dir {
-            return Self::open_data_dir(data_dir);
+            return Self::open_data_dir(data_dir, &args.cluster.stream);
         }
         let nodes = Nodes::open(&args.cluster).await?;
         Ok(Self::Nodes(Box::new(nodes)))
     }
 
-    fn open_data_dir(data_dir: &Path) -> Result<Self, Failure> {
-        let file = data_dir.join("dead-letters");
+    fn open_data_dir(data_dir: &Path, stream: &str) -> Result<Self, Failure> {
+        let folder = match stream {
+            DEFAULT_STREAM => data_dir.to_owned(),
+            named => data_dir.join("streams").join(named),
+        };
+        let file = folder.join("dead-letters");
         if !file.exists() {
-            return Err(DlqError::NoDataDir(data_dir.to_owned()).into());
+            return Err(DlqError::NoDataDir(folder).into());
         }
         let node = data_dir.file_name().unwrap_or_default();
         Ok(Self::DataDir {

@@ -120,7 +120,7 @@ fn listeners(args: &NodeArgs) -> Result<ListenersConfig, SettingError> {
     let of = |protocol: Protocol, addresses: &[ListenAddress]| {
         let listener = |address: &ListenAddress| ListenerConfig {
             protocol,
-            address: *address,
+            address: address.clone(),
         };
         addresses.iter().map(listener).collect::<Vec<_>>()
     };

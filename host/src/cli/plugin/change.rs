@@ -7,20 +7,18 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::error::PluginCommandError;
 use super::progress::Progress;
-use crate::cli::cluster::plugin_key;
+use crate::cli::cluster::StreamOf;
 use crate::cli::confirm::confirmed;
 use crate::cli::failure::Failure;
 use crate::plugin::{Manifest, gains};
 use sluice_consul::Client;
 use sluice_types::documents::ActiveDocument;
-use sluice_types::keys::ClusterKeys;
 use sluice_types::readable;
-use sluice_types::stream::DEFAULT_STREAM;
 
 /// A manifest that is to replace the one in the key.
 pub(super) struct Change<'a> {
     pub(super) client: Client,
-    pub(super) cluster: &'a str,
+    pub(super) of: StreamOf<'a>,
     pub(super) manifest: &'a Manifest,
     /// Whether to ask nothing.
     pub(super) is_sure: bool,
@@ -39,7 +37,7 @@ impl Change<'_> {
         match self.make().await? {
             Some(index) => {
                 let desk = Desk::Consul(Box::new(self.client.clone()));
-                let progress = Progress::new(&desk, self.cluster, index, self.wait);
+                let progress = Progress::new(&desk, self.of, index, self.wait);
                 progress.follow().await
             }
             None => Ok(ExitCode::FAILURE),
@@ -50,7 +48,7 @@ impl Change<'_> {
     /// it was written; `None` if somebody at the terminal does not want it.
     async fn make(&self) -> Result<Option<u64>, Failure> {
         let client = &self.client;
-        let key = &plugin_key(self.cluster);
+        let key = &self.of.plugin_key();
         let mut value = self.manifest.to_string();
         let before = client.read(key, None).await?.value;
         let is_it = |bytes: &[u8]| bytes.trim_ascii() == self.manifest.to_string().as_bytes();
@@ -86,8 +84,7 @@ impl Change<'_> {
 
     /// Whether what was asked for at this index has failed, and is not tried again.
     async fn has_failed(&self, index: u64) -> Result<bool, Failure> {
-        let keys = ClusterKeys::new(self.cluster).stream(DEFAULT_STREAM);
-        let active = self.client.read(&keys.active, None).await?.value;
+        let active = self.client.read(&self.of.keys().active, None).await?.value;
         let active: Option<ActiveDocument> =
             active.and_then(|entry| serde_json::from_slice(&entry.value).ok());
         let failed = active.and_then(|active| active.failed);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::api::ApiClient;
-use crate::cli::cluster::{ClusterArgs, plugin_key};
+use crate::cli::cluster::{ClusterArgs, StreamOf};
 use crate::cli::failure::Failure;
 use sluice_consul as consul;
 use sluice_consul::Client;
@@ -37,9 +37,9 @@ impl Desk {
     }
 
     /// The key of the manifest, for people.
-    pub(super) fn key(&self, cluster: &str) -> String {
+    pub(super) fn key(&self, of: StreamOf<'_>) -> String {
         match self {
-            Self::Consul(_) => plugin_key(cluster),
+            Self::Consul(_) => of.plugin_key(),
             // Only the node knows its cluster.
             Self::Node(_) => "the key of the plugin".to_owned(),
         }

@@ -48,7 +48,9 @@ impl HistoryArgs {
     /// The changes with their numbers, the oldest first.
     async fn read(&self) -> Result<Vec<(u64, HistoryDocument)>, Failure> {
         match Desk::open(&self.cluster).await? {
-            Desk::Consul(client) => Ok(history::read(&client, &self.cluster.name).await?),
+            Desk::Consul(client) => {
+                Ok(history::read(&client, &self.cluster.of_stream().keys().history).await?)
+            }
             Desk::Node(api) => {
                 let view: PluginView = api.get("/api/v1/plugin", &[], Scope::Read).await?;
                 let changes = view.history.into_iter();

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::desk::Desk;
 use super::error::PluginCommandError;
 use super::snapshot::{Snapshot, Verdict};
+use crate::cli::cluster::StreamOf;
 use crate::cli::failure::Failure;
 
 /// How long the nodes are shown if nobody waits for them.
@@ -20,7 +21,7 @@ const FAILURE_GRACE: Duration = Duration::from_secs(2);
 /// A change of the sink, and how to follow it.
 pub(super) struct Progress<'a> {
     desk: &'a Desk,
-    cluster: &'a str,
+    of: StreamOf<'a>,
     /// The index at which the manifest's key was written.
     index: u64,
     /// Whether it is a failure if not every node adopts it in time.
@@ -33,13 +34,13 @@ impl<'a> Progress<'a> {
     /// adopt it within that time.
     pub(super) fn new(
         desk: &'a Desk,
-        cluster: &'a str,
+        of: StreamOf<'a>,
         index: u64,
         wait: Option<Duration>,
     ) -> Self {
         Self {
             desk,
-            cluster,
+            of,
             index,
             must_finish: wait.is_some(),
             timeout: wait.unwrap_or(BRIEF_WATCH),
@@ -58,7 +59,7 @@ impl<'a> Progress<'a> {
         let mut failing_since = None;
         loop {
             let is_late = Instant::now() >= deadline;
-            match Snapshot::read(self.desk, self.cluster).await {
+            match Snapshot::read(self.desk, self.of).await {
                 Ok(snapshot) => {
                     self.print(&snapshot, &mut printed)?;
                     if let Some(code) = self.judge(&snapshot, &mut failing_since, is_late)? {
@@ -80,7 +81,7 @@ impl<'a> Progress<'a> {
         printed: &mut BTreeMap<String, String>,
     ) -> Result<(), PluginCommandError> {
         if snapshot.index() != self.index {
-            let key = self.desk.key(self.cluster);
+            let key = self.desk.key(self.of);
             return Err(PluginCommandError::Overwritten(key));
         }
         for (node, line) in snapshot.lines(self.index) {
@@ -124,7 +125,7 @@ impl<'a> Progress<'a> {
             let timeout = self.timeout;
             eprintln!("sluice: not every node has adopted it within {timeout:?}");
         } else {
-            return Err(PluginCommandError::NoNodes(self.cluster.to_owned()));
+            return Err(PluginCommandError::NoNodes(self.of.cluster.to_owned()));
         }
         Ok(Some(ExitCode::FAILURE))
     }

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::error::PluginCommandError;
 use super::progress::Progress;
 use crate::cli::api::ApiClient;
-use crate::cli::cluster::{ClusterArgs, plugin_key};
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::confirm::confirmed;
 use crate::cli::failure::Failure;
 use crate::cli::units;
@@ -55,7 +55,7 @@ impl RollbackArgs {
             Desk::Node(api) => match self.by_node(api).await? {
                 Some(index) => {
                     let wait = self.wait.then_some(self.timeout);
-                    let progress = Progress::new(&desk, &self.cluster.name, index, wait);
+                    let progress = Progress::new(&desk, self.cluster.of_stream(), index, wait);
                     progress.follow().await
                 }
                 None => Ok(ExitCode::FAILURE),
@@ -98,11 +98,11 @@ impl RollbackArgs {
     }
 
     async fn by_consul(&self, client: &Client) -> Result<ExitCode, Failure> {
-        let key = plugin_key(&self.cluster.name);
-        let asked = client.read(&key, None).await?.value;
+        let keys = self.cluster.of_stream().keys();
+        let asked = client.read(&keys.plugin, None).await?.value;
         let asked = asked.map(|entry| entry.value).unwrap_or_default();
         let asked = Manifest::from_value(&asked).ok().flatten();
-        let history = history::read(client, &self.cluster.name).await?;
+        let history = history::read(client, &keys.history).await?;
         let entries = history.into_iter().map(|(_, entry)| entry);
         let (before, manifest) = history::before(entries.collect(), asked.as_ref())
             .ok_or_else(|| PluginCommandError::NothingBefore(self.cluster.name.clone()))?;
@@ -110,7 +110,7 @@ impl RollbackArgs {
         println!("{}", readable::source(&line));
         let change = Change {
             client: client.clone(),
-            cluster: &self.cluster.name,
+            of: self.cluster.of_stream(),
             manifest: &manifest,
             is_sure: self.yes,
             asks_always: true,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use crate::cli::api::{ApiClient, ApiError};
+use crate::cli::cluster::StreamOf;
 use crate::cli::failure::Failure;
 use crate::http::cluster::{Overview, PluginView};
 use sluice_access::Scope;
@@ -44,8 +45,12 @@ pub(super) enum Verdict {
 }
 
 impl NodeRow {
-    fn parse(document: &[u8]) -> Option<Self> {
-        Self::of(serde_json::from_slice(document).ok()?)
+    fn parse(document: &[u8], stream: &str) -> Option<Self> {
+        if stream == DEFAULT_STREAM {
+            return Self::of(serde_json::from_slice(document).ok()?);
+        }
+        let document: NodeDocument = serde_json::from_slice(document).ok()?;
+        Self::of(serde_json::to_value(document.for_stream(stream)?).ok()?)
     }
 
     fn of(document: Value) -> Option<Self> {
@@ -93,9 +98,9 @@ impl NodeRow {
 impl Snapshot {
     /// # Errors
     /// Consul or the node gives no usable answer.
-    pub(super) async fn read(desk: &Desk, cluster: &str) -> Result<Self, Failure> {
+    pub(super) async fn read(desk: &Desk, of: StreamOf<'_>) -> Result<Self, Failure> {
         match desk {
-            Desk::Consul(client) => Self::of_consul(client, cluster).await,
+            Desk::Consul(client) => Self::of_consul(client, of).await,
             Desk::Node(api) => Ok(Self::of_node(api).await?),
         }
     }
@@ -118,9 +123,8 @@ impl Snapshot {
         })
     }
 
-    async fn of_consul(client: &Client, cluster: &str) -> Result<Self, Failure> {
-        let cluster = ClusterKeys::new(cluster);
-        let (keys, nodes) = (cluster.stream(DEFAULT_STREAM), cluster.nodes());
+    async fn of_consul(client: &Client, of: StreamOf<'_>) -> Result<Self, Failure> {
+        let (keys, nodes) = (of.keys(), ClusterKeys::new(of.cluster).nodes());
         let (plugin, active, nodes) = tokio::try_join!(
             client.read(&keys.plugin, None),
             client.read(&keys.active, None),
@@ -139,7 +143,7 @@ impl Snapshot {
             asked,
             active,
             nodes: nodes
-                .filter_map(|entry| NodeRow::parse(&entry.value))
+                .filter_map(|entry| NodeRow::parse(&entry.value, of.stream))
                 .collect(),
         })
     }

@@ -34,11 +34,11 @@ pub(in crate::cli) struct StatusArgs {
 impl StatusArgs {
     pub(super) async fn run(&self) -> Result<ExitCode, Failure> {
         let desk = Desk::open(&self.cluster).await?;
-        let snapshot = Snapshot::read(&desk, &self.cluster.name).await?;
+        let snapshot = Snapshot::read(&desk, self.cluster.of_stream()).await?;
         if self.json {
             json::print(&snapshot.json())?;
         } else {
-            print!("{}", text(&snapshot, &desk.key(&self.cluster.name)));
+            print!("{}", text(&snapshot, &desk.key(self.cluster.of_stream())));
         }
         Ok(match snapshot.verdict(snapshot.index()) {
             Verdict::Done => ExitCode::SUCCESS,

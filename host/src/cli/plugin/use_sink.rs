@@ -8,17 +8,20 @@ use std::time::Duration;
 use super::change::Change;
 use super::error::PluginCommandError;
 use super::wanted::WantedArgs;
+use crate::cli::cluster::{StreamOf, stream_name};
 use crate::cli::failure::Failure;
 use crate::cli::units;
 use crate::minisign::Signature;
 use crate::plugin::{Manifest, RolloutWanted, WaitFor};
 use clap::Args;
 use sluice_consul::Client;
+use sluice_types::stream::DEFAULT_STREAM;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sluice plugin use builtin:stdout --wait
   sluice plugin use file:///plugins/mine.wasm --config '{\"prefix\":\"> \"}' --wait
+  sluice plugin use builtin:stdout --stream audit --wait    creates the stream audit
   sluice plugin use ./mine.wasm --sha256 \"$(sha256sum mine.wasm | cut -c-64)\"
   sluice plugin use file:///plugins/file.wasm --dir audit:/logs:rw \\
       --config '{\"path\":\"/logs/messages.ndjson\"}'
@@ -68,6 +71,10 @@ pub(in crate::cli) struct UseArgs {
     /// The cluster's name
     #[arg(long, env = "SLUICE_CLUSTER", default_value = "sluice")]
     cluster: String,
+
+    /// The stream; it begins to exist on all nodes if there is none of this name
+    #[arg(long, env = "SLUICE_STREAM", default_value = DEFAULT_STREAM, value_parser = stream_name)]
+    stream: String,
 }
 
 fn wait_for(text: &str) -> Result<WaitFor, String> {
@@ -87,7 +94,10 @@ impl UseArgs {
     pub(super) async fn run(&self, client: &Client) -> Result<ExitCode, Failure> {
         let change = Change {
             client: client.clone(),
-            cluster: &self.cluster,
+            of: StreamOf {
+                cluster: &self.cluster,
+                stream: &self.stream,
+            },
             manifest: &self.manifest()?,
             is_sure: self.yes,
             asks_always: false,

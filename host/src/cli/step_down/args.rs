@@ -7,6 +7,7 @@ use crate::cli::cluster::ClusterArgs;
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
   sluice step-down             the leader finishes its work, and another node takes over
+  sluice step-down --stream audit --to b    the same for the stream audit
   sluice step-down --to b      b takes over; another node only if b does not within 3 s
   sluice step-down --url https://node-a:3000 --token-file token    without access to Consul
 
@@ -19,8 +20,8 @@ The exit code is 0 once the next leader serves, 1 if none does in time or it is 
 pub(in crate::cli) struct StepDownArgs {
     /// The node that should lead next
     #[arg(long, value_name = "NODE")]
-    pub(super) to: Option<String>,
+    pub(in crate::cli) to: Option<String>,
 
     #[command(flatten)]
-    pub(super) cluster: ClusterArgs,
+    pub(in crate::cli) cluster: ClusterArgs,
 }

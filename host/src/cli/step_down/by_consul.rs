@@ -11,6 +11,7 @@ use super::report::{TAKE_OVER_TIMEOUT, report};
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::http_client::http_client;
+use crate::cli::overview::status_path;
 use crate::cli::secret::signing;
 use crate::http::admin::Status;
 use crate::peer::wire::StepDownRequest;
@@ -19,6 +20,8 @@ use sluice_consul as consul;
 use sluice_consul::Client;
 use sluice_types::documents::NodeDocument;
 use sluice_types::keys::ClusterKeys;
+use sluice_types::readable;
+use sluice_types::stream::DEFAULT_STREAM;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a node may take to answer a request for its status.
@@ -33,13 +36,18 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> {
     let consul = Client::new(consul::Config::from_env()?)?;
     let observer = Observer::new(&args.cluster, &consul)?;
+    check_stream(&consul, &args.cluster).await?;
     let found = args.cluster.leader(&consul).await?;
-    let found = found.ok_or_else(|| StepDownError::NoLeader(args.cluster.name.clone()))?;
-    let nodes = nodes(&consul, &args.cluster.name).await?;
+    let found = found.ok_or_else(|| StepDownError::no_leader(&args.cluster))?;
+    let all = nodes(&consul, &args.cluster.name).await?;
     // The lock's key may hold a bare host, without the node's name.
     let is_it = |node: &&NodeDocument| node.address == found.address;
-    let name = nodes.iter().find(is_it).map_or(&found.node, |n| &n.node);
+    let name = all.iter().find(is_it).map_or(&found.node, |n| &n.node);
     let name = name.clone();
+    let nodes = all.iter();
+    let nodes: Vec<_> = nodes
+        .filter_map(|node| node.for_stream(&args.cluster.stream))
+        .collect();
     check_successor(args.to.as_deref(), &name, &nodes)?;
     let client = signing(&consul, &args.cluster).await?;
     let request = StepDownRequest {
@@ -66,7 +74,31 @@ pub(super) async fn step_down(args: &StepDownArgs) -> Result<ExitCode, Failure> 
     let waited = Duration::from_millis(asked.drain_ms) + TAKE_OVER_TIMEOUT;
     let next = observer.next_leader(asked.epoch, started + waited).await;
     let next = next.map_err(|seen| StepDownError::NoLeaderInTime { waited, seen })?;
-    report(args, &name, (&next.node, next.epoch), started)
+    let epoch = next.leads_under().unwrap_or(next.epoch);
+    report(args, &name, (&next.node, epoch), started)
+}
+
+/// Checks that there is such a stream.
+async fn check_stream(consul: &Client, args: &ClusterArgs) -> Result<(), Failure> {
+    let stream = args.of_stream();
+    if stream.stream == DEFAULT_STREAM {
+        return Ok(());
+    }
+    let keys = ClusterKeys::new(stream.cluster);
+    let written = consul.list(&keys.wanted(), None).await?.value;
+    let others = written
+        .iter()
+        .filter_map(|entry| keys.stream_of_plugin(&entry.key));
+    let mut names: Vec<_> = others.map(readable::source).collect();
+    if names.iter().any(|name| name == stream.stream) {
+        return Ok(());
+    }
+    names.insert(0, DEFAULT_STREAM.to_owned());
+    Err(StepDownError::NoStream {
+        stream: stream.stream.to_owned(),
+        names: names.join(", "),
+    }
+    .into())
 }
 
 async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, consul::Error> {
@@ -80,8 +112,8 @@ async fn nodes(consul: &Client, cluster: &str) -> Result<Vec<NodeDocument>, cons
         .collect())
 }
 
-/// The epoch of the tenure that is to end. If another begins meanwhile, the node
-/// refuses to end that one.
+/// The latest epoch of the cluster. If another tenure of the stream begins meanwhile, the
+/// node refuses to end that one.
 async fn epoch(consul: &Client, cluster: &str) -> Result<u64, Failure> {
     let key = ClusterKeys::new(cluster).epoch();
     let entry = consul.read(&key, None).await?.value;
@@ -110,7 +142,7 @@ impl<'a> Observer<'a> {
     async fn next_leader(&self, epoch: u64, deadline: Instant) -> Result<Status, String> {
         loop {
             let seen = match self.leader_status().await {
-                Ok(status) if status.role == "leader" && status.epoch > epoch => {
+                Ok(status) if status.leads_under().is_some_and(|later| later > epoch) => {
                     return Ok(status);
                 }
                 Ok(status) => format!(
@@ -132,9 +164,10 @@ impl<'a> Observer<'a> {
         let found = found.map_err(|error| error.to_string())?;
         let found = found.ok_or_else(|| "no node holds the lock".to_owned())?;
         let url = format!(
-            "{}://{}/api/v1/status",
+            "{}://{}{}",
             self.cluster.scheme(),
-            found.address
+            found.address,
+            status_path(&self.cluster.stream)
         );
         let asked = async {
             let answer = self.http.get(url).send().await?.error_for_status()?;

@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The node does not do it, or no other one leads in time.
 pub(super) async fn step_down(args: &StepDownArgs, api: &ApiClient) -> Result<ExitCode, Failure> {
     let status: Status = api.get("/api/v1/status", &[], Scope::Read).await?;
-    let none = || StepDownError::NoLeader(args.cluster.name.clone());
+    let none = || StepDownError::no_leader(&args.cluster);
     let before = status.leader.ok_or_else(none)?.node;
     let request = StepDownRequest {
         to: args.to.clone(),
@@ -70,9 +70,9 @@ async fn leader(api: &ApiClient, may_read: &mut bool) -> Result<Option<(String, 
         {
             Ok(seen) => {
                 let statuses = seen.nodes.into_iter().filter_map(|row| row.status);
-                let leading = statuses.filter(|status| status.role == "leader");
-                let latest = leading.max_by_key(|status| status.epoch);
-                return Ok(latest.map(|status| (status.node, status.epoch)));
+                let leading =
+                    statuses.filter_map(|status| Some((status.leads_under()?, status.node)));
+                return Ok(leading.max().map(|(epoch, node)| (node, epoch)));
             }
             Err(error) if error.is_denied() => *may_read = false,
             Err(error) => return Err(error),

@@ -18,7 +18,6 @@ use sluice_types::backoff::Backoff;
 use sluice_types::error_chain::chain;
 use sluice_types::record::Severity;
 use sluice_types::record_document::SeverityDocument;
-use sluice_types::stream::DEFAULT_STREAM;
 
 pub(in crate::cli) const EXAMPLES: &str = "\
 Examples:
@@ -42,10 +41,6 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 pub(in crate::cli) struct TailArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
-
-    /// The stream to watch
-    #[arg(long, default_value = DEFAULT_STREAM)]
-    stream: String,
 
     /// Only records whose text contains this, exactly as it is written
     #[arg(long, value_name = "TEXT")]
@@ -99,9 +94,6 @@ impl TailArgs {
     }
 
     fn request(&self) -> Result<TailRequest, TailError> {
-        if self.stream != DEFAULT_STREAM {
-            return Err(TailError::NoStream(self.stream.clone()));
-        }
         let request = TailRequest {
             filter: self.filter.clone(),
             severity: self.severity,

@@ -6,8 +6,6 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub(super) enum TailError {
-    #[error("watch the stream {0}: there is none of this name; there is only the stream default")]
-    NoStream(String),
     #[error(
         "find a node to ask: none is registered in the cluster {0}; start one with: sluice node"
     )]

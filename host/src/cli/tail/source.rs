@@ -13,7 +13,6 @@ use crate::peer::{Subscription, TailRequest, Target, node_name};
 use crate::tail::Splitter;
 use sluice_consul::{Client, Config};
 use sluice_types::readable;
-use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for a node to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -61,7 +60,7 @@ impl Source {
     /// Asks a node by its route for people.
     async fn of_people(api: &ApiClient, request: &TailRequest) -> Result<Self, Failure> {
         let node = api.base();
-        let answer = timeout(ANSWER_LIMIT, api.tail(DEFAULT_STREAM, request)).await;
+        let answer = timeout(ANSWER_LIMIT, api.tail(request)).await;
         let answer = answer.map_err(|_| TailError::Slow(node.clone()))?;
         Ok(Self {
             subscription: answer?,

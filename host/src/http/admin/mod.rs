@@ -11,3 +11,4 @@ pub(super) mod streams;
 pub(crate) use context::AdminContext;
 pub(crate) use delivery_status::StallStatus;
 pub(crate) use status::{Counters, Status};
+pub(crate) use streams::{StreamDocument, StreamsDocument};

@@ -21,7 +21,7 @@ use sluice_types::lease::Standing;
 use sluice_types::plugin::PluginStatus;
 use sluice_types::readable::error_field;
 
-/// The status document of a node: of its default stream.
+/// The status document of a node: of one of its streams.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// The node's name.
@@ -34,6 +34,10 @@ pub(crate) struct Status {
     pub(crate) role: String,
     /// The highest epoch that the node has seen.
     pub(crate) epoch: u64,
+    /// The epoch under which this node leads, if it does. Earlier versions, which had
+    /// one stream, do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tenure: Option<u64>,
     pub(crate) leader: Option<LeaderAddress>,
     /// How long the node may still acknowledge without another proof.
     pub(crate) lease_ms: u64,
@@ -117,6 +121,12 @@ pub(in crate::http) async fn status(
 }
 
 impl Status {
+    /// The epoch of this node's tenure, if it takes requests under one.
+    pub(crate) fn leads_under(&self) -> Option<u64> {
+        let leads = self.role == "leader";
+        leads.then(|| self.tenure.unwrap_or(self.epoch))
+    }
+
     pub(in crate::http) fn of(node: &str, stream: &Stream) -> Self {
         let (role, leader, lease) = role(node, stream);
         let (records, bytes) = stream.depth();
@@ -125,6 +135,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: role.to_owned(),
             epoch: stream.controls.view.borrow().epoch,
+            tenure: tenure(stream),
             leader,
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             plugin: stream.plugin.borrow().clone(),
@@ -145,6 +156,14 @@ const fn leading(standing: Standing, route: &Route) -> &'static str {
         (Standing::Valid(_), Route::Local(_)) => "leader",
         (Standing::Valid(_) | Standing::Suspended, _) => "suspended",
         (Standing::Revoked, _) => "follower",
+    }
+}
+
+/// The epoch under which this node leads.
+fn tenure(stream: &Stream) -> Option<u64> {
+    match &*stream.controls.role.borrow() {
+        Role::Leader(lease) => Some(lease.epoch()),
+        Role::Follower { .. } => None,
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request};
 use axum::response::Response;
@@ -18,9 +17,10 @@ use super::action_documents::{
     Choice, Chosen, LETTERS_MAX, Purged, REASONS_MAX, Rejection, Replayed, RollBack, RolledBack,
 };
 use super::asking::ask_other;
-use super::context::{ClusterContext, Member};
+use super::context::{ClusterContext, InStream, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::shown::shown;
+use crate::http::admin::Status;
 use crate::http::problem::Problem;
 use crate::http::response::JSON;
 use crate::peer::wire::{StepDownAnswer, StepDownRequest};
@@ -39,9 +39,9 @@ const RECORDS_MAX: usize = 500;
 const NODE_LIMIT: Duration = Duration::from_secs(10);
 const ACTION_LIMIT: Duration = Duration::from_secs(25);
 
-type Context = State<Arc<ClusterContext>>;
+type Context = InStream;
 
-pub(super) async fn replay(State(context): Context, request: Request<Body>) -> Response {
+pub(super) async fn replay(InStream(context): Context, request: Request<Body>) -> Response {
     let acting = |context: Arc<ClusterContext>, chosen: Chosen| async move {
         context.replay(chosen.by_node()?).await
     };
@@ -49,7 +49,7 @@ pub(super) async fn replay(State(context): Context, request: Request<Body>) -> R
     act(&context, request, "replay dead letters", acting, detail).await
 }
 
-pub(super) async fn purge(State(context): Context, request: Request<Body>) -> Response {
+pub(super) async fn purge(InStream(context): Context, request: Request<Body>) -> Response {
     let acting = |context: Arc<ClusterContext>, chosen: Chosen| async move {
         context.purge(chosen.by_node()?).await
     };
@@ -57,14 +57,14 @@ pub(super) async fn purge(State(context): Context, request: Request<Body>) -> Re
     act(&context, request, "purge dead letters", acting, detail).await
 }
 
-pub(super) async fn roll_back(State(context): Context, request: Request<Body>) -> Response {
+pub(super) async fn roll_back(InStream(context): Context, request: Request<Body>) -> Response {
     let acting =
         |context: Arc<ClusterContext>, wanted| async move { context.roll_back(wanted).await };
     let detail = |_: &RolledBack| String::new();
     act(&context, request, "roll the plugin back", acting, detail).await
 }
 
-pub(super) async fn step_down(State(context): Context, request: Request<Body>) -> Response {
+pub(super) async fn step_down(InStream(context): Context, request: Request<Body>) -> Response {
     let acting =
         |context: Arc<ClusterContext>, wanted| async move { context.step_down(wanted).await };
     let detail = |down: &StepDownAnswer| format!("epoch {}", down.epoch);
@@ -97,7 +97,7 @@ where
         }
     };
     let acting = timeout(ACTION_LIMIT, acting(Arc::clone(context), wanted));
-    let running = context.running.run(async move {
+    let running = context.shared.running.run(async move {
         let acted = acting.await.unwrap_or_else(|_| {
             let why = "it takes too long; what was done until now is done";
             Err(ClusterProblem::Elsewhere(why.to_owned()))
@@ -217,8 +217,8 @@ impl ClusterContext {
             return Ok(0);
         }
         if node == self.node() {
-            let removed = self.parts.own.remove_letters(ids.to_vec()).await;
-            return removed.map_err(ClusterProblem::Elsewhere);
+            let removed = self.stream.letters.remove(ids.to_vec()).await;
+            return removed.map_err(|error| ClusterProblem::Elsewhere(shown(&error)));
         }
         let remove = |client: Arc<PeerClient>, member: Member| async move {
             client.remove(member.target(), ids).await
@@ -247,13 +247,13 @@ impl ClusterContext {
 
     async fn step_down(&self, wanted: StepDownRequest) -> Result<StepDownAnswer, ClusterProblem> {
         let leader = self.leader()?;
-        let documents = self.documents();
+        let documents = self.documents_of_stream();
         let checked = check_successor(wanted.to.as_deref(), &leader.node, &documents);
         checked.map_err(|error| ClusterProblem::Conflict(shown(&error)))?;
         if leader.node == self.node() {
-            let begun = self.parts.own.step_down(wanted);
+            let begun = self.stream.hand_over(wanted.epoch, wanted.to);
             let other = || ClusterProblem::Conflict("another node leads now".to_owned());
-            return begun.ok_or_else(other);
+            return Ok(begun.ok_or_else(other)?.into());
         }
         let ask = |client: Arc<PeerClient>, leader: Member| async move {
             client.step_down(leader.target(), &wanted).await
@@ -263,7 +263,7 @@ impl ClusterContext {
 
     /// The leader, as this node knows it.
     fn leader(&self) -> Result<Member, ClusterProblem> {
-        let leader = self.parts.own.view().status.leader;
+        let leader = Status::of(self.node(), &self.stream).leader;
         let none = || ClusterProblem::Conflict("no node leads at the moment".to_owned());
         let LeaderAddress { node, address } = leader.ok_or_else(none)?;
         // The lock's key may hold a bare host, without the node's name.

@@ -1,9 +1,12 @@
 //! What the routes for the whole cluster work with.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::response::Response;
 use tokio::time::timeout;
 
 use super::latest::Latest;
@@ -13,9 +16,11 @@ use super::running::Running;
 use super::shown::shown;
 use crate::history::Histories;
 use crate::http::audited::Action;
+use crate::http::chosen;
 use crate::http::problem::Problem;
 use crate::http::reading;
 use crate::peer::{LeaderClient, PeerClient, Target, node_name};
+use crate::stream::Stream;
 use sluice_access::Access;
 use sluice_consul::Client;
 use sluice_leadership::Controls;
@@ -29,7 +34,7 @@ const REGISTERED_LIMIT: Duration = Duration::from_secs(2);
 const NODES_MAX: usize = 100;
 
 /// What the routes need of their node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClusterParts {
     pub(crate) cluster: String,
     pub(crate) own: Arc<OwnNode>,
@@ -46,13 +51,39 @@ pub(crate) struct ClusterParts {
 
 /// The cluster as this node sees it.
 #[derive(Debug)]
-pub(crate) struct ClusterContext {
-    pub(super) parts: ClusterParts,
-    pub(super) latest: Latest,
+pub(crate) struct ClusterShared {
+    parts: ClusterParts,
+    /// The overviews that were made last, by their streams.
+    latest: Mutex<BTreeMap<String, Arc<Latest>>>,
     /// Actions that are under way.
     pub(super) running: Running,
     /// The nodes that Consul had registered when it was asked last.
     registered: Mutex<Vec<Member>>,
+}
+
+/// The same for one stream.
+#[derive(Debug)]
+pub(super) struct ClusterContext {
+    pub(super) shared: Arc<ClusterShared>,
+    pub(super) parts: ClusterParts,
+    pub(super) stream: Arc<Stream>,
+}
+
+/// The context of a request, for the stream that it names.
+pub(super) struct InStream(pub(super) Arc<ClusterContext>);
+
+impl FromRequestParts<Arc<ClusterShared>> for InStream {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        head: &mut Parts,
+        shared: &Arc<ClusterShared>,
+    ) -> Result<Self, Response> {
+        match shared.of_request(head) {
+            Ok(context) => Ok(Self(Arc::new(context))),
+            Err(problem) => Err(problem.response(&head.headers)),
+        }
+    }
 }
 
 /// A node of the cluster.
@@ -73,13 +104,26 @@ impl Member {
     }
 }
 
-impl ClusterContext {
+impl ClusterShared {
     pub(crate) fn new(parts: ClusterParts) -> Arc<Self> {
         Arc::new(Self {
             parts,
-            latest: Latest::default(),
+            latest: Mutex::default(),
             running: Running::default(),
             registered: Mutex::default(),
+        })
+    }
+
+    /// The context of a request.
+    ///
+    /// # Errors
+    /// There is no stream of the name that it gives, or it gives two.
+    fn of_request(self: &Arc<Self>, head: &Parts) -> Result<ClusterContext, Problem> {
+        let streams = &self.parts.own.streams;
+        Ok(ClusterContext {
+            stream: chosen::stream_of(streams, &head.extensions, &head.headers)?,
+            parts: self.parts.clone(),
+            shared: Arc::clone(self),
         })
     }
 
@@ -87,16 +131,27 @@ impl ClusterContext {
     ///
     /// # Errors
     /// It may not.
-    pub(super) fn check_reader(&self, head: &Parts) -> Result<(), Problem> {
-        reading::check(&self.parts.access, head, DEFAULT_STREAM).map(drop)
+    pub(super) fn check_reader(self: &Arc<Self>, head: &Parts) -> Result<(), Problem> {
+        let context = self.of_request(head)?;
+        reading::check(&self.parts.access, head, &context.stream.name).map(drop)
     }
 
+    /// The overview of a stream that was made last.
+    pub(super) fn latest(&self, stream: &str) -> Arc<Latest> {
+        let mut latest = lock(&self.latest);
+        // Those of streams that are closed.
+        latest.retain(|name, _| name == stream || self.parts.own.streams.get(name).is_some());
+        Arc::clone(latest.entry(stream.to_owned()).or_default())
+    }
+}
+
+impl ClusterContext {
     /// Checks that a request may do this action.
     ///
     /// # Errors
     /// It may not.
     pub(super) fn check_admin(&self, head: &Parts, what: &str) -> Result<Action, Problem> {
-        reading::check_admin(&self.parts.access, head, DEFAULT_STREAM, what)
+        reading::check_admin(&self.parts.access, head, &self.stream.name, what)
     }
 
     /// This node's name.
@@ -104,9 +159,25 @@ impl ClusterContext {
         &self.parts.own.node
     }
 
-    /// The keys of the default stream.
+    /// The keys of the stream.
     pub(super) fn keys(&self) -> StreamKeys {
-        ClusterKeys::new(self.parts.cluster.as_str()).stream(DEFAULT_STREAM)
+        ClusterKeys::new(self.parts.cluster.as_str()).stream(&self.stream.name)
+    }
+
+    /// What a node's document says of the stream, as if that were its only one. Of the
+    /// default one, it is the whole document.
+    pub(super) fn of_stream(&self, document: &NodeDocument) -> Option<NodeDocument> {
+        match self.stream.name.as_str() {
+            DEFAULT_STREAM => Some(document.clone()),
+            named => document.for_stream(named),
+        }
+    }
+
+    /// The same of all nodes that are alive and have the stream.
+    pub(super) fn documents_of_stream(&self) -> Vec<NodeDocument> {
+        let documents = self.documents();
+        let documents = documents.iter();
+        documents.filter_map(|it| self.of_stream(it)).collect()
     }
 
     /// What the nodes that are alive say of themselves.
@@ -128,7 +199,7 @@ impl ClusterContext {
             node: document.node.clone(),
             address: document.address.clone(),
         });
-        let registered = lock(&self.registered).clone();
+        let registered = lock(&self.shared.registered).clone();
         for member in alive.chain(registered) {
             if !members.iter().any(|known| known.node == member.node) {
                 members.push(member);
@@ -155,16 +226,17 @@ impl ClusterContext {
             node: node_name(cluster, instance).to_owned(),
             address: instance.host_and_port(),
         });
-        *lock(&self.registered) = members.collect();
+        *lock(&self.shared.registered) = members.collect();
         Ok(())
     }
 
-    /// A client for the other nodes.
+    /// A client for the other nodes, for the stream.
     ///
     /// # Errors
     /// Why there is none.
     pub(super) fn client(&self) -> Result<Arc<PeerClient>, String> {
-        self.parts.nodes.client()
+        let client = self.parts.nodes.client()?;
+        Ok(client.of_stream(&self.stream.name))
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::asking::ask_other;
-use super::context::{ClusterContext, Member};
+use super::context::{ClusterContext, InStream, Member};
 use super::problem::{ClusterProblem, answered, fresh};
 use super::query::Query;
 use super::report::Reporter;
@@ -36,10 +35,7 @@ struct Reading {
     end: Instant,
 }
 
-pub(super) async fn debug(
-    State(context): State<Arc<ClusterContext>>,
-    request: Request<Body>,
-) -> Response {
+pub(super) async fn debug(InStream(context): InStream, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
     let query = Query::of(head.uri.query());
     let wanted = query.get("node").unwrap_or(context.node());

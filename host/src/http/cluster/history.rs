@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::asking::ask;
-use super::context::{ClusterContext, Member};
+use super::context::{ClusterContext, InStream, Member};
 use super::problem::fresh_json;
 use crate::peer::PeerClient;
 
@@ -30,7 +29,7 @@ struct NodeHistory {
     error: Option<String>,
 }
 
-pub(super) async fn history(State(context): State<Arc<ClusterContext>>) -> Response {
+pub(super) async fn history(InStream(context): InStream) -> Response {
     fresh_json(&context.histories().await)
 }
 
@@ -51,7 +50,7 @@ impl ClusterContext {
     }
 
     fn own_history(&self) -> Result<Box<RawValue>, String> {
-        let history = self.parts.histories.of(self.parts.own.stream(), 0);
+        let history = self.parts.histories.of(&self.stream, 0);
         to_raw_value(&history).map_err(|error| error.to_string())
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::Request;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::asking::{LeftOut, ask, ask_other, split};
-use super::context::{ClusterContext, Member};
+use super::context::{ClusterContext, InStream, Member};
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::query::Query;
 use super::record_view::LetterView;
@@ -60,10 +60,7 @@ pub(crate) struct FoundReject {
     pub(crate) reject: Reject,
 }
 
-pub(super) async fn list(
-    State(context): State<Arc<ClusterContext>>,
-    request: Request<Body>,
-) -> Response {
+pub(super) async fn list(InStream(context): InStream, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
     let asked = Query::of(head.uri.query());
     let text = |name| asked.get(name).map(str::to_owned);
@@ -79,7 +76,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(
-    State(context): State<Arc<ClusterContext>>,
+    InStream(context): InStream,
     Path((node, id)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Response {
@@ -91,10 +88,7 @@ pub(super) async fn show(
     )
 }
 
-pub(super) async fn rejects(
-    State(context): State<Arc<ClusterContext>>,
-    request: Request<Body>,
-) -> Response {
+pub(super) async fn rejects(InStream(context): InStream, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
     let limit = Query::of(head.uri.query()).number("limit", LISTED, LISTED_MAX);
     fresh_json(&context.rejects(limit).await)
@@ -104,7 +98,7 @@ impl ClusterContext {
     async fn letters(&self, query: LetterQuery, node: Option<&str>) -> LetterList {
         let mut members = self.members();
         members.retain(|member| node.is_none_or(|node| member.node == node));
-        let own = self.parts.own.find_letters(query.clone());
+        let own = self.parts.own.find_letters(&self.stream, query.clone());
         let other = |client: Arc<PeerClient>, member: Member| {
             let query = query.clone();
             async move { client.find_letters(member.target(), &query).await }
@@ -134,7 +128,7 @@ impl ClusterContext {
 
     async fn rejects(&self, limit: usize) -> RejectList {
         let members = self.members();
-        let own = std::future::ready(Ok(self.parts.own.stream().rejects.list()));
+        let own = std::future::ready(Ok(self.stream.rejects.list()));
         let other = |client: Arc<PeerClient>, member: Member| async move {
             client.rejects(member.target()).await
         };
@@ -167,7 +161,7 @@ impl ClusterContext {
     ) -> Result<ReadLetters, ClusterProblem> {
         let member = self.member(node)?;
         if member.node == self.node() {
-            let read = self.parts.own.read_letters(ids).await;
+            let read = self.parts.own.read_letters(&self.stream, ids).await;
             return read.map_err(ClusterProblem::Elsewhere);
         }
         let ask = |client: Arc<PeerClient>, member: Member| async move {

@@ -34,7 +34,7 @@ use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use action_documents::{Choice, Chosen, Purged, Replayed, RollBack, RolledBack};
 pub(crate) use asking::LeftOut;
-pub(crate) use context::{ClusterContext, ClusterParts};
+pub(crate) use context::{ClusterParts, ClusterShared};
 pub(crate) use letters::{FoundLetter, LISTED_MAX, LetterList, RejectList};
 pub(crate) use overview::Overview;
 pub(crate) use own::OwnNode;
@@ -42,12 +42,18 @@ pub(crate) use plugin::{Asked, Change, PluginView};
 pub(crate) use report::{NodeReport, Reporter, ReporterParts, Versions};
 pub(crate) use tenures::Tenures;
 
-/// The routes for the page.
-pub(super) fn routes(context: Arc<ClusterContext>) -> Router {
+/// The route for bug reports.
+pub(super) fn routes(context: Arc<ClusterShared>) -> Router {
+    Router::new()
+        .route("/api/v1/debug", read(&context, debug::debug))
+        .with_state(context)
+}
+
+/// Those of them that also work with `/streams/<s>` before the path.
+pub(super) fn of_streams(context: Arc<ClusterShared>) -> Router {
     Router::new()
         .route("/api/v1/cluster", read(&context, overview::overview))
         .route("/api/v1/cluster/history", read(&context, history::history))
-        .route("/api/v1/debug", read(&context, debug::debug))
         .route("/api/v1/plugin", read(&context, plugin::plugin))
         .route("/api/v1/plugin/rollback", post(actions::roll_back))
         .route("/api/v1/step-down", post(actions::step_down))
@@ -63,16 +69,16 @@ pub(super) fn routes(context: Arc<ClusterContext>) -> Router {
 }
 
 /// A route that only those see who may read.
-fn read<H, T>(context: &Arc<ClusterContext>, handler: H) -> MethodRouter<Arc<ClusterContext>>
+fn read<H, T>(context: &Arc<ClusterShared>, handler: H) -> MethodRouter<Arc<ClusterShared>>
 where
-    H: Handler<T, Arc<ClusterContext>>,
+    H: Handler<T, Arc<ClusterShared>>,
     T: 'static,
 {
     get(handler).route_layer(from_fn_with_state(Arc::clone(context), readers))
 }
 
 async fn readers(
-    State(context): State<Arc<ClusterContext>>,
+    State(context): State<Arc<ClusterShared>>,
     request: Request<Body>,
     next: Next,
 ) -> Response {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::asking::ask;
-use super::context::{ClusterContext, Member};
+use super::context::{ClusterContext, InStream, Member};
 use super::own::NodeView;
 use super::problem::fresh;
 use super::tenures::{Tenure, merged};
@@ -57,19 +56,20 @@ pub(crate) struct NodeRow {
     pub(crate) error: Option<String>,
 }
 
-pub(super) async fn overview(State(context): State<Arc<ClusterContext>>) -> Response {
+pub(super) async fn overview(InStream(context): InStream) -> Response {
     fresh(JSON, context.overview().await)
 }
 
 impl ClusterContext {
     async fn overview(&self) -> Bytes {
         let making = async { self.make_overview().await.into() };
-        self.latest.or_make(FRESH, making).await
+        let latest = self.shared.latest(&self.stream.name);
+        latest.or_make(FRESH, making).await
     }
 
     async fn make_overview(&self) -> Vec<u8> {
         let members = self.members();
-        let own = std::future::ready(Ok(self.parts.own.view()));
+        let own = std::future::ready(Ok(self.parts.own.view(&self.stream)));
         let other = |client: Arc<PeerClient>, member: Member| async move {
             client.view::<NodeView>(member.target()).await
         };
@@ -91,7 +91,7 @@ impl ClusterContext {
                 Err(error) => (None, Some(error)),
             };
             nodes.push(NodeRow {
-                document: document.cloned(),
+                document: document.and_then(|document| self.of_stream(document)),
                 node,
                 address,
                 status,

@@ -12,9 +12,9 @@ use super::shown::shown;
 use super::tenures::{Tenure, Tenures};
 use crate::http::admin::Status;
 use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
-use crate::peer::wire::{StepDownAnswer, StepDownRequest};
 use crate::stream::{Stream, Streams};
 use sluice_delivery::DeadLetterError;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a request waits for those before it that read dead letters.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ pub(crate) struct OwnNode {
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct NodeView {
     pub(crate) status: Status,
-    /// The leaders that it has seen.
+    /// The leaders of the default stream that it has seen.
     pub(crate) tenures: Vec<Tenure>,
 }
 
@@ -48,26 +48,27 @@ impl OwnNode {
         }
     }
 
-    pub(super) const fn stream(&self) -> &Arc<Stream> {
-        self.streams.default_stream()
-    }
-
-    pub(in crate::http) fn view(&self) -> NodeView {
+    /// What it says of itself for this stream.
+    pub(in crate::http) fn view(&self, stream: &Stream) -> NodeView {
         NodeView {
-            status: Status::of(&self.node, self.stream()),
-            tenures: self.tenures.list(),
+            status: Status::of(&self.node, stream),
+            tenures: match stream.name.as_str() {
+                DEFAULT_STREAM => self.tenures.list(),
+                _ => Vec::new(),
+            },
         }
     }
 
-    /// The latest of this node's dead letters that the query admits.
+    /// The latest of this node's dead letters of a stream that the query admits.
     ///
     /// # Errors
     /// They cannot be read, or too many read them already.
     pub(in crate::http) async fn find_letters(
         &self,
+        stream: &Stream,
         query: LetterQuery,
     ) -> Result<LetterPage, String> {
-        let letters = self.stream().letters.clone();
+        let letters = stream.letters.clone();
         self.read(move || scan::find(&letters, &query)).await
     }
 
@@ -77,28 +78,11 @@ impl OwnNode {
     /// As above.
     pub(in crate::http) async fn read_letters(
         &self,
+        stream: &Stream,
         ids: Vec<String>,
     ) -> Result<ReadLetters, String> {
-        let letters = self.stream().letters.clone();
+        let letters = stream.letters.clone();
         self.read(move || scan::read(&letters, &ids)).await
-    }
-
-    /// Removes the letters with these ids; returns how many there were.
-    ///
-    /// # Errors
-    /// They cannot be removed.
-    pub(super) async fn remove_letters(&self, ids: Vec<String>) -> Result<u64, String> {
-        let removed = self.stream().letters.remove(ids).await;
-        removed.map_err(|error| shown(&error))
-    }
-
-    /// Starts a hand-over; `None` if this node does not lead under that epoch.
-    pub(in crate::http) fn step_down(&self, wanted: StepDownRequest) -> Option<StepDownAnswer> {
-        let begun = self.stream().hand_over(wanted.epoch, wanted.to)?;
-        Some(StepDownAnswer {
-            epoch: begun.epoch,
-            drain_ms: u64::try_from(begun.drain.as_millis()).unwrap_or(u64::MAX),
-        })
     }
 
     async fn read<T: Send + 'static>(

@@ -1,17 +1,15 @@
 //! `GET /api/v1/plugin`: what is asked for, what runs, what was live before, and
 //! what a roll-back would ask for.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::context::ClusterContext;
+use super::context::{ClusterContext, InStream};
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::shown::shown;
 use crate::plugin::{Manifest, gains, history};
@@ -60,10 +58,7 @@ pub(crate) struct Rollback {
     pub(crate) gains: Vec<String>,
 }
 
-pub(super) async fn plugin(
-    State(context): State<Arc<ClusterContext>>,
-    request: Request<Body>,
-) -> Response {
+pub(super) async fn plugin(InStream(context): InStream, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
     let view = context.plugin().await;
     answered(view.map(|view| fresh_json(&view)), &head)
@@ -77,7 +72,7 @@ impl ClusterContext {
             tokio::try_join!(
                 consul.read(&keys.plugin, None),
                 consul.read(&keys.active, None),
-                history::read(consul, &self.parts.cluster),
+                history::read(consul, &keys.history),
             )
         };
         let failed = |why: String| ClusterProblem::Elsewhere(format!("Consul: {why}"));

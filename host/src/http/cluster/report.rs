@@ -129,11 +129,11 @@ impl Reporter {
             node: self.own.node.clone(),
             at: timestamp(),
             versions: Versions::with_consul(consul),
-            status: Status::of(&self.own.node, self.own.stream()),
+            status: Status::of(&self.own.node, self.own.streams.default_stream()),
             settings: self.settings.clone(),
             environment: environment(),
             tenures: self.own.tenures.list(),
-            history: self.histories.of(self.own.stream(), 0),
+            history: self.histories.of(self.own.streams.default_stream(), 0),
             metrics: metrics::text(&self.own.streams, &self.metrics, Format::Plain),
             log: self.log.lines(),
         };

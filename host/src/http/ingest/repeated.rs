@@ -17,7 +17,8 @@ use sluice_protocols::repeats::Outcome;
 #[derive(Debug)]
 pub(super) struct Sent<'a> {
     pub(super) client: Option<IpAddr>,
-    pub(super) path: &'a str,
+    /// The stream that it is for, and its path.
+    pub(super) place: (&'a str, &'a str),
     /// The client's own id of the request, if it has one.
     pub(super) id: Option<&'a [u8]>,
     pub(super) body: Bytes,
@@ -42,8 +43,8 @@ impl Sent<'_> {
     ) -> Result<Known, Problem> {
         loop {
             let turn = match self.id {
-                Some(id) => once.begin_id(self.client, self.path, id, &self.body),
-                None => once.begin_body(self.client, self.path, &self.body),
+                Some(id) => once.begin_id(self.client, self.place, id, &self.body),
+                None => once.begin_body(self.client, self.place, &self.body),
             };
             let joined = match turn {
                 None => return Ok(Known::New(None)),
@@ -80,7 +81,7 @@ impl Sent<'_> {
                 delivery.lose();
                 Some(delivery)
             }
-            (None, None) => once.lose_body(self.client, self.path, &self.body),
+            (None, None) => once.lose_body(self.client, self.place, &self.body),
         };
         let delivering = ingest.deliver(offer, deadline, lose);
         let delivered = delivering.await;

@@ -122,7 +122,7 @@ impl Ingest {
     }
 
     /// All streams.
-    pub(in crate::http) const fn streams(&self) -> &Streams {
+    pub(crate) const fn streams(&self) -> &Streams {
         &self.streams
     }
 

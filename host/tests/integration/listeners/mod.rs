@@ -22,7 +22,7 @@ fn send(to: &str, bytes: &[u8]) {
 }
 
 /// A Forward message with one record, which is to be acknowledged.
-fn forward_message(body: &str, chunk: &str) -> Vec<u8> {
+pub(crate) fn forward_message(body: &str, chunk: &str) -> Vec<u8> {
     let text = |text: &str| {
         let length = u8::try_from(text.len()).unwrap();
         [&[0xd9, length], text.as_bytes()].concat()

@@ -1,5 +1,7 @@
 //! Streams other than the default one: they come and go with their keys.
 
+mod asked;
+mod doors;
 mod life;
 mod spread;
 

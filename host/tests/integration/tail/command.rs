@@ -86,7 +86,7 @@ async fn the_command_goes_on_with_another_node() {
 async fn mistakes_are_told() {
     let cluster = Cluster::start(1, &[]).await;
     for (arguments, code, text) in [
-        (["--stream", "other"], 1, "there is only the stream default"),
+        (["--stream", "other"], 1, "this node has no such stream"),
         (["--limit", "0"], 1, "the limit must be from 1 to 1000"),
         (["--severity", "loud"], 2, "expected trace"),
         (["--attribute", "host"], 2, "expected NAME=VALUE"),

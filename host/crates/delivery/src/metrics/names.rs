@@ -36,6 +36,11 @@ pub(super) const LISTENER_DROPPED: MetricName = unitless(
     "Datagrams that could not be kept until the sink takes them, by protocol",
 );
 
+pub(super) const LISTENER_NO_STREAM: MetricName = unitless(
+    "listener_no_stream",
+    "Attempts to deliver what listeners received for a stream that is not there, by protocol",
+);
+
 pub(super) const SINK_REFUSED: MetricName = unitless(
     "sink_refused",
     "What sinks tried and may not do, and limits that they reached, by kind",

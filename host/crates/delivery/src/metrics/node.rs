@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::families::Families;
 use super::ingest::Ingests;
 use super::names::{
-    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, MetricName, SINK_REFUSED, SPANS,
+    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, LISTENER_NO_STREAM, MetricName,
+    SINK_REFUSED, SPANS,
 };
 use super::stream::StreamMetrics;
 
@@ -46,6 +47,8 @@ pub struct ListenerMetrics {
     pub connections: Gauge,
     /// Datagrams that could not be kept.
     pub dropped: Counter,
+    /// Attempts to deliver to a stream that is not there.
+    pub no_stream: Counter,
 }
 
 /// The registry of a node, with the metrics that belong to no stream.
@@ -56,6 +59,7 @@ pub struct Metrics {
     refused: Family<Label, Counter>,
     listener_connections: Family<Label, Gauge>,
     listener_dropped: Family<Label, Counter>,
+    listener_no_stream: Family<Label, Counter>,
     spans: Family<Label, Counter>,
     ingests: Ingests,
     families: Mutex<Families>,
@@ -88,6 +92,11 @@ impl Metrics {
         families
             .registry
             .register(name, help, listener_dropped.clone());
+        let listener_no_stream = Family::default();
+        let MetricName { name, help, .. } = LISTENER_NO_STREAM;
+        families
+            .registry
+            .register(name, help, listener_no_stream.clone());
         let spans = Family::default();
         let MetricName { name, help, .. } = SPANS;
         families.registry.register(name, help, spans.clone());
@@ -98,6 +107,7 @@ impl Metrics {
             refused,
             listener_connections,
             listener_dropped,
+            listener_no_stream,
             spans,
             families: Mutex::new(families),
         }
@@ -121,6 +131,7 @@ impl Metrics {
         ListenerMetrics {
             connections: self.listener_connections.get_or_create_owned(&label),
             dropped: self.listener_dropped.get_or_create_owned(&label),
+            no_stream: self.listener_no_stream.get_or_create_owned(&label),
         }
     }
 

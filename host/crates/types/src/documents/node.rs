@@ -36,6 +36,10 @@ pub struct NodeDocument {
     /// lately, filled in by what writes the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub leads: BTreeMap<String, u64>,
+    /// The epochs under which it leads them, filled in by what writes the key. Earlier
+    /// versions do not say them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tenures: BTreeMap<String, u64>,
     /// `None` for a document that does not say, as those of earlier versions.
     #[serde(flatten)]
     pub sink: Option<NodeSink>,
@@ -91,6 +95,7 @@ impl NodeDocument {
             error: None,
             streams: BTreeMap::new(),
             leads: BTreeMap::new(),
+            tenures: BTreeMap::new(),
             sink: None,
         }
     }
@@ -158,6 +163,7 @@ mod tests {
             error: None,
             streams: BTreeMap::new(),
             leads: BTreeMap::new(),
+            tenures: BTreeMap::new(),
             sink: Some(NodeSink {
                 version: "0.1.0".to_owned(),
                 plugin: Identity {
@@ -207,9 +213,11 @@ mod tests {
         };
         document.streams.insert("audit".to_owned(), report);
         document.leads.insert("audit".to_owned(), 7);
+        document.tenures.insert("audit".to_owned(), 5);
         let wire = serde_json::to_value(&document).unwrap();
         assert_eq!(wire["streams"]["audit"]["able"], json!(true));
         assert_eq!(wire["leads"], json!({ "audit": 7 }));
+        assert_eq!(wire["tenures"], json!({ "audit": 5 }));
         let read: NodeDocument = serde_json::from_value(wire).unwrap();
         assert_eq!(read, document);
         assert!(read.for_stream("audit").unwrap().eligible);

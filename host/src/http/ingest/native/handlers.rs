@@ -195,7 +195,7 @@ async fn one(
     let (body, reservation) = unpacking.await?;
     let mut sent = Sent {
         client: sender(head).client,
-        path: head.uri.path(),
+        place: (&stream.name, head.uri.path()),
         id: id.as_deref().map(str::as_bytes),
         body: body.clone(),
     };

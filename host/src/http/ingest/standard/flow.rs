@@ -368,7 +368,7 @@ impl Flow<'_> {
     ) -> Result<Option<Vec<Rejection>>, Problem> {
         let sent = Sent {
             client: self.asked.client,
-            path: &self.asked.path,
+            place: (&self.stream.name, &self.asked.path),
             id: self.exchange.id().map(str::as_bytes),
             body: received.bytes().clone(),
         };

@@ -75,14 +75,14 @@ impl Relay {
         forward::relay(&self.leaders, to, (&head, body), memory, clock.end).await
     }
 
-    /// Sends records to the leader for clients that cannot be told which of them
-    /// were refused, and waits for the outcome until `end`.
+    /// Sends records to the leader of a stream for clients that cannot be told which of
+    /// them were refused, and waits for the outcome until `end`.
     ///
     /// # Errors
     /// The leader may have taken them.
     pub(crate) async fn deliver(
         &self,
-        leader: &LeaderAddress,
+        (leader, stream): (&LeaderAddress, &str),
         records: &[LogRecord],
         memory: &Arc<MemoryBudget>,
         end: Instant,
@@ -106,7 +106,7 @@ impl Relay {
             node: &name,
             address,
         };
-        let asking = client.deliver(target, request, left);
+        let asking = client.deliver(target, stream, request, left);
         let answer = match timeout_at(end, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return not_answered(address, &error).map(Delivered::NotTaken),
