@@ -95,11 +95,6 @@ impl Shown {
         }
     }
 
-    /// The streams.
-    pub(crate) fn streams(&self) -> Streams {
-        self.own.streams.clone()
-    }
-
     /// The routes for people.
     pub(crate) fn people(&self) -> People {
         let admin = AdminContext {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use tokio::sync::watch;
 
+use sluice_leadership::Controls;
+
 use sluice_leadership::NodeAddresses;
 
 /// Tells the other nodes from clients by their registered addresses.
@@ -17,8 +19,11 @@ pub(crate) struct OtherNodes {
 }
 
 impl OtherNodes {
-    pub(crate) const fn new(all: NodeAddresses, own: watch::Receiver<Option<String>>) -> Self {
-        Self { all, own }
+    pub(crate) fn of(controls: &Controls) -> Self {
+        Self {
+            all: controls.addresses.clone(),
+            own: controls.address.clone(),
+        }
     }
 
     /// Whether another node is registered at this address. Nobody on this node's

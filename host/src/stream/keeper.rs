@@ -19,9 +19,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::config::StreamConfig;
-use super::place::{Place, Stage, seen};
+use super::place::{Place, Stage, ended, seen};
 use super::prepared::{NodeAccess, PreparedStream, StreamError};
 use super::remembered::Remembered;
+use super::spread::{self, SpreadParts};
 use super::streams::Streams;
 use super::tasks::StreamTasks;
 use crate::plugin::{Manifest, Preparer};
@@ -43,10 +44,9 @@ const NOTE_ATTEMPTS: u32 = 3;
 /// A stream that was to be opened.
 type Opened = (String, Result<PreparedStream, StreamError>);
 
-/// What the keeper works with.
+/// What does not change for the streams of a node.
 #[derive(Debug)]
-pub(crate) struct KeeperParts {
-    pub(crate) client: Client,
+pub(crate) struct StreamsConfig {
     pub(crate) keys: ClusterKeys,
     /// The settings of every stream but for its name.
     pub(crate) config: StreamConfig,
@@ -59,6 +59,13 @@ pub(crate) struct KeeperParts {
     pub(crate) preparer: Arc<Preparer>,
     /// The sink of streams whose manifest is empty.
     pub(crate) flag: Manifest,
+}
+
+/// What the keeper works with.
+#[derive(Debug)]
+pub(crate) struct KeeperParts {
+    pub(crate) config: StreamsConfig,
+    pub(crate) client: Client,
     pub(crate) elector: Elector,
     pub(crate) access: NodeAccess,
     pub(crate) streams: Streams,
@@ -68,8 +75,8 @@ pub(crate) struct KeeperParts {
 #[derive(Debug)]
 pub(crate) struct StreamKeeper {
     stop: oneshot::Sender<()>,
-    /// The nodes that streams are pinned to.
-    pub(crate) pins: watch::Receiver<BTreeMap<String, String>>,
+    /// Spreads the streams over the nodes.
+    spread: JoinHandle<()>,
     task: JoinHandle<Vec<StreamTasks>>,
 }
 
@@ -78,18 +85,29 @@ impl StreamKeeper {
     pub(crate) fn start(parts: KeeperParts) -> Self {
         let (stop, stopping) = oneshot::channel();
         let (pins_in, pins) = watch::channel(BTreeMap::new());
+        let spread = spread::start(SpreadParts {
+            node: parts.access.node.clone(),
+            streams: parts.streams.clone(),
+            elector: parts.elector.clone(),
+            orders: parts.access.orders.clone(),
+            pins,
+        });
         let task = tokio::spawn(Keeping::new(parts, pins_in).run(stopping));
-        Self { stop, pins, task }
+        Self { stop, spread, task }
     }
 
-    /// Waits until it has ended by itself: a stream has.
+    /// Waits until it has ended by itself: a stream has, or the spread.
     pub(crate) async fn ended(&mut self) {
         // The tasks of the others are lost with it; the node ends anyway.
-        drop((&mut self.task).await);
+        tokio::select! {
+            ended = &mut self.task => drop(ended),
+            ended = &mut self.spread => drop(ended),
+        }
     }
 
     /// Opens and closes no more. The streams that are open go on.
     pub(crate) async fn stop(self) -> Vec<StreamTasks> {
+        self.spread.abort();
         if self.task.is_finished() {
             return Vec::new();
         }
@@ -122,11 +140,11 @@ impl Keeping {
         let mut following = JoinSet::new();
         following.spawn(follow(
             parts.client.clone(),
-            parts.keys.clone(),
+            parts.config.keys.clone(),
             manifests_in,
         ));
         Self {
-            remembered: Remembered::new(parts.folder.clone()),
+            remembered: Remembered::new(parts.config.folder.clone()),
             manifests,
             runs: parts.access.controls.runs.clone(),
             parts,
@@ -146,7 +164,7 @@ impl Keeping {
         }
         loop {
             let retry_at = self.retry_at;
-            let ended = changes::ended(self.places.values_mut());
+            let ended = ended(self.places.values_mut());
             tokio::select! {
                 _ = &mut stop => break,
                 what = ended => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -142,5 +143,18 @@ impl Running {
     pub(super) fn into_tasks(self) -> StreamTasks {
         self.telling.abort();
         self.tasks
+    }
+}
+
+/// Waits until a task of an open stream has ended by itself, and says what it did.
+pub(super) async fn ended(places: impl Iterator<Item = &mut Place>) -> &'static str {
+    let running = places.filter_map(|place| match &mut place.stage {
+        Stage::Open(running) => Some(Box::pin(running.tasks.ended())),
+        _ => None,
+    });
+    let running: Vec<_> = running.collect();
+    match running.is_empty() {
+        true => std::future::pending().await,
+        false => select_all(running).await.0,
     }
 }

@@ -14,7 +14,7 @@ use super::assistant::{self, AssistanceRequest};
 use super::clock::Clock;
 use super::config::ControlConfig;
 use super::coordination::Coordination;
-use super::driver::{Driver, Part, Tools};
+use super::driver::{Driver, Tools};
 use super::early_orders::EarlyOrders;
 use super::entrance::Entrance;
 use super::epoch_file::EpochFile;
@@ -28,6 +28,7 @@ use super::node_disk::NodeDisk;
 use super::nodes::{watch_addresses, watch_documents};
 use super::order::Order;
 use super::own_address::{bracketed, own_host};
+use super::part::Part;
 use super::peers::Peers;
 use super::presence::Presence;
 use super::publisher::Publisher;
@@ -127,14 +128,9 @@ impl ControlThread {
         let health_url = service.health_url.clone();
         let client = Arc::new(self.lock_client(service));
         let coordination = Coordination::Consul(Arc::clone(&client));
+        let entrance = self.entrance(&client);
+        let reported = self.reported(&entrance);
         let disk = NodeDisk::open(&self.config.data_dir, self.epoch_file);
-        let reports = watch::Sender::new(BTreeMap::new());
-        let reported = Reported {
-            state: self.state,
-            streams: reports.subscribe(),
-            view: self.published.view.subscribe(),
-            loads: self.loads,
-        };
         let presence = Presence::new(
             coordination.clone(),
             Sessions::new(coordination.clone(), disk.clone(), Clock::Machine),
@@ -154,12 +150,6 @@ impl ControlThread {
             ..
         } = self.published;
         let (tenure_in, tenure) = watch::channel(None);
-        let entrance = Entrance {
-            client: Arc::clone(&client),
-            late_renewals: Arc::clone(&late_renewals),
-            nodes: nodes.subscribe(),
-            reports,
-        };
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_addresses(Arc::clone(&client), addresses));
         tasks.spawn(watch_documents(Arc::clone(&client), nodes));
@@ -185,6 +175,24 @@ impl ControlThread {
         tasks.abort_all();
         leave.send_replace(true);
         leave_cluster(presence).await;
+    }
+
+    fn entrance(&self, client: &Arc<LockClient>) -> Entrance {
+        Entrance {
+            client: Arc::clone(client),
+            late_renewals: Arc::clone(&self.published.late_renewals),
+            nodes: self.published.nodes.subscribe(),
+            reports: watch::Sender::new(BTreeMap::new()),
+        }
+    }
+
+    fn reported(&self, entrance: &Entrance) -> Reported {
+        Reported {
+            state: self.state.clone(),
+            streams: entrance.reports.subscribe(),
+            view: self.published.view.subscribe(),
+            loads: self.loads.clone(),
+        }
     }
 
     /// How this node is registered.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use super::assistance::Allies;
 use super::calls::Calls;
@@ -20,8 +19,7 @@ use super::event::{Event, StreamEvent};
 use super::heartbeat::Heartbeat;
 use super::node_disk::NodeDisk;
 use super::order::{Order, StepDown, StreamOrder};
-use super::peers::Peers;
-use super::publisher::Publisher;
+use super::part::Part;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::stream_name::StreamName;
@@ -52,27 +50,6 @@ pub(super) struct Tools {
 enum Next {
     Order(Order),
     Event(Event),
-}
-
-/// A stream that the node takes part in.
-pub(super) struct Part {
-    pub(super) publisher: Publisher,
-    pub(super) peers: Peers,
-    /// Whether the lock is left to a node that is better prepared.
-    is_yielding: bool,
-    /// What runs for the stream while this node takes part.
-    _tasks: JoinSet<()>,
-}
-
-impl Part {
-    pub(super) const fn new(publisher: Publisher, peers: Peers, tasks: JoinSet<()>) -> Self {
-        Self {
-            publisher,
-            peers,
-            is_yielding: false,
-            _tasks: tasks,
-        }
-    }
 }
 
 /// Runs one node's part in the elections.

@@ -9,6 +9,7 @@
 //!   says: the locks are read, and show whether it is gone.
 //! - Every session that is given up is ended.
 
+mod answers;
 mod isolation;
 mod lock_session;
 mod lock_watch;
@@ -20,11 +21,11 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::election::{Election, Wishes};
-use super::event::{Event, Proof, StreamEvent};
+use super::event::{Event, StreamEvent};
 use super::settings::Settings;
 use super::stream_name::StreamName;
-use super::watching::{Seen, Watching};
-use crate::intervals::{RENEWAL_INTERVAL, RETRY_INTERVAL};
+use super::watching::Watching;
+use crate::intervals::RETRY_INTERVAL;
 use isolation::{Due, Isolation};
 use lock_session::LockSession;
 use lock_watch::LockWatch;
@@ -357,90 +358,6 @@ impl Elections {
         self.stopping = true;
         for stream in self.names() {
             self.with(now, &stream, |election| election.stop(now));
-        }
-    }
-}
-
-/// The session.
-impl Elections {
-    fn session_created(&mut self, now: BootTime, created: Option<String>) {
-        // A repeated answer may name a session that was given up.
-        let is_retired = created.as_ref().is_some_and(|id| self.retired.contains(id));
-        if matches!(self.session, LockSession::Creating) && !is_retired {
-            self.session.created(now, created, now + self.retry());
-            self.tell_session();
-        }
-    }
-
-    /// Gives up the session. The next one is created from `retry` on.
-    fn retire_session(&mut self, retry: BootTime) {
-        if let Some(id) = self.session.retire(retry) {
-            self.commands.push(self.retired.retire(id));
-            self.tell_session();
-        }
-    }
-
-    fn tell_session(&mut self) {
-        let session = self.session.id();
-        for election in self.streams.values_mut() {
-            election.set_session(session.map(str::to_owned));
-        }
-    }
-
-    fn renewed(&mut self, now: BootTime, session: &str, exists: Option<bool>) {
-        if !self.session.renewal_ended(session) {
-            return;
-        }
-        let mut next: Option<BootTime> = None;
-        for stream in self.names() {
-            self.with(now, &stream, |election| {
-                if let Some(renewal) = election.renewed(now, exists) {
-                    let earlier = next.map_or(renewal.next, |next| next.min(renewal.next));
-                    next = Some(earlier);
-                }
-            });
-        }
-        match (next, exists) {
-            (Some(next), _) => self.session.renew_at(next),
-            (None, None) => self.session.renew_at(now + RETRY_INTERVAL),
-            (None, Some(true)) => self.session.renew_at(now + RENEWAL_INTERVAL),
-            (None, Some(false)) => self.retire_session(now),
-        }
-    }
-}
-
-/// Reads of the locks.
-impl Elections {
-    fn watched(&mut self, now: BootTime, watching: Watching, seen: Option<Seen>) {
-        let retry = now + self.retry();
-        let Some(watch) = self.watches.get_mut(&watching) else {
-            return;
-        };
-        let Some(seen) = seen else {
-            watch.unanswered(retry);
-            return;
-        };
-        watch.answered(now, seen.index);
-        for stream in self.names() {
-            if Watching::of(&stream) == watching {
-                let lock = seen.lock(&stream);
-                self.with(now, &stream, |election| election.watched(now, lock));
-                self.seen(&stream);
-            }
-        }
-    }
-
-    fn proved(&mut self, now: BootTime, sent: BootTime, proofs: Vec<Proof>) {
-        self.proofs.ended();
-        for Proof {
-            stream,
-            epoch,
-            lock,
-        } in proofs
-        {
-            self.with(now, &stream, |election| {
-                election.proved(now, epoch, sent, lock);
-            });
         }
     }
 }

@@ -1,8 +1,10 @@
 use super::*;
 use crate::command::{Release, StreamCommand};
+use crate::event::Proof;
 use crate::lock::{CLEAN, Epoch, Key, Lock, Looked, Successor};
 use crate::loss::Loss;
 use crate::take::{Take, Taken};
+use crate::watching::Seen;
 use sluice_types::stream::DEFAULT_STREAM;
 
 const LEAP: u64 = 1000;

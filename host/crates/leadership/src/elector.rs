@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::control::Controls;
+use super::controls::Controls;
 use super::joining::Joining;
 use super::order::Order;
 use super::peers::Peers;

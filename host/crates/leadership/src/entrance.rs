@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::coordination::Coordination;
-use super::driver::Part;
 use super::joining::Joining;
 use super::late_renewals::LateRenewals;
 use super::lock_client::LockClient;
+use super::part::Part;
 use super::publisher::{Candidate, Publisher};
 use super::stream_name::StreamName;
 use super::tenure::Tenure;

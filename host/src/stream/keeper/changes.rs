@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::select_all;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
@@ -22,7 +21,7 @@ impl Keeping {
     /// A manifest is there.
     pub(super) fn want(&mut self, name: &str, wanted: &Wanted) {
         if !self.places.contains_key(name) {
-            if self.places.len() + 1 >= self.parts.max_streams {
+            if self.places.len() + 1 >= self.parts.config.max_streams {
                 self.refuse(name);
                 return;
             }
@@ -54,7 +53,7 @@ impl Keeping {
         }
         tracing::error!(
             stream = name,
-            max = self.parts.max_streams,
+            max = self.parts.config.max_streams,
             "this node does not open the stream: it has as many as --max-streams allows"
         );
         self.refused.push(name.to_owned());
@@ -74,20 +73,23 @@ impl Keeping {
         tracing::info!(stream = name, "opening the stream");
         let folder = self.remembered.folder(name);
         let (plugin, active) = place.keys();
-        let keys = self.parts.keys.stream(name);
-        let preparer = Arc::clone(&self.parts.preparer);
+        let keys = self.parts.config.keys.stream(name);
+        let preparer = Arc::clone(&self.parts.config.preparer);
         let plugins = ControllerConfig {
             keys: WatchedKeys::told(keys.plugin, plugin, active),
             node: self.parts.access.node.clone(),
-            flag: self.parts.flag.clone(),
+            flag: self.parts.config.flag.clone(),
             last_resort: LastResort::Nothing,
             preparer: Arc::new(StreamPreparer::new(preparer, folder.join("last-good.json"))),
         };
         let config = StreamConfig {
             name: name.to_owned(),
-            ..self.parts.config.clone()
+            ..self.parts.config.config.clone()
         };
-        let (metrics, trace) = (self.parts.metrics.stream(name), self.parts.trace.clone());
+        let (metrics, trace) = (
+            self.parts.config.metrics.stream(name),
+            self.parts.config.trace.clone(),
+        );
         let name = name.to_owned();
         self.opening.spawn(async move {
             let opening = tokio::task::spawn_blocking(move || {
@@ -178,7 +180,7 @@ impl Keeping {
             if !place.was_seen {
                 return;
             }
-            match is_alive(&self.parts.client, &self.parts.keys).await {
+            match is_alive(&self.parts.client, &self.parts.config.keys).await {
                 Some(true) => {}
                 Some(false) => {
                     tracing::warn!(
@@ -209,7 +211,7 @@ impl Keeping {
                 );
                 self.parts.streams.remove(name);
                 let (elector, client) = (self.parts.elector.clone(), self.parts.client.clone());
-                let key = must_note.then(|| self.parts.keys.closed(name));
+                let key = must_note.then(|| self.parts.config.keys.closed(name));
                 let (name, remembered) = (name.to_owned(), self.remembered.clone());
                 self.closing.spawn(async move {
                     if let Some(key) = key {
@@ -287,17 +289,4 @@ async fn note(client: &Client, key: &str) {
         key,
         "could not note in Consul that the stream was closed: nodes that are not there now keep it"
     );
-}
-
-/// Waits until a task of an open stream has ended by itself, and says what it did.
-pub(super) async fn ended(places: impl Iterator<Item = &mut Place>) -> &'static str {
-    let running = places.filter_map(|place| match &mut place.stage {
-        Stage::Open(running) => Some(Box::pin(running.tasks.ended())),
-        _ => None,
-    });
-    let running: Vec<_> = running.collect();
-    match running.is_empty() {
-        true => std::future::pending().await,
-        false => select_all(running).await.0,
-    }
 }

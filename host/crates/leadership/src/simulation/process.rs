@@ -16,10 +16,11 @@ use super::seam::{Port, SimulatedAllies, SimulatedClock, SimulatedCoordination, 
 use crate::assistance::Allies;
 use crate::clock::Clock;
 use crate::coordination::Coordination;
-use crate::driver::{Driver, Part, Tools};
+use crate::driver::{Driver, Tools};
 use crate::late_renewals::LateRenewals;
 use crate::node_disk::NodeDisk;
 use crate::order::Order;
+use crate::part::Part;
 use crate::peers::Peers;
 use crate::publisher::{Candidate, Publisher};
 use crate::role::Role;
