@@ -13,11 +13,14 @@ mod fakes;
 mod feeding;
 mod hand_over;
 mod handle;
+mod journal_place;
 mod journal_receiver;
 mod journal_sender;
+mod journal_status;
 mod opener;
 mod orders;
 mod prepared;
+mod replication;
 mod reports;
 #[cfg(test)]
 mod rig;
@@ -31,6 +34,7 @@ mod watching;
 
 pub(crate) use config::StreamConfig;
 pub(crate) use handle::Stream;
+pub(crate) use journal_place::JournalPlace;
 pub(crate) use journal_receiver::ReceiveError;
 pub(crate) use prepared::{NodeAccess, PreparedStream, StreamError, StreamStore};
 pub(crate) use route::Route;
