@@ -16,7 +16,7 @@ BUILD_GUESTS = $(CARGO) build --release --locked --target $(TARGET) --target-dir
 # small.
 BUILD_PROGRAMS = $(CARGO) build --locked --workspace --lib --bins --test command_line
 
-.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test ui-pictures bench bench-protocols bench-operations bench-sandbox bench-failover bench-streams bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
+.PHONY: help demo build sinks guests test test-all soak chaos hostile clients-test sinks-trial ui-test ui-pictures bench bench-protocols bench-operations bench-replicated bench-sandbox bench-failover bench-streams bench-swap bench-concurrency bench-sinks bench-warm-load templates-test compose-test upgrade-test lint structure consul registry prometheus tools wasm-target
 
 help:
 	@echo "make demo    build, then run the demo on this machine (DEMO='--port 4000' for its flags)"
@@ -35,6 +35,7 @@ help:
 	@echo "make bench   compare the path of a message with a bare HTTP route, and the protocols"
 	@echo "make bench-protocols  measure what a record costs in each protocol: PROTOCOLS='forward syslog'"
 	@echo "make bench-operations measure what metrics, traces, a tail and quotas cost those that send"
+	@echo "make bench-replicated measure what a replicated journal costs beside the other acknowledgements"
 	@echo "make bench-sandbox    measure what the sandbox costs per record"
 	@echo "make bench-failover   measure the silence when the leader stops or loses the lock"
 	@echo "make bench-streams    measure what 1, 8 and 64 streams cost, and how long a take-over of 22 takes"
@@ -93,6 +94,7 @@ THREADS_chaos := $(shell expr 4 \* $(CORES))
 RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \
 	DOCKER_REGISTRY=$$(.ci/find-registry) && export DOCKER_REGISTRY && \
 	PROMETHEUS=$$(.ci/find-prometheus) && export PROMETHEUS && \
+	NATS_SERVER=$$(.ci/find-nats) && export NATS_SERVER && \
 	$(MAKE) --no-print-directory --jobs --output-sync=target
 
 # Every test once; on the embedded coordinator if either kind is enough.
@@ -205,6 +207,10 @@ OPERATIONS ?=
 bench-operations: build
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
 		$(CARGO) bench --locked -p sluice --bench operations -- $(OPERATIONS)
+
+bench-replicated: build
+	CONSUL=$$(.ci/find-consul) && export CONSUL && NATS_SERVER=$$(.ci/find-nats) && export NATS_SERVER && \
+		$(CARGO) bench --locked -p sluice --bench replicated
 
 bench-sandbox: guests
 	$(CARGO) bench --locked -p sluice --bench sandbox

@@ -20,7 +20,7 @@ const LINE_CAPACITY: usize = 4096;
 const BYTE_CAPACITY: usize = 4 << 20;
 /// What is logged unless `RUST_LOG` says otherwise. The servers of sinks decide how
 /// often the libraries for HTTP have something to say.
-const FILTER: &str = "info,h2=error,hyper_util=error,wasmtime_wasi_http=error";
+const FILTER: &str = "info,async_nats=warn,h2=error,hyper_util=error,wasmtime_wasi_http=error";
 /// How long the last lines may take to be written when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 

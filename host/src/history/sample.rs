@@ -18,7 +18,7 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn of(stream: &Stream) -> Self {
         let (records, bytes) = stream.depth();
-        let journal = stream.journal.as_ref().map(|journal| journal.status());
+        let journal = stream.journal_status();
         Self {
             queue_records: u64::try_from(records).unwrap_or(u64::MAX),
             queue_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),

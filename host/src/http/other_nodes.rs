@@ -5,9 +5,7 @@ use std::net::IpAddr;
 
 use tokio::sync::watch;
 
-use sluice_leadership::Controls;
-
-use sluice_leadership::NodeAddresses;
+use sluice_leadership::{Controls, NodeAddresses};
 
 /// Tells the other nodes from clients by their registered addresses.
 #[derive(Clone, Debug)]

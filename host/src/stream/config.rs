@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::journal_place::JournalPlace;
 use sluice_delivery::{Ack, QueueLimits};
 
 /// The settings of one stream.
@@ -13,6 +14,8 @@ pub(crate) struct StreamConfig {
     pub(crate) ack: Ack,
     /// The limits of the queue.
     pub(crate) queue: QueueLimits,
+    /// Where the journal is.
+    pub(crate) journal: JournalPlace,
     /// The most bytes that the journal may take on disk.
     pub(crate) journal_bytes: u64,
     /// The most bytes of dead letters to keep.

@@ -1,13 +1,13 @@
-//! The delivery of what is in the journal, for one tenure.
+//! The delivery of what is in the journals, for one tenure.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use sluice_delivery::{Feeder, Journal, Queue};
+use sluice_delivery::{Feeder, Journal, Queue, Replicated};
 
-/// Runs the feeder of a tenure, if the stream has a journal. Dropping this
+/// Runs the feeders of a tenure, one for each journal that the stream has. Dropping this
 /// ends it.
 #[derive(Debug)]
 pub(super) struct Feeding {
@@ -16,11 +16,32 @@ pub(super) struct Feeding {
 }
 
 impl Feeding {
-    pub(super) fn start(journal: Option<&Journal>, queue: &Arc<Queue>) -> Self {
+    pub(super) fn start(
+        local: Option<&Journal>,
+        replicated: Option<&Replicated>,
+        queue: &Arc<Queue>,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         let (finish, finishing) = watch::channel(false);
-        if let Some(journal) = journal {
-            tasks.spawn(Feeder::new(journal.clone(), Arc::clone(queue)).run(finishing));
+        let local = local.map(|journal| Feeder::new(journal.clone(), Arc::clone(queue)));
+        let replicated = replicated.map(|journal| Feeder::new(journal.clone(), Arc::clone(queue)));
+        match (local, replicated) {
+            (Some(one), None) | (None, Some(one)) => {
+                tasks.spawn(one.run(finishing));
+            }
+            (Some(local), Some(replicated)) => {
+                // An earlier setting has left the local one.
+                let also_finishing = finishing.clone();
+                let queue = Arc::clone(queue);
+                tasks.spawn(async move {
+                    tokio::join!(
+                        local.run_beside(finishing),
+                        replicated.run_beside(also_finishing)
+                    );
+                    queue.close("this node is stopping");
+                });
+            }
+            (None, None) => {}
         }
         Self { tasks, finish }
     }

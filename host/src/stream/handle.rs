@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
+use super::replication::CurrentReplicated;
 use super::route::Route;
 use crate::meters::Meters;
 use crate::peer::wire::StepDownAnswer;
@@ -27,8 +28,11 @@ pub(crate) struct Stream {
     pub(crate) controls: Controls,
     /// Which sink runs.
     pub(crate) plugin: watch::Receiver<PluginStatus>,
-    /// The journal, if there is one.
+    /// This node's own journal, if there is one.
     pub(crate) journal: Option<Journal>,
+    /// The replicated journal of the latest tenure here, if the journal is
+    /// replicated.
+    pub(super) replicated: Option<CurrentReplicated>,
     /// This node's dead letters.
     pub(crate) letters: DeadLetters,
     /// What this node's decoders rejected lately.

@@ -13,14 +13,17 @@ mod fakes;
 mod feeding;
 mod hand_over;
 mod handle;
+mod journal_place;
 mod journal_receiver;
 mod journal_sender;
+mod journal_status;
 mod keeper;
 mod opener;
 mod orders;
 mod place;
 mod prepared;
 mod remembered;
+mod replication;
 mod reports;
 #[cfg(test)]
 mod rig;
@@ -35,6 +38,7 @@ mod watching;
 
 pub(crate) use config::StreamConfig;
 pub(crate) use handle::Stream;
+pub(crate) use journal_place::JournalPlace;
 pub(crate) use journal_receiver::ReceiveError;
 pub(crate) use keeper::{KeeperParts, StreamKeeper, StreamsConfig};
 pub(crate) use prepared::{NodeAccess, PreparedStream, StreamError, StreamStore};

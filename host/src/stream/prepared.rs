@@ -13,6 +13,7 @@ use super::handle::Stream;
 use super::journal_receiver::JournalReceiver;
 use super::journal_sender::JournalSender;
 use super::orders::Orders;
+use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
 use super::tasks::StreamTasks;
@@ -99,7 +100,7 @@ impl StreamStore {
         trace: Option<Arc<AckTrace>>,
     ) -> Result<Self, StreamError> {
         let letters = DeadLetters::open(folder.join("dead-letters"), config.dead_letter_bytes)?;
-        let journal = open_journal(&config, folder.join("journal"), &metrics, trace.as_ref())?;
+        let journal = open_journal(&config, folder, &metrics, trace.as_ref())?;
         Ok(Self {
             config,
             letters,
@@ -135,12 +136,14 @@ impl PreparedStream {
         let tail = Tail::new();
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
+        let replication = Replication::of(&self.store.config);
         let stream = Stream {
             name: self.store.config.name.clone(),
             route: route.clone(),
             controls: node.controls.clone(),
             plugin: self.plugins.status.clone(),
             journal: journal.clone(),
+            replicated: replication.as_ref().map(Replication::current),
             letters: self.store.letters.clone(),
             rejects: Rejects::new(Arc::clone(&self.store.metrics)),
             metrics: Arc::clone(&self.store.metrics),
@@ -151,11 +154,10 @@ impl PreparedStream {
             hand_over,
             drain: self.store.config.drain,
         };
-        let name = self.store.config.name.as_str();
-        let orders = Orders::new(name, node.orders.clone());
+        let orders = Orders::new(&self.store.config.name, node.orders.clone());
         let tracer = node.tracer.as_ref().map(|tracer| StreamTracer {
             tracer: Arc::clone(tracer),
-            stream: name.into(),
+            stream: self.store.config.name.as_str().into(),
         });
         let parts = TenureParts {
             config: self.store.config,
@@ -167,6 +169,7 @@ impl PreparedStream {
             reports: Reports::new(self.reports),
             orders,
             journal: self.store.journal,
+            replication,
             letters: self.store.letters,
             metrics: self.store.metrics,
             trace: self.store.trace,
@@ -212,11 +215,13 @@ impl PreparedStream {
 /// records.
 fn open_journal(
     config: &StreamConfig,
-    folder: PathBuf,
+    below: &Path,
     metrics: &Arc<StreamMetrics>,
     trace: Option<&Arc<AckTrace>>,
 ) -> Result<Option<Journal>, JournalError> {
-    if config.ack == Ack::Sink && !folder.exists() {
+    let folder = config.journal.folder(&config.name, below);
+    let is_needed = config.ack == Ack::Journal && !config.journal.is_replicated();
+    if !is_needed && !folder.exists() {
         return Ok(None);
     }
     let limits = JournalLimits {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::config::StreamConfig;
 use super::fakes::{FakeSink, Log};
+use super::journal_place::JournalPlace;
 use super::orders::Orders;
 use super::reports::Reports;
 use super::route::Route;
@@ -76,6 +77,7 @@ impl Rig {
             reports: Reports::new(reports_in),
             orders: Orders::new(DEFAULT_STREAM, orders_in),
             journal: None,
+            replication: None,
             letters: DeadLetters::open(letters, 1 << 20).unwrap(),
             metrics: Metrics::new().stream("default"),
             trace: None,
@@ -239,6 +241,7 @@ fn config() -> StreamConfig {
             records: 1000,
             bytes: 1 << 20,
         },
+        journal: JournalPlace::DataDir,
         journal_bytes: 8 << 20,
         dead_letter_bytes: 1 << 20,
         drain: DRAIN,

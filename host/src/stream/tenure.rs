@@ -13,6 +13,7 @@ use super::feeding::Feeding;
 use super::hand_over;
 use super::opener::{Opened, SinkOpener};
 use super::orders::Orders;
+use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
 use super::swap::SinkSwapper;
@@ -21,7 +22,7 @@ use crate::plugin::{Choice, Report};
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    QueueShare, SinkSwap, Stall, StreamTracer, Tail, Watch,
+    QueueShare, Replicated, ReplicatedEnd, SinkSwap, Stall, StreamTracer, Tail, Watch,
 };
 use sluice_leadership::{Peers, StepDown, StreamOrder};
 use sluice_types::lease::Lease;
@@ -33,6 +34,8 @@ const STAY_OUT: Duration = Duration::from_secs(30);
 const STAY_OUT_ALONE: Duration = Duration::from_secs(1);
 /// The time for the sinks' `close` when the tenure is over.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// The time for the replicated journal to store what was taken in.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// How long the journal may fail before another node should lead.
 const JOURNAL_FAILURE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -52,7 +55,9 @@ pub(super) struct TenureParts {
     pub(super) choice: watch::Receiver<Choice>,
     pub(super) reports: Reports,
     pub(super) orders: Orders,
+    /// This node's own journal.
     pub(super) journal: Option<Journal>,
+    pub(super) replication: Option<Replication>,
     pub(super) letters: DeadLetters,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
@@ -82,6 +87,8 @@ pub(super) enum Sinks {
 enum End {
     Dispatcher(Ended),
     JournalFailed,
+    /// Another owner has the replicated journal.
+    JournalFenced(String),
     /// Not everything was delivered within the drain's limit.
     DrainLimit,
 }
@@ -93,15 +100,31 @@ pub(super) struct Tenure<'a> {
     lease: Arc<Lease>,
     queue: Arc<Queue>,
     intake: Arc<Intake>,
+    replicated: Option<Replicated>,
+    /// Writes the replicated journal.
+    writing: JoinSet<()>,
 }
 
 impl<'a> Tenure<'a> {
     /// Starts to accept requests.
     pub(super) fn begin(parts: &'a TenureParts, lease: Arc<Lease>) -> Self {
         let queue = Queue::in_share(lease.epoch(), parts.config.queue, Arc::clone(&parts.share));
-        let intake = Arc::new(match (&parts.journal, parts.config.ack) {
-            (Some(journal), Ack::Journal) => {
-                Intake::journaled(journal.clone(), Arc::clone(&queue), Arc::clone(&lease))
+        let mut writing = JoinSet::new();
+        let replicated = parts.replication.as_ref().map(|replication| {
+            let trace = parts.trace.as_ref();
+            let (journal, writer) = replication.begin(lease.epoch(), &parts.metrics, trace);
+            writing.spawn(writer.run());
+            journal
+        });
+        let ends = || (Arc::clone(&queue), Arc::clone(&lease));
+        let intake = Arc::new(match (&replicated, &parts.journal, parts.config.ack) {
+            (Some(journal), _, Ack::Journal) => {
+                let (queue, lease) = ends();
+                Intake::journaled(journal.clone(), queue, lease)
+            }
+            (None, Some(journal), Ack::Journal) => {
+                let (queue, lease) = ends();
+                Intake::journaled(journal.clone(), queue, lease)
             }
             _ => Intake::Sink(Arc::clone(&queue)),
         });
@@ -111,6 +134,8 @@ impl<'a> Tenure<'a> {
             lease,
             queue,
             intake,
+            replicated,
+            writing,
         }
     }
 
@@ -125,6 +150,11 @@ impl<'a> Tenure<'a> {
             opened = opener.open() => Some(opened),
             () = self.lease.revoked() => None,
             () = stopped(&mut stop) => None,
+            reason = self.fenced() => {
+                self.must_leave_lead(&End::JournalFenced(reason));
+                self.leave_lead(self.step_down()).await;
+                None
+            }
         };
         let sinks = match opened {
             Some(Some(opened)) => {
@@ -137,16 +167,20 @@ impl<'a> Tenure<'a> {
             }
             None => Sinks::Unknown,
         };
-        self.end();
+        self.end().await;
         sinks
     }
 
-    fn end(self) {
+    async fn end(mut self) {
         if *self.parts.stop.borrow() {
             self.parts.route.send_replace(Route::Stopping);
         }
         self.intake.close("the node is no longer the leader");
         self.queue.fail("the node is no longer the leader");
+        if let Some(journal) = &self.replicated {
+            journal.fail("the node is no longer the leader");
+        }
+        self.writing.shutdown().await;
         self.parts.reports.send(Report::Standby);
     }
 
@@ -155,7 +189,11 @@ impl<'a> Tenure<'a> {
         let (watch, watched) = Watched::begin(opened.watch, opened.has_failed);
         let (swaps_in, swaps) = mpsc::channel(1);
         let mut dispatcher = Dispatcher::new(self.delivery(opened.sink, watch, swaps));
-        let mut feeding = Feeding::start(self.parts.journal.as_ref(), &self.queue);
+        let mut feeding = Feeding::start(
+            self.parts.journal.as_ref(),
+            self.replicated.as_ref(),
+            &self.queue,
+        );
         let mut closing = JoinSet::new();
         let swapper = SinkSwapper {
             running: opened.candidate,
@@ -167,6 +205,7 @@ impl<'a> Tenure<'a> {
             closing: &mut closing,
         };
         let (end, requested) = self.until_end(&mut dispatcher, swapper, &mut feeding).await;
+        self.finish_journal(&end).await;
         let forced = self.must_leave_lead(&end).then(|| self.step_down());
         if let Some(step_down) = forced.or(requested) {
             self.leave_lead(step_down).await;
@@ -217,6 +256,7 @@ impl<'a> Tenure<'a> {
             never = swapper.run() => match never {},
             () = self.journal_failed() => return (End::JournalFailed, None),
             () = feeding.panicked() => return (End::JournalFailed, None),
+            reason = self.fenced() => return (End::JournalFenced(reason), None),
             () = stopped(&mut stop) => None,
             requested = hand_over::requested(&mut hand_over, self.lease.epoch()) => Some(requested),
         };
@@ -246,7 +286,8 @@ impl<'a> Tenure<'a> {
     /// Waits until the journal has failed for [`JOURNAL_FAILURE_LIMIT`] and
     /// another node is eligible.
     async fn journal_failed(&self) {
-        let is_needed = self.parts.config.ack == Ack::Journal;
+        // Another node could do no better with a replicated one.
+        let is_needed = self.parts.config.ack == Ack::Journal && self.replicated.is_none();
         let Some(journal) = self.parts.journal.as_ref().filter(|_| is_needed) else {
             return std::future::pending().await;
         };
@@ -258,6 +299,34 @@ impl<'a> Tenure<'a> {
             {
                 return;
             }
+        }
+    }
+
+    /// Waits until another owner has the replicated journal, and says what shows that.
+    async fn fenced(&self) -> String {
+        let Some(journal) = &self.replicated else {
+            return std::future::pending().await;
+        };
+        match journal.ended().await {
+            ReplicatedEnd::Fenced(reason) => reason,
+            ReplicatedEnd::Finished => std::future::pending().await,
+        }
+    }
+
+    /// Has everything stored that was taken in, and how far it is settled, for the
+    /// next leader.
+    async fn finish_journal(&self, end: &End) {
+        let Some(journal) = &self.replicated else {
+            return;
+        };
+        if matches!(end, End::JournalFenced(_) | End::Dispatcher(Ended::Revoked)) {
+            return;
+        }
+        self.intake.close("the node is no longer the leader");
+        journal.finish();
+        let finished = tokio::time::timeout(FINISH_LIMIT, journal.ended()).await;
+        if finished.is_err() {
+            tracing::warn!("the replicated journal could not be written to its end");
         }
     }
 
@@ -276,6 +345,14 @@ impl<'a> Tenure<'a> {
             }
             End::JournalFailed => {
                 tracing::error!(epoch, "the journal cannot be used; stepping down");
+                true
+            }
+            End::JournalFenced(reason) => {
+                tracing::error!(
+                    epoch,
+                    reason,
+                    "another leader has the replicated journal; stepping down"
+                );
                 true
             }
             End::DrainLimit => {

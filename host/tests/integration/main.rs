@@ -40,6 +40,7 @@ mod operator;
 mod page;
 mod recorded;
 mod rejects;
+mod replicated;
 mod revoked;
 mod rollout;
 mod signing;

@@ -13,7 +13,7 @@ struct Border {
 
 /// The crates of the host. No other member of the workspace, such as a plugin,
 /// may depend on any of them.
-const BORDERS: [Border; 10] = [
+const BORDERS: [Border; 11] = [
     Border {
         name: "sluice-types",
         may_use: &[],
@@ -38,6 +38,12 @@ const BORDERS: [Border; 10] = [
     Border {
         name: "sluice-delivery",
         may_use: &["sluice-types"],
+        tests_may_use: &[],
+    },
+    // It knows the replicated journal by what that needs of a log.
+    Border {
+        name: "sluice-jetstream",
+        may_use: &["sluice-delivery"],
         tests_may_use: &[],
     },
     Border {
@@ -70,6 +76,7 @@ const BORDERS: [Border; 10] = [
             "sluice-consul",
             "sluice-leadership",
             "sluice-delivery",
+            "sluice-jetstream",
             "sluice-protocols",
             "sluice-sandbox",
             "sluice-coordinator",
@@ -80,7 +87,8 @@ const BORDERS: [Border; 10] = [
 ];
 
 /// External crates that only one crate may depend on.
-const RESERVED: [(&str, &str); 6] = [
+const RESERVED: [(&str, &str); 7] = [
+    ("async-nats", "sluice-jetstream"),
     ("opentelemetry", "sluice-traces"),
     ("opentelemetry-otlp", "sluice-traces"),
     ("opentelemetry_sdk", "sluice-traces"),

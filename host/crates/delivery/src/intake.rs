@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::journal::Journal;
 use crate::outcome::Refused;
 use crate::producer::Producer;
 use crate::queue::Queue;
 use crate::receipt::Receipt;
+use crate::source::Store;
 use sluice_types::lease::Lease;
 use sluice_types::record::LogRecord;
 use sluice_types::trace::TraceContext;
@@ -22,7 +22,8 @@ pub enum Ack {
     /// The sink has confirmed it.
     #[default]
     Sink,
-    /// It is on this node's disk.
+    /// It is in the journal: on this node's disk, or on those of a majority of
+    /// servers.
     Journal,
 }
 
@@ -58,14 +59,14 @@ pub enum Intake {
     /// Requests are acknowledged when the sink has confirmed them:
     /// `--ack sink`.
     Sink(Arc<Queue>),
-    /// Requests are acknowledged when they are on disk: `--ack journal`.
+    /// Requests are acknowledged when they are in the journal: `--ack journal`.
     Journal(JournalIntake),
 }
 
 /// Writes requests to the journal, from which the sink's queue is fed.
 #[derive(Debug)]
 pub struct JournalIntake {
-    journal: Journal,
+    store: Store,
     queue: Arc<Queue>,
     lease: Arc<Lease>,
     state: Mutex<State>,
@@ -81,9 +82,9 @@ impl Intake {
     /// Acknowledges from this journal, under this lease. `queue` is the
     /// tenure's queue, which a [`Feeder`](crate::Feeder) fills.
     #[must_use]
-    pub fn journaled(journal: Journal, queue: Arc<Queue>, lease: Arc<Lease>) -> Self {
+    pub fn journaled(journal: impl Into<Store>, queue: Arc<Queue>, lease: Arc<Lease>) -> Self {
         Self::Journal(JournalIntake {
-            journal,
+            store: journal.into(),
             queue,
             lease,
             state: Mutex::default(),
@@ -114,7 +115,7 @@ impl Intake {
     pub fn has_room(&self, records: usize, bytes: usize) -> bool {
         match self {
             Self::Sink(queue) => queue.has_room(records, bytes),
-            Self::Journal(intake) => intake.journal.has_room(bytes),
+            Self::Journal(intake) => intake.store.has_room(bytes),
         }
     }
 
@@ -165,12 +166,13 @@ impl JournalIntake {
         if let Some(reason) = state.closed {
             return Err(Refused::Closed(reason));
         }
-        self.journal.append(
-            &self.lease,
-            &mut state.last_sequence,
-            records,
-            is_transferred,
-        )
+        match &self.store {
+            Store::Local(journal) => {
+                let last_sequence = &mut state.last_sequence;
+                journal.append(&self.lease, last_sequence, records, is_transferred)
+            }
+            Store::Replicated(journal) => journal.append(&self.lease, records, is_transferred),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -17,6 +17,7 @@ mod counting;
 mod dead_letters;
 mod delivery;
 mod dispatcher;
+mod feeder;
 mod in_flight;
 mod intake;
 mod isolation;
@@ -31,9 +32,11 @@ mod queue;
 mod queue_budget;
 mod receipt;
 mod rejects;
+mod replicated;
 mod retries;
 mod sink_swap;
 mod sink_writer;
+mod source;
 mod stall;
 mod tail;
 #[cfg(test)]
@@ -47,9 +50,10 @@ pub use batch_span::StreamTracer;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use delivery::{Delivery, Ended};
 pub use dispatcher::Dispatcher;
+pub use feeder::Feeder;
 pub use intake::{Ack, Intake, JournalIntake, UnknownAck};
 pub use journal::{
-    Backlog, Chunk, Damage, Feeder, Inventory, Journal, JournalError, JournalId, JournalLimits,
+    Backlog, Chunk, Damage, Inventory, Journal, JournalError, JournalId, JournalLimits,
     JournalStatus,
 };
 pub use occupancy::QueueLimits;
@@ -58,7 +62,13 @@ pub use producer::Producer;
 pub use queue::Queue;
 pub use queue_budget::{QueueBudget, QueueShare};
 pub use receipt::Receipt;
+pub use replicated::{
+    Answer, Ended as ReplicatedEnd, Envelope, Kind, Log, LogError, LogInventory, LogState, Message,
+    Part, Published, Replicated, ReplicatedLimits, Settled, Stored, Term,
+    Writer as ReplicatedWriter,
+};
 pub use sink_swap::SinkSwap;
+pub use source::{ReadError, Source, Store};
 pub use stall::Stall;
 pub use tail::{Fate, Passed, Tail, Watcher};
 pub use trace::AckTrace;

@@ -13,6 +13,23 @@ use crate::outcome::Outcome;
 pub(crate) trait Withdraw: Send + Sync {
     /// Removes the request's records; true if none of them was taken yet.
     fn withdraw(&self, ticket: u64) -> bool;
+
+    /// What a request is told whose deadline has passed.
+    fn late(&self) -> Late {
+        Late {
+            not_taken: "the sink did not get to it in time",
+            unknown: "the sink did not confirm it in time",
+        }
+    }
+}
+
+/// What a request is told whose deadline has passed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Late {
+    /// None of it was taken.
+    pub(crate) not_taken: &'static str,
+    /// It was taken, and not confirmed.
+    pub(crate) unknown: &'static str,
 }
 
 /// A request's claim to an outcome: a future. Dropping it withdraws the records
@@ -53,14 +70,13 @@ impl Receipt {
     /// Stops waiting because the producer's deadline has passed.
     #[must_use]
     pub fn give_up(mut self) -> Outcome {
-        let is_queued = self.queue.is_some();
+        let late = self.queue.as_ref().map(|queue| queue.late());
         if self.withdraw() {
-            return Outcome::NotDelivered("the sink did not get to it in time");
+            let not_taken = late.map_or("it was withdrawn", |late| late.not_taken);
+            return Outcome::NotDelivered(not_taken);
         }
-        let late = match is_queued {
-            true => "the sink did not confirm it in time",
-            false => "this node did not acknowledge it in time",
-        };
+        let unwaited = "this node did not acknowledge it in time";
+        let late = late.map_or(unwaited, |late| late.unknown);
         Outcome::Unknown(match self.waiter.take_last_error() {
             Some(error) => format!("{late} ({error})"),
             None => late.to_owned(),

@@ -33,7 +33,8 @@ Examples:
 Every flag can also be set by a variable (--max-body as SLUICE_MAX_BODY) or in the TOML file of
 --config (max-body = \"16MiB\"); flags win over variables, and variables over the file.
 Consul is found by its own variables: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_SSL,
-CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like. RUST_LOG sets the log's level.";
+CONSUL_CACERT, CONSUL_CLIENT_CERT, CONSUL_CLIENT_KEY and the like; the servers of a replicated
+journal by NATS_URL, NATS_CREDS, NATS_CA and the like. RUST_LOG sets the log's level.";
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NodeArgs {
@@ -191,10 +192,21 @@ pub(in crate::cli) struct NodeArgs {
     )]
     pub(super) coordinator_host: Vec<String>,
 
-    /// What an acknowledgement means: the sink has confirmed the record, or it is on this node's
-    /// disk and will be delivered
+    /// What an acknowledgement means: the sink has confirmed the record, or it is in the journal
+    /// and will be delivered
     #[arg(long, env = "SLUICE_ACK", default_value = "sink", value_parser = ack())]
     pub(super) ack: Ack,
+
+    /// Where the journal of --ack journal is: a directory, or the servers of a NATS JetStream
+    /// cluster, as in nats://a,b,c; nats: alone takes them from NATS_URL
+    /// [default: <data-dir>/journal]
+    #[arg(
+        long,
+        env = "SLUICE_JOURNAL",
+        value_name = "DIR|URLS",
+        hide_env_values = true
+    )]
+    pub(super) journal: Option<String>,
 
     /// The most disk space that the journal may take, with --ack journal
     #[arg(long, env = "SLUICE_JOURNAL_BYTES", default_value = "1GiB", value_parser = journal_size)]

@@ -18,11 +18,12 @@ use crate::http::ingest::IngestLimits;
 use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
 use crate::plugin::{PluginConfig, Trust};
-use crate::stream::StreamConfig;
+use crate::stream::{JournalPlace, StreamConfig};
 use crate::tls::TlsFiles;
 use sluice_access::AccessConfig;
 use sluice_consul as consul;
 use sluice_delivery::QueueLimits;
+use sluice_jetstream::{Connection, Credentials, Servers};
 use sluice_leadership::ControlConfig;
 use sluice_sandbox::{Allowed, CompileLimits, Compiler, NetworkCeiling, SecretFile};
 use sluice_traces::TracesConfig;
@@ -48,6 +49,7 @@ pub(super) fn from_args(
     log: RecentLog,
 ) -> Result<Config, Failure> {
     let (name, data_dir) = claim(args.name.take(), args.data_dir.take())?;
+    let journal = journal(&args, &name)?;
     Ok(Config {
         control: control(&args, name, &data_dir)?,
         data_dir,
@@ -61,7 +63,7 @@ pub(super) fn from_args(
         park: args.park,
         elasticsearch_version: args.elasticsearch_version.clone(),
         plugin: plugin(&args)?,
-        stream: stream(&args),
+        stream: stream(&args, journal),
         max_streams: args.max_streams,
         diagnostics: DiagnosticsConfig {
             settings,
@@ -232,8 +234,25 @@ fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
     })
 }
 
-fn stream(args: &NodeArgs) -> StreamConfig {
+/// Where the journal is.
+fn journal(args: &NodeArgs, node: &str) -> Result<JournalPlace, SettingError> {
+    Ok(match args.journal.as_deref() {
+        None => JournalPlace::DataDir,
+        Some(text) if Servers::are_named_by(text) => JournalPlace::Servers {
+            connection: Connection::new(
+                Servers::from_text(text)?,
+                Credentials::from_env(),
+                format!("sluice {node}"),
+            ),
+            cluster: args.cluster.clone(),
+        },
+        Some(directory) => JournalPlace::Directory(directory.into()),
+    })
+}
+
+fn stream(args: &NodeArgs, journal: JournalPlace) -> StreamConfig {
     StreamConfig {
+        journal,
         name: DEFAULT_STREAM.to_owned(),
         ack: args.ack,
         queue: QueueLimits {

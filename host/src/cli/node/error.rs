@@ -27,6 +27,8 @@ pub(super) enum SettingError {
         #[source]
         cause: std::io::Error,
     },
+    #[error("use --journal: {0}")]
+    Journal(#[from] sluice_jetstream::ServersError),
     #[error("find the working directory")]
     WorkingDirectory(#[source] std::io::Error),
     #[error("use the host name {0:?} as this node's name; give another with --name")]

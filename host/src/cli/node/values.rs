@@ -175,7 +175,8 @@ pub(super) fn lease(text: &str) -> Result<Duration, String> {
 pub(super) fn ack() -> impl TypedValueParser<Value = Ack> {
     let values = [
         PossibleValue::new("sink").help("The sink has confirmed it"),
-        PossibleValue::new("journal").help("It is on this node's disk"),
+        PossibleValue::new("journal")
+            .help("It is in the journal: on this node's disk, or on a majority of servers"),
     ];
     PossibleValuesParser::new(values).try_map(|ack| ack.parse::<Ack>())
 }

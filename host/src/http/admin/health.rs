@@ -59,7 +59,7 @@ fn said(stall: Stall) -> String {
 
 /// What keeps a stream from taking requests, if anything.
 fn not_serving(stream: &Stream) -> Option<&'static str> {
-    let journal = stream.journal.as_ref().map(|journal| journal.status());
+    let journal = stream.journal_status();
     if stream.is_stopping() {
         Some("the node is stopping")
     } else if !stream.controls.view.borrow().session {

@@ -42,7 +42,7 @@ fn readings(stream: &Stream) -> StreamReadings {
         Role::Follower { .. } => (false, Duration::ZERO),
     };
     let (queue_records, queue_bytes) = stream.depth();
-    let journal = stream.journal.as_ref().map(|journal| journal.status());
+    let journal = stream.journal_status();
     StreamReadings {
         queue_records,
         queue_bytes,

@@ -61,9 +61,31 @@ pub(crate) struct QueueStatus {
     pub(crate) bytes: usize,
 }
 
+/// Where a journal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum JournalKind {
+    /// On the node's own disk.
+    #[default]
+    Local,
+    /// On a majority of servers.
+    Replicated,
+}
+
+impl JournalKind {
+    const fn of(stream: &Stream) -> Self {
+        match stream.is_replicated() {
+            true => Self::Replicated,
+            false => Self::Local,
+        }
+    }
+}
+
 /// What a journal holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct JournalView {
+    #[serde(default)]
+    pub(crate) kind: JournalKind,
     /// Records that are still to be delivered.
     pub(crate) records: u64,
     /// Bytes on disk.
@@ -76,6 +98,7 @@ pub(crate) struct JournalView {
 impl From<JournalStatus> for JournalView {
     fn from(status: JournalStatus) -> Self {
         Self {
+            kind: JournalKind::default(),
             records: status.backlog,
             bytes: status.bytes,
             error: status.failure,
@@ -143,7 +166,10 @@ impl Status {
             delivery: DeliveryStatus {
                 stalled: stream.stall().map(StallStatus::from),
             },
-            journal: stream.journal.as_ref().map(|j| j.status().into()),
+            journal: stream.journal_status().map(|status| JournalView {
+                kind: JournalKind::of(stream),
+                ..status.into()
+            }),
             counters: Counters::from(&*stream.metrics),
         }
     }

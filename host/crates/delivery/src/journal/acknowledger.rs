@@ -13,23 +13,23 @@ use sluice_types::record::RecordId;
 /// An acknowledgement that is due once the records written before it are on
 /// disk.
 #[derive(Debug)]
-pub(super) struct PendingAcknowledgement {
-    pub(super) completion: Completion,
-    pub(super) lease: Arc<Lease>,
+pub(crate) struct PendingAcknowledgement {
+    pub(crate) completion: Completion,
+    pub(crate) lease: Arc<Lease>,
     /// The records, if acknowledgements are traced.
-    pub(super) ids: Vec<RecordId>,
+    pub(crate) ids: Vec<RecordId>,
 }
 
 /// Acknowledgements whose records are on disk.
 #[derive(Debug)]
-pub(super) struct Acknowledger {
+pub(crate) struct Acknowledger {
     due: Vec<PendingAcknowledgement>,
     metrics: Arc<StreamMetrics>,
     trace: Option<Arc<AckTrace>>,
 }
 
 impl Acknowledger {
-    pub(super) const fn new(metrics: Arc<StreamMetrics>, trace: Option<Arc<AckTrace>>) -> Self {
+    pub(crate) const fn new(metrics: Arc<StreamMetrics>, trace: Option<Arc<AckTrace>>) -> Self {
         Self {
             due: Vec::new(),
             metrics,
@@ -38,18 +38,18 @@ impl Acknowledger {
     }
 
     /// Whether every acknowledgement was given.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.due.is_empty()
     }
 
     /// Adds acknowledgements whose records are on disk now.
-    pub(super) fn add(&mut self, due: &mut Vec<PendingAcknowledgement>) {
+    pub(crate) fn add(&mut self, due: &mut Vec<PendingAcknowledgement>) {
         self.due.append(due);
     }
 
     /// Gives each acknowledgement whose lease is valid now. Those whose lease
     /// is suspended stay.
-    pub(super) fn acknowledge(&mut self) {
+    pub(crate) fn acknowledge(&mut self) {
         let mut asked: Option<(Arc<Lease>, Standing)> = None;
         for pending in std::mem::take(&mut self.due) {
             if pending.completion.is_abandoned() {

@@ -36,7 +36,7 @@ impl Backlog {
 
     /// Reads from this entry.
     #[must_use]
-    pub(super) const fn from(journal: Journal, from: u64) -> Self {
+    pub(crate) const fn from(journal: Journal, from: u64) -> Self {
         Self {
             journal,
             from,
@@ -53,14 +53,14 @@ impl Backlog {
 
     /// The entry from which it reads next.
     #[must_use]
-    pub(super) const fn position(&self) -> u64 {
+    pub(crate) const fn position(&self) -> u64 {
         self.from
     }
 
     /// Whether everything was read that was ever taken in. While the journal
     /// cannot be written, what is not on disk does not count.
     #[must_use]
-    pub(super) fn is_through(&self) -> bool {
+    pub(crate) fn is_through(&self) -> bool {
         let state = self.journal.shared.lock();
         let end = match state.failure {
             None => state.next_entry,
@@ -71,7 +71,7 @@ impl Backlog {
 
     /// The number of entries that can be read now.
     #[must_use]
-    pub(super) fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         self.journal
             .shared
             .synced

@@ -14,7 +14,7 @@ use sluice_types::record::LogRecord;
 /// The first byte of every frame.
 pub(super) const MARK: u8 = 0xFE;
 /// The length of a frame before its payload, in bytes.
-pub(super) const HEADER: usize = 18;
+pub(crate) const HEADER: usize = 18;
 /// The version of the segment format that is written and read.
 const VERSION: u8 = 1;
 
@@ -53,10 +53,10 @@ pub(super) struct Frame {
 
 /// The part of a frame before its payload.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
+pub(crate) struct Head {
     kind: u8,
     /// The length of the payload.
-    pub(super) length: usize,
+    pub(crate) length: usize,
     checksum: u32,
     entry: u64,
 }
@@ -67,7 +67,7 @@ const PROGRESS: u8 = 3;
 
 impl Head {
     /// Reads the first bytes; `None` if no frame begins like this.
-    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(mut bytes: &[u8]) -> Option<Self> {
         if bytes.try_get_u8().ok()? != MARK {
             return None;
         }
@@ -105,6 +105,16 @@ impl Head {
     }
 }
 
+impl Head {
+    /// The record, if this is a record's frame, whole and unchanged.
+    pub(crate) fn record(self, payload: Bytes) -> Option<LogRecord> {
+        match self.frame(payload)?.content {
+            Content::Record(record) => Some(record),
+            _ => None,
+        }
+    }
+}
+
 /// Appends the first frame of a segment.
 pub(super) fn start(entry: u64, id: JournalId, progress: &Progress, out: &mut Vec<u8>) {
     put(START, entry, out, |out| {
@@ -115,7 +125,7 @@ pub(super) fn start(entry: u64, id: JournalId, progress: &Progress, out: &mut Ve
 }
 
 /// Appends a record's frame.
-pub(super) fn record(entry: u64, record: &LogRecord, out: &mut Vec<u8>) {
+pub(crate) fn record(entry: u64, record: &LogRecord, out: &mut Vec<u8>) {
     put(RECORD, entry, out, |out| codec::encode(record, out));
 }
 

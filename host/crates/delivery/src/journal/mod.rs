@@ -13,7 +13,6 @@ mod active_segment;
 mod backlog;
 mod chunk;
 mod codec;
-mod feeder;
 mod frame;
 mod group;
 mod handle;
@@ -28,10 +27,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acknowledger::{Acknowledger, PendingAcknowledgement};
 pub use backlog::Backlog;
 pub use chunk::Chunk;
-pub use feeder::Feeder;
 pub use frame::JournalId;
+pub(crate) use frame::{HEADER, Head, record as put_record};
 pub use handle::{Journal, JournalStatus};
 pub use limits::JournalLimits;
 pub use open::JournalError;

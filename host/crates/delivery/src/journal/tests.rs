@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Backlog, Chunk, Feeder, Journal, JournalId, JournalLimits};
+use super::{Backlog, Chunk, Journal, JournalId, JournalLimits};
+use crate::Feeder;
 use crate::Intake;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};

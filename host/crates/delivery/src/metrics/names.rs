@@ -125,6 +125,14 @@ pub(super) const JOURNAL_LIMIT_BYTES: MetricName = unitless(
 );
 pub(super) const JOURNAL_SYNC: MetricName =
     seconds("journal_sync", "Duration of the journal's syncs");
+pub(super) const JOURNAL_PUBLISH: MetricName = seconds(
+    "journal_publish",
+    "Duration until a message of the replicated journal was stored",
+);
+pub(super) const JOURNAL_MISSING: MetricName = unitless(
+    "journal_missing",
+    "Messages of the replicated journal that were missing when it was read",
+);
 pub(super) const JOURNAL_DAMAGED_BYTES: MetricName = unitless(
     "journal_damaged_bytes",
     "Bytes of the journal that could not be read at the start",

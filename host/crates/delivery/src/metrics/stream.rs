@@ -41,6 +41,10 @@ pub struct StreamMetrics {
     pub write_seconds: DurationHistogram,
     /// The duration of the journal's syncs.
     pub journal_sync_seconds: DurationHistogram,
+    /// How long it took until a message of the replicated journal was stored.
+    pub journal_publish_seconds: DurationHistogram,
+    /// Messages of the replicated journal that were missing.
+    pub journal_missing: Counter,
     /// Bytes of the journal that could not be read at the start.
     pub journal_damaged_bytes: Counter,
     /// Records of this node's journal that the leader took over.
@@ -117,6 +121,7 @@ impl StreamMetrics {
             acknowledged: families.counter(names::RECORDS_ACKNOWLEDGED, label),
             delivered: families.counter(names::RECORDS_DELIVERED, label),
             transferred: families.counter(names::RECORDS_TRANSFERRED, label),
+            journal_missing: families.counter(names::JOURNAL_MISSING, label),
             journal_damaged_bytes: families.counter(names::JOURNAL_DAMAGED_BYTES, label),
             rejected: families.counter(names::RECORDS_REJECTED, label),
             decoder_rejects: families.counter(names::DECODER_REJECTS, label),
@@ -137,6 +142,7 @@ impl StreamMetrics {
             epoch: families.gauge(names::EPOCH, label),
             write_seconds: families.histogram(names::SINK_WRITE, label),
             journal_sync_seconds: families.histogram(names::JOURNAL_SYNC, label),
+            journal_publish_seconds: families.histogram(names::JOURNAL_PUBLISH, label),
             lease_remaining: families.seconds(names::LEASE_REMAINING, label),
             delivery_stalled: families.seconds(names::DELIVERY_STALLED, label),
         }

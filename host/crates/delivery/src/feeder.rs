@@ -1,20 +1,18 @@
-//! Feeds the sink's queue from the journal, and settles what the sink has
+//! Feeds the sink's queue from a journal, and settles what the sink has
 //! confirmed.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::backlog::Backlog;
-use super::chunk::Chunk;
-use super::handle::Journal;
+use crate::journal::Chunk;
 use crate::outcome::{Outcome, Refused};
 use crate::queue::Queue;
 use crate::receipt::Receipt;
+use crate::source::{ReadError, Source};
 use sluice_types::error_chain::chain;
 use sluice_types::record::LogRecord;
 use sluice_types::rejection::Rejection;
@@ -26,9 +24,6 @@ const CHUNK_BYTES: usize = 1 << 20;
 const QUEUED_BYTES_MAX: usize = 4 << 20;
 /// The number of chunks that may wait for their outcome.
 const CHUNKS_MAX: usize = 4096;
-/// With more unread entries than this, the file may have to come from the disk
-/// rather than from the page cache.
-const CACHED_ENTRIES: u64 = 16_384;
 /// The time until records are offered again that the sink refused and that did
 /// not fit into the dead letters.
 const PARK_TIME: Duration = Duration::from_secs(5);
@@ -41,9 +36,8 @@ const FULL_QUEUE_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Feeds the queue of a tenure from the journal.
 #[derive(Debug)]
 pub struct Feeder {
-    journal: Journal,
     queue: Arc<Queue>,
-    backlog: Backlog,
+    source: Source,
     /// The chunks in the queue, in order.
     fed: VecDeque<Fed>,
 }
@@ -72,51 +66,53 @@ enum State {
 struct Over;
 
 impl Feeder {
-    /// Feeds from the first record that is not settled.
+    /// Feeds from the first record of the journal that is not settled.
     #[must_use]
-    pub fn new(journal: Journal, queue: Arc<Queue>) -> Self {
+    pub fn new(journal: impl Into<Source>, queue: Arc<Queue>) -> Self {
         Self {
-            backlog: Backlog::new(journal.clone()),
-            journal,
+            source: journal.into(),
             queue,
             fed: VecDeque::new(),
         }
     }
 
     /// Runs until the queue is closed. Once `finish` is true, runs until
-    /// everything is settled, and closes the queue then.
-    pub async fn run(mut self, mut finish: watch::Receiver<bool>) {
+    /// everything is settled that this node must deliver, and closes the queue
+    /// then.
+    pub async fn run(self, finish: watch::Receiver<bool>) {
+        let queue = Arc::clone(&self.queue);
+        self.run_beside(finish).await;
+        queue.close("this node is stopping");
+    }
+
+    /// The same for one of several feeders of a queue: leaves it open.
+    pub async fn run_beside(mut self, mut finish: watch::Receiver<bool>) {
         while let Ok(()) = self.step(&mut finish).await {}
     }
 
     async fn step(&mut self, finish: &mut watch::Receiver<bool>) -> Result<(), Over> {
         let is_finishing = *finish.borrow_and_update();
-        if is_finishing && self.fed.is_empty() && self.backlog.is_through() {
-            self.queue.close("this node is stopping");
+        if is_finishing && self.fed.is_empty() && self.source.is_through() {
             return Err(Over);
         }
         let waits = self.fed.iter().map(|fed| fed.bytes).sum::<usize>();
         let has_room =
             self.fed.len() < CHUNKS_MAX && waits.min(self.queue.waiting_bytes()) < QUEUED_BYTES_MAX;
+        let reads = has_room && !(is_finishing && self.source.may_be_left());
         tokio::select! {
             biased;
             outcome = outcome_of(self.fed.front_mut()) => self.settle(outcome).await,
             () = self.queue.closed() => Err(Over),
-            () = self.backlog.more(), if has_room => self.feed().await,
-            () = tokio::time::sleep(FULL_QUEUE_POLL_INTERVAL), if !has_room => Ok(()),
+            () = self.source.more(), if reads => self.feed().await,
+            () = tokio::time::sleep(FULL_QUEUE_POLL_INTERVAL), if !reads => Ok(()),
             changed = finish.changed() => changed.map_err(|_| Over),
         }
     }
 
     /// Reads the next chunk, and submits it to the queue.
     async fn feed(&mut self) -> Result<(), Over> {
-        let from = self.backlog.position();
-        let read = if self.backlog.unread() > CACHED_ENTRIES {
-            self.read_blocking().await
-        } else {
-            self.backlog.read(CHUNK_BYTES)
-        };
-        match read {
+        let from = self.source.position();
+        match self.source.read(CHUNK_BYTES).await {
             Ok(chunk) => self.offer(from, chunk),
             Err(error) => {
                 tracing::error!(
@@ -129,19 +125,6 @@ impl Feeder {
         }
     }
 
-    /// Reads on a blocking thread, because the disk may be slow.
-    async fn read_blocking(&mut self) -> io::Result<Chunk> {
-        let again = Backlog::from(self.journal.clone(), self.backlog.position());
-        let mut backlog = std::mem::replace(&mut self.backlog, again);
-        let reading = tokio::task::spawn_blocking(move || {
-            let read = backlog.read(CHUNK_BYTES);
-            (backlog, read)
-        });
-        let (backlog, read) = reading.await.map_err(io::Error::other)?;
-        self.backlog = backlog;
-        read
-    }
-
     fn offer(&mut self, from: u64, chunk: Chunk) -> Result<(), Over> {
         let Chunk {
             entries,
@@ -151,7 +134,7 @@ impl Feeder {
         if records.is_empty() {
             // Only damage is left in the journal there.
             if self.fed.is_empty() {
-                self.journal.settle(end);
+                self.source.settle(end);
             }
             return Ok(());
         }
@@ -180,7 +163,7 @@ impl Feeder {
     /// that time is over.
     async fn settle(&mut self, outcome: Option<Outcome>) -> Result<(), Over> {
         match outcome {
-            None => self.offer_again(),
+            None => self.offer_again().await,
             Some(Outcome::Acknowledged { rejected, .. }) => {
                 self.acknowledged(&rejected);
                 Ok(())
@@ -189,7 +172,7 @@ impl Feeder {
             // not settled is offered again, in order.
             Some(Outcome::NotDelivered(_) | Outcome::Unknown(_)) => {
                 self.fed.clear();
-                self.backlog = Backlog::new(self.journal.clone());
+                self.source.restart();
                 tokio::select! {
                     () = self.queue.closed() => Err(Over),
                     () = tokio::time::sleep(RETRY_DELAY) => Ok(()),
@@ -212,7 +195,7 @@ impl Feeder {
         if lost.is_empty() {
             let end = oldest.end;
             self.fed.pop_front();
-            self.journal.settle(end);
+            self.source.settle(end);
             return;
         }
         tracing::error!(
@@ -225,11 +208,11 @@ impl Feeder {
     }
 
     /// Offers the rest of the oldest chunk again.
-    fn offer_again(&mut self) -> Result<(), Over> {
+    async fn offer_again(&mut self) -> Result<(), Over> {
         let Some(oldest) = self.fed.front_mut() else {
             return Ok(());
         };
-        let (entries, records) = match oldest.read_again(&self.journal) {
+        let (entries, records) = match oldest.read_again(&self.source).await {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(error = chain(&error), "the journal cannot be read");
@@ -248,13 +231,13 @@ impl Feeder {
 
 impl Fed {
     /// Its entries without an outcome, with their records.
-    fn read_again(&self, journal: &Journal) -> io::Result<(Vec<u64>, Vec<LogRecord>)> {
+    async fn read_again(&self, source: &Source) -> Result<(Vec<u64>, Vec<LogRecord>), ReadError> {
         let wanted: BTreeSet<u64> = self.entries.iter().copied().collect();
-        let mut backlog = Backlog::from(journal.clone(), self.from);
+        let mut source = source.again_from(self.from);
         let mut entries = Vec::with_capacity(wanted.len());
         let mut records = Vec::with_capacity(wanted.len());
-        while backlog.position() < self.end {
-            let chunk = backlog.read(CHUNK_BYTES)?;
+        while source.position() < self.end {
+            let chunk = source.read(CHUNK_BYTES).await?;
             if chunk.is_empty() {
                 break;
             }

@@ -1,0 +1,101 @@
+//! What a log holds, for people.
+
+use super::envelope::Kind;
+use super::log::{Log, LogError};
+use super::payload;
+
+/// About how many bytes are read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// What a log holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogInventory {
+    /// The messages that are there.
+    pub messages: u64,
+    /// The size of the log.
+    pub bytes: u64,
+    /// The records in them.
+    pub records: u64,
+    /// Of these, those that are still to be delivered, as far as the last message
+    /// knows.
+    pub to_deliver: u64,
+    /// The terms that they belong to.
+    pub terms: u64,
+    /// The epoch of the last message.
+    pub epoch: u64,
+    /// Messages that should be there.
+    pub missing: u64,
+    /// Messages that cannot be read, or out of order.
+    pub damaged: Vec<u64>,
+}
+
+impl LogInventory {
+    /// Reads a log from the first to the last message, and changes nothing. While a
+    /// leader writes, this sees it up to some moment.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn read(log: &dyn Log) -> Result<Self, LogError> {
+        let state = log.state().await?;
+        let mut found = Self {
+            bytes: state.bytes,
+            ..Self::default()
+        };
+        let mut term = None;
+        let mut parts = Vec::new();
+        let mut next = state.first.max(1);
+        while next <= state.last {
+            let mut messages = log.read(next, READ_BYTES).await?;
+            if messages.is_empty() {
+                messages.extend(log.get(next).await?);
+            }
+            if messages.is_empty() {
+                found.missing += 1;
+                next += 1;
+                continue;
+            }
+            for message in messages {
+                found.missing += message.sequence.saturating_sub(next);
+                next = message.sequence + 1;
+                found.messages += 1;
+                let Some(envelope) = message.envelope else {
+                    found.damaged.push(message.sequence);
+                    continue;
+                };
+                if term != Some(envelope.term) {
+                    let is_begun = envelope.kind == Kind::Barrier || term.is_none();
+                    let is_later = envelope.term.epoch >= found.epoch;
+                    if !is_begun || !is_later {
+                        found.damaged.push(message.sequence);
+                    }
+                    found.terms += 1;
+                    term = Some(envelope.term);
+                    parts.clear();
+                }
+                found.epoch = envelope.term.epoch;
+                found.to_deliver = envelope.records.saturating_sub(envelope.settled.records);
+                let whole = match envelope.part {
+                    None => message.payload,
+                    Some(part) => {
+                        parts.extend_from_slice(&message.payload);
+                        if part.number < part.count {
+                            continue;
+                        }
+                        std::mem::take(&mut parts).into()
+                    }
+                };
+                match payload::records(whole) {
+                    Some(records) => found.records += crate::counting::to_u64(records.len()),
+                    None => found.damaged.push(message.sequence),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.missing == 0 && self.damaged.is_empty()
+    }
+}

@@ -1,0 +1,148 @@
+//! What the requests, the delivery and the writer of a replicated journal share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::envelope::Settled;
+use super::limits::ReplicatedLimits;
+use super::log::{Log, Stored};
+use super::waiting::Waiting;
+use crate::metrics::StreamMetrics;
+use crate::receipt::{Late, Withdraw};
+use crate::trace::AckTrace;
+
+/// The bytes of stored groups that are kept for the sink.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// Why nothing more is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Another owner has the log, or it is not what it was.
+    Fenced(String),
+    /// Everything was written, after [`Replicated::finish`](super::Replicated::finish).
+    Finished,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) limits: ReplicatedLimits,
+    pub(super) metrics: Arc<StreamMetrics>,
+    pub(super) trace: Option<Arc<AckTrace>>,
+    pub(super) state: Mutex<State>,
+    /// Wakes the writer.
+    pub(super) work: Notify,
+    /// Messages before this one can be read; 0 until the log is open.
+    pub(super) stored: watch::Sender<u64>,
+    /// Why the writer has ended.
+    pub(super) ended: watch::Sender<Option<Ended>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) waiting: Waiting,
+    pub(super) last_sequence: u64,
+    pub(super) closed: Option<&'static str>,
+    /// Whether something was taken from what waits, and is not known to be
+    /// stored.
+    pub(super) is_under_way: bool,
+    pub(super) settled: Settled,
+    /// For messages that were read: the one after it, and the records up to
+    /// there.
+    pub(super) marks: VecDeque<(u64, u64)>,
+    /// The number of records in the log since it began.
+    pub(super) records: u64,
+    /// The size of the log.
+    pub(super) used: u64,
+    /// Why nothing can be stored now.
+    pub(super) failure: Option<String>,
+    /// Whether the log has no room.
+    pub(super) is_full: bool,
+    /// Whether the writer ends once everything is written.
+    pub(super) is_finishing: bool,
+    kept: VecDeque<Stored>,
+    kept_bytes: usize,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says why nothing can be stored now, or that it can.
+    pub(super) fn set_failure(&self, failure: Option<&str>) {
+        let mut state = self.lock();
+        if state.failure.as_deref() == failure {
+            return;
+        }
+        match failure {
+            Some(reason) => tracing::warn!(reason, "the replicated journal cannot be written"),
+            None => tracing::info!("the replicated journal can be written again"),
+        }
+        state.failure = failure.map(ToOwned::to_owned);
+    }
+
+    /// Messages before `before` need no delivery any more.
+    pub(super) fn settle(&self, before: u64) {
+        let mut state = self.lock();
+        if before <= state.settled.before {
+            return;
+        }
+        state.settled.before = before;
+        while let Some((_, records)) = state.marks.pop_front_if(|(end, _)| *end <= before) {
+            state.settled.records = records;
+        }
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Whether nothing waits to be stored.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut state = self.lock();
+        !state.is_under_way && state.waiting.is_empty()
+    }
+}
+
+impl State {
+    /// Keeps a message that was stored, so that it need not be read.
+    pub(super) fn keep(&mut self, message: Stored) {
+        self.kept_bytes += message.payload.len();
+        self.kept.push_back(message);
+        while self.kept_bytes > KEPT_BYTES
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.kept_bytes -= oldest.payload.len();
+        }
+    }
+
+    /// The message with this sequence, if it is kept. Earlier ones are not needed
+    /// any more.
+    pub(super) fn kept(&mut self, sequence: u64) -> Option<Stored> {
+        while let Some(passed) = self.kept.pop_front_if(|kept| kept.sequence < sequence) {
+            self.kept_bytes -= passed.payload.len();
+        }
+        let first = self.kept.pop_front_if(|kept| kept.sequence == sequence)?;
+        self.kept_bytes -= first.payload.len();
+        Some(first)
+    }
+}
+
+impl Withdraw for Shared {
+    fn withdraw(&self, ticket: u64) -> bool {
+        let withdrawn = self.lock().waiting.withdraw(ticket);
+        let Some(withdrawn) = withdrawn else {
+            return false;
+        };
+        withdrawn.completion.not_delivered("withdrawn");
+        true
+    }
+
+    fn late(&self) -> Late {
+        Late {
+            not_taken: "the replicated journal could not be written in time",
+            unknown: "the replicated journal did not confirm it in time",
+        }
+    }
+}

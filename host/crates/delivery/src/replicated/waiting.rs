@@ -1,0 +1,204 @@
+//! Requests that wait to be stored.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::envelope::Part;
+use super::group::Group;
+use super::payload;
+use crate::counting::to_u64;
+use crate::journal::PendingAcknowledgement;
+
+/// The most records of a group.
+const GROUP_RECORDS: usize = 1 << 15;
+
+/// Requests in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Withdrawn ones leave a hole, so that a ticket stays a position.
+    entries: VecDeque<Option<Entry>>,
+    first_ticket: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// What is still to be stored.
+    frames: Bytes,
+    records: usize,
+    is_touched: bool,
+    cutting: Option<Cutting>,
+    acknowledgement: PendingAcknowledgement,
+}
+
+/// A frame that is stored in parts.
+#[derive(Clone, Copy, Debug)]
+struct Cutting {
+    next: Part,
+    /// The size of each part but the last.
+    step: usize,
+    /// What is left of the frame.
+    rest: usize,
+}
+
+impl Waiting {
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The number of requests, and of those that were withdrawn and are not
+    /// forgotten yet.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&mut self) -> bool {
+        while let Some(None) = self.entries.front() {
+            self.pop();
+        }
+        self.entries.is_empty()
+    }
+
+    /// Adds a request, and returns its ticket.
+    pub(super) fn push(&mut self, frames: Bytes, acknowledgement: PendingAcknowledgement) -> u64 {
+        self.bytes += frames.len();
+        self.entries.push_back(Some(Entry {
+            frames,
+            records: acknowledgement.completion.len(),
+            is_touched: false,
+            cutting: None,
+            acknowledgement,
+        }));
+        self.first_ticket + to_u64(self.entries.len() - 1)
+    }
+
+    /// Removes the request with this ticket, if none of it was taken.
+    pub(super) fn withdraw(&mut self, ticket: u64) -> Option<PendingAcknowledgement> {
+        let position = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
+        let place = self.entries.get_mut(position)?;
+        let entry = place.take_if(|entry| !entry.is_touched)?;
+        self.bytes -= entry.frames.len();
+        Some(entry.acknowledgement)
+    }
+
+    /// Takes everything out: what was not touched, and what is stored in part.
+    pub(super) fn clear(&mut self) -> Vec<(PendingAcknowledgement, bool)> {
+        self.first_ticket += to_u64(self.entries.len());
+        self.bytes = 0;
+        let entries = std::mem::take(&mut self.entries).into_iter().flatten();
+        entries
+            .map(|entry| (entry.acknowledgement, entry.is_touched))
+            .collect()
+    }
+
+    /// Takes what comes next, of at most so many bytes; `None` if nothing waits.
+    pub(super) fn take(&mut self, limit: usize) -> Option<Group> {
+        if self.is_empty() {
+            return None;
+        }
+        let first = self.entries.front_mut().and_then(Option::as_mut)?;
+        if first.is_in_parts(limit) {
+            return self.take_part(limit);
+        }
+        let mut group = Group {
+            payload: Bytes::new(),
+            records: 0,
+            part: None,
+            acknowledgements: Vec::new(),
+        };
+        let mut payload = Vec::with_capacity(self.bytes.min(limit));
+        let mut records = 0;
+        while !self.is_empty() {
+            let Some(Some(entry)) = self.entries.front_mut() else {
+                break;
+            };
+            let room = limit - payload.len();
+            let (length, count) = match entry.frames.len() <= room {
+                true if entry.records <= GROUP_RECORDS - records => {
+                    (entry.frames.len(), entry.records)
+                }
+                _ => payload::whole_frames(&entry.frames, room, GROUP_RECORDS - records),
+            };
+            // A request is cut only if it does not fit into a message of its own.
+            let is_whole = length == entry.frames.len();
+            if (length == 0 && !is_whole)
+                || (!is_whole && records > 0 && entry.frames.len() <= limit)
+            {
+                break;
+            }
+            payload.extend_from_slice(&entry.frames.split_to(length));
+            records += count;
+            entry.records -= count;
+            entry.is_touched = true;
+            if !is_whole {
+                break;
+            }
+            if let Some(entry) = self.pop() {
+                group.acknowledgements.push(entry.acknowledgement);
+            }
+        }
+        self.bytes -= payload.len();
+        group.payload = payload.into();
+        group.records = to_u64(records);
+        Some(group)
+    }
+
+    /// Takes the next part of the first record, which does not fit into one
+    /// message.
+    fn take_part(&mut self, limit: usize) -> Option<Group> {
+        let entry = self.entries.front_mut()?.as_mut()?;
+        let cutting = match entry.cutting.take() {
+            Some(cutting) => cutting,
+            None => Cutting::begin(&entry.frames, limit)?,
+        };
+        entry.is_touched = true;
+        let payload = entry.frames.split_to(cutting.rest.min(cutting.step));
+        let is_last = cutting.rest <= cutting.step;
+        entry.cutting = (!is_last).then(|| cutting.after_next());
+        entry.records -= usize::from(is_last);
+        let is_through = entry.frames.is_empty();
+        self.bytes -= payload.len();
+        let stored = is_through.then(|| self.pop()).flatten();
+        Some(Group {
+            payload,
+            records: u64::from(is_last),
+            part: Some(cutting.next),
+            acknowledgements: stored
+                .map(|entry| entry.acknowledgement)
+                .into_iter()
+                .collect(),
+        })
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        self.first_ticket += 1;
+        self.entries.pop_front().flatten()
+    }
+}
+
+impl Entry {
+    /// Whether its next frame is stored in parts of this size.
+    fn is_in_parts(&self, limit: usize) -> bool {
+        let does_fit = || payload::frame_length(&self.frames, 0).is_none_or(|whole| whole <= limit);
+        self.cutting.is_some() || (self.frames.len() > limit && !does_fit())
+    }
+}
+
+impl Cutting {
+    fn begin(frames: &[u8], step: usize) -> Option<Self> {
+        let rest = payload::frame_length(frames, 0)?.min(frames.len());
+        let count = u32::try_from(rest.div_ceil(step)).ok()?;
+        Some(Self {
+            next: Part { number: 1, count },
+            step,
+            rest,
+        })
+    }
+
+    const fn after_next(mut self) -> Self {
+        self.next.number += 1;
+        self.rest -= self.step;
+        self
+    }
+}

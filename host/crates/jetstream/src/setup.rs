@@ -1,0 +1,92 @@
+//! Making the log, or checking the one that is there.
+
+use crate::api::{Nothing, StreamConfig, StreamInfo};
+use crate::connection::{Connection, is_new_enough};
+use sluice_delivery::LogError;
+
+/// A stream with this name exists with other settings.
+const OTHER_SETTINGS: u32 = 10058;
+/// How many servers keep a message where they form a cluster.
+const REPLICAS: u32 = 3;
+/// Room for barriers and checkpoints beyond the journal's own limit: this share of it,
+/// and at least so much.
+const RESERVE_SHARE: u64 = 16;
+const RESERVE_MIN: u64 = 16 << 20;
+/// Where a server says which version last set the stream up.
+const VERSION_KEY: &str = "_nats.ver";
+
+/// What a log should be like.
+pub(crate) fn wanted(name: &str, subject: &str, limit: u64, is_cluster: bool) -> StreamConfig {
+    let reserve = (limit / RESERVE_SHARE).max(RESERVE_MIN);
+    StreamConfig {
+        name: name.to_owned(),
+        description: "the journal of a stream of Sluice; do not publish to it".to_owned(),
+        subjects: vec![subject.to_owned()],
+        retention: "limits".to_owned(),
+        storage: "file".to_owned(),
+        discard: "new".to_owned(),
+        num_replicas: if is_cluster { REPLICAS } else { 1 },
+        max_bytes: i64::try_from(limit.saturating_add(reserve)).unwrap_or(i64::MAX),
+        max_msgs: -1,
+        max_msgs_per_subject: -1,
+        max_msg_size: -1,
+        max_age: 0,
+        max_consumers: -1,
+        deny_delete: true,
+        deny_purge: false,
+        allow_rollup_hdrs: false,
+        allow_direct: true,
+        metadata: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Makes the log. Of one that exists, only the limit is changed.
+pub(crate) async fn make(connection: &Connection, wanted: &StreamConfig) -> Result<(), LogError> {
+    let name = &wanted.name;
+    let create = format!("STREAM.CREATE.{name}");
+    let info: StreamInfo = match connection.api(create, wanted).await? {
+        Ok(info) => info,
+        Err(refusal) if refusal.err_code == OTHER_SETTINGS => {
+            let info = format!("STREAM.INFO.{name}");
+            connection.api(info, &Nothing {}).await??
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let version = info.config.metadata.get(VERSION_KEY);
+    if let Some(version) = version.filter(|version| !is_new_enough(version)) {
+        return Err(LogError(format!(
+            "nats-server {version} keeps the stream {name}, and it is too old"
+        )));
+    }
+    let found = StreamConfig {
+        max_bytes: wanted.max_bytes,
+        description: wanted.description.clone(),
+        metadata: wanted.metadata.clone(),
+        ..info.config.clone()
+    };
+    if found != *wanted {
+        return Err(LogError(format!(
+            "the stream {name} exists with other settings than the journal needs: {}",
+            difference(&found, wanted)
+        )));
+    }
+    if info.config.max_bytes != wanted.max_bytes {
+        let update = format!("STREAM.UPDATE.{name}");
+        let StreamInfo { .. } = connection.api(update, wanted).await??;
+    }
+    Ok(())
+}
+
+/// What differs, for people.
+fn difference(found: &StreamConfig, wanted: &StreamConfig) -> String {
+    let fields = |config: &StreamConfig| {
+        let value = serde_json::to_value(config).unwrap_or_default();
+        value.as_object().cloned().unwrap_or_default()
+    };
+    let (found, wanted) = (fields(found), fields(wanted));
+    let texts = wanted.iter().filter_map(|(name, wanted)| {
+        let found = found.get(name)?;
+        (found != wanted).then(|| format!("{name} is {found} instead of {wanted}"))
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,87 @@
+//! Servers of NATS JetStream.
+
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{Port, Process, SOON};
+
+/// Servers that form a cluster, or one alone. Their state outlives a restart.
+#[derive(Debug)]
+pub(crate) struct Nats {
+    pub(crate) servers: Vec<Process>,
+    clients: Vec<Port>,
+    routes: Vec<Port>,
+    folder: TempDir,
+}
+
+impl Nats {
+    /// Three servers.
+    pub(crate) async fn cluster() -> Self {
+        let ports: [Port; 6] = Port::claim_row();
+        let mut clients: Vec<_> = ports.into_iter().collect();
+        let routes = clients.split_off(3);
+        let mut nats = Self {
+            servers: Vec::new(),
+            clients,
+            routes,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for place in 0..3 {
+            let server = nats.start(place);
+            nats.servers.push(server);
+        }
+        nats
+    }
+
+    fn start(&self, place: usize) -> Process {
+        let program = std::env::var("NATS_SERVER")
+            .expect("the variable NATS_SERVER names a nats-server, as .ci/find-nats prints it");
+        let name = format!("nats-{place}");
+        let mut routes = String::new();
+        for port in &self.routes {
+            write!(routes, "\"nats://127.0.0.1:{}\", ", port.number).unwrap();
+        }
+        let config = format!(
+            "server_name: {name}\nlisten: \"127.0.0.1:{}\"\n\
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
+             cluster {{ name: logs, listen: \"127.0.0.1:{}\", routes: [{routes}] }}\n",
+            self.clients[place].number,
+            self.folder.path().join(&name).display(),
+            self.routes[place].number,
+        );
+        let file = self.folder.path().join(format!("{name}.conf"));
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-c").arg(file);
+        Process::start(&name, self.folder.path(), &mut command)
+    }
+
+    /// What `--journal` names.
+    pub(crate) fn url(&self) -> String {
+        let addresses = self.clients.iter();
+        let addresses = addresses.map(|port| format!("127.0.0.1:{}", port.number));
+        format!("nats://{}", addresses.collect::<Vec<_>>().join(","))
+    }
+
+    /// Freezes servers, or has them go on.
+    pub(crate) fn signal(&self, places: &[usize], signal: Signal) {
+        for place in places {
+            self.servers[*place].signal(signal);
+        }
+    }
+
+    /// Stops all servers and starts them again.
+    pub(crate) async fn restart(&mut self) {
+        for server in &mut self.servers {
+            server.signal(Signal::KILL);
+            server.wait(SOON).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let servers = (0..self.servers.len()).map(|place| self.start(place));
+        self.servers = servers.collect();
+    }
+}
