@@ -91,6 +91,17 @@ pub(crate) struct NodeAccess {
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
+impl NodeAccess {
+    /// Makes the spans of a stream.
+    fn stream_tracer(&self, stream: &str) -> Option<StreamTracer> {
+        let tracer = self.tracer.as_ref()?;
+        Some(StreamTracer {
+            tracer: Arc::clone(tracer),
+            stream: stream.into(),
+        })
+    }
+}
+
 impl StreamStore {
     /// Opens what the stream keeps below `folder`.
     pub(crate) fn open(
@@ -155,10 +166,7 @@ impl PreparedStream {
             drain: self.store.config.drain,
         };
         let orders = Orders::new(&self.store.config.name, node.orders.clone());
-        let tracer = node.tracer.as_ref().map(|tracer| StreamTracer {
-            tracer: Arc::clone(tracer),
-            stream: self.store.config.name.as_str().into(),
-        });
+        let tracer = node.stream_tracer(&self.store.config.name);
         let parts = TenureParts {
             config: self.store.config,
             share: node.queues.share(),

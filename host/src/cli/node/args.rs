@@ -272,8 +272,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_MAX_STREAMS", default_value_t = 64)]
     pub(super) max_streams: usize,
 
-    /// How many ids of messages are remembered, so that what clients send again is delivered once; 0
-    /// for none
+    /// How many ids of messages are remembered, so that repeats are delivered once; 0 for none
     #[arg(long, env = "SLUICE_DEDUPE_IDS", default_value_t = 100_000)]
     pub(super) dedupe_ids: usize,
 
