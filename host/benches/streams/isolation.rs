@@ -1,5 +1,6 @@
 //! What a stream with a bad sink does to another one on the same node.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,13 @@ use super::{ask, led_by};
 use serde_json::{Value, json};
 
 const NODE: &str = "127.0.0.1:13111";
-const ROUNDS: usize = 5;
+const ROUNDS: u64 = 5;
 /// What the sink of the other stream does with each write.
 const KINDS: [&str; 3] = ["always spinning", "always trapping", "always stuck"];
 /// The most that p99 may grow, as a ratio.
 const AIM: f64 = 1.2;
+/// How long the node takes to close a stream whose sink takes nothing.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a stream may take to be led.
 const LED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -25,42 +28,57 @@ pub(super) fn measure(seconds: u64) -> Fallible<()> {
     let _consul = stage.consul(None)?;
     let sinks = guests()?;
     let mut command = stage.program("sluice", None);
-    command.args(["node", "--name", "a", "--listen", NODE, "--plugin-dir"]);
+    command.args([
+        "node",
+        "--name",
+        "a",
+        "--listen",
+        NODE,
+        "--drain-timeout",
+        "1s",
+    ]);
+    command.arg("--plugin-dir");
     let _node = stage.spawn(command.arg(&sinks), "a")?;
     stage.settled(1)?;
     put(&stage, "good", "builtin:stdout")?;
     until_led("good")?;
     println!(
         "\np99 of a stream with 4 connections and 1000 messages a second, beside one whose sink \
-         misbehaves and that gets as much, {ROUNDS} rounds of {seconds} s in turn, in ms"
+         misbehaves and that gets as much, medians of {ROUNDS} rounds of {seconds} s, in ms"
     );
     for kind in KINDS {
-        let source = sinks.join("misbehave.wasm");
-        let manifest = json!({
-            "source": format!("file://{}", source.display()),
-            "config": kind,
-            "rollout": { "probation_s": 0 },
-        });
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
-        put(&stage, "bad", &manifest.to_string())?;
+        // While the other stream is there, its sink works on what it has not written.
+        let alone = rounds(&stage, seconds)?;
+        put(&stage, "bad", &manifest(&sinks, kind))?;
         until_led("bad")?;
-        for _ in 0..ROUNDS {
-            alone.push(p99(&stage, seconds)?);
-            let sender = send(&stage, "bad", seconds + 60)?;
-            std::thread::sleep(Duration::from_secs(1));
-            beside.push(p99(&stage, seconds)?);
-            drop(sender);
-            std::thread::sleep(Duration::from_secs(1));
-        }
-        let (alone, beside) = (median(alone), median(beside));
+        let sender = send(&stage, "bad", ROUNDS * seconds + 60)?;
+        std::thread::sleep(Duration::from_secs(1));
+        let beside = rounds(&stage, seconds)?;
+        drop(sender);
         let ratio = beside / alone;
         let verdict = if ratio <= AIM { "" } else { "  MISSED" };
         println!("{kind:16}  alone {alone:7.3}  beside {beside:7.3}  ratio {ratio:.2}{verdict}");
         let path = "/v1/kv/sluice/streams/bad/plugin";
         ask(&stage.consul_address(), "DELETE", path, "")?;
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(CLOSED_WITHIN);
     }
     Ok(())
+}
+
+/// The median of p99 over some rounds.
+fn rounds(stage: &Stage, seconds: u64) -> Fallible<f64> {
+    let rounds = (0..ROUNDS).map(|_| p99(stage, seconds));
+    Ok(median(rounds.collect::<Fallible<_>>()?))
+}
+
+fn manifest(sinks: &Path, kind: &str) -> String {
+    let source = sinks.join("misbehave.wasm");
+    let manifest = json!({
+        "source": format!("file://{}", source.display()),
+        "config": kind,
+        "rollout": { "probation_s": 0 },
+    });
+    manifest.to_string()
 }
 
 fn put(stage: &Stage, stream: &str, manifest: &str) -> Fallible<()> {

@@ -20,6 +20,7 @@ mod journal_status;
 mod keeper;
 mod opener;
 mod orders;
+mod own_thread;
 mod place;
 mod prepared;
 mod remembered;

@@ -13,6 +13,7 @@ use super::handle::Stream;
 use super::journal_receiver::JournalReceiver;
 use super::journal_sender::JournalSender;
 use super::orders::Orders;
+use super::own_thread;
 use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
@@ -30,6 +31,7 @@ use sluice_delivery::{
     StreamTracer, Tail,
 };
 use sluice_leadership::{Controls, Order};
+use sluice_types::stream::DEFAULT_STREAM;
 use sluice_types::trace::Tracer;
 
 /// Why a stream cannot be opened.
@@ -187,7 +189,10 @@ impl PreparedStream {
             peers: node.controls.peers.clone(),
         };
         let mut tenures = JoinSet::new();
-        tenures.spawn(Tenures::new(parts, node.controls.role.clone()).run());
+        tenures.spawn(lead(
+            Tenures::new(parts, node.controls.role.clone()),
+            stream.name.clone(),
+        ));
         let tasks = StreamTasks {
             stop,
             tenures,
@@ -216,6 +221,17 @@ impl PreparedStream {
             task.spawn(sender.run());
         }
         task
+    }
+}
+
+/// Runs the tenures of a stream. Those of the default one run where connections are
+/// served, which is faster, and the others where they cannot hold up each other.
+async fn lead(tenures: Tenures, stream: String) {
+    if stream == DEFAULT_STREAM {
+        return tenures.run().await;
+    }
+    if let Err(error) = own_thread::run(&stream, tenures.run()).await {
+        tracing::error!(stream, %error, "the delivery of the stream has ended");
     }
 }
 
