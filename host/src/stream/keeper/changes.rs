@@ -31,8 +31,8 @@ impl Keeping {
         let Some(place) = self.places.get_mut(name) else {
             return;
         };
-        if place.wants(wanted) || !place.was_seen {
-            place.was_seen = true;
+        let is_first = !place.was_seen;
+        if place.wants(wanted) || is_first {
             if let Err(error) = self.remembered.keep(name, wanted) {
                 tracing::error!(
                     stream = name,

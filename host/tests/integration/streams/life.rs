@@ -87,6 +87,19 @@ async fn a_consul_that_has_lost_its_state_closes_no_stream() {
 }
 
 #[tokio::test]
+async fn a_node_remembers_its_streams() {
+    let mut cluster = Cluster::on_consul(1, &[]).await;
+    cluster.leader().await;
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "before").await;
+    let name = cluster.node(0).name.clone();
+    cluster.nodes[0].process.kill();
+    cluster.consul.delete("kv/sluice?recurse").await;
+    let back = cluster.add_with(&name, Options::default()).await;
+    cluster.is_taken(back, "audit", "after").await;
+}
+
+#[tokio::test]
 async fn a_node_that_was_away_learns_that_a_stream_was_closed() {
     let mut cluster = Cluster::on_consul(2, &[]).await;
     cluster.leader().await;
