@@ -30,7 +30,7 @@ use sluice_delivery::{
     Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueBudget,
     StreamTracer, Tail,
 };
-use sluice_leadership::{Controls, Order};
+use sluice_leadership::{Controls, Order, Role};
 use sluice_types::stream::DEFAULT_STREAM;
 use sluice_types::trace::Tracer;
 
@@ -188,11 +188,7 @@ impl PreparedStream {
             stall: stall_in,
             peers: node.controls.peers.clone(),
         };
-        let mut tenures = JoinSet::new();
-        tenures.spawn(lead(
-            Tenures::new(parts, node.controls.role.clone()),
-            stream.name.clone(),
-        ));
+        let tenures = lead(parts, node.controls.role.clone());
         let tasks = StreamTasks {
             stop,
             tenures,
@@ -226,13 +222,20 @@ impl PreparedStream {
 
 /// Runs the tenures of a stream. Those of the default one run where connections are
 /// served, which is faster, and the others where they cannot hold up each other.
-async fn lead(tenures: Tenures, stream: String) {
+fn lead(parts: TenureParts, role: watch::Receiver<Role>) -> JoinSet<()> {
+    let stream = parts.config.name.clone();
+    let tenures = Tenures::new(parts, role).run();
+    let mut task = JoinSet::new();
     if stream == DEFAULT_STREAM {
-        return tenures.run().await;
+        task.spawn(tenures);
+    } else {
+        task.spawn(async move {
+            if let Err(error) = own_thread::run(&stream, tenures).await {
+                tracing::error!(stream, %error, "the delivery of the stream has ended");
+            }
+        });
     }
-    if let Err(error) = own_thread::run(&stream, tenures.run()).await {
-        tracing::error!(stream, %error, "the delivery of the stream has ended");
-    }
+    task
 }
 
 /// The journal, if acknowledgements need one or an earlier one may still hold

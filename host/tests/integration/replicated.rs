@@ -137,7 +137,14 @@ async fn an_old_leader_that_wakes_up_adds_nothing() {
 async fn without_a_majority_requests_wait_and_the_lead_is_kept() {
     let mut nats = Nats::cluster().await;
     let cluster = nodes(1, &nats, &["--request-timeout", "3s"]).await;
-    assert_eq!(posted(&cluster, "1").await, 200);
+    // The servers may take longer than a request to make the log.
+    eventually("the log is there", LATER, || async {
+        match cluster.node(0).log("1").await {
+            (200, _) => Ok(()),
+            (status, body) => Err(format!("{status} {body}")),
+        }
+    })
+    .await;
     let epoch = cluster.node(0).status().await.unwrap()["epoch"].clone();
     nats.signal(&[0, 1], Signal::STOP);
     // It may have been stored already.

@@ -32,14 +32,13 @@ impl Keeping {
             return;
         };
         let is_first = !place.was_seen;
-        if place.wants(wanted) || is_first {
-            if let Err(error) = self.remembered.keep(name, wanted) {
-                tracing::error!(
-                    stream = name,
-                    error = chain(&error),
-                    "the stream cannot be noted on disk: it is not there after a restart without Consul"
-                );
-            }
+        let is_news = place.wants(wanted) || is_first;
+        if is_news && let Err(error) = self.remembered.keep(name, wanted) {
+            tracing::error!(
+                stream = name,
+                error = chain(&error),
+                "the stream cannot be noted on disk: it is not there after a restart without Consul"
+            );
         }
         if matches!(place.stage, Stage::Failed(at) if Instant::now() >= at) {
             place.stage = Stage::Opening;
