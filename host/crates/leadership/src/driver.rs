@@ -181,8 +181,7 @@ impl Driver {
     /// Passes an event to the elections, after the highest epoch that other nodes
     /// know. Returns whether the elections are finished.
     fn take_in_with_epochs(&mut self, event: Event) -> bool {
-        let known = self.streams.values().map(|part| part.peers.highest_epoch());
-        let known = known.max().unwrap_or_default();
+        let known = self.known_epoch();
         if known > self.elections.epoch() && self.take_in(Event::EpochKnown(known)) {
             return true;
         }
@@ -196,10 +195,15 @@ impl Driver {
         self.take_in(event)
     }
 
+    /// The highest epoch that other nodes know.
+    fn known_epoch(&self) -> u64 {
+        let known = self.streams.values().map(|part| part.peers.highest_epoch());
+        known.max().unwrap_or_default()
+    }
+
     /// Reads the counter of epochs, once more if it is being read.
     fn read_epoch(&mut self) {
-        let known = self.streams.values().map(|part| part.peers.highest_epoch());
-        let known = known.max().unwrap_or_default();
+        let known = self.known_epoch();
         if self.epoch_reads.may_begin(known) {
             self.calls.read_epoch(known);
         }

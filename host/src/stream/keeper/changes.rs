@@ -175,6 +175,10 @@ impl Keeping {
         let Some(place) = self.places.get_mut(name) else {
             return;
         };
+        // Consul need not be asked again about what has begun.
+        if matches!(place.stage, Stage::Closing) {
+            return;
+        }
         if !is_noted {
             if !place.was_seen {
                 return;
