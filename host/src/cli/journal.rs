@@ -101,13 +101,15 @@ pub(super) fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
 
 /// Reads a replicated journal.
 fn replicated(args: &VerifyArgs, servers: &str) -> Result<ExitCode, Failure> {
+    let runtime = runtime::single_threaded()?;
     let connection = Connection::new(
         Servers::from_text(servers).map_err(ReplicatedError::Servers)?,
         Credentials::from_env(),
         "sluice journal verify".to_owned(),
+        runtime.handle().clone(),
     );
     let log = JetStreamLog::new(connection.clone(), &args.cluster, &args.stream, 0);
-    let found = runtime::single_threaded()?.block_on(LogInventory::read(&log));
+    let found = runtime.block_on(LogInventory::read(&log));
     let found = found.map_err(|cause| ReplicatedError::Read {
         log: log.name().to_owned(),
         cause,

@@ -77,6 +77,21 @@ impl Manifest {
             && self.limits.concurrency == other.limits.concurrency
     }
 
+    /// `None` if the configuration is no JSON, which a manifest that was read cannot have.
+    pub(super) fn to_json(&self) -> Option<ManifestJson> {
+        let config = (!self.config.is_empty())
+            .then(|| RawValue::from_string(self.config.clone()))
+            .transpose();
+        let mut json = ManifestJson::of(self.source.to_string());
+        json.sha256.clone_from(&self.sha256);
+        json.signature = self.signature.as_ref().map(Signature::to_string);
+        json.config = config.ok()?;
+        json.permissions = self.permissions.clone();
+        json.limits = self.limits;
+        json.rollout = self.rollout;
+        Some(json)
+    }
+
     fn with_checked_digest(self) -> Result<Self, ManifestError> {
         match (&self.sha256, self.source.sha256()) {
             (None, _) if self.source.needs_digest() => {
@@ -130,17 +145,7 @@ impl fmt::Display for Manifest {
         if *self == Self::of(self.source.clone()) {
             return self.source.fmt(f);
         }
-        let config = (!self.config.is_empty())
-            .then(|| RawValue::from_string(self.config.clone()))
-            .transpose()
-            .map_err(|_| fmt::Error)?;
-        let mut json = ManifestJson::of(self.source.to_string());
-        json.sha256.clone_from(&self.sha256);
-        json.signature = self.signature.as_ref().map(Signature::to_string);
-        json.config = config;
-        json.permissions = self.permissions.clone();
-        json.limits = self.limits;
-        json.rollout = self.rollout;
+        let json = self.to_json().ok_or(fmt::Error)?;
         let text = serde_json::to_string(&json).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }

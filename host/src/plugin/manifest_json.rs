@@ -36,11 +36,7 @@ pub(super) struct ManifestJson {
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) rollout: RolloutWanted,
     /// The node that should lead the stream: nothing that the sink is made of.
-    #[serde(default, skip_serializing)]
-    #[expect(
-        dead_code,
-        reason = "only its type is checked; the spread of the streams reads it"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pin: Option<String>,
 }
 

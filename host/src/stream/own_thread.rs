@@ -1,4 +1,4 @@
-//! A thread of its own for what a stream does.
+//! A thread of its own for what a stream does while this node leads it.
 //!
 //! While a sink computes, its thread does nothing else for up to a tick of the sandbox
 //! (10 ms), and a sink may compute all the time. The system then shares the processors
@@ -18,19 +18,19 @@ const SHOWN: usize = 8;
 ///
 /// # Errors
 /// There is no other thread, or the future has panicked.
-pub(super) async fn run(
+pub(super) async fn run<T: Send + 'static>(
     stream: &str,
-    work: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+    work: impl Future<Output = T> + Send + 'static,
+) -> io::Result<T> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (ended_in, ended) = oneshot::channel();
     let shown: String = stream.chars().take(SHOWN).collect();
     thread::Builder::new()
         .name(format!("stream {shown}"))
         .spawn(move || {
-            runtime.block_on(work);
+            let result = runtime.block_on(work);
             // Nobody may wait any more.
-            _ = ended_in.send(());
+            drop(ended_in.send(result));
         })?;
     ended
         .await
@@ -48,8 +48,9 @@ mod tests {
         let work = async move {
             tokio::task::yield_now().await;
             there_in.send(thread::current().id()).unwrap();
+            7
         };
-        run("audit", work).await.unwrap();
+        assert_eq!(run("audit", work).await.unwrap(), 7);
         assert_ne!(there.await.unwrap(), here);
     }
 

@@ -13,7 +13,6 @@ use super::handle::Stream;
 use super::journal_receiver::JournalReceiver;
 use super::journal_sender::JournalSender;
 use super::orders::Orders;
-use super::own_thread;
 use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
@@ -31,7 +30,6 @@ use sluice_delivery::{
     StreamTracer, Tail,
 };
 use sluice_leadership::{Controls, Order, Role};
-use sluice_types::stream::DEFAULT_STREAM;
 use sluice_types::trace::Tracer;
 
 /// Why a stream cannot be opened.
@@ -220,21 +218,16 @@ impl PreparedStream {
     }
 }
 
-/// Runs the tenures of a stream. Those of the default one run where connections are
-/// served, which is faster, and the others where they cannot hold up each other.
+/// Runs the tenures of a stream.
 fn lead(parts: TenureParts, role: watch::Receiver<Role>) -> JoinSet<()> {
     let stream = parts.config.name.clone();
     let tenures = Tenures::new(parts, role).run();
     let mut task = JoinSet::new();
-    if stream == DEFAULT_STREAM {
-        task.spawn(tenures);
-    } else {
-        task.spawn(async move {
-            if let Err(error) = own_thread::run(&stream, tenures).await {
-                tracing::error!(stream, %error, "the delivery of the stream has ended");
-            }
-        });
-    }
+    task.spawn(async move {
+        if let Err(error) = tenures.await {
+            tracing::error!(stream, %error, "the delivery of the stream has ended");
+        }
+    });
     task
 }
 

@@ -1,16 +1,19 @@
 //! Starts and ends a stream's tenures as the node's role changes, and tells
 //! the route who leads otherwise.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::choice::is_news;
+use super::own_thread;
 use super::route::Route;
 use super::tenure::{Sinks, Tenure, TenureParts, stopped};
 use crate::plugin::Choice;
 use sluice_leadership::{Role, StreamOrder};
 use sluice_types::lease::Lease;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// Runs one tenure after the other.
 #[derive(Debug)]
@@ -37,11 +40,14 @@ impl Tenures {
 
     /// Runs until the stream is told to stop and every request that was
     /// accepted has its outcome.
-    pub(super) async fn run(mut self) {
+    ///
+    /// # Errors
+    /// The thread of a tenure could not be started, or has panicked.
+    pub(super) async fn run(mut self) -> io::Result<()> {
         while !*self.parts.stop.borrow() {
             let role = self.role.borrow_and_update().clone();
             match role {
-                Role::Leader(lease) => self.lead(lease).await,
+                Role::Leader(lease) => self = self.lead(lease).await?,
                 Role::Follower { leader } => {
                     let route = leader.map_or(Route::Unknown, Route::Leader);
                     self.parts.route.send_replace(route);
@@ -50,6 +56,7 @@ impl Tenures {
             }
         }
         self.parts.route.send_replace(Route::Stopping);
+        Ok(())
     }
 
     async fn wait_for_change(&mut self) {
@@ -69,7 +76,17 @@ impl Tenures {
         }
     }
 
-    async fn lead(&mut self, lease: Arc<Lease>) {
+    /// Tenures of the default stream run where connections are served, which is
+    /// faster, and those of the others where they cannot hold up each other.
+    async fn lead(self, lease: Arc<Lease>) -> io::Result<Self> {
+        if self.parts.config.name == DEFAULT_STREAM {
+            return Ok(self.run_tenure(lease).await);
+        }
+        let stream = self.parts.config.name.clone();
+        own_thread::run(&stream, self.run_tenure(lease)).await
+    }
+
+    async fn run_tenure(mut self, lease: Arc<Lease>) -> Self {
         match Tenure::begin(&self.parts, Arc::clone(&lease)).run().await {
             Sinks::Opened => self.no_sink_opened = false,
             Sinks::NoneOpened => self.no_sink_opened = true,
@@ -80,6 +97,7 @@ impl Tenures {
             lease.revoked().await;
             self.until_role_changed(&lease).await;
         }
+        self
     }
 
     /// Waits while the role still shows the tenure that has just ended.
@@ -106,7 +124,6 @@ mod tests {
     use crate::stream::rig::{Rig, long, shortly};
     use sluice_leadership::Order;
     use sluice_types::documents::LeaderAddress;
-    use sluice_types::stream::DEFAULT_STREAM;
 
     fn follower() -> Role {
         Role::Follower { leader: None }
@@ -136,7 +153,7 @@ mod tests {
         };
         let result = test(ends).await;
         stop.send_replace(true);
-        task.await.unwrap();
+        task.await.unwrap().unwrap();
         result
     }
 

@@ -7,6 +7,7 @@ use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
 use async_nats::{Client, Event, Request};
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::api::{self, Refusal};
@@ -36,6 +37,8 @@ struct Inner {
     servers: Servers,
     credentials: Credentials,
     name: String,
+    /// Where the connection lives: longer than whoever uses it first.
+    runtime: Handle,
     client: OnceCell<Client>,
 }
 
@@ -50,13 +53,19 @@ pub(crate) enum RequestError {
 
 impl Connection {
     /// A connection to these servers, under a name that they show. Nothing is
-    /// connected yet.
+    /// connected yet. It is served by `runtime`, wherever it is used.
     #[must_use]
-    pub fn new(servers: Servers, credentials: Credentials, name: String) -> Self {
+    pub fn new(
+        servers: Servers,
+        credentials: Credentials,
+        name: String,
+        runtime: Handle,
+    ) -> Self {
         Self(Arc::new(Inner {
             servers,
             credentials,
             name,
+            runtime,
             client: OnceCell::new(),
         }))
     }
@@ -168,10 +177,12 @@ impl Connection {
             })
             .event_callback(log_event);
         let servers = inner.servers.0.clone();
-        options
-            .connect(servers)
-            .await
-            .map_err(|error| LogError(format!("NATS cannot be reached: {error}")))
+        let connecting = inner.runtime.spawn(options.connect(servers));
+        let connected = match connecting.await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        connected.map_err(|reason| LogError(format!("NATS cannot be reached: {reason}")))
     }
 
     fn not_connected(&self) -> LogError {

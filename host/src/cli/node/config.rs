@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::args::NodeArgs;
 use super::error::SettingError;
 use super::values::{Advertise, Allow, name};
@@ -42,14 +44,16 @@ const BODIES_MIN: usize = 4;
 const AUTO: &str = "auto";
 
 /// The settings of a node. Locks the data directory. `settings` are the same as the
-/// operator gave them, and `log` has what this process logs.
+/// operator gave them, and `log` has what this process logs. The node will run on
+/// `runtime`.
 pub(super) fn from_args(
     mut args: NodeArgs,
     settings: Vec<Setting>,
     log: RecentLog,
+    runtime: &Handle,
 ) -> Result<Config, Failure> {
     let (name, data_dir) = claim(args.name.take(), args.data_dir.take())?;
-    let journal = journal(&args, &name)?;
+    let journal = journal(&args, &name, runtime)?;
     Ok(Config {
         control: control(&args, name, &data_dir)?,
         data_dir,
@@ -235,7 +239,7 @@ fn plugin(args: &NodeArgs) -> Result<PluginConfig, SettingError> {
 }
 
 /// Where the journal is.
-fn journal(args: &NodeArgs, node: &str) -> Result<JournalPlace, SettingError> {
+fn journal(args: &NodeArgs, node: &str, runtime: &Handle) -> Result<JournalPlace, SettingError> {
     Ok(match args.journal.as_deref() {
         None => JournalPlace::DataDir,
         Some(text) if Servers::are_named_by(text) => JournalPlace::Servers {
@@ -243,6 +247,7 @@ fn journal(args: &NodeArgs, node: &str) -> Result<JournalPlace, SettingError> {
                 Servers::from_text(text)?,
                 Credentials::from_env(),
                 format!("sluice {node}"),
+                runtime.clone(),
             ),
             cluster: args.cluster.clone(),
         },

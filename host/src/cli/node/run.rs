@@ -30,13 +30,13 @@ pub(in crate::cli) fn run(args: NodeArgs, settings: Vec<Setting>) -> Result<Exit
     let log = log::start(args.log_format)?;
     let embedded = args.embedded_coordinator;
     let hosts = args.coordinator_host.clone();
-    let mut config = config::from_args(args, settings, log.recent())?;
+    let runtime = runtime::single_threaded()?;
+    let mut config = config::from_args(args, settings, log.recent(), runtime.handle())?;
     // Lives longer than the node, which releases its lock at the end.
     let _coordinator = match embedded {
         Some(listen) => Some(start_coordinator(listen, hosts, &mut config)?),
         None => None,
     };
-    let runtime = runtime::single_threaded()?;
     let result = runtime.block_on(async {
         let control = &config.control;
         let (name, cluster) = (control.node.clone(), control.cluster.clone());

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use crate::cli::cluster::StreamOf;
 use crate::cli::confirm::confirmed;
 use crate::cli::failure::Failure;
-use crate::plugin::{Manifest, gains};
+use crate::plugin::{Manifest, gains, keep_pin};
 use sluice_consul::Client;
 use sluice_types::documents::ActiveDocument;
 use sluice_types::readable;
@@ -49,9 +49,11 @@ impl Change<'_> {
     async fn make(&self) -> Result<Option<u64>, Failure> {
         let client = &self.client;
         let key = &self.of.plugin_key();
-        let mut value = self.manifest.to_string();
         let before = client.read(key, None).await?.value;
-        let is_it = |bytes: &[u8]| bytes.trim_ascii() == self.manifest.to_string().as_bytes();
+        let asked = before.as_ref().map(|entry| entry.value.as_slice());
+        let mut value = keep_pin(self.manifest, asked.unwrap_or_default());
+        let wanted = value.clone();
+        let is_it = |bytes: &[u8]| bytes.trim_ascii() == wanted.as_bytes();
         let asking = before.as_ref().filter(|entry| is_it(&entry.value));
         let has_failed = match asking {
             Some(entry) => self.has_failed(entry.modify_index).await?,
@@ -60,7 +62,6 @@ impl Change<'_> {
         if asking.is_some() && !has_failed {
             println!("{key} already asks for it");
         } else {
-            let asked = before.as_ref().map(|entry| entry.value.as_slice());
             if asked == Some(value.as_bytes()) {
                 // Consul ignores a value that is the same.
                 value.push('\n');

@@ -25,6 +25,7 @@ use crate::http::problem::Problem;
 use crate::http::response::JSON;
 use crate::peer::wire::{StepDownAnswer, StepDownRequest};
 use crate::peer::{PeerClient, PeerError, check_successor};
+use crate::plugin::{Manifest, keep_pin};
 use sluice_delivery::Letter;
 use sluice_types::documents::LeaderAddress;
 
@@ -232,10 +233,14 @@ impl ClusterContext {
             let what = "the plugin has changed meanwhile; look again, then roll back";
             ClusterProblem::Conflict(what.to_owned())
         };
-        let index = view.asked.map_or(0, |asked| asked.index);
+        let index = view.asked.as_ref().map_or(0, |asked| asked.index);
         let rollback = view.rollback.filter(|_| index == wanted.index);
         let rollback = rollback.filter(|found| found.manifest == wanted.manifest);
-        let manifest = rollback.ok_or_else(changed)?.manifest;
+        let manifest: Manifest = rollback
+            .and_then(|found| found.manifest.parse().ok())
+            .ok_or_else(changed)?;
+        let asked = view.asked.map(|asked| asked.manifest).unwrap_or_default();
+        let manifest = keep_pin(&manifest, asked.as_bytes());
         let (key, value) = (self.keys().plugin, manifest.clone().into_bytes());
         let written = self.parts.consul.check_and_set(&key, index, value).await;
         let written = written.map_err(|error| ClusterProblem::Elsewhere(shown(&error)))?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::watch;
 
+use crate::plugin::pin;
 use crate::stream::remembered::Wanted;
 use sluice_consul::{Client, Entry, Pace};
 use sluice_types::keys::ClusterKeys;
@@ -51,14 +51,9 @@ fn named(keys: &ClusterKeys, entries: Vec<Entry>) -> Manifests {
 
 /// The nodes that streams are pinned to: what the field `pin` of their manifests names.
 pub(super) fn pins(manifests: &Manifests) -> BTreeMap<String, String> {
-    #[derive(Deserialize)]
-    struct Pinned {
-        pin: Option<String>,
-    }
     let pinned = manifests.iter().filter_map(|(stream, wanted)| {
-        // A manifest that only names a source is no JSON.
-        let pinned: Pinned = serde_json::from_str(&wanted.manifest).ok()?;
-        Some((stream.clone(), pinned.pin?))
+        let pin = pin(wanted.manifest.as_bytes())?;
+        Some((stream.clone(), pin))
     });
     pinned.collect()
 }
