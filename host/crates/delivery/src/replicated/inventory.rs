@@ -74,10 +74,14 @@ impl LogInventory {
                 }
                 found.epoch = envelope.term.epoch;
                 found.to_deliver = envelope.records.saturating_sub(envelope.settled.records);
+                let Some(frames) = message.frames() else {
+                    found.damaged.push(message.sequence);
+                    continue;
+                };
                 let whole = match envelope.part {
-                    None => message.payload,
+                    None => frames,
                     Some(part) => {
-                        parts.extend_from_slice(&message.payload);
+                        parts.extend_from_slice(&frames);
                         if part.number < part.count {
                             continue;
                         }
