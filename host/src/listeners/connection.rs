@@ -223,8 +223,15 @@ impl Connection {
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        let turns = Turns::begin(
-            once,
+        // Only those with ids wait for that.
+        let recalled = match contents.named.is_empty() {
+            true => None,
+            false => timeout(SENDER_PATIENCE, outlet.recalled())
+                .await
+                .map_err(|_| End::NotDelivered)?,
+        };
+        let mut turns = Turns::begin(
+            (once, recalled.as_deref()),
             (self.address, outlet.stream_name()),
             protocol,
             &body,
@@ -247,6 +254,7 @@ impl Connection {
         };
         let parcel = Parcel {
             whose: shared.whose(&self.client),
+            ids: std::mem::take(&mut turns.ids),
             records,
             reservation,
             again,
@@ -324,6 +332,7 @@ async fn deliver_kept(
     let parcel = Parcel {
         whose: shared.whose(client),
         again: copy(&kept.records, &mut held),
+        ids: Vec::new(),
         records: kept.records,
         reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
     };

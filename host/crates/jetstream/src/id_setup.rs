@@ -63,8 +63,9 @@ pub(crate) async fn make(
         Some(info) => info,
         None => {
             let create = format!("STREAM.CREATE.{name}");
-            let created: Result<StreamInfo, Refusal> =
-                connection.api(create, &with_key(&wanted, &new_key())).await?;
+            let created: Result<StreamInfo, Refusal> = connection
+                .api(create, &with_key(&wanted, &new_key()))
+                .await?;
             match created {
                 Ok(_) => {}
                 // Another node was faster.

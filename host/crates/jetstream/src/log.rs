@@ -113,7 +113,13 @@ impl Log for JetStreamLog {
     }
 
     fn read(&self, from: u64, bytes: usize) -> Answer<'_, Result<Vec<Stored>, LogError>> {
-        Box::pin(read_batch(&self.connection, &self.name, from, bytes, from_direct))
+        Box::pin(read_batch(
+            &self.connection,
+            &self.name,
+            from,
+            bytes,
+            from_direct,
+        ))
     }
 
     fn purge(&self, below: u64) -> Answer<'_, Result<(), LogError>> {

@@ -138,8 +138,7 @@ impl Keeper<'_> {
             ids,
         });
         let window = self.terms.window;
-        all.filter(|of| of.at.elapsed() <= window)
-            .collect()
+        all.filter(|of| of.at.elapsed() <= window).collect()
     }
 
     /// Reads the log of ids up to this message of this tenure.

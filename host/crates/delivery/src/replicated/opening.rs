@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::envelope::{Envelope, Kind, Settled};
-use super::uncovered::Opened;
 use super::log::{LogError, Message, Published, Stored};
+use super::uncovered::Opened;
 use super::writer::{Fenced, Writer};
 
 /// The time between attempts.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::envelope::Settled;
-use super::limits::ReplicatedLimits;
 use super::keeper::IdTerms;
+use super::limits::ReplicatedLimits;
 use super::log::{Log, Stored};
 use super::recalled::Recalling;
 use super::uncovered::Uncovered;

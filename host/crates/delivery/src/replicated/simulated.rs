@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::simulated_ids::SimulatedIds;
 use super::log::{Answer, Log, LogError, LogState, Message, Published, Stored};
+use super::simulated_ids::SimulatedIds;
 
 /// How long ids are remembered.
 pub(super) const ID_WINDOW: Duration = Duration::from_secs(24 * 3600);

@@ -8,9 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::envelope::Kind;
 use super::payload;
 use super::simulated::{Chance, ID_WINDOW, SimulatedLog};
-use super::{
-    Ended, IdTerms, Log, Recalled, Replicated, ReplicatedLimits, RequestId, Stored,
-};
+use super::{Ended, IdTerms, Log, Recalled, Replicated, ReplicatedLimits, RequestId, Stored};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};
 use crate::receipt::Receipt;
@@ -200,7 +198,9 @@ async fn history(seed: u64) {
         }
         // Requests with ids wait until those of earlier owners are known.
         let is_known = owners[which].recalled().is_some() && chance.percent(70);
-        let ids = is_known.then(|| random_ids(&mut chance)).unwrap_or_default();
+        let ids = is_known
+            .then(|| random_ids(&mut chance))
+            .unwrap_or_default();
         if let Ok(receipt) = owners[which].submit_known(ids, &sent) {
             order
                 .entry(which as u64 + 1)

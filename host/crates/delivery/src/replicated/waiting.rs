@@ -138,8 +138,7 @@ impl Waiting {
             };
             // A request is cut only if it does not fit into a message of its own.
             let is_whole = length == entry.frames.len();
-            if (length == 0 && !is_whole)
-                || (!is_whole && records > 0 && entry.frames.len() <= own)
+            if (length == 0 && !is_whole) || (!is_whole && records > 0 && entry.frames.len() <= own)
             {
                 break;
             }

@@ -43,7 +43,10 @@ impl Model {
     fn begin_id(&mut self, id: u64, now: Instant) -> Found {
         self.tickets += 1;
         let is_over = |settled: &&(_, _, _, Instant)| now - settled.3 > self.window;
-        self.first += self.settled[self.first..].iter().take_while(is_over).count();
+        self.first += self.settled[self.first..]
+            .iter()
+            .take_while(is_over)
+            .count();
         if let Some((ticket, _)) = self.under_way.get(&id) {
             return Found::UnderWay(*ticket);
         }

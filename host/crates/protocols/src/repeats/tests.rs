@@ -238,7 +238,10 @@ fn an_id_is_forgotten_after_the_window() {
     assert_eq!(repeats.begin(id(1), last), Begun::Acknowledged(ticket));
     // It is older than what was settled before it.
     repeats.restore(id(2).to_bytes(), now);
-    assert!(matches!(repeats.begin(id(2), last - SECOND), Begun::Acknowledged(_)));
+    assert!(matches!(
+        repeats.begin(id(2), last - SECOND),
+        Begun::Acknowledged(_)
+    ));
     assert_eq!(earlier(repeats.begin(id(2), last)), None);
     let later = last + SECOND;
     assert_ne!(deliver(repeats.begin(id(1), later)), ticket);

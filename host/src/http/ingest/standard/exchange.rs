@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::asked::Asked;
+use crate::http::ingest::repeated::DUPLICATE;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::decoded::Decoded;
@@ -126,6 +127,14 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    /// The same, to a request that was acknowledged before.
+    pub(super) fn repeated(self) -> Self {
+        match self {
+            Self::Answer(answer) => Self::Answer(answer.with_header(DUPLICATE, "true")),
+            Self::Close => Self::Close,
+        }
+    }
+
     /// The same, asking a client that was to wait for a second to wait for so long.
     pub(super) fn retried_after(mut self, wait: Duration) -> Self {
         if let Self::Answer(answer) = &mut self {

@@ -329,6 +329,7 @@ impl Flow<'_> {
                 producer,
                 charge,
                 trace: self.span.context().cloned(),
+                ids: Vec::new(),
                 records,
                 reservation,
             };
@@ -355,6 +356,7 @@ impl Flow<'_> {
         let rejects = &self.stream.rejects;
         rejects.keep(self.sender(), settled.by_decoder());
         let reply = settled.answer(&**self.exchange, &mut for_answer);
+        let reply = if is_repeated { reply.repeated() } else { reply };
         Ok(Attempt::Ended(Ended::Here(reply)))
     }
 
@@ -372,7 +374,8 @@ impl Flow<'_> {
             id: self.exchange.id().map(str::as_bytes),
             body: received.bytes().clone(),
         };
-        match sent.known(self.ingest.once(), deadline.as_mut()).await? {
+        let known = sent.known(self.ingest.once(), offer.intake, deadline.as_mut());
+        match known.await? {
             Known::Acknowledged => Ok(None),
             Known::New(delivery) => {
                 let delivered = sent.deliver(self.ingest, offer, deadline, delivery);
