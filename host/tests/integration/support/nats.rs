@@ -5,7 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use super::{Port, Process, SOON};
 
@@ -65,6 +68,29 @@ impl Nats {
         let addresses = self.clients.iter();
         let addresses = addresses.map(|port| format!("127.0.0.1:{}", port.number));
         format!("nats://{}", addresses.collect::<Vec<_>>().join(","))
+    }
+
+    /// Asks JetStream's API, as any client of NATS could.
+    pub(crate) async fn api(&self, subject: &str, body: &Value) -> Value {
+        let address = format!("127.0.0.1:{}", self.clients[0].number);
+        let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+        let body = body.to_string();
+        let asking = format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nSUB inbox 1\r\n\
+             PUB $JS.API.{subject} inbox {}\r\n{body}\r\n",
+            body.len()
+        );
+        stream.write_all(asking.as_bytes()).await.unwrap();
+        let mut line = String::new();
+        while !line.starts_with("MSG inbox") {
+            line.clear();
+            let reading = stream.read_line(&mut line);
+            let read = tokio::time::timeout(SOON, reading).await.unwrap().unwrap();
+            assert!(read > 0, "NATS closes the connection");
+        }
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        serde_json::from_str(&line).unwrap()
     }
 
     /// Freezes servers, or has them go on.
