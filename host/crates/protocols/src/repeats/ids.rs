@@ -118,6 +118,10 @@ impl Ids {
     /// Remembers the outcome of what has this ticket.
     pub(super) fn settle(&mut self, hash: Hash, ticket: u64, outcome: Outcome, now: Instant) {
         let since = self.time(now);
+        self.settle_since(hash, ticket, outcome, since);
+    }
+
+    fn settle_since(&mut self, hash: Hash, ticket: u64, outcome: Outcome, since: i64) {
         let known = self.known.get_mut(&hash);
         let Some(known) = known.filter(|known| known.ticket == ticket) else {
             return;
@@ -161,11 +165,28 @@ impl Ids {
                 self.begin(hash, ticket, at);
                 self.settle(hash, ticket, Outcome::Acknowledged, at);
             }
-            Some(known) => match &mut known.state {
-                State::UnderWay { is_stored, .. } => *is_stored = true,
-                state => *state = State::Acknowledged,
-            },
+            Some(Known {
+                state: State::UnderWay { is_stored, .. },
+                ..
+            }) => *is_stored = true,
+            Some(_) => self.settle_again(hash, at),
         }
+    }
+
+    /// What was settled is acknowledged too, at this moment if that is later.
+    fn settle_again(&mut self, hash: Hash, at: Instant) {
+        let at = self.time(at);
+        let Some(known) = self.known.get_mut(&hash) else {
+            return;
+        };
+        known.state = State::UnderWay {
+            is_again: false,
+            is_stored: true,
+        };
+        self.under_way += 1;
+        let (ticket, since) = (known.ticket, known.since.max(at));
+        self.settle_since(hash, ticket, Outcome::Acknowledged, since);
+        self.make_room();
     }
 
     #[cfg(test)]
