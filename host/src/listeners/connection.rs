@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -219,24 +220,10 @@ impl Connection {
             End::Fault(problem.text().into_owned(), source)
         };
         let (mut contents, reservation) = decoded.map_err(fault_of_all)?;
-        let (once, protocol) = (outlet.once(), self.shared.protocol);
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        // Only those with ids wait for that.
-        let recalled = match contents.named.is_empty() {
-            true => None,
-            false => timeout(SENDER_PATIENCE, outlet.recalled())
-                .await
-                .map_err(|_| End::NotDelivered)?,
-        };
-        let mut turns = Turns::begin(
-            (once, recalled.as_deref()),
-            (self.address, outlet.stream_name()),
-            protocol,
-            &body,
-            &mut contents,
-        );
+        let mut turns = self.turns(&body, &mut contents).await?;
         let repeated = sent.saturating_sub(contents.records.decoded.records.len());
         let shared = Arc::clone(&self.shared);
         shared.count(RecordsOutcome::Duplicate, repeated);
@@ -268,6 +255,25 @@ impl Connection {
         shared.acknowledged(begun.elapsed());
         self.answer(contents).await?;
         fault.map_or(Ok(()), |why| Err(self.fault(why)))
+    }
+
+    /// Takes out of a batch what was sent before. Only messages with ids wait until it is
+    /// known what earlier leaders took.
+    async fn turns(&self, body: &Bytes, contents: &mut Contents) -> Result<Turns, End> {
+        let outlet = &self.shared.outlet;
+        let recalled = match contents.named.is_empty() {
+            true => None,
+            false => timeout(SENDER_PATIENCE, outlet.recalled())
+                .await
+                .map_err(|_| End::NotDelivered)?,
+        };
+        Ok(Turns::begin(
+            (outlet.once(), recalled.as_deref()),
+            (self.address, outlet.stream_name()),
+            self.shared.protocol,
+            body,
+            contents,
+        ))
     }
 
     fn sender(&self) -> Sender {

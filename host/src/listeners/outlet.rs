@@ -25,7 +25,7 @@ use crate::once::Once;
 use crate::peer::delivered::refusals;
 use crate::stream::{Route, Stream};
 use sluice_access::Access;
-use sluice_delivery::{Intake, Producer, Recalled, RequestId};
+use sluice_delivery::{Intake, Producer, RequestId};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
@@ -87,29 +87,6 @@ impl Outlet {
     /// What clients sent lately.
     pub(super) fn once(&self) -> &Arc<Once> {
         self.ingest.once()
-    }
-
-    /// What earlier leaders took, if this node leads and the journal keeps that. It waits
-    /// until this node knows it, or another one leads.
-    pub(super) async fn recalled(&self) -> Option<Arc<Recalled>> {
-        loop {
-            let stream = self.stream()?;
-            let mut route = stream.route.clone();
-            let recall = match &*route.borrow_and_update() {
-                Route::Local(intake) => intake.recall()?,
-                Route::Leader(_) | Route::Unknown | Route::Stopping => return None,
-            };
-            tokio::select! {
-                recalled = recall.recalled() => match recalled {
-                    Ok(recalled) => return Some(recalled),
-                    // The tenure is over, and the route says so in a moment.
-                    Err(_) => drop(timeout(LAST_WAIT, route.changed()).await),
-                },
-                changed = route.changed() => if changed.is_err() {
-                    return None;
-                }
-            }
-        }
     }
 
     /// The most bytes of a message.

@@ -127,11 +127,10 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// The same, to a request that was acknowledged before.
-    pub(super) fn repeated(self) -> Self {
-        match self {
-            Self::Answer(answer) => Self::Answer(answer.with_header(DUPLICATE, "true")),
-            Self::Close => Self::Close,
+    /// Says that the request was acknowledged before.
+    pub(super) fn mark_repeated(&mut self) {
+        if let Self::Answer(answer) = self {
+            answer.headers.push((DUPLICATE, "true".to_owned()));
         }
     }
 

@@ -309,7 +309,6 @@ impl Flow<'_> {
         let hides_refusals = parsed.hides_refusals;
         let (records, mut settled) = Settling::begin(parsed);
         *offered = settled.total();
-        let mut is_repeated = false;
         // This stays charged until there is an answer.
         let answer = settled.answer_bytes(&**self.exchange);
         reservation.spend(answer).map_err(Problem::from)?;
@@ -335,7 +334,7 @@ impl Flow<'_> {
             };
             match self.deliver_once(received, offer, deadline).await {
                 Ok(Some(rejected)) => settled.by_sink = rejected,
-                Ok(None) => is_repeated = true,
+                Ok(None) => settled.is_repeated = true,
                 Err(Problem::Full) => return Ok(Attempt::NoRoom(Arc::clone(intake), size)),
                 Err(Problem::Quota(wait)) => return Ok(Attempt::Quota(wait)),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
@@ -349,14 +348,13 @@ impl Flow<'_> {
             let reason = "a record that the sink refused could not be kept as a dead letter";
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
-        match is_repeated {
+        match settled.is_repeated {
             true => self.counted().duplicate(settled.total()),
             false => self.counted().settled(settled.total(), settled.rejected()),
         }
         let rejects = &self.stream.rejects;
         rejects.keep(self.sender(), settled.by_decoder());
         let reply = settled.answer(&**self.exchange, &mut for_answer);
-        let reply = if is_repeated { reply.repeated() } else { reply };
         Ok(Attempt::Ended(Ended::Here(reply)))
     }
 
