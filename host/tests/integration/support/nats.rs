@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::{Port, Process, SOON};
+use super::{Port, Process, SOON, eventually};
 
 /// Servers that form a cluster, or one alone. Their state outlives a restart.
 #[derive(Debug)]
@@ -73,7 +73,12 @@ impl Nats {
     /// Asks JetStream's API, as any client of NATS could.
     pub(crate) async fn api(&self, subject: &str, body: &Value) -> Value {
         let address = format!("127.0.0.1:{}", self.clients[0].number);
-        let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+        let stream = eventually("NATS listens", SOON, || async {
+            let connected = TcpStream::connect(&address).await;
+            connected.map_err(|error| error.to_string())
+        })
+        .await;
+        let mut stream = BufReader::new(stream);
         let body = body.to_string();
         let asking = format!(
             "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nSUB inbox 1\r\n\
