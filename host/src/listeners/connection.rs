@@ -223,9 +223,9 @@ impl Connection {
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        let mut turns = self.turns(&body, &mut contents).await?;
+        let (shared, client) = (Arc::clone(&self.shared), self.address);
+        let mut turns = begin_turns(&shared, client, &body, &mut contents).await?;
         let repeated = sent.saturating_sub(contents.records.decoded.records.len());
-        let shared = Arc::clone(&self.shared);
         shared.count(RecordsOutcome::Duplicate, repeated);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
@@ -257,25 +257,6 @@ impl Connection {
         fault.map_or(Ok(()), |why| Err(self.fault(why)))
     }
 
-    /// Takes out of a batch what was sent before. Only messages with ids wait until it is
-    /// known what earlier leaders took.
-    async fn turns(&self, body: &Bytes, contents: &mut Contents) -> Result<Turns, End> {
-        let outlet = &self.shared.outlet;
-        let recalled = match contents.named.is_empty() {
-            true => None,
-            false => timeout(SENDER_PATIENCE, outlet.recalled())
-                .await
-                .map_err(|_| End::NotDelivered)?,
-        };
-        Ok(Turns::begin(
-            (outlet.once(), recalled.as_deref()),
-            (self.address, outlet.stream_name()),
-            self.shared.protocol,
-            body,
-            contents,
-        ))
-    }
-
     fn sender(&self) -> Sender {
         Sender {
             protocol: self.shared.protocol.name(),
@@ -300,6 +281,30 @@ impl Connection {
             true => Err(End::Client),
         }
     }
+}
+
+/// Takes out of a batch what was sent before. Only messages with ids wait until it is
+/// known what earlier leaders took.
+async fn begin_turns(
+    shared: &Shared,
+    client: Option<IpAddr>,
+    body: &Bytes,
+    contents: &mut Contents,
+) -> Result<Turns, End> {
+    let outlet = &shared.outlet;
+    let recalled = match contents.named.is_empty() {
+        true => None,
+        false => timeout(SENDER_PATIENCE, outlet.recalled())
+            .await
+            .map_err(|_| End::NotDelivered)?,
+    };
+    Ok(Turns::begin(
+        (outlet.once(), recalled.as_deref()),
+        (client, outlet.stream_name()),
+        shared.protocol,
+        body,
+        contents,
+    ))
 }
 
 /// A copy of the records, to be offered again.
