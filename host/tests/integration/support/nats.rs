@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 
 use super::{Port, Process, SOON, eventually};
 
+/// How long an answer is waited for, which may never come while there is no leader.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
 /// Servers that form a cluster, or one alone. Their state outlives a restart.
 #[derive(Debug)]
 pub(crate) struct Nats {
@@ -70,8 +73,9 @@ impl Nats {
         format!("nats://{}", addresses.collect::<Vec<_>>().join(","))
     }
 
-    /// Asks JetStream's API, as any client of NATS could.
-    pub(crate) async fn api(&self, subject: &str, body: &Value) -> Value {
+    /// Asks JetStream's API, as any client of NATS could. An error says that there was no
+    /// answer.
+    pub(crate) async fn api(&self, subject: &str, body: &Value) -> Result<Value, String> {
         let address = format!("127.0.0.1:{}", self.clients[0].number);
         let stream = eventually("NATS listens", SOON, || async {
             let connected = TcpStream::connect(&address).await;
@@ -90,12 +94,13 @@ impl Nats {
         while !line.starts_with("MSG inbox") {
             line.clear();
             let reading = stream.read_line(&mut line);
-            let read = tokio::time::timeout(SOON, reading).await.unwrap().unwrap();
+            let read = tokio::time::timeout(ANSWER_LIMIT, reading).await;
+            let read = read.map_err(|_| "no answer".to_owned())?.unwrap();
             assert!(read > 0, "NATS closes the connection");
         }
         line.clear();
         stream.read_line(&mut line).await.unwrap();
-        serde_json::from_str(&line).unwrap()
+        Ok(serde_json::from_str(&line).unwrap())
     }
 
     /// Freezes servers, or has them go on.
