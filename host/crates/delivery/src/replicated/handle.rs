@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::envelope::Term;
 use super::id_log::RequestId;
-use super::keeper::IdTerms;
+use super::id_terms::IdTerms;
 use super::limits::ReplicatedLimits;
 use super::log::Log;
 use super::payload::ID_BYTES;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::id_log::{IdLog, RequestId, StoredIds};
+use super::id_log::{RequestId, StoredIds};
+use super::id_terms::IdTerms;
 use super::log::{Answer, LogError};
 use super::recalled::Recalled;
 use super::shared::Shared;
@@ -24,17 +25,6 @@ const BEHIND_INTERVAL: Duration = Duration::from_millis(50);
 const TROUBLE_LIMIT: Duration = Duration::from_secs(1);
 /// About how many bytes of the log are read at once.
 const READ_BYTES: usize = 1 << 20;
-
-/// How the ids of requests are remembered.
-#[derive(Clone, Debug)]
-pub struct IdTerms {
-    /// Where they are kept.
-    pub log: Arc<dyn IdLog>,
-    /// How many are remembered.
-    pub capacity: usize,
-    /// For how long.
-    pub window: Duration,
-}
 
 /// Keeps the ids of one tenure's messages.
 struct Keeper<'a> {

@@ -11,6 +11,7 @@ mod envelope;
 mod group;
 mod handle;
 mod id_log;
+mod id_terms;
 #[cfg(test)]
 mod id_tests;
 mod inventory;
@@ -39,8 +40,8 @@ pub(crate) use entries::{first_entry, sequence_of};
 pub use envelope::{Envelope, Kind, Part, Settled, Term};
 pub use handle::Replicated;
 pub use id_log::{IdLog, RequestId, StoredIds};
+pub use id_terms::IdTerms;
 pub use inventory::LogInventory;
-pub use keeper::IdTerms;
 pub use limits::ReplicatedLimits;
 pub use log::{Answer, Log, LogError, LogState, Message, Published, Stored};
 pub(crate) use reader::Reader;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::envelope::Settled;
-use super::keeper::IdTerms;
+use super::id_terms::IdTerms;
 use super::limits::ReplicatedLimits;
 use super::log::{Log, Stored};
 use super::recalled::Recalling;

@@ -198,9 +198,10 @@ async fn history(seed: u64) {
         }
         // Requests with ids wait until those of earlier owners are known.
         let is_known = owners[which].recalled().is_some() && chance.percent(70);
-        let ids = is_known
-            .then(|| random_ids(&mut chance))
-            .unwrap_or_default();
+        let ids = match is_known {
+            true => random_ids(&mut chance),
+            false => Vec::new(),
+        };
         if let Ok(receipt) = owners[which].submit_known(ids, &sent) {
             order
                 .entry(which as u64 + 1)
