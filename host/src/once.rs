@@ -2,17 +2,19 @@
 //!
 //! What is recognised, and when, is said in [`sluice_protocols::repeats`]. This adds
 //! the waiting: a repeat of what is under way waits for its outcome, and an outcome
-//! that comes after its client has gone is remembered.
+//! that comes after its client has gone is remembered. With a replicated journal, what
+//! earlier leaders took is known too.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use sluice_delivery::{Recalled, RequestId};
 use sluice_protocols::repeats::{
     Begun, Identity, Limits, Names, Outcome, Repeats, Standing, Ticket,
 };
@@ -25,6 +27,15 @@ pub(crate) struct Once {
     /// Whether a body may be remembered. Otherwise none needs to be looked at.
     has_bodies: AtomicBool,
     state: Mutex<State>,
+}
+
+/// How much is remembered of ids, and of bodies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered {
+    /// How many ids, and as many bodies; 0 for none.
+    pub(crate) count: usize,
+    /// How long an id is remembered.
+    pub(crate) window: Duration,
 }
 
 struct State {
@@ -73,10 +84,11 @@ impl std::fmt::Debug for Once {
 }
 
 impl Once {
-    /// Remembers so many ids, and as many bodies; 0 for none.
-    pub(crate) fn new(count: usize) -> Arc<Self> {
+    /// Remembers so much.
+    pub(crate) fn new(Remembered { count, window }: Remembered) -> Arc<Self> {
         let limits = Limits {
             count,
+            window,
             ..Limits::default()
         };
         let state = State {
@@ -92,18 +104,22 @@ impl Once {
     }
 
     /// Begins what a client sends under an id of its own; `None` if nothing is
-    /// remembered.
+    /// remembered. With what was recalled, the id is the same on every node, and known if
+    /// an earlier leader took it.
     pub(crate) fn begin_id(
         self: &Arc<Self>,
         client: Option<IpAddr>,
         (stream, protocol): (&str, &str),
-        id: &[u8],
-        content: &[u8],
+        (id, content): (&[u8], &[u8]),
+        recalled: Option<&Recalled>,
     ) -> Option<Turn> {
         let client = client.filter(|_| self.is_on && !id.is_empty())?.to_string();
-        let identity = self
-            .names
-            .id(&client, &scope(stream, protocol), id, 0, content);
+        let names = recalled.map(|recalled| Names::new(recalled.key()));
+        let names = names.as_ref().unwrap_or(&self.names);
+        let identity = names.id(&client, &scope(stream, protocol), id, 0, content);
+        if let Some(recalled) = recalled {
+            self.restore(recalled);
+        }
         Some(self.begin(identity))
     }
 
@@ -137,6 +153,14 @@ impl Once {
         };
         delivery.lose();
         Some(delivery)
+    }
+
+    /// Whoever asks after this has returned knows all of it.
+    fn restore(&self, recalled: &Recalled) {
+        let mut state = self.lock();
+        for (id, at) in recalled.take() {
+            state.repeats.restore(id, at);
+        }
     }
 
     fn begin(self: &Arc<Self>, identity: Identity) -> Turn {
@@ -175,6 +199,11 @@ impl Once {
 }
 
 impl Delivery {
+    /// What the journal keeps of it, if its client gave it an id.
+    pub(crate) fn id(&self) -> Option<RequestId> {
+        self.ticket.id()
+    }
+
     /// Says that the client has gone, so that the next one with this body is taken for
     /// its retry.
     pub(crate) fn lose(&self) {
@@ -226,8 +255,14 @@ mod tests {
     const CLIENT: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     const FORWARD: (&str, &str) = (DEFAULT_STREAM, "forward");
 
+    fn remembering(count: usize) -> Arc<Once> {
+        let window = Duration::from_secs(60);
+        Once::new(Remembered { count, window })
+    }
+
     fn by_id(once: &Arc<Once>, id: &[u8]) -> Turn {
-        once.begin_id(CLIENT, FORWARD, id, b"content").unwrap()
+        once.begin_id(CLIENT, FORWARD, (id, b"content"), None)
+            .unwrap()
     }
 
     fn delivery(turn: Turn) -> Delivery {
@@ -239,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeat_waits_for_what_is_under_way_and_then_is_answered_from_memory() {
-        let once = Once::new(10);
+        let once = remembering(10);
         let first = delivery(by_id(&once, b"1"));
         let Turn::Join(joined) = by_id(&once, b"1") else {
             panic!("it is under way");
@@ -248,15 +283,15 @@ mod tests {
         assert_eq!(joined.outcome().await, Outcome::Acknowledged);
         assert!(matches!(by_id(&once, b"1"), Turn::Acknowledged));
         assert!(matches!(by_id(&once, b"2"), Turn::Deliver(_)));
-        let other = once.begin_id(CLIENT, FORWARD, b"1", b"other content");
+        let other = once.begin_id(CLIENT, FORWARD, (b"1", b"other content"), None);
         assert!(matches!(other, Some(Turn::Deliver(_))));
-        let elsewhere = once.begin_id(CLIENT, ("audit", "forward"), b"1", b"content");
+        let elsewhere = once.begin_id(CLIENT, ("audit", "forward"), (b"1", b"content"), None);
         assert!(matches!(elsewhere, Some(Turn::Deliver(_))));
     }
 
     #[tokio::test]
     async fn what_was_refused_or_is_unknown_is_delivered_again() {
-        let once = Once::new(10);
+        let once = remembering(10);
         delivery(by_id(&once, b"1")).settle(Outcome::Refused);
         let second = delivery(by_id(&once, b"1"));
         let Turn::Join(joined) = by_id(&once, b"1") else {
@@ -269,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_remembered_only_if_its_client_has_gone_and_matched_once() {
-        let once = Once::new(10);
+        let once = remembering(10);
         let begin =
             |once: &Arc<Once>| once.begin_body(CLIENT, (DEFAULT_STREAM, "/v1/logs"), b"body");
         assert!(begin(&once).is_none(), "no body is remembered");
@@ -291,11 +326,11 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_without_ids_or_without_room() {
-        let once = Once::new(0);
-        assert!(once.begin_id(CLIENT, FORWARD, b"1", b"").is_none());
+        let once = remembering(0);
+        assert!(once.begin_id(CLIENT, FORWARD, (b"1", b""), None).is_none());
         assert!(once.lose_body(CLIENT, FORWARD, b"").is_none());
-        let once = Once::new(10);
-        assert!(once.begin_id(CLIENT, FORWARD, b"", b"").is_none());
-        assert!(once.begin_id(None, FORWARD, b"1", b"").is_none());
+        let once = remembering(10);
+        assert!(once.begin_id(CLIENT, FORWARD, (b"", b""), None).is_none());
+        assert!(once.begin_id(None, FORWARD, (b"1", b""), None).is_none());
     }
 }

@@ -28,6 +28,8 @@ const ROUTE: &str = "/api/v1/log";
 struct Answer {
     status: StatusCode,
     epoch: String,
+    /// Whether the same message was acknowledged before.
+    is_duplicate: bool,
     body: String,
     /// The URL of the node to ask instead, without a path.
     redirect: Option<String>,
@@ -36,6 +38,7 @@ struct Answer {
 enum Attempt {
     Acknowledged {
         epoch: String,
+        is_duplicate: bool,
     },
     /// Sending again does not help.
     Refused(String),
@@ -126,11 +129,18 @@ impl Producer {
         let mut last_reason = String::new();
         loop {
             match self.attempt(number).await {
-                Attempt::Acknowledged { epoch } => {
+                Attempt::Acknowledged {
+                    epoch,
+                    is_duplicate,
+                } => {
                     let millis = started.elapsed().as_secs_f64() * 1e3;
                     let url = self.url.as_deref().unwrap_or_default();
+                    let repeat = match is_duplicate {
+                        true => ", a repeat of what was taken before",
+                        false => "",
+                    };
                     println!(
-                        "message {number}: acknowledged by {url}, epoch {epoch}, after {millis:.1} ms"
+                        "message {number}: acknowledged by {url}, epoch {epoch}, after {millis:.1} ms{repeat}"
                     );
                     return true;
                 }
@@ -175,6 +185,7 @@ impl Producer {
                     self.url = Some(url);
                     return Attempt::Acknowledged {
                         epoch: answer.epoch,
+                        is_duplicate: answer.is_duplicate,
                     };
                 }
                 StatusCode::TEMPORARY_REDIRECT => match answer.redirect {
@@ -213,9 +224,11 @@ impl Producer {
             value.to_str().ok().map(str::to_owned)
         };
         let (epoch, location) = (header("sluice-epoch"), header("location"));
+        let is_duplicate = header("sluice-duplicate").is_some_and(|value| value == "true");
         Ok(Answer {
             status: answer.status(),
             epoch: epoch.unwrap_or_default(),
+            is_duplicate,
             redirect: location.and_then(|url| Some(url.strip_suffix(ROUTE)?.to_owned())),
             body: answer.text().await?.trim().to_owned(),
         })

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -219,19 +220,12 @@ impl Connection {
             End::Fault(problem.text().into_owned(), source)
         };
         let (mut contents, reservation) = decoded.map_err(fault_of_all)?;
-        let (once, protocol) = (outlet.once(), self.shared.protocol);
         let mut held = outlet.memory().reserve();
         held.force(contents.named.len() * TURN_BYTES);
         let sent = contents.records.decoded.records.len();
-        let turns = Turns::begin(
-            once,
-            (self.address, outlet.stream_name()),
-            protocol,
-            &body,
-            &mut contents,
-        );
+        let (shared, client) = (Arc::clone(&self.shared), self.address);
+        let mut turns = begin_turns(&shared, client, &body, &mut contents).await?;
         let repeated = sent.saturating_sub(contents.records.decoded.records.len());
-        let shared = Arc::clone(&self.shared);
         shared.count(RecordsOutcome::Duplicate, repeated);
         let had_pieces = contents.records.has_pieces || self.session.keeps_records();
         let (decoded, kept) = self.session.pass(&mut contents);
@@ -247,6 +241,7 @@ impl Connection {
         };
         let parcel = Parcel {
             whose: shared.whose(&self.client),
+            ids: std::mem::take(&mut turns.ids),
             records,
             reservation,
             again,
@@ -288,6 +283,30 @@ impl Connection {
     }
 }
 
+/// Takes out of a batch what was sent before. Only messages with ids wait until it is
+/// known what earlier leaders took.
+async fn begin_turns(
+    shared: &Shared,
+    client: Option<IpAddr>,
+    body: &Bytes,
+    contents: &mut Contents,
+) -> Result<Turns, End> {
+    let outlet = &shared.outlet;
+    let recalled = match contents.named.is_empty() {
+        true => None,
+        false => timeout(SENDER_PATIENCE, outlet.recalled())
+            .await
+            .map_err(|_| End::NotDelivered)?,
+    };
+    Ok(Turns::begin(
+        (outlet.once(), recalled.as_deref()),
+        (client, outlet.stream_name()),
+        shared.protocol,
+        body,
+        contents,
+    ))
+}
+
 /// A copy of the records, to be offered again.
 fn copy(records: &[LogRecord], held: &mut Reservation) -> Again<'static> {
     let bytes: usize = records.iter().map(LogRecord::size).sum();
@@ -324,6 +343,7 @@ async fn deliver_kept(
     let parcel = Parcel {
         whose: shared.whose(client),
         again: copy(&kept.records, &mut held),
+        ids: Vec::new(),
         records: kept.records,
         reservation: charged.unwrap_or_else(|| outlet.memory().reserve()),
     };

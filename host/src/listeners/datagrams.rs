@@ -232,6 +232,7 @@ async fn deliver(shared: &Shared, received: Received) {
                 shared.count(RecordsOutcome::Rejected, rejected);
                 shared.refuse_some(&decoded.rejected, &refused);
                 let parcel = Parcel {
+                    ids: Vec::new(),
                     whose: shared.whose(&None),
                     records: decoded.records,
                     reservation,

@@ -25,6 +25,7 @@ mod outlets;
 mod parcel;
 mod parts;
 mod protocol;
+mod recalling;
 mod relp;
 mod session;
 mod sessions;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::batch::Contents;
 use super::protocol::Protocol;
 use crate::once::{Delivery, Joined, Once, Turn};
+use sluice_delivery::{Recalled, RequestId};
 use sluice_protocols::repeats::Outcome;
 
 /// What is to be done about the messages of a batch besides delivering it.
@@ -15,15 +16,18 @@ use sluice_protocols::repeats::Outcome;
 pub(super) struct Turns {
     deliveries: Vec<Delivery>,
     joined: Vec<Joined>,
+    /// What the journal keeps of what is to be delivered.
+    pub(super) ids: Vec<RequestId>,
     /// Whether records were taken out, because they are delivered already or by
     /// somebody else.
     pub(super) has_repeats: bool,
 }
 
 impl Turns {
-    /// Takes out of a batch what was sent before.
+    /// Takes out of a batch what was sent before, to this node or, if that was recalled,
+    /// to an earlier leader.
     pub(super) fn begin(
-        once: &Arc<Once>,
+        (once, recalled): (&Arc<Once>, Option<&Recalled>),
         (client, stream): (Option<IpAddr>, &str),
         protocol: Protocol,
         body: &Bytes,
@@ -33,15 +37,13 @@ impl Turns {
         let mut repeated = Vec::new();
         for named in std::mem::take(&mut contents.named) {
             let bytes = body.get(named.bytes).unwrap_or_default();
-            let turn = once.begin_id(client, (stream, protocol.name()), &named.id, bytes);
-            match turn {
-                None => {}
-                Some(Turn::Deliver(delivery)) => turns.deliveries.push(delivery),
-                Some(Turn::Join(joined)) => {
-                    turns.joined.push(joined);
-                    repeated.push(named.records);
-                }
-                Some(Turn::Acknowledged) => repeated.push(named.records),
+            let begin = |recalled| {
+                let place = (stream, protocol.name());
+                once.begin_id(client, place, (&named.id, bytes), recalled)
+            };
+            let is_new = turns.add(begin(None), false);
+            if !is_new || recalled.is_some_and(|_| !turns.add(begin(recalled), true)) {
+                repeated.push(named.records);
             }
         }
         turns.has_repeats = !repeated.is_empty();
@@ -56,6 +58,23 @@ impl Turns {
             });
         }
         turns
+    }
+
+    /// Notes what is to be done; false if it is not to be delivered now.
+    fn add(&mut self, turn: Option<Turn>, is_shared: bool) -> bool {
+        match turn {
+            None => return true,
+            Some(Turn::Deliver(delivery)) => {
+                if is_shared {
+                    self.ids.extend(delivery.id());
+                }
+                self.deliveries.push(delivery);
+                return true;
+            }
+            Some(Turn::Join(joined)) => self.joined.push(joined),
+            Some(Turn::Acknowledged) => {}
+        }
+        false
     }
 
     /// Says that the batch is delivered, and waits for what others deliver. False if

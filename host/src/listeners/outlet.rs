@@ -25,7 +25,7 @@ use crate::once::Once;
 use crate::peer::delivered::refusals;
 use crate::stream::{Route, Stream};
 use sluice_access::Access;
-use sluice_delivery::{Intake, Producer};
+use sluice_delivery::{Intake, Producer, RequestId};
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_types::documents::LeaderAddress;
 use sluice_types::record::LogRecord;
@@ -139,6 +139,7 @@ impl Outlet {
     pub(super) async fn deliver(&self, parcel: Parcel<'_>) {
         let Parcel {
             whose,
+            ids,
             records,
             reservation,
             again,
@@ -151,7 +152,7 @@ impl Outlet {
                 Some(made) => made,
                 None => self.make_again(&Wanted::all_from(done), &again).await,
             };
-            let offered = self.offer(records, reservation, whose).await;
+            let offered = self.offer((&ids, records), reservation, whose).await;
             done += offered.settled;
             if offered.settled > 0 {
                 wait = FIRST_WAIT;
@@ -174,10 +175,11 @@ impl Outlet {
     }
 
     /// Offers the records part by part until one is not settled. What they take is
-    /// given back then: who waits for memory must hold none.
+    /// given back then: who waits for memory must hold none. The last part has the ids:
+    /// all before it are settled then.
     async fn offer(
         &self,
-        records: Vec<LogRecord>,
+        (ids, records): (&[RequestId], Vec<LogRecord>),
         reservation: Reservation,
         whose: Whose<'_>,
     ) -> Offered {
@@ -187,14 +189,14 @@ impl Outlet {
         let mut parts = Parts::new(records, most).peekable();
         while let Some(part) = parts.next() {
             let count = part.len();
-            let charged = match parts.peek() {
+            let (charged, ids) = match parts.peek() {
                 // What was decoded stays charged until the last part waits in the
                 // queue.
-                None => reservation.take(),
-                Some(_) => None,
+                None => (reservation.take(), ids),
+                Some(_) => (None, &[][..]),
             };
             let charged = charged.unwrap_or_else(|| self.memory().reserve());
-            match self.attempt(part, charged, whose).await {
+            match self.attempt((ids, part), charged, whose).await {
                 Attempt::Settled(left) if left.is_empty() => offered.settled += count,
                 Attempt::Settled(left) => {
                     (offered.left, offered.of_left) = (Some(left), count);
@@ -215,7 +217,7 @@ impl Outlet {
             self.warn("records that the sink refused cannot be kept as dead letters");
             self.pause(&mut { LAST_WAIT }).await;
             let (records, charged) = self.make_again(&wanted, again).await;
-            if let Attempt::Settled(left) = self.attempt(records, charged, whose).await {
+            if let Attempt::Settled(left) = self.attempt((&[], records), charged, whose).await {
                 if left.is_empty() {
                     return;
                 }
@@ -253,7 +255,7 @@ impl Outlet {
     /// Offers the records once, to whom leads.
     async fn attempt(
         &self,
-        records: Vec<LogRecord>,
+        (ids, records): (&[RequestId], Vec<LogRecord>),
         charged: Reservation,
         whose: Whose<'_>,
     ) -> Attempt {
@@ -282,6 +284,7 @@ impl Outlet {
                     producer: Producer::CannotBeTold,
                     charge,
                     trace: None,
+                    ids: ids.to_vec(),
                     records,
                     reservation: charged,
                 };

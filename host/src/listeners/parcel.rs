@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::batch::Decode;
 use super::protocol::Protocol;
 use crate::http::ingest::Sending;
+use sluice_delivery::RequestId;
 use sluice_delivery::metrics::ListenerMetrics;
 use sluice_protocols::memory_budget::Reservation;
 use sluice_types::record::LogRecord;
@@ -25,6 +26,8 @@ pub(super) struct Whose<'a> {
 #[derive(Debug)]
 pub(super) struct Parcel<'a> {
     pub(super) whose: Whose<'a>,
+    /// What the journal keeps of them, if their client gave them ids.
+    pub(super) ids: Vec<RequestId>,
     pub(super) records: Vec<LogRecord>,
     /// What they take, until they wait in the queue.
     pub(super) reservation: Reservation,

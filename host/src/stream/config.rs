@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::journal_place::JournalPlace;
+use crate::once::Remembered;
 use sluice_delivery::{Ack, QueueLimits};
 
 /// The settings of one stream.
@@ -22,4 +23,6 @@ pub(crate) struct StreamConfig {
     pub(crate) dead_letter_bytes: u64,
     /// How long accepted requests may take to finish when a tenure ends.
     pub(crate) drain: Duration,
+    /// What is remembered of requests with ids.
+    pub(crate) remembered: Remembered,
 }

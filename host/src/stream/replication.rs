@@ -7,13 +7,14 @@ use tokio::sync::watch;
 use super::config::StreamConfig;
 use super::journal_place::JournalPlace;
 use sluice_delivery::metrics::StreamMetrics;
-use sluice_delivery::{AckTrace, Log, Replicated, ReplicatedLimits, ReplicatedWriter};
-use sluice_jetstream::JetStreamLog;
+use sluice_delivery::{AckTrace, IdTerms, Log, Replicated, ReplicatedLimits, ReplicatedWriter};
+use sluice_jetstream::{JetStreamIdLog, JetStreamLog};
 
 /// What the tenures of a stream replicate with.
 #[derive(Debug)]
 pub(super) struct Replication {
     log: Arc<dyn Log>,
+    ids: IdTerms,
     limits: ReplicatedLimits,
     current: watch::Sender<Option<Replicated>>,
 }
@@ -31,26 +32,33 @@ impl Replication {
         else {
             return None;
         };
+        let remembered = config.remembered;
+        let ids = JetStreamIdLog::new(
+            connection.clone(),
+            (cluster, &config.name),
+            (remembered.count, remembered.window),
+        );
         let log = JetStreamLog::new(
             connection.clone(),
             cluster,
             &config.name,
             config.journal_bytes,
         );
-        Some(Self::on(Arc::new(log), config))
-    }
-
-    /// On any log.
-    pub(super) fn on(log: Arc<dyn Log>, config: &StreamConfig) -> Self {
-        Self {
-            log,
+        let ids = IdTerms {
+            log: Arc::new(ids),
+            capacity: remembered.count,
+            window: remembered.window,
+        };
+        Some(Self {
+            log: Arc::new(log),
+            ids,
             limits: ReplicatedLimits {
                 bytes: config.journal_bytes,
                 pending: config.queue.bytes,
                 requests: config.queue.records,
             },
             current: watch::Sender::new(None),
-        }
+        })
     }
 
     /// Says which journal is the latest one.
@@ -67,7 +75,9 @@ impl Replication {
     ) -> (Replicated, ReplicatedWriter) {
         let log = Arc::clone(&self.log);
         let metrics = Arc::clone(metrics);
-        let (journal, writer) = Replicated::new(log, epoch, self.limits, metrics, trace.cloned());
+        let ids = Some(self.ids.clone());
+        let (journal, writer) =
+            Replicated::new(log, epoch, self.limits, metrics, trace.cloned(), ids);
         self.current.send_replace(Some(journal.clone()));
         (journal, writer)
     }

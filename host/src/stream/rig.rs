@@ -14,6 +14,7 @@ use super::orders::Orders;
 use super::reports::Reports;
 use super::route::Route;
 use super::tenure::{Sinks, Tenure, TenureParts};
+use crate::once::Remembered;
 use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
 use sluice_delivery::{
@@ -245,6 +246,10 @@ fn config() -> StreamConfig {
         journal_bytes: 8 << 20,
         dead_letter_bytes: 1 << 20,
         drain: DRAIN,
+        remembered: Remembered {
+            count: 0,
+            window: DRAIN,
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use crate::outcome::Refused;
 use crate::producer::Producer;
 use crate::queue::Queue;
 use crate::receipt::Receipt;
+use crate::replicated::{Recall, RequestId};
 use crate::source::Store;
 use sluice_types::lease::Lease;
 use sluice_types::record::LogRecord;
@@ -102,10 +103,38 @@ impl Intake {
         trace: Option<TraceContext>,
         records: Vec<LogRecord>,
     ) -> Result<Receipt, Refused> {
+        self.submit_known(producer, trace, Vec::new(), records)
+    }
+
+    /// The same for a request that is known by these ids, which a replicated journal
+    /// keeps.
+    ///
+    /// # Errors
+    /// Those of [`Intake::submit`].
+    pub fn submit_known(
+        &self,
+        producer: Producer,
+        trace: Option<TraceContext>,
+        ids: Vec<RequestId>,
+        records: Vec<LogRecord>,
+    ) -> Result<Receipt, Refused> {
         match self {
             Self::Sink(queue) => queue.submit_of(producer, trace, records),
             // Whoever it is, it is told that they are safe.
-            Self::Journal(intake) => intake.submit(records, false),
+            Self::Journal(intake) => intake.submit((ids, records), false),
+        }
+    }
+
+    /// Waits for the ids that requests had under earlier leaders. `None` if no journal
+    /// keeps ids.
+    #[must_use]
+    pub fn recall(&self) -> Option<Recall> {
+        match self {
+            Self::Journal(JournalIntake {
+                store: Store::Replicated(journal),
+                ..
+            }) => journal.recall(),
+            Self::Sink(_) | Self::Journal(_) => None,
         }
     }
 
@@ -128,7 +157,7 @@ impl Intake {
     pub fn submit_transferred(&self, records: Vec<LogRecord>) -> Result<Receipt, Refused> {
         match self {
             Self::Sink(queue) => queue.submit_acknowledged(records),
-            Self::Journal(intake) => intake.submit(records, true),
+            Self::Journal(intake) => intake.submit((Vec::new(), records), true),
         }
     }
 
@@ -161,7 +190,11 @@ impl Intake {
 }
 
 impl JournalIntake {
-    fn submit(&self, records: Vec<LogRecord>, is_transferred: bool) -> Result<Receipt, Refused> {
+    fn submit(
+        &self,
+        (ids, records): (Vec<RequestId>, Vec<LogRecord>),
+        is_transferred: bool,
+    ) -> Result<Receipt, Refused> {
         let mut state = self.lock();
         if let Some(reason) = state.closed {
             return Err(Refused::Closed(reason));
@@ -171,7 +204,9 @@ impl JournalIntake {
                 let last_sequence = &mut state.last_sequence;
                 journal.append(&self.lease, last_sequence, records, is_transferred)
             }
-            Store::Replicated(journal) => journal.append(&self.lease, records, is_transferred),
+            Store::Replicated(journal) => {
+                journal.append(&self.lease, (ids, records), is_transferred)
+            }
         }
     }
 

@@ -63,9 +63,9 @@ pub use queue::Queue;
 pub use queue_budget::{QueueBudget, QueueShare};
 pub use receipt::Receipt;
 pub use replicated::{
-    Answer, Ended as ReplicatedEnd, Envelope, Kind, Log, LogError, LogInventory, LogState, Message,
-    Part, Published, Replicated, ReplicatedLimits, Settled, Stored, Term,
-    Writer as ReplicatedWriter,
+    Answer, Ended as ReplicatedEnd, Envelope, IdLog, IdTerms, Kind, Log, LogError, LogInventory,
+    LogState, Message, Part, Published, Recall, Recalled, Replicated, ReplicatedLimits, RequestId,
+    Settled, Stored, StoredIds, Term, Writer as ReplicatedWriter,
 };
 pub use sink_swap::SinkSwap;
 pub use source::{ReadError, Source, Store};

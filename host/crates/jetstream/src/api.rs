@@ -69,7 +69,7 @@ pub(crate) struct StreamConfig {
     pub(crate) deny_purge: bool,
     pub(crate) allow_rollup_hdrs: bool,
     pub(crate) allow_direct: bool,
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -99,6 +99,8 @@ pub(crate) struct Got {
 #[derive(Debug, Deserialize)]
 pub(crate) struct GotMessage {
     pub(crate) seq: u64,
+    #[serde(default)]
+    pub(crate) time: String,
     #[serde(default)]
     pub(crate) hdrs: String,
     #[serde(default)]

@@ -1,30 +1,24 @@
 //! A log on a stream of JetStream.
 
-use async_nats::{HeaderMap, Request, StatusCode};
-use futures_util::StreamExt;
-use tokio::time::timeout;
+use async_nats::{HeaderMap, Request};
 
 use crate::api::{self, Done, Get, Got, Nothing, PublishAck, Purge, Refusal, StreamInfo};
-use crate::connection::{Connection, REQUEST_LIMIT, RequestError};
+use crate::connection::{Connection, RequestError};
 use crate::messages::{from_api, from_direct};
+use crate::names::token;
+use crate::reading::read_batch;
 use crate::setup;
 use sluice_delivery::{Answer, Log, LogError, LogState, Message, Published, Stored};
 
 /// The condition on a publish.
 const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
-const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+pub(crate) const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 /// Another message is the last one.
 const WRONG_LAST_SEQUENCE: u32 = 10071;
 /// There is no such message.
 const NO_MESSAGE: u32 = 10037;
-/// The most messages that are read at once.
-const READ_MESSAGES: usize = 256;
-/// The fewest bytes that are asked for.
-const READ_BYTES_MIN: usize = 1 << 20;
 /// What is left of a message's size for its headers.
-const HEADER_ROOM: usize = 4 << 10;
-/// The end of a batch of direct gets.
-const END_OF_BATCH: u16 = 204;
+pub(crate) const HEADER_ROOM: usize = 4 << 10;
 
 /// The log of one stream.
 #[derive(Clone, Debug)]
@@ -89,55 +83,6 @@ impl JetStreamLog {
             Err(LogError(reason)) => Published::Unknown(reason),
         }
     }
-
-    /// Reads from any of the servers that keep the stream.
-    async fn read_batch(&self, from: u64, bytes: usize) -> Result<Vec<Stored>, LogError> {
-        let client = self.connection.client().await?;
-        let failed = |error: &dyn std::fmt::Display| LogError(error.to_string());
-        let inbox = client.new_inbox();
-        let mut answers = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| failed(&error))?;
-        let get = Get {
-            seq: Some(from),
-            batch: Some(READ_MESSAGES),
-            // At least one message fits.
-            max_bytes: Some(bytes.max(READ_BYTES_MIN)),
-            ..Get::default()
-        };
-        let get = serde_json::to_vec(&get).map_err(|error| failed(&error))?;
-        let subject = format!("$JS.API.DIRECT.GET.{}", self.name);
-        client
-            .publish_with_reply(subject, inbox, get.into())
-            .await
-            .map_err(|error| failed(&error))?;
-        let mut messages = Vec::new();
-        loop {
-            let Ok(Some(answer)) = timeout(REQUEST_LIMIT, answers.next()).await else {
-                // What came is in order.
-                return match messages.is_empty() {
-                    true => Err(LogError("NATS did not send messages in time".to_owned())),
-                    false => Ok(messages),
-                };
-            };
-            match answer.status {
-                None | Some(StatusCode::OK) => {}
-                Some(StatusCode::NOT_FOUND) => return Ok(messages),
-                Some(status) if status.as_u16() == END_OF_BATCH => return Ok(messages),
-                Some(StatusCode::NO_RESPONDERS) => {
-                    return Err(LogError("no NATS server has the journal".to_owned()));
-                }
-                Some(status) => {
-                    return Err(LogError(format!("NATS answers a read with {status}")));
-                }
-            }
-            match from_direct(answer) {
-                Some(message) => messages.push(message),
-                None => return Ok(messages),
-            }
-        }
-    }
 }
 
 impl Log for JetStreamLog {
@@ -168,7 +113,13 @@ impl Log for JetStreamLog {
     }
 
     fn read(&self, from: u64, bytes: usize) -> Answer<'_, Result<Vec<Stored>, LogError>> {
-        Box::pin(self.read_batch(from, bytes))
+        Box::pin(read_batch(
+            &self.connection,
+            &self.name,
+            from,
+            bytes,
+            from_direct,
+        ))
     }
 
     fn purge(&self, below: u64) -> Answer<'_, Result<(), LogError>> {
@@ -214,16 +165,4 @@ fn refused(refusal: Refusal) -> Published {
         10054 | 10097 => Published::Impossible(reason),
         _ => Published::Unknown(reason),
     }
-}
-
-/// A text as a token of subjects and names of streams.
-fn token(text: &str) -> String {
-    let mut token = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => token.push(char::from(byte)),
-            other => token.push_str(&format!("={other:02x}")),
-        }
-    }
-    token
 }

@@ -5,9 +5,9 @@ use crate::connection::{Connection, is_new_enough};
 use sluice_delivery::LogError;
 
 /// A stream with this name exists with other settings.
-const OTHER_SETTINGS: u32 = 10058;
+pub(crate) const OTHER_SETTINGS: u32 = 10058;
 /// How many servers keep a message where they form a cluster.
-const REPLICAS: u32 = 3;
+pub(crate) const REPLICAS: u32 = 3;
 /// Room for barriers and checkpoints beyond the journal's own limit: this share of it,
 /// and at least so much.
 const RESERVE_SHARE: u64 = 16;
@@ -52,29 +52,48 @@ pub(crate) async fn make(connection: &Connection, wanted: &StreamConfig) -> Resu
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let version = info.config.metadata.get(VERSION_KEY);
-    if let Some(version) = version.filter(|version| !is_new_enough(version)) {
-        return Err(LogError(format!(
-            "nats-server {version} keeps the stream {name}, and it is too old"
-        )));
-    }
-    let found = StreamConfig {
-        max_bytes: wanted.max_bytes,
-        description: wanted.description.clone(),
-        metadata: wanted.metadata.clone(),
-        ..info.config.clone()
-    };
-    if found != *wanted {
-        return Err(LogError(format!(
-            "the stream {name} exists with other settings than the journal needs: {}",
-            difference(&found, wanted)
-        )));
-    }
+    check_version(&info)?;
+    check_settings(
+        StreamConfig {
+            max_bytes: wanted.max_bytes,
+            ..info.config.clone()
+        },
+        wanted,
+    )?;
     if info.config.max_bytes != wanted.max_bytes {
         let update = format!("STREAM.UPDATE.{name}");
         let StreamInfo { .. } = connection.api(update, wanted).await??;
     }
     Ok(())
+}
+
+/// Whether the version that last set the stream up keeps what it acknowledges.
+pub(crate) fn check_version(info: &StreamInfo) -> Result<(), LogError> {
+    let version = info.config.metadata.get(VERSION_KEY);
+    match version.filter(|version| !is_new_enough(version)) {
+        None => Ok(()),
+        Some(version) => Err(LogError(format!(
+            "nats-server {version} keeps the stream {}, and it is too old",
+            info.config.name
+        ))),
+    }
+}
+
+/// Whether the stream is as it should be, but for what it says to people.
+pub(crate) fn check_settings(found: StreamConfig, wanted: &StreamConfig) -> Result<(), LogError> {
+    let found = StreamConfig {
+        description: wanted.description.clone(),
+        metadata: wanted.metadata.clone(),
+        ..found
+    };
+    match found == *wanted {
+        true => Ok(()),
+        false => Err(LogError(format!(
+            "the stream {} exists with other settings than the journal needs: {}",
+            wanted.name,
+            difference(&found, wanted)
+        ))),
+    }
 }
 
 /// What differs, for people.

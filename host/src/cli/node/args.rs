@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
+use super::repeats::RepeatsArgs;
 use super::values::{
     Advertise, Allow, COORDINATOR, ack, advertise, allow, compile_memory, coordinator,
     elasticsearch_version, journal_size, key, leader_value, lease, name, secret, trusted_key,
@@ -272,9 +273,8 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, env = "SLUICE_MAX_STREAMS", default_value_t = 64)]
     pub(super) max_streams: usize,
 
-    /// How many ids of messages are remembered, so that repeats are delivered once; 0 for none
-    #[arg(long, env = "SLUICE_DEDUPE_IDS", default_value_t = 100_000)]
-    pub(super) dedupe_ids: usize,
+    #[command(flatten)]
+    pub(super) repeats: RepeatsArgs,
 
     /// The version that clients of Elasticsearch are told; Beats send to none that is older than
     /// they are

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::args::NodeArgs;
 use super::error::SettingError;
+use super::repeats::RepeatsArgs;
 use super::values::{Advertise, Allow, name};
 use crate::cli::compile;
 use crate::cli::failure::Failure;
@@ -19,6 +20,7 @@ use crate::diagnostics::{DiagnosticsConfig, RecentLog, Setting};
 use crate::http::ingest::IngestLimits;
 use crate::http::{IngestConfig, ServerConfig};
 use crate::listeners::{ListenAddress, ListenerConfig, ListenersConfig, Protocol};
+use crate::once::Remembered;
 use crate::plugin::{PluginConfig, Trust};
 use crate::stream::{JournalPlace, StreamConfig};
 use crate::tls::TlsFiles;
@@ -168,7 +170,7 @@ fn ingest(args: &NodeArgs) -> IngestConfig {
             .queue_bytes
             .max(args.max_body.saturating_mul(BODIES_MIN)),
         follower: args.follower,
-        dedupe_ids: args.dedupe_ids,
+        remembered: remembered(args),
     }
 }
 
@@ -267,6 +269,18 @@ fn stream(args: &NodeArgs, journal: JournalPlace) -> StreamConfig {
         journal_bytes: u64::try_from(args.journal_bytes).unwrap_or(u64::MAX),
         dead_letter_bytes: u64::try_from(args.dead_letter_bytes).unwrap_or(u64::MAX),
         drain: args.drain_timeout,
+        remembered: remembered(args),
+    }
+}
+
+fn remembered(args: &NodeArgs) -> Remembered {
+    let RepeatsArgs {
+        dedupe_ids,
+        dedupe_window,
+    } = args.repeats;
+    Remembered {
+        count: dedupe_ids,
+        window: dedupe_window,
     }
 }
 

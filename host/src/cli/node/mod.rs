@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod error;
+mod repeats;
 mod run;
 mod settings;
 mod values;

@@ -93,6 +93,9 @@ pub(crate) struct JournalView {
     /// Why it cannot be written, if so.
     #[serde(default, with = "error_field")]
     pub(crate) error: Option<String>,
+    /// Why the ids of requests cannot be kept for other leaders, if so.
+    #[serde(default, with = "error_field", skip_serializing_if = "Option::is_none")]
+    pub(crate) ids_error: Option<String>,
 }
 
 impl From<JournalStatus> for JournalView {
@@ -102,6 +105,7 @@ impl From<JournalStatus> for JournalView {
             records: status.backlog,
             bytes: status.bytes,
             error: status.failure,
+            ids_error: status.ids_failure,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::once::Remembered;
+
 /// The settings of the routes that take messages.
 #[derive(Clone, Debug)]
 pub(crate) struct IngestConfig {
@@ -10,8 +12,8 @@ pub(crate) struct IngestConfig {
     /// answers until they are sent.
     pub(crate) memory: usize,
     pub(crate) follower: Follower,
-    /// How many ids of clients are remembered; 0 for none.
-    pub(crate) dedupe_ids: usize,
+    /// What is remembered of what clients sent.
+    pub(crate) remembered: Remembered,
 }
 
 /// The limits on one request.

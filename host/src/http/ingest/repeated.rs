@@ -11,7 +11,11 @@ use super::awaited::settled;
 use super::service::{Ingest, Offer, Settled};
 use crate::http::problem::Problem;
 use crate::once::{Delivery, Once, Turn};
+use sluice_delivery::{Intake, Recalled};
 use sluice_protocols::repeats::Outcome;
+
+/// Says that a request was acknowledged before, and is not delivered again.
+pub(super) const DUPLICATE: &str = "sluice-duplicate";
 
 /// What a request is known by when it comes again.
 #[derive(Debug)]
@@ -39,11 +43,17 @@ impl Sent<'_> {
     pub(super) async fn known(
         &self,
         once: &Arc<Once>,
+        intake: &Intake,
         mut deadline: Pin<&mut Sleep>,
     ) -> Result<Known, Problem> {
+        let recalled = match self.id {
+            Some(_) => recalled(intake, deadline.as_mut()).await?,
+            None => None,
+        };
+        let recalled = recalled.as_deref();
         loop {
             let turn = match self.id {
-                Some(id) => once.begin_id(self.client, self.place, id, &self.body),
+                Some(id) => once.begin_id(self.client, self.place, (id, &self.body), recalled),
                 None => once.begin_body(self.client, self.place, &self.body),
             };
             let joined = match turn {
@@ -70,11 +80,12 @@ impl Sent<'_> {
     pub(super) async fn deliver(
         &self,
         ingest: &Ingest,
-        offer: Offer<'_>,
+        mut offer: Offer<'_>,
         deadline: Pin<&mut Sleep>,
         mut delivery: Option<Delivery>,
     ) -> Result<Settled, Problem> {
         let (once, producer) = (ingest.once(), offer.producer);
+        offer.ids = delivery.iter().filter_map(Delivery::id).collect();
         let lose = || match (delivery.take(), self.id) {
             (delivery, Some(_)) => delivery,
             (Some(delivery), None) => {
@@ -93,5 +104,21 @@ impl Sent<'_> {
             });
         }
         delivered
+    }
+}
+
+/// Waits until this node knows what earlier leaders took, if the journal keeps that.
+async fn recalled(
+    intake: &Intake,
+    deadline: Pin<&mut Sleep>,
+) -> Result<Option<Arc<Recalled>>, Problem> {
+    let Some(recall) = intake.recall() else {
+        return Ok(None);
+    };
+    let unavailable = |why: &str| Problem::Unavailable(why.to_owned());
+    tokio::select! {
+        biased;
+        recalled = recall.recalled() => recalled.map(Some).map_err(unavailable),
+        () = deadline => Err(unavailable("the ids of earlier requests cannot be read yet")),
     }
 }

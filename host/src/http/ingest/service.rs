@@ -26,7 +26,7 @@ use crate::http::problem::Problem;
 use crate::once::{Delivery, Once};
 use crate::stream::{Route, Stream, Streams};
 use sluice_access::Access;
-use sluice_delivery::{Intake, Outcome, Producer};
+use sluice_delivery::{Intake, Outcome, Producer, RequestId};
 use sluice_protocols::error::DecodeError;
 use sluice_protocols::memory_budget::{MemoryBudget, Reservation};
 use sluice_protocols::meter::Meter;
@@ -75,6 +75,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) charge: Charge,
     /// The span of their request, if it has one.
     pub(crate) trace: Option<TraceContext>,
+    /// What the journal keeps of their request, if its client gave it an id.
+    pub(crate) ids: Vec<RequestId>,
     pub(crate) records: Vec<LogRecord>,
     /// What the records take, until they wait in the queue.
     pub(crate) reservation: Reservation,
@@ -103,7 +105,7 @@ impl Ingest {
             follower: config.follower,
             forwarder,
             access: Arc::clone(access),
-            once: Once::new(config.dedupe_ids),
+            once: Once::new(config.remembered),
             tracer,
         })
     }
@@ -229,12 +231,13 @@ impl Ingest {
             producer,
             mut charge,
             trace,
+            ids,
             records,
             reservation,
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
         charge.settle(&records).map_err(Problem::Quota)?;
-        let receipt = intake.submit(producer, trace, records)?;
+        let receipt = intake.submit_known(producer, trace, ids, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
@@ -296,6 +299,7 @@ impl Ingest {
             producer,
             charge: Charge::default(),
             trace: None,
+            ids: Vec::new(),
             records,
             reservation,
         };

@@ -17,7 +17,7 @@ pub(crate) struct Node {
     pub(crate) process: Process,
     /// Where it serves clients, as `host:port`.
     pub(crate) address: String,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// How nodes are started.

@@ -5,9 +5,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
-use super::{Port, Process, SOON};
+use super::{Port, Process, SOON, eventually};
+
+/// How long an answer is waited for, which may never come while there is no leader.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Servers that form a cluster, or one alone. Their state outlives a restart.
 #[derive(Debug)]
@@ -65,6 +71,36 @@ impl Nats {
         let addresses = self.clients.iter();
         let addresses = addresses.map(|port| format!("127.0.0.1:{}", port.number));
         format!("nats://{}", addresses.collect::<Vec<_>>().join(","))
+    }
+
+    /// Asks JetStream's API, as any client of NATS could. An error says that there was no
+    /// answer.
+    pub(crate) async fn api(&self, subject: &str, body: &Value) -> Result<Value, String> {
+        let address = format!("127.0.0.1:{}", self.clients[0].number);
+        let stream = eventually("NATS listens", SOON, || async {
+            let connected = TcpStream::connect(&address).await;
+            connected.map_err(|error| error.to_string())
+        })
+        .await;
+        let mut stream = BufReader::new(stream);
+        let body = body.to_string();
+        let asking = format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nSUB inbox 1\r\n\
+             PUB $JS.API.{subject} inbox {}\r\n{body}\r\n",
+            body.len()
+        );
+        stream.write_all(asking.as_bytes()).await.unwrap();
+        let mut line = String::new();
+        while !line.starts_with("MSG inbox") {
+            line.clear();
+            let reading = stream.read_line(&mut line);
+            let read = tokio::time::timeout(ANSWER_LIMIT, reading).await;
+            let read = read.map_err(|_| "no answer".to_owned())?.unwrap();
+            assert!(read > 0, "NATS closes the connection");
+        }
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        Ok(serde_json::from_str(&line).unwrap())
     }
 
     /// Freezes servers, or has them go on.

@@ -26,6 +26,8 @@ pub struct JournalStatus {
     pub limit: u64,
     /// The reason why the journal cannot be written, if so.
     pub failure: Option<String>,
+    /// The reason why the ids of requests cannot be kept for other leaders, if so.
+    pub ids_failure: Option<String>,
 }
 
 /// An open journal. It is closed when the last clone is dropped.
@@ -96,6 +98,7 @@ impl Journal {
             bytes: state.used,
             limit: self.shared.limits.bytes,
             failure: state.failure.clone(),
+            ids_failure: None,
         }
     }
 

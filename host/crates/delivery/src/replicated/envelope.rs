@@ -13,6 +13,8 @@ const KIND: &str = "Sluice-Kind";
 const SETTLED: &str = "Sluice-Settled";
 const RECORDS: &str = "Sluice-Records";
 const PART: &str = "Sluice-Part";
+const IDS: &str = "Sluice-Ids";
+const COVERED: &str = "Sluice-Covered";
 
 /// Names one opening of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,10 @@ pub struct Envelope {
     pub records: u64,
     /// Set if the payload is a part of a record.
     pub part: Option<Part>,
+    /// How many ids of requests the payload ends with.
+    pub ids: u32,
+    /// The ids of the messages up to this one are kept elsewhere too, or are too old.
+    pub covered: u64,
 }
 
 impl Envelope {
@@ -85,6 +91,12 @@ impl Envelope {
         ];
         if let Some(Part { number, count }) = self.part {
             headers.push((PART, format!("{number}/{count}")));
+        }
+        if self.ids > 0 {
+            headers.push((IDS, self.ids.to_string()));
+        }
+        if self.covered > 0 {
+            headers.push((COVERED, self.covered.to_string()));
         }
         headers
     }
@@ -114,6 +126,8 @@ impl Envelope {
             },
             records: header(RECORDS)?.parse().ok()?,
             part,
+            ids: number_or_0(header(IDS))?,
+            covered: number_or_0(header(COVERED))?,
         })
     }
 }
@@ -163,6 +177,11 @@ impl FromStr for Kind {
     }
 }
 
+/// The number in a header that may be missing.
+fn number_or_0<T: FromStr + Default>(text: Option<&str>) -> Option<T> {
+    text.map_or(Some(T::default()), |text| text.parse().ok())
+}
+
 fn pair<T: FromStr>(text: &str) -> Option<(T, T)> {
     let (first, second) = text.split_once('/')?;
     Some((first.parse().ok()?, second.parse().ok()?))
@@ -190,11 +209,15 @@ mod tests {
                 number: 2,
                 count: 3,
             }),
+            ids: 7,
+            covered: 11,
         };
         for envelope in [
             envelope,
             Envelope {
                 part: None,
+                ids: 0,
+                covered: 0,
                 ..envelope
             },
         ] {

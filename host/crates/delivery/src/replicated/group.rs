@@ -3,18 +3,28 @@
 use bytes::Bytes;
 
 use super::envelope::Part;
+use super::id_log::RequestId;
 use crate::journal::PendingAcknowledgement;
 
 /// What is stored together.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Frames, or a part of one.
+    /// Frames, or a part of one, and after them the ids.
     pub(super) payload: Bytes,
     /// The records that are whole with it.
     pub(super) records: u64,
     pub(super) part: Option<Part>,
-    /// Of the requests that are stored whole with it.
+    /// The ids of the requests that are stored whole with it.
+    pub(super) ids: Vec<RequestId>,
+    /// Of these requests.
     pub(super) acknowledgements: Vec<PendingAcknowledgement>,
+}
+
+impl Group {
+    /// For the envelope. A group has far fewer bytes.
+    pub(super) fn id_count(&self) -> u32 {
+        u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What became of a message for the next place.

@@ -6,9 +6,13 @@ use rand::random;
 use tokio::sync::watch;
 
 use super::envelope::Term;
+use super::id_log::RequestId;
+use super::id_terms::IdTerms;
 use super::limits::ReplicatedLimits;
 use super::log::Log;
+use super::payload::ID_BYTES;
 use super::reader::Reader;
+use super::recalled::Recall;
 use super::shared::{Ended, Shared, State};
 use super::writer::Writer;
 use crate::completion::Completion;
@@ -39,15 +43,24 @@ impl Replicated {
         limits: ReplicatedLimits,
         metrics: Arc<StreamMetrics>,
         trace: Option<Arc<AckTrace>>,
+        ids: Option<IdTerms>,
     ) -> (Self, Writer) {
+        let (capacity, window) = ids
+            .as_ref()
+            .map(|terms| (terms.capacity, terms.window))
+            .unwrap_or_default();
         let shared = Arc::new(Shared {
             log,
             limits,
             metrics,
             trace,
-            state: std::sync::Mutex::default(),
+            id_terms: ids,
+            state: State::new(capacity, window).into(),
             work: tokio::sync::Notify::new(),
             stored: watch::Sender::new(0),
+            recalled: watch::Sender::new(None),
+            new_ids: tokio::sync::Notify::new(),
+            ids_wanted: tokio::sync::Notify::new(),
             ended: watch::Sender::new(None),
         });
         let term = Term {
@@ -67,6 +80,7 @@ impl Replicated {
             bytes: state.used,
             limit: self.shared.limits.bytes,
             failure: state.failure.clone(),
+            ids_failure: state.ids_failure.clone(),
         }
     }
 
@@ -93,12 +107,23 @@ impl Replicated {
             state.closed.get_or_insert(reason);
             state.waiting.clear()
         };
+        self.shared.recalled.send_modify(|recalling| {
+            recalling.get_or_insert(Err(reason));
+        });
         for (pending, is_touched) in waiting {
             match is_touched {
                 true => pending.completion.unknown(reason),
                 false => pending.completion.not_delivered(reason),
             }
         }
+    }
+
+    /// Waits for the ids that requests had under earlier leaders; `None` if none are
+    /// remembered. Requests with ids must wait for that.
+    pub(crate) fn recall(&self) -> Option<Recall> {
+        let terms = self.shared.id_terms.as_ref();
+        terms.filter(|terms| terms.capacity > 0)?;
+        Some(Recall(self.shared.recalled.subscribe()))
     }
 
     /// Messages before this one need no delivery any more.
@@ -134,12 +159,12 @@ impl Replicated {
     }
 
     /// Takes records in, to be acknowledged under this lease once they are
-    /// stored. Records that are transferred from another node's journal are taken
+    /// stored. The request is known by these ids, if it has any. Records that are transferred from another node's journal are taken
     /// if there is any space.
     pub(crate) fn append(
         &self,
         lease: &Arc<Lease>,
-        mut records: Vec<LogRecord>,
+        (ids, mut records): (Vec<RequestId>, Vec<LogRecord>),
         is_transferred: bool,
     ) -> Result<Receipt, Refused> {
         let shared = &self.shared;
@@ -159,21 +184,21 @@ impl Replicated {
             put_record(index, record, &mut frames);
         }
         if !is_transferred {
-            state.fits(frames.len(), limits)?;
+            state.fits(frames.len() + ids.len() * ID_BYTES, limits)?;
         }
         state.last_sequence = last_sequence;
         let (completion, waiter) =
             Completion::of_request(records.len(), lease.epoch(), Producer::IsTold);
-        let ids = match &shared.trace {
+        let traced = match &shared.trace {
             Some(_) => records.iter().map(|record| record.id).collect(),
             None => Vec::new(),
         };
         let pending = PendingAcknowledgement {
             completion,
             lease: Arc::clone(lease),
-            ids,
+            ids: traced,
         };
-        let ticket = state.waiting.push(frames.into(), pending);
+        let ticket = state.waiting.push(frames.into(), ids, pending);
         drop(state);
         shared.work.notify_one();
         let queue = Arc::clone(shared) as Arc<dyn Withdraw>;

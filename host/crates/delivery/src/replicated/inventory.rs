@@ -58,7 +58,7 @@ impl LogInventory {
                 found.missing += message.sequence.saturating_sub(next);
                 next = message.sequence + 1;
                 found.messages += 1;
-                let Some(envelope) = message.envelope else {
+                let Some((envelope, frames)) = message.envelope.zip(message.frames()) else {
                     found.damaged.push(message.sequence);
                     continue;
                 };
@@ -75,9 +75,9 @@ impl LogInventory {
                 found.epoch = envelope.term.epoch;
                 found.to_deliver = envelope.records.saturating_sub(envelope.settled.records);
                 let whole = match envelope.part {
-                    None => message.payload,
+                    None => frames,
                     Some(part) => {
-                        parts.extend_from_slice(&message.payload);
+                        parts.extend_from_slice(&frames);
                         if part.number < part.count {
                             continue;
                         }

@@ -19,7 +19,7 @@ pub struct Message {
     pub after: u64,
     /// What the journal says about it.
     pub envelope: Envelope,
-    /// Frames of records.
+    /// Frames of records, and after them the ids that the envelope counts.
     pub payload: Bytes,
 }
 
@@ -30,7 +30,10 @@ pub struct Stored {
     pub sequence: u64,
     /// `None` if it is not a message of this version of the journal.
     pub envelope: Option<Envelope>,
-    /// Frames of records.
+    /// When it was stored, in nanoseconds since 1970, by the server's clock; 0 if that
+    /// is not known.
+    pub time: u64,
+    /// Frames of records, and after them the ids that the envelope counts.
     pub payload: Bytes,
 }
 

@@ -10,29 +10,41 @@ mod entries;
 mod envelope;
 mod group;
 mod handle;
+mod id_log;
+mod id_terms;
+#[cfg(test)]
+mod id_tests;
 mod inventory;
+mod keeper;
 mod limits;
 mod log;
 mod opening;
 mod payload;
 mod place;
 mod reader;
+mod recalled;
 mod removal;
 mod removed;
 mod shared;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
+mod simulated_ids;
+#[cfg(test)]
 mod tests;
+mod uncovered;
 mod waiting;
 mod writer;
 
 pub(crate) use entries::{first_entry, sequence_of};
 pub use envelope::{Envelope, Kind, Part, Settled, Term};
 pub use handle::Replicated;
+pub use id_log::{IdLog, RequestId, StoredIds};
+pub use id_terms::IdTerms;
 pub use inventory::LogInventory;
 pub use limits::ReplicatedLimits;
 pub use log::{Answer, Log, LogError, LogState, Message, Published, Stored};
 pub(crate) use reader::Reader;
+pub use recalled::{Recall, Recalled};
 pub use shared::Ended;
 pub use writer::Writer;

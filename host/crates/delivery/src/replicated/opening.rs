@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::envelope::{Envelope, Kind, Settled};
 use super::log::{LogError, Message, Published, Stored};
+use super::uncovered::Opened;
 use super::writer::{Fenced, Writer};
 
 /// The time between attempts.
@@ -57,7 +58,7 @@ impl Writer {
     }
 
     async fn try_open(&mut self, last: Option<Stored>) -> Result<Attempt, Failed> {
-        let (mut records, mut settled) = (0, Settled::default());
+        let (mut records, mut settled, mut covered) = (0, Settled::default(), 0);
         let after = last.as_ref().map_or(0, |last| last.sequence);
         if let Some(last) = last {
             let Some(known) = last.envelope else {
@@ -65,9 +66,9 @@ impl Writer {
                     "message {after} of the log was not written by this version of Sluice"
                 ))));
             };
-            (records, settled) = (known.records, known.settled);
+            (records, settled, covered) = (known.records, known.settled, known.covered);
             if known.term == self.term {
-                self.take_over(records, settled);
+                self.take_over(records, settled, covered);
                 return Ok(Attempt::Open(after));
             }
             if known.term.epoch >= self.term.epoch {
@@ -86,12 +87,14 @@ impl Writer {
                 settled,
                 records,
                 part: None,
+                ids: 0,
+                covered,
             },
             payload: Bytes::new(),
         };
         match self.shared.log.publish(barrier).await {
             Published::Stored(sequence) => {
-                self.take_over(records, settled);
+                self.take_over(records, settled, covered);
                 Ok(Attempt::Open(sequence))
             }
             Published::Refused => Ok(Attempt::Stale),
@@ -103,10 +106,16 @@ impl Writer {
 
     async fn opened(&mut self, barrier: u64) {
         self.end = barrier;
+        let at = Instant::now();
         // Only for people and the limit, so an error changes nothing.
         let state = self.shared.log.state().await.unwrap_or_default();
         let mut shared = self.shared.lock();
         shared.used = state.bytes;
+        shared.uncovered.opened(Opened {
+            claimed: self.covered,
+            barrier,
+            at,
+        });
         shared.records = self.records;
         shared.settled = self.stored_settled;
         // Everything is read from there on.

@@ -176,6 +176,9 @@ impl Reader {
             return false;
         };
         let sequence = message.sequence;
+        let Some(frames) = message.frames() else {
+            return false;
+        };
         if envelope.kind == Kind::Checkpoint {
             self.mark(sequence, envelope);
             return true;
@@ -188,10 +191,10 @@ impl Reader {
             }
             None => {
                 self.partial = None;
-                message.payload
+                frames
             }
             Some(part) => {
-                if !self.add_part(&message, envelope.term, part) {
+                if !self.add_part((sequence, &frames), envelope.term, part) {
                     return true;
                 }
                 match self.partial.take() {
@@ -212,7 +215,7 @@ impl Reader {
     }
 
     /// Adds a part; true if it is the last one and all others were there.
-    fn add_part(&mut self, message: &Stored, term: Term, part: Part) -> bool {
+    fn add_part(&mut self, (sequence, frames): (u64, &[u8]), term: Term, part: Part) -> bool {
         let before = self.partial.take().filter(|partial| {
             let Part { number, count } = partial.last;
             (partial.term, number + 1, count) == (term, part.number, part.count)
@@ -220,14 +223,14 @@ impl Reader {
         let mut partial = match before {
             Some(partial) => partial,
             None if part.number == 1 => Partial {
-                first: message.sequence,
+                first: sequence,
                 term,
                 last: part,
                 bytes: BytesMut::new(),
             },
             None => return false,
         };
-        partial.bytes.extend_from_slice(&message.payload);
+        partial.bytes.extend_from_slice(frames);
         partial.last = part;
         self.partial = Some(partial);
         part.number == part.count

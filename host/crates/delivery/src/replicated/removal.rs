@@ -37,7 +37,14 @@ impl Writer {
     pub(super) async fn remove(&mut self) {
         let log = Arc::clone(&self.shared.log);
         let below = self.stored_settled.before.min(self.end);
-        self.removal.tried = Instant::now();
+        let now = Instant::now();
+        self.removal.tried = now;
+        // Ids are needed for longer.
+        let removable = self.shared.lock().uncovered.removable(now);
+        if removable < below {
+            self.shared.ids_wanted.notify_one();
+        }
+        let below = below.min(removable);
         if below <= self.removal.below {
             return;
         }

@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use super::envelope::Settled;
+use super::id_terms::IdTerms;
 use super::limits::ReplicatedLimits;
 use super::log::{Log, Stored};
+use super::recalled::Recalling;
+use super::uncovered::Uncovered;
 use super::waiting::Waiting;
 use crate::metrics::StreamMetrics;
 use crate::receipt::{Late, Withdraw};
@@ -29,6 +33,8 @@ pub enum Ended {
 pub(super) struct Shared {
     pub(super) log: Arc<dyn Log>,
     pub(super) limits: ReplicatedLimits,
+    /// How ids of requests are remembered, if they are.
+    pub(super) id_terms: Option<IdTerms>,
     pub(super) metrics: Arc<StreamMetrics>,
     pub(super) trace: Option<Arc<AckTrace>>,
     pub(super) state: Mutex<State>,
@@ -36,11 +42,17 @@ pub(super) struct Shared {
     pub(super) work: Notify,
     /// Messages before this one can be read; 0 until the log is open.
     pub(super) stored: watch::Sender<u64>,
+    /// The ids of earlier requests.
+    pub(super) recalled: watch::Sender<Recalling>,
+    /// Wakes what keeps ids: there are new ones.
+    pub(super) new_ids: Notify,
+    /// The same: messages wait to be removed until their ids are kept.
+    pub(super) ids_wanted: Notify,
     /// Why the writer has ended.
     pub(super) ended: watch::Sender<Option<Ended>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     pub(super) waiting: Waiting,
     pub(super) last_sequence: u64,
@@ -62,6 +74,10 @@ pub(super) struct State {
     pub(super) is_full: bool,
     /// Whether the writer ends once everything is written.
     pub(super) is_finishing: bool,
+    /// The ids that are only in the log.
+    pub(super) uncovered: Uncovered,
+    /// Why ids cannot be kept now.
+    pub(super) ids_failure: Option<String>,
     kept: VecDeque<Stored>,
     kept_bytes: usize,
 }
@@ -82,6 +98,19 @@ impl Shared {
             None => tracing::info!("the replicated journal can be written again"),
         }
         state.failure = failure.map(ToOwned::to_owned);
+    }
+
+    /// Says why ids of requests cannot be kept now, or that they can.
+    pub(super) fn set_ids_failure(&self, failure: Option<&str>) {
+        let mut state = self.lock();
+        if state.ids_failure.as_deref() == failure {
+            return;
+        }
+        match failure {
+            Some(reason) => tracing::warn!(reason, "the ids of requests cannot be kept"),
+            None => tracing::info!("the ids of requests can be kept again"),
+        }
+        state.ids_failure = failure.map(ToOwned::to_owned);
     }
 
     /// Messages before `before` need no delivery any more.
@@ -106,6 +135,27 @@ impl Shared {
 }
 
 impl State {
+    /// Nothing yet; so many ids are remembered for so long.
+    pub(super) fn new(capacity: usize, window: Duration) -> Self {
+        Self {
+            waiting: Waiting::default(),
+            last_sequence: 0,
+            closed: None,
+            is_under_way: false,
+            settled: Settled::default(),
+            marks: VecDeque::new(),
+            records: 0,
+            used: 0,
+            failure: None,
+            is_full: false,
+            is_finishing: false,
+            uncovered: Uncovered::new(capacity, window),
+            ids_failure: None,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+        }
+    }
+
     /// Keeps a message that was stored, so that it need not be read.
     pub(super) fn keep(&mut self, message: Stored) {
         self.kept_bytes += message.payload.len();

@@ -4,9 +4,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::log::{Answer, Log, LogError, LogState, Message, Published, Stored};
+use super::simulated_ids::SimulatedIds;
+
+/// How long ids are remembered.
+pub(super) const ID_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// A generator of pseudo-random numbers, from a seed.
 #[derive(Debug)]
@@ -37,7 +41,10 @@ impl Chance {
 
 /// A log that several owners share.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedLog(Arc<Mutex<State>>);
+pub(super) struct SimulatedLog {
+    state: Arc<Mutex<State>>,
+    pub(super) ids: SimulatedIds,
+}
 
 #[derive(Debug)]
 struct State {
@@ -56,12 +63,18 @@ struct State {
     payload_limit: usize,
     /// Called before messages are removed.
     removed: Vec<Stored>,
+    began: Instant,
+}
+
+/// The servers' time.
+pub(super) fn nanos(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_nanos()).unwrap() + 1
 }
 
 impl SimulatedLog {
     /// `faults` of a hundred answers are wrong.
     pub(super) fn new(seed: u64, faults: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             chance: Chance::new(seed),
             stored: Vec::new(),
             first: 1,
@@ -71,15 +84,21 @@ impl SimulatedLog {
             is_full: false,
             payload_limit: 4096,
             removed: Vec::new(),
-        })))
+            began: Instant::now(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            ids: SimulatedIds::new(seed ^ 0xEF, faults, ID_WINDOW),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     pub(super) fn set_faults(&self, faults: u64) {
         self.lock().faults = faults;
+        self.ids.set_faults(faults);
     }
 
     pub(super) fn set_away(&self, is_away: bool) {
@@ -143,6 +162,7 @@ impl State {
         self.stored.push(Stored {
             sequence,
             envelope: Some(message.envelope),
+            time: nanos(self.began),
             payload: message.payload,
         });
         Some(sequence)

@@ -7,8 +7,8 @@ use tokio::time::{sleep, timeout};
 
 use super::envelope::Kind;
 use super::payload;
-use super::simulated::{Chance, SimulatedLog};
-use super::{Ended, Log, Replicated, ReplicatedLimits};
+use super::simulated::{Chance, ID_WINDOW, SimulatedLog};
+use super::{Ended, IdTerms, Log, Recalled, Replicated, ReplicatedLimits, RequestId, Stored};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};
 use crate::receipt::Receipt;
@@ -16,20 +16,31 @@ use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
 use sluice_types::record::{LogRecord, Text};
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What was delivered, by any owner.
-type Delivered = Arc<Mutex<BTreeSet<String>>>;
+pub(super) type Delivered = Arc<Mutex<BTreeSet<String>>>;
 
 /// One leader, which delivers what it reads.
-struct Owner {
-    journal: Replicated,
+pub(super) struct Owner {
+    pub(super) journal: Replicated,
     lease: Arc<Lease>,
-    tasks: JoinSet<()>,
+    pub(super) tasks: JoinSet<()>,
 }
 
 impl Owner {
-    fn start(log: &SimulatedLog, epoch: u64, delivered: &Delivered) -> Self {
+    pub(super) fn start(log: &SimulatedLog, epoch: u64, delivered: &Delivered) -> Self {
+        let capacity = 1000;
+        Self::remembering(log, epoch, delivered, (capacity, ID_WINDOW))
+    }
+
+    /// One that remembers so many ids for so long.
+    pub(super) fn remembering(
+        log: &SimulatedLog,
+        epoch: u64,
+        delivered: &Delivered,
+        (capacity, window): (usize, Duration),
+    ) -> Self {
         let limits = ReplicatedLimits {
             bytes: 1 << 20,
             pending: 256 << 10,
@@ -37,7 +48,13 @@ impl Owner {
         };
         let metrics = Metrics::new().stream("default");
         let shared_log = Arc::new(log.clone()) as Arc<dyn Log>;
-        let (journal, writer) = Replicated::new(shared_log, epoch, limits, metrics, None);
+        let ids = IdTerms {
+            log: Arc::new(log.ids.clone()),
+            capacity,
+            window,
+        };
+        let made = Replicated::new(shared_log, epoch, limits, metrics, None, Some(ids));
+        let (journal, writer) = made;
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());
         tasks.spawn(deliver(journal.clone(), Arc::clone(delivered)));
@@ -49,16 +66,32 @@ impl Owner {
         }
     }
 
-    fn submit(&self, bodies: &[String]) -> Result<Receipt, Refused> {
+    pub(super) fn submit(&self, bodies: &[String]) -> Result<Receipt, Refused> {
+        self.submit_known(Vec::new(), bodies)
+    }
+
+    /// Submits a request with ids.
+    pub(super) fn submit_known(
+        &self,
+        ids: Vec<RequestId>,
+        bodies: &[String],
+    ) -> Result<Receipt, Refused> {
         let record = |body: &String| {
             let body = Text::try_from(bytes::Bytes::from(body.clone())).unwrap();
             LogRecord::with_body(body, 0)
         };
         let records = bodies.iter().map(record).collect();
-        self.journal.append(&self.lease, records, false)
+        self.journal.append(&self.lease, (ids, records), false)
     }
 
-    async fn acknowledged(&self, bodies: &[String]) {
+    /// The ids that earlier owners have stored, if it knows them already.
+    pub(super) fn recalled(&self) -> Option<Arc<Recalled>> {
+        let recall = self.journal.recall().unwrap();
+        let known = recall.0.borrow().clone();
+        known.and_then(Result::ok)
+    }
+
+    pub(super) async fn acknowledged(&self, bodies: &[String]) {
         let receipt = self.submit(bodies).unwrap();
         let outcome = timeout(HOUR, receipt).await.unwrap();
         assert!(
@@ -67,7 +100,7 @@ impl Owner {
         );
     }
 
-    async fn finished(mut self) {
+    pub(super) async fn finished(mut self) {
         self.journal.finish();
         assert_eq!(
             timeout(HOUR, self.journal.ended()).await,
@@ -100,11 +133,11 @@ async fn deliver(journal: Replicated, delivered: Delivered) {
     }
 }
 
-fn bodies(name: &str, count: usize) -> Vec<String> {
+pub(super) fn bodies(name: &str, count: usize) -> Vec<String> {
     (0..count).map(|index| format!("{name} {index}")).collect()
 }
 
-async fn until(condition: impl Fn() -> bool) {
+pub(super) async fn until(condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {
             sleep(Duration::from_millis(10)).await;
@@ -123,9 +156,9 @@ fn records_of(log: &SimulatedLog) -> Vec<(u64, String)> {
             parts.clear();
         }
         let whole = match envelope.part {
-            None => message.payload,
+            None => message.frames().unwrap(),
             Some(part) => {
-                parts.extend_from_slice(&message.payload);
+                parts.extend_from_slice(&message.frames().unwrap());
                 if part.number < part.count {
                     continue;
                 }
@@ -163,7 +196,13 @@ async fn history(seed: u64) {
         if chance.percent(10) {
             sent[0].push_str(&"long ".repeat(2000));
         }
-        if let Ok(receipt) = owners[which].submit(&sent) {
+        // Requests with ids wait until those of earlier owners are known.
+        let is_known = owners[which].recalled().is_some() && chance.percent(70);
+        let ids = match is_known {
+            true => random_ids(&mut chance),
+            false => Vec::new(),
+        };
+        if let Ok(receipt) = owners[which].submit_known(ids, &sent) {
             order
                 .entry(which as u64 + 1)
                 .or_default()
@@ -180,6 +219,7 @@ async fn history(seed: u64) {
             });
         }
         log.set_away(chance.percent(5));
+        log.ids.set_away(chance.percent(10));
         log.set_full(chance.percent(8));
         sleep(Duration::from_millis(chance.below(8))).await;
         check_removed(&log, &delivered);
@@ -187,6 +227,7 @@ async fn history(seed: u64) {
     log.set_faults(0);
     log.set_away(false);
     log.set_full(false);
+    log.ids.set_away(false);
     let last = Owner::start(&log, 9, &delivered);
     last.acknowledged(&bodies("last", 1)).await;
     until(|| delivered.lock().unwrap().contains("last 0")).await;
@@ -204,13 +245,36 @@ async fn history(seed: u64) {
     let acknowledged = acknowledged.lock().unwrap().clone();
     let lost: Vec<_> = acknowledged.difference(&delivered).collect();
     assert!(lost.is_empty(), "seed {seed}: not delivered: {lost:?}");
+    until(|| last.recalled().is_some()).await;
+    let recalled = last.recalled().unwrap().take();
+    let recalled: BTreeSet<_> = recalled.into_iter().map(|(id, _)| id).collect();
+    let stored: BTreeSet<_> = log.history().iter().flat_map(Stored::ids).collect();
+    assert_eq!(recalled, stored, "seed {seed}");
 }
 
-/// Only what was delivered is removed.
+/// Most often one id, and sometimes many.
+fn random_ids(chance: &mut Chance) -> Vec<RequestId> {
+    let count = match chance.percent(10) {
+        true => chance.below(20),
+        false => 1,
+    };
+    let id = |_| {
+        let mut id = RequestId::default();
+        id.fill_with(|| chance.below(256) as u8);
+        id
+    };
+    (0..count).map(id).collect()
+}
+
+/// Only what was delivered is removed, and no ids that are nowhere else.
 fn check_removed(log: &SimulatedLog, delivered: &Delivered) {
     for message in log.removed() {
+        let kept = log.ids.all();
+        for id in message.ids() {
+            assert!(kept.contains(&id), "an id was removed");
+        }
         let is_whole = message.envelope.unwrap().part.is_none();
-        for record in payload::records(message.payload)
+        for record in payload::records(message.frames().unwrap())
             .filter(|_| is_whole)
             .unwrap_or_default()
         {
@@ -279,6 +343,7 @@ async fn a_next_owner_delivers_what_the_last_one_left() {
         2,
         first.journal.shared.limits,
         Metrics::new().stream("default"),
+        None,
         None,
     );
     first.tasks.spawn(writer.run());
@@ -367,6 +432,7 @@ async fn settled_messages_are_removed_and_an_idle_log_is_left_alone() {
     assert!(log.removed().len() > 15);
     sleep(Duration::from_secs(600)).await;
     assert_eq!(log.history().len(), count, "an idle log grows");
+    assert_eq!(log.ids.count(), 1, "ids are stored that do not exist");
     owner.finished().await;
 }
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::envelope::Part;
 use super::group::Group;
-use super::payload;
+use super::id_log::RequestId;
+use super::payload::{self, ID_BYTES};
 use crate::counting::to_u64;
 use crate::journal::PendingAcknowledgement;
 
@@ -29,6 +30,8 @@ struct Entry {
     records: usize,
     is_touched: bool,
     cutting: Option<Cutting>,
+    /// What it is known by; they are stored with the last of it.
+    ids: Vec<RequestId>,
     acknowledgement: PendingAcknowledgement,
 }
 
@@ -61,13 +64,19 @@ impl Waiting {
     }
 
     /// Adds a request, and returns its ticket.
-    pub(super) fn push(&mut self, frames: Bytes, acknowledgement: PendingAcknowledgement) -> u64 {
-        self.bytes += frames.len();
+    pub(super) fn push(
+        &mut self,
+        frames: Bytes,
+        ids: Vec<RequestId>,
+        acknowledgement: PendingAcknowledgement,
+    ) -> u64 {
+        self.bytes += frames.len() + ids.len() * ID_BYTES;
         self.entries.push_back(Some(Entry {
             frames,
             records: acknowledgement.completion.len(),
             is_touched: false,
             cutting: None,
+            ids,
             acknowledgement,
         }));
         self.first_ticket + to_u64(self.entries.len() - 1)
@@ -78,7 +87,7 @@ impl Waiting {
         let position = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
         let place = self.entries.get_mut(position)?;
         let entry = place.take_if(|entry| !entry.is_touched)?;
-        self.bytes -= entry.frames.len();
+        self.bytes -= entry.frames.len() + entry.id_bytes();
         Some(entry.acknowledgement)
     }
 
@@ -98,13 +107,18 @@ impl Waiting {
             return None;
         }
         let first = self.entries.front_mut().and_then(Option::as_mut)?;
-        if first.is_in_parts(limit) {
+        // Many ids of one request must leave room for its records.
+        let surplus = first.ids.len().saturating_sub(limit / (2 * ID_BYTES));
+        first.ids.drain(..surplus);
+        self.bytes -= surplus * ID_BYTES;
+        if first.is_in_parts(limit - first.id_bytes()) {
             return self.take_part(limit);
         }
         let mut group = Group {
             payload: Bytes::new(),
             records: 0,
             part: None,
+            ids: Vec::new(),
             acknowledgements: Vec::new(),
         };
         let mut payload = Vec::with_capacity(self.bytes.min(limit));
@@ -113,7 +127,9 @@ impl Waiting {
             let Some(Some(entry)) = self.entries.front_mut() else {
                 break;
             };
-            let room = limit - payload.len();
+            let used = payload.len() + group.ids.len() * ID_BYTES;
+            let own = limit.saturating_sub(entry.id_bytes());
+            let room = own.saturating_sub(used);
             let (length, count) = match entry.frames.len() <= room {
                 true if entry.records <= GROUP_RECORDS - records => {
                     (entry.frames.len(), entry.records)
@@ -122,8 +138,7 @@ impl Waiting {
             };
             // A request is cut only if it does not fit into a message of its own.
             let is_whole = length == entry.frames.len();
-            if (length == 0 && !is_whole)
-                || (!is_whole && records > 0 && entry.frames.len() <= limit)
+            if (length == 0 && !is_whole) || (!is_whole && records > 0 && entry.frames.len() <= own)
             {
                 break;
             }
@@ -134,10 +149,12 @@ impl Waiting {
             if !is_whole {
                 break;
             }
-            if let Some(entry) = self.pop() {
+            if let Some(mut entry) = self.pop() {
+                group.ids.append(&mut entry.ids);
                 group.acknowledgements.push(entry.acknowledgement);
             }
         }
+        payload.extend_from_slice(group.ids.as_flattened());
         self.bytes -= payload.len();
         group.payload = payload.into();
         group.records = to_u64(records);
@@ -150,24 +167,29 @@ impl Waiting {
         let entry = self.entries.front_mut()?.as_mut()?;
         let cutting = match entry.cutting.take() {
             Some(cutting) => cutting,
-            None => Cutting::begin(&entry.frames, limit)?,
+            None => Cutting::begin(&entry.frames, limit - entry.id_bytes())?,
         };
         entry.is_touched = true;
-        let payload = entry.frames.split_to(cutting.rest.min(cutting.step));
+        let mut payload = entry.frames.split_to(cutting.rest.min(cutting.step));
         let is_last = cutting.rest <= cutting.step;
         entry.cutting = (!is_last).then(|| cutting.after_next());
         entry.records -= usize::from(is_last);
         let is_through = entry.frames.is_empty();
-        self.bytes -= payload.len();
         let stored = is_through.then(|| self.pop()).flatten();
+        let (ids, acknowledgement) = stored
+            .map(|entry| (entry.ids, entry.acknowledgement))
+            .unzip();
+        let ids = ids.unwrap_or_default();
+        if !ids.is_empty() {
+            payload = [&payload[..], ids.as_flattened()].concat().into();
+        }
+        self.bytes -= payload.len();
         Some(Group {
             payload,
             records: u64::from(is_last),
             part: Some(cutting.next),
-            acknowledgements: stored
-                .map(|entry| entry.acknowledgement)
-                .into_iter()
-                .collect(),
+            ids,
+            acknowledgements: acknowledgement.into_iter().collect(),
         })
     }
 
@@ -178,6 +200,10 @@ impl Waiting {
 }
 
 impl Entry {
+    fn id_bytes(&self) -> usize {
+        self.ids.len() * ID_BYTES
+    }
+
     /// Whether its next frame is stored in parts of this size.
     fn is_in_parts(&self, limit: usize) -> bool {
         let does_fit = || payload::frame_length(&self.frames, 0).is_none_or(|whole| whole <= limit);

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::envelope::{Envelope, Kind, Settled, Term};
 use super::group::{Group, Placed};
+use super::keeper;
 use super::log::{Message, Stored};
 use super::removed::Removal;
 use super::shared::{Ended, Shared};
@@ -52,6 +53,8 @@ pub struct Writer {
     pub(super) records: u64,
     /// What the last message says.
     pub(super) stored_settled: Settled,
+    /// The messages whose ids were kept elsewhere when the log was opened.
+    pub(super) covered: u64,
     /// What was sent for the next place.
     attempts: Vec<Envelope>,
     /// A group for which there was no room.
@@ -93,6 +96,7 @@ impl Writer {
             number: 0,
             records: 0,
             stored_settled: Settled::default(),
+            covered: 0,
             attempts: Vec::new(),
             blocked: None,
             blocked_until: now,
@@ -107,9 +111,14 @@ impl Writer {
     /// owner has the log.
     pub async fn run(mut self) {
         let _guard = EndGuard(Arc::clone(&self.shared));
-        let ended = match self.write_all().await {
-            Ok(()) => Ended::Finished,
-            Err(Fenced(reason)) => Ended::Fenced(reason),
+        let keeping = keeper::keep(Arc::clone(&self.shared));
+        let ended = tokio::select! {
+            biased;
+            written = self.write_all() => match written {
+                Ok(()) => Ended::Finished,
+                Err(Fenced(reason)) => Ended::Fenced(reason),
+            },
+            never = keeping => match never {},
         };
         self.shared.ended.send_replace(Some(ended));
     }
@@ -251,14 +260,18 @@ impl Writer {
         let sent = self.attempts.iter().find(|sent| sent.kind == kind).copied();
         let envelope = sent.unwrap_or_else(|| {
             self.number += 1;
+            let mut state = self.shared.lock();
             let envelope = Envelope {
                 term: self.term,
                 number: self.number,
                 kind,
-                settled: self.shared.lock().settled,
+                settled: state.settled,
                 records: self.records + group.map_or(0, |group| group.records),
                 part: group.and_then(|group| group.part),
+                ids: group.map_or(0, Group::id_count),
+                covered: state.uncovered.covered(Instant::now()),
             };
+            drop(state);
             self.attempts.push(envelope);
             envelope
         });
@@ -285,7 +298,7 @@ impl Writer {
         let mut state = self.shared.lock();
         state.used += OVERHEAD_BYTES;
         state.records = self.records;
-        let mut payload = Bytes::new();
+        let (mut payload, mut ids) = (Bytes::new(), Vec::new());
         if let Some(mut group) = group {
             if envelope.kind == Kind::Group {
                 // Its requests are acknowledged, and the sink gets it.
@@ -294,6 +307,7 @@ impl Writer {
                 state.is_under_way = false;
                 state.is_full = false;
                 payload = group.payload;
+                ids = group.ids;
             } else {
                 self.blocked = Some(group);
             }
@@ -301,17 +315,24 @@ impl Writer {
         state.keep(Stored {
             sequence: self.end,
             envelope: Some(envelope),
+            time: 0,
             payload,
         });
+        let has_ids = !ids.is_empty();
+        state.uncovered.stored(self.end, ids, Instant::now());
         drop(state);
+        if has_ids {
+            self.shared.new_ids.notify_one();
+        }
         self.shared.stored.send_replace(self.end + 1);
         Ok(())
     }
 
     /// What a term before has left.
-    pub(super) fn take_over(&mut self, records: u64, settled: Settled) {
+    pub(super) fn take_over(&mut self, records: u64, settled: Settled, covered: u64) {
         self.records = records;
         self.stored_settled = settled;
+        self.covered = covered;
     }
 
     /// Nothing can be stored at the moment.

@@ -4,7 +4,7 @@
 //! There are two ways to recognise it, with the same rules for what follows:
 //!
 //! - By an id of the client's own, with the same content, from the same client over
-//!   the same protocol: as long as the id is remembered, and any number of times.
+//!   the same protocol: for [`Limits::window`], and any number of times.
 //!   Docker sends acknowledged messages hundreds of times.
 //! - By the bytes of the body, because the retries of clients without ids are
 //!   identical. But so are two equal messages. Therefore a body can be matched only
@@ -28,7 +28,7 @@
 //! others be forgotten sooner; their repeats are delivered twice then, and none is
 //! lost.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use bodies::WINDOW;
 use bodies::{BODY_BYTES, Bodies};
@@ -55,6 +55,8 @@ pub struct Limits {
     pub count: usize,
     /// The most bytes. An id counts 192, a body 256, which is what they take at most.
     pub bytes: usize,
+    /// How long an id is remembered after it was settled, if there is room for it.
+    pub window: Duration,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
         Self {
             count: 100_000,
             bytes: 32 << 20,
+            window: Duration::from_secs(120),
         }
     }
 }
@@ -99,6 +102,12 @@ pub enum Begun {
 }
 
 impl Ticket {
+    /// What was sent under an id of its client, as [`Identity::to_bytes`] has it.
+    #[must_use]
+    pub fn id(&self) -> Option<[u8; 16]> {
+        (self.identity.kind == Kind::Id).then(|| self.identity.to_bytes())
+    }
+
     /// A number that no other ticket of these [`Repeats`] has.
     #[must_use]
     pub const fn number(&self) -> u64 {
@@ -112,7 +121,7 @@ impl Repeats {
     pub fn new(limits: Limits) -> Self {
         let capacity = |each: usize| limits.count.min(limits.bytes / each);
         Self {
-            ids: Ids::new(capacity(ID_BYTES)),
+            ids: Ids::new(capacity(ID_BYTES), limits.window),
             bodies: Bodies::new(capacity(BODY_BYTES)),
             tickets: 0,
         }
@@ -123,7 +132,7 @@ impl Repeats {
         let Identity { hash, kind } = identity;
         let new = self.next_ticket();
         let found = match kind {
-            Kind::Id => self.ids.begin(hash, new),
+            Kind::Id => self.ids.begin(hash, new, now),
             Kind::Body => self.bodies.begin(hash, new, now),
         };
         let ticket = |number| Ticket { identity, number };
@@ -142,7 +151,7 @@ impl Repeats {
     pub fn settle(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) {
         let Identity { hash, kind } = ticket.identity;
         match kind {
-            Kind::Id => self.ids.settle(hash, ticket.number, outcome),
+            Kind::Id => self.ids.settle(hash, ticket.number, outcome, now),
             Kind::Body => self.bodies.settle(hash, ticket.number, outcome, now),
         }
     }
@@ -163,11 +172,12 @@ impl Repeats {
         self.bodies.len() > 0
     }
 
-    /// Remembers an id that was acknowledged before a restart or by another node,
-    /// from [`Identity::to_bytes`].
-    pub fn restore(&mut self, id: [u8; 16]) {
+    /// Remembers an id that was acknowledged or stored at this moment, before a restart
+    /// or by another node, from [`Identity::to_bytes`]. What is not known of it here, or
+    /// not for sure, is known from then on.
+    pub fn restore(&mut self, id: [u8; 16], at: Instant) {
         let number = self.next_ticket();
-        self.ids.restore(Identity::of_id(id).hash, number);
+        self.ids.restore(Identity::of_id(id).hash, number, at);
     }
 
     const fn next_ticket(&mut self) -> u64 {

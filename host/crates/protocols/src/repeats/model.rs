@@ -1,7 +1,7 @@
 //! Random histories: the same comes out as of a model that forgets nothing itself.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -16,8 +16,10 @@ struct Model {
     capacity: usize,
     tickets: u64,
     under_way: HashMap<u64, (u64, bool)>,
-    /// Which id was settled how, with its ticket; those before `first` are forgotten.
-    settled: Vec<(u64, u64, Outcome)>,
+    window: Duration,
+    /// Which id was settled how and when, with its ticket; those before `first` are
+    /// forgotten.
+    settled: Vec<(u64, u64, Outcome, Instant)>,
     first: usize,
     /// Which body was lost when, with its ticket; none if it was matched.
     lost: Vec<(u64, u64, Instant, Option<Standing>)>,
@@ -25,9 +27,10 @@ struct Model {
 }
 
 impl Model {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, window: Duration) -> Self {
         Self {
             capacity,
+            window,
             tickets: 0,
             under_way: HashMap::new(),
             settled: Vec::new(),
@@ -37,8 +40,13 @@ impl Model {
         }
     }
 
-    fn begin_id(&mut self, id: u64) -> Found {
+    fn begin_id(&mut self, id: u64, now: Instant) -> Found {
         self.tickets += 1;
+        let is_over = |settled: &&(_, _, _, Instant)| now - settled.3 > self.window;
+        self.first += self.settled[self.first..]
+            .iter()
+            .take_while(is_over)
+            .count();
         if let Some((ticket, _)) = self.under_way.get(&id) {
             return Found::UnderWay(*ticket);
         }
@@ -46,8 +54,8 @@ impl Model {
             .iter()
             .rfind(|settled| settled.0 == id);
         let (ticket, earlier) = match known {
-            Some((_, ticket, Outcome::Acknowledged)) => return Found::Acknowledged(*ticket),
-            Some((_, ticket, Outcome::Unknown)) => (*ticket, Some(Earlier::Unknown)),
+            Some((_, ticket, Outcome::Acknowledged, _)) => return Found::Acknowledged(*ticket),
+            Some((_, ticket, Outcome::Unknown, _)) => (*ticket, Some(Earlier::Unknown)),
             Some(_) => (self.tickets, Some(Earlier::Refused)),
             None => (self.tickets, None),
         };
@@ -60,7 +68,7 @@ impl Model {
         Found::Nothing(ticket, earlier)
     }
 
-    fn settle_id(&mut self, id: u64, ticket: u64, outcome: Outcome) {
+    fn settle_id(&mut self, id: u64, ticket: u64, outcome: Outcome, now: Instant) {
         match self.under_way.get(&id) {
             Some((under_way, is_again)) if *under_way == ticket => {
                 match outcome {
@@ -69,8 +77,8 @@ impl Model {
                         let same = self.settled.iter_mut().filter(|settled| settled.0 == id);
                         same.for_each(|settled| settled.0 = u64::MAX);
                     }
-                    Outcome::NotTaken => self.settled.push((id, ticket, Outcome::Unknown)),
-                    outcome => self.settled.push((id, ticket, outcome)),
+                    Outcome::NotTaken => self.settled.push((id, ticket, Outcome::Unknown, now)),
+                    outcome => self.settled.push((id, ticket, outcome, now)),
                 }
                 self.under_way.remove(&id);
             }
@@ -178,18 +186,25 @@ fn assert_same(begun: Begun, found: Found) -> Ticket {
 fn ids_do_what_the_model_does() {
     each_seed(|rng| {
         let capacity = rng.random_range(0..6);
-        let (mut repeats, mut model) = (repeats(capacity), Model::new(capacity));
-        let now = Instant::now();
+        let window = 1000 * SECOND;
+        let mut repeats = Repeats::new(Limits {
+            count: capacity,
+            window,
+            ..Limits::default()
+        });
+        let mut model = Model::new(capacity, window);
+        let mut now = Instant::now();
         let mut tickets: Vec<(u64, Ticket)> = Vec::new();
         let mut acknowledged = [false; 8];
         for _ in 0..rng.random_range(0..200) {
+            now += rng.random_range(0..100) * SECOND;
             if rng.random_bool(0.5) || tickets.is_empty() {
                 let n = rng.random_range(0..8);
                 let begun = repeats.begin(id(n), now);
                 if let Begun::Acknowledged(_) = begun {
                     assert!(acknowledged[n as usize]);
                 }
-                tickets.push((n, assert_same(begun, model.begin_id(n))));
+                tickets.push((n, assert_same(begun, model.begin_id(n, now))));
             } else {
                 // Often one of the last.
                 let from = tickets.len().saturating_sub(rng.random_range(1..20));
@@ -197,7 +212,7 @@ fn ids_do_what_the_model_does() {
                 let outcome = any_outcome(rng);
                 acknowledged[n as usize] |= outcome == Outcome::Acknowledged;
                 repeats.settle(ticket, outcome, now);
-                model.settle_id(n, ticket.number, outcome);
+                model.settle_id(n, ticket.number, outcome, now);
             }
             assert!(repeats.ids.len() <= capacity);
         }
@@ -208,7 +223,7 @@ fn ids_do_what_the_model_does() {
 fn bodies_do_what_the_model_does() {
     each_seed(|rng| {
         let capacity = rng.random_range(0..6);
-        let (mut repeats, mut model) = (repeats(capacity), Model::new(capacity));
+        let (mut repeats, mut model) = (repeats(capacity), Model::new(capacity, WINDOW));
         let mut now = Instant::now();
         let mut tickets: Vec<(u64, Ticket)> = Vec::new();
         let (mut lost, mut matched) = ([0; 4], [0; 4]);

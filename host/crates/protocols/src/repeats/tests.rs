@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn names() -> Names {
     Names::new(*b"a key for a test")
@@ -22,6 +23,7 @@ pub(super) fn body(n: u64) -> Identity {
 pub(super) fn repeats(count: usize) -> Repeats {
     Repeats::new(Limits {
         count,
+        window: YEAR,
         ..Limits::default()
     })
 }
@@ -216,10 +218,56 @@ fn nothing_is_recognised_without_room() {
 fn what_was_acknowledged_before_a_restart_is_known() {
     let (mut repeats, now) = (repeats(2), Instant::now());
     for n in [1, 2, 3, 3] {
-        repeats.restore(id(n).to_bytes());
+        repeats.restore(id(n).to_bytes(), now);
     }
     assert_eq!(earlier(repeats.begin(id(1), now)), None);
     assert!(matches!(repeats.begin(id(3), now), Begun::Acknowledged(_)));
+}
+
+#[test]
+fn an_id_is_forgotten_after_the_window() {
+    let window = 10 * SECOND;
+    let mut repeats = Repeats::new(Limits {
+        window,
+        ..Limits::default()
+    });
+    let now = Instant::now();
+    let ticket = deliver(repeats.begin(id(1), now));
+    repeats.settle(ticket, Outcome::Acknowledged, now + SECOND);
+    let last = now + SECOND + window;
+    assert_eq!(repeats.begin(id(1), last), Begun::Acknowledged(ticket));
+    // It is older than what was settled before it.
+    repeats.restore(id(2).to_bytes(), now);
+    assert!(matches!(
+        repeats.begin(id(2), last - SECOND),
+        Begun::Acknowledged(_)
+    ));
+    assert_eq!(earlier(repeats.begin(id(2), last)), None);
+    let later = last + SECOND;
+    // Somebody else has stored it again meanwhile, and it was known from before.
+    repeats.restore(id(3).to_bytes(), now + 5 * SECOND);
+    repeats.restore(id(3).to_bytes(), later);
+    assert!(matches!(
+        repeats.begin(id(3), later + window),
+        Begun::Acknowledged(_)
+    ));
+    assert_ne!(deliver(repeats.begin(id(1), later)), ticket);
+    assert!(repeats.ids.len() <= 5);
+}
+
+#[test]
+fn what_turns_out_to_be_stored_is_not_delivered_again() {
+    let (mut repeats, now) = (repeats(10), Instant::now());
+    let first = deliver(repeats.begin(id(1), now));
+    repeats.settle(first, Outcome::Unknown, now);
+    repeats.restore(id(1).to_bytes(), now);
+    assert_eq!(repeats.begin(id(1), now), Begun::Acknowledged(first));
+    // Its outcome is not known here yet.
+    let second = deliver(repeats.begin(id(2), now));
+    repeats.restore(id(2).to_bytes(), now);
+    assert_eq!(repeats.begin(id(2), now), Begun::Join(second));
+    repeats.settle(second, Outcome::Unknown, now);
+    assert_eq!(repeats.begin(id(2), now), Begun::Acknowledged(second));
 }
 
 /// The memory of this process, in bytes.

@@ -1,12 +1,13 @@
 //! The answers to acknowledged requests.
 
 use axum::body::Body;
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use serde::Serialize;
 
 use crate::http::charged_body::charged;
+use crate::http::ingest::repeated::DUPLICATE;
 use crate::http::ingest::service::Settled;
 use crate::http::problem::{EPOCH, Problem};
 use crate::http::response::{JSON, TEXT};
@@ -74,6 +75,14 @@ fn acknowledged(epoch: u64, content_type: &'static str, body: Body) -> Response 
     headers.reserve(2);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(EPOCH, HeaderValue::from(epoch));
+    response
+}
+
+/// The same answer to a request that was acknowledged before.
+pub(super) fn repeated(mut response: Response) -> Response {
+    let name = HeaderName::from_static(DUPLICATE);
+    let value = HeaderValue::from_static("true");
+    response.headers_mut().insert(name, value);
     response
 }
 

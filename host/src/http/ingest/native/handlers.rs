@@ -193,7 +193,7 @@ async fn one(
     let id = key.clone();
     let unpacking = accepted.body.unpacked(deadline.as_mut());
     let (body, reservation) = unpacking.await?;
-    let mut sent = Sent {
+    let sent = Sent {
         client: sender(head).client,
         place: (&stream.name, head.uri.path()),
         id: id.as_deref().map(str::as_bytes),
@@ -212,31 +212,17 @@ async fn one(
         producer: Producer::IsTold,
         charge: accepted.charge,
         trace: counted.context(),
+        ids: Vec::new(),
         records: vec![record],
         reservation,
     };
-    if sent.id.is_none() {
-        // Nothing tells it from another message with this text.
-        let delivered = ingest.deliver(offer, deadline, || None).await;
-        return answer::single(counted.delivered(delivered, 1, 0)?);
+    match settle(ingest, sent, offer, (counted, 1, 0), deadline).await? {
+        Ended::Delivered(settled) => answer::single(settled),
+        Ended::Repeated { epoch } => {
+            let rejected = Vec::new();
+            answer::single(Settled { epoch, rejected }).map(answer::repeated)
+        }
     }
-    let known = sent.known(ingest.once(), deadline.as_mut()).await;
-    let known = known.inspect_err(|problem| counted.failed(1, problem))?;
-    // The queue accounts for the memory of the record only.
-    sent.body = Bytes::new();
-    answer::single(match known {
-        Known::New(delivery) => {
-            let delivered = sent.deliver(ingest, offer, deadline, delivery).await;
-            counted.delivered(delivered, 1, 0)?
-        }
-        Known::Acknowledged => {
-            counted.duplicate(1);
-            Settled {
-                epoch: accepted.intake.epoch(),
-                rejected: Vec::new(),
-            }
-        }
-    })
 }
 
 async fn many(
@@ -248,6 +234,16 @@ async fn many(
     mut deadline: Pin<&mut Sleep>,
 ) -> Result<Response, Problem> {
     let format = Format::of(&head.headers)?;
+    let id = message_id(&head.headers)?;
+    let sent = Sent {
+        client: sender(head).client,
+        place: (&stream.name, head.uri.path()),
+        id: id.as_deref().map(str::as_bytes),
+        // Only an id needs its content.
+        body: id
+            .as_ref()
+            .map_or_else(Bytes::new, |_| accepted.body.bytes().clone()),
+    };
     let most = ingest.limits.records;
     let unread = Unread::default();
     let decoding = format.decode(accepted.body, most, deadline.as_mut(), unread.clone());
@@ -259,25 +255,77 @@ async fn many(
     let total = records.len() + rejected.len();
     // This stays charged until the answer is sent.
     let for_answer = reservation.split(rejected.bytes());
-    let (epoch, by_sink) = if records.is_empty() {
+    if records.is_empty() {
         counted.rejected(total);
-        (accepted.intake.epoch(), Vec::new())
-    } else {
-        let offer = Offer {
-            stream,
-            intake: &accepted.intake,
-            producer: Producer::IsTold,
-            charge: accepted.charge,
-            trace: counted.context(),
-            records,
-            reservation,
-        };
-        let delivered = ingest.deliver(offer, deadline, || None).await;
-        let settled = counted.delivered(delivered, total, rejected.len())?;
-        (settled.epoch, settled.rejected)
+        let rejections = rejected.merge(Vec::new());
+        let epoch = accepted.intake.epoch();
+        return Ok(answer::many(epoch, total, &rejections, for_answer));
+    }
+    let offer = Offer {
+        stream,
+        intake: &accepted.intake,
+        producer: Producer::IsTold,
+        charge: accepted.charge,
+        trace: counted.context(),
+        ids: Vec::new(),
+        records,
+        reservation,
     };
-    let rejections = rejected.merge(by_sink);
-    Ok(answer::many(epoch, total, &rejections, for_answer))
+    let counted = (counted, total, rejected.len());
+    Ok(
+        match settle(ingest, sent, offer, counted, deadline).await? {
+            Ended::Delivered(Settled {
+                epoch,
+                rejected: by_sink,
+            }) => answer::many(epoch, total, &rejected.merge(by_sink), for_answer),
+            Ended::Repeated { epoch } => {
+                let rejections = rejected.merge(Vec::new());
+                answer::repeated(answer::many(epoch, total, &rejections, for_answer))
+            }
+        },
+    )
+}
+
+/// How a request that was taken ends.
+enum Ended {
+    Delivered(Settled),
+    /// It was acknowledged before.
+    Repeated {
+        epoch: u64,
+    },
+}
+
+/// Delivers the records, unless the same request was acknowledged before. So many
+/// are counted, of which so many were rejected already.
+async fn settle(
+    ingest: &Ingest,
+    mut sent: Sent<'_>,
+    offer: Offer<'_>,
+    (counted, total, rejected): (Counted<'_>, usize, usize),
+    mut deadline: Pin<&mut Sleep>,
+) -> Result<Ended, Problem> {
+    if sent.id.is_none() {
+        // Nothing tells it from another one with these records.
+        let delivered = ingest.deliver(offer, deadline, || None).await;
+        let settled = counted.delivered(delivered, total, rejected)?;
+        return Ok(Ended::Delivered(settled));
+    }
+    let known = sent.known(ingest.once(), offer.intake, deadline.as_mut());
+    let known = known.await;
+    // The queue accounts for the memory of the records only.
+    sent.body = Bytes::new();
+    match known.inspect_err(|problem| counted.failed(total, problem))? {
+        Known::New(delivery) => {
+            let delivered = sent.deliver(ingest, offer, deadline, delivery).await;
+            let settled = counted.delivered(delivered, total, rejected)?;
+            Ok(Ended::Delivered(settled))
+        }
+        Known::Acknowledged => {
+            counted.duplicate(total);
+            let epoch = offer.intake.epoch();
+            Ok(Ended::Repeated { epoch })
+        }
+    }
 }
 
 /// Who sent the request.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::asked::Asked;
+use crate::http::ingest::repeated::DUPLICATE;
 use sluice_delivery::Producer;
 use sluice_protocols::answer::{Answer, Verdict};
 use sluice_protocols::decoded::Decoded;
@@ -126,6 +127,13 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    /// Says that the request was acknowledged before.
+    pub(super) fn mark_repeated(&mut self) {
+        if let Self::Answer(answer) = self {
+            answer.headers.push((DUPLICATE, "true".to_owned()));
+        }
+    }
+
     /// The same, asking a client that was to wait for a second to wait for so long.
     pub(super) fn retried_after(mut self, wait: Duration) -> Self {
         if let Self::Answer(answer) = &mut self {

@@ -309,7 +309,6 @@ impl Flow<'_> {
         let hides_refusals = parsed.hides_refusals;
         let (records, mut settled) = Settling::begin(parsed);
         *offered = settled.total();
-        let mut is_repeated = false;
         // This stays charged until there is an answer.
         let answer = settled.answer_bytes(&**self.exchange);
         reservation.spend(answer).map_err(Problem::from)?;
@@ -329,12 +328,13 @@ impl Flow<'_> {
                 producer,
                 charge,
                 trace: self.span.context().cloned(),
+                ids: Vec::new(),
                 records,
                 reservation,
             };
             match self.deliver_once(received, offer, deadline).await {
                 Ok(Some(rejected)) => settled.by_sink = rejected,
-                Ok(None) => is_repeated = true,
+                Ok(None) => settled.is_repeated = true,
                 Err(Problem::Full) => return Ok(Attempt::NoRoom(Arc::clone(intake), size)),
                 Err(Problem::Quota(wait)) => return Ok(Attempt::Quota(wait)),
                 Err(Problem::Unavailable(_)) if !self.clock.left().0.is_zero() => {
@@ -348,7 +348,7 @@ impl Flow<'_> {
             let reason = "a record that the sink refused could not be kept as a dead letter";
             return Err(Problem::Unknown(reason.to_owned()).into());
         }
-        match is_repeated {
+        match settled.is_repeated {
             true => self.counted().duplicate(settled.total()),
             false => self.counted().settled(settled.total(), settled.rejected()),
         }
@@ -372,7 +372,8 @@ impl Flow<'_> {
             id: self.exchange.id().map(str::as_bytes),
             body: received.bytes().clone(),
         };
-        match sent.known(self.ingest.once(), deadline.as_mut()).await? {
+        let known = sent.known(self.ingest.once(), offer.intake, deadline.as_mut());
+        match known.await? {
             Known::Acknowledged => Ok(None),
             Known::New(delivery) => {
                 let delivered = sent.deliver(self.ingest, offer, deadline, delivery);

@@ -17,6 +17,8 @@ pub(super) struct Settling {
     by_decoder: Rejected,
     items: Items,
     hides_refusals: bool,
+    /// Whether the same request was acknowledged before.
+    pub(super) is_repeated: bool,
     /// What the sink refused.
     pub(super) by_sink: Vec<Rejection>,
 }
@@ -30,6 +32,7 @@ impl Settling {
             by_decoder,
             items: parsed.items,
             hides_refusals: parsed.hides_refusals,
+            is_repeated: false,
             by_sink: Vec::new(),
         };
         (records, settling)
@@ -68,6 +71,7 @@ impl Settling {
             by_decoder,
             mut items,
             hides_refusals,
+            is_repeated,
             by_sink,
         } = self;
         items.refuse(&by_sink);
@@ -78,7 +82,11 @@ impl Settling {
         }
         charged.force(items.bytes() + exchange.answer_bytes(&items));
         let rejections = &rejections;
-        exchange.answer(Verdict::Settled { total, rejections }, &items)
+        let mut reply = exchange.answer(Verdict::Settled { total, rejections }, &items);
+        if is_repeated {
+            reply.mark_repeated();
+        }
+        reply
     }
 }
 

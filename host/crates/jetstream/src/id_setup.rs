@@ -1,0 +1,150 @@
+//! Making the log of ids, or checking the one that is there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::api::{Nothing, Refusal, StreamConfig, StreamInfo};
+use crate::connection::Connection;
+use crate::setup::{OTHER_SETTINGS, REPLICAS, check_settings, check_version};
+use sluice_delivery::LogError;
+
+/// There is no such stream.
+const NO_STREAM: u32 = 10059;
+/// Where the secret is that ids are made with, as 32 hexadecimal digits. Whoever makes
+/// the stream chooses it, and it is never changed.
+const KEY: &str = "sluice-id-key";
+/// What an id takes, and as much again for those that are stored a second time.
+const BYTES_PER_ID: u64 = 32;
+/// What a message takes besides its ids, of which there is about one each second.
+const BYTES_PER_MESSAGE: u64 = 1024;
+const BYTES_MIN: u64 = 64 << 10;
+
+/// What a log of so many ids should be like.
+pub(crate) fn wanted(
+    (name, subject): (&str, &str),
+    (count, window): (usize, Duration),
+    is_cluster: bool,
+) -> StreamConfig {
+    let ids = u64::try_from(count).unwrap_or(u64::MAX);
+    let bytes = ids
+        .saturating_mul(BYTES_PER_ID)
+        .saturating_add(window.as_secs().saturating_mul(BYTES_PER_MESSAGE))
+        .saturating_add(BYTES_MIN);
+    StreamConfig {
+        name: name.to_owned(),
+        description: "the ids of requests to a stream of Sluice; do not publish to it".to_owned(),
+        subjects: vec![subject.to_owned()],
+        retention: "limits".to_owned(),
+        storage: "file".to_owned(),
+        discard: "old".to_owned(),
+        num_replicas: if is_cluster { REPLICAS } else { 1 },
+        max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        max_msgs: -1,
+        max_msgs_per_subject: -1,
+        max_msg_size: -1,
+        max_age: i64::try_from(window.as_nanos()).unwrap_or(i64::MAX),
+        max_consumers: -1,
+        deny_delete: true,
+        deny_purge: true,
+        allow_rollup_hdrs: false,
+        allow_direct: true,
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// Makes the log of ids, and returns the key. Of one that exists, only the limits are
+/// changed.
+pub(crate) async fn make(
+    connection: &Connection,
+    wanted: StreamConfig,
+) -> Result<[u8; 16], LogError> {
+    let name = &wanted.name;
+    let info = match info(connection, name).await? {
+        Some(info) => info,
+        None => {
+            let create = format!("STREAM.CREATE.{name}");
+            let created: Result<StreamInfo, Refusal> = connection
+                .api(create, &with_key(&wanted, &new_key()))
+                .await?;
+            match created {
+                Ok(_) => {}
+                // Another node was faster.
+                Err(refusal) if refusal.err_code == OTHER_SETTINGS => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+            // Whoever made it, its key is the one that counts.
+            let made = info(connection, name).await?;
+            made.ok_or_else(|| LogError(format!("the stream {name} does not exist yet")))?
+        }
+    };
+    check_version(&info)?;
+    let limits = |config: &StreamConfig| (config.max_bytes, config.max_age);
+    let found = StreamConfig {
+        max_bytes: wanted.max_bytes,
+        max_age: wanted.max_age,
+        ..info.config.clone()
+    };
+    check_settings(found, &wanted)?;
+    let text = info.config.metadata.get(KEY);
+    let key = text.and_then(|text| Some((text, key(text)?)));
+    let Some((text, key)) = key else {
+        return Err(LogError(format!(
+            "the stream {name} has no {KEY} in its metadata: Sluice did not make it; remove it"
+        )));
+    };
+    if limits(&info.config) != limits(&wanted) {
+        let update = format!("STREAM.UPDATE.{name}");
+        let StreamInfo { .. } = connection.api(update, &with_key(&wanted, text)).await??;
+    }
+    Ok(key)
+}
+
+async fn info(connection: &Connection, name: &str) -> Result<Option<StreamInfo>, LogError> {
+    let subject = format!("STREAM.INFO.{name}");
+    let info: Result<StreamInfo, Refusal> = connection.api(subject, &Nothing {}).await?;
+    match info {
+        Ok(info) => Ok(Some(info)),
+        Err(refusal) if refusal.err_code == NO_STREAM => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn with_key(wanted: &StreamConfig, text: &str) -> StreamConfig {
+    let mut config = wanted.clone();
+    config.metadata.insert(KEY.to_owned(), text.to_owned());
+    config
+}
+
+fn new_key() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn key(text: &str) -> Option<[u8; 16]> {
+    let is_whole = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = u128::from_str_radix(text, 16).ok().filter(|_| is_whole)?;
+    Some(key.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let text = new_key();
+        let key = key(&text).unwrap();
+        assert_eq!(format!("{:032x}", u128::from_be_bytes(key)), text);
+        for wrong in ["", "0", &format!("+{}", &text[1..]), &format!("{text}0")] {
+            assert_eq!(super::key(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_message_with_ids_fits() {
+        let window = Duration::from_secs(1);
+        for count in [1, 1000, 100_000] {
+            let wanted = wanted(("name", "subject"), (count, window), true);
+            assert!(wanted.max_bytes as usize > 16 * count + 4096);
+        }
+    }
+}
