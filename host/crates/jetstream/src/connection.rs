@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use crate::api::{self, Refusal};
 use crate::credentials::Credentials;
 use crate::servers::Servers;
+use crate::trouble::Trouble;
 use sluice_delivery::LogError;
 
 /// The time for a server's answer.
@@ -37,6 +38,7 @@ struct Inner {
     credentials: Credentials,
     name: String,
     client: OnceCell<Client>,
+    trouble: Trouble,
 }
 
 /// Why a request was not answered.
@@ -58,6 +60,7 @@ impl Connection {
             credentials,
             name,
             client: OnceCell::new(),
+            trouble: Trouble::default(),
         }))
     }
 
@@ -153,7 +156,7 @@ impl Connection {
 
     async fn connect(&self) -> Result<Client, LogError> {
         let inner = &self.0;
-        let options = inner.credentials.options().await;
+        let options = inner.credentials.options(inner.servers.user()).await;
         let options = options.map_err(|error| LogError(error.to_string()))?;
         let options = options
             .name(&inner.name)
@@ -166,6 +169,14 @@ impl Connection {
                 0 | 1 => Duration::ZERO,
                 _ => RECONNECT_DELAY,
             })
+            .reconnect_to_server_callback({
+                let trouble = inner.trouble.clone();
+                move |servers, _| {
+                    trouble.note(&servers);
+                    // The next server in turn.
+                    std::future::ready(None)
+                }
+            })
             .event_callback(log_event);
         let servers = inner.servers.0.clone();
         options
@@ -175,7 +186,11 @@ impl Connection {
     }
 
     fn not_connected(&self) -> LogError {
-        LogError(format!("no NATS server answers at {}", self.0.servers))
+        let servers = &self.0.servers;
+        LogError(match self.0.trouble.known() {
+            Some(trouble) => format!("no NATS server of {servers} can be used: {trouble}"),
+            None => format!("no NATS server answers at {servers}"),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod log;
 mod messages;
 mod servers;
 mod setup;
+mod trouble;
 
 pub use connection::Connection;
 pub use credentials::{CredentialError, Credentials};
