@@ -41,6 +41,7 @@ mod page;
 mod recorded;
 mod rejects;
 mod replicated;
+mod replicated_access;
 mod revoked;
 mod rollout;
 mod signing;
