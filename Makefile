@@ -25,7 +25,7 @@ help:
 	@echo "make test    run every test once, with real processes and a real Consul; needs root"
 	@echo "make test-all         run all tests for longer, integration on both kinds of coordinator, and sinks-trial"
 	@echo "make soak    run each test with faults for a long time: SECONDS=600"
-	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; needs root"
+	@echo "make chaos   random faults of network, machines and Consul: SEED=1 MINUTES=60; JOURNAL=nats adds NATS; needs root"
 	@echo "make hostile          attack nodes, and print what others waited and the peak of the memory"
 	@echo "make clients-test     run real log clients through fail-overs: CLIENT=winston for one of them"
 	@echo "make templates-test   build, check and run what \`sluice plugin new\` makes: TEMPLATE=python for one language"
@@ -134,14 +134,19 @@ soak: guests
 
 # The seed determines the plan of faults; without one, every run uses a new one.
 # The run prints its seed and, on failure, what happened when and where its
-# logs are.
+# logs are. With JOURNAL=nats, messages are acknowledged once three NATS servers
+# have them, which then have faults too.
 SEED ?=
 MINUTES ?= 60
+JOURNAL ?=
+CHAOS_TEST = random::faults_at_random$(if $(JOURNAL),_over_a_replicated_journal)
 chaos: guests
+	@[ -z "$(JOURNAL)" ] || [ "$(JOURNAL)" = nats ] || { echo "JOURNAL is $(JOURNAL): expected nats" >&2; exit 1; }
 	$(BUILD_PROGRAMS)
 	CONSUL=$$(.ci/find-consul) && export CONSUL && \
+		$(if $(JOURNAL),NATS_SERVER=$$(.ci/find-nats) && export NATS_SERVER &&) \
 		SLUICE_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) SLUICE_CHAOS_MINUTES=$(MINUTES) \
-		$(CARGO) test --locked --workspace --test chaos -- faults_at_random --nocapture
+		$(CARGO) test --locked --workspace --test chaos -- $(CHAOS_TEST) --exact --nocapture
 
 # One attack at a time, so that the rows of the table do not mix and no attack
 # slows down another.

@@ -1,9 +1,10 @@
 //! Faults of networks, machines and Consul, on a cluster whose hosts are
 //! network namespaces: three Consul servers, three nodes with an agent each,
-//! and producers. Two oracles judge every run: when messages were acknowledged
-//! (`oracle.rs`), and whether any were lost
-//! (`../integration/support/checker.rs`). `make test` runs these tests; `make
-//! chaos` runs random faults for longer. They need root.
+//! producers, and three NATS servers where the journal is replicated. Two oracles
+//! judge every run: when messages were acknowledged (`oracle.rs`), and whether any
+//! were lost (`../integration/support/checker.rs`). With a replicated journal, a
+//! third one judges what was delivered when (`deliveries.rs`). `make test` runs
+//! these tests; `make chaos` runs random faults for longer. They need root.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 )]
 
 mod cluster;
+mod deliveries;
 mod gate;
 mod lan;
 mod oracle;

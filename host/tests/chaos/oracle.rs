@@ -151,6 +151,11 @@ impl Oracle {
         faults
     }
 
+    /// The epoch and the sequence of every record that was decided.
+    pub(crate) fn decided(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.decided.keys().copied()
+    }
+
     /// How many epochs acknowledged anything.
     pub(crate) fn epochs(&self) -> usize {
         self.epochs.len()

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::cluster::{NODES, SERVERS};
+use super::cluster::{Ack, NATS, NODES, SERVERS};
 
 /// A reproducible random number generator: `SplitMix64`.
 #[derive(Clone, Debug)]
@@ -87,6 +87,44 @@ pub(crate) enum Fault {
     ShutForAll,
     BusyForAll,
     BusyCores,
+    /// The node's machine is gone for good, with its disk and its agent; another node
+    /// comes in its place.
+    LoseMachine(Whom),
+    KillNats(Whom),
+    FreezeNats(Whom),
+    /// The server comes back with an empty disk.
+    LoseNats(Whom),
+    KillAllNats,
+    /// Freezes all servers but this one.
+    FreezeMostNats(Whom),
+    /// Cuts a server off from the other servers.
+    CutNats(Whom, Way),
+    /// Cuts a node's host off from this server.
+    CutFromNats(Whom, Whom, Way),
+    /// Cuts a node's host off from all servers.
+    CutFromAllNats(Whom, Way),
+}
+
+impl Fault {
+    /// The name of its kind.
+    pub(crate) fn kind(self) -> String {
+        let text = format!("{self:?}");
+        let end = text.find(['(', ' ']).unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
+    /// Whether it happens to a NATS server itself.
+    const fn is_of_nats(self) -> bool {
+        matches!(
+            self,
+            Self::KillNats(_)
+                | Self::FreezeNats(_)
+                | Self::LoseNats(_)
+                | Self::KillAllNats
+                | Self::FreezeMostNats(_)
+                | Self::CutNats(..)
+        )
+    }
 }
 
 /// One or two simultaneous faults, which last for some time.
@@ -106,26 +144,70 @@ impl fmt::Display for Step {
     }
 }
 
-/// The endless sequence of steps for a seed.
-pub(crate) fn plan(seed: u64) -> impl Iterator<Item = Step> {
+/// The endless sequence of steps for a seed, on a cluster with acknowledgements of
+/// this kind.
+pub(crate) fn plan(seed: u64, ack: Ack) -> impl Iterator<Item = Step> {
     let mut chance = Chance(seed);
     std::iter::repeat_with(move || {
-        let mut faults = vec![fault(&mut chance)];
+        let mut faults = vec![fault_with(&mut chance, ack)];
         if chance.percent(30) {
-            faults.push(fault(&mut chance));
+            faults.push(fault_with(&mut chance, ack));
         }
         // Some outlast a session, and the failure timeout of Consul's gossip.
         let lasts = match chance.percent(15) {
             true => chance.millis(12_000..30_000),
             false => chance.millis(100..8000),
         };
+        let mut settles = chance.percent(70);
+        // JetStream promises to keep everything if one server at a time loses its
+        // disk, and has it again before the next fault.
+        let lost = faults
+            .iter()
+            .copied()
+            .find(|fault| matches!(fault, Fault::LoseNats(_)));
+        if let Some(lost) = lost {
+            faults.retain(|fault| !fault.is_of_nats());
+            faults.push(lost);
+            settles = true;
+        }
         Step {
             faults,
             lasts,
-            settles: chance.percent(70),
+            settles,
             calm: chance.millis(0..2000),
         }
     })
+}
+
+fn fault_with(chance: &mut Chance, ack: Ack) -> Fault {
+    match ack {
+        Ack::Replicated if chance.percent(65) => fault_of_journal(chance),
+        _ => fault(chance),
+    }
+}
+
+/// What a replicated journal has to survive.
+fn fault_of_journal(chance: &mut Chance) -> Fault {
+    let node = whom(chance, &NODES);
+    let nats = whom(chance, &NATS);
+    let way = chance.pick(&[Way::To, Way::From, Way::Both, Way::Both]);
+    chance.pick(&[
+        Fault::Kill(node),
+        Fault::Terminate(node),
+        Fault::Freeze(node),
+        Fault::LoseMachine(node),
+        Fault::LoseMachine(node),
+        Fault::KillNats(nats),
+        Fault::KillNats(nats),
+        Fault::FreezeNats(nats),
+        Fault::FreezeNats(nats),
+        Fault::LoseNats(nats),
+        Fault::KillAllNats,
+        Fault::FreezeMostNats(nats),
+        Fault::CutNats(nats, way),
+        Fault::CutFromNats(node, nats, way),
+        Fault::CutFromAllNats(node, way),
+    ])
 }
 
 fn fault(chance: &mut Chance) -> Fault {
@@ -173,24 +255,36 @@ fn whom(chance: &mut Chance, all: &[&'static str]) -> Whom {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::mem::discriminant;
 
     use super::*;
 
     #[test]
     fn a_seed_is_a_plan() {
-        let steps = |seed| plan(seed).take(200).collect::<Vec<_>>();
-        assert_eq!(steps(7), steps(7));
-        assert_ne!(steps(7), steps(8));
+        for ack in [Ack::Sink, Ack::Replicated] {
+            let steps = |seed| plan(seed, ack).take(200).collect::<Vec<_>>();
+            assert_eq!(steps(7), steps(7));
+            assert_ne!(steps(7), steps(8));
+        }
     }
 
     #[test]
     fn every_kind_of_fault_comes() {
-        let steps = plan(1).take(1000);
-        let kinds: HashSet<_> = steps
-            .flat_map(|step| step.faults)
-            .map(|fault| discriminant(&fault))
-            .collect();
-        assert_eq!(kinds.len(), 20);
+        let kinds = |ack| {
+            let steps = plan(1, ack).take(1000);
+            let faults = steps.flat_map(|step| step.faults);
+            faults.map(Fault::kind).collect::<HashSet<_>>().len()
+        };
+        assert_eq!(kinds(Ack::Sink), 20);
+        assert_eq!(kinds(Ack::Replicated), 29);
+    }
+
+    #[test]
+    fn a_nats_server_loses_its_disk_only_while_nothing_happens_to_the_others() {
+        let is_lost = |fault: &Fault| matches!(fault, Fault::LoseNats(_));
+        let steps = plan(1, Ack::Replicated).take(1000);
+        for step in steps.filter(|step| step.faults.iter().any(is_lost)) {
+            let of_nats = step.faults.iter().filter(|fault| fault.is_of_nats());
+            assert!(of_nats.count() == 1 && step.settles, "{step}");
+        }
     }
 }

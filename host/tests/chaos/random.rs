@@ -1,62 +1,91 @@
 //! Random faults under load, judged by both oracles. Run them for longer with
 //! `make chaos SEED=… MINUTES=…`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, Consul, NODES, SERVERS, say};
+use super::cluster::{Ack, Cluster, Consul, NATS, NODES, SERVERS, say};
 use super::gate::Mode;
 use super::plan::{Fault, Step, Way, Whom, plan};
 use super::trace::now;
 
-/// How soon messages are acknowledged again once Consul answers: a session may
-/// have to expire first, which takes up to twice its TTL of 10 s.
+/// How soon messages are acknowledged again once Consul and NATS answer: a session
+/// may have to expire first, which takes up to twice its TTL of 10 s.
 const RESUMED: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_at_random() {
+    faults(Ack::Sink, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_at_random_over_a_replicated_journal() {
+    faults(Ack::Replicated, " JOURNAL=nats").await;
+}
+
+/// `setting` is what `make chaos` needs besides the seed and the length.
+async fn faults(ack: Ack, setting: &str) {
     let seed = variable("SLUICE_CHAOS_SEED", 1);
     let minutes = variable("SLUICE_CHAOS_MINUTES", 2);
     say(&format!(
-        "chaos: seed {seed}, {minutes} minutes; again with: make chaos SEED={seed} MINUTES={minutes}"
+        "chaos: seed {seed}, {minutes} minutes; again with: make chaos{setting} SEED={seed} MINUTES={minutes}"
     ));
     println!("the plan of seed {seed}, as far as it was followed:");
-    let mut cluster = Cluster::start(Consul::Three).await;
-    let started = Instant::now();
+    let mut cluster = Cluster::start_with(Consul::Three, ack).await;
+    let (started, began) = (Instant::now(), now());
     let length = Duration::from_secs(60 * minutes);
     let (mut steps, mut resumed) = (0, Vec::new());
-    for step in plan(seed) {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for step in plan(seed, ack) {
         if started.elapsed() + step.lasts > length {
             break;
         }
         println!("{:8.3} {step}", started.elapsed().as_secs_f64());
+        for fault in &step.faults {
+            *kinds.entry(fault.kind()).or_default() += 1;
+        }
         follow(&mut cluster, &step).await;
         if step.settles {
-            let undone = Instant::now();
-            for node in NODES {
-                cluster.consul_answers(node).await;
-            }
-            let consul = undone.elapsed();
-            let took = cluster.acknowledges_after(now(), RESUMED).await;
-            println!("         Consul answers after {consul:?}, acknowledged {took:?} later");
-            resumed.push(took);
+            resumed.push(settled(&mut cluster).await);
         }
         cluster.nobody_exited();
         cluster.one_acknowledges();
+        cluster.stays_within_bounds().await;
         tokio::time::sleep(step.calm).await;
         steps += 1;
     }
     println!("{:8.3} the end", started.elapsed().as_secs_f64());
-    cluster.acknowledges_after(now(), RESUMED).await;
+    settled(&mut cluster).await;
     cluster.all_are_ready().await;
+    let silence = cluster.traces.silence(began, now());
+    let length = started.elapsed().as_secs_f64();
     resumed.sort();
     let verdict = cluster.finish().await;
     say(&format!(
-        "chaos: seed {seed}, {steps} steps in {:.0} s; acknowledged again {:?} after Consul was \
-         back in the median, {:?} at most; {verdict}",
-        started.elapsed().as_secs_f64(),
+        "chaos: seed {seed}, {steps} steps in {length:.0} s; acknowledged again {:?} after Consul \
+         and NATS were back in the median, {:?} at most; at most {:.1} s of silence; {verdict}\n\
+         faults: {kinds:?}",
         resumed.get(resumed.len() / 2).copied().unwrap_or_default(),
-        resumed.last().copied().unwrap_or_default()
+        resumed.last().copied().unwrap_or_default(),
+        silence.as_secs_f64(),
     ));
+}
+
+/// Waits until Consul and NATS are back, and messages are acknowledged. Returns how
+/// long the latter took.
+async fn settled(cluster: &mut Cluster) -> Duration {
+    let undone = Instant::now();
+    for node in NODES {
+        cluster.consul_answers(node).await;
+    }
+    let consul = undone.elapsed();
+    cluster.nats_is_whole().await;
+    let all = undone.elapsed();
+    let took = cluster.acknowledges_after(now(), RESUMED).await;
+    println!(
+        "         Consul answers after {consul:?}, NATS too after {all:?}, acknowledged {took:?} later"
+    );
+    took
 }
 
 fn variable(name: &str, default: u64) -> u64 {
@@ -150,6 +179,47 @@ async fn happen(cluster: &mut Cluster, fault: Fault) -> Vec<Undo> {
             cluster.busy_cores();
             vec![Undo::Idle]
         }
+        _ => happen_to_journal(cluster, fault).await,
+    }
+}
+
+async fn happen_to_journal(cluster: &mut Cluster, fault: Fault) -> Vec<Undo> {
+    match fault {
+        Fault::LoseMachine(node) => {
+            let node = this_node(cluster, node).await;
+            cluster.lose_machine(&node);
+            vec![Undo::Restart(format!("{node}-agent")), Undo::Restart(node)]
+        }
+        Fault::KillNats(server) => kill(cluster, &[this_nats(cluster, server).await]),
+        Fault::FreezeNats(server) => freeze(cluster, this_nats(cluster, server).await),
+        Fault::LoseNats(server) => {
+            // What the others have must be everything.
+            cluster.nats_is_whole().await;
+            let server = this_nats(cluster, server).await;
+            let undo = kill(cluster, std::slice::from_ref(&server));
+            cluster.forget(&server);
+            undo
+        }
+        Fault::KillAllNats => kill(cluster, &NATS.map(str::to_owned)),
+        Fault::FreezeMostNats(server) => {
+            let server = this_nats(cluster, server).await;
+            let others = others(&NATS, &server).into_iter();
+            others.flat_map(|other| freeze(cluster, other)).collect()
+        }
+        Fault::CutNats(server, way) => {
+            let server = this_nats(cluster, server).await;
+            cut(cluster, &server, &others(&NATS, &server), way)
+        }
+        Fault::CutFromNats(node, server, way) => {
+            let node = this_node(cluster, node).await;
+            let server = this_nats(cluster, server).await;
+            cut(cluster, &node, &[server], way)
+        }
+        Fault::CutFromAllNats(node, way) => {
+            let node = this_node(cluster, node).await;
+            cut(cluster, &node, &NATS.map(str::to_owned), way)
+        }
+        other => unreachable!("{other:?} is not of the journal"),
     }
 }
 
@@ -199,6 +269,13 @@ async fn this_server(cluster: &Cluster, whom: Whom) -> String {
     match whom {
         Whom::This(name) => name.to_owned(),
         Whom::Leader { or } => cluster.consul_leader_now().await.unwrap_or(or.to_owned()),
+    }
+}
+
+async fn this_nats(cluster: &Cluster, whom: Whom) -> String {
+    match whom {
+        Whom::This(name) => name.to_owned(),
+        Whom::Leader { or } => cluster.nats_leader_now().await.unwrap_or(or.to_owned()),
     }
 }
 

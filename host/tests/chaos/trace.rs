@@ -18,6 +18,30 @@ pub(crate) fn now() -> u64 {
     seconds * 1_000_000_000 + nanoseconds
 }
 
+/// The length of a moment, in nanoseconds.
+pub(crate) const MOMENT: u64 = 100_000_000;
+
+/// The moments in which a tenure acknowledged something, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moments(Vec<u64>);
+
+impl Moments {
+    /// Adds an acknowledgement. One that is earlier than the last one adds nothing.
+    pub(crate) fn hear(&mut self, at: u64) {
+        let moment = at / MOMENT;
+        if self.0.last().is_none_or(|last| *last < moment) {
+            self.0.push(moment);
+        }
+    }
+
+    /// How many of them lie between these times.
+    pub(crate) fn between(&self, from: u64, to: u64) -> usize {
+        let begun = self.0.partition_point(|moment| *moment <= from / MOMENT);
+        let ended = self.0.partition_point(|moment| *moment < to / MOMENT);
+        ended.saturating_sub(begun)
+    }
+}
+
 /// The files `*.acks` of a folder. Each process of a node has its own, so that
 /// an incomplete last line of a killed process does no harm.
 #[derive(Debug)]
@@ -25,6 +49,8 @@ pub(crate) struct Traces {
     folder: PathBuf,
     read: BTreeMap<PathBuf, u64>,
     pub(crate) oracle: Oracle,
+    /// By epoch.
+    pub(crate) moments: BTreeMap<u64, Moments>,
     /// When anything was acknowledged, sorted.
     times: Vec<u64>,
 }
@@ -35,6 +61,7 @@ impl Traces {
             folder: folder.to_owned(),
             read: BTreeMap::new(),
             oracle: Oracle::default(),
+            moments: BTreeMap::new(),
             times: Vec::new(),
         }
     }
@@ -72,6 +99,7 @@ impl Traces {
             let ack = Ack::parse(&line)
                 .unwrap_or_else(|| panic!("{} holds the line {line:?}", path.display()));
             self.oracle.hear(&process, ack);
+            self.moments.entry(ack.epoch).or_default().hear(ack.at);
             self.times.push(ack.at);
         }
     }

@@ -41,6 +41,7 @@ mod page;
 mod recorded;
 mod rejects;
 mod replicated;
+mod replicated_access;
 mod replicated_ids;
 mod revoked;
 mod rollout;

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use crate::api::{self, Refusal};
 use crate::credentials::Credentials;
 use crate::servers::Servers;
+use crate::trouble::Trouble;
 use sluice_delivery::LogError;
 
 /// The time for a server's answer.
@@ -40,6 +41,7 @@ struct Inner {
     /// Where the connection lives: longer than whoever uses it first.
     runtime: Handle,
     client: OnceCell<Client>,
+    trouble: Trouble,
 }
 
 /// Why a request was not answered.
@@ -67,6 +69,7 @@ impl Connection {
             name,
             runtime,
             client: OnceCell::new(),
+            trouble: Trouble::default(),
         }))
     }
 
@@ -162,7 +165,7 @@ impl Connection {
 
     async fn connect(&self) -> Result<Client, LogError> {
         let inner = &self.0;
-        let options = inner.credentials.options().await;
+        let options = inner.credentials.options(inner.servers.user()).await;
         let options = options.map_err(|error| LogError(error.to_string()))?;
         let options = options
             .name(&inner.name)
@@ -175,6 +178,14 @@ impl Connection {
                 0 | 1 => Duration::ZERO,
                 _ => RECONNECT_DELAY,
             })
+            .reconnect_to_server_callback({
+                let trouble = inner.trouble.clone();
+                move |servers, _| {
+                    trouble.note(&servers);
+                    // The next server in turn.
+                    std::future::ready(None)
+                }
+            })
             .event_callback(log_event);
         let servers = inner.servers.0.clone();
         let connecting = inner.runtime.spawn(options.connect(servers));
@@ -186,7 +197,11 @@ impl Connection {
     }
 
     fn not_connected(&self) -> LogError {
-        LogError(format!("no NATS server answers at {}", self.0.servers))
+        let servers = &self.0.servers;
+        LogError(match self.0.trouble.known() {
+            Some(trouble) => format!("no NATS server of {servers} can be used: {trouble}"),
+            None => format!("no NATS server answers at {servers}"),
+        })
     }
 }
 

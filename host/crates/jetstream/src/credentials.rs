@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use async_nats::ConnectOptions;
 use thiserror::Error;
 
+use crate::servers::UrlUser;
+
 /// A file that the environment names cannot be used.
 #[derive(Debug, Error)]
 #[error("read {variable}, {}", .file.display())]
@@ -53,8 +55,12 @@ impl Credentials {
         }
     }
 
-    /// The options of a connection. Files are read here.
-    pub(crate) async fn options(&self) -> Result<ConnectOptions, CredentialError> {
+    /// The options of a connection to servers whose URLs name this user, which counts if
+    /// the environment names none. Files are read here.
+    pub(crate) async fn options(
+        &self,
+        user: Option<UrlUser>,
+    ) -> Result<ConnectOptions, CredentialError> {
         let mut options = ConnectOptions::new();
         if let Some(file) = &self.creds {
             let read = options.credentials_file(file).await;
@@ -67,6 +73,10 @@ impl Credentials {
             options = options.user_and_password(user.clone(), password.clone());
         } else if let Some(token) = &self.token {
             options = options.token(token.clone());
+        } else if let Some(UrlUser::Named(user, password)) = user {
+            options = options.user_and_password(user, password);
+        } else if let Some(UrlUser::Token(token)) = user {
+            options = options.token(token);
         }
         if let Some(file) = &self.authorities {
             options = options.add_root_certificates(file.clone());

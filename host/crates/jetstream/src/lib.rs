@@ -15,6 +15,7 @@ mod names;
 mod reading;
 mod servers;
 mod setup;
+mod trouble;
 
 pub use connection::Connection;
 pub use credentials::{CredentialError, Credentials};

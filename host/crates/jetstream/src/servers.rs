@@ -65,6 +65,51 @@ impl Servers {
     }
 }
 
+/// Who a URL says that this node is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum UrlUser {
+    /// A user with a password.
+    Named(String, String),
+    /// A user alone is a token.
+    Token(String),
+}
+
+impl Servers {
+    /// What the first URL that names a user says.
+    pub(crate) fn user(&self) -> Option<UrlUser> {
+        let mut users = self.0.iter().filter_map(|server| {
+            let user = decoded(server.username()?);
+            Some(match server.password() {
+                Some(password) => UrlUser::Named(user, decoded(password)),
+                None => UrlUser::Token(user),
+            })
+        });
+        users.next()
+    }
+}
+
+/// A part of a URL without its percent encoding.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = after.get(..2).map(|hex| u8::from_str_radix(hex, 16));
+        match (byte, after.get(2..)) {
+            (Some(Ok(byte)), Some(behind)) => {
+                bytes.push(byte);
+                rest = behind;
+            }
+            _ => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Without users and passwords.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +137,15 @@ mod tests {
         let servers = servers.unwrap_or_default();
         assert!(servers.iter().all(ServerAddr::tls_required));
         assert_eq!(Servers(servers).to_string(), "a:4222,b:4223");
+        let user = |text| {
+            Servers::from_text(text)
+                .ok()
+                .and_then(|servers| servers.user())
+        };
+        let named = |user: &str, password: &str| UrlUser::Named(user.into(), password.into());
+        assert!(user("nats://a,u:p%40%2Fq@b") == Some(named("u", "p@/q")));
+        assert!(user("nats://t%25@a") == Some(UrlUser::Token("t%".to_owned())));
+        assert!(user("nats://a,b").is_none());
         for wrong in ["nats://", "http://a", "nats://a,,b"] {
             assert!(Servers::from_text(wrong).is_err(), "{wrong}");
         }

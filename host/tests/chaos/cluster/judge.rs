@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::probe::Probe;
-use super::{Cluster, NODES};
+use super::{Ack, Cluster, NODES};
+use crate::deliveries;
 use crate::support::History;
-use crate::trace::now;
+use crate::trace::{Traces, now};
 
 impl Cluster {
     /// Waits until `more` further messages are acknowledged.
@@ -86,6 +87,11 @@ impl Cluster {
             producer.terminate().await;
         }
         self.probes.iter().for_each(Probe::stop);
+        if self.ack == Ack::Replicated {
+            self.everything_is_delivered().await;
+            self.stays_within_bounds().await;
+            self.journal_is_whole();
+        }
         self.verdict()
     }
 
@@ -103,14 +109,28 @@ impl Cluster {
         };
         let verdict = history.judge();
         assert!(verdict.is_clean(), "{verdict:?}");
+        let deliveries = self.judge_deliveries();
         format!(
             "{} messages acknowledged, none lost; {} acknowledgements under {} epochs, no two \
-             at the same time; {} repeats",
+             at the same time; {} repeats{deliveries}",
             history.producers.iter().map(BTreeSet::len).sum::<usize>(),
             self.traces.count(),
             self.traces.oracle.epochs(),
             verdict.repeats
         )
+    }
+
+    /// Judges what was delivered when, if records have ids, and returns a summary.
+    fn judge_deliveries(&self) -> String {
+        let Some(outputs) = &self.outputs else {
+            return String::new();
+        };
+        let Traces {
+            oracle, moments, ..
+        } = &self.traces;
+        let verdict = deliveries::judge(&outputs.deliveries(), oracle.decided(), moments);
+        verdict.expect_clean();
+        format!(", of which {verdict}; {}", self.sizes)
     }
 
     /// The numbers that were acknowledged to a producer.
@@ -131,7 +151,7 @@ impl Cluster {
         let text = std::fs::read(path).expect("read an output");
         String::from_utf8_lossy(&text)
             .lines()
-            .filter_map(|line| line.strip_prefix("Message: ")?.parse().ok())
+            .filter_map(|line| line.rsplit_once("Message: ")?.1.parse().ok())
             .collect()
     }
 }

@@ -2,6 +2,7 @@
 //! network, and probes.
 
 mod commands;
+mod journal;
 mod judge;
 mod probe;
 mod questions;
@@ -14,7 +15,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use self::journal::Sizes;
 use self::probe::Probe;
+use super::deliveries::Outputs;
 use super::gate::{Gate, Mode};
 use super::lan::{Host, Lan};
 use super::trace::Traces;
@@ -24,6 +27,8 @@ use crate::support::{Process, START_LIMIT, eventually, http, programs};
 pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
 /// The Consul servers, and the hosts that they run on.
 pub(crate) const SERVERS: [&str; 3] = ["s1", "s2", "s3"];
+/// The NATS servers, and the hosts that they run on.
+pub(crate) const NATS: [&str; 3] = ["n1", "n2", "n3"];
 /// How long a proof of leadership is valid: `--lease`.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// The first number of each producer is a multiple of this.
@@ -46,10 +51,20 @@ pub(crate) enum Consul {
     Three,
 }
 
+/// What an acknowledgement means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ack {
+    /// The sink has the message.
+    Sink,
+    /// It is in the journal on a cluster of three NATS servers.
+    Replicated,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Server,
     Agent,
+    Nats,
     Node,
 }
 
@@ -63,6 +78,8 @@ struct Member {
     process: Option<Process>,
     /// How many processes were started for it so far.
     lives: u32,
+    /// How many machines were lost that had its place.
+    lost: u32,
     /// The proxy between a node and Consul.
     gate: Option<Gate>,
 }
@@ -72,11 +89,15 @@ struct Member {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     consul: Consul,
+    ack: Ack,
     producers: Vec<Process>,
     probes: Vec<Probe>,
     busy: Vec<Process>,
     members: Vec<Member>,
     pub(crate) traces: Traces,
+    /// What the sinks write, where records have ids.
+    outputs: Option<Outputs>,
+    sizes: Sizes,
     lan: Lan,
     folder: TempDir,
     http: reqwest::Client,
@@ -85,19 +106,30 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts everything, and waits until messages are acknowledged.
     pub(crate) async fn start(consul: Consul) -> Self {
+        Self::start_with(consul, Ack::Sink).await
+    }
+
+    /// The same with acknowledgements of this kind.
+    pub(crate) async fn start_with(consul: Consul, ack: Ack) -> Self {
         let folder = tempfile::Builder::new().prefix("chaos-").tempdir();
         let folder = folder.expect("make a folder");
         let mut cluster = Self {
             consul,
+            ack,
             producers: Vec::new(),
             probes: Vec::new(),
             busy: Vec::new(),
             members: Vec::new(),
             traces: Traces::of(folder.path()),
+            outputs: (ack == Ack::Replicated).then(|| Outputs::of(folder.path(), &NODES)),
+            sizes: Sizes::default(),
             lan: Lan::new(),
             folder,
             http: http(),
         };
+        if ack == Ack::Replicated {
+            cluster.start_nats().await;
+        }
         cluster.start_consul().await;
         for (name, place) in NODES.iter().zip(21..) {
             cluster.start_node(name, place).await;
@@ -149,6 +181,7 @@ impl Cluster {
             host,
             process: None,
             lives: 0,
+            lost: 0,
             gate,
         });
         self.restart(name);
@@ -187,6 +220,7 @@ impl Cluster {
 
     /// Sends SIGKILL; does nothing if the member is not running.
     pub(crate) fn kill(&mut self, name: &str) {
+        self.measure_node(name);
         if let Some(mut process) = self.member_mut(name).process.take() {
             process.kill();
         }
@@ -194,6 +228,7 @@ impl Cluster {
 
     /// Sends SIGTERM, and waits until the process exits with code 0.
     pub(crate) async fn terminate(&mut self, name: &str) {
+        self.measure_node(name);
         if let Some(mut process) = self.member_mut(name).process.take() {
             // A frozen process handles the signal only after it is thawed.
             process.signal(Signal::CONT);

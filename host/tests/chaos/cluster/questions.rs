@@ -120,7 +120,7 @@ impl Cluster {
         .await;
     }
 
-    async fn get(&self, url: String) -> Result<Value, String> {
+    pub(super) async fn get(&self, url: String) -> Result<Value, String> {
         let answer = self.http.get(url).timeout(PATIENCE).send().await;
         let body = answer.map_err(|error| error.to_string())?.bytes().await;
         serde_json::from_slice(&body.map_err(|e| e.to_string())?).map_err(|e| e.to_string())

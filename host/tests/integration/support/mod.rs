@@ -8,7 +8,7 @@ mod cluster;
 mod consul;
 pub(crate) mod first_generation;
 mod greedy;
-mod nats;
+pub(crate) mod nats;
 mod ports;
 mod process;
 mod producer;

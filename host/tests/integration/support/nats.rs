@@ -1,6 +1,6 @@
 //! Servers of NATS JetStream.
 
-use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,7 +20,10 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Nats {
     pub(crate) servers: Vec<Process>,
     clients: Vec<Port>,
+    /// None if there is one server alone.
     routes: Vec<Port>,
+    /// More lines of their configuration.
+    further: String,
     folder: TempDir,
 }
 
@@ -34,6 +37,7 @@ impl Nats {
             servers: Vec::new(),
             clients,
             routes,
+            further: String::new(),
             folder: tempfile::tempdir().unwrap(),
         };
         for place in 0..3 {
@@ -43,25 +47,32 @@ impl Nats {
         nats
     }
 
+    /// One server, with these further lines in its configuration.
+    pub(crate) fn alone(further: &str) -> Self {
+        let mut nats = Self {
+            servers: Vec::new(),
+            clients: vec![Port::claim()],
+            routes: Vec::new(),
+            further: further.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        nats.servers.push(nats.start(0));
+        nats
+    }
+
     fn start(&self, place: usize) -> Process {
-        let program = std::env::var("NATS_SERVER")
-            .expect("the variable NATS_SERVER names a nats-server, as .ci/find-nats prints it");
         let name = format!("nats-{place}");
-        let mut routes = String::new();
-        for port in &self.routes {
-            write!(routes, "\"nats://127.0.0.1:{}\", ", port.number).unwrap();
-        }
-        let config = format!(
-            "server_name: {name}\nlisten: \"127.0.0.1:{}\"\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
-             cluster {{ name: logs, listen: \"127.0.0.1:{}\", routes: [{routes}] }}\n",
-            self.clients[place].number,
-            self.folder.path().join(&name).display(),
-            self.routes[place].number,
-        );
-        let file = self.folder.path().join(format!("{name}.conf"));
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new(program);
+        let at = |port: &Port| format!("127.0.0.1:{}", port.number);
+        let config = NatsConfig {
+            name: name.clone(),
+            clients: at(&self.clients[place]),
+            routes: self.routes.get(place).map(at).unwrap_or_default(),
+            cluster: self.routes.iter().map(at).collect(),
+            store: self.folder.path().join(&name),
+            further: self.further.clone(),
+        };
+        let file = config.write_to(self.folder.path());
+        let mut command = Command::new(nats_server());
         command.arg("-c").arg(file);
         Process::start(&name, self.folder.path(), &mut command)
     }
@@ -120,4 +131,59 @@ impl Nats {
         let servers = (0..self.servers.len()).map(|place| self.start(place));
         self.servers = servers.collect();
     }
+}
+
+/// A server of a JetStream cluster, as a replicated journal needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct NatsConfig {
+    pub(crate) name: String,
+    /// The address for clients.
+    pub(crate) clients: String,
+    /// The address for the other servers.
+    pub(crate) routes: String,
+    /// The addresses that all servers have for each other; none if it is alone.
+    pub(crate) cluster: Vec<String>,
+    pub(crate) store: PathBuf,
+    /// More lines.
+    pub(crate) further: String,
+}
+
+impl NatsConfig {
+    /// Writes the configuration to a file in this folder, and returns its path.
+    pub(crate) fn write_to(&self, folder: &Path) -> PathBuf {
+        let Self {
+            name,
+            clients,
+            routes,
+            cluster,
+            store,
+            further,
+        } = self;
+        let cluster: Vec<_> = cluster
+            .iter()
+            .map(|at| format!("\"nats://{at}\""))
+            .collect();
+        let cluster = match cluster.is_empty() {
+            true => String::new(),
+            false => format!(
+                "cluster {{ name: logs, listen: \"{routes}\", routes: [{}] }}\n",
+                cluster.join(", ")
+            ),
+        };
+        let text = format!(
+            "server_name: {name}\nlisten: \"{clients}\"\n\
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{cluster}{further}",
+            store.display(),
+        );
+        let file = folder.join(format!("{name}.conf"));
+        std::fs::write(&file, text).expect("write a configuration");
+        file
+    }
+}
+
+/// The `nats-server` program.
+pub(crate) fn nats_server() -> PathBuf {
+    std::env::var_os("NATS_SERVER")
+        .expect("the variable NATS_SERVER names a nats-server, as .ci/find-nats prints it")
+        .into()
 }

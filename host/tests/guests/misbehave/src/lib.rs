@@ -69,7 +69,7 @@ impl Guest for Misbehave {
         let mut refusals = Vec::new();
         for (index, record) in (0..).zip(&batch) {
             let failures = match &every {
-                Some(every) => every.obey(&record.body)?,
+                Some(every) => every.obey(&delivery, record)?,
                 None => obey(&config, &delivery, record)?,
             };
             let refused = failures.into_iter();
@@ -178,23 +178,28 @@ fn plainly(act: &str, batch: &[LogRecord]) -> Result<Vec<Refusal>, Failure> {
 
 /// A config like `trap 1 in 1000`: what to do with every n-th of the messages
 /// `Message: <number>`, which other text may surround. The others are printed as
-/// they are.
+/// they are. With a config like `dawdle 1 in 20 with ids`, the epoch that writes and
+/// the record's id are before them.
 struct Every {
     act: String,
     n: u64,
+    with_ids: bool,
 }
 
 impl Every {
     fn parse(config: &str) -> Option<Self> {
-        let (act, n) = config.split_once(" 1 in ")?;
+        let (act, rest) = config.split_once(" 1 in ")?;
+        let n = rest.strip_suffix(" with ids");
         Some(Self {
             act: act.to_owned(),
-            n: n.parse().ok()?,
+            n: n.unwrap_or(rest).parse().ok()?,
+            with_ids: n.is_some(),
         })
     }
 
     /// Does to a message what the config says. Returns like [`obey`].
-    fn obey(&self, body: &str) -> Result<Vec<Failure>, Failure> {
+    fn obey(&self, delivery: &Delivery, record: &LogRecord) -> Result<Vec<Failure>, Failure> {
+        let LogRecord { id, body, .. } = record;
         match self.act.as_str() {
             "trap" if self.is_for(body) => trap(),
             "spin" if self.is_for(body) => spin(),
@@ -205,7 +210,10 @@ impl Every {
         if body == "fence" {
             return Err(Failure::Fenced("epoch 99 was seen".to_owned()));
         }
-        println!("{body}");
+        match self.with_ids {
+            true => println!("{} {}/{} {body}", delivery.epoch, id.epoch, id.sequence),
+            false => println!("{body}"),
+        }
         Ok(Vec::new())
     }
 
