@@ -57,12 +57,7 @@ impl Connection {
     /// A connection to these servers, under a name that they show. Nothing is
     /// connected yet. It is served by `runtime`, wherever it is used.
     #[must_use]
-    pub fn new(
-        servers: Servers,
-        credentials: Credentials,
-        name: String,
-        runtime: Handle,
-    ) -> Self {
+    pub fn new(servers: Servers, credentials: Credentials, name: String, runtime: Handle) -> Self {
         Self(Arc::new(Inner {
             servers,
             credentials,
