@@ -1,7 +1,7 @@
 //! The memory that the queues of all streams of a node may take together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// Bytes for all queues of a node. Each stream may always use its reserve; what is left
 /// beyond the reserves belongs to whoever needs it.
@@ -12,8 +12,9 @@ pub struct QueueBudget {
     reserve: usize,
     /// The streams that have a share.
     streams: AtomicUsize,
-    /// What streams use beyond their reserves.
-    shared: AtomicUsize,
+    /// What streams use beyond their reserves. It is below 0 for a moment if bytes are
+    /// given back before the thread that has added them has also added them here.
+    shared: AtomicIsize,
 }
 
 /// What one stream uses of a budget. One queue after the other adds to it.
@@ -36,7 +37,7 @@ impl QueueBudget {
             total,
             reserve: total / 4 / streams.max(1),
             streams: AtomicUsize::new(0),
-            shared: AtomicUsize::new(0),
+            shared: AtomicIsize::new(0),
         })
     }
 
@@ -56,8 +57,13 @@ impl QueueBudget {
         self.total.saturating_sub(reserved)
     }
 
-    const fn beyond(&self, used: usize) -> usize {
-        used.saturating_sub(self.reserve)
+    /// Whether streams use more beyond their reserves than they may.
+    fn is_exceeded(&self, shared: isize) -> bool {
+        usize::try_from(shared).is_ok_and(|shared| shared > self.to_share())
+    }
+
+    const fn beyond(&self, used: usize) -> isize {
+        used.saturating_sub(self.reserve).cast_signed()
     }
 }
 
@@ -65,7 +71,7 @@ impl QueueShare {
     /// Adds bytes if there is room for them.
     pub(crate) fn try_add(&self, bytes: usize) -> Result<(), NoRoom> {
         let shared = self.add(bytes);
-        if shared.is_some_and(|shared| shared > self.budget.to_share()) {
+        if shared.is_some_and(|shared| self.budget.is_exceeded(shared)) {
             self.release(bytes);
             return Err(NoRoom);
         }
@@ -76,12 +82,13 @@ impl QueueShare {
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let used = self.used.load(Ordering::Acquire);
         let added = self.budget.beyond(used + bytes) - self.budget.beyond(used);
-        added == 0 || self.budget.shared.load(Ordering::Acquire) + added <= self.budget.to_share()
+        let shared = || self.budget.shared.load(Ordering::Acquire) + added;
+        added == 0 || !self.budget.is_exceeded(shared())
     }
 
     /// Adds bytes that are there anyway. Returns what all streams use beyond their
     /// reserves, if this adds to it.
-    pub(crate) fn add(&self, bytes: usize) -> Option<usize> {
+    pub(crate) fn add(&self, bytes: usize) -> Option<isize> {
         // Each change of `used` has one place in an order, so what is added to the
         // shared part is always what all of them together are beyond the reserve.
         let before = self.used.fetch_add(bytes, Ordering::AcqRel);
