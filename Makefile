@@ -88,7 +88,7 @@ CORES := $(shell nproc)
 # These tests mostly wait, so more of them run at a time than there are cores.
 THREADS_integration := $(shell expr 2 \* $(CORES))
 THREADS_conformance := $(shell expr 2 \* $(CORES))
-THREADS_chaos := $(shell expr 4 \* $(CORES))
+THREADS_chaos := $(shell expr 2 \* $(CORES))
 # The test programs run side by side; tests that need all cores wait until no
 # other test runs.
 RUN_TESTS = CONSUL=$$(.ci/find-consul) && export CONSUL && \

@@ -41,8 +41,17 @@ impl Turns {
                 let place = (stream, protocol.name());
                 once.begin_id(client, place, (&named.id, bytes), recalled)
             };
-            let is_new = turns.add(begin(None), false);
-            if !is_new || recalled.is_some_and(|_| !turns.add(begin(recalled), true)) {
+            let own = turns.deliveries.len();
+            let mut is_new = turns.add(begin(None), false);
+            if is_new && recalled.is_some() {
+                let turn = begin(recalled);
+                let is_acknowledged = matches!(turn, Some(Turn::Acknowledged));
+                is_new = turns.add(turn, true);
+                if !is_new {
+                    turns.take_back(own, is_acknowledged);
+                }
+            }
+            if !is_new {
                 repeated.push(named.records);
             }
         }
@@ -75,6 +84,17 @@ impl Turns {
             Some(Turn::Acknowledged) => {}
         }
         false
+    }
+
+    /// Settles the deliveries from this one on, whose records are not in the batch after
+    /// all.
+    fn take_back(&mut self, own: usize, is_acknowledged: bool) {
+        for delivery in self.deliveries.drain(own..) {
+            delivery.settle(match is_acknowledged {
+                true => Outcome::Acknowledged,
+                false => Outcome::NotTaken,
+            });
+        }
     }
 
     /// Says that the batch is delivered, and waits for what others deliver. False if

@@ -283,3 +283,20 @@ async fn a_chunk_of_forward_is_recognised_by_the_next_leader() {
         .unwrap();
     assert_eq!(count_in(&(before + &cluster.output()), "hi"), 1);
 }
+
+#[tokio::test]
+async fn what_was_unknown_is_stored_once_by_the_same_leader() {
+    let nats = Nats::cluster().await;
+    let cluster = nodes(1, &nats, &["--request-timeout", "2s"]).await;
+    assert!(!one(&cluster, "1", "first").await);
+    nats.signal(&[0, 1], Signal::STOP);
+    // It waits for the servers, and so does its retry.
+    let node = cluster.node(0);
+    assert_eq!(sent(node, "/api/v1/log", "2", "second").await.0, 504);
+    assert_eq!(sent(node, "/api/v1/log", "2", "second").await.0, 504);
+    nats.signal(&[0, 1], Signal::CONT);
+    assert!(one(&cluster, "2", "second").await, "it was stored once");
+    assert!(!one(&cluster, "3", "third").await);
+    delivered(&cluster, "third").await;
+    assert_eq!(count(&cluster, "second"), 1);
+}

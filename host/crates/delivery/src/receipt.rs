@@ -83,6 +83,17 @@ impl Receipt {
         })
     }
 
+    /// Stops waiting like [`Self::give_up`], but an unknown outcome can still be waited for.
+    pub fn leave(&mut self) -> Outcome {
+        let late = self.queue.as_ref().map(|queue| queue.late());
+        if self.withdraw_untouched() {
+            let not_taken = late.map_or("it was withdrawn", |late| late.not_taken);
+            return Outcome::NotDelivered(not_taken);
+        }
+        let unwaited = "this node did not acknowledge it in time";
+        Outcome::Unknown(late.map_or(unwaited, |late| late.unknown).to_owned())
+    }
+
     /// Withdraws the records that were not offered to the sink yet, and says whether
     /// these are all. Otherwise the outcome can still be waited for.
     pub fn withdraw_untouched(&mut self) -> bool {

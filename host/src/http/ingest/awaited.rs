@@ -14,12 +14,13 @@ use sluice_types::rejection::Rejection;
 /// offered to the sink; if anything was, `late` says whom the outcome is for.
 pub(super) struct Awaited<F: FnOnce() -> Option<Delivery>> {
     receipt: Option<Receipt>,
-    end: Instant,
+    /// `None`: until it is known, also after the deadline.
+    end: Option<Instant>,
     late: Option<F>,
 }
 
 impl<F: FnOnce() -> Option<Delivery>> Awaited<F> {
-    pub(super) const fn new(receipt: Receipt, end: Instant, late: F) -> Self {
+    pub(super) const fn new(receipt: Receipt, end: Option<Instant>, late: F) -> Self {
         Self {
             receipt: Some(receipt),
             end,
@@ -44,36 +45,52 @@ impl<F: FnOnce() -> Option<Delivery>> Awaited<F> {
             outcome = waiting => outcome,
             outcome = is_over => outcome,
         };
+        if outcome.is_none() && self.end.is_none() {
+            return self.leave();
+        }
         let receipt = self.receipt.take();
-        let gone = || Outcome::Unknown("nobody waits for it".to_owned());
-        outcome.unwrap_or_else(|| receipt.map_or_else(gone, Receipt::give_up))
+        outcome.unwrap_or_else(|| receipt.map_or_else(unwaited, Receipt::give_up))
+    }
+
+    /// Stops waiting, and has an outcome that comes later remembered.
+    fn leave(&mut self) -> Outcome {
+        let Some(mut receipt) = self.receipt.take() else {
+            return unwaited();
+        };
+        let outcome = receipt.leave();
+        if matches!(outcome, Outcome::Unknown(_)) {
+            self.remember(receipt);
+        }
+        outcome
+    }
+
+    fn remember(&mut self, receipt: Receipt) {
+        let (Some(late), Ok(runtime)) = (self.late.take(), Handle::try_current()) else {
+            return;
+        };
+        let (Some(delivery), end) = (late(), self.end) else {
+            return;
+        };
+        // Its retry is not told what the sink refuses either, and that is kept.
+        receipt.tell_nobody();
+        runtime.spawn(async move {
+            let outcome = match end {
+                Some(end) => timeout_at(end, receipt).await.ok(),
+                None => Some(receipt.await),
+            };
+            delivery.settle(kind(&outcome.unwrap_or_else(unwaited)));
+        });
     }
 }
 
 impl<F: FnOnce() -> Option<Delivery>> Drop for Awaited<F> {
     fn drop(&mut self) {
-        let Some(mut receipt) = self.receipt.take() else {
-            return;
-        };
-        let late = self.late.take();
-        let (Some(late), Ok(runtime)) = (late, Handle::try_current()) else {
-            return;
-        };
-        if receipt.withdraw_untouched() {
-            return;
-        }
-        let Some(delivery) = late() else {
-            return;
-        };
-        // Its retry is not told either, and what the sink refuses is kept.
-        receipt.tell_nobody();
-        let end = self.end;
-        runtime.spawn(async move {
-            let outcome = timeout_at(end, receipt).await;
-            let unknown = Outcome::Unknown(String::new());
-            delivery.settle(kind(&outcome.unwrap_or(unknown)));
-        });
+        self.leave();
     }
+}
+
+fn unwaited() -> Outcome {
+    Outcome::Unknown("nobody waits for it".to_owned())
 }
 
 /// What is remembered of an outcome that nobody was told.

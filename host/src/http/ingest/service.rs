@@ -237,12 +237,14 @@ impl Ingest {
         } = offer;
         let count = u64::try_from(records.len()).unwrap_or_default();
         charge.settle(&records).map_err(Problem::Quota)?;
+        let is_kept = !ids.is_empty() && intake.recall().is_some();
         let receipt = intake.submit_known(producer, trace, ids, records)?;
         charge.keep();
         // From here on the queue accounts for the memory.
         drop(reservation);
         stream.metrics.accepted.inc_by(count);
-        let end = deadline.deadline();
+        // A journal that keeps the ids must have each request once.
+        let end = (!is_kept).then(|| deadline.deadline());
         let outcome = Awaited::new(receipt, end, late).outcome(deadline).await;
         match outcome {
             Outcome::Acknowledged { epoch, rejected } => Ok(Settled { epoch, rejected }),

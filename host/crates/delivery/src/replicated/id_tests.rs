@@ -4,6 +4,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::RequestId;
+use super::envelope::Kind;
+use super::log::Stored;
 use super::simulated::{ID_WINDOW, SimulatedLog};
 use super::tests::{Delivered, Owner, bodies, until};
 use crate::outcome::Outcome;
@@ -110,6 +112,44 @@ async fn nothing_is_removed_before_its_ids_are_kept() {
     acknowledged(&owner, 3).await;
     until(|| log.ids.all().contains(&id(3))).await;
     assert_eq!(owner.journal.status().ids_failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_are_taken_again_after_the_barrier_was_removed() {
+    let log = SimulatedLog::new(6, 0);
+    let delivered = Delivered::default();
+    let window = 10 * SECOND;
+    log.ids.set_away(true);
+    let owner = Owner::remembering(&log, 1, &delivered, (1000, window));
+    for number in 0..3 {
+        let body = format!("without an id {number}");
+        owner.acknowledged(&bodies(&body, 1)).await;
+        sleep(30 * SECOND).await;
+    }
+    let is_barrier = |message: &Stored| message.envelope.unwrap().kind == Kind::Barrier;
+    assert!(log.removed().iter().any(is_barrier));
+    assert!(owner.recalled().is_none());
+    log.ids.set_away(false);
+    acknowledged(&owner, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_of_other_ages_are_kept_with_their_own() {
+    let log = SimulatedLog::new(7, 0);
+    let delivered = Delivered::default();
+    let start = |epoch| Owner::remembering(&log, epoch, &delivered, (1000, 100 * SECOND));
+    let first = start(1);
+    acknowledged(&first, 1).await;
+    drop(first);
+    sleep(60 * SECOND).await;
+    let second = start(2);
+    acknowledged(&second, 2).await;
+    assert!(log.ids.all().is_empty(), "both are only in the log");
+    until(|| log.ids.all().contains(&id(2))).await;
+    drop(second);
+    sleep(50 * SECOND).await;
+    let third = start(3);
+    assert_eq!(recalled(&third).await, [id(2)].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! Keeps the ids of requests beyond the messages that they came with, and knows again
-//! those of earlier leaders.
+//! Keeps the ids of requests beyond the messages that they came with, and reads those
+//! of earlier leaders.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -104,8 +104,12 @@ impl Keeper<'_> {
                 sleep(BEHIND_INTERVAL).await;
             }
             for message in read {
-                // What is not there any more is removed, or the reader says so.
-                if message.sequence < next || message.sequence > barrier {
+                // What is not there any more is removed, perhaps with the barrier.
+                if message.sequence > barrier {
+                    next = barrier + 1;
+                    break;
+                }
+                if message.sequence < next {
                     continue;
                 }
                 (next, end) = (message.sequence + 1, message.time);
@@ -185,8 +189,9 @@ impl Keeper<'_> {
                 () = shared.ids_wanted.notified() => {}
             }
             last = Instant::now();
-            let due = shared.lock().uncovered.due(last);
-            if let Some(due) = due {
+            loop {
+                let due = shared.lock().uncovered.due(last);
+                let Some(due) = due else { break };
                 let through = due.through;
                 self.store(due).await;
                 shared.lock().uncovered.cover(through);

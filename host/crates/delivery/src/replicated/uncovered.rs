@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use super::id_log::RequestId;
 
+/// Ids whose ages differ by this much are kept with one age, that of the youngest.
+const SAME_AGE: Duration = Duration::from_secs(1);
+
 /// Ids that are only in the log so far.
 #[derive(Debug)]
 pub(super) struct Uncovered {
@@ -128,16 +131,18 @@ impl Uncovered {
         !self.waiting.is_empty()
     }
 
-    /// All ids that are not covered; `None` if there are none.
+    /// The first ids that are not covered, which are of about the same age; `None` if
+    /// none was stored before `now`.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         self.covered(now);
-        let last = self.waiting.back()?;
-        let (at, through) = (last.at, last.sequence);
-        let ids = self.waiting.iter().flat_map(|of| &of.ids);
+        let first = self.waiting.front()?.at;
+        let is_due = |of: &&IdsOf| of.at <= now && of.at.duration_since(first) <= SAME_AGE;
+        let run = || self.waiting.iter().take_while(is_due);
+        let last = run().last()?;
         Some(Due {
-            ids: ids.copied().collect(),
-            at,
-            through,
+            ids: run().flat_map(|of| &of.ids).copied().collect(),
+            at: last.at,
+            through: last.sequence,
         })
     }
 
@@ -215,8 +220,9 @@ mod tests {
         uncovered.recalled(VecDeque::new());
         uncovered.stored(8, vec![id(1), id(2)], now);
         uncovered.stored(9, vec![id(3)], now + WINDOW);
+        // Each with its own age.
         let due = uncovered.due(now + WINDOW).unwrap();
-        assert_eq!(due.ids, [id(2), id(3)]);
+        assert_eq!((due.ids, due.at, due.through), (vec![id(2)], now, 8));
         let later = now + WINDOW + Duration::from_secs(1);
         assert_eq!(uncovered.covered(later), 8);
         assert_eq!(uncovered.covered(later + WINDOW), 9);
