@@ -1,5 +1,7 @@
 //! What a log holds, for people.
 
+use std::ops::Range;
+
 use super::envelope::Kind;
 use super::log::{Log, LogError};
 use super::payload;
@@ -43,6 +45,7 @@ impl LogInventory {
         };
         let mut term = None;
         let mut parts = Vec::new();
+        let mut gaps = Vec::new();
         let mut next = state.first.max(1);
         while next <= state.last {
             let mut messages = log.read(next, READ_BYTES).await?;
@@ -50,12 +53,14 @@ impl LogInventory {
                 messages.extend(log.get(next).await?);
             }
             if messages.is_empty() {
-                found.missing += 1;
+                gaps.push(next..next + 1);
                 next += 1;
                 continue;
             }
             for message in messages {
-                found.missing += message.sequence.saturating_sub(next);
+                if message.sequence > next {
+                    gaps.push(next..message.sequence);
+                }
                 next = message.sequence + 1;
                 found.messages += 1;
                 let Some((envelope, frames)) = message.envelope.zip(message.frames()) else {
@@ -89,6 +94,12 @@ impl LogInventory {
                     None => found.damaged.push(message.sequence),
                 }
             }
+        }
+        if !gaps.is_empty() {
+            // A leader may have removed some meanwhile.
+            let first = log.state().await?.first;
+            let missing = |gap: Range<u64>| gap.end.saturating_sub(gap.start.max(first));
+            found.missing = gaps.into_iter().map(missing).sum();
         }
         Ok(found)
     }
