@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::envelope::Kind;
-use super::log::{Log, LogError};
+use super::log::{Log, LogError, Stored};
 use super::payload;
 
 /// About how many bytes are read at once.
@@ -48,10 +48,7 @@ impl LogInventory {
         let mut gaps = Vec::new();
         let mut next = state.first.max(1);
         while next <= state.last {
-            let mut messages = log.read(next, READ_BYTES).await?;
-            if messages.is_empty() {
-                messages.extend(log.get(next).await?);
-            }
+            let messages = batch(log, next).await?;
             if messages.is_empty() {
                 gaps.push(next..next + 1);
                 next += 1;
@@ -95,12 +92,7 @@ impl LogInventory {
                 }
             }
         }
-        if !gaps.is_empty() {
-            // A leader may have removed some meanwhile.
-            let first = log.state().await?.first;
-            let missing = |gap: Range<u64>| gap.end.saturating_sub(gap.start.max(first));
-            found.missing = gaps.into_iter().map(missing).sum();
-        }
+        found.missing = missing(log, gaps).await?;
         Ok(found)
     }
 
@@ -109,4 +101,24 @@ impl LogInventory {
     pub const fn is_whole(&self) -> bool {
         self.missing == 0 && self.damaged.is_empty()
     }
+}
+
+/// Messages from this one on, or from a later one.
+async fn batch(log: &dyn Log, from: u64) -> Result<Vec<Stored>, LogError> {
+    let mut messages = log.read(from, READ_BYTES).await?;
+    if messages.is_empty() {
+        messages.extend(log.get(from).await?);
+    }
+    Ok(messages)
+}
+
+/// How many messages are missing in these gaps. A leader may have removed some since they
+/// were read.
+async fn missing(log: &dyn Log, gaps: Vec<Range<u64>>) -> Result<u64, LogError> {
+    if gaps.is_empty() {
+        return Ok(0);
+    }
+    let first = log.state().await?.first;
+    let missing = |gap: Range<u64>| gap.end.saturating_sub(gap.start.max(first));
+    Ok(gaps.into_iter().map(missing).sum())
 }
