@@ -70,17 +70,14 @@ impl Receipt {
     /// Stops waiting because the producer's deadline has passed.
     #[must_use]
     pub fn give_up(mut self) -> Outcome {
-        let late = self.queue.as_ref().map(|queue| queue.late());
-        if self.withdraw() {
-            let not_taken = late.map_or("it was withdrawn", |late| late.not_taken);
-            return Outcome::NotDelivered(not_taken);
+        self.waiter.abandon();
+        match self.leave() {
+            Outcome::Unknown(late) => Outcome::Unknown(match self.waiter.take_last_error() {
+                Some(error) => format!("{late} ({error})"),
+                None => late,
+            }),
+            outcome => outcome,
         }
-        let unwaited = "this node did not acknowledge it in time";
-        let late = late.map_or(unwaited, |late| late.unknown);
-        Outcome::Unknown(match self.waiter.take_last_error() {
-            Some(error) => format!("{late} ({error})"),
-            None => late.to_owned(),
-        })
     }
 
     /// Stops waiting like [`Self::give_up`], but an unknown outcome can still be waited for.
@@ -96,7 +93,7 @@ impl Receipt {
 
     /// Withdraws the records that were not offered to the sink yet, and says whether
     /// these are all. Otherwise the outcome can still be waited for.
-    pub fn withdraw_untouched(&mut self) -> bool {
+    fn withdraw_untouched(&mut self) -> bool {
         let queue = self.queue.take();
         queue.is_some_and(|queue| queue.withdraw(self.ticket))
     }
@@ -109,10 +106,7 @@ impl Receipt {
 
     fn withdraw(&mut self) -> bool {
         self.waiter.abandon();
-        let Some(queue) = self.queue.take() else {
-            return false;
-        };
-        queue.withdraw(self.ticket)
+        self.withdraw_untouched()
     }
 }
 

@@ -6,6 +6,8 @@
 //! ([`opening`]); after it, nothing of an earlier tenure can be stored.
 //! `docs/replicated-journal.md` has the protocol.
 
+#[cfg(test)]
+mod chance;
 mod entries;
 mod envelope;
 mod group;

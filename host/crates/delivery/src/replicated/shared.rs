@@ -89,28 +89,22 @@ impl Shared {
 
     /// Says why nothing can be stored now, or that it can.
     pub(super) fn set_failure(&self, failure: Option<&str>) {
-        let mut state = self.lock();
-        if state.failure.as_deref() == failure {
-            return;
+        if is_news(&mut self.lock().failure, failure) {
+            match failure {
+                Some(reason) => tracing::warn!(reason, "the replicated journal cannot be written"),
+                None => tracing::info!("the replicated journal can be written again"),
+            }
         }
-        match failure {
-            Some(reason) => tracing::warn!(reason, "the replicated journal cannot be written"),
-            None => tracing::info!("the replicated journal can be written again"),
-        }
-        state.failure = failure.map(ToOwned::to_owned);
     }
 
     /// Says why ids of requests cannot be kept now, or that they can.
     pub(super) fn set_ids_failure(&self, failure: Option<&str>) {
-        let mut state = self.lock();
-        if state.ids_failure.as_deref() == failure {
-            return;
+        if is_news(&mut self.lock().ids_failure, failure) {
+            match failure {
+                Some(reason) => tracing::warn!(reason, "the ids of requests cannot be kept"),
+                None => tracing::info!("the ids of requests can be kept again"),
+            }
         }
-        match failure {
-            Some(reason) => tracing::warn!(reason, "the ids of requests cannot be kept"),
-            None => tracing::info!("the ids of requests can be kept again"),
-        }
-        state.ids_failure = failure.map(ToOwned::to_owned);
     }
 
     /// Messages before `before` need no delivery any more.
@@ -132,6 +126,15 @@ impl Shared {
         let mut state = self.lock();
         !state.is_under_way && state.waiting.is_empty()
     }
+}
+
+/// Takes over what is known of a failure; false if it was known.
+fn is_news(known: &mut Option<String>, failure: Option<&str>) -> bool {
+    if known.as_deref() == failure {
+        return false;
+    }
+    *known = failure.map(ToOwned::to_owned);
+    true
 }
 
 impl State {

@@ -6,38 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::chance::{Chance, nanos};
 use super::log::{Answer, Log, LogError, LogState, Message, Published, Stored};
 use super::simulated_ids::SimulatedIds;
 
 /// How long ids are remembered.
 pub(super) const ID_WINDOW: Duration = Duration::from_secs(24 * 3600);
-
-/// A generator of pseudo-random numbers, from a seed.
-#[derive(Debug)]
-pub(super) struct Chance(u64);
-
-impl Chance {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ (bits >> 31)
-    }
-
-    /// A number below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// A log that several owners share.
 #[derive(Clone, Debug)]
@@ -64,11 +38,6 @@ struct State {
     /// Called before messages are removed.
     removed: Vec<Stored>,
     began: Instant,
-}
-
-/// The servers' time.
-pub(super) fn nanos(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_nanos()).unwrap() + 1
 }
 
 impl SimulatedLog {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::chance::{Chance, nanos};
 use super::id_log::{IdLog, RequestId, StoredIds};
 use super::log::{Answer, LogError};
-use super::simulated::{Chance, nanos};
 
 /// A log of ids that several owners share.
 #[derive(Clone, Debug)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::chance::Chance;
 use super::envelope::Kind;
 use super::payload;
-use super::simulated::{Chance, ID_WINDOW, SimulatedLog};
+use super::simulated::{ID_WINDOW, SimulatedLog};
 use super::{Ended, IdTerms, Log, Recalled, Replicated, ReplicatedLimits, RequestId, Stored};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};
