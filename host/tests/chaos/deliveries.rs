@@ -1,150 +1,21 @@
 //! Judges what sinks wrote when, by the ids of the records: with a replicated
 //! journal, each acknowledged record is delivered, in the order of the journal,
-//! and again only if it was in doubt when a tenure ended. It reads the sinks'
-//! outputs while they grow, so it knows about when each line was written.
+//! and again only if it was in doubt when a tenure ended. What a producer repeats
+//! with its id is stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::ops::Range;
 
-use super::trace::{MOMENT, Moments, now};
+use super::outputs::{Delivery, Id};
+use super::trace::{MOMENT, Moments};
 
-/// How often the outputs are read.
-const INTERVAL: Duration = Duration::from_millis(20);
 /// In so many moments after a delivery, its tenure must have acknowledged something,
 /// until a repeat is a fault: by then, the sink has confirmed the record, and a
 /// message of the journal that says so is stored. This is 2 s in which the process
 /// runs, and a batch of the sink takes 0.5 s.
 const SETTLED_MOMENTS: usize = 20;
 const _: () = assert!(SETTLED_MOMENTS as u64 * MOMENT == 2_000_000_000);
-
-/// The epoch and the sequence of a record.
-pub(crate) type Id = (u64, u64);
-
-/// A line of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    pub(crate) node: &'static str,
-    /// The epoch that wrote it.
-    pub(crate) epoch: u64,
-    pub(crate) id: Id,
-    /// It was written between these two times.
-    pub(crate) after: u64,
-    pub(crate) by: u64,
-}
-
-/// Reads the outputs of some nodes in the background.
-#[derive(Debug)]
-pub(crate) struct Outputs {
-    read: Arc<Mutex<Vec<Output>>>,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Output {
-    node: &'static str,
-    path: PathBuf,
-    offset: u64,
-    /// When it was read last.
-    last: u64,
-    lines: Vec<Delivery>,
-}
-
-impl Outputs {
-    pub(crate) fn of(folder: &Path, nodes: &[&'static str]) -> Self {
-        let outputs = nodes.iter().map(|node| Output {
-            node,
-            path: folder.join(format!("{node}.out")),
-            offset: 0,
-            last: now(),
-            lines: Vec::new(),
-        });
-        let read = Arc::new(Mutex::new(outputs.collect::<Vec<_>>()));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (outputs, end) = (Arc::clone(&read), Arc::clone(&is_over));
-        let thread = std::thread::spawn(move || {
-            while !end.load(Ordering::Relaxed) {
-                outputs
-                    .lock()
-                    .expect("no panic")
-                    .iter_mut()
-                    .for_each(Output::read);
-                std::thread::sleep(INTERVAL);
-            }
-        });
-        Self {
-            read,
-            is_over,
-            thread: Some(thread),
-        }
-    }
-
-    /// Everything that was written so far.
-    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
-        let mut outputs = self.read.lock().expect("no panic");
-        outputs.iter_mut().for_each(Output::read);
-        outputs
-            .iter()
-            .flat_map(|output| output.lines.iter().copied())
-            .collect()
-    }
-}
-
-impl Drop for Outputs {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        // Its panic was reported already.
-        drop(self.thread.take().map(JoinHandle::join));
-    }
-}
-
-impl Output {
-    /// Reads what was added since the last time, as far as its lines are complete.
-    fn read(&mut self) {
-        let began = now();
-        let mut new = Vec::new();
-        if let Ok(mut file) = File::open(&self.path) {
-            file.seek(SeekFrom::Start(self.offset)).expect("seek");
-            file.read_to_end(&mut new).expect("read an output");
-        }
-        let by = now();
-        let whole = new
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        self.offset += whole as u64;
-        let (node, after) = (self.node, self.last);
-        let lines = new[..whole].split(|byte| *byte == b'\n');
-        let lines = lines.filter_map(epoch_and_id);
-        self.lines.extend(lines.map(|(epoch, id)| Delivery {
-            node,
-            epoch,
-            id,
-            after,
-            by,
-        }));
-        self.last = began;
-    }
-}
-
-/// The parts of a line like `6 5/17 Message: 3`: epoch 6 has written 5/17.
-fn epoch_and_id(line: &[u8]) -> Option<(u64, Id)> {
-    let (epoch, rest) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-    let (id, message) = rest.split_once(' ')?;
-    let (first, sequence) = id.split_once('/')?;
-    message.strip_prefix("Message: ")?;
-    Some((
-        epoch.parse().ok()?,
-        (first.parse().ok()?, sequence.parse().ok()?),
-    ))
-}
 
 /// What is wrong with the deliveries, and how many repeats there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,6 +27,8 @@ pub(crate) struct Verdict {
     /// Delivered again, by the same epoch or a later one, although it was settled for
     /// certain. A leader that was frozen may end a `write` that it had begun.
     pub(crate) settled_again: Vec<(Delivery, Delivery)>,
+    /// Sent with an id, and yet stored as two records.
+    pub(crate) stored_twice: Vec<(u64, Id, Id)>,
     /// How often a record was delivered again.
     pub(crate) repeats: usize,
     /// How many deliveries were settled for certain.
@@ -169,19 +42,25 @@ impl Verdict {
             missing,
             out_of_order,
             settled_again,
+            stored_twice,
             ..
         } = self;
-        let is_clean = missing.is_empty() && out_of_order.is_empty() && settled_again.is_empty();
+        let is_clean = missing.is_empty()
+            && out_of_order.is_empty()
+            && settled_again.is_empty()
+            && stored_twice.is_empty();
         assert!(
             is_clean,
             "by the ids of records: {} acknowledged but not delivered: {:?} …; {} out of order: {:?} …; \
-             {} delivered again that were settled: {:?} …",
+             {} delivered again that were settled: {:?} …; {} stored twice: {:?} …",
             missing.len(),
             &missing[..missing.len().min(10)],
             out_of_order.len(),
             &out_of_order[..out_of_order.len().min(10)],
             settled_again.len(),
             &settled_again[..settled_again.len().min(10)],
+            stored_twice.len(),
+            &stored_twice[..stored_twice.len().min(10)],
         );
     }
 }
@@ -196,9 +75,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges these deliveries, given what was acknowledged, and when each epoch did so.
+/// Judges these deliveries, given which numbers were sent with ids, what was
+/// acknowledged, and when each epoch did so.
 pub(crate) fn judge(
     deliveries: &[Delivery],
+    with_ids: Range<u64>,
     acknowledged: impl Iterator<Item = Id>,
     moments: &BTreeMap<u64, Moments>,
 ) -> Verdict {
@@ -208,6 +89,7 @@ pub(crate) fn judge(
     }
     let mut verdict = Verdict {
         out_of_order: out_of_order(&records),
+        stored_twice: stored_twice(deliveries, with_ids),
         ..Verdict::default()
     };
     for deliveries in records.values_mut() {
@@ -238,6 +120,21 @@ pub(crate) fn judge(
     verdict
 }
 
+/// Numbers of this range that are in more than one record, with two of these.
+fn stored_twice(deliveries: &[Delivery], with_ids: Range<u64>) -> Vec<(u64, Id, Id)> {
+    let mut ids: BTreeMap<u64, BTreeSet<Id>> = BTreeMap::new();
+    for delivery in deliveries {
+        if with_ids.contains(&delivery.number) {
+            ids.entry(delivery.number).or_default().insert(delivery.id);
+        }
+    }
+    let twice = ids.into_iter().filter_map(|(number, ids)| {
+        let mut ids = ids.into_iter();
+        Some((number, ids.next()?, ids.next()?))
+    });
+    twice.collect()
+}
+
 /// First deliveries that certainly came before that of an earlier record.
 fn out_of_order(records: &BTreeMap<Id, Vec<Delivery>>) -> Vec<(Id, Id)> {
     let mut found = Vec::new();
@@ -263,8 +160,6 @@ fn out_of_order(records: &BTreeMap<Id, Vec<Delivery>>) -> Vec<(Id, Id)> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -275,6 +170,7 @@ mod tests {
             node: "a",
             epoch,
             id,
+            number: 100 * id.0 + id.1,
             after: seconds * SECOND - SECOND / 50,
             by: seconds * SECOND,
         }
@@ -303,7 +199,7 @@ mod tests {
 
     fn judged(deliveries: &[Delivery]) -> Verdict {
         let acknowledged = [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)];
-        judge(deliveries, acknowledged.into_iter(), &moments())
+        judge(deliveries, 0..1000, acknowledged.into_iter(), &moments())
     }
 
     #[test]
@@ -343,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn a_repeat_with_an_id_is_stored_once() {
+        let mut deliveries = clean();
+        deliveries[4].number = 101;
+        let found = judged(&deliveries).stored_twice;
+        assert_eq!(found, [(101, (1, 1), (2, 1))]);
+        let all = |with_ids| stored_twice(&deliveries, with_ids);
+        assert_eq!(all(102..1000), [], "sent without an id");
+    }
+
+    #[test]
     fn an_earlier_tenure_may_end_what_it_had_begun() {
         let mut deliveries = clean();
         deliveries.push(delivery(1, (2, 1), 19));
@@ -359,25 +265,5 @@ mod tests {
         let mut deliveries = clean();
         deliveries.push(delivery(2, (1, 3), 13));
         assert_eq!(judged(&deliveries).out_of_order, []);
-    }
-
-    #[test]
-    fn an_output_is_read_as_it_grows() {
-        let folder = tempfile::tempdir().unwrap();
-        let outputs = Outputs::of(folder.path(), &["a"]);
-        let mut file = File::create(folder.path().join("a.out")).unwrap();
-        let before = now();
-        file.write_all(b"3 1/2 Message: 7\nclosed\n3 1/3 Mess")
-            .unwrap();
-        let read = outputs.deliveries();
-        assert_eq!(read.len(), 1);
-        let Delivery {
-            node, epoch, id, ..
-        } = read[0];
-        assert_eq!((node, epoch, id), ("a", 3, (1, 2)));
-        assert!(read[0].by > before && read[0].after < now());
-        file.write_all(b"age: 8\n3 1/4 Message: 9\n").unwrap();
-        let ids: Vec<_> = outputs.deliveries().iter().map(|line| line.id).collect();
-        assert_eq!(ids, [(1, 2), (1, 3), (1, 4)]);
     }
 }

@@ -20,6 +20,7 @@ mod gate;
 mod lan;
 mod oracle;
 mod outages;
+mod outputs;
 mod plan;
 mod random;
 mod starvation;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::probe::Probe;
-use super::{Ack, Cluster, NODES};
+use super::{Ack, Cluster, NODES, PRODUCERS, SPAN};
 use crate::deliveries;
 use crate::support::History;
 use crate::trace::{Traces, now};
@@ -128,7 +128,10 @@ impl Cluster {
         let Traces {
             oracle, moments, ..
         } = &self.traces;
-        let verdict = deliveries::judge(&outputs.deliveries(), oracle.decided(), moments);
+        // Probes send no ids.
+        let with_ids = SPAN..(PRODUCERS + 1) * SPAN;
+        let deliveries = outputs.deliveries();
+        let verdict = deliveries::judge(&deliveries, with_ids, oracle.decided(), moments);
         verdict.expect_clean();
         format!(", of which {verdict}; {}", self.sizes)
     }

@@ -17,9 +17,9 @@ use tempfile::TempDir;
 
 use self::journal::Sizes;
 use self::probe::Probe;
-use super::deliveries::Outputs;
 use super::gate::{Gate, Mode};
 use super::lan::{Host, Lan};
+use super::outputs::Outputs;
 use super::trace::Traces;
 use crate::support::{Process, START_LIMIT, eventually, http, programs};
 
