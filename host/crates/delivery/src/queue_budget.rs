@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// Bytes for all queues of a node. Each stream may always use its reserve; what is left
-/// beyond the reserves belongs to whoever needs it.
+/// beyond the reserves belongs to any stream that needs it.
 #[derive(Debug)]
 pub struct QueueBudget {
     total: usize,

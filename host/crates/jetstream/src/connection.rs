@@ -38,7 +38,7 @@ struct Inner {
     servers: Servers,
     credentials: Credentials,
     name: String,
-    /// Where the connection lives: longer than whoever uses it first.
+    /// Where the connection lives: longer than its first user.
     runtime: Handle,
     client: OnceCell<Client>,
     trouble: Trouble,

@@ -10,8 +10,8 @@ use sluice_delivery::LogError;
 
 /// There is no such stream.
 const NO_STREAM: u32 = 10059;
-/// Where the secret is that ids are made with, as 32 hexadecimal digits. Whoever makes
-/// the stream chooses it, and it is never changed.
+/// Where the secret is that ids are made with, as 32 hexadecimal digits. The node
+/// that makes the stream chooses it, and it never changes.
 const KEY: &str = "sluice-id-key";
 /// What an id takes, and as much again for those that are stored a second time.
 const BYTES_PER_ID: u64 = 32;
@@ -72,7 +72,7 @@ pub(crate) async fn make(
                 Err(refusal) if refusal.err_code == OTHER_SETTINGS => {}
                 Err(refusal) => return Err(refusal.into()),
             }
-            // Whoever made it, its key is the one that counts.
+            // Its key is the one that counts, also if another node made it.
             let made = info(connection, name).await?;
             made.ok_or_else(|| LogError(format!("the stream {name} does not exist yet")))?
         }
