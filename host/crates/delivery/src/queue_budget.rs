@@ -15,9 +15,11 @@ pub struct QueueBudget {
     /// What streams use beyond their reserves. It is below 0 for a moment if bytes are
     /// given back before the thread that has added them has also added them here.
     shared: AtomicIsize,
+    /// What is kept besides, only so that it need not be read again.
+    kept: AtomicUsize,
 }
 
-/// What one stream uses of a budget. One queue after the other adds to it.
+/// What one stream uses of a budget: its queue, and what waits for its journal.
 #[derive(Debug)]
 pub struct QueueShare {
     budget: Arc<QueueBudget>,
@@ -30,7 +32,8 @@ pub(crate) struct NoRoom;
 
 impl QueueBudget {
     /// A budget of `total` bytes for at most `streams` streams. A quarter of it is for
-    /// their reserves.
+    /// their reserves. As much is there besides for what is kept so that it need not be
+    /// read again.
     #[must_use]
     pub fn new(total: usize, streams: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -38,6 +41,7 @@ impl QueueBudget {
             reserve: total / 4 / streams.max(1),
             streams: AtomicUsize::new(0),
             shared: AtomicIsize::new(0),
+            kept: AtomicUsize::new(0),
         })
     }
 
@@ -102,6 +106,22 @@ impl QueueShare {
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
         let beyond = self.budget.beyond(before) - self.budget.beyond(before - bytes);
         self.budget.shared.fetch_sub(beyond, Ordering::AcqRel);
+    }
+
+    /// Counts bytes that are kept so that they need not be read again, if there is room.
+    /// They take nothing from the queues.
+    pub(crate) fn try_keep(&self, bytes: usize) -> bool {
+        let before = self.budget.kept.fetch_add(bytes, Ordering::AcqRel);
+        let is_kept = before + bytes <= self.budget.total / 4;
+        if !is_kept {
+            self.forget(bytes);
+        }
+        is_kept
+    }
+
+    /// Gives back what [`try_keep`](Self::try_keep) has counted.
+    pub(crate) fn forget(&self, bytes: usize) {
+        self.budget.kept.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 
