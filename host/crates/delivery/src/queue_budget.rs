@@ -72,6 +72,12 @@ impl QueueBudget {
 }
 
 impl QueueShare {
+    /// Whether no other stream has a share now.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.budget.streams.load(Ordering::Acquire) == 1
+    }
+
     /// Adds bytes if there is room for them.
     pub(crate) fn try_add(&self, bytes: usize) -> Result<(), NoRoom> {
         let shared = self.add(bytes);
@@ -139,6 +145,7 @@ mod tests {
     #[test]
     fn a_stream_alone_may_use_all_of_it() {
         let share = QueueBudget::new(1000, 64).share();
+        assert!(share.is_alone());
         assert_eq!(share.try_add(1000), Ok(()));
         assert!(!share.has_room(1));
         assert_eq!(share.try_add(1), Err(NoRoom));
@@ -150,6 +157,7 @@ mod tests {
     fn a_stream_that_takes_all_leaves_the_others_their_reserves() {
         let budget = QueueBudget::new(1000, 10);
         let (greedy, other) = (budget.share(), budget.share());
+        assert!(!greedy.is_alone());
         // 25 bytes are reserved for the other.
         assert_eq!(greedy.try_add(976), Err(NoRoom));
         assert_eq!(greedy.try_add(975), Ok(()));
