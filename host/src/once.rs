@@ -155,7 +155,7 @@ impl Once {
         Some(delivery)
     }
 
-    /// Whoever asks after this has returned knows all of it.
+    /// Everyone who asks after this has returned knows all of it.
     fn restore(&self, recalled: &Recalled) {
         let mut state = self.lock();
         for (id, at) in recalled.take() {

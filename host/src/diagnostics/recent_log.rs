@@ -61,7 +61,7 @@ impl RecentLog {
 
     /// The lines that are kept.
     pub(crate) fn lines(&self) -> RecentLines {
-        // Whoever logs does not wait while they are decoded.
+        // Nothing that logs waits while they are decoded.
         let (lines, forgotten) = {
             let ring = self.ring();
             (ring.lines.clone(), ring.forgotten)

@@ -31,7 +31,7 @@ pub(super) struct SignedBodies {
     /// For bodies whose signature was checked.
     memory: Arc<MemoryBudget>,
     /// For bodies in the old form, whose signature can only be checked
-    /// afterwards. Whoever fills it holds up nobody else.
+    /// afterwards. A sender that fills it holds up nobody else.
     old_memory: Arc<MemoryBudget>,
 }
 

@@ -111,3 +111,67 @@ impl Turns {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::super::batch::Named;
+    use super::*;
+    use crate::once::Remembered;
+    use sluice_types::record::LogRecord;
+
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    const STREAM: &str = "default";
+    const CHUNK: &[u8] = b"chunk-1";
+    const CONTENT: &[u8] = b"content";
+
+    /// A chunk with an id and one record, as it arrives on a connection.
+    fn chunk() -> Contents {
+        let mut contents = Contents::default();
+        contents.records.decoded.records = vec![LogRecord::default()];
+        contents.named = vec![Named {
+            id: Bytes::from_static(CHUNK),
+            bytes: 0..CONTENT.len(),
+            records: 0..1,
+        }];
+        contents
+    }
+
+    fn begin(once: &Arc<Once>, recalled: &Recalled) -> (Turns, usize) {
+        let mut contents = chunk();
+        let turns = Turns::begin(
+            (once, Some(recalled)),
+            (CLIENT, STREAM),
+            Protocol::Forward,
+            &Bytes::from_static(CONTENT),
+            &mut contents,
+        );
+        (turns, contents.records.decoded.records.len())
+    }
+
+    #[tokio::test]
+    async fn a_chunk_is_not_acknowledged_for_one_that_it_joined_and_that_failed() {
+        let window = Duration::from_secs(60);
+        let once = Once::new(Remembered { count: 9, window });
+        let recalled = Recalled::new([7; 16], Vec::new());
+        // Another connection has it under way, by the id that all nodes know.
+        let place = (STREAM, Protocol::Forward.name());
+        let other = once.begin_id(CLIENT, place, (CHUNK, CONTENT), Some(&recalled));
+        let Some(Turn::Deliver(other)) = other else {
+            panic!("{other:?}");
+        };
+        let (joined, left) = begin(&once, &recalled);
+        assert_eq!(left, 0, "the other connection delivers it");
+        drop(other);
+        assert!(!joined.settle().await, "nobody knows how the other ended");
+
+        let (turns, left) = begin(&once, &recalled);
+        assert_eq!((left, turns.ids.len()), (1, 1), "it is delivered again");
+        assert!(turns.settle().await);
+        let (turns, left) = begin(&once, &recalled);
+        assert_eq!(left, 0, "it is acknowledged now");
+        assert!(turns.settle().await);
+    }
+}

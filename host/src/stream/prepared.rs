@@ -145,6 +145,10 @@ impl PreparedStream {
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();
+        let share = node.queues.share();
+        if let Some(journal) = &self.store.journal {
+            journal.count_in(&share);
+        }
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let replication = Replication::of(&self.store.config);
@@ -169,7 +173,7 @@ impl PreparedStream {
         let tracer = node.stream_tracer(&self.store.config.name);
         let parts = TenureParts {
             config: self.store.config,
-            share: node.queues.share(),
+            share,
             route: route_in,
             stop: stopping,
             hand_over: requests,

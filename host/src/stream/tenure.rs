@@ -113,6 +113,7 @@ impl<'a> Tenure<'a> {
         let replicated = parts.replication.as_ref().map(|replication| {
             let trace = parts.trace.as_ref();
             let (journal, writer) = replication.begin(lease.epoch(), &parts.metrics, trace);
+            journal.count_in(&parts.share);
             writing.spawn(writer.run());
             journal
         });

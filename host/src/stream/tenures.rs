@@ -13,7 +13,6 @@ use super::tenure::{Sinks, Tenure, TenureParts, stopped};
 use crate::plugin::Choice;
 use sluice_leadership::{Role, StreamOrder};
 use sluice_types::lease::Lease;
-use sluice_types::stream::DEFAULT_STREAM;
 
 /// Runs one tenure after the other.
 #[derive(Debug)]
@@ -76,10 +75,10 @@ impl Tenures {
         }
     }
 
-    /// Tenures of the default stream run where connections are served, which is
-    /// faster, and those of the others where they cannot hold up each other.
+    /// A tenure of the only stream runs where connections are served, which is faster,
+    /// and those of several streams where they cannot hold up each other.
     async fn lead(self, lease: Arc<Lease>) -> io::Result<Self> {
-        if self.parts.config.name == DEFAULT_STREAM {
+        if self.parts.share.is_alone() {
             return Ok(self.run_tenure(lease).await);
         }
         let stream = self.parts.config.name.clone();
@@ -124,6 +123,7 @@ mod tests {
     use crate::stream::rig::{Rig, long, shortly};
     use sluice_leadership::Order;
     use sluice_types::documents::LeaderAddress;
+    use sluice_types::stream::DEFAULT_STREAM;
 
     fn follower() -> Role {
         Role::Follower { leader: None }

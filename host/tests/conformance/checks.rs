@@ -133,7 +133,7 @@ async fn a_check_bears_its_headers(it: Subject) {
         "{asked}"
     );
     assert!(asked.contains("x-other: a\r\n"), "{asked}");
-    // Whoever may read the catalog does not learn them.
+    // A client that may read the catalog does not learn them.
     for path in [
         "/v1/health/checks/s",
         "/v1/agent/services",

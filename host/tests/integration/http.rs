@@ -334,7 +334,7 @@ async fn a_token_is_asked_for_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn errors_are_json_for_whoever_asks() {
+async fn errors_are_json_for_clients_that_ask() {
     let cluster = Cluster::start(1, &[]).await;
     let request = cluster.http.post(cluster.node(0).url("/api/v1/logs"));
     let answer = request

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::journal::{cluster, delivered, down};
 use crate::support::{Cluster, Nats, Producer, SOON, eventually, sluice};
@@ -243,4 +244,33 @@ async fn a_server_that_is_too_old_is_refused() {
         }
     })
     .await;
+}
+
+/// What a person should not do: what is not delivered yet is gone then, and nothing else.
+#[tokio::test]
+async fn a_journal_that_was_purged_or_deleted_by_hand_goes_on() {
+    let nats = Nats::cluster().await;
+    let mut cluster = nodes(1, &nats, &[]).await;
+    cluster.leader().await;
+    sinks_are_down(&cluster, &["a"]);
+    assert_eq!(posted(&cluster, "Message: 1").await, 200);
+    let killed = cluster.nodes.remove(0);
+    drop(killed);
+    let purged = nats.api("STREAM.PURGE.sluice_sluice_default", &json!({}));
+    assert_eq!(purged.await.unwrap()["success"], true);
+    cluster.add("a").await;
+    fs::remove_file(down(&cluster, "a")).unwrap();
+    assert_eq!(posted(&cluster, "Message: 2").await, 200);
+    delivered(&cluster, &[2].into()).await;
+
+    let deleted = nats.api("STREAM.DELETE.sluice_sluice_default", &json!({}));
+    assert_eq!(deleted.await.unwrap()["success"], true);
+    eventually("it takes records again", LATER, || async {
+        match cluster.node(0).log("Message: 3").await {
+            (200, _) => Ok(()),
+            (status, text) => Err(format!("{status}: {text}")),
+        }
+    })
+    .await;
+    delivered(&cluster, &[2, 3].into()).await;
 }

@@ -1,6 +1,8 @@
 //! Who a node is to the servers of a replicated journal: certificates, passwords, keys
 //! and credentials, each with a real server, and what the status says about wrong ones.
 
+use std::fs;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
@@ -140,20 +142,20 @@ async fn a_key_is_enough_and_only_the_right_one() {
 }
 
 #[tokio::test]
-async fn credentials_choose_the_account() {
+async fn credentials_choose_the_account_and_are_read_again() {
     let accounts = Accounts::new();
     let nats = Nats::alone(&accounts.configuration());
-    let (own, foreign) = (accounts.credentials(true), accounts.credentials(false));
-    let cluster = node(&nats.url(), &[("NATS_CREDS", &own)]).await;
-    is_taken(&cluster).await;
-    let refused = node(&nats.url(), &[("NATS_CREDS", &foreign)]).await;
+    let file = accounts.credentials(false);
+    let cluster = node(&nats.url(), &[("NATS_CREDS", &file)]).await;
     let address = nats.url().replace("nats://", "");
     is_refused(
-        &refused,
+        &cluster,
         &address,
         &["authorization violation", "NATS_CREDS"],
     )
     .await;
+    fs::rename(accounts.credentials(true), &file).unwrap();
+    is_taken(&cluster).await;
 }
 
 /// An operator with an account, and an account that the server does not know.

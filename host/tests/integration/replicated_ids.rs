@@ -36,7 +36,7 @@ async fn sent(node: &Node, path: &str, id: &str, text: &str) -> (u16, bool) {
     (answer.status().as_u16(), is_duplicate)
 }
 
-/// The same to whoever leads, until it is acknowledged; true if it was before.
+/// The same to the node that leads, until it is acknowledged; true if it was before.
 async fn acknowledged(cluster: &Cluster, path: &str, id: &str, text: &str) -> bool {
     eventually("the leader acknowledges", LATER, || async {
         let leader = cluster.leader_within(LATER).await;

@@ -18,7 +18,7 @@ pub trait Sink: Sized {
     /// # Errors
     /// [`Failure::Retryable`] makes the host try again later; any other failure
     /// means that the sink cannot run with this config, and its reason is shown
-    /// to whoever wrote it.
+    /// to its author.
     fn open(config: Self::Config) -> Result<Self, Failure>;
 
     /// Puts the records somewhere safe. Every record that is not refused is

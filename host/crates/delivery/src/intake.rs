@@ -120,7 +120,7 @@ impl Intake {
     ) -> Result<Receipt, Refused> {
         match self {
             Self::Sink(queue) => queue.submit_of(producer, trace, records),
-            // Whoever it is, it is told that they are safe.
+            // Every producer is told that they are safe.
             Self::Journal(intake) => intake.submit((ids, records), false),
         }
     }

@@ -18,6 +18,7 @@ mod dead_letters;
 mod delivery;
 mod dispatcher;
 mod feeder;
+mod held;
 mod in_flight;
 mod intake;
 mod isolation;

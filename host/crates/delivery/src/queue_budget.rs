@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// Bytes for all queues of a node. Each stream may always use its reserve; what is left
-/// beyond the reserves belongs to whoever needs it.
+/// beyond the reserves belongs to any stream that needs it.
 #[derive(Debug)]
 pub struct QueueBudget {
     total: usize,
@@ -15,9 +15,11 @@ pub struct QueueBudget {
     /// What streams use beyond their reserves. It is below 0 for a moment if bytes are
     /// given back before the thread that has added them has also added them here.
     shared: AtomicIsize,
+    /// What is kept besides, only so that it need not be read again.
+    kept: AtomicUsize,
 }
 
-/// What one stream uses of a budget. One queue after the other adds to it.
+/// What one stream uses of a budget: its queue, and what waits for its journal.
 #[derive(Debug)]
 pub struct QueueShare {
     budget: Arc<QueueBudget>,
@@ -30,7 +32,8 @@ pub(crate) struct NoRoom;
 
 impl QueueBudget {
     /// A budget of `total` bytes for at most `streams` streams. A quarter of it is for
-    /// their reserves.
+    /// their reserves. As much is there besides for what is kept so that it need not be
+    /// read again.
     #[must_use]
     pub fn new(total: usize, streams: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -38,6 +41,7 @@ impl QueueBudget {
             reserve: total / 4 / streams.max(1),
             streams: AtomicUsize::new(0),
             shared: AtomicIsize::new(0),
+            kept: AtomicUsize::new(0),
         })
     }
 
@@ -68,6 +72,12 @@ impl QueueBudget {
 }
 
 impl QueueShare {
+    /// Whether no other stream has a share now.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.budget.streams.load(Ordering::Acquire) == 1
+    }
+
     /// Adds bytes if there is room for them.
     pub(crate) fn try_add(&self, bytes: usize) -> Result<(), NoRoom> {
         let shared = self.add(bytes);
@@ -103,6 +113,22 @@ impl QueueShare {
         let beyond = self.budget.beyond(before) - self.budget.beyond(before - bytes);
         self.budget.shared.fetch_sub(beyond, Ordering::AcqRel);
     }
+
+    /// Counts bytes that are kept so that they need not be read again, if there is room.
+    /// They take nothing from the queues.
+    pub(crate) fn try_keep(&self, bytes: usize) -> bool {
+        let before = self.budget.kept.fetch_add(bytes, Ordering::AcqRel);
+        let is_kept = before + bytes <= self.budget.total / 4;
+        if !is_kept {
+            self.forget(bytes);
+        }
+        is_kept
+    }
+
+    /// Gives back what [`try_keep`](Self::try_keep) has counted.
+    pub(crate) fn forget(&self, bytes: usize) {
+        self.budget.kept.fetch_sub(bytes, Ordering::AcqRel);
+    }
 }
 
 impl Drop for QueueShare {
@@ -119,6 +145,7 @@ mod tests {
     #[test]
     fn a_stream_alone_may_use_all_of_it() {
         let share = QueueBudget::new(1000, 64).share();
+        assert!(share.is_alone());
         assert_eq!(share.try_add(1000), Ok(()));
         assert!(!share.has_room(1));
         assert_eq!(share.try_add(1), Err(NoRoom));
@@ -130,6 +157,7 @@ mod tests {
     fn a_stream_that_takes_all_leaves_the_others_their_reserves() {
         let budget = QueueBudget::new(1000, 10);
         let (greedy, other) = (budget.share(), budget.share());
+        assert!(!greedy.is_alone());
         // 25 bytes are reserved for the other.
         assert_eq!(greedy.try_add(976), Err(NoRoom));
         assert_eq!(greedy.try_add(975), Ok(()));

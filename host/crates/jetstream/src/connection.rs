@@ -38,7 +38,7 @@ struct Inner {
     servers: Servers,
     credentials: Credentials,
     name: String,
-    /// Where the connection lives: longer than whoever uses it first.
+    /// Where the connection lives: longer than its first user.
     runtime: Handle,
     client: OnceCell<Client>,
     trouble: Trouble,
@@ -160,7 +160,7 @@ impl Connection {
 
     async fn connect(&self) -> Result<Client, LogError> {
         let inner = &self.0;
-        let options = inner.credentials.options(inner.servers.user()).await;
+        let options = inner.credentials.options(inner.servers.user());
         let options = options.map_err(|error| LogError(error.to_string()))?;
         let options = options
             .name(&inner.name)

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use async_nats::ConnectOptions;
+use async_nats::{AuthError, ConnectOptions};
 use thiserror::Error;
 
+use crate::creds;
 use crate::servers::UrlUser;
 
 /// A file that the environment names cannot be used.
@@ -56,15 +57,17 @@ impl Credentials {
     }
 
     /// The options of a connection to servers whose URLs name this user, which counts if
-    /// the environment names none. Files are read here.
-    pub(crate) async fn options(
-        &self,
-        user: Option<UrlUser>,
-    ) -> Result<ConnectOptions, CredentialError> {
+    /// the environment names none. Files are read here, and credentials for each connection.
+    pub(crate) fn options(&self, user: Option<UrlUser>) -> Result<ConnectOptions, CredentialError> {
         let mut options = ConnectOptions::new();
         if let Some(file) = &self.creds {
-            let read = options.credentials_file(file).await;
-            options = read.map_err(|cause| error("NATS_CREDS", file, cause))?;
+            creds::read(file).map_err(|cause| error("NATS_CREDS", file, cause))?;
+            let file = file.clone();
+            // They are short-lived with some, so each connection reads them.
+            options = ConnectOptions::with_auth_callback(move |nonce| {
+                let signed = creds::sign(&file, &nonce);
+                async move { signed.map_err(AuthError::new) }
+            });
         } else if let Some(file) = &self.nkey {
             let seed = std::fs::read_to_string(file);
             let seed = seed.map_err(|cause| error("NATS_NKEY", file, cause))?;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_nats::Request;
 
-use crate::api::{self, Nothing, PublishAck, StreamInfo};
+use crate::api::{self, PublishAck};
 use crate::connection::{Connection, RequestError};
 use crate::id_setup;
 use crate::log::{EXPECTED_STREAM, HEADER_ROOM};
 use crate::messages::{ids_from_direct, ids_headers};
 use crate::names::token;
 use crate::reading::read_batch;
+use crate::setup;
 use sluice_delivery::{Answer, IdLog, LogError, RequestId, StoredIds};
 
 /// The most ids of a message.
@@ -89,9 +90,8 @@ impl IdLog for JetStreamIdLog {
 
     fn first(&self) -> Answer<'_, Result<u64, LogError>> {
         Box::pin(async {
-            let subject = format!("STREAM.INFO.{}", self.name);
-            let info: StreamInfo = self.connection.api(subject, &Nothing {}).await??;
-            Ok(info.state.first_seq.max(1))
+            let state = setup::state(&self.connection, &self.name).await?;
+            Ok(state.first.max(1))
         })
     }
 

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::{Nothing, Refusal, StreamConfig, StreamInfo};
+use crate::api::StreamConfig;
 use crate::connection::Connection;
-use crate::setup::{OTHER_SETTINGS, REPLICAS, check_settings, check_version};
+use crate::setup::{self, REPLICAS};
 use sluice_delivery::LogError;
 
-/// There is no such stream.
-const NO_STREAM: u32 = 10059;
-/// Where the secret is that ids are made with, as 32 hexadecimal digits. Whoever makes
-/// the stream chooses it, and it is never changed.
+/// Where the secret is that ids are made with, as 32 hexadecimal digits. The node
+/// that makes the stream chooses it, and it never changes.
 const KEY: &str = "sluice-id-key";
 /// What an id takes, and as much again for those that are stored a second time.
 const BYTES_PER_ID: u64 = 32;
@@ -52,67 +50,21 @@ pub(crate) fn wanted(
     }
 }
 
-/// Makes the log of ids, and returns the key. Of one that exists, only the limits are
-/// changed.
+/// Makes the log of ids, and returns the key.
 pub(crate) async fn make(
     connection: &Connection,
-    wanted: StreamConfig,
+    mut wanted: StreamConfig,
 ) -> Result<[u8; 16], LogError> {
-    let name = &wanted.name;
-    let info = match info(connection, name).await? {
-        Some(info) => info,
-        None => {
-            let create = format!("STREAM.CREATE.{name}");
-            let created: Result<StreamInfo, Refusal> = connection
-                .api(create, &with_key(&wanted, &new_key()))
-                .await?;
-            match created {
-                Ok(_) => {}
-                // Another node was faster.
-                Err(refusal) if refusal.err_code == OTHER_SETTINGS => {}
-                Err(refusal) => return Err(refusal.into()),
-            }
-            // Whoever made it, its key is the one that counts.
-            let made = info(connection, name).await?;
-            made.ok_or_else(|| LogError(format!("the stream {name} does not exist yet")))?
-        }
-    };
-    check_version(&info)?;
-    let limits = |config: &StreamConfig| (config.max_bytes, config.max_age);
-    let found = StreamConfig {
-        max_bytes: wanted.max_bytes,
-        max_age: wanted.max_age,
-        ..info.config.clone()
-    };
-    check_settings(found, &wanted)?;
-    let text = info.config.metadata.get(KEY);
-    let key = text.and_then(|text| Some((text, key(text)?)));
-    let Some((text, key)) = key else {
-        return Err(LogError(format!(
+    // Only for a log that does not exist yet.
+    wanted.metadata.insert(KEY.to_owned(), new_key());
+    let found = setup::make(connection, &wanted).await?;
+    let text = found.config.metadata.get(KEY);
+    text.and_then(|text| key(text)).ok_or_else(|| {
+        let name = &wanted.name;
+        LogError(format!(
             "the stream {name} has no {KEY} in its metadata: Sluice did not make it; remove it"
-        )));
-    };
-    if limits(&info.config) != limits(&wanted) {
-        let update = format!("STREAM.UPDATE.{name}");
-        let StreamInfo { .. } = connection.api(update, &with_key(&wanted, text)).await??;
-    }
-    Ok(key)
-}
-
-async fn info(connection: &Connection, name: &str) -> Result<Option<StreamInfo>, LogError> {
-    let subject = format!("STREAM.INFO.{name}");
-    let info: Result<StreamInfo, Refusal> = connection.api(subject, &Nothing {}).await?;
-    match info {
-        Ok(info) => Ok(Some(info)),
-        Err(refusal) if refusal.err_code == NO_STREAM => Ok(None),
-        Err(refusal) => Err(refusal.into()),
-    }
-}
-
-fn with_key(wanted: &StreamConfig, text: &str) -> StreamConfig {
-    let mut config = wanted.clone();
-    config.metadata.insert(KEY.to_owned(), text.to_owned());
-    config
+        ))
+    })
 }
 
 fn new_key() -> String {

@@ -7,6 +7,7 @@
 mod api;
 mod connection;
 mod credentials;
+mod creds;
 mod id_log;
 mod id_setup;
 mod log;

@@ -2,7 +2,7 @@
 
 use async_nats::{HeaderMap, Request};
 
-use crate::api::{self, Done, Get, Got, Nothing, PublishAck, Purge, Refusal, StreamInfo};
+use crate::api::{self, Done, Get, Got, PublishAck, Purge, Refusal};
 use crate::connection::{Connection, RequestError};
 use crate::messages::{from_api, from_direct};
 use crate::names::token;
@@ -90,7 +90,7 @@ impl Log for JetStreamLog {
         Box::pin(async {
             let is_cluster = self.connection.check().await?;
             let wanted = setup::wanted(&self.name, &self.subject, self.limit, is_cluster);
-            setup::make(&self.connection, &wanted).await
+            setup::make(&self.connection, &wanted).await.map(drop)
         })
     }
 
@@ -138,14 +138,13 @@ impl Log for JetStreamLog {
     }
 
     fn state(&self) -> Answer<'_, Result<LogState, LogError>> {
+        Box::pin(setup::state(&self.connection, &self.name))
+    }
+
+    fn is_gone(&self) -> Answer<'_, bool> {
         Box::pin(async {
-            let subject = format!("STREAM.INFO.{}", self.name);
-            let info: StreamInfo = self.connection.api(subject, &Nothing {}).await??;
-            Ok(LogState {
-                first: info.state.first_seq,
-                last: info.state.last_seq,
-                bytes: info.state.bytes,
-            })
+            let info = setup::info(&self.connection, &self.name).await;
+            matches!(info, Ok(None))
         })
     }
 

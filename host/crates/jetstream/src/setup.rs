@@ -1,11 +1,13 @@
 //! Making the log, or checking the one that is there.
 
-use crate::api::{Nothing, StreamConfig, StreamInfo};
+use crate::api::{Nothing, Refusal, StreamConfig, StreamInfo};
 use crate::connection::{Connection, is_new_enough};
-use sluice_delivery::LogError;
+use sluice_delivery::{LogError, LogState};
 
 /// A stream with this name exists with other settings.
-pub(crate) const OTHER_SETTINGS: u32 = 10058;
+const OTHER_SETTINGS: u32 = 10058;
+/// There is no such stream.
+const NO_STREAM: u32 = 10059;
 /// How many servers keep a message where they form a cluster.
 pub(crate) const REPLICAS: u32 = 3;
 /// Room for barriers and checkpoints beyond the journal's own limit: this share of it,
@@ -14,6 +16,8 @@ const RESERVE_SHARE: u64 = 16;
 const RESERVE_MIN: u64 = 16 << 20;
 /// Where a server says which version last set the stream up.
 const VERSION_KEY: &str = "_nats.ver";
+/// How the names begin of what servers write into metadata.
+const SERVER_KEYS: &str = "_nats.";
 
 /// What a log should be like.
 pub(crate) fn wanted(name: &str, subject: &str, limit: u64, is_cluster: bool) -> StreamConfig {
@@ -40,35 +44,80 @@ pub(crate) fn wanted(name: &str, subject: &str, limit: u64, is_cluster: bool) ->
     }
 }
 
-/// Makes the log. Of one that exists, only the limit is changed.
-pub(crate) async fn make(connection: &Connection, wanted: &StreamConfig) -> Result<(), LogError> {
+/// Makes a stream, and returns it as it was found. Of one that exists, only the limits
+/// are changed.
+pub(crate) async fn make(
+    connection: &Connection,
+    wanted: &StreamConfig,
+) -> Result<StreamInfo, LogError> {
     let name = &wanted.name;
-    let create = format!("STREAM.CREATE.{name}");
-    let info: StreamInfo = match connection.api(create, wanted).await? {
-        Ok(info) => info,
-        Err(refusal) if refusal.err_code == OTHER_SETTINGS => {
-            let info = format!("STREAM.INFO.{name}");
-            connection.api(info, &Nothing {}).await??
+    let found = match info(connection, name).await? {
+        Some(found) => found,
+        None => {
+            let create = format!("STREAM.CREATE.{name}");
+            let created: Result<StreamInfo, Refusal> = connection.api(create, wanted).await?;
+            match created {
+                Ok(_) => {}
+                // Another node was faster.
+                Err(refusal) if refusal.err_code == OTHER_SETTINGS => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+            // If another node made it, what that one chose counts.
+            let made = info(connection, name).await?;
+            made.ok_or_else(|| LogError(format!("the stream {name} does not exist yet")))?
         }
-        Err(refusal) => return Err(refusal.into()),
     };
-    check_version(&info)?;
-    check_settings(
-        StreamConfig {
-            max_bytes: wanted.max_bytes,
-            ..info.config.clone()
-        },
-        wanted,
-    )?;
-    if info.config.max_bytes != wanted.max_bytes {
+    check_version(&found)?;
+    let expected = StreamConfig {
+        max_bytes: wanted.max_bytes,
+        max_age: if_limited(wanted.max_age).unwrap_or(found.config.max_age),
+        ..found.config.clone()
+    };
+    check_settings(&expected, wanted)?;
+    if (found.config.max_bytes, found.config.max_age) != (wanted.max_bytes, wanted.max_age) {
+        let mut config = wanted.clone();
+        let of_server = |key: &str| key.starts_with(SERVER_KEYS);
+        config.metadata.clone_from(&found.config.metadata);
+        config.metadata.retain(|key, _| !of_server(key));
         let update = format!("STREAM.UPDATE.{name}");
-        let StreamInfo { .. } = connection.api(update, wanted).await??;
+        let StreamInfo { .. } = connection.api(update, &config).await??;
     }
-    Ok(())
+    Ok(found)
+}
+
+/// An age limit; a stream whose messages should stay must never have had one.
+fn if_limited(max_age: i64) -> Option<i64> {
+    (max_age > 0).then_some(max_age)
+}
+
+/// The stream with this name, if it exists.
+pub(crate) async fn info(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<StreamInfo>, LogError> {
+    let subject = format!("STREAM.INFO.{name}");
+    let info: Result<StreamInfo, Refusal> = connection.api(subject, &Nothing {}).await?;
+    match info {
+        Ok(info) => Ok(Some(info)),
+        Err(refusal) if refusal.err_code == NO_STREAM => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// What a stream holds.
+pub(crate) async fn state(connection: &Connection, name: &str) -> Result<LogState, LogError> {
+    let info = info(connection, name).await?;
+    let StreamInfo { state, .. } =
+        info.ok_or_else(|| LogError(format!("the stream {name} does not exist")))?;
+    Ok(LogState {
+        first: state.first_seq,
+        last: state.last_seq,
+        bytes: state.bytes,
+    })
 }
 
 /// Whether the version that last set the stream up keeps what it acknowledges.
-pub(crate) fn check_version(info: &StreamInfo) -> Result<(), LogError> {
+fn check_version(info: &StreamInfo) -> Result<(), LogError> {
     let version = info.config.metadata.get(VERSION_KEY);
     match version.filter(|version| !is_new_enough(version)) {
         None => Ok(()),
@@ -80,11 +129,11 @@ pub(crate) fn check_version(info: &StreamInfo) -> Result<(), LogError> {
 }
 
 /// Whether the stream is as it should be, but for what it says to people.
-pub(crate) fn check_settings(found: StreamConfig, wanted: &StreamConfig) -> Result<(), LogError> {
+fn check_settings(found: &StreamConfig, wanted: &StreamConfig) -> Result<(), LogError> {
     let found = StreamConfig {
         description: wanted.description.clone(),
         metadata: wanted.metadata.clone(),
-        ..found
+        ..found.clone()
     };
     match found == *wanted {
         true => Ok(()),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_ones_are_listed_whoever_rejected_them() {
+    fn only_the_first_ones_of_all_rejections_are_listed() {
         // Every even place was rejected by the decoder, and every odd one by
         // the sink.
         let merged = rejected((0..5000).map(|n| 2 * n)).merge(by_sink(0..5000));

@@ -179,7 +179,7 @@ impl Status {
     }
 }
 
-/// The role of a node that has a lease. Whoever reads `leader` may send at once: a
+/// The role of a node that has a lease. A client that reads `leader` may send at once: a
 /// tenure begins after the role has changed, and takes no requests while it ends.
 const fn leading(standing: Standing, route: &Route) -> &'static str {
     match (standing, route) {

@@ -362,7 +362,7 @@ mod tests {
         let successors = plan(&documents).successors();
         let of_a = count(all[..22].iter().map(|stream| &successors[stream]));
         assert_eq!(of_a, BTreeMap::from([("b", 11), ("c", 11)]));
-        // Those that nobody leads go to whoever leads least.
+        // Those that nobody leads go to the node that leads least.
         let after = [
             node("b", &all, &quiet(&all[22..43])),
             node("c", &all, &quiet(&all[43..])),

@@ -78,7 +78,7 @@ pub(super) async fn next(queue: &Queue, lease: &Lease, retries: &Retries, room: 
         }
     };
     if lease.valid().await.is_none() {
-        // Whoever waits for the revocation hears of it.
+        // What waits for the revocation hears of it.
         return std::future::pending().await;
     }
     next

@@ -9,8 +9,10 @@ use super::limits::JournalLimits;
 use super::shared::{Shared, State};
 use crate::completion::Completion;
 use crate::counting::to_u64;
+use crate::held::Held;
 use crate::outcome::Refused;
 use crate::producer::Producer;
+use crate::queue_budget::{NoRoom, QueueShare};
 use crate::receipt::Receipt;
 use sluice_types::lease::Lease;
 use sluice_types::record::{LogRecord, RecordId};
@@ -88,6 +90,12 @@ impl Journal {
         self.shared.id
     }
 
+    /// Counts what waits here to be written in a stream's share. To be called before
+    /// anything is taken in.
+    pub fn count_in(&self, share: &Arc<QueueShare>) {
+        self.shared.lock().held = Held::in_share(Arc::clone(share));
+    }
+
     /// What the journal holds now.
     #[must_use]
     pub fn status(&self) -> JournalStatus {
@@ -142,7 +150,7 @@ impl Journal {
         let state = self.shared.lock();
         let waits = state.pending.len().saturating_add(bytes);
         let on_disk = to_u64(waits).saturating_add(state.used);
-        waits <= limits.pending.max(bytes) && on_disk <= limits.bytes
+        waits <= limits.pending.max(bytes) && on_disk <= limits.bytes && state.held.has_room(bytes)
     }
 
     /// Takes records in, to be acknowledged under this lease once they are on
@@ -171,7 +179,10 @@ impl Journal {
             frame::record(next_entry, record, &mut state.pending);
             next_entry += 1;
         }
-        if !is_transferred && let Err(refused) = state.fits(before, shared.limits) {
+        let added = state.pending.len() - before;
+        if is_transferred {
+            state.held.add(added);
+        } else if let Err(refused) = state.hold(added, shared.limits) {
             state.pending.truncate(before);
             return Err(refused);
         }
@@ -205,16 +216,17 @@ impl State {
         }
     }
 
-    /// Whether the frames from `before` on fit.
-    fn fits(&self, before: usize, limits: JournalLimits) -> Result<(), Refused> {
-        let added = self.pending.len() - before;
+    /// Counts the last so many bytes if they fit.
+    fn hold(&mut self, added: usize, limits: JournalLimits) -> Result<(), Refused> {
         let on_disk = to_u64(self.pending.len()) + self.used;
         if added > limits.pending || to_u64(added) > limits.bytes / 2 {
             Err(Refused::TooLarge)
         } else if self.pending.len() > limits.pending || on_disk > limits.bytes {
             Err(Refused::Full)
         } else {
-            Ok(())
+            // Other streams may have taken the room.
+            let held = self.held.try_add(added);
+            held.map_err(|NoRoom| Refused::Full)
         }
     }
 }

@@ -10,6 +10,7 @@ use super::acknowledger::PendingAcknowledgement;
 use super::frame::{JournalId, Progress};
 use super::limits::JournalLimits;
 use super::segment::Segment;
+use crate::held::Held;
 use crate::metrics::StreamMetrics;
 use crate::trace::AckTrace;
 
@@ -33,6 +34,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     /// Frames to be written.
     pub(super) pending: Vec<u8>,
+    /// What of that, and of what is being written, counts in the stream's share.
+    pub(super) held: Held,
     /// The acknowledgements that are due once the frames are on disk.
     pub(super) acknowledgements: Vec<PendingAcknowledgement>,
     pub(super) next_entry: u64,

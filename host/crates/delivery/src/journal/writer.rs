@@ -142,6 +142,7 @@ impl Writer {
             Ok(()) => self.acknowledger.add(&mut group.acknowledgements),
             Err(error) => self.fail(&error, &group.bytes, group.acknowledgements),
         }
+        self.shared.lock().held.release(group.held);
         self.reuse(group.bytes);
     }
 
@@ -172,6 +173,8 @@ impl Writer {
         let mut state = self.shared.lock();
         state.failure = Some(chain(error));
         state.used = state.used.saturating_sub(to_u64(bytes.len()));
+        let waiting = state.pending.len();
+        state.held.release(waiting);
         state.pending.clear();
         let later = std::mem::take(&mut state.acknowledgements);
         if is_cut {

@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use super::envelope::Term;
 use super::id_log::RequestId;
 use super::id_terms::IdTerms;
+use super::kept::Kept;
 use super::limits::ReplicatedLimits;
 use super::log::Log;
 use super::payload::ID_BYTES;
 use super::reader::Reader;
 use super::recalled::Recall;
 use super::shared::{Ended, Shared, State};
+use super::waiting::Waiting;
 use super::writer::Writer;
 use crate::completion::Completion;
 use crate::counting::to_u64;
@@ -21,6 +23,7 @@ use crate::journal::{JournalStatus, PendingAcknowledgement, put_record};
 use crate::metrics::StreamMetrics;
 use crate::outcome::Refused;
 use crate::producer::Producer;
+use crate::queue_budget::{NoRoom, QueueShare};
 use crate::receipt::{Receipt, Withdraw};
 use crate::trace::AckTrace;
 use sluice_types::lease::Lease;
@@ -69,6 +72,14 @@ impl Replicated {
         };
         let writer = Writer::new(Arc::clone(&shared), term);
         (Self { shared }, writer)
+    }
+
+    /// Counts what waits here, and what is kept for the sink, in a stream's share. To be
+    /// called before anything is taken in.
+    pub fn count_in(&self, share: &Arc<QueueShare>) {
+        let mut state = self.shared.lock();
+        state.waiting = Waiting::in_share(Arc::clone(share));
+        state.kept = Kept::in_share(Arc::clone(share));
     }
 
     /// What the journal holds now.
@@ -155,12 +166,13 @@ impl Replicated {
         !state.is_full
             && waits <= limits.pending.max(bytes)
             && state.waiting.len() < limits.requests
+            && state.waiting.has_room(bytes)
             && stored <= limits.bytes
     }
 
     /// Takes records in, to be acknowledged under this lease once they are
-    /// stored. The request is known by these ids, if it has any. Records that are transferred from another node's journal are taken
-    /// if there is any space.
+    /// stored. The request is known by these ids, if it has any. Records that are
+    /// transferred from another node's journal are taken if there is any space.
     pub(crate) fn append(
         &self,
         lease: &Arc<Lease>,
@@ -183,8 +195,14 @@ impl Replicated {
             }
             put_record(index, record, &mut frames);
         }
-        if !is_transferred {
-            state.fits(frames.len() + ids.len() * ID_BYTES, limits)?;
+        let added = frames.len() + ids.len() * ID_BYTES;
+        if is_transferred {
+            state.waiting.hold(added);
+        } else {
+            state.fits(added, limits)?;
+            // Other streams may have taken the room.
+            let held = state.waiting.try_hold(added);
+            held.map_err(|NoRoom| Refused::Full)?;
         }
         state.last_sequence = last_sequence;
         let (completion, waiter) =

@@ -51,7 +51,7 @@ async fn ids_outlive_the_messages_that_they_came_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_are_forgotten_after_the_window_whoever_kept_them() {
+async fn ids_are_forgotten_after_the_window_under_any_leader() {
     let log = SimulatedLog::new(2, 0);
     let delivered = Delivered::default();
     let window = 100 * SECOND;

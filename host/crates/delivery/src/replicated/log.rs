@@ -60,12 +60,24 @@ pub struct LogError(pub String);
 /// What a log holds, for people and for the count of its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogState {
-    /// The first sequence that is still there.
+    /// The first sequence that is still there, or the one after the last if none is.
     pub first: u64,
     /// The last sequence that was ever given.
     pub last: u64,
     /// The size of what is there.
     pub bytes: u64,
+}
+
+impl LogState {
+    /// The last sequence that was ever given, if messages were there and all of them were
+    /// removed.
+    #[must_use]
+    pub const fn emptied_after(&self) -> Option<u64> {
+        match self.last > 0 && self.first > self.last {
+            true => Some(self.last),
+            false => None,
+        }
+    }
 }
 
 /// A log whose messages are numbered, and stored on the condition that the one
@@ -93,6 +105,9 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// What the log holds.
     fn state(&self) -> Answer<'_, Result<LogState, LogError>>;
+
+    /// Whether the log does not exist any more, for certain.
+    fn is_gone(&self) -> Answer<'_, bool>;
 
     /// The largest payload that a message may have.
     fn payload_limit(&self) -> usize;

@@ -10,6 +10,8 @@
 mod chance;
 mod entries;
 mod envelope;
+#[cfg(test)]
+mod fault_tests;
 mod group;
 mod handle;
 mod id_log;
@@ -18,6 +20,7 @@ mod id_terms;
 mod id_tests;
 mod inventory;
 mod keeper;
+mod kept;
 mod limits;
 mod log;
 mod opening;

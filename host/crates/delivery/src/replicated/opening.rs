@@ -47,7 +47,10 @@ impl Writer {
                     self.opened(barrier).await;
                     return Ok(());
                 }
-                Ok(Attempt::Stale) => sleep(STALE_INTERVAL).await,
+                Ok(Attempt::Stale) => {
+                    self.trouble("the log grows meanwhile: an earlier leader may still write");
+                    sleep(STALE_INTERVAL).await;
+                }
                 Err(Failed::ForGood(fenced)) => return Err(fenced),
                 Err(Failed::ToReach(LogError(reason))) => {
                     self.trouble(&reason);
@@ -59,7 +62,15 @@ impl Writer {
 
     async fn try_open(&mut self, last: Option<Stored>) -> Result<Attempt, Failed> {
         let (mut records, mut settled, mut covered) = (0, Settled::default(), 0);
-        let after = last.as_ref().map_or(0, |last| last.sequence);
+        let mut after = last.as_ref().map_or(0, |last| last.sequence);
+        let emptied = match last {
+            None => self.emptied_after().await?,
+            Some(_) => None,
+        };
+        if let Some(end) = emptied {
+            // Nothing of it can be delivered, or read for its ids.
+            (after, settled.before, covered) = (end, end + 1, end);
+        }
         if let Some(last) = last {
             let Some(known) = last.envelope else {
                 return Err(Failed::ToReach(LogError(format!(
@@ -94,6 +105,9 @@ impl Writer {
         };
         match self.shared.log.publish(barrier).await {
             Published::Stored(sequence) => {
+                if let Some(last) = emptied {
+                    tracing::error!(last, "the log of the journal was emptied by somebody else");
+                }
                 self.take_over(records, settled, covered);
                 Ok(Attempt::Open(sequence))
             }
@@ -102,6 +116,13 @@ impl Writer {
             | Published::Impossible(reason)
             | Published::Unknown(reason) => Err(Failed::ToReach(LogError(reason))),
         }
+    }
+
+    /// The last sequence of a log that was emptied. The barrier proves that this is no
+    /// stale answer: it is stored only if the sequence is the last one.
+    async fn emptied_after(&self) -> Result<Option<u64>, Failed> {
+        let state = self.shared.log.state().await;
+        Ok(state.map_err(Failed::ToReach)?.emptied_after())
     }
 
     async fn opened(&mut self, barrier: u64) {

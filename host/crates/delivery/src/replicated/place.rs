@@ -16,6 +16,8 @@ const STALE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the log may seem to end before this term's last message, until that
 /// is taken for a loss rather than for a stale answer.
 const LOSS_LIMIT: Duration = Duration::from_secs(30);
+/// The time between questions whether the log still exists, while nothing is stored.
+const GONE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What lies where a message was to be stored.
 enum Found {
@@ -34,6 +36,7 @@ impl Writer {
         let log = std::sync::Arc::clone(&self.shared.log);
         let mut went_back: Option<Instant> = None;
         let mut may_be_stored = false;
+        let mut asked = Instant::now();
         loop {
             let published = self.acknowledging(log.publish(message.clone())).await;
             match published {
@@ -55,6 +58,12 @@ impl Writer {
                 Published::Unknown(reason) => {
                     may_be_stored = true;
                     self.trouble(&reason);
+                    if asked.elapsed() >= GONE_INTERVAL {
+                        if self.acknowledging(log.is_gone()).await {
+                            return Err(Fenced("the log was deleted".to_owned()));
+                        }
+                        asked = Instant::now();
+                    }
                     self.acknowledging(sleep(RETRY_INTERVAL)).await;
                 }
                 Published::Refused | Published::Impossible(_) => {

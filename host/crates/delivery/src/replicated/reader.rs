@@ -78,7 +78,7 @@ impl Reader {
         let end = *self.shared.stored.borrow();
         let mut size = 0;
         while next < end && size < bytes {
-            let kept = self.shared.lock().kept(next);
+            let kept = self.shared.lock().kept.take(next);
             let messages = match kept {
                 Some(kept) => vec![kept],
                 None => match self.read_stored(next, bytes - size).await {
@@ -89,6 +89,8 @@ impl Reader {
                 },
             };
             if messages.is_empty() {
+                // Some may have been left out.
+                next = self.next();
                 sleep(BEHIND_INTERVAL).await;
                 break;
             }

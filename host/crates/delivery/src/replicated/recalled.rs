@@ -22,7 +22,9 @@ pub(super) type Recalling = Option<Result<Arc<Recalled>, &'static str>>;
 pub struct Recall(pub(super) watch::Receiver<Recalling>);
 
 impl Recalled {
-    pub(super) const fn new(key: [u8; 16], ids: Vec<(RequestId, Instant)>) -> Self {
+    /// Holds ids that were made with this secret, with the time at which each was stored.
+    #[must_use]
+    pub const fn new(key: [u8; 16], ids: Vec<(RequestId, Instant)>) -> Self {
         let ids = Mutex::new(ids);
         Self { key, ids }
     }
@@ -33,7 +35,7 @@ impl Recalled {
         self.key
     }
 
-    /// Hands out the ids, with the time at which each was stored, once.
+    /// Hands out the ids and their times, once.
     #[must_use]
     pub fn take(&self) -> Vec<(RequestId, Instant)> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,17 +8,15 @@ use tokio::sync::{Notify, watch};
 
 use super::envelope::Settled;
 use super::id_terms::IdTerms;
+use super::kept::Kept;
 use super::limits::ReplicatedLimits;
-use super::log::{Log, Stored};
+use super::log::Log;
 use super::recalled::Recalling;
 use super::uncovered::Uncovered;
 use super::waiting::Waiting;
 use crate::metrics::StreamMetrics;
 use crate::receipt::{Late, Withdraw};
 use crate::trace::AckTrace;
-
-/// The bytes of stored groups that are kept for the sink.
-const KEPT_BYTES: usize = 8 << 20;
 
 /// Why nothing more is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +76,8 @@ pub(super) struct State {
     pub(super) uncovered: Uncovered,
     /// Why ids cannot be kept now.
     pub(super) ids_failure: Option<String>,
-    kept: VecDeque<Stored>,
-    kept_bytes: usize,
+    /// What is stored and not read yet.
+    pub(super) kept: Kept,
 }
 
 impl Shared {
@@ -123,7 +121,7 @@ impl Shared {
 
     /// Whether nothing waits to be stored.
     pub(super) fn is_idle(&self) -> bool {
-        let mut state = self.lock();
+        let state = self.lock();
         !state.is_under_way && state.waiting.is_empty()
     }
 }
@@ -154,31 +152,8 @@ impl State {
             is_finishing: false,
             uncovered: Uncovered::new(capacity, window),
             ids_failure: None,
-            kept: VecDeque::new(),
-            kept_bytes: 0,
+            kept: Kept::default(),
         }
-    }
-
-    /// Keeps a message that was stored, so that it need not be read.
-    pub(super) fn keep(&mut self, message: Stored) {
-        self.kept_bytes += message.payload.len();
-        self.kept.push_back(message);
-        while self.kept_bytes > KEPT_BYTES
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.kept_bytes -= oldest.payload.len();
-        }
-    }
-
-    /// The message with this sequence, if it is kept. Earlier ones are not needed
-    /// any more.
-    pub(super) fn kept(&mut self, sequence: u64) -> Option<Stored> {
-        while let Some(passed) = self.kept.pop_front_if(|kept| kept.sequence < sequence) {
-            self.kept_bytes -= passed.payload.len();
-        }
-        let first = self.kept.pop_front_if(|kept| kept.sequence == sequence)?;
-        self.kept_bytes -= first.payload.len();
-        Some(first)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A log in memory whose servers lose, delay and repeat what they are sent, and
 //! answer from the past.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ struct State {
     /// Whether there is no room for groups.
     is_full: bool,
     payload_limit: usize,
+    /// What the servers take, which may be less than they say.
+    message_max: usize,
+    /// Messages that no server has any more, though they were not removed.
+    holes: BTreeSet<u64>,
+    /// Whether somebody has deleted the log.
+    is_gone: bool,
     /// Called before messages are removed.
     removed: Vec<Stored>,
     began: Instant,
@@ -52,6 +59,9 @@ impl SimulatedLog {
             is_away: false,
             is_full: false,
             payload_limit: 4096,
+            message_max: usize::MAX,
+            holes: BTreeSet::new(),
+            is_gone: false,
             removed: Vec::new(),
             began: Instant::now(),
         };
@@ -83,6 +93,28 @@ impl SimulatedLog {
         let mut state = self.lock();
         let left = state.stored.len() - count;
         state.stored.truncate(left);
+    }
+
+    /// Loses a message within the log, as no server should.
+    pub(super) fn make_hole(&self, sequence: u64) {
+        self.lock().holes.insert(sequence);
+    }
+
+    /// Removes all messages, as a person can.
+    pub(super) fn empty(&self) {
+        let mut state = self.lock();
+        state.first = state.stored.len() as u64 + 1;
+    }
+
+    /// Deletes the log, as a person can.
+    pub(super) fn delete(&self) {
+        let mut state = self.lock();
+        (state.is_gone, state.is_away) = (true, true);
+    }
+
+    /// Takes no message that is larger, whatever the servers say.
+    pub(super) fn set_message_max(&self, limit: usize) {
+        self.lock().message_max = limit;
     }
 
     /// Changes a byte of a message.
@@ -161,6 +193,9 @@ impl State {
             self.late.push(message);
             return Published::Unknown("no server answers".to_owned());
         }
+        if message.payload.len() > self.message_max {
+            return Published::Impossible("it is too large".to_owned());
+        }
         if self.is_full && !message.payload.is_empty() {
             return Published::Full("no room".to_owned());
         }
@@ -196,6 +231,7 @@ impl State {
         let mut size = 0;
         let messages = self.stored[..known].iter().skip(from - 1);
         messages
+            .filter(|message| !self.holes.contains(&message.sequence))
             .take_while(|message| {
                 let takes = size < bytes;
                 size += message.payload.len() + 1;
@@ -248,7 +284,8 @@ impl Log for SimulatedLog {
             }
             state.arrive();
             let known = state.known();
-            Ok(state.stored[..known].last().cloned())
+            let last = state.stored[..known].last().cloned();
+            Ok(last.filter(|last| last.sequence >= state.first))
         })
     }
 
@@ -287,6 +324,13 @@ impl Log for SimulatedLog {
                     .map(|message| message.payload.len() as u64 + 256)
                     .sum(),
             })
+        })
+    }
+
+    fn is_gone(&self) -> Answer<'_, bool> {
+        Box::pin(async {
+            self.pause().await;
+            self.lock().is_gone
         })
     }
 

@@ -40,8 +40,20 @@ impl Owner {
         log: &SimulatedLog,
         epoch: u64,
         delivered: &Delivered,
-        (capacity, window): (usize, Duration),
+        ids: (usize, Duration),
     ) -> Self {
+        let mut owner = Self::open(log, epoch, ids);
+        let deliver = deliver(owner.journal.clone(), Arc::clone(delivered));
+        owner.tasks.spawn(deliver);
+        owner
+    }
+
+    /// One whose sink takes nothing.
+    pub(super) fn without_sink(log: &SimulatedLog, epoch: u64) -> Self {
+        Self::open(log, epoch, (1000, ID_WINDOW))
+    }
+
+    fn open(log: &SimulatedLog, epoch: u64, (capacity, window): (usize, Duration)) -> Self {
         let limits = ReplicatedLimits {
             bytes: 1 << 20,
             pending: 256 << 10,
@@ -58,7 +70,6 @@ impl Owner {
         let (journal, writer) = made;
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());
-        tasks.spawn(deliver(journal.clone(), Arc::clone(delivered)));
         let end = BootTime::now() + 24 * HOUR;
         Self {
             journal,
@@ -110,7 +121,7 @@ impl Owner {
         self.tasks.shutdown().await;
     }
 
-    async fn fenced(&self) -> String {
+    pub(super) async fn fenced(&self) -> String {
         match timeout(HOUR, self.journal.ended()).await.unwrap() {
             Ended::Fenced(reason) => reason,
             Ended::Finished => panic!("it was not asked to finish"),
@@ -335,20 +346,7 @@ async fn nothing_acknowledged_is_lost_or_stored_twice_whatever_goes_wrong() {
 #[tokio::test(start_paused = true)]
 async fn a_next_owner_delivers_what_the_last_one_left() {
     let log = SimulatedLog::new(1, 0);
-    let nothing = Delivered::default();
-    let mut first = Owner::start(&log, 1, &nothing);
-    // Its sink takes nothing.
-    first.tasks.abort_all();
-    let (journal, writer) = Replicated::new(
-        Arc::new(log.clone()),
-        2,
-        first.journal.shared.limits,
-        Metrics::new().stream("default"),
-        None,
-        None,
-    );
-    first.tasks.spawn(writer.run());
-    first.journal = journal;
+    let first = Owner::without_sink(&log, 1);
     first.acknowledged(&bodies("a", 30)).await;
     first
         .acknowledged(&[format!("b {}", "x".repeat(20_000))])
@@ -356,7 +354,7 @@ async fn a_next_owner_delivers_what_the_last_one_left() {
     assert_eq!(first.journal.status().backlog, 31);
     drop(first);
     let delivered = Delivered::default();
-    let second = Owner::start(&log, 3, &delivered);
+    let second = Owner::start(&log, 2, &delivered);
     until(|| delivered.lock().unwrap().len() == 31).await;
     until(|| second.journal.status().backlog == 0).await;
     second.finished().await;

@@ -1,6 +1,7 @@
 //! Requests that wait to be stored.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,7 +10,9 @@ use super::group::Group;
 use super::id_log::RequestId;
 use super::payload::{self, ID_BYTES};
 use crate::counting::to_u64;
+use crate::held::Held;
 use crate::journal::PendingAcknowledgement;
+use crate::queue_budget::{NoRoom, QueueShare};
 
 /// The most records of a group.
 const GROUP_RECORDS: usize = 1 << 15;
@@ -17,10 +20,10 @@ const GROUP_RECORDS: usize = 1 << 15;
 /// Requests in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Withdrawn ones leave a hole, so that a ticket stays a position.
-    entries: VecDeque<Option<Entry>>,
-    first_ticket: u64,
-    bytes: usize,
+    /// By their tickets.
+    entries: BTreeMap<u64, Entry>,
+    next_ticket: u64,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -46,56 +49,86 @@ struct Cutting {
 }
 
 impl Waiting {
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Nothing yet; what waits counts in this share.
+    pub(super) fn in_share(share: Arc<QueueShare>) -> Self {
+        Self {
+            held: Held::in_share(share),
+            ..Self::default()
+        }
     }
 
-    /// The number of requests, and of those that were withdrawn and are not
-    /// forgotten yet.
+    pub(super) const fn bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// The number of requests.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn is_empty(&mut self) -> bool {
-        while let Some(None) = self.entries.front() {
-            self.pop();
-        }
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Adds a request, and returns its ticket.
+    /// Whether the share has room for so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.held.has_room(bytes)
+    }
+
+    /// Counts the bytes of a request that is added next, if the share has room for them.
+    pub(super) fn try_hold(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        self.held.try_add(bytes)
+    }
+
+    /// Counts the bytes of a request that is added next.
+    pub(super) fn hold(&mut self, bytes: usize) {
+        self.held.add(bytes);
+    }
+
+    /// Adds a request whose bytes are counted, and returns its ticket.
     pub(super) fn push(
         &mut self,
         frames: Bytes,
         ids: Vec<RequestId>,
         acknowledgement: PendingAcknowledgement,
     ) -> u64 {
-        self.bytes += frames.len() + ids.len() * ID_BYTES;
-        self.entries.push_back(Some(Entry {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let entry = Entry {
             frames,
             records: acknowledgement.completion.len(),
             is_touched: false,
             cutting: None,
             ids,
             acknowledgement,
-        }));
-        self.first_ticket + to_u64(self.entries.len() - 1)
+        };
+        self.entries.insert(ticket, entry);
+        ticket
     }
 
     /// Removes the request with this ticket, if none of it was taken.
     pub(super) fn withdraw(&mut self, ticket: u64) -> Option<PendingAcknowledgement> {
-        let position = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
-        let place = self.entries.get_mut(position)?;
-        let entry = place.take_if(|entry| !entry.is_touched)?;
-        self.bytes -= entry.frames.len() + entry.id_bytes();
-        Some(entry.acknowledgement)
+        let is_whole = self.entries.get(&ticket).is_some_and(|it| !it.is_touched);
+        let entry = is_whole.then(|| self.entries.remove(&ticket)).flatten()?;
+        Some(self.removed(entry))
+    }
+
+    /// Removes the request of which a part was taken, if there is one.
+    pub(super) fn take_touched(&mut self) -> Option<PendingAcknowledgement> {
+        let first = self.entries.first_entry()?;
+        let entry = first.get().is_touched.then(|| first.remove())?;
+        Some(self.removed(entry))
+    }
+
+    fn removed(&mut self, entry: Entry) -> PendingAcknowledgement {
+        self.held.release(entry.frames.len() + entry.id_bytes());
+        entry.acknowledgement
     }
 
     /// Takes everything out: what was not touched, and what is stored in part.
     pub(super) fn clear(&mut self) -> Vec<(PendingAcknowledgement, bool)> {
-        self.first_ticket += to_u64(self.entries.len());
-        self.bytes = 0;
-        let entries = std::mem::take(&mut self.entries).into_iter().flatten();
+        self.held.release(self.held.bytes());
+        let entries = std::mem::take(&mut self.entries).into_values();
         entries
             .map(|entry| (entry.acknowledgement, entry.is_touched))
             .collect()
@@ -103,14 +136,12 @@ impl Waiting {
 
     /// Takes what comes next, of at most so many bytes; `None` if nothing waits.
     pub(super) fn take(&mut self, limit: usize) -> Option<Group> {
-        if self.is_empty() {
-            return None;
-        }
-        let first = self.entries.front_mut().and_then(Option::as_mut)?;
+        let mut first = self.entries.first_entry()?;
+        let first = first.get_mut();
         // Many ids of one request must leave room for its records.
         let surplus = first.ids.len().saturating_sub(limit / (2 * ID_BYTES));
         first.ids.drain(..surplus);
-        self.bytes -= surplus * ID_BYTES;
+        self.held.release(surplus * ID_BYTES);
         if first.is_in_parts(limit - first.id_bytes()) {
             return self.take_part(limit);
         }
@@ -121,12 +152,10 @@ impl Waiting {
             ids: Vec::new(),
             acknowledgements: Vec::new(),
         };
-        let mut payload = Vec::with_capacity(self.bytes.min(limit));
+        let mut payload = Vec::with_capacity(self.bytes().min(limit));
         let mut records = 0;
-        while !self.is_empty() {
-            let Some(Some(entry)) = self.entries.front_mut() else {
-                break;
-            };
+        while let Some(mut first) = self.entries.first_entry() {
+            let entry = first.get_mut();
             let used = payload.len() + group.ids.len() * ID_BYTES;
             let own = limit.saturating_sub(entry.id_bytes());
             let room = own.saturating_sub(used);
@@ -149,13 +178,12 @@ impl Waiting {
             if !is_whole {
                 break;
             }
-            if let Some(mut entry) = self.pop() {
-                group.ids.append(&mut entry.ids);
-                group.acknowledgements.push(entry.acknowledgement);
-            }
+            let mut entry = first.remove();
+            group.ids.append(&mut entry.ids);
+            group.acknowledgements.push(entry.acknowledgement);
         }
         payload.extend_from_slice(group.ids.as_flattened());
-        self.bytes -= payload.len();
+        self.held.release(payload.len());
         group.payload = payload.into();
         group.records = to_u64(records);
         Some(group)
@@ -164,7 +192,8 @@ impl Waiting {
     /// Takes the next part of the first record, which does not fit into one
     /// message.
     fn take_part(&mut self, limit: usize) -> Option<Group> {
-        let entry = self.entries.front_mut()?.as_mut()?;
+        let mut first = self.entries.first_entry()?;
+        let entry = first.get_mut();
         let cutting = match entry.cutting.take() {
             Some(cutting) => cutting,
             None => Cutting::begin(&entry.frames, limit - entry.id_bytes())?,
@@ -175,7 +204,7 @@ impl Waiting {
         entry.cutting = (!is_last).then(|| cutting.after_next());
         entry.records -= usize::from(is_last);
         let is_through = entry.frames.is_empty();
-        let stored = is_through.then(|| self.pop()).flatten();
+        let stored = is_through.then(|| first.remove());
         let (ids, acknowledgement) = stored
             .map(|entry| (entry.ids, entry.acknowledgement))
             .unzip();
@@ -183,7 +212,7 @@ impl Waiting {
         if !ids.is_empty() {
             payload = [&payload[..], ids.as_flattened()].concat().into();
         }
-        self.bytes -= payload.len();
+        self.held.release(payload.len());
         Some(Group {
             payload,
             records: u64::from(is_last),
@@ -191,11 +220,6 @@ impl Waiting {
             ids,
             acknowledgements: acknowledgement.into_iter().collect(),
         })
-    }
-
-    fn pop(&mut self) -> Option<Entry> {
-        self.first_ticket += 1;
-        self.entries.pop_front().flatten()
     }
 }
 

@@ -70,6 +70,8 @@ struct EndGuard(Arc<Shared>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
+        // What is read from now on is read from the servers.
+        self.0.lock().kept.clear();
         self.0.ended.send_if_modified(|ended| {
             let is_open = ended.is_none();
             ended.get_or_insert_with(|| Ended::Fenced("its writer has stopped".to_owned()));
@@ -230,10 +232,15 @@ impl Writer {
                 tracing::error!(reason, "the log will never take these records");
                 let is_other = |known: &Envelope| known.number != message.envelope.number;
                 self.attempts.retain(is_other);
-                for pending in group.acknowledgements {
+                let mut state = self.shared.lock();
+                // What is left of a request is no use without this part of it.
+                let rest = state.waiting.take_touched();
+                state.is_under_way = false;
+                state.is_full = false;
+                drop(state);
+                for pending in group.acknowledgements.into_iter().chain(rest) {
                     pending.completion.unknown(&reason);
                 }
-                self.shared.lock().is_under_way = false;
             }
         }
         Ok(())
@@ -312,7 +319,7 @@ impl Writer {
                 self.blocked = Some(group);
             }
         }
-        state.keep(Stored {
+        state.kept.add(Stored {
             sequence: self.end,
             envelope: Some(envelope),
             time: 0,

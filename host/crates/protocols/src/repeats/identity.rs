@@ -10,7 +10,7 @@ pub(super) type Hash = [u64; 2];
 /// The key must be secret and random: then nobody can make two identities equal
 /// on purpose. By chance, one is taken for another of `n` that are remembered with
 /// a probability of `n` / 2^128: with 100,000 of them and a million requests a
-/// second, once in 10^19 years. Whoever keeps identities must keep the key too.
+/// second, once in 10^19 years. Code that keeps identities must keep the key too.
 #[derive(Clone, Copy)]
 pub struct Names {
     key: [u64; 2],
@@ -45,8 +45,8 @@ impl Names {
     }
 
     /// Names what a client sends under an id of its own: the part at this index of
-    /// the chunk, frame or request with this id. `client` is whoever the id comes
-    /// from, as the token or the address says.
+    /// the chunk, frame or request with this id. `client` is the client that the
+    /// id comes from, as the token or the address says.
     #[must_use]
     pub fn id(
         &self,

@@ -18,13 +18,13 @@
 //! | it was refused | it is delivered as if new: another sink may take it |
 //! | its outcome is unknown | it is delivered again under the same ticket |
 //!
-//! There is one [`Repeats`] for each stream. It knows nothing of waiting. A caller
+//! A node has one [`Repeats`] for all streams; each stream is a scope of its own. It knows nothing of waiting. A caller
 //! that gets [`Begun::Join`] waits for the ticket's outcome by other means, and must
 //! subscribe to it under the same lock as it called [`Repeats::begin`]. A caller that
 //! gets [`Begun::Deliver`] must settle the ticket, whatever happens: until then,
 //! every repeat joins it.
 //!
-//! All clients of a stream share the memory. One that sends many ids makes those of
+//! All clients of a node share the memory. One that sends many ids makes those of
 //! others be forgotten sooner; their repeats are delivered twice then, and none is
 //! lost.
 

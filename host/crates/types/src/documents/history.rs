@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_live_is_noted_once_whoever_leads() {
+    fn what_went_live_is_noted_once_under_any_leader() {
         let mut first = active("one", 7);
         let mut history = HistoryDocument::news(&first, &[]);
         assert_eq!(events(&history), [(PluginEvent::Live, "one")]);
