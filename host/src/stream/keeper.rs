@@ -2,9 +2,9 @@
 //!
 //! Putting `<c>/streams/<s>/plugin` opens the stream on every node, and deleting it
 //! closes it. Only a deletion that a node has seen closes a stream, by itself or by the
-//! key `<c>/run/<s>/closed` that it leaves for the others: a Consul that has lost its
-//! state has no such key. Streams are remembered on disk, so they are also there while
-//! Consul is not.
+//! key `<c>/run/<s>/closed` that it leaves for the others. A Consul that has lost its
+//! state closes none: it has no such key, and not the counter of epochs that it had.
+//! Streams are remembered on disk, so they are also there while Consul is not.
 
 mod changes;
 mod manifests;
@@ -26,7 +26,7 @@ use super::spread::{self, SpreadParts};
 use super::streams::Streams;
 use super::tasks::StreamTasks;
 use crate::plugin::{Manifest, Preparer};
-use manifests::{Manifests, follow};
+use manifests::{Listed, follow};
 use sluice_consul::Client;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -36,7 +36,7 @@ use sluice_types::keys::ClusterKeys;
 /// The pause before a stream that could not be opened is tried again, and before
 /// Consul is asked again whether it has lost its state.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// The time for Consul to say whether it has lost its state, or to take a note.
+/// The time for Consul to take a note.
 const CONSUL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is tried to leave the note of a closed stream.
 const NOTE_ATTEMPTS: u32 = 3;
@@ -121,7 +121,7 @@ impl StreamKeeper {
 struct Keeping {
     parts: KeeperParts,
     remembered: Remembered,
-    manifests: watch::Receiver<Option<Manifests>>,
+    listed: watch::Receiver<Option<Listed>>,
     runs: watch::Receiver<Option<Arc<Runs>>>,
     places: BTreeMap<String, Place>,
     opening: JoinSet<Opened>,
@@ -136,16 +136,16 @@ struct Keeping {
 
 impl Keeping {
     fn new(parts: KeeperParts, pins: watch::Sender<BTreeMap<String, String>>) -> Self {
-        let (manifests_in, manifests) = watch::channel(None);
+        let (listed_in, listed) = watch::channel(None);
         let mut following = JoinSet::new();
         following.spawn(follow(
             parts.client.clone(),
             parts.config.keys.clone(),
-            manifests_in,
+            listed_in,
         ));
         Self {
             remembered: Remembered::new(parts.config.folder.clone()),
-            manifests,
+            listed,
             runs: parts.access.controls.runs.clone(),
             parts,
             places: BTreeMap::new(),
@@ -175,7 +175,7 @@ impl Keeping {
                     tracing::error!(?ended, "the watch of the manifests has ended");
                     break;
                 }
-                Ok(()) = self.manifests.changed() => self.reconcile().await,
+                Ok(()) = self.listed.changed() => self.reconcile().await,
                 Ok(()) = self.runs.changed() => self.reconcile().await,
                 Some(opened) = self.opening.join_next() => self.opened(opened).await,
                 Some(closed) = self.closing.join_next() => self.closed(closed),
@@ -200,23 +200,19 @@ impl Keeping {
 
     /// Makes the streams those that the keys ask for.
     async fn reconcile(&mut self) {
-        let Some(wanted) = self.manifests.borrow_and_update().clone() else {
+        let Some(listed) = self.listed.borrow_and_update().clone() else {
             return;
         };
         let runs = self.runs.borrow_and_update().clone();
-        for (name, wanted) in &wanted {
-            self.want(name, wanted);
+        for (name, wanted) in &listed.manifests {
+            self.want(name, wanted, listed.counter);
         }
         self.parts.streams.synchronised();
-        self.pins.send_replace(manifests::pins(&wanted));
+        self.pins.send_replace(manifests::pins(&listed.manifests));
         let names = self.places.keys();
-        let gone = names.filter(|name| !wanted.contains_key(*name));
-        for name in gone.cloned().collect::<Vec<_>>() {
-            let is_noted = runs
-                .as_ref()
-                .is_some_and(|runs| runs.closed.contains(name.as_str()));
-            self.gone(&name, is_noted).await;
-        }
+        let gone = names.filter(|name| !listed.manifests.contains_key(*name));
+        let gone = gone.cloned().collect();
+        self.gone(gone, runs.as_deref()).await;
         if let Some(runs) = runs {
             self.tell_active(&runs);
         }

@@ -7,6 +7,7 @@
 
 mod choice;
 mod config;
+mod counter;
 mod drain;
 #[cfg(test)]
 mod fakes;

@@ -33,13 +33,7 @@ async fn a_key_makes_a_stream_on_every_node_and_its_deletion_ends_it() {
     assert_eq!(of("audit").await, of("default").await);
     cluster.consul.delete(&key_of("audit")).await;
     for place in 0..3 {
-        eventually("the stream is gone", SOON, || async {
-            match cluster.send_to(place, "audit", "late").await {
-                (404, _) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
+        cluster.is_gone(place, "audit").await;
     }
     let closed = async || cluster.consul.key("sluice/run/audit/leader").await;
     eventually("the lock is free", SOON, || async {
@@ -119,11 +113,65 @@ async fn a_node_that_was_away_learns_that_a_stream_was_closed() {
     })
     .await;
     let back = cluster.add_with(&name, Options::default()).await;
-    eventually("it is closed there, too", SOON, || async {
-        match cluster.send_to(back, "audit", "late").await {
-            (404, _) => Ok(()),
+    cluster.is_gone(back, "audit").await;
+}
+
+#[tokio::test]
+async fn an_emptied_consul_closes_none_of_many_streams_on_any_node() {
+    const STREAMS: usize = 24;
+    let cluster = Cluster::on_consul(3, &[]).await;
+    cluster.leader().await;
+    let names: Vec<_> = (0..STREAMS).map(|number| format!("s{number}")).collect();
+    for name in &names {
+        cluster.create(name, "builtin:stdout").await;
+    }
+    for name in &names {
+        cluster.leads(name, SOON).await;
+    }
+    cluster.consul.delete("kv/sluice?recurse").await;
+    // Elections create the counter of epochs again.
+    for (number, name) in names.iter().enumerate() {
+        cluster.is_taken(number % 3, name, "after").await;
+    }
+    tokio::time::sleep(A_WHILE).await;
+    for place in 0..3 {
+        for name in &names {
+            assert!(
+                cluster.stream_at(place, name).await.is_some(),
+                "{name} is not at {place} any more"
+            );
+        }
+    }
+    // Those that are there again can be closed.
+    cluster.create("s0", "builtin:stdout").await;
+    cluster.is_taken(0, "s0", "again").await;
+    cluster.consul.delete(&key_of("s0")).await;
+    for place in 0..3 {
+        cluster.is_gone(place, "s0").await;
+    }
+}
+
+#[tokio::test]
+async fn a_note_of_an_earlier_life_closes_no_stream() {
+    let mut cluster = Cluster::on_consul(1, &[]).await;
+    cluster.leader().await;
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "first").await;
+    cluster.consul.delete(&key_of("audit")).await;
+    eventually("that is noted", SOON, || async {
+        match cluster.consul.key("sluice/run/audit/closed").await {
+            Ok(key) if key.is_object() => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
+    cluster.create("audit", "builtin:stdout").await;
+    cluster.is_taken(0, "audit", "second").await;
+    let name = cluster.node(0).name.clone();
+    cluster.nodes[0].process.kill();
+    // No node sees that.
+    cluster.consul.delete(&key_of("audit")).await;
+    let back = cluster.add_with(&name, Options::default()).await;
+    tokio::time::sleep(A_WHILE).await;
+    cluster.is_taken(back, "audit", "third").await;
 }
