@@ -31,6 +31,7 @@ mod reports;
 mod rig;
 mod route;
 mod spread;
+mod stop;
 mod streams;
 mod swap;
 mod tasks;

@@ -135,7 +135,7 @@ impl Running {
     /// left on this node's disk.
     pub(super) async fn close(mut self, stream: &str, elector: &Elector) -> bool {
         self.telling.abort();
-        self.tasks.stop();
+        self.tasks.stop_for_good();
         self.tasks.drained().await;
         elector.leave(stream).await;
         let left = async { while self.role.changed().await.is_ok() {} };

@@ -141,7 +141,7 @@ impl PreparedStream {
     /// Starts the stream's tasks.
     pub(crate) fn start(self, node: &NodeAccess) -> (Stream, StreamTasks) {
         let (route_in, route) = watch::channel(Route::Unknown);
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(None);
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();

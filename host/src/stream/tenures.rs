@@ -44,7 +44,7 @@ impl Tenures {
     /// # Errors
     /// The thread of a tenure could not be started, or has panicked.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        while !*self.parts.stop.borrow() {
+        while self.parts.stop.borrow().is_none() {
             let role = self.role.borrow_and_update().clone();
             match role {
                 Role::Leader(lease) => self = self.lead(lease).await?,
@@ -72,7 +72,7 @@ impl Tenures {
                 self.known = choice.borrow().clone();
                 self.parts.orders.give(StreamOrder::Eligible(true)).await;
             }
-            () = stopped(&mut stop) => {}
+            _ = stopped(&mut stop) => {}
         }
     }
 
@@ -93,7 +93,7 @@ impl Tenures {
             Sinks::Unknown => {}
         }
         self.known = self.parts.choice.borrow().clone();
-        if !*self.parts.stop.borrow() {
+        if self.parts.stop.borrow().is_none() {
             lease.revoked().await;
             self.until_role_changed(&lease).await;
         }
@@ -112,7 +112,7 @@ impl Tenures {
         };
         tokio::select! {
             () = changed => {}
-            () = stopped(&mut stop) => {}
+            _ = stopped(&mut stop) => {}
         }
     }
 }
@@ -122,6 +122,7 @@ mod tests {
     use super::*;
     use crate::stream::fakes::Reply::Permanent;
     use crate::stream::rig::{Rig, long, shortly};
+    use crate::stream::stop::Stop;
     use sluice_leadership::Order;
     use sluice_types::documents::LeaderAddress;
 
@@ -152,7 +153,7 @@ mod tests {
             orders,
         };
         let result = test(ends).await;
-        stop.send_replace(true);
+        stop.send_replace(Some(Stop::Node));
         task.await.unwrap().unwrap();
         result
     }
