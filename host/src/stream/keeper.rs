@@ -207,7 +207,11 @@ impl Keeping {
         for (name, wanted) in &listed.manifests {
             self.want(name, wanted, listed.counter);
         }
-        self.parts.streams.synchronised();
+        self.parts.streams.synchronised(|name| {
+            let place = self.places.get(name);
+            let is_wanted = listed.manifests.contains_key(name);
+            place.is_some_and(|place| is_wanted || !matches!(place.stage, Stage::Closing))
+        });
         self.pins.send_replace(manifests::pins(&listed.manifests));
         let names = self.places.keys();
         let gone = names.filter(|name| !listed.manifests.contains_key(*name));

@@ -99,9 +99,13 @@ impl Streams {
         });
     }
 
-    /// Consul has said which streams there are.
-    pub(super) fn synchronised(&self) {
-        self.change(|others| others.is_synchronised = true);
+    /// Consul has said which streams there are. Of those that are not open, `is_awaited`
+    /// tells those that will be.
+    pub(super) fn synchronised(&self, is_awaited: impl Fn(&str) -> bool) {
+        self.change(|others| {
+            others.is_synchronised = true;
+            others.awaited.retain(|name| is_awaited(name));
+        });
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Others> {

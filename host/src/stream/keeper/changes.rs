@@ -41,9 +41,14 @@ impl Keeping {
                 "the stream cannot be noted on disk: it is not there after a restart without Consul"
             );
         }
-        if matches!(place.stage, Stage::Failed(at) if Instant::now() >= at) {
-            place.stage = Stage::Opening;
-            self.open(name);
+        match place.stage {
+            Stage::Failed(at) if Instant::now() >= at => {
+                place.stage = Stage::Opening;
+                self.open(name);
+            }
+            // It is opened again once it is closed.
+            Stage::Closing => self.parts.streams.await_stream(name),
+            _ => {}
         }
     }
 

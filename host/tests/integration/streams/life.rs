@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::key_of;
-use crate::support::{Cluster, Options, SOON, eventually};
+use crate::support::{Cluster, Options, SOON, eventually, guest};
 
 /// Enough for a node to have noticed, had there been something to notice.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -174,4 +176,48 @@ async fn a_note_of_an_earlier_life_closes_no_stream() {
     let back = cluster.add_with(&name, Options::default()).await;
     tokio::time::sleep(A_WHILE).await;
     cluster.is_taken(back, "audit", "third").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
+    let file = guest("misbehave");
+    let folder = file.parent().unwrap().display().to_string();
+    let drain = Duration::from_secs(5);
+    let arguments = ["--plugin-dir", &folder, "--drain-timeout", "5s"];
+    let cluster = Cluster::on_consul(1, &arguments).await;
+    let stuck = json!({"source": format!("file://{}", file.display()), "config": "always stuck"});
+    cluster.create("audit", &stuck.to_string()).await;
+    cluster.leads("audit", SOON).await;
+    let waits = cluster.send_to(0, "audit", "stuck");
+    let test = async {
+        let sample = "sluice_queue_records{stream=\"audit\"} ";
+        eventually("it waits", SOON, || async {
+            match cluster.node(0).sample(sample).await.as_deref() {
+                Some("1") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        cluster.consul.delete(&key_of("audit")).await;
+        cluster.is_gone(0, "audit").await;
+        let began = Instant::now();
+        cluster.create("audit", "builtin:stdout").await;
+        let busy = async || cluster.send_to(0, "audit", "again").await;
+        eventually("it is busy", SOON, || async {
+            match busy().await {
+                (503, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        loop {
+            match busy().await {
+                (503, _) => tokio::time::sleep(Duration::from_millis(20)).await,
+                (200, _) => break,
+                other => panic!("{other:?} after {:?}", began.elapsed()),
+            }
+            assert!(began.elapsed() < drain + SOON, "it does not come back");
+        }
+    };
+    tokio::join!(waits, test);
 }
