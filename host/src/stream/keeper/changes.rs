@@ -260,6 +260,7 @@ impl Keeping {
             Stage::Failed(_) => {
                 self.parts.streams.remove(name);
                 self.places.remove(name);
+                self.parts.config.metrics.remove(name);
                 if let Err(error) = self.remembered.forget(name, true) {
                     tracing::warn!(
                         stream = name,
@@ -278,6 +279,7 @@ impl Keeping {
             Ok(name) => {
                 tracing::info!(stream = name, "the stream is closed");
                 self.places.remove(&name);
+                self.parts.config.metrics.remove(&name);
             }
             Err(error) => tracing::error!(%error, "a stream was not closed; this is a defect"),
         }

@@ -45,9 +45,18 @@ async fn a_key_makes_a_stream_on_every_node_and_its_deletion_ends_it() {
         }
     })
     .await;
+    // It would alarm for ever.
+    let stalled = "sluice_delivery_stalled_seconds{stream=\"audit\"} ";
+    for node in &cluster.nodes {
+        eventually("its metrics are gone", SOON, || async {
+            node.sample(stalled).await.map_or(Ok(()), Err)
+        })
+        .await;
+    }
     // It can come back.
     cluster.create("audit", "builtin:stdout").await;
     cluster.is_taken(0, "audit", "again").await;
+    assert_eq!(cluster.node(0).sample(stalled).await.as_deref(), Some("0.0"));
     cluster.acknowledged("to the default one").await;
 }
 
