@@ -9,7 +9,7 @@
 mod changes;
 mod manifests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::config::StreamConfig;
-use super::place::{Place, Stage, ended, seen};
+use super::place::{Place, Stage, ended};
 use super::prepared::{NodeAccess, PreparedStream, StreamError};
 use super::remembered::Remembered;
 use super::spread::{self, SpreadParts};
@@ -129,8 +129,8 @@ struct Keeping {
     /// Watches the manifests.
     following: JoinSet<()>,
     retry_at: Option<Instant>,
-    /// The names that were refused, so that the log says so once.
-    refused: Vec<String>,
+    /// The streams beyond the bound.
+    refused: BTreeSet<String>,
     pins: watch::Sender<BTreeMap<String, String>>,
 }
 
@@ -153,14 +153,14 @@ impl Keeping {
             closing: JoinSet::new(),
             following,
             retry_at: None,
-            refused: Vec::new(),
+            refused: BTreeSet::new(),
             pins,
         }
     }
 
     async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<StreamTasks> {
         for (name, wanted) in self.remembered.all() {
-            self.begin(&name, seen(&wanted));
+            self.begin_if_room(&name, &wanted);
         }
         loop {
             let retry_at = self.retry_at;
@@ -204,14 +204,18 @@ impl Keeping {
             return;
         };
         let runs = self.runs.borrow_and_update().clone();
+        self.refused
+            .retain(|name| listed.manifests.contains_key(name));
         for (name, wanted) in &listed.manifests {
             self.want(name, wanted, listed.counter);
         }
-        self.parts.streams.synchronised(|name| {
+        let is_awaited = |name: &str| {
             let place = self.places.get(name);
             let is_wanted = listed.manifests.contains_key(name);
             place.is_some_and(|place| is_wanted || !matches!(place.stage, Stage::Closing))
-        });
+        };
+        let streams = &self.parts.streams;
+        streams.synchronised(is_awaited, self.refused.clone());
         self.pins.send_replace(manifests::pins(&listed.manifests));
         let names = self.places.keys();
         let gone = names.filter(|name| !listed.manifests.contains_key(*name));

@@ -21,12 +21,7 @@ impl Keeping {
     /// A manifest is there, and this counter was there before.
     pub(super) fn want(&mut self, name: &str, wanted: &Wanted, counter: Option<Counter>) {
         if !self.places.contains_key(name) {
-            if self.places.len() + 1 >= self.parts.config.max_streams {
-                self.refuse(name);
-                return;
-            }
-            self.refused.retain(|refused| refused != name);
-            self.begin(name, seen(wanted));
+            self.begin_if_room(name, wanted);
         }
         let Some(place) = self.places.get_mut(name) else {
             return;
@@ -52,20 +47,23 @@ impl Keeping {
         }
     }
 
-    fn refuse(&mut self, name: &str) {
-        if self.refused.iter().any(|refused| refused == name) {
-            return;
+    /// Begins to open a stream, unless there are as many as there may be.
+    pub(super) fn begin_if_room(&mut self, name: &str, wanted: &Wanted) {
+        let max = self.parts.config.max_streams;
+        if self.places.len() + 1 < max {
+            self.refused.remove(name);
+            self.begin(name, seen(wanted));
+        } else if self.refused.insert(name.to_owned()) {
+            tracing::error!(
+                stream = name,
+                max,
+                "this node does not open the stream: it has as many as --max-streams allows"
+            );
         }
-        tracing::error!(
-            stream = name,
-            max = self.parts.config.max_streams,
-            "this node does not open the stream: it has as many as --max-streams allows"
-        );
-        self.refused.push(name.to_owned());
     }
 
     /// Begins to open a stream.
-    pub(super) fn begin(&mut self, name: &str, plugin: Seen) {
+    fn begin(&mut self, name: &str, plugin: Seen) {
         self.parts.streams.await_stream(name);
         self.places.insert(name.to_owned(), Place::new(plugin));
         self.open(name);

@@ -230,3 +230,40 @@ async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
     };
     tokio::join!(waits, test);
 }
+
+#[tokio::test]
+async fn a_node_takes_part_in_no_more_streams_than_it_may() {
+    let of_three = ["--max-streams", "3"];
+    let mut cluster = Cluster::on_consul(0, &[]).await;
+    cluster.add_with("a", Options::with(&of_three)).await;
+    for stream in ["s1", "s2"] {
+        cluster.create(stream, "builtin:stdout").await;
+        cluster.is_taken(0, stream, "before").await;
+    }
+    cluster.create("s3", "builtin:stdout").await;
+    cluster.is_beyond_the_bound("s3").await;
+    // One that goes makes room.
+    cluster.consul.delete(&key_of("s1")).await;
+    cluster.is_taken(0, "s3", "in its place").await;
+    // What a node remembers counts as well.
+    cluster.nodes[0].process.terminate().await;
+    cluster.nodes.clear();
+    let of_two = ["--max-streams", "2"];
+    cluster.add_with("a", Options::with(&of_two)).await;
+    cluster.is_taken(0, "s2", "again").await;
+    cluster.is_beyond_the_bound("s3").await;
+    assert!(cluster.stream_at(0, "s3").await.is_none());
+}
+
+impl Cluster {
+    /// Waits until the only node says that a stream is beyond the bound of its streams.
+    async fn is_beyond_the_bound(&self, stream: &str) {
+        eventually("it is one too many", SOON, || async {
+            match self.send_to(0, stream, "refused").await {
+                (503, text) if text.contains("--max-streams") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+}
