@@ -29,7 +29,7 @@ use sluice_leadership::{Peers, StepDown, StreamOrder};
 use sluice_types::lease::Lease;
 
 /// How long a node leaves the lock to others after no sink opened, its journal
-/// failed, or the destination fenced it.
+/// failed, the destination fenced it, or there was no thread.
 const STAY_OUT: Duration = Duration::from_secs(30);
 /// The same while no other node is eligible.
 const STAY_OUT_ALONE: Duration = Duration::from_secs(1);
@@ -104,6 +104,22 @@ pub(super) struct Tenure<'a> {
     replicated: Option<Replicated>,
     /// Writes the replicated journal.
     writing: JoinSet<()>,
+}
+
+impl TenureParts {
+    /// What this node asks for when it cannot do its work as the leader under this epoch.
+    pub(super) fn step_down(&self, epoch: u64) -> StepDown {
+        let stay_out = match self.peers.is_any_eligible() {
+            Some(true) => STAY_OUT,
+            Some(false) | None => STAY_OUT_ALONE,
+        };
+        StepDown {
+            epoch,
+            stay_out,
+            until_taken: false,
+            to: None,
+        }
+    }
 }
 
 impl<'a> Tenure<'a> {
@@ -389,18 +405,8 @@ impl<'a> Tenure<'a> {
         }
     }
 
-    /// What this node asks for when it cannot do its work as the leader.
     fn step_down(&self) -> StepDown {
-        let stay_out = match self.parts.peers.is_any_eligible() {
-            Some(true) => STAY_OUT,
-            Some(false) | None => STAY_OUT_ALONE,
-        };
-        StepDown {
-            epoch: self.lease.epoch(),
-            stay_out,
-            until_taken: false,
-            to: None,
-        }
+        self.parts.step_down(self.lease.epoch())
     }
 
     /// Ends the tenure's right to write, and has the lock released.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::choice::is_news;
-use super::own_thread;
+use super::own_thread::OwnThread;
 use super::route::Route;
 use super::tenure::{Sinks, Tenure, TenureParts, stopped};
 use crate::plugin::Choice;
@@ -25,6 +25,7 @@ pub(super) struct Tenures {
     known: Choice,
     /// Whether the last tenure ended because no sink opened.
     no_sink_opened: bool,
+    start_thread: fn(&str) -> io::Result<OwnThread>,
 }
 
 impl Tenures {
@@ -35,6 +36,7 @@ impl Tenures {
             role,
             known,
             no_sink_opened: false,
+            start_thread: OwnThread::start,
         }
     }
 
@@ -42,7 +44,7 @@ impl Tenures {
     /// accepted has its outcome.
     ///
     /// # Errors
-    /// The thread of a tenure could not be started, or has panicked.
+    /// The thread of a tenure has panicked.
     pub(super) async fn run(mut self) -> io::Result<()> {
         while self.parts.stop.borrow().is_none() {
             let role = self.role.borrow_and_update().clone();
@@ -78,12 +80,35 @@ impl Tenures {
 
     /// Tenures of the default stream run where connections are served, which is
     /// faster, and those of the others where they cannot hold up each other.
-    async fn lead(self, lease: Arc<Lease>) -> io::Result<Self> {
+    async fn lead(mut self, lease: Arc<Lease>) -> io::Result<Self> {
         if self.parts.config.name == DEFAULT_STREAM {
             return Ok(self.run_tenure(lease).await);
         }
-        let stream = self.parts.config.name.clone();
-        own_thread::run(&stream, self.run_tenure(lease)).await
+        match (self.start_thread)(&self.parts.config.name) {
+            Ok(thread) => thread.run(self.run_tenure(lease)).await,
+            Err(error) => {
+                self.leave_lead(&lease, &error).await;
+                Ok(self)
+            }
+        }
+    }
+
+    /// Leaves the stream to other nodes for a while: this one has no thread for it.
+    async fn leave_lead(&mut self, lease: &Arc<Lease>, error: &io::Error) {
+        let stream = &self.parts.config.name;
+        let epoch = lease.epoch();
+        tracing::error!(
+            stream,
+            epoch,
+            %error,
+            "no thread can be started to deliver; stepping down"
+        );
+        self.parts.route.send_replace(Route::Unknown);
+        lease.revoke();
+        let step_down = self.parts.step_down(epoch);
+        let order = StreamOrder::StepDown(step_down);
+        self.parts.orders.give(order).await;
+        self.until_role_changed(lease).await;
     }
 
     async fn run_tenure(mut self, lease: Arc<Lease>) -> Self {
@@ -226,5 +251,33 @@ mod tests {
             assert!(ends.orders.try_recv().is_err(), "each is news once");
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_has_no_thread_is_left_to_others_and_goes_on() {
+        let rig = Rig::new(|a| a);
+        let (role_in, role) = watch::channel(Role::Leader(Arc::clone(&rig.lease)));
+        let Rig {
+            mut parts,
+            lease,
+            stop,
+            mut orders,
+            ..
+        } = rig;
+        parts.config.name = "audit".to_owned();
+        let mut tenures = Tenures::new(parts, role);
+        tenures.start_thread = |_| Err(io::Error::other("too many threads"));
+        let task = tokio::spawn(tenures.run());
+        let left = orders.recv().await;
+        assert!(
+            matches!(left, Some(Order::Stream(_, StreamOrder::StepDown(_)))),
+            "{left:?}"
+        );
+        lease.revoked().await;
+        role_in.send_replace(follower());
+        long().await;
+        assert!(!task.is_finished(), "it waits to lead again");
+        stop.send_replace(Some(Stop::Node));
+        task.await.unwrap().unwrap();
     }
 }
