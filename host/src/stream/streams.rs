@@ -60,6 +60,11 @@ impl Streams {
         }
     }
 
+    /// Whether there is an open stream with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        matches!(self.find(name), Found::Open(_))
+    }
+
     /// What there is of this name.
     pub(crate) fn find(&self, name: &str) -> Found {
         if name == DEFAULT_STREAM {

@@ -138,7 +138,10 @@ impl Spread {
             return;
         };
         self.note_moves(&plan);
-        for (stream, node) in plan.successors() {
+        let successors = plan.successors();
+        self.successors
+            .retain(|stream, _| successors.contains_key(stream) || self.parts.streams.has(stream));
+        for (stream, node) in successors {
             // While nobody leads, the plan stays: the documents tell late who leads.
             let is_led = plan.leader(&stream).is_some();
             let is_settled = self
@@ -170,6 +173,8 @@ impl Spread {
 
     /// A stream whose leader is still there was handed over.
     fn note_moves(&mut self, plan: &Plan) {
+        self.leaders
+            .retain(|stream, _| self.parts.streams.has(stream));
         for stream in self.parts.streams.all() {
             let name = &stream.name;
             let Some(leader) = plan.leader(name) else {
