@@ -77,7 +77,16 @@ pub(crate) struct StreamKeeper {
     stop: oneshot::Sender<()>,
     /// Spreads the streams over the nodes.
     spread: JoinHandle<()>,
-    task: JoinHandle<Vec<StreamTasks>>,
+    task: JoinHandle<Remaining>,
+}
+
+/// The streams of a node that opens and closes no more.
+#[derive(Debug, Default)]
+pub(crate) struct Remaining {
+    pub(crate) open: Vec<StreamTasks>,
+    /// Those that close, each within the time for draining. They need their locks for
+    /// that.
+    pub(crate) closing: JoinSet<String>,
 }
 
 impl StreamKeeper {
@@ -105,11 +114,11 @@ impl StreamKeeper {
         }
     }
 
-    /// Opens and closes no more. The streams that are open go on.
-    pub(crate) async fn stop(self) -> Vec<StreamTasks> {
+    /// Begins to open and to close no more. The streams that are open go on.
+    pub(crate) async fn stop(self) -> Remaining {
         self.spread.abort();
         if self.task.is_finished() {
-            return Vec::new();
+            return Remaining::default();
         }
         // It may be ending.
         _ = self.stop.send(());
@@ -158,7 +167,7 @@ impl Keeping {
         }
     }
 
-    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<StreamTasks> {
+    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Remaining {
         for (name, wanted) in self.remembered.all() {
             self.begin_if_room(&name, &wanted);
         }
@@ -186,8 +195,6 @@ impl Keeping {
             }
         }
         self.opening.shutdown().await;
-        // Each is bounded by the time for draining.
-        while self.closing.join_next().await.is_some() {}
         let open = self
             .places
             .into_values()
@@ -195,7 +202,10 @@ impl Keeping {
                 Stage::Open(running) => Some(running.into_tasks()),
                 _ => None,
             });
-        open.collect()
+        Remaining {
+            open: open.collect(),
+            closing: self.closing,
+        }
     }
 
     /// Makes the streams those that the keys ask for.
