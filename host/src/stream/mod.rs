@@ -36,6 +36,7 @@ mod streams;
 mod swap;
 mod tasks;
 mod tenure;
+mod tenure_parts;
 mod tenures;
 mod watching;
 

@@ -17,7 +17,7 @@ use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
 use super::tasks::StreamTasks;
-use super::tenure::TenureParts;
+use super::tenure_parts::TenureParts;
 use super::tenures::Tenures;
 use crate::meters::Meters;
 use crate::peer::Secret;

@@ -12,65 +12,25 @@ use super::drain::{self, Rest};
 use super::feeding::Feeding;
 use super::hand_over;
 use super::opener::{Opened, SinkOpener};
-use super::orders::Orders;
-use super::replication::Replication;
-use super::reports::Reports;
 use super::route::Route;
 use super::stop::Stop;
 use super::swap::SinkSwapper;
+use super::tenure_parts::TenureParts;
 use super::watching::Watched;
-use crate::plugin::{Choice, Report};
-use sluice_delivery::metrics::StreamMetrics;
+use crate::plugin::Report;
 use sluice_delivery::{
-    Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Finish, Intake, Journal, Queue,
-    QueueShare, Replicated, ReplicatedEnd, SinkSwap, Stall, StreamTracer, Tail, Watch,
+    Ack, ActiveSink, Delivery, Dispatcher, Ended, Finish, Intake, Queue, Replicated, ReplicatedEnd,
+    SinkSwap, Watch,
 };
-use sluice_leadership::{Peers, StepDown, StreamOrder};
+use sluice_leadership::{StepDown, StreamOrder};
 use sluice_types::lease::Lease;
 
-/// How long a node leaves the lock to others after no sink opened, its journal
-/// failed, the destination fenced it, or there was no thread.
-const STAY_OUT: Duration = Duration::from_secs(30);
-/// The same while no other node is eligible.
-const STAY_OUT_ALONE: Duration = Duration::from_secs(1);
 /// The time for the sinks' `close` when the tenure is over.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// The time for the replicated journal to store what was taken in.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// How long the journal may fail before another node should lead.
 const JOURNAL_FAILURE_LIMIT: Duration = Duration::from_secs(5);
-
-/// What all tenures of a stream work with.
-#[derive(Debug)]
-pub(super) struct TenureParts {
-    pub(super) config: StreamConfig,
-    /// The memory for what waits.
-    pub(super) share: Arc<QueueShare>,
-    /// Where requests go.
-    pub(super) route: watch::Sender<Route>,
-    /// Why the stream should end, once it should.
-    pub(super) stop: watch::Receiver<Option<Stop>>,
-    /// Asks the tenure with the same epoch to hand over.
-    pub(super) hand_over: watch::Receiver<Option<StepDown>>,
-    /// The sinks that could run.
-    pub(super) choice: watch::Receiver<Choice>,
-    pub(super) reports: Reports,
-    pub(super) orders: Orders,
-    /// This node's own journal.
-    pub(super) journal: Option<Journal>,
-    pub(super) replication: Option<Replication>,
-    pub(super) letters: DeadLetters,
-    pub(super) metrics: Arc<StreamMetrics>,
-    pub(super) trace: Option<Arc<AckTrace>>,
-    /// Makes the spans of batches and writes.
-    pub(super) tracer: Option<StreamTracer>,
-    /// Shows what passes.
-    pub(super) tail: Tail,
-    /// What keeps the delivery from making progress.
-    pub(super) stall: watch::Sender<Option<Stall>>,
-    /// The other nodes.
-    pub(super) peers: Peers,
-}
 
 /// What a tenure showed about the sinks that were available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,22 +64,6 @@ pub(super) struct Tenure<'a> {
     replicated: Option<Replicated>,
     /// Writes the replicated journal.
     writing: JoinSet<()>,
-}
-
-impl TenureParts {
-    /// What this node asks for when it cannot do its work as the leader under this epoch.
-    pub(super) fn step_down(&self, epoch: u64) -> StepDown {
-        let stay_out = match self.peers.is_any_eligible() {
-            Some(true) => STAY_OUT,
-            Some(false) | None => STAY_OUT_ALONE,
-        };
-        StepDown {
-            epoch,
-            stay_out,
-            until_taken: false,
-            to: None,
-        }
-    }
 }
 
 impl<'a> Tenure<'a> {
@@ -431,6 +375,7 @@ mod tests {
     use super::*;
     use crate::stream::fakes::Reply::{Fenced, Hangs, Permanent};
     use crate::stream::rig::{DRAIN, EPOCH, Rig, long, on_disk, shortly};
+    use crate::stream::tenure_parts::{STAY_OUT, STAY_OUT_ALONE};
     use sluice_delivery::{Outcome, Refused};
     use sluice_types::lease::Standing;
 
