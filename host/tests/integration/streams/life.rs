@@ -57,7 +57,10 @@ async fn a_key_makes_a_stream_on_every_node_and_its_deletion_ends_it() {
     // It can come back.
     cluster.create("audit", "builtin:stdout").await;
     cluster.is_taken(0, "audit", "again").await;
-    assert_eq!(cluster.node(0).sample(stalled).await.as_deref(), Some("0.0"));
+    assert_eq!(
+        cluster.node(0).sample(stalled).await.as_deref(),
+        Some("0.0")
+    );
     cluster.acknowledged("to the default one").await;
 }
 
@@ -273,7 +276,14 @@ impl Cluster {
 async fn a_stream_that_closes_holds_up_no_other_when_its_node_stops() {
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
-    let arguments = ["--plugin-dir", &folder, "--drain-timeout", "40s", "--request-timeout", "60s"];
+    let arguments = [
+        "--plugin-dir",
+        &folder,
+        "--drain-timeout",
+        "40s",
+        "--request-timeout",
+        "60s",
+    ];
     let mut cluster = Cluster::on_consul(2, &arguments).await;
     let source = format!("file://{}", file.display());
     let stuck = json!({"source": source, "config": "always stuck", "pin": "a"});
@@ -310,4 +320,29 @@ async fn a_stream_that_closes_holds_up_no_other_when_its_node_stops() {
     println!("taken elsewhere after {:?}", began.elapsed());
     assert!(!cluster.nodes[0].process.has_ended(), "audit still drains");
     waits.abort();
+}
+
+#[tokio::test]
+async fn names_are_unknown_only_once_consul_has_said_which_there_are() {
+    let mut cluster = Cluster::on_consul(0, &[]).await;
+    cluster.consul.stop();
+    let process = cluster.spawn("a", Options::default());
+    let address = cluster.served_by(&process).await;
+    let url = format!("http://{address}/streams/audit/api/v1/log");
+    let http = cluster.http.clone();
+    let asked = async || {
+        let answer = http.post(&url).body("early").send().await;
+        answer.unwrap().status().as_u16()
+    };
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(asked().await, 503);
+    cluster.consul.restart().await;
+    eventually("it is unknown", SOON, || async {
+        match asked().await {
+            404 => Ok(()),
+            503 => Err("503".to_owned()),
+            other => panic!("{other}"),
+        }
+    })
+    .await;
 }

@@ -12,11 +12,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Backlog, Chunk, Journal, JournalId, JournalLimits};
-use crate::{Feeder, Finish};
 use crate::Intake;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};
 use crate::receipt::Receipt;
+use crate::{Feeder, Finish};
 use crate::{Queue, QueueLimits};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
