@@ -120,13 +120,7 @@ async fn a_node_that_was_away_learns_that_a_stream_was_closed() {
     let stays = 1 - away;
     cluster.is_taken(stays, "audit", "while one is away").await;
     cluster.consul.delete(&key_of("audit")).await;
-    eventually("it is closed", SOON, || async {
-        match cluster.stream_at(stays, "audit").await {
-            None => Ok(()),
-            Some(stream) => Err(stream.to_string()),
-        }
-    })
-    .await;
+    cluster.is_closing(stays, "audit").await;
     let back = cluster.add_with(&name, Options::default()).await;
     cluster.is_gone(back, "audit").await;
 }
@@ -212,7 +206,7 @@ async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
         })
         .await;
         cluster.consul.delete(&key_of("audit")).await;
-        cluster.is_gone(0, "audit").await;
+        cluster.is_closing(0, "audit").await;
         let began = Instant::now();
         cluster.create("audit", "builtin:stdout").await;
         let busy = async || cluster.send_to(0, "audit", "again").await;
@@ -313,7 +307,7 @@ async fn a_stream_that_closes_holds_up_no_other_when_its_node_stops() {
     })
     .await;
     cluster.consul.delete(&key_of("audit")).await;
-    cluster.is_gone(0, "audit").await;
+    cluster.is_closing(0, "audit").await;
     cluster.nodes[0].process.signal(Signal::TERM);
     let began = Instant::now();
     cluster.is_taken(1, "other", "meanwhile").await;

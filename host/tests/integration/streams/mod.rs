@@ -69,6 +69,17 @@ impl Cluster {
         (status, answer.text().await.unwrap_or_default())
     }
 
+    /// Waits until a node has begun to close a stream.
+    async fn is_closing(&self, place: usize, stream: &str) {
+        eventually("it closes", SOON, || async {
+            match self.stream_at(place, stream).await {
+                None => Ok(()),
+                Some(stream) => Err(stream.to_string()),
+            }
+        })
+        .await;
+    }
+
     /// Waits until a node has no such stream.
     async fn is_gone(&self, place: usize, stream: &str) {
         eventually("the stream is gone", SOON, || async {
