@@ -101,6 +101,10 @@ pub(super) fn named(streams: &Streams, name: &str) -> Result<Arc<Stream>, Proble
              there are"
                 .to_owned(),
         )),
+        Found::Refused => Err(Problem::Unavailable(
+            "this node takes part in as many streams as --max-streams allows, and not in this one"
+                .to_owned(),
+        )),
         Found::Nothing => Err(Problem::NoStream(shown(name.as_bytes()))),
     }
 }

@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use sluice_delivery::Ack;
+/// What becomes of records that are not delivered in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are in a journal, from which they are delivered later.
+    IsSafe,
+    /// Nobody delivers them, unless their producers send them again.
+    IsLost,
+}
 
-/// How long the sink may confirm nothing before a drain ends, where all
-/// acknowledged records are in the journal.
+/// How long the sink may confirm nothing before a drain ends whose rest is safe.
 const STALL_LIMIT: Duration = Duration::from_secs(2);
 
-/// Waits as long as accepted requests may take to finish: `limit` at most. What
-/// is in the journal is safe without the sink, and the next leader should not
-/// wait for a destination that is down. So with [`Ack::Journal`] the drain is
+/// Waits as long as accepted requests may take to finish: `limit` at most. The next leader
+/// should not wait for a destination that is down. So with [`Rest::IsSafe`] the drain is
 /// also over as soon as `delivered`, the number of records that the sink has
 /// confirmed, has not changed for [`STALL_LIMIT`].
-pub(super) async fn limit(ack: Ack, limit: Duration, delivered: impl Fn() -> u64) {
+pub(super) async fn limit(rest: Rest, limit: Duration, delivered: impl Fn() -> u64) {
     let end = Instant::now() + limit;
-    if ack == Ack::Sink {
+    if rest == Rest::IsLost {
         return tokio::time::sleep_until(end).await;
     }
     let mut last = delivered();

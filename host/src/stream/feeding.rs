@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use sluice_delivery::{Feeder, Journal, Queue, Replicated};
+use sluice_delivery::{Feeder, Finish, Journal, Queue, Replicated};
 
 /// Runs the feeders of a tenure, one for each journal that the stream has. Dropping this
 /// ends it.
 #[derive(Debug)]
 pub(super) struct Feeding {
     tasks: JoinSet<()>,
-    finish: watch::Sender<bool>,
+    finish: watch::Sender<Finish>,
 }
 
 impl Feeding {
@@ -22,7 +22,7 @@ impl Feeding {
         queue: &Arc<Queue>,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let (finish, finishing) = watch::channel(false);
+        let (finish, finishing) = watch::channel(Finish::Never);
         let local = local.map(|journal| Feeder::new(journal.clone(), Arc::clone(queue)));
         let replicated = replicated.map(|journal| Feeder::new(journal.clone(), Arc::clone(queue)));
         match (local, replicated) {
@@ -46,9 +46,9 @@ impl Feeding {
         Self { tasks, finish }
     }
 
-    /// Tells the feeder to close the queue once all of the journal is fed.
-    pub(super) fn finish(&self) {
-        self.finish.send_replace(true);
+    /// Tells the feeders to close the queue once so much of the journals is delivered.
+    pub(super) fn finish(&self, finish: Finish) {
+        self.finish.send_replace(finish);
     }
 
     /// Waits until the feeder panics.

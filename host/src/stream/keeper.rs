@@ -2,14 +2,14 @@
 //!
 //! Putting `<c>/streams/<s>/plugin` opens the stream on every node, and deleting it
 //! closes it. Only a deletion that a node has seen closes a stream, by itself or by the
-//! key `<c>/run/<s>/closed` that it leaves for the others: a Consul that has lost its
-//! state has no such key. Streams are remembered on disk, so they are also there while
-//! Consul is not.
+//! key `<c>/run/<s>/closed` that it leaves for the others. A Consul that has lost its
+//! state closes none: it has no such key, and not the counter of epochs that it had.
+//! Streams are remembered on disk, so they are also there while Consul is not.
 
 mod changes;
 mod manifests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::config::StreamConfig;
-use super::place::{Place, Stage, ended, seen};
+use super::place::{Place, Stage, ended};
 use super::prepared::{NodeAccess, PreparedStream, StreamError};
 use super::remembered::Remembered;
 use super::spread::{self, SpreadParts};
 use super::streams::Streams;
 use super::tasks::StreamTasks;
 use crate::plugin::{Manifest, Preparer};
-use manifests::{Manifests, follow};
+use manifests::{Listed, follow};
 use sluice_consul::Client;
 use sluice_delivery::AckTrace;
 use sluice_delivery::metrics::Metrics;
@@ -36,7 +36,7 @@ use sluice_types::keys::ClusterKeys;
 /// The pause before a stream that could not be opened is tried again, and before
 /// Consul is asked again whether it has lost its state.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// The time for Consul to say whether it has lost its state, or to take a note.
+/// The time for Consul to take a note.
 const CONSUL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is tried to leave the note of a closed stream.
 const NOTE_ATTEMPTS: u32 = 3;
@@ -77,7 +77,16 @@ pub(crate) struct StreamKeeper {
     stop: oneshot::Sender<()>,
     /// Spreads the streams over the nodes.
     spread: JoinHandle<()>,
-    task: JoinHandle<Vec<StreamTasks>>,
+    task: JoinHandle<Remaining>,
+}
+
+/// The streams of a node that opens and closes no more.
+#[derive(Debug, Default)]
+pub(crate) struct Remaining {
+    pub(crate) open: Vec<StreamTasks>,
+    /// Those that close, each within the time for draining. They need their locks for
+    /// that.
+    pub(crate) closing: JoinSet<String>,
 }
 
 impl StreamKeeper {
@@ -105,11 +114,11 @@ impl StreamKeeper {
         }
     }
 
-    /// Opens and closes no more. The streams that are open go on.
-    pub(crate) async fn stop(self) -> Vec<StreamTasks> {
+    /// Begins to open and to close no more. The streams that are open go on.
+    pub(crate) async fn stop(self) -> Remaining {
         self.spread.abort();
         if self.task.is_finished() {
-            return Vec::new();
+            return Remaining::default();
         }
         // It may be ending.
         _ = self.stop.send(());
@@ -121,7 +130,7 @@ impl StreamKeeper {
 struct Keeping {
     parts: KeeperParts,
     remembered: Remembered,
-    manifests: watch::Receiver<Option<Manifests>>,
+    listed: watch::Receiver<Option<Listed>>,
     runs: watch::Receiver<Option<Arc<Runs>>>,
     places: BTreeMap<String, Place>,
     opening: JoinSet<Opened>,
@@ -129,23 +138,23 @@ struct Keeping {
     /// Watches the manifests.
     following: JoinSet<()>,
     retry_at: Option<Instant>,
-    /// The names that were refused, so that the log says so once.
-    refused: Vec<String>,
+    /// The streams beyond the bound.
+    refused: BTreeSet<String>,
     pins: watch::Sender<BTreeMap<String, String>>,
 }
 
 impl Keeping {
     fn new(parts: KeeperParts, pins: watch::Sender<BTreeMap<String, String>>) -> Self {
-        let (manifests_in, manifests) = watch::channel(None);
+        let (listed_in, listed) = watch::channel(None);
         let mut following = JoinSet::new();
         following.spawn(follow(
             parts.client.clone(),
             parts.config.keys.clone(),
-            manifests_in,
+            listed_in,
         ));
         Self {
             remembered: Remembered::new(parts.config.folder.clone()),
-            manifests,
+            listed,
             runs: parts.access.controls.runs.clone(),
             parts,
             places: BTreeMap::new(),
@@ -153,14 +162,14 @@ impl Keeping {
             closing: JoinSet::new(),
             following,
             retry_at: None,
-            refused: Vec::new(),
+            refused: BTreeSet::new(),
             pins,
         }
     }
 
-    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<StreamTasks> {
+    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Remaining {
         for (name, wanted) in self.remembered.all() {
-            self.begin(&name, seen(&wanted));
+            self.begin_if_room(&name, &wanted);
         }
         loop {
             let retry_at = self.retry_at;
@@ -175,7 +184,7 @@ impl Keeping {
                     tracing::error!(?ended, "the watch of the manifests has ended");
                     break;
                 }
-                Ok(()) = self.manifests.changed() => self.reconcile().await,
+                Ok(()) = self.listed.changed() => self.reconcile().await,
                 Ok(()) = self.runs.changed() => self.reconcile().await,
                 Some(opened) = self.opening.join_next() => self.opened(opened).await,
                 Some(closed) = self.closing.join_next() => self.closed(closed),
@@ -186,8 +195,6 @@ impl Keeping {
             }
         }
         self.opening.shutdown().await;
-        // Each is bounded by the time for draining.
-        while self.closing.join_next().await.is_some() {}
         let open = self
             .places
             .into_values()
@@ -195,28 +202,35 @@ impl Keeping {
                 Stage::Open(running) => Some(running.into_tasks()),
                 _ => None,
             });
-        open.collect()
+        Remaining {
+            open: open.collect(),
+            closing: self.closing,
+        }
     }
 
     /// Makes the streams those that the keys ask for.
     async fn reconcile(&mut self) {
-        let Some(wanted) = self.manifests.borrow_and_update().clone() else {
+        let Some(listed) = self.listed.borrow_and_update().clone() else {
             return;
         };
         let runs = self.runs.borrow_and_update().clone();
-        for (name, wanted) in &wanted {
-            self.want(name, wanted);
+        self.refused
+            .retain(|name| listed.manifests.contains_key(name));
+        for (name, wanted) in &listed.manifests {
+            self.want(name, wanted, listed.counter);
         }
-        self.parts.streams.synchronised();
-        self.pins.send_replace(manifests::pins(&wanted));
+        let is_awaited = |name: &str| {
+            let place = self.places.get(name);
+            let is_wanted = listed.manifests.contains_key(name);
+            place.is_some_and(|place| is_wanted || !matches!(place.stage, Stage::Closing))
+        };
+        let streams = &self.parts.streams;
+        streams.synchronised(is_awaited, self.refused.clone());
+        self.pins.send_replace(manifests::pins(&listed.manifests));
         let names = self.places.keys();
-        let gone = names.filter(|name| !wanted.contains_key(*name));
-        for name in gone.cloned().collect::<Vec<_>>() {
-            let is_noted = runs
-                .as_ref()
-                .is_some_and(|runs| runs.closed.contains(name.as_str()));
-            self.gone(&name, is_noted).await;
-        }
+        let gone = names.filter(|name| !listed.manifests.contains_key(*name));
+        let gone = gone.cloned().collect();
+        self.gone(gone, runs.as_deref()).await;
         if let Some(runs) = runs {
             self.tell_active(&runs);
         }

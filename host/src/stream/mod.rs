@@ -7,6 +7,7 @@
 
 mod choice;
 mod config;
+mod counter;
 mod drain;
 #[cfg(test)]
 mod fakes;
@@ -30,10 +31,12 @@ mod reports;
 mod rig;
 mod route;
 mod spread;
+mod stop;
 mod streams;
 mod swap;
 mod tasks;
 mod tenure;
+mod tenure_parts;
 mod tenures;
 mod watching;
 

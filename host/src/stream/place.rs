@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::counter::Counter;
 use super::orders::Orders;
 use super::prepared::NodeAccess;
 use super::remembered::Wanted;
@@ -25,8 +26,9 @@ pub(super) struct Place {
     plugin: watch::Sender<Seen>,
     /// What the key of the active sink holds, for the same.
     active: watch::Sender<Seen>,
-    /// Whether the manifest was in Consul since this node started.
-    pub(super) was_seen: bool,
+    /// The counter of epochs that there was before the manifest was last seen in Consul;
+    /// `None` if it was not seen since this node started or Consul has lost its state.
+    pub(super) counter: Option<Counter>,
     pub(super) stage: Stage,
 }
 
@@ -56,7 +58,7 @@ impl Place {
         Self {
             plugin: watch::Sender::new(plugin),
             active: watch::Sender::new(Seen::Unknown),
-            was_seen: false,
+            counter: None,
             stage: Stage::Opening,
         }
     }
@@ -68,8 +70,15 @@ impl Place {
 
     /// The manifest's key holds this. Returns whether that is news.
     pub(super) fn wants(&mut self, wanted: &Wanted) -> bool {
-        self.was_seen = true;
         tell(&self.plugin, seen(wanted))
+    }
+
+    /// The index at which the manifest was written.
+    pub(super) fn index(&self) -> u64 {
+        match *self.plugin.borrow() {
+            Seen::Present { index, .. } => index,
+            Seen::Absent | Seen::Unknown => 0,
+        }
     }
 
     /// The key of the active sink holds this.
@@ -126,7 +135,7 @@ impl Running {
     /// left on this node's disk.
     pub(super) async fn close(mut self, stream: &str, elector: &Elector) -> bool {
         self.telling.abort();
-        self.tasks.stop();
+        self.tasks.stop_for_good();
         self.tasks.drained().await;
         elector.leave(stream).await;
         let left = async { while self.role.changed().await.is_ok() {} };

@@ -17,7 +17,7 @@ use super::replication::Replication;
 use super::reports::Reports;
 use super::route::Route;
 use super::tasks::StreamTasks;
-use super::tenure::TenureParts;
+use super::tenure_parts::TenureParts;
 use super::tenures::Tenures;
 use crate::meters::Meters;
 use crate::peer::Secret;
@@ -141,7 +141,7 @@ impl PreparedStream {
     /// Starts the stream's tasks.
     pub(crate) fn start(self, node: &NodeAccess) -> (Stream, StreamTasks) {
         let (route_in, route) = watch::channel(Route::Unknown);
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(None);
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();

@@ -13,7 +13,9 @@ use super::journal_place::JournalPlace;
 use super::orders::Orders;
 use super::reports::Reports;
 use super::route::Route;
-use super::tenure::{Sinks, Tenure, TenureParts};
+use super::stop::Stop;
+use super::tenure::{Sinks, Tenure};
+use super::tenure_parts::TenureParts;
 use crate::once::Remembered;
 use crate::plugin::{Candidate, Choice, Report, WatchFor};
 use sluice_delivery::metrics::Metrics;
@@ -38,7 +40,7 @@ pub(super) struct Rig {
     pub(super) parts: TenureParts,
     pub(super) lease: Arc<Lease>,
     pub(super) choice: watch::Sender<Choice>,
-    pub(super) stop: watch::Sender<bool>,
+    pub(super) stop: watch::Sender<Option<Stop>>,
     pub(super) hand_over: watch::Sender<Option<StepDown>>,
     pub(super) reports: mpsc::UnboundedReceiver<Report>,
     pub(super) orders: mpsc::Receiver<Order>,
@@ -60,7 +62,7 @@ impl Rig {
             good: None,
             last_resort: None,
         });
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(None);
         let (hand_over, requests) = watch::channel(None);
         let (reports_in, reports) = mpsc::unbounded_channel();
         let (orders_in, orders) = mpsc::channel(16);
@@ -191,7 +193,7 @@ impl Rig {
 
     /// Stops the stream.
     pub(super) fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(Stop::Node));
     }
 
     /// What the sinks have done.

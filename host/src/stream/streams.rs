@@ -19,6 +19,8 @@ struct Others {
     open: BTreeMap<String, Arc<Stream>>,
     /// Those that exist and are not open yet.
     awaited: BTreeSet<String>,
+    /// Those that exist and are too many for this node.
+    refused: BTreeSet<String>,
     /// Whether Consul has said which there are.
     is_synchronised: bool,
 }
@@ -31,6 +33,8 @@ pub(crate) enum Found {
     /// A stream that is not open yet, or a name of which this node does not know
     /// whether there is a stream.
     NotYet,
+    /// A stream that exists, and is one too many for this node.
+    Refused,
     /// There is no such stream.
     Nothing,
 }
@@ -52,8 +56,13 @@ impl Streams {
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Stream>> {
         match self.find(name) {
             Found::Open(stream) => Some(stream),
-            Found::NotYet | Found::Nothing => None,
+            Found::NotYet | Found::Refused | Found::Nothing => None,
         }
+    }
+
+    /// Whether there is an open stream with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        matches!(self.find(name), Found::Open(_))
     }
 
     /// What there is of this name.
@@ -65,6 +74,7 @@ impl Streams {
         match others.open.get(name) {
             Some(stream) => Found::Open(Arc::clone(stream)),
             None if !others.is_synchronised || others.awaited.contains(name) => Found::NotYet,
+            None if others.refused.contains(name) => Found::Refused,
             None => Found::Nothing,
         }
     }
@@ -99,9 +109,18 @@ impl Streams {
         });
     }
 
-    /// Consul has said which streams there are.
-    pub(super) fn synchronised(&self) {
-        self.change(|others| others.is_synchronised = true);
+    /// Consul has said which streams there are. Of those that are not open, `is_awaited`
+    /// tells those that will be, and `refused` are too many for this node.
+    pub(super) fn synchronised(
+        &self,
+        is_awaited: impl Fn(&str) -> bool,
+        refused: BTreeSet<String>,
+    ) {
+        self.change(|others| {
+            others.is_synchronised = true;
+            others.refused = refused;
+            others.awaited.retain(|name| is_awaited(name));
+        });
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Others> {

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::stop::Stop;
 use sluice_delivery::{DeadLetters, Journal};
 
 /// The time for the plugin controller to end.
@@ -14,7 +15,7 @@ const CONTROLLER_LIMIT: Duration = Duration::from_secs(1);
 /// Everything that runs for one stream.
 #[derive(Debug)]
 pub(crate) struct StreamTasks {
-    pub(super) stop: watch::Sender<bool>,
+    pub(super) stop: watch::Sender<Option<Stop>>,
     /// One task.
     pub(super) tenures: JoinSet<()>,
     pub(super) controller: JoinHandle<()>,
@@ -37,7 +38,12 @@ impl StreamTasks {
 
     /// Stops accepting requests; those that were accepted are finished.
     pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(Stop::Node));
+    }
+
+    /// The same for a stream that no node will lead any more.
+    pub(super) fn stop_for_good(&self) {
+        self.stop.send_replace(Some(Stop::Closed));
     }
 
     /// Waits until every request that was accepted has its outcome. Call

@@ -8,68 +8,29 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::config::StreamConfig;
-use super::drain;
+use super::drain::{self, Rest};
 use super::feeding::Feeding;
 use super::hand_over;
 use super::opener::{Opened, SinkOpener};
-use super::orders::Orders;
-use super::replication::Replication;
-use super::reports::Reports;
 use super::route::Route;
+use super::stop::Stop;
 use super::swap::SinkSwapper;
+use super::tenure_parts::TenureParts;
 use super::watching::Watched;
-use crate::plugin::{Choice, Report};
-use sluice_delivery::metrics::StreamMetrics;
+use crate::plugin::Report;
 use sluice_delivery::{
-    Ack, AckTrace, ActiveSink, DeadLetters, Delivery, Dispatcher, Ended, Intake, Journal, Queue,
-    QueueShare, Replicated, ReplicatedEnd, SinkSwap, Stall, StreamTracer, Tail, Watch,
+    Ack, ActiveSink, Delivery, Dispatcher, Ended, Finish, Intake, Queue, Replicated, ReplicatedEnd,
+    SinkSwap, Watch,
 };
-use sluice_leadership::{Peers, StepDown, StreamOrder};
+use sluice_leadership::{StepDown, StreamOrder};
 use sluice_types::lease::Lease;
 
-/// How long a node leaves the lock to others after no sink opened, its journal
-/// failed, or the destination fenced it.
-const STAY_OUT: Duration = Duration::from_secs(30);
-/// The same while no other node is eligible.
-const STAY_OUT_ALONE: Duration = Duration::from_secs(1);
 /// The time for the sinks' `close` when the tenure is over.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// The time for the replicated journal to store what was taken in.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// How long the journal may fail before another node should lead.
 const JOURNAL_FAILURE_LIMIT: Duration = Duration::from_secs(5);
-
-/// What all tenures of a stream work with.
-#[derive(Debug)]
-pub(super) struct TenureParts {
-    pub(super) config: StreamConfig,
-    /// The memory for what waits.
-    pub(super) share: Arc<QueueShare>,
-    /// Where requests go.
-    pub(super) route: watch::Sender<Route>,
-    /// Becomes true when the stream should end.
-    pub(super) stop: watch::Receiver<bool>,
-    /// Asks the tenure with the same epoch to hand over.
-    pub(super) hand_over: watch::Receiver<Option<StepDown>>,
-    /// The sinks that could run.
-    pub(super) choice: watch::Receiver<Choice>,
-    pub(super) reports: Reports,
-    pub(super) orders: Orders,
-    /// This node's own journal.
-    pub(super) journal: Option<Journal>,
-    pub(super) replication: Option<Replication>,
-    pub(super) letters: DeadLetters,
-    pub(super) metrics: Arc<StreamMetrics>,
-    pub(super) trace: Option<Arc<AckTrace>>,
-    /// Makes the spans of batches and writes.
-    pub(super) tracer: Option<StreamTracer>,
-    /// Shows what passes.
-    pub(super) tail: Tail,
-    /// What keeps the delivery from making progress.
-    pub(super) stall: watch::Sender<Option<Stall>>,
-    /// The other nodes.
-    pub(super) peers: Peers,
-}
 
 /// What a tenure showed about the sinks that were available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +111,7 @@ impl<'a> Tenure<'a> {
         let opened = tokio::select! {
             opened = opener.open() => Some(opened),
             () = self.lease.revoked() => None,
-            () = stopped(&mut stop) => None,
+            _ = stopped(&mut stop) => None,
             reason = self.fenced() => {
                 self.must_leave_lead(&End::JournalFenced(reason));
                 self.leave_lead(self.step_down()).await;
@@ -173,16 +134,30 @@ impl<'a> Tenure<'a> {
     }
 
     async fn end(mut self) {
-        if *self.parts.stop.borrow() {
+        if self.parts.stop.borrow().is_some() {
             self.parts.route.send_replace(Route::Stopping);
         }
         self.intake.close("the node is no longer the leader");
         self.queue.fail("the node is no longer the leader");
         if let Some(journal) = &self.replicated {
+            self.warn_of_rest(journal);
             journal.fail("the node is no longer the leader");
         }
         self.writing.shutdown().await;
         self.parts.reports.send(Report::Standby);
+    }
+
+    /// No leader delivers what a closed stream leaves in its journal.
+    fn warn_of_rest(&self, journal: &Replicated) {
+        let records = journal.status().backlog;
+        if records > 0 && *self.parts.stop.borrow() == Some(Stop::Closed) {
+            tracing::warn!(
+                stream = self.parts.config.name,
+                records,
+                "acknowledged records of the closed stream are left in the replicated journal; \
+                 put its key again to deliver them"
+            );
+        }
     }
 
     async fn deliver(&self, opened: Opened) {
@@ -252,18 +227,21 @@ impl<'a> Tenure<'a> {
         let mut hand_over = self.parts.hand_over.clone();
         let mut stop = self.parts.stop.clone();
         let mut running = pin!(dispatcher.run());
-        let requested = tokio::select! {
+        let (stopping, requested) = tokio::select! {
             ended = running.as_mut() => return (End::Dispatcher(ended), None),
             never = swapper.run() => match never {},
             () = self.journal_failed() => return (End::JournalFailed, None),
             () = feeding.panicked() => return (End::JournalFailed, None),
             reason = self.fenced() => return (End::JournalFenced(reason), None),
-            () = stopped(&mut stop) => None,
-            requested = hand_over::requested(&mut hand_over, self.lease.epoch()) => Some(requested),
+            stopping = stopped(&mut stop) => (Some(stopping), None),
+            requested = hand_over::requested(&mut hand_over, self.lease.epoch()) => {
+                (None, Some(requested))
+            }
         };
         self.stop_accepting(requested.is_some());
-        feeding.finish();
-        (self.drain(running).await, requested)
+        let is_last = stopping == Some(Stop::Closed);
+        feeding.finish(if is_last { Finish::All } else { Finish::Own });
+        (self.drain(running, is_last).await, requested)
     }
 
     fn stop_accepting(&self, is_hand_over: bool) {
@@ -275,12 +253,17 @@ impl<'a> Tenure<'a> {
         self.intake.close(reason);
     }
 
-    async fn drain(&self, running: Pin<&mut impl Future<Output = Ended>>) -> End {
+    /// `is_last` if no leader comes after this one, which could deliver the rest.
+    async fn drain(&self, running: Pin<&mut impl Future<Output = Ended>>, is_last: bool) -> End {
         let StreamConfig { ack, drain, .. } = self.parts.config;
+        let rest = match ack {
+            Ack::Journal if !is_last => Rest::IsSafe,
+            _ => Rest::IsLost,
+        };
         let delivered = || self.parts.metrics.delivered.get();
         tokio::select! {
             ended = running => End::Dispatcher(ended),
-            () = drain::limit(ack, drain, delivered) => End::DrainLimit,
+            () = drain::limit(rest, drain, delivered) => End::DrainLimit,
         }
     }
 
@@ -367,18 +350,8 @@ impl<'a> Tenure<'a> {
         }
     }
 
-    /// What this node asks for when it cannot do its work as the leader.
     fn step_down(&self) -> StepDown {
-        let stay_out = match self.parts.peers.is_any_eligible() {
-            Some(true) => STAY_OUT,
-            Some(false) | None => STAY_OUT_ALONE,
-        };
-        StepDown {
-            epoch: self.lease.epoch(),
-            stay_out,
-            until_taken: false,
-            to: None,
-        }
+        self.parts.step_down(self.lease.epoch())
     }
 
     /// Ends the tenure's right to write, and has the lock released.
@@ -391,10 +364,11 @@ impl<'a> Tenure<'a> {
     }
 }
 
-/// Waits until the stream should end.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    drop(stop.wait_for(|stop| *stop).await);
+/// Waits until the stream should end, and says why.
+pub(super) async fn stopped(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    let stop = stop.wait_for(Option::is_some).await;
+    // A sender that is gone means the end of the node.
+    stop.ok().and_then(|stop| *stop).unwrap_or(Stop::Node)
 }
 
 #[cfg(test)]
@@ -402,6 +376,7 @@ mod tests {
     use super::*;
     use crate::stream::fakes::Reply::{Fenced, Hangs, Permanent};
     use crate::stream::rig::{DRAIN, EPOCH, Rig, long, on_disk, shortly};
+    use crate::stream::tenure_parts::{STAY_OUT, STAY_OUT_ALONE};
     use sluice_delivery::{Outcome, Refused};
     use sluice_types::lease::Standing;
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::choice::is_news;
-use super::own_thread;
+use super::own_thread::OwnThread;
 use super::route::Route;
-use super::tenure::{Sinks, Tenure, TenureParts, stopped};
+use super::tenure::{Sinks, Tenure, stopped};
+use super::tenure_parts::TenureParts;
 use crate::plugin::Choice;
 use sluice_leadership::{Role, StreamOrder};
 use sluice_types::lease::Lease;
@@ -24,6 +25,7 @@ pub(super) struct Tenures {
     known: Choice,
     /// Whether the last tenure ended because no sink opened.
     no_sink_opened: bool,
+    start_thread: fn(&str) -> io::Result<OwnThread>,
 }
 
 impl Tenures {
@@ -34,6 +36,7 @@ impl Tenures {
             role,
             known,
             no_sink_opened: false,
+            start_thread: OwnThread::start,
         }
     }
 
@@ -41,9 +44,9 @@ impl Tenures {
     /// accepted has its outcome.
     ///
     /// # Errors
-    /// The thread of a tenure could not be started, or has panicked.
+    /// The thread of a tenure has panicked.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        while !*self.parts.stop.borrow() {
+        while self.parts.stop.borrow().is_none() {
             let role = self.role.borrow_and_update().clone();
             match role {
                 Role::Leader(lease) => self = self.lead(lease).await?,
@@ -71,18 +74,41 @@ impl Tenures {
                 self.known = choice.borrow().clone();
                 self.parts.orders.give(StreamOrder::Eligible(true)).await;
             }
-            () = stopped(&mut stop) => {}
+            _ = stopped(&mut stop) => {}
         }
     }
 
     /// A tenure of the only stream runs where connections are served, which is faster,
     /// and those of several streams where they cannot hold up each other.
-    async fn lead(self, lease: Arc<Lease>) -> io::Result<Self> {
+    async fn lead(mut self, lease: Arc<Lease>) -> io::Result<Self> {
         if self.parts.share.is_alone() {
             return Ok(self.run_tenure(lease).await);
         }
-        let stream = self.parts.config.name.clone();
-        own_thread::run(&stream, self.run_tenure(lease)).await
+        match (self.start_thread)(&self.parts.config.name) {
+            Ok(thread) => thread.run(self.run_tenure(lease)).await,
+            Err(error) => {
+                self.leave_lead(&lease, &error).await;
+                Ok(self)
+            }
+        }
+    }
+
+    /// Leaves the stream to other nodes for a while: this one has no thread for it.
+    async fn leave_lead(&mut self, lease: &Arc<Lease>, error: &io::Error) {
+        let stream = &self.parts.config.name;
+        let epoch = lease.epoch();
+        tracing::error!(
+            stream,
+            epoch,
+            %error,
+            "no thread can be started to deliver; stepping down"
+        );
+        self.parts.route.send_replace(Route::Unknown);
+        lease.revoke();
+        let step_down = self.parts.step_down(epoch);
+        let order = StreamOrder::StepDown(step_down);
+        self.parts.orders.give(order).await;
+        self.until_role_changed(lease).await;
     }
 
     async fn run_tenure(mut self, lease: Arc<Lease>) -> Self {
@@ -92,7 +118,7 @@ impl Tenures {
             Sinks::Unknown => {}
         }
         self.known = self.parts.choice.borrow().clone();
-        if !*self.parts.stop.borrow() {
+        if self.parts.stop.borrow().is_none() {
             lease.revoked().await;
             self.until_role_changed(&lease).await;
         }
@@ -111,7 +137,7 @@ impl Tenures {
         };
         tokio::select! {
             () = changed => {}
-            () = stopped(&mut stop) => {}
+            _ = stopped(&mut stop) => {}
         }
     }
 }
@@ -121,6 +147,8 @@ mod tests {
     use super::*;
     use crate::stream::fakes::Reply::Permanent;
     use crate::stream::rig::{Rig, long, shortly};
+    use crate::stream::stop::Stop;
+    use sluice_delivery::QueueBudget;
     use sluice_leadership::Order;
     use sluice_types::documents::LeaderAddress;
     use sluice_types::stream::DEFAULT_STREAM;
@@ -152,7 +180,7 @@ mod tests {
             orders,
         };
         let result = test(ends).await;
-        stop.send_replace(true);
+        stop.send_replace(Some(Stop::Node));
         task.await.unwrap().unwrap();
         result
     }
@@ -225,5 +253,36 @@ mod tests {
             assert!(ends.orders.try_recv().is_err(), "each is news once");
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_has_no_thread_is_left_to_others_and_goes_on() {
+        let rig = Rig::new(|a| a);
+        let (role_in, role) = watch::channel(Role::Leader(Arc::clone(&rig.lease)));
+        let Rig {
+            mut parts,
+            lease,
+            stop,
+            mut orders,
+            ..
+        } = rig;
+        parts.config.name = "audit".to_owned();
+        let budget = QueueBudget::new(1 << 20, 2);
+        let _other = budget.share();
+        parts.share = budget.share();
+        let mut tenures = Tenures::new(parts, role);
+        tenures.start_thread = |_| Err(io::Error::other("too many threads"));
+        let task = tokio::spawn(tenures.run());
+        let left = orders.recv().await;
+        assert!(
+            matches!(left, Some(Order::Stream(_, StreamOrder::StepDown(_)))),
+            "{left:?}"
+        );
+        lease.revoked().await;
+        role_in.send_replace(follower());
+        long().await;
+        assert!(!task.is_finished(), "it waits to lead again");
+        stop.send_replace(Some(Stop::Node));
+        task.await.unwrap().unwrap();
     }
 }

@@ -256,14 +256,18 @@ async fn a_journal_that_was_purged_or_deleted_by_hand_goes_on() {
     assert_eq!(posted(&cluster, "Message: 1").await, 200);
     let killed = cluster.nodes.remove(0);
     drop(killed);
-    let purged = nats.api("STREAM.PURGE.sluice_sluice_default", &json!({})).await;
+    let purged = nats
+        .api("STREAM.PURGE.sluice_sluice_default", &json!({}))
+        .await;
     assert_eq!(purged.unwrap()["success"], true);
     cluster.add("a").await;
     fs::remove_file(down(&cluster, "a")).unwrap();
     assert_eq!(posted(&cluster, "Message: 2").await, 200);
     delivered(&cluster, &[2].into()).await;
 
-    let deleted = nats.api("STREAM.DELETE.sluice_sluice_default", &json!({})).await;
+    let deleted = nats
+        .api("STREAM.DELETE.sluice_sluice_default", &json!({}))
+        .await;
     assert_eq!(deleted.unwrap()["success"], true);
     eventually("it takes records again", LATER, || async {
         match cluster.node(0).log("Message: 3").await {

@@ -25,6 +25,8 @@ pub struct Entry {
     pub session: Option<String>,
     /// Grows with every write; starts again if Consul loses its state.
     pub modify_index: u64,
+    /// The `modify_index` of the write that created the key.
+    pub create_index: u64,
 }
 
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

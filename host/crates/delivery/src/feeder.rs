@@ -33,6 +33,17 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often the queue's depth is checked while it is full.
 const FULL_QUEUE_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How far a feeder goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Until the queue is closed.
+    Never,
+    /// Until everything is settled that only this node can deliver.
+    Own,
+    /// Until everything is settled: no other node will deliver it.
+    All,
+}
+
 /// Feeds the queue of a tenure from the journal.
 #[derive(Debug)]
 pub struct Feeder {
@@ -76,29 +87,32 @@ impl Feeder {
         }
     }
 
-    /// Runs until the queue is closed. Once `finish` is true, runs until
-    /// everything is settled that this node must deliver, and closes the queue
-    /// then.
-    pub async fn run(self, finish: watch::Receiver<bool>) {
+    /// Runs until the queue is closed, or as far as `finish` says; closes the queue then.
+    pub async fn run(self, finish: watch::Receiver<Finish>) {
         let queue = Arc::clone(&self.queue);
         self.run_beside(finish).await;
         queue.close("this node is stopping");
     }
 
     /// The same for one of several feeders of a queue: leaves it open.
-    pub async fn run_beside(mut self, mut finish: watch::Receiver<bool>) {
+    pub async fn run_beside(mut self, mut finish: watch::Receiver<Finish>) {
         while let Ok(()) = self.step(&mut finish).await {}
     }
 
-    async fn step(&mut self, finish: &mut watch::Receiver<bool>) -> Result<(), Over> {
-        let is_finishing = *finish.borrow_and_update();
-        if is_finishing && self.fed.is_empty() && self.source.is_through() {
+    async fn step(&mut self, finish: &mut watch::Receiver<Finish>) -> Result<(), Over> {
+        let is_through = match *finish.borrow_and_update() {
+            Finish::Never => false,
+            Finish::Own => self.source.is_through(),
+            Finish::All => self.source.is_delivered(),
+        };
+        if is_through && self.fed.is_empty() {
             return Err(Over);
         }
         let waits = self.fed.iter().map(|fed| fed.bytes).sum::<usize>();
         let has_room =
             self.fed.len() < CHUNKS_MAX && waits.min(self.queue.waiting_bytes()) < QUEUED_BYTES_MAX;
-        let reads = has_room && !(is_finishing && self.source.may_be_left());
+        let leaves_rest = *finish.borrow() == Finish::Own && self.source.may_be_left();
+        let reads = has_room && !leaves_rest;
         tokio::select! {
             biased;
             outcome = outcome_of(self.fed.front_mut()) => self.settle(outcome).await,
@@ -262,5 +276,61 @@ async fn outcome_of(fed: Option<&mut Fed>) -> Option<Outcome> {
             None
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::occupancy::QueueLimits;
+    use crate::replicated::{Replicated, ReplicatedLimits, SimulatedLog};
+    use crate::testing::records;
+    use sluice_types::clock::BootTime;
+    use sluice_types::lease::Lease;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_next_leader_can_deliver_is_left_unless_there_will_be_none() {
+        for (finish, left) in [(Finish::Own, 10), (Finish::All, 0)] {
+            let limits = ReplicatedLimits {
+                bytes: 1 << 20,
+                pending: 1 << 18,
+                requests: 1000,
+            };
+            let metrics = Metrics::new().stream("default");
+            let log = Arc::new(SimulatedLog::new(1, 0));
+            let (journal, writer) = Replicated::new(log, 7, limits, metrics, None, None);
+            let mut writing = JoinSet::new();
+            writing.spawn(writer.run());
+            let lease = Lease::new(7, BootTime::default(), BootTime::now() + HOUR);
+            let lease = Arc::new(lease);
+            for _ in 0..10 {
+                let receipt = journal.append(&lease, (Vec::new(), records(1)), false);
+                let outcome = timeout(HOUR, receipt.unwrap()).await.unwrap();
+                assert!(
+                    matches!(outcome, Outcome::Acknowledged { .. }),
+                    "{outcome:?}"
+                );
+            }
+            let limits = QueueLimits {
+                records: 100,
+                bytes: 1 << 20,
+            };
+            let queue = Queue::new(7, limits);
+            let (_finish, finishing) = watch::channel(finish);
+            let feeding = Feeder::new(journal.clone(), Arc::clone(&queue)).run(finishing);
+            let delivering = async {
+                while queue.filled().await {
+                    queue.take().acknowledge();
+                }
+            };
+            let both = async { tokio::join!(feeding, delivering) };
+            timeout(HOUR, both).await.unwrap();
+            assert_eq!(journal.status().backlog, left, "{finish:?}");
+        }
     }
 }

@@ -51,7 +51,7 @@ pub use batch_span::StreamTracer;
 pub use dead_letters::{Cause, DeadLetterError, DeadLetters, Letter};
 pub use delivery::{Delivery, Ended};
 pub use dispatcher::Dispatcher;
-pub use feeder::Feeder;
+pub use feeder::{Feeder, Finish};
 pub use intake::{Ack, Intake, JournalIntake, UnknownAck};
 pub use journal::{
     Backlog, Chunk, Damage, Inventory, Journal, JournalError, JournalId, JournalLimits,

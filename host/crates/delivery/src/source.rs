@@ -94,12 +94,21 @@ impl Source {
         }
     }
 
-    /// Whether everything was read that this node must deliver.
+    /// Whether everything was read that only this node can deliver.
     pub(crate) fn is_through(&self) -> bool {
         match &self.0 {
             Kind::Local(_, backlog) => backlog.is_through(),
             Kind::Replicated(journal, _) => journal.is_idle(),
         }
+    }
+
+    /// Whether everything was read and delivered, whoever could deliver it.
+    pub(crate) fn is_delivered(&self) -> bool {
+        let is_rest_delivered = match &self.0 {
+            Kind::Local(..) => true,
+            Kind::Replicated(journal, _) => journal.status().backlog == 0,
+        };
+        is_rest_delivered && self.is_through()
     }
 
     /// Whether the next leader can deliver as well what is not read yet.

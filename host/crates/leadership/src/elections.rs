@@ -78,6 +78,8 @@ impl Elections {
         let session = self.session.id().map(str::to_owned);
         let election = Election::new(self.settings.clone(), self.epoch, session);
         self.streams.insert(stream.clone(), election);
+        // It may not have been left yet.
+        self.leaving.remove(stream);
         self.watches.entry(Watching::of(stream)).or_default();
     }
 

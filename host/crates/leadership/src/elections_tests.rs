@@ -881,3 +881,14 @@ fn a_stream_that_is_left_releases_its_lock_first() {
     let commands = node.handle(at(5000), Event::Tick);
     assert!(!commands.contains(&look()), "{commands:?}");
 }
+
+#[test]
+fn a_stream_that_is_joined_again_before_it_was_left_stays() {
+    let (mut node, _) = winner(lock(7, None, CLEAN));
+    let commands = node.handle(at(120), Event::Leave(stream()));
+    assert!(commands.iter().any(is_release), "{commands:?}");
+    // That is not answered.
+    node.add(&stream());
+    let commands = node.handle(at(6000), Event::Tick);
+    assert!(!commands.contains(&Command::Left(stream())), "{commands:?}");
+}

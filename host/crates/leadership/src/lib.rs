@@ -79,6 +79,7 @@ pub use order::{Order, StepDown, StreamOrder};
 pub use peers::Peers;
 pub use role::Role;
 pub use runs::Runs;
+pub use settings::LEAST_LEAP;
 pub use view::View;
 
 /// The client addresses of the cluster's registered nodes.

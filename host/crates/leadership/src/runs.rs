@@ -1,6 +1,6 @@
 //! What nodes have written for the streams other than the default one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::stream_name::StreamName;
@@ -12,8 +12,9 @@ use sluice_types::keys::ClusterKeys;
 pub struct Runs {
     /// The documents of the active sinks, with their `ModifyIndex`.
     pub active: BTreeMap<StreamName, (u64, Arc<[u8]>)>,
-    /// The streams that are closed.
-    pub closed: BTreeSet<StreamName>,
+    /// The notes that streams were closed, with their `ModifyIndex`. Such a note stays,
+    /// also if the stream comes back.
+    pub closed: BTreeMap<StreamName, u64>,
 }
 
 impl Runs {
@@ -23,7 +24,7 @@ impl Runs {
             let value = (entry.modify_index, entry.value.into());
             self.active.insert(stream.into(), value);
         } else if let Some(stream) = keys.stream_of_closed(&entry.key) {
-            self.closed.insert(stream.into());
+            self.closed.insert(stream.into(), entry.modify_index);
         }
     }
 }

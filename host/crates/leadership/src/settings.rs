@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
+/// The least that the counter of epochs leaps by when the coordinator has forgotten it.
+pub const LEAST_LEAP: u64 = 1_000;
 /// A node's leap is drawn from these.
-const LEAPS: Range<u64> = 1_000..1_000_000;
+const LEAPS: Range<u64> = LEAST_LEAP..1_000_000;
 /// A node's jitter is drawn from these, in milliseconds.
 const JITTER_MS: Range<u64> = 0..100;
 

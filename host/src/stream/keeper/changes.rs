@@ -8,30 +8,26 @@ use tokio::time::Instant;
 use super::{CONSUL_TIMEOUT, Keeping, NOTE_ATTEMPTS, Opened, RETRY_INTERVAL};
 use crate::plugin::{ControllerConfig, LastResort, StreamPreparer, WatchedKeys};
 use crate::stream::config::StreamConfig;
+use crate::stream::counter::Counter;
 use crate::stream::place::{Place, Running, Stage, join, seen};
 use crate::stream::prepared::{PreparedStream, StreamError, StreamStore};
 use crate::stream::remembered::Wanted;
 use sluice_consul::{Client, Seen};
 use sluice_leadership::Runs;
 use sluice_types::error_chain::chain;
-use sluice_types::keys::ClusterKeys;
 
 /// Opening.
 impl Keeping {
-    /// A manifest is there.
-    pub(super) fn want(&mut self, name: &str, wanted: &Wanted) {
+    /// A manifest is there, and this counter was there before.
+    pub(super) fn want(&mut self, name: &str, wanted: &Wanted, counter: Option<Counter>) {
         if !self.places.contains_key(name) {
-            if self.places.len() + 1 >= self.parts.config.max_streams {
-                self.refuse(name);
-                return;
-            }
-            self.refused.retain(|refused| refused != name);
-            self.begin(name, seen(wanted));
+            self.begin_if_room(name, wanted);
         }
         let Some(place) = self.places.get_mut(name) else {
             return;
         };
-        let is_first = !place.was_seen;
+        let is_first = place.counter.is_none();
+        place.counter = counter;
         let is_news = place.wants(wanted) || is_first;
         if is_news && let Err(error) = self.remembered.keep(name, wanted) {
             tracing::error!(
@@ -40,26 +36,34 @@ impl Keeping {
                 "the stream cannot be noted on disk: it is not there after a restart without Consul"
             );
         }
-        if matches!(place.stage, Stage::Failed(at) if Instant::now() >= at) {
-            place.stage = Stage::Opening;
-            self.open(name);
+        match place.stage {
+            Stage::Failed(at) if Instant::now() >= at => {
+                place.stage = Stage::Opening;
+                self.open(name);
+            }
+            // It is opened again once it is closed.
+            Stage::Closing => self.parts.streams.await_stream(name),
+            _ => {}
         }
     }
 
-    fn refuse(&mut self, name: &str) {
-        if self.refused.iter().any(|refused| refused == name) {
-            return;
+    /// Begins to open a stream, unless there are as many as there may be.
+    pub(super) fn begin_if_room(&mut self, name: &str, wanted: &Wanted) {
+        let max = self.parts.config.max_streams;
+        if self.places.len() + 1 < max {
+            self.refused.remove(name);
+            self.begin(name, seen(wanted));
+        } else if self.refused.insert(name.to_owned()) {
+            tracing::error!(
+                stream = name,
+                max,
+                "this node does not open the stream: it has as many as --max-streams allows"
+            );
         }
-        tracing::error!(
-            stream = name,
-            max = self.parts.config.max_streams,
-            "this node does not open the stream: it has as many as --max-streams allows"
-        );
-        self.refused.push(name.to_owned());
     }
 
     /// Begins to open a stream.
-    pub(super) fn begin(&mut self, name: &str, plugin: Seen) {
+    fn begin(&mut self, name: &str, plugin: Seen) {
         self.parts.streams.await_stream(name);
         self.places.insert(name.to_owned(), Place::new(plugin));
         self.open(name);
@@ -170,36 +174,46 @@ impl Keeping {
 
 /// Closing.
 impl Keeping {
-    /// A manifest is not there. `is_noted` if a node has seen its deletion.
-    pub(super) async fn gone(&mut self, name: &str, is_noted: bool) {
-        let Some(place) = self.places.get_mut(name) else {
+    /// These manifests are not there.
+    pub(super) async fn gone(&mut self, names: Vec<String>, runs: Option<&Runs>) {
+        let mut seen = Vec::new();
+        for name in names {
+            let Some(place) = self.places.get(&name) else {
+                continue;
+            };
+            let note = runs.and_then(|runs| runs.closed.get(name.as_str()));
+            if matches!(place.stage, Stage::Closing) {
+                // It has begun.
+            } else if note.is_some_and(|index| place.index() < *index) {
+                self.close(&name, false);
+            } else if let Some(counter) = place.counter {
+                seen.push((name, counter));
+            }
+        }
+        if !seen.is_empty() {
+            self.gone_unless_lost(seen).await;
+        }
+    }
+
+    /// Manifests are not there that were when there was this counter: they were deleted,
+    /// unless Consul has lost its state since. It is asked once for all of them.
+    async fn gone_unless_lost(&mut self, names: Vec<(String, Counter)>) {
+        let read = Counter::read(&self.parts.client, &self.parts.config.keys).await;
+        let Ok(now) = read else {
+            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
             return;
         };
-        // Consul need not be asked again about what has begun.
-        if matches!(place.stage, Stage::Closing) {
-            return;
-        }
-        if !is_noted {
-            if !place.was_seen {
-                return;
-            }
-            match is_alive(&self.parts.client, &self.parts.config.keys).await {
-                Some(true) => {}
-                Some(false) => {
-                    tracing::warn!(
-                        stream = name,
-                        "Consul has lost its state: the stream goes on without its manifest's key"
-                    );
-                    place.was_seen = false;
-                    return;
-                }
-                None => {
-                    self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
-                    return;
-                }
+        for (name, before) in names {
+            if now.is_some_and(|now| now.continues(before)) {
+                self.close(&name, true);
+            } else if let Some(place) = self.places.get_mut(&name) {
+                tracing::warn!(
+                    stream = name,
+                    "Consul has lost its state: the stream goes on without its manifest's key"
+                );
+                place.counter = None;
             }
         }
-        self.close(name, !is_noted);
     }
 
     fn close(&mut self, name: &str, must_note: bool) {
@@ -214,11 +228,12 @@ impl Keeping {
                 );
                 self.parts.streams.remove(name);
                 let (elector, client) = (self.parts.elector.clone(), self.parts.client.clone());
-                let key = must_note.then(|| self.parts.config.keys.closed(name));
+                let note_in = must_note.then(|| self.parts.config.keys.closed(name));
+                let manifest = place.index();
                 let (name, remembered) = (name.to_owned(), self.remembered.clone());
                 self.closing.spawn(async move {
-                    if let Some(key) = key {
-                        note(&client, &key).await;
+                    if let Some(key) = note_in {
+                        note(&client, &key, manifest).await;
                     }
                     let has_records = running.close(&name, &elector).await;
                     if has_records {
@@ -243,6 +258,7 @@ impl Keeping {
             Stage::Failed(_) => {
                 self.parts.streams.remove(name);
                 self.places.remove(name);
+                self.parts.config.metrics.remove(name);
                 if let Err(error) = self.remembered.forget(name, true) {
                     tracing::warn!(
                         stream = name,
@@ -261,6 +277,7 @@ impl Keeping {
             Ok(name) => {
                 tracing::info!(stream = name, "the stream is closed");
                 self.places.remove(&name);
+                self.parts.config.metrics.remove(&name);
             }
             Err(error) => tracing::error!(%error, "a stream was not closed; this is a defect"),
         }
@@ -268,17 +285,12 @@ impl Keeping {
     }
 }
 
-/// Whether Consul still has what a cluster always has; `None` without an answer.
-async fn is_alive(client: &Client, keys: &ClusterKeys) -> Option<bool> {
-    let key = keys.epoch();
-    let read = client.read_consistent(&key, CONSUL_TIMEOUT).await;
-    read.ok().map(|read| read.value.is_some())
-}
-
-/// Notes for nodes that are not there now that a stream was closed.
-async fn note(client: &Client, key: &str) {
+/// Notes for nodes that are not there now that a stream was closed whose manifest was
+/// written at this index. Writing what a key holds already would not be a write.
+async fn note(client: &Client, key: &str, manifest: u64) {
+    let text = manifest.to_string();
     for _ in 0..NOTE_ATTEMPTS {
-        match tokio::time::timeout(CONSUL_TIMEOUT, client.write(key, b"closed".to_vec())).await {
+        match tokio::time::timeout(CONSUL_TIMEOUT, client.write(key, text.clone().into())).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => tracing::debug!(
                 key,

@@ -1,13 +1,15 @@
 //! The watch of the manifests of streams other than the default one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::plugin::pin;
+use crate::stream::counter::Counter;
 use crate::stream::remembered::Wanted;
-use sluice_consul::{Client, Entry, Pace};
+use sluice_consul::{Client, Entry, Pace, Read, Wait};
 use sluice_types::keys::ClusterKeys;
 use sluice_types::stream::{DEFAULT_STREAM, check_name};
 
@@ -18,19 +20,54 @@ const PACE: Pace = Pace {
     pause: Duration::ZERO,
 };
 
+/// How long manifests are waited for while no node has ever led.
+const COUNTER_WAIT: Duration = Duration::from_secs(1);
+
 /// The manifests of streams by their names.
 pub(super) type Manifests = BTreeMap<String, Wanted>;
+
+/// What there is in Consul.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) manifests: Manifests,
+    /// The counter of epochs before these manifests were there.
+    pub(super) counter: Option<Counter>,
+}
 
 /// Follows the manifests until nobody listens; `None` until Consul has answered.
 pub(super) async fn follow(
     client: Client,
     keys: ClusterKeys,
-    manifests: watch::Sender<Option<Manifests>>,
+    listed: watch::Sender<Option<Listed>>,
 ) {
     let prefix = keys.wanted();
-    let read = |wait| client.list(&prefix, Some(wait));
-    let show = |entries: Vec<Entry>| Some(named(&keys, entries));
-    sluice_consul::watch(PACE, &prefix, read, show, manifests).await;
+    let known = AtomicU64::default();
+    let read = async |wait| {
+        let counter = Counter::read(&client, &keys).await?;
+        let wait = patience(wait, counter, &known);
+        let Read { index, value } = client.list(&prefix, Some(wait)).await?;
+        let value = (counter, value);
+        Ok(Read { index, value })
+    };
+    let show = |(counter, entries)| {
+        let manifests = named(&keys, entries);
+        Some(Listed { manifests, counter })
+    };
+    sluice_consul::watch(PACE, &prefix, read, show, listed).await;
+}
+
+/// How long to wait for other manifests: while there is no counter, or another one than
+/// was `known`, not as long, so that what is listed comes with the one that there is.
+fn patience(wait: Wait, counter: Option<Counter>, known: &AtomicU64) -> Wait {
+    let created = counter.map_or(0, |counter| counter.created);
+    match (known.swap(created, Ordering::Relaxed) == created, created) {
+        (false, _) => Wait { index: 0, ..wait },
+        (true, 0) => Wait {
+            most: COUNTER_WAIT,
+            ..wait
+        },
+        (true, _) => wait,
+    }
 }
 
 fn named(keys: &ClusterKeys, entries: Vec<Entry>) -> Manifests {

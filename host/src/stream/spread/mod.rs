@@ -5,6 +5,7 @@
 
 mod plan;
 mod rates;
+mod rests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::streams::Streams;
 use plan::{Move, Plan};
 use rates::Rates;
+use rests::Rests;
 use sluice_leadership::{Elector, Order, Role, StreamOrder};
 use sluice_types::documents::NodeDocument;
 
@@ -26,8 +28,6 @@ const TICK: Duration = Duration::from_secs(1);
 const MOVES_PER_TICK: usize = 2;
 /// How long a node has to be there before it gets streams.
 const SETTLED: Duration = Duration::from_secs(3);
-/// How long a stream stays where it was handed over to.
-const REST: Duration = Duration::from_secs(60);
 
 /// The documents of all nodes; `None` until Consul has answered.
 type Nodes = watch::Receiver<Option<Arc<Vec<NodeDocument>>>>;
@@ -60,8 +60,7 @@ struct Spread {
     seen: BTreeMap<String, Instant>,
     /// Who led each stream when that was last known.
     leaders: BTreeMap<String, String>,
-    /// When streams were handed over, to this node or by it.
-    moved: BTreeMap<String, Instant>,
+    rests: Rests,
     /// The node that should take each lock when it becomes free.
     successors: BTreeMap<String, String>,
     /// The streams whose locks this node leaves to others for a moment.
@@ -77,7 +76,7 @@ impl Spread {
             pins: BTreeMap::new(),
             seen: BTreeMap::new(),
             leaders: BTreeMap::new(),
-            moved: BTreeMap::new(),
+            rests: Rests::default(),
             successors: BTreeMap::new(),
             hesitating: BTreeSet::new(),
         }
@@ -127,8 +126,8 @@ impl Spread {
     /// A stream whose pin is new need not rest.
     fn take_in_pins(&mut self) {
         let pins = self.parts.pins.borrow_and_update().clone();
-        let is_as_before = |stream: &String| pins.get(stream) == self.pins.get(stream);
-        self.moved.retain(|stream, _| is_as_before(stream));
+        self.rests
+            .retain(|stream| pins.get(stream) == self.pins.get(stream));
         self.pins = pins;
     }
 
@@ -138,7 +137,10 @@ impl Spread {
             return;
         };
         self.note_moves(&plan);
-        for (stream, node) in plan.successors() {
+        let successors = plan.successors();
+        self.successors
+            .retain(|stream, _| successors.contains_key(stream) || self.parts.streams.has(stream));
+        for (stream, node) in successors {
             // While nobody leads, the plan stays: the documents tell late who leads.
             let is_led = plan.leader(&stream).is_some();
             let is_settled = self
@@ -170,6 +172,8 @@ impl Spread {
 
     /// A stream whose leader is still there was handed over.
     fn note_moves(&mut self, plan: &Plan) {
+        self.leaders
+            .retain(|stream, _| self.parts.streams.has(stream));
         for stream in self.parts.streams.all() {
             let name = &stream.name;
             let Some(leader) = plan.leader(name) else {
@@ -177,10 +181,9 @@ impl Spread {
             };
             let before = self.leaders.insert(name.clone(), leader.to_owned());
             if before.is_some_and(|before| before != leader && plan.has(&before)) {
-                self.moved.insert(name.clone(), Instant::now());
+                self.rests.begin(name);
             }
         }
-        self.moved.retain(|_, at| at.elapsed() < REST);
     }
 
     /// Hands over streams of this node that others should lead.
@@ -188,7 +191,7 @@ impl Spread {
         let Some(plan) = self.plan() else {
             return;
         };
-        let moves = plan.moves(|stream| !self.moved.contains_key(stream));
+        let moves = plan.moves(|stream| !self.rests.has(stream));
         let own = moves.into_iter().filter(|it| it.from == self.parts.node);
         for Move { stream, to, .. } in own.take(MOVES_PER_TICK) {
             let Some(found) = self.parts.streams.get(&stream) else {
@@ -199,7 +202,7 @@ impl Spread {
             };
             if found.hand_over(lease.epoch(), Some(to.clone())).is_some() {
                 tracing::info!(stream, to, "the stream goes to a node with less load");
-                self.moved.insert(stream, Instant::now());
+                self.rests.begin(&stream);
             }
         }
     }

@@ -69,6 +69,28 @@ impl Cluster {
         (status, answer.text().await.unwrap_or_default())
     }
 
+    /// Waits until a node has begun to close a stream.
+    async fn is_closing(&self, place: usize, stream: &str) {
+        eventually("it closes", SOON, || async {
+            match self.stream_at(place, stream).await {
+                None => Ok(()),
+                Some(stream) => Err(stream.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until a node has no such stream.
+    async fn is_gone(&self, place: usize, stream: &str) {
+        eventually("the stream is gone", SOON, || async {
+            match self.send_to(place, stream, "late").await {
+                (404, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+
     /// Sends a message to a stream until it is acknowledged.
     async fn is_taken(&self, place: usize, stream: &str, text: &str) {
         eventually(&format!("{stream} takes {text}"), SOON, || async {

@@ -379,6 +379,15 @@ impl Node {
             .unwrap()
     }
 
+    /// The value of a sample of `GET /metrics`, if there is one.
+    pub(crate) async fn sample(&self, sample: &str) -> Option<String> {
+        let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(sample));
+        value.map(str::to_owned)
+    }
+
     /// How often the sinks of the node were refused what is of this kind.
     pub(crate) async fn refused(&self, kind: &str) -> u64 {
         let answer = self.http.get(self.url("/metrics")).send().await.unwrap();

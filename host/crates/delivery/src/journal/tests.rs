@@ -12,11 +12,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Backlog, Chunk, Journal, JournalId, JournalLimits};
-use crate::Feeder;
 use crate::Intake;
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Refused};
 use crate::receipt::Receipt;
+use crate::{Feeder, Finish};
 use crate::{Queue, QueueLimits};
 use sluice_types::clock::BootTime;
 use sluice_types::lease::Lease;
@@ -518,12 +518,12 @@ async fn the_feeder_brings_everything_and_settles_it() {
     written_in_groups_aside(folder.path(), 50, 100).await;
     let journal = open(folder.path(), LIMITS);
     let queue = Queue::new(2, QUEUE);
-    let (finish, finishing) = tokio::sync::watch::channel(false);
+    let (finish, finishing) = tokio::sync::watch::channel(Finish::Never);
     let feeding = tokio::spawn(Feeder::new(journal.clone(), Arc::clone(&queue)).run(finishing));
     // Some are refused while the dead letters are full, and offered again.
     let refuse = BTreeMap::from([(7, 1)]);
     let delivering = tokio::spawn(deliver(queue, refuse));
-    finish.send_replace(true);
+    finish.send_replace(Finish::Own);
     feeding.await.unwrap();
     let mut delivered = delivering.await.unwrap();
     assert_eq!(delivered.len(), 5000);
@@ -539,7 +539,7 @@ async fn what_a_tenure_did_not_confirm_is_left_for_the_next() {
     written_in_groups_aside(folder.path(), 10, 10).await;
     let journal = open(folder.path(), LIMITS);
     let queue = Queue::new(2, QUEUE);
-    let (_finish, finishing) = tokio::sync::watch::channel(false);
+    let (_finish, finishing) = tokio::sync::watch::channel(Finish::Never);
     let feeding = tokio::spawn(Feeder::new(journal.clone(), Arc::clone(&queue)).run(finishing));
     assert!(queue.filled().await);
     let (confirmed, unconfirmed) = queue.take().split(37);
@@ -550,10 +550,10 @@ async fn what_a_tenure_did_not_confirm_is_left_for_the_next() {
     // All of a chunk, or nothing: the rest comes again.
     assert_eq!(journal.status().backlog, 100);
     let queue = Queue::new(3, QUEUE);
-    let (finish, finishing) = tokio::sync::watch::channel(false);
+    let (finish, finishing) = tokio::sync::watch::channel(Finish::Never);
     let feeding = tokio::spawn(Feeder::new(journal.clone(), Arc::clone(&queue)).run(finishing));
     let delivering = tokio::spawn(deliver(queue, BTreeMap::new()));
-    finish.send_replace(true);
+    finish.send_replace(Finish::Own);
     feeding.await.unwrap();
     assert_eq!(delivering.await.unwrap(), (0..100).collect::<Vec<_>>());
 }

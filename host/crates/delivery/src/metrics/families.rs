@@ -54,9 +54,23 @@ impl Families {
         sample(&mut self.registry, &mut self.seconds, name, label, make)
     }
 
+    /// Removes the samples of a stream.
+    pub(super) fn remove(&mut self, label: &StreamLabel) {
+        remove(&self.counters, label);
+        remove(&self.gauges, label);
+        remove(&self.seconds, label);
+        remove(&self.histograms, label);
+    }
+
     pub(super) fn histogram(&mut self, name: MetricName, label: &StreamLabel) -> DurationHistogram {
         let make: fn() -> DurationHistogram = DurationHistogram::default;
         sample(&mut self.registry, &mut self.histograms, name, label, make)
+    }
+}
+
+fn remove<M, C: MetricConstructor<M>>(families: &ByName<M, C>, label: &StreamLabel) {
+    for family in families.values() {
+        family.remove(label);
     }
 }
 

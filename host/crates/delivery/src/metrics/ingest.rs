@@ -159,6 +159,14 @@ fn name() -> String {
     format!("{PREFIX}_{}_seconds", ACKNOWLEDGE.name)
 }
 
+fn labels(stream: &str, protocol: &str, outcome: RecordsOutcome) -> RecordLabels {
+    [
+        (STREAM, stream.to_owned()),
+        (PROTOCOL, protocol.to_owned()),
+        ("outcome", outcome.name().to_owned()),
+    ]
+}
+
 /// By stream and protocol.
 type Known = BTreeMap<(String, &'static str), Arc<IngestMetrics>>;
 
@@ -186,12 +194,8 @@ impl Ingests {
         let metrics = known.entry((stream.to_owned(), protocol));
         let make = || {
             let counter = |outcome: RecordsOutcome| {
-                let labels = [
-                    (STREAM, stream.to_owned()),
-                    (PROTOCOL, protocol.to_owned()),
-                    ("outcome", outcome.name().to_owned()),
-                ];
-                self.records.get_or_create_owned(&labels)
+                self.records
+                    .get_or_create_owned(&labels(stream, protocol, outcome))
             };
             Arc::new(IngestMetrics {
                 records: RecordsOutcome::ALL.map(counter),
@@ -200,6 +204,19 @@ impl Ingests {
             })
         };
         Arc::clone(metrics.or_insert_with(make))
+    }
+
+    /// Removes what a stream has.
+    pub(super) fn remove(&self, stream: &str) {
+        self.lock().retain(|(of, protocol), _| {
+            let is_other = of != stream;
+            if !is_other {
+                for outcome in RecordsOutcome::ALL {
+                    self.records.remove(&labels(stream, protocol, outcome));
+                }
+            }
+            is_other
+        });
     }
 
     /// Writes the histograms.

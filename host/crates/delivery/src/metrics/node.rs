@@ -7,11 +7,12 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
 
 use super::families::Families;
 use super::ingest::Ingests;
 use super::names::{
-    CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, LISTENER_NO_STREAM, MetricName,
+    self, CONNECTIONS, LISTENER_CONNECTIONS, LISTENER_DROPPED, LISTENER_NO_STREAM, MetricName,
     SINK_REFUSED, SPANS,
 };
 use super::stream::StreamMetrics;
@@ -76,31 +77,14 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut families = Families::new();
-        let connections = Gauge::default();
-        let MetricName { name, help, .. } = CONNECTIONS;
-        families.registry.register(name, help, connections.clone());
-        let refused = Family::default();
-        let MetricName { name, help, .. } = SINK_REFUSED;
-        families.registry.register(name, help, refused.clone());
-        let listener_connections = Family::default();
-        let MetricName { name, help, .. } = LISTENER_CONNECTIONS;
-        families
-            .registry
-            .register(name, help, listener_connections.clone());
-        let listener_dropped = Family::default();
-        let MetricName { name, help, .. } = LISTENER_DROPPED;
-        families
-            .registry
-            .register(name, help, listener_dropped.clone());
-        let listener_no_stream = Family::default();
-        let MetricName { name, help, .. } = LISTENER_NO_STREAM;
-        families
-            .registry
-            .register(name, help, listener_no_stream.clone());
-        let spans = Family::default();
-        let MetricName { name, help, .. } = SPANS;
-        families.registry.register(name, help, spans.clone());
-        let ingests = Ingests::register(&mut families.registry);
+        let registry = &mut families.registry;
+        let connections = registered(registry, CONNECTIONS);
+        let refused = registered(registry, SINK_REFUSED);
+        let listener_connections = registered(registry, LISTENER_CONNECTIONS);
+        let listener_dropped = registered(registry, LISTENER_DROPPED);
+        let listener_no_stream = registered(registry, LISTENER_NO_STREAM);
+        let spans = registered(registry, SPANS);
+        let ingests = Ingests::register(registry);
         Self {
             connections,
             ingests,
@@ -122,6 +106,12 @@ impl Metrics {
             self.ingests.clone(),
             name,
         ))
+    }
+
+    /// Removes the samples of a stream that is closed. What still counts for it is lost.
+    pub fn remove(&self, stream: &str) {
+        self.lock().remove(&[(names::STREAM, stream.to_owned())]);
+        self.ingests.remove(stream);
     }
 
     /// The metrics of the listeners of this protocol.
@@ -167,9 +157,18 @@ impl Metrics {
     }
 }
 
+/// A metric that belongs to no stream.
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: MetricName) -> M {
+    let MetricName { name, help, .. } = name;
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::RecordsOutcome;
     use std::time::Duration;
 
     #[test]
@@ -198,5 +197,25 @@ mod tests {
         }
         let described = "# TYPE sluice_records_accepted counter";
         assert_eq!(count(described), 1, "{text}");
+    }
+
+    #[test]
+    fn a_closed_stream_has_no_samples() {
+        let metrics = Metrics::new();
+        for name in ["default", "audit"] {
+            let stream = metrics.stream(name);
+            stream.accepted.inc_by(60);
+            stream.write_seconds.observe(Duration::from_secs(1));
+            stream.ingest("loki").count(RecordsOutcome::Accepted, 1);
+        }
+        metrics.remove("audit");
+        let text = metrics.encode(Format::OpenMetrics);
+        assert!(!text.contains("audit"), "{text}");
+        let accepted = "sluice_records_accepted_total{stream=\"default\"} 60";
+        assert!(text.contains(accepted), "{text}");
+        // It may come back.
+        metrics.stream("audit").accepted.inc();
+        let accepted = "sluice_records_accepted_total{stream=\"audit\"} 1";
+        assert!(metrics.encode(Format::OpenMetrics).contains(accepted));
     }
 }

@@ -52,4 +52,6 @@ pub use log::{Answer, Log, LogError, LogState, Message, Published, Stored};
 pub(crate) use reader::Reader;
 pub use recalled::{Recall, Recalled};
 pub use shared::Ended;
+#[cfg(test)]
+pub(crate) use simulated::SimulatedLog;
 pub use writer::Writer;

@@ -16,7 +16,7 @@ pub(super) const ID_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// A log that several owners share.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedLog {
+pub(crate) struct SimulatedLog {
     state: Arc<Mutex<State>>,
     pub(super) ids: SimulatedIds,
 }
@@ -49,7 +49,7 @@ struct State {
 
 impl SimulatedLog {
     /// `faults` of a hundred answers are wrong.
-    pub(super) fn new(seed: u64, faults: u64) -> Self {
+    pub(crate) fn new(seed: u64, faults: u64) -> Self {
         let state = State {
             chance: Chance::new(seed),
             stored: Vec::new(),

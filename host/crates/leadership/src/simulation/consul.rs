@@ -63,6 +63,7 @@ impl Consul {
             flags: entry.flags,
             session: entry.session,
             modify_index: entry.modify_index,
+            create_index: entry.create_index,
         });
         Read {
             // As the HTTP routes do: 0 would not wait.
