@@ -12,6 +12,7 @@ use super::config::StreamConfig;
 use super::handle::Stream;
 use super::journal_receiver::JournalReceiver;
 use super::journal_sender::JournalSender;
+use super::leaders::{Documents, LeaderSigns, Leaders};
 use super::orders::Orders;
 use super::replication::Replication;
 use super::reports::Reports;
@@ -79,6 +80,8 @@ pub(crate) struct NodeAccess {
     pub(crate) node: String,
     /// What the control thread publishes.
     pub(crate) controls: Controls,
+    /// What all nodes say of themselves.
+    pub(crate) documents: Documents,
     /// To the control thread.
     pub(crate) orders: mpsc::Sender<Order>,
     /// The cluster's secret.
@@ -92,6 +95,16 @@ pub(crate) struct NodeAccess {
 }
 
 impl NodeAccess {
+    /// What tells who leads a stream.
+    fn leader_signs(&self, stream: &str) -> LeaderSigns {
+        LeaderSigns {
+            stream: stream.to_owned(),
+            node: self.node.clone(),
+            role: self.controls.role.clone(),
+            documents: self.documents.clone(),
+        }
+    }
+
     /// Makes the spans of a stream.
     fn stream_tracer(&self, stream: &str) -> Option<StreamTracer> {
         let tracer = self.tracer.as_ref()?;
@@ -145,6 +158,7 @@ impl PreparedStream {
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();
+        let leaders = Leaders::default();
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let replication = Replication::of(&self.store.config);
@@ -160,6 +174,7 @@ impl PreparedStream {
             metrics: Arc::clone(&self.store.metrics),
             meters: Meters::new(Arc::clone(&self.store.metrics)),
             tail: tail.clone(),
+            leaders: leaders.clone(),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,
@@ -191,6 +206,7 @@ impl PreparedStream {
             stop,
             tenures,
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
+            leaders: tokio::spawn(leaders.follow(node.leader_signs(&stream.name))),
             journal_sender,
             journal,
             letters: stream.letters.clone(),

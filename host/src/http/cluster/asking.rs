@@ -9,10 +9,11 @@ use tokio::time::timeout;
 
 use super::context::{ClusterContext, Member};
 use super::shown::shown;
+use crate::peer::wire::NO_STREAM;
 use crate::peer::{PeerClient, PeerError};
 
 /// A node that did not answer as it should.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct LeftOut {
     pub(crate) node: String,
     pub(crate) error: String,
@@ -67,6 +68,9 @@ where
     async move {
         match timeout(limit, asking?).await {
             Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(PeerError::Status { text, .. })) if text == NO_STREAM => {
+                Err("it does not have this stream".to_owned())
+            }
             Ok(Err(PeerError::Status { status: 404, .. })) => {
                 Err("its version does not know this question".to_owned())
             }
