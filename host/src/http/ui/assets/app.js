@@ -38,6 +38,8 @@ const app = {
   /** What questions before an action begin with. */
   about: () => (app.hasStreams() ? [`This is about the stream ${app.stream}.`] : []),
   cluster: null,
+  /** The cluster's name. */
+  name: '',
   /** Why this node gives no data, if so, and whether it was asked with a token. */
   trouble: null,
   hadToken: false,
@@ -89,10 +91,12 @@ function refusedTitle() {
 
 function where() {
   const { cluster } = app;
-  if (!cluster) return [chooser(), h('span', { key: 'state' }, waitingFor())];
+  // It stays while another stream is asked for.
+  const name = h('strong', { key: 'name' }, app.name);
+  if (!cluster) return [name, chooser(), h('span', { key: 'state' }, waitingFor())];
   const leader = cluster.leader ? `${cluster.leader.node} leads` : 'no leader';
   return [
-    h('strong', { key: 'name' }, cluster.cluster),
+    name,
     chooser(),
     h('span', { key: 'leader', class: 'extra' }, `${leader}, epoch ${epochOf(cluster)}`),
     h('span', { key: 'seen', class: 'extra' }, `· seen from ${cluster.node}`),
@@ -188,7 +192,7 @@ async function followCluster() {
       try {
         const cluster = await app.api.get('../api/v1/cluster', signal);
         if (signal.aborted) continue;
-        Object.assign(app, { cluster, lastAnswer: Date.now(), trouble: null });
+        Object.assign(app, { cluster, name: cluster.cluster, lastAnswer: Date.now(), trouble: null });
       } catch (error) {
         if (signal.aborted) continue;
         Object.assign(app, { trouble: error, hadToken });
