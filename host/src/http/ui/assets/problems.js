@@ -2,7 +2,7 @@
 
 import { time } from './format.js';
 
-/** Of the cluster, for the stream that its nodes' statuses are about. */
+/** Of the cluster, for the stream that the statuses of its nodes are about. */
 export function problemsOf(cluster) {
   const found = [];
   if (!cluster.leader) found.push('No node leads. Requests are answered with 503 until one does.');

@@ -6,9 +6,12 @@ import { linkTo } from '../place.js';
 import { problemsOf } from '../problems.js';
 
 const COLUMNS = [
-  { name: 'Stream', heads: true }, { name: 'Leader' }, { name: 'Epoch', number: true }, { name: 'Sink' },
+  { name: 'Stream', heads: true, kind: 'nowrap' }, { name: 'Leader', kind: 'nowrap' }, { name: 'Epoch', number: true }, { name: 'Sink' },
   { name: 'Queue', number: true }, { name: 'Unsettled', number: true }, { name: 'Health' },
 ];
+
+/** The most sentences that are shown of one stream. */
+const MOST_SENTENCES = 3;
 
 /** What is wrong with a stream. */
 function wrongWith({ leader, statuses }) {
@@ -37,18 +40,31 @@ function cells(row, wrong, app) {
   const sum = (of) => kept.reduce((total, { journal }) => total + of(journal), 0);
   return [
     h('a', { href: linkTo('cluster', name), 'aria-current': name === app.stream ? 'true' : null }, name),
-    [leader?.node ?? 'none', h('small', null, `${count(able.length)} of ${count(row.nodes)} able`)],
+    [leader?.node ?? 'none', able.length < row.nodes && h('small', null, `${count(able.length)} of ${count(row.nodes)} able`)],
     count(tenure),
     h('span', { title: sink?.source }, shortSource(sink?.source)),
-    leading ? [count(leading.queue.records), h('small', null, bytes(leading.queue.bytes))] : '–',
-    kept.length > 0 ? [count(sum(({ records }) => records)), h('small', null, bytes(sum((journal) => journal.bytes)))] : '–',
+    leading ? amount(leading.queue.records, leading.queue.bytes) : '–',
+    kept.length > 0 ? amount(sum(({ records }) => records), sum((journal) => journal.bytes)) : '–',
     health(row, wrong),
   ];
 }
 
+/** Records, and their bytes if there are any. */
+function amount(records, size) {
+  return [count(records), records > 0 && h('small', null, bytes(size))];
+}
+
 function health({ leader, statuses }, wrong) {
-  if (!leader) return chip('bad', 'no leader');
-  if (wrong.length > 0) return [chip('warn', 'problem'), wrong.map((text) => h('small', { class: 'break' }, text))];
+  if (wrong.length > 0) {
+    // The first one says that nobody leads.
+    const sentences = leader ? wrong : wrong.slice(1);
+    const more = sentences.length - MOST_SENTENCES;
+    return [
+      leader ? chip('warn', 'problem') : chip('bad', 'no leader'),
+      sentences.slice(0, MOST_SENTENCES).map((text) => h('small', { class: 'break' }, text)),
+      more > 0 && h('small', null, `and ${count(more)} more`),
+    ];
+  }
   const isKnown = statuses.some(({ role }) => role === 'leader');
   return isKnown ? chip('good', 'healthy') : chip('calm', 'unknown');
 }
