@@ -221,7 +221,7 @@ mod tests {
         document.epoch = 9;
         document.tenures.insert("audit".to_owned(), 7);
         let documents = Arc::new(vec![NodeDocument::new("a"), document]);
-        let mut signs = |stream: &str, documents| LeaderSigns {
+        let signs = |stream: &str, documents| LeaderSigns {
             stream: stream.to_owned(),
             node: "a".to_owned(),
             role: watch::channel(Role::Follower {
@@ -230,7 +230,7 @@ mod tests {
             .1,
             documents: watch::channel(documents).1,
         };
-        let mut read = |stream, documents| signs(stream, documents).read().unwrap();
+        let read = |stream, documents| signs(stream, documents).read().unwrap();
         assert_eq!(read("audit", None), ("host".to_owned(), 0));
         let known = Some(documents);
         assert_eq!(read("audit", known.clone()), ("b".to_owned(), 7));
