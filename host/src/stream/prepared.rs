@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::config::StreamConfig;
 use super::handle::Stream;
@@ -95,14 +95,15 @@ pub(crate) struct NodeAccess {
 }
 
 impl NodeAccess {
-    /// What tells who leads a stream.
-    fn leader_signs(&self, stream: &str) -> LeaderSigns {
-        LeaderSigns {
-            stream: stream.to_owned(),
+    /// Remembers who leads a stream.
+    fn watch_leaders(&self, stream: &Stream) -> JoinHandle<()> {
+        let signs = LeaderSigns {
+            stream: stream.name.clone(),
             node: self.node.clone(),
             role: self.controls.role.clone(),
             documents: self.documents.clone(),
-        }
+        };
+        tokio::spawn(stream.leaders.clone().follow(signs))
     }
 
     /// Makes the spans of a stream.
@@ -158,7 +159,6 @@ impl PreparedStream {
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();
-        let leaders = Leaders::default();
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let replication = Replication::of(&self.store.config);
@@ -174,7 +174,7 @@ impl PreparedStream {
             metrics: Arc::clone(&self.store.metrics),
             meters: Meters::new(Arc::clone(&self.store.metrics)),
             tail: tail.clone(),
-            leaders: leaders.clone(),
+            leaders: Leaders::default(),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,
@@ -206,7 +206,7 @@ impl PreparedStream {
             stop,
             tenures,
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
-            leaders: tokio::spawn(leaders.follow(node.leader_signs(&stream.name))),
+            leaders: node.watch_leaders(&stream),
             journal_sender,
             journal,
             letters: stream.letters.clone(),

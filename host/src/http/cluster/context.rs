@@ -15,7 +15,7 @@ use super::own::OwnNode;
 use super::report::Reporter;
 use super::running::Running;
 use super::shown::shown;
-use super::streams::StreamRows;
+use super::stream_rows::StreamRows;
 use crate::history::Histories;
 use crate::http::audited::Action;
 use crate::http::chosen;

@@ -8,6 +8,7 @@ mod context;
 mod debug;
 mod history;
 mod latest;
+mod left_out;
 mod letters;
 mod overview;
 mod own;
@@ -19,6 +20,7 @@ mod report;
 mod running;
 mod scan;
 mod shown;
+mod stream_rows;
 mod streams;
 
 use std::sync::Arc;
@@ -33,8 +35,8 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use action_documents::{Choice, Chosen, Purged, Replayed, RollBack, RolledBack};
-pub(crate) use asking::LeftOut;
 pub(crate) use context::{ClusterParts, ClusterShared};
+pub(crate) use left_out::LeftOut;
 pub(crate) use letters::{FoundLetter, LISTED_MAX, LetterList, RejectList};
 pub(crate) use overview::Overview;
 pub(crate) use own::OwnNode;

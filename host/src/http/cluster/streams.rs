@@ -8,36 +8,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
-use serde::Serialize;
 
-use super::asking::{LeftOut, ask, split};
+use super::asking::{ask, split};
 use super::context::{ClusterContext, ClusterShared, Member};
 use super::own::StreamStatuses;
 use super::problem::fresh_json;
-use crate::http::admin::{Status, StreamDocument};
+use super::stream_rows::{StreamRow, StreamRows};
+use crate::http::admin::StreamDocument;
 use crate::peer::PeerClient;
 use sluice_access::Scope;
 
 /// How long a node may take to answer, and for how long the list is given again.
 const ANSWER_LIMIT: Duration = Duration::from_millis(900);
 const FRESH: Duration = Duration::from_millis(400);
-
-/// The document.
-#[derive(Debug, Serialize)]
-pub(super) struct StreamRows {
-    streams: Vec<StreamRow>,
-    errors: Vec<LeftOut>,
-}
-
-/// A stream in it.
-#[derive(Clone, Debug, Serialize)]
-struct StreamRow {
-    /// As in the list that needs no token.
-    #[serde(flatten)]
-    document: StreamDocument,
-    /// Of the nodes that lead it, or where something waits or is wrong.
-    statuses: Vec<Status>,
-}
 
 pub(super) async fn streams(
     State(shared): State<Arc<ClusterShared>>,
@@ -90,19 +73,5 @@ impl ClusterContext {
             streams: streams.collect(),
             errors,
         }
-    }
-}
-
-impl StreamRow {
-    /// A node that says that it leads knows that better than others do.
-    fn corrected(mut self) -> Self {
-        let leads = |status: &&Status| status.leads_under().is_some();
-        let leading = self.statuses.iter().filter(leads);
-        if let Some(status) = leading.max_by_key(|status| status.leads_under()) {
-            self.document.leader.clone_from(&status.leader);
-            self.document.tenure = status.leads_under();
-            self.document.sink = Some(status.plugin.active.name.clone());
-        }
-        self
     }
 }
