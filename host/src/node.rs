@@ -166,7 +166,6 @@ impl Node {
             pleas,
             files: keep_files(self.tokens, self.tls, &access.tls),
             history: tokio::spawn(shown.histories.keep()),
-            tenures: tokio::spawn(shown.tenures.follow(node, access.controls)),
             control,
             listeners: self.listeners.start(&outlets, &self.metrics, &workers),
             server: self.server.start(routes, nodes, self.metrics, workers),
@@ -239,6 +238,7 @@ fn access(
     NodeAccess {
         node: node.to_owned(),
         controls: control.controls.clone(),
+        documents: control.controls.peers.documents(),
         orders: control.orders(),
         secret: secret.clone(),
         tls,

@@ -8,9 +8,7 @@ use tokio::sync::watch;
 use crate::diagnostics::DiagnosticsConfig;
 use crate::history::Histories;
 use crate::http::admin::AdminContext;
-use crate::http::cluster::{
-    ClusterParts, ClusterShared, OwnNode, Reporter, ReporterParts, Tenures,
-};
+use crate::http::cluster::{ClusterParts, ClusterShared, OwnNode, Reporter, ReporterParts};
 use crate::http::ingest::{Ingest, Standard};
 use crate::http::peer as peer_routes;
 use crate::http::peer_context::{PeerContext, PeerParts};
@@ -26,7 +24,6 @@ use sluice_delivery::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) histories: Arc<Histories>,
-    pub(crate) tenures: Tenures,
     own: Arc<OwnNode>,
     page: Arc<ClusterShared>,
     watched: Arc<TailContext>,
@@ -63,9 +60,7 @@ impl Shown {
             diagnostics,
         } = parts;
         let node = &access.node;
-        let tenures = Tenures::default();
-        let own = OwnNode::new(node.clone(), streams.clone(), tenures.clone());
-        let own = Arc::new(own);
+        let own = Arc::new(OwnNode::new(node.clone(), streams.clone()));
         let histories = Arc::new(Histories::new(node.clone(), &streams));
         let reporter = Arc::new(Reporter::new(ReporterParts {
             own: Arc::clone(&own),
@@ -76,7 +71,6 @@ impl Shown {
         }));
         Self {
             histories: Arc::clone(&histories),
-            tenures,
             page: ClusterShared::new(ClusterParts {
                 cluster: cluster.to_owned(),
                 own: Arc::clone(&own),

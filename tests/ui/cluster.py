@@ -15,6 +15,7 @@ from pathlib import Path
 
 START_LIMIT = 60
 NODES = ("a", "b", "c")
+DEFAULT = "default"
 
 
 def free_port():
@@ -56,6 +57,11 @@ def bearer(name):
     return {"authorization": f"Bearer {token_of(name)}"} if name else {}
 
 
+def of_stream(stream, path):
+    """The path of a route for a stream."""
+    return path if stream == DEFAULT else f"/streams/{stream}{path}"
+
+
 class Node:
     """A node's process."""
 
@@ -84,9 +90,9 @@ class Node:
         status, body = fetch(self.url(path), headers=bearer(client))
         return json.loads(body) if status == 200 else None
 
-    def status(self):
-        """The node's status document; None if it does not answer."""
-        return self.read("/api/v1/status")
+    def status(self, stream=DEFAULT):
+        """The node's status document of a stream; None if it does not answer."""
+        return self.read(of_stream(stream, "/api/v1/status"))
 
     def post(self, path, body, content_type="text/plain", client=None):
         """Sends a body, and returns the status of the answer; 0 if there is none."""
@@ -105,8 +111,8 @@ class Node:
 class Cluster:
     """
     Nodes with a sink that fails when it is told to, or another one. `clients` are names
-    with their scope; without them, everybody may send. The sink runs from the beginning,
-    or else what `plugin` says.
+    with their scope, and the only stream if there is one; without them, everybody may
+    send. The sink runs from the beginning, or else what `plugin` says.
     """
 
     def __init__(self, built, clients=None, nodes=NODES, sink=None, plugin=None, flags=()):
@@ -131,9 +137,12 @@ class Cluster:
         """The flags that make these clients known."""
         file = self.folder / "tokens.toml"
         digest = lambda name: hashlib.sha256(token_of(name).encode()).hexdigest()
+        streams = lambda only: f'streams = ["{only[0]}"]\n' if only else ""
+        parts = {name: given.split() for name, given in clients.items()}
         file.write_text("".join(
             f'[[token]]\nname = "{name}"\nsha256 = "{digest(name)}"\nscopes = ["{scope}"]\n'
-            for name, scope in clients.items()))
+            + streams(only)
+            for name, (scope, *only) in parts.items()))
         return "--tokens", file
 
     def key(self, name):
@@ -144,10 +153,11 @@ class Cluster:
         [key] = json.loads(body)
         return {**key, "Value": base64.b64decode(key["Value"]).decode()}
 
-    def ask(self, config="", **more):
-        """Asks for the sink with this config and more of a manifest."""
+    def ask(self, config="", stream=DEFAULT, **more):
+        """Asks for the sink of a stream with this config and more of a manifest."""
         manifest = {"source": f"file://{self.sink}", "config": config, **more}
-        url = f"http://127.0.0.1:{self.port}/v1/kv/sluice/plugin"
+        key = "plugin" if stream == DEFAULT else f"streams/{stream}/plugin"
+        url = f"http://127.0.0.1:{self.port}/v1/kv/sluice/{key}"
         status, _ = fetch(url, json.dumps(manifest).encode(), method="PUT")
         assert status == 200, f"the coordinator answered {status}"
 
@@ -158,11 +168,11 @@ class Cluster:
             return active.get("state") == "running" and active["index"] == asked["ModifyIndex"]
         until("the sink that is asked for runs", runs)
 
-    def leader(self, after=-1):
+    def leader(self, after=-1, stream=DEFAULT):
         """The node that leads under a later epoch than this; None if there is none."""
         for node in self.nodes:
-            status = node.process.poll() is None and node.status()
-            if status and status["role"] == "leader" and status["epoch"] > after:
+            status = node.process.poll() is None and node.status(stream)
+            if status and status["role"] == "leader" and status["tenure"] > after:
                 return node
         return None
 

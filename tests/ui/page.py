@@ -7,7 +7,7 @@ import unittest
 
 from playwright.sync_api import sync_playwright
 
-from cluster import Cluster
+from cluster import DEFAULT, Cluster, of_stream
 
 VIEWS = [
     ("cluster", "Cluster"), ("flow", "Flow"), ("plugins", "Plugins"),
@@ -22,11 +22,12 @@ def chromium(playwright):
 
 
 class Sender:
-    """Sends messages to the leader until it is told to stop."""
+    """Sends messages to the leader of a stream until it is told to stop."""
 
-    def __init__(self, cluster, client=None):
+    def __init__(self, cluster, client=None, stream=DEFAULT):
         self.cluster = cluster
         self.client = client
+        self.stream = stream
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -34,13 +35,14 @@ class Sender:
     def run(self):
         number = 0
         while not self.stopping.wait(0.05):
-            leader = self.cluster.leader()
+            leader = self.cluster.leader(stream=self.stream)
             if leader:
                 number += 1
                 body = "\n".join(
                     f'{{"body":"message {number}","severity":"{severity}","shop":"berlin"}}'
                     for severity in ("info", "error"))
-                leader.post("/api/v1/logs", body, "application/x-ndjson", self.client)
+                leader.post(
+                    of_stream(self.stream, "/api/v1/logs"), body, "application/x-ndjson", self.client)
 
     def stop(self):
         self.stopping.set()

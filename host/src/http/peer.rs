@@ -45,6 +45,7 @@ pub(crate) fn router(context: Arc<PeerContext>) -> Router {
         .route("/internal/v1/dead-letters/find", post(find_letters))
         .route("/internal/v1/dead-letters/read", post(read_letters))
         .route("/internal/v1/view", get(view))
+        .route("/internal/v1/streams", get(streams))
         .route("/internal/v1/debug", get(debug))
         .route("/internal/v1/rejects", get(rejects))
         .route("/internal/v1/history", get(history))
@@ -87,6 +88,12 @@ async fn remove(State(context): Context, request: Request<Body>) -> Result<Respo
 async fn view(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
     let admitted = context.admit(request).await?;
     Ok(json(&context.own.view(&admitted.stream)))
+}
+
+/// What this node says of its streams.
+async fn streams(State(context): Context, request: Request<Body>) -> Result<Response, PeerProblem> {
+    context.admit(request).await?;
+    Ok(json(&context.own.streams()))
 }
 
 /// What this node tells of itself for a bug report.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 use super::response::plain;
 use crate::peer::CHALLENGE;
+use crate::peer::wire::NO_STREAM;
 
 const UNSIGNED: &str =
     "not signed with the cluster's secret for this node, or a clock is wrong by a minute";
@@ -67,7 +68,7 @@ impl IntoResponse for PeerProblem {
             Self::Unsigned => (StatusCode::UNAUTHORIZED, UNSIGNED.into()),
             Self::Replayed => (StatusCode::UNAUTHORIZED, REPLAYED.into()),
             Self::OldForm => (StatusCode::UNAUTHORIZED, OLD_FORM.into()),
-            Self::NoStream => (StatusCode::NOT_FOUND, "this node has no such stream".into()),
+            Self::NoStream => (StatusCode::NOT_FOUND, NO_STREAM.into()),
             Self::NotLeader => (
                 StatusCode::CONFLICT,
                 "this node does not lead, or not under the epoch that the request names".into(),

@@ -37,8 +37,6 @@ pub(super) struct Running {
     pub(super) files: [Option<JoinHandle<()>>; 3],
     /// Takes the samples of the streams' histories.
     pub(super) history: JoinHandle<()>,
-    /// Remembers who led when.
-    pub(super) tenures: JoinHandle<()>,
     pub(super) control: Control,
     pub(super) listeners: Listeners,
     pub(super) server: Server,
@@ -79,7 +77,6 @@ impl Running {
             (part, _, _) = select_all(streams) => part,
             _ = &mut self.secret => "the watch of the cluster's secret",
             _ = &mut self.history => "the history",
-            _ = &mut self.tenures => "the watch of the leaders",
             () = self.control.ended() => "the control thread",
         }
     }
@@ -112,7 +109,6 @@ impl Running {
             watching.abort();
         }
         self.history.abort();
-        self.tenures.abort();
         join_all(self.streams.iter_mut().map(StreamTasks::end)).await;
         self.server.leave(LEAVE_LIMIT).await;
         if !self.stdout.drained(LEAVE_LIMIT).await {

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use sluice_leadership::Assistance;
 use sluice_types::stream::DEFAULT_STREAM;
 
+/// The answer of a node that does not have the stream of a request.
+pub(crate) const NO_STREAM: &str = "this node has no such stream";
 /// What stands before a stream's name in the query of a request.
 const STREAM: &str = "stream=";
 

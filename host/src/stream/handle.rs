@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::hand_over::hand_over;
 use super::journal_receiver::JournalReceiver;
+use super::leaders::Leaders;
 use super::replication::CurrentReplicated;
 use super::route::Route;
 use crate::meters::Meters;
@@ -42,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) meters: Meters,
     /// Shows records as they pass while this node leads.
     pub(crate) tail: Tail,
+    /// Who led it.
+    pub(crate) leaders: Leaders,
     /// Takes the records of other nodes' journals.
     pub(crate) receiver: JournalReceiver,
     /// What the tenure's dispatcher says of attempts that fail.

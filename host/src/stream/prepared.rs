@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::config::StreamConfig;
 use super::handle::Stream;
 use super::journal_receiver::JournalReceiver;
 use super::journal_sender::JournalSender;
+use super::leaders::{Documents, LeaderSigns, Leaders};
 use super::orders::Orders;
 use super::replication::Replication;
 use super::reports::Reports;
@@ -79,6 +80,8 @@ pub(crate) struct NodeAccess {
     pub(crate) node: String,
     /// What the control thread publishes.
     pub(crate) controls: Controls,
+    /// What all nodes say of themselves.
+    pub(crate) documents: Documents,
     /// To the control thread.
     pub(crate) orders: mpsc::Sender<Order>,
     /// The cluster's secret.
@@ -92,6 +95,17 @@ pub(crate) struct NodeAccess {
 }
 
 impl NodeAccess {
+    /// Remembers who leads a stream.
+    fn watch_leaders(&self, stream: &Stream) -> JoinHandle<()> {
+        let signs = LeaderSigns {
+            stream: stream.name.clone(),
+            node: self.node.clone(),
+            role: self.controls.role.clone(),
+            documents: self.documents.clone(),
+        };
+        tokio::spawn(stream.leaders.clone().follow(signs))
+    }
+
     /// Makes the spans of a stream.
     fn stream_tracer(&self, stream: &str) -> Option<StreamTracer> {
         let tracer = self.tracer.as_ref()?;
@@ -164,6 +178,7 @@ impl PreparedStream {
             metrics: Arc::clone(&self.store.metrics),
             meters: Meters::new(Arc::clone(&self.store.metrics)),
             tail: tail.clone(),
+            leaders: Leaders::default(),
             receiver: JournalReceiver::new(route, journal.clone()),
             stall,
             hand_over,
@@ -195,6 +210,7 @@ impl PreparedStream {
             stop,
             tenures,
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
+            leaders: node.watch_leaders(&stream),
             journal_sender,
             journal,
             letters: stream.letters.clone(),

@@ -19,6 +19,8 @@ pub(crate) struct StreamTasks {
     /// One task.
     pub(super) tenures: JoinSet<()>,
     pub(super) controller: JoinHandle<()>,
+    /// Remembers who led.
+    pub(super) leaders: JoinHandle<()>,
     /// One task if there is a journal.
     pub(super) journal_sender: JoinSet<()>,
     pub(super) journal: Option<Journal>,
@@ -32,6 +34,7 @@ impl StreamTasks {
         tokio::select! {
             Some(_) = self.tenures.join_next() => "the delivery of messages",
             _ = &mut self.controller => "the choice of the sink",
+            _ = &mut self.leaders => "the watch of the leaders",
             Some(_) = self.journal_sender.join_next() => "the transfer of the journal",
         }
     }
@@ -67,6 +70,7 @@ impl StreamTasks {
         {
             self.controller.abort();
         }
+        self.leaders.abort();
         self.journal_sender.shutdown().await;
     }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::operator::{as_client, client};
-use crate::support::{Cluster, Consul, Options, sluice};
+use crate::support::{Cluster, Consul, Options, SOON, eventually, sluice};
 
 /// Secrets that nodes, sinks and commands have.
 const PLANTED: [&str; 7] = [
@@ -68,6 +68,22 @@ async fn nodes(names: &[&str]) -> Cluster {
     // What is asked for cannot be opened, and says a password.
     let asked = r#"{"source":"builtin:stdout","config":{"password":"planted-config-password"}}"#;
     cluster.consul.put("kv/sluice/plugin", asked).await;
+    let of_stream = "kv/sluice/streams/audit/plugin";
+    cluster.consul.put(of_stream, manifest).await;
+    for node in &cluster.nodes {
+        eventually("the stream is led", SOON, || async {
+            let shown = cluster
+                .http
+                .get(node.url("/streams/audit/api/v1/status"))
+                .send();
+            let shown = shown.await.unwrap().json::<Value>().await;
+            match shown {
+                Ok(shown) if shown["leader"].is_object() => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
     cluster
 }
 
@@ -98,7 +114,14 @@ fn unpacked(archive: &Path) -> BTreeMap<String, String> {
 }
 
 fn check(cluster: &Cluster, files: &BTreeMap<String, String>, names: &[&str], secret: &str) {
-    let all = ["MANIFEST.txt", "client.json", "cluster.json", "plugin.json"].map(str::to_owned);
+    let all = [
+        "MANIFEST.txt",
+        "client.json",
+        "cluster.json",
+        "plugin.json",
+        "streams/audit/plugin.json",
+    ]
+    .map(str::to_owned);
     let parts = [
         "history.json",
         "leaders.json",
@@ -106,6 +129,9 @@ fn check(cluster: &Cluster, files: &BTreeMap<String, String>, names: &[&str], se
         "metrics.txt",
         "settings.json",
         "status.json",
+        "streams/audit/history.json",
+        "streams/audit/leaders.json",
+        "streams/audit/status.json",
         "versions.json",
     ];
     let of_nodes = names
@@ -128,6 +154,17 @@ fn check(cluster: &Cluster, files: &BTreeMap<String, String>, names: &[&str], se
         assert!(part("metrics.txt").contains("sluice_leader"));
         assert_eq!(json("status.json")["node"], *name);
         assert!(json("history.json")["times"].is_array());
+        assert_eq!(json("streams/audit/status.json")["node"], *name);
+        assert!(json("streams/audit/history.json")["times"].is_array());
+        // The epochs of all streams are of one counter.
+        let epochs = |path: &str| -> Vec<u64> {
+            let leaders = json(path);
+            let leaders = leaders.as_array().unwrap().iter();
+            leaders.map(|it| it["epoch"].as_u64().unwrap()).collect()
+        };
+        let of_default = epochs("leaders.json");
+        let of_audit = epochs("streams/audit/leaders.json");
+        assert!(of_audit.iter().all(|epoch| !of_default.contains(epoch)));
         let versions = json("versions.json");
         assert_eq!(versions["sluice"], env!("CARGO_PKG_VERSION"));
         assert!(versions["kernel"].as_str().unwrap().contains("Linux"));
@@ -155,6 +192,10 @@ fn check(cluster: &Cluster, files: &BTreeMap<String, String>, names: &[&str], se
     let plugin: Value = serde_json::from_str(&files["plugin.json"]).unwrap();
     let manifest = &plugin["asked"]["manifest"];
     assert_eq!(manifest["config"]["password"], "[redacted]", "{plugin}");
+    let of_stream: Value = serde_json::from_str(&files["streams/audit/plugin.json"]).unwrap();
+    let manifest = &of_stream["asked"]["manifest"];
+    assert_eq!(manifest["config"]["format"], "json", "{of_stream}");
+    assert_eq!(manifest["permissions"]["env"]["PLANTED"], "[redacted]");
     let cluster_part = &files["cluster.json"];
     assert!(cluster_part.contains(&cluster.node(0).address));
 }

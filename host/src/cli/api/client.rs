@@ -71,8 +71,13 @@ impl ApiClient {
 
     /// The same for the routes that are for no stream.
     pub(in crate::cli) fn of_node(&self) -> Self {
+        self.of_stream(DEFAULT_STREAM)
+    }
+
+    /// The same for another stream.
+    pub(in crate::cli) fn of_stream(&self, stream: &str) -> Self {
         Self {
-            stream: DEFAULT_STREAM.to_owned(),
+            stream: stream.to_owned(),
             ..self.at(self.base.clone())
         }
     }

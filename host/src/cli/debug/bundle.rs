@@ -25,10 +25,11 @@ Examples:
   sluice debug bundle --url https://node-a:3000 --token-file token    with the scope read
 
 The archive has the status, the flags, the metrics, the last 15 minutes and the last log lines of
-each node, the manifests of the sink with their history, and versions. MANIFEST.txt says what each
-file is. Tokens, secrets, and users and passwords in URLs are replaced by [redacted]; so are the
-variables and what looks like a password in the configuration of sinks. Records are not in it, but
-the log may quote parts of them: look before you pass it on.
+each node, the status and the 15 minutes of each stream, the manifests of the sinks with their
+history, and versions. MANIFEST.txt says what each file is. Tokens, secrets, and users and passwords
+in URLs are replaced by [redacted]; so are the variables and what looks like a password in the
+configuration of sinks. Records are not in it, but the log may quote parts of them: look before you
+pass it on.
 The exit code is 0 if every node has answered. If not, the archive says which one did not.";
 
 #[derive(Debug, Args)]

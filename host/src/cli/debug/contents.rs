@@ -90,7 +90,7 @@ impl Contents {
 }
 
 /// A name as a part of a path, which leads nowhere else and that no shell obeys.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let plain = |character: char| match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => character,
         _ => '_',

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::error::DebugError;
 use crate::cli::api::ApiClient;
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::Failure;
 use crate::cli::secret::{secret_text, signing};
+use crate::http::admin::StreamsDocument;
 use crate::http::cluster::{Asked, Change, Overview, PluginView};
 use crate::peer::{PeerClient, Target, node_name};
 use crate::plugin::history;
@@ -24,6 +25,8 @@ use sluice_types::stream::DEFAULT_STREAM;
 /// The time for a node's report, and for what Consul says.
 const REPORT_LIMIT: Duration = Duration::from_secs(25);
 const CONSUL_LIMIT: Duration = Duration::from_secs(10);
+/// The most streams that are asked for beside the default one.
+const STREAMS_MAX: usize = 256;
 /// For longer than this a node does not give the same overview again.
 const OVERVIEW_AGE: Duration = Duration::from_millis(500);
 
@@ -115,21 +118,44 @@ impl Source {
         }
     }
 
-    /// What Consul says of the plugin: what is asked for, what runs, what was live before.
+    /// The names of the streams other than the default one.
     ///
     /// # Errors
-    /// Why it is not known, for people.
-    pub(super) async fn plugin(&self) -> Result<PluginView, String> {
+    /// Why they are not known, for people.
+    pub(super) async fn other_streams(&self) -> Result<Vec<String>, String> {
         let reading = async {
             match self {
                 Self::Node(api) => {
-                    let view = api.get("/api/v1/plugin", &[], Scope::Read).await;
-                    view.map_err(|error| chain(&error))
+                    let list = api.get("/api/v1/streams", &[], Scope::Read).await;
+                    let list: StreamsDocument = list.map_err(|error| chain(&error))?;
+                    Ok(list.streams.into_iter().map(|stream| stream.name).collect())
                 }
-                Self::Nodes(consul) => consul.plugin().await.map_err(|error| chain(&error)),
+                Self::Nodes(consul) => consul.streams().await.map_err(|error| chain(&error)),
             }
         };
         let read = timeout(CONSUL_LIMIT, reading).await;
+        let names: Vec<String> = read.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
+        let others = names.into_iter().filter(|name| name != DEFAULT_STREAM);
+        Ok(others.take(STREAMS_MAX).collect())
+    }
+
+    /// What Consul says of the plugin of a stream: what is asked for, what runs, what was
+    /// live before. It is not asked later than at `end`.
+    ///
+    /// # Errors
+    /// Why it is not known, for people.
+    pub(super) async fn plugin(&self, stream: &str, end: Instant) -> Result<PluginView, String> {
+        let reading = async {
+            match self {
+                Self::Node(api) => {
+                    let api = api.of_stream(stream);
+                    let view = api.get("/api/v1/plugin", &[], Scope::Read).await;
+                    view.map_err(|error| chain(&error))
+                }
+                Self::Nodes(consul) => consul.plugin(stream).await.map_err(|error| chain(&error)),
+            }
+        };
+        let read = timeout_at(end.min(Instant::now() + CONSUL_LIMIT), reading).await;
         read.unwrap_or_else(|_| Err("no answer in time".to_owned()))
     }
 
@@ -188,8 +214,18 @@ impl Consul {
         Ok(ClusterPart { members, overview })
     }
 
-    async fn plugin(&self) -> Result<PluginView, consul::Error> {
-        let keys = ClusterKeys::new(self.cluster.as_str()).stream(DEFAULT_STREAM);
+    /// The names of the streams that have a manifest.
+    async fn streams(&self) -> Result<Vec<String>, consul::Error> {
+        let keys = ClusterKeys::new(self.cluster.as_str());
+        let entries = self.client.list(&keys.wanted(), None).await?.value;
+        let names = entries
+            .iter()
+            .filter_map(|entry| keys.stream_of_plugin(&entry.key));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    async fn plugin(&self, stream: &str) -> Result<PluginView, consul::Error> {
+        let keys = ClusterKeys::new(self.cluster.as_str()).stream(stream);
         let (asked, active, changes) = tokio::try_join!(
             self.client.read(&keys.plugin, None),
             self.client.read(&keys.active, None),

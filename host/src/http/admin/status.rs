@@ -154,6 +154,16 @@ impl Status {
         leads.then(|| self.tenure.unwrap_or(self.epoch))
     }
 
+    /// Whether it tells more than that another node leads: this one does, or something
+    /// waits here, or is wrong.
+    pub(in crate::http) fn is_telling(&self) -> bool {
+        let journal = self.journal.as_ref();
+        self.role != "follower"
+            || self.queue.records > 0
+            || journal.is_some_and(|journal| journal.records > 0 || journal.error.is_some())
+            || self.plugin.error.is_some()
+    }
+
     pub(in crate::http) fn of(node: &str, stream: &Stream) -> Self {
         let (role, leader, lease) = role(node, stream);
         let (records, bytes) = stream.depth();

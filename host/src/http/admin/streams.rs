@@ -22,7 +22,7 @@ pub(crate) struct StreamsDocument {
 }
 
 /// A stream as this node sees it.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct StreamDocument {
     pub(crate) name: String,
     /// What this node is for it.
@@ -53,44 +53,47 @@ pub(in crate::http) async fn streams(State(admin): State<Arc<AdminContext>>) -> 
     let streams = admin.streams.all();
     let streams = streams
         .iter()
-        .map(|stream| document(&admin.node, stream, &documents));
+        .map(|stream| StreamDocument::of(&admin.node, stream, &documents));
     json(&StreamsDocument {
         node: admin.node.clone(),
         streams: streams.collect(),
     })
 }
 
-fn document(node: &str, stream: &Stream, documents: &[NodeDocument]) -> StreamDocument {
-    let name = stream.name.as_str();
-    let status = Status::of(node, stream);
-    let leader = status.leader.map(|leader| LeaderAddress {
-        // The lock's key may hold a bare host, without the node's name.
-        node: match stream.controls.peers.name_at(&leader.address) {
-            Some(name) => name,
-            None => leader.node,
-        },
-        address: leader.address,
-    });
-    let of_leader = documents
-        .iter()
-        .find(|document| leader.as_ref().is_some_and(|it| it.node == document.node));
-    let tenure = status.tenure;
-    let is_able = |document: &&NodeDocument| {
-        let of_stream = document.for_stream(name);
-        of_stream.is_some_and(|of_stream| of_stream.eligible)
-    };
-    let able = documents.iter().filter(is_able);
-    StreamDocument {
-        name: name.to_owned(),
-        role: status.role,
-        epoch: status.epoch,
-        tenure: tenure.or_else(|| of_leader?.tenures.get(name).copied()),
-        sink: of_leader
-            .and_then(|document| document.for_stream(name)?.sink)
-            .map(|NodeSink { plugin, .. }| plugin)
-            .or(Some(status.plugin.active.name)),
-        able: able.map(|document| document.node.clone()).collect(),
-        nodes: documents.len(),
-        leader,
+impl StreamDocument {
+    /// A stream as this node, and what nodes say of themselves, show it.
+    pub(in crate::http) fn of(node: &str, stream: &Stream, documents: &[NodeDocument]) -> Self {
+        let name = stream.name.as_str();
+        let status = Status::of(node, stream);
+        let leader = status.leader.map(|leader| LeaderAddress {
+            // The lock's key may hold a bare host, without the node's name.
+            node: match stream.controls.peers.name_at(&leader.address) {
+                Some(name) => name,
+                None => leader.node,
+            },
+            address: leader.address,
+        });
+        let of_leader = documents
+            .iter()
+            .find(|document| leader.as_ref().is_some_and(|it| it.node == document.node));
+        let tenure = status.tenure;
+        let is_able = |document: &&NodeDocument| {
+            let of_stream = document.for_stream(name);
+            of_stream.is_some_and(|of_stream| of_stream.eligible)
+        };
+        let able = documents.iter().filter(is_able);
+        Self {
+            name: name.to_owned(),
+            role: status.role,
+            epoch: status.epoch,
+            tenure: tenure.or_else(|| of_leader?.tenures.get(name).copied()),
+            sink: of_leader
+                .and_then(|document| document.for_stream(name)?.sink)
+                .map(|NodeSink { plugin, .. }| plugin)
+                .or(Some(status.plugin.active.name)),
+            able: able.map(|document| document.node.clone()).collect(),
+            nodes: documents.len(),
+            leader,
+        }
     }
 }

@@ -4,19 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::context::{ClusterContext, Member};
+use super::left_out::LeftOut;
 use super::shown::shown;
+use crate::peer::wire::NO_STREAM;
 use crate::peer::{PeerClient, PeerError};
-
-/// A node that did not answer as it should.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct LeftOut {
-    pub(crate) node: String,
-    pub(crate) error: String,
-}
 
 /// Asks these nodes by `other`, except this one, whose answer is `own`.
 pub(super) async fn ask<T, Answer>(
@@ -67,6 +61,9 @@ where
     async move {
         match timeout(limit, asking?).await {
             Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(PeerError::Status { text, .. })) if text == NO_STREAM => {
+                Err("it does not have this stream".to_owned())
+            }
             Ok(Err(PeerError::Status { status: 404, .. })) => {
                 Err("its version does not know this question".to_owned())
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::Response;
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::latest::Latest;
@@ -14,6 +15,7 @@ use super::own::OwnNode;
 use super::report::Reporter;
 use super::running::Running;
 use super::shown::shown;
+use super::stream_rows::StreamRows;
 use crate::history::Histories;
 use crate::http::audited::Action;
 use crate::http::chosen;
@@ -21,7 +23,7 @@ use crate::http::problem::Problem;
 use crate::http::reading;
 use crate::peer::{LeaderClient, PeerClient, Target, node_name};
 use crate::stream::Stream;
-use sluice_access::Access;
+use sluice_access::{Access, Client as Reader};
 use sluice_consul::Client;
 use sluice_leadership::Controls;
 use sluice_types::documents::NodeDocument;
@@ -54,7 +56,9 @@ pub(crate) struct ClusterParts {
 pub(crate) struct ClusterShared {
     parts: ClusterParts,
     /// The overviews that were made last, by their streams.
-    latest: Mutex<BTreeMap<String, Arc<Latest>>>,
+    latest: Mutex<BTreeMap<String, Arc<Latest<Bytes>>>>,
+    /// The list of streams that was made last.
+    pub(super) rows: Latest<Arc<StreamRows>>,
     /// Actions that are under way.
     pub(super) running: Running,
     /// The nodes that Consul had registered when it was asked last.
@@ -109,6 +113,7 @@ impl ClusterShared {
         Arc::new(Self {
             parts,
             latest: Mutex::default(),
+            rows: Latest::default(),
             running: Running::default(),
             registered: Mutex::default(),
         })
@@ -127,17 +132,29 @@ impl ClusterShared {
         })
     }
 
-    /// Checks that a request may read.
+    /// The context of what is about no stream.
+    pub(super) fn of_default(self: &Arc<Self>) -> ClusterContext {
+        ClusterContext {
+            stream: Arc::clone(self.parts.own.streams.default_stream()),
+            parts: self.parts.clone(),
+            shared: Arc::clone(self),
+        }
+    }
+
+    /// Checks that a request may read. Returns the client, with `--tokens`.
     ///
     /// # Errors
     /// It may not.
-    pub(super) fn check_reader(self: &Arc<Self>, head: &Parts) -> Result<(), Problem> {
+    pub(super) fn check_reader(
+        self: &Arc<Self>,
+        head: &Parts,
+    ) -> Result<Option<Arc<Reader>>, Problem> {
         let context = self.of_request(head)?;
-        reading::check(&self.parts.access, head, &context.stream.name).map(drop)
+        reading::check(&self.parts.access, head, &context.stream.name)
     }
 
     /// The overview of a stream that was made last.
-    pub(super) fn latest(&self, stream: &str) -> Arc<Latest> {
+    pub(super) fn latest(&self, stream: &str) -> Arc<Latest<Bytes>> {
         let mut latest = lock(&self.latest);
         // Those of streams that are closed.
         latest.retain(|name, _| name == stream || self.parts.own.streams.get(name).is_some());

@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// An answer, and when it was made.
-#[derive(Debug, Default)]
-pub(super) struct Latest(Mutex<Option<(Instant, Bytes)>>);
+#[derive(Debug)]
+pub(super) struct Latest<T>(Mutex<Option<(Instant, T)>>);
 
-impl Latest {
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Latest<T> {
     /// The answer if it is younger than this, otherwise one that is made now. Those
     /// that ask meanwhile wait for that one.
-    pub(super) async fn or_make(
-        &self,
-        fresh: Duration,
-        making: impl Future<Output = Bytes>,
-    ) -> Bytes {
+    pub(super) async fn or_make(&self, fresh: Duration, making: impl Future<Output = T>) -> T {
         let mut latest = self.0.lock().await;
         if let Some((made, answer)) = &*latest
             && made.elapsed() < fresh
@@ -39,11 +40,9 @@ mod tests {
     async fn an_answer_is_given_again_until_it_is_too_old() {
         let latest = Latest::default();
         let (fresh, old) = (Duration::from_millis(400), Duration::from_millis(401));
-        let one = Bytes::from_static(b"one");
-        let two = Bytes::from_static(b"two");
-        assert_eq!(latest.or_make(fresh, ready(one.clone())).await, one);
-        assert_eq!(latest.or_make(fresh, ready(two.clone())).await, one);
+        assert_eq!(latest.or_make(fresh, ready(1)).await, 1);
+        assert_eq!(latest.or_make(fresh, ready(2)).await, 1);
         tokio::time::advance(old).await;
-        assert_eq!(latest.or_make(fresh, ready(two.clone())).await, two);
+        assert_eq!(latest.or_make(fresh, ready(2)).await, 2);
     }
 }

@@ -10,8 +10,9 @@ use axum::http::Request;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::asking::{LeftOut, ask, ask_other, split};
+use super::asking::{ask, ask_other, split};
 use super::context::{ClusterContext, InStream, Member};
+use super::left_out::LeftOut;
 use super::problem::{ClusterProblem, answered, fresh_json};
 use super::query::Query;
 use super::record_view::LetterView;

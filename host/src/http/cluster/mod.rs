@@ -8,6 +8,7 @@ mod context;
 mod debug;
 mod history;
 mod latest;
+mod left_out;
 mod letters;
 mod overview;
 mod own;
@@ -19,7 +20,8 @@ mod report;
 mod running;
 mod scan;
 mod shown;
-mod tenures;
+mod stream_rows;
+mod streams;
 
 use std::sync::Arc;
 
@@ -33,14 +35,13 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use action_documents::{Choice, Chosen, Purged, Replayed, RollBack, RolledBack};
-pub(crate) use asking::LeftOut;
 pub(crate) use context::{ClusterParts, ClusterShared};
+pub(crate) use left_out::LeftOut;
 pub(crate) use letters::{FoundLetter, LISTED_MAX, LetterList, RejectList};
 pub(crate) use overview::Overview;
 pub(crate) use own::OwnNode;
 pub(crate) use plugin::{Asked, Change, PluginView};
-pub(crate) use report::{NodeReport, Reporter, ReporterParts, Versions};
-pub(crate) use tenures::Tenures;
+pub(crate) use report::{NodeReport, Reporter, ReporterParts, StreamPart, Versions};
 
 /// The route for bug reports.
 pub(super) fn routes(context: Arc<ClusterShared>) -> Router {
@@ -54,6 +55,7 @@ pub(super) fn of_streams(context: Arc<ClusterShared>) -> Router {
     Router::new()
         .route("/api/v1/cluster", read(&context, overview::overview))
         .route("/api/v1/cluster/history", read(&context, history::history))
+        .route("/api/v1/cluster/streams", get(streams::streams))
         .route("/api/v1/plugin", read(&context, plugin::plugin))
         .route("/api/v1/plugin/rollback", post(actions::roll_back))
         .route("/api/v1/step-down", post(actions::step_down))
@@ -84,7 +86,7 @@ async fn readers(
 ) -> Response {
     let (head, body) = request.into_parts();
     match context.check_reader(&head) {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Ok(_) => next.run(Request::from_parts(head, body)).await,
         Err(problem) => problem.response(&head.headers),
     }
 }

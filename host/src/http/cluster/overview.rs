@@ -11,10 +11,10 @@ use super::asking::ask;
 use super::context::{ClusterContext, InStream, Member};
 use super::own::NodeView;
 use super::problem::fresh;
-use super::tenures::{Tenure, merged};
 use crate::http::admin::Status;
 use crate::http::response::JSON;
 use crate::peer::PeerClient;
+use crate::stream::{Led, merged};
 use sluice_types::clock::timestamp;
 use sluice_types::documents::{LeaderAddress, NodeDocument};
 
@@ -38,7 +38,7 @@ pub(crate) struct Overview {
     pub(crate) epoch: u64,
     pub(crate) nodes: Vec<NodeRow>,
     /// The oldest first.
-    pub(crate) tenures: Vec<Tenure>,
+    pub(crate) tenures: Vec<Led>,
     /// Why Consul does not say which nodes are registered, if so.
     pub(crate) coordinator_error: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! What this node tells the page, itself or through another node.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,10 @@ use tokio::time::timeout;
 
 use super::scan;
 use super::shown::shown;
-use super::tenures::{Tenure, Tenures};
 use crate::http::admin::Status;
 use crate::peer::letters::{LetterPage, LetterQuery, ReadLetters};
-use crate::stream::{Stream, Streams};
+use crate::stream::{Led, Stream, Streams};
 use sluice_delivery::DeadLetterError;
-use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long a request waits for those before it that read dead letters.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
@@ -25,7 +24,6 @@ pub(crate) struct OwnNode {
     /// The node's name.
     pub(crate) node: String,
     pub(crate) streams: Streams,
-    pub(crate) tenures: Tenures,
     /// Reading dead letters takes the disk and a thread, so it has one turn.
     reading: Arc<Semaphore>,
 }
@@ -34,16 +32,19 @@ pub(crate) struct OwnNode {
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct NodeView {
     pub(crate) status: Status,
-    /// The leaders of the default stream that it has seen.
-    pub(crate) tenures: Vec<Tenure>,
+    /// The leaders of the stream that it has seen.
+    pub(crate) tenures: Vec<Led>,
 }
 
+/// What a node says of its streams, by their names: of those that it leads, and of those
+/// where something waits or is wrong.
+pub(crate) type StreamStatuses = BTreeMap<String, Status>;
+
 impl OwnNode {
-    pub(crate) fn new(node: String, streams: Streams, tenures: Tenures) -> Self {
+    pub(crate) fn new(node: String, streams: Streams) -> Self {
         Self {
             node,
             streams,
-            tenures,
             reading: Arc::new(Semaphore::new(1)),
         }
     }
@@ -52,11 +53,17 @@ impl OwnNode {
     pub(in crate::http) fn view(&self, stream: &Stream) -> NodeView {
         NodeView {
             status: Status::of(&self.node, stream),
-            tenures: match stream.name.as_str() {
-                DEFAULT_STREAM => self.tenures.list(),
-                _ => Vec::new(),
-            },
+            tenures: stream.leaders.list(),
         }
+    }
+
+    /// What it says of all streams together.
+    pub(in crate::http) fn streams(&self) -> StreamStatuses {
+        let all = self.streams.all();
+        let statuses = all
+            .iter()
+            .map(|stream| (stream.name.clone(), Status::of(&self.node, stream)));
+        statuses.filter(|(_, status)| status.is_telling()).collect()
     }
 
     /// The latest of this node's dead letters of a stream that the query admits.

@@ -1,5 +1,6 @@
 //! What a node tells of itself for a bug report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +11,17 @@ use tokio::time::timeout;
 
 use super::own::OwnNode;
 use super::shown::shown;
-use super::tenures::Tenure;
 use crate::diagnostics::{
     DiagnosticsConfig, RecentLines, RecentLog, Redaction, Setting, environment, known_secrets,
 };
 use crate::history::{Histories, HistoryDocument};
 use crate::http::admin::Status;
 use crate::http::admin::metrics;
+use crate::stream::{Led, Stream};
 use sluice_consul::Client;
 use sluice_delivery::metrics::{Format, Metrics};
 use sluice_types::clock::timestamp;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// How long Consul may take to say its version.
 const CONSUL_LIMIT: Duration = Duration::from_secs(2);
@@ -33,17 +35,28 @@ pub(crate) struct NodeReport {
     /// When it was made, in RFC 3339.
     pub(crate) at: String,
     pub(crate) versions: Versions,
-    pub(crate) status: Status,
+    /// What it says of the default stream.
+    #[serde(flatten)]
+    pub(crate) default: StreamPart,
+    /// The same of the others, by their names. Nodes of earlier versions do not say it.
+    #[serde(default)]
+    pub(crate) streams: BTreeMap<String, StreamPart>,
     /// The flags in effect.
     pub(crate) settings: Vec<Setting>,
     /// Variables of other programs that this one reads.
     pub(crate) environment: Vec<Setting>,
-    /// The leaders that it has seen.
-    pub(crate) tenures: Vec<Tenure>,
-    pub(crate) history: HistoryDocument,
     /// In the text form of Prometheus.
     pub(crate) metrics: String,
     pub(crate) log: RecentLines,
+}
+
+/// What a node says of a stream.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct StreamPart {
+    pub(crate) status: Status,
+    /// The leaders that it has seen.
+    pub(crate) tenures: Vec<Led>,
+    pub(crate) history: HistoryDocument,
 }
 
 /// What runs.
@@ -129,11 +142,10 @@ impl Reporter {
             node: self.own.node.clone(),
             at: timestamp(),
             versions: Versions::with_consul(consul),
-            status: Status::of(&self.own.node, self.own.streams.default_stream()),
+            default: self.part(self.own.streams.default_stream()),
+            streams: self.others(),
             settings: self.settings.clone(),
             environment: environment(),
-            tenures: self.own.tenures.list(),
-            history: self.histories.of(self.own.streams.default_stream(), 0),
             metrics: metrics::text(&self.own.streams, &self.metrics, Format::Plain),
             log: self.log.lines(),
         };
@@ -145,6 +157,22 @@ impl Reporter {
             Ok::<_, String>(Redaction::of(secrets).text(&text).into_bytes())
         });
         redacting.await.map_err(|error| error.to_string())?
+    }
+
+    fn others(&self) -> BTreeMap<String, StreamPart> {
+        let all = self.own.streams.all();
+        let others = all.iter().filter(|stream| stream.name != DEFAULT_STREAM);
+        others
+            .map(|stream| (stream.name.clone(), self.part(stream)))
+            .collect()
+    }
+
+    fn part(&self, stream: &Arc<Stream>) -> StreamPart {
+        StreamPart {
+            status: Status::of(&self.own.node, stream),
+            tenures: stream.leaders.list(),
+            history: self.histories.of(stream, 0),
+        }
     }
 }
 

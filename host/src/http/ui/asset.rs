@@ -55,7 +55,7 @@ mod tests {
             .iter()
             .map(|asset| asset.gzip.as_ref().unwrap().len());
         let total: usize = sizes.sum();
-        assert!(total < 150 << 10, "{total} bytes");
+        assert!(total < 100 << 10, "{total} bytes");
     }
 
     #[test]

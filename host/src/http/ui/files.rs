@@ -37,6 +37,8 @@ pub(super) const FILES: &[File] = &[
     file!("dom.js", SCRIPT),
     file!("format.js", SCRIPT),
     file!("history.js", SCRIPT),
+    file!("place.js", SCRIPT),
+    file!("problems.js", SCRIPT),
     file!("theme.js", SCRIPT),
     file!("vendor/uplot.css", STYLE),
     file!("vendor/uplot.js", SCRIPT),
@@ -45,6 +47,7 @@ pub(super) const FILES: &[File] = &[
     file!("views/flow.js", SCRIPT),
     file!("views/letters.js", SCRIPT),
     file!("views/plugins.js", SCRIPT),
+    file!("views/streams.js", SCRIPT),
     file!("views/tail.js", SCRIPT),
     file!("views/timeline.js", SCRIPT),
 ];

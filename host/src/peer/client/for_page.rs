@@ -21,6 +21,15 @@ impl PeerClient {
             .await
     }
 
+    /// What a node says of its streams, `streams` of `crate::http::cluster`.
+    pub(crate) async fn streams<T: DeserializeOwned>(
+        &self,
+        node: Target<'_>,
+    ) -> Result<T, PeerError> {
+        self.ask(Method::GET, node, "/internal/v1/streams", Vec::new())
+            .await
+    }
+
     /// What a node tells of itself for a bug report, as JSON.
     pub(crate) async fn debug(&self, node: Target<'_>) -> Result<Bytes, PeerError> {
         let (path, empty) = ("/internal/v1/debug", Bytes::new());

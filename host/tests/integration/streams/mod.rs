@@ -3,6 +3,7 @@
 mod asked;
 mod doors;
 mod life;
+mod page;
 mod spread;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 // Requests to the node that served this page, and to no other.
 
+import { DEFAULT_STREAM } from './place.js';
+
 const TOKEN = 'sluice-token';
 
 /** A request that was not answered with what was asked for. */
@@ -63,25 +65,29 @@ async function send(path, options, limit) {
   return answer.json();
 }
 
-export function get(path, signal) {
-  return send(path, { signal, headers: headers() }, LIMIT);
-}
-
-/** Asks for an action with this token. */
-export function post(path, document, key) {
-  const body = JSON.stringify(document);
-  const sent = headers({ 'Content-Type': 'application/json' }, key);
-  return send(path, { method: 'POST', headers: sent, body }, ACTION_LIMIT);
+/** Requests about one stream, whichever the page shows later. */
+export function apiOf(stream) {
+  // What the node does not know as a name, it refuses.
+  const named = stream === DEFAULT_STREAM ? {} : { 'Sluice-Stream': encodeURIComponent(stream) };
+  return {
+    get: (path, signal) => send(path, { signal, headers: headers(named) }, LIMIT),
+    /** Asks for an action with this token. */
+    post: (path, document, key) => {
+      const sent = headers({ ...named, 'Content-Type': 'application/json' }, key);
+      return send(path, { method: 'POST', headers: sent, body: JSON.stringify(document) }, ACTION_LIMIT);
+    },
+    events: (path, signal, onEvent) => events(path, named, signal, onEvent),
+  };
 }
 
 /**
  * Reads server-sent events until the signal ends it. By `fetch`, because an
  * `EventSource` cannot send a header.
  */
-export async function events(path, signal, onEvent) {
+async function events(path, named, signal, onEvent) {
   const answer = await fetch(path, {
     signal,
-    headers: headers({ Accept: 'text/event-stream' }),
+    headers: headers({ ...named, Accept: 'text/event-stream' }),
     cache: 'no-store',
     credentials: 'omit',
     redirect: 'error',

@@ -2,11 +2,12 @@
 // again, and what is said when the node does not answer.
 
 import { h, render } from './dom.js';
-import { get, token } from './api.js';
+import { apiOf, token } from './api.js';
 import { askToken } from './dialog.js';
 import { clockTime } from './format.js';
+import { DEFAULT_STREAM, linkTo, place } from './place.js';
 import { applyTheme, nextTheme, theme, watchSystemTheme } from './theme.js';
-import { clusterView } from './views/cluster.js';
+import { clusterView, epochOf } from './views/cluster.js';
 import { flowView } from './views/flow.js';
 import { lettersView } from './views/letters.js';
 import { pluginsView } from './views/plugins.js';
@@ -22,10 +23,23 @@ const VIEWS = [
 
 /** How often the state of the cluster is asked for, in milliseconds. */
 const CLUSTER_EVERY = 1000;
+/** How often the names of the streams are. */
+const STREAMS_EVERY = 5000;
 
 /** What all views see. */
 const app = {
+  /** The stream that is shown, and requests about it. */
+  stream: null,
+  api: null,
+  /** The names of all streams, once they are known. */
+  streams: [],
+  /** Whether it matters which stream is shown. */
+  hasStreams: () => app.streams.length > 1 || app.stream !== DEFAULT_STREAM,
+  /** What questions before an action begin with. */
+  about: () => (app.hasStreams() ? [`This is about the stream ${app.stream}.`] : []),
   cluster: null,
+  /** The cluster's name. */
+  name: '',
   /** Why this node gives no data, if so, and whether it was asked with a token. */
   trouble: null,
   hadToken: false,
@@ -33,18 +47,23 @@ const app = {
   refresh: () => show(),
 };
 let current = null;
+/** Ends the pause before the cluster is asked for again. */
+let wake = () => {};
 let ended = new AbortController();
+/** Ends what is asked about the stream that was shown before. */
+let asked = new AbortController();
 
-function shownPath() {
-  const path = location.hash.replace(/^#\/?/, '').split('?')[0];
+function shownView() {
+  const { path } = place();
   return VIEWS.find((view) => view.path === path) ?? VIEWS[0];
 }
 
 function show() {
   if (!current) return;
-  const view = shownPath();
+  const view = shownView();
+  document.querySelector('.brand').href = linkTo('cluster');
   render(document.getElementById('tabs'), VIEWS.map(({ path, name }) => h('a',
-    { key: path, href: `#/${path}`, 'aria-current': path === view.path ? 'page' : null }, name)));
+    { key: path, href: linkTo(path), 'aria-current': path === view.path ? 'page' : null }, name)));
   render(document.getElementById('where'), where());
   render(document.getElementById('tools'), tools());
   render(document.getElementById('notice'), notice());
@@ -53,30 +72,49 @@ function show() {
 }
 
 function isRefused() {
-  return app.trouble?.status === 401 || app.trouble?.status === 403;
+  return [401, 403, 404].includes(app.trouble?.status);
 }
 
 function refused() {
   return h('section', { class: 'card empty', key: 'refused' },
     h('h1', null, refusedTitle()),
     h('p', { class: 'break' }, app.trouble.message),
-    h('button', { type: 'button', class: 'first', on: { click: askToken } }, 'Enter a token'));
+    app.trouble.status === 404 ? h('p', null, h('a', { href: linkTo('cluster', DEFAULT_STREAM) }, 'All streams'))
+      : h('button', { type: 'button', class: 'first', on: { click: askToken } }, 'Enter a token'));
 }
 
 function refusedTitle() {
+  if (app.trouble.status === 404) return 'There is no such stream';
   if (app.trouble.status !== 401) return 'This node does not show its data here';
   return app.hadToken ? 'This token is not known' : 'This node wants a token';
 }
 
 function where() {
   const { cluster } = app;
-  if (!cluster) return h('span', null, isRefused() ? 'no access' : 'connecting…');
+  // It stays while another stream is asked for.
+  const name = h('strong', { key: 'name' }, app.name);
+  if (!cluster) return [name, chooser(), h('span', { key: 'state' }, waitingFor())];
   const leader = cluster.leader ? `${cluster.leader.node} leads` : 'no leader';
   return [
-    h('strong', null, cluster.cluster),
-    h('span', { class: 'extra' }, `${leader}, epoch ${cluster.epoch}`),
-    h('span', { class: 'extra' }, `· seen from ${cluster.node}`),
+    name,
+    chooser(),
+    h('span', { key: 'leader', class: 'extra' }, `${leader}, epoch ${epochOf(cluster)}`),
+    h('span', { key: 'seen', class: 'extra' }, `· seen from ${cluster.node}`),
   ];
+}
+
+function waitingFor() {
+  if (!isRefused()) return 'connecting…';
+  return app.trouble.status === 404 ? 'no such stream' : 'no access';
+}
+
+/** Chooses the stream, if there is a choice. */
+function chooser() {
+  if (!app.hasStreams()) return null;
+  const names = app.streams.includes(app.stream) ? app.streams : [...app.streams, app.stream];
+  return h('label', { key: 'stream', class: 'stream' }, h('span', { class: 'unseen' }, 'Stream'), h('select', {
+    value: app.stream, on: { change: (event) => { location.hash = linkTo(shownView().path, event.target.value); } },
+  }, names.map((name) => h('option', { value: name, key: name }, name))));
 }
 
 function tools() {
@@ -101,8 +139,15 @@ function follow() {
   ended = new AbortController();
   current?.stop?.();
   current = null;
-  const view = shownPath();
-  document.title = `${view.name} · Sluice`;
+  const view = shownView();
+  const { stream } = place();
+  if (stream !== app.stream) {
+    asked.abort();
+    asked = new AbortController();
+    Object.assign(app, { stream, api: apiOf(stream), cluster: null, trouble: null });
+    wake();
+  }
+  document.title = [view.name, ...(stream === DEFAULT_STREAM ? [] : [stream]), 'Sluice'].join(' · ');
   current = view.make(app);
   show();
   repeat(current, ended.signal);
@@ -128,9 +173,6 @@ function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Ends the pause before the cluster is asked for again. */
-let wake = () => {};
-
 function pauseBefore(ms) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -146,17 +188,38 @@ async function followCluster() {
     const begun = performance.now();
     if (!document.hidden) {
       const hadToken = token.get() !== '';
+      const { signal } = asked;
       try {
-        app.cluster = await get('../api/v1/cluster');
-        app.lastAnswer = Date.now();
-        app.trouble = null;
+        const cluster = await app.api.get('../api/v1/cluster', signal);
+        if (signal.aborted) continue;
+        Object.assign(app, { cluster, name: cluster.cluster, lastAnswer: Date.now(), trouble: null });
       } catch (error) {
+        if (signal.aborted) continue;
         Object.assign(app, { trouble: error, hadToken });
         if (isRefused()) app.cluster = null;
       }
       show();
     }
     await pauseBefore(Math.max(100, CLUSTER_EVERY - (performance.now() - begun)));
+  }
+}
+
+/** Learns the names of the streams, which no token is needed for. */
+async function followStreams() {
+  const { get } = apiOf(DEFAULT_STREAM);
+  for (;;) {
+    if (!document.hidden) {
+      try {
+        const { streams } = await get('../api/v1/streams');
+        const had = app.hasStreams();
+        app.streams = streams.map(({ name }) => name);
+        if (!had && app.hasStreams()) current?.load?.(ended.signal).then(show, () => {});
+        show();
+      } catch {
+        // That the node does not answer is said for the cluster.
+      }
+    }
+    await pause(STREAMS_EVERY);
   }
 }
 
@@ -173,10 +236,15 @@ document.querySelector('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   document.getElementById('main').focus();
 });
+let shownBefore = shownView();
 window.addEventListener('hashchange', () => {
   follow();
+  // Whoever chooses a stream may choose another one.
+  if (shownBefore === shownView()) return;
+  shownBefore = shownView();
   document.getElementById('main').focus();
   window.scrollTo(0, 0);
 });
 follow();
 followCluster();
+followStreams();

@@ -1,9 +1,10 @@
-// The nodes of the cluster, and who led when.
+// The streams and the nodes of the cluster, and who led when.
 
 import { chip, h, table } from '../dom.js';
-import { post } from '../api.js';
 import { ask } from '../dialog.js';
-import { bytes, count, digest, duration, plural, shortSource, time } from '../format.js';
+import { bytes, count, digest, duration, plural, shortSource } from '../format.js';
+import { problemsOf } from '../problems.js';
+import { streamsCard } from './streams.js';
 import { timeline } from './timeline.js';
 
 const COLUMNS = [
@@ -14,14 +15,22 @@ const COLUMNS = [
 
 export function clusterView(app) {
   const span = { minutes: 15 };
+  const { api } = app;
+  let streams = null;
   return {
+    every: 2000,
+    load: async (signal) => {
+      streams = app.hasStreams() ? await api.get('../api/v1/cluster/streams', signal) : null;
+    },
+    failed: () => { streams = null; },
     render: () => {
       const { cluster } = app;
       if (!cluster) return [heading(null), h('p', { class: 'card empty' }, 'Asking the nodes…')];
       return [
-        heading(cluster),
+        heading(cluster, app),
         problems(cluster),
         tiles(cluster),
+        streams && streamsCard(streams, app),
         nodes(cluster),
         timeline(cluster, span, app.refresh),
       ];
@@ -29,47 +38,39 @@ export function clusterView(app) {
   };
 }
 
-function heading(cluster) {
+/** The epoch under which the leader leads: the highest one may be that of another stream. */
+export function epochOf(cluster) {
+  const leader = cluster.nodes.find(({ status }) => status?.role === 'leader');
+  return leader?.status.tenure ?? cluster.epoch;
+}
+
+function heading(cluster, app) {
   const canStepDown = cluster?.leader && cluster.nodes.length > 1;
   return h('div', { class: 'head' },
     h('div', null, h('h1', null, 'Cluster'),
-      cluster && h('p', null, `${plural(cluster.nodes.length, 'node', 'nodes')} of ${cluster.cluster}`)),
+      cluster && h('p', null, `${plural(cluster.nodes.length, 'node', 'nodes')} of ${cluster.cluster}${app.hasStreams() ? `, stream ${app.stream}` : ''}`)),
     canStepDown && h('div', { class: 'actions' },
-      h('button', { type: 'button', on: { click: () => stepDown(cluster) } }, 'Step down…')));
+      h('button', { type: 'button', on: { click: () => stepDown(cluster, app) } }, 'Step down…')));
 }
 
-function stepDown(cluster) {
+function stepDown(cluster, app) {
   const { node } = cluster.leader;
+  const { api } = app;
   const others = cluster.nodes.filter((other) => other.node !== node).map((other) => other.node);
   ask({
     title: `Let ${node} step down?`,
     effects: [
-      `${node} stops accepting requests, finishes what it has, and releases the lock of epoch ${cluster.epoch}.`,
+      ...app.about(),
+      `${node} stops accepting requests, finishes what it has, and releases the lock of epoch ${epochOf(cluster)}.`,
       `One of ${others.join(', ')} takes over. Requests wait or are sent again meanwhile.`,
       'Nothing that was acknowledged is lost.',
     ],
     verb: 'Step down',
     act: async (key) => {
-      const answer = await post('../api/v1/step-down', { epoch: cluster.epoch }, key);
+      const answer = await api.post('../api/v1/step-down', { epoch: cluster.epoch }, key);
       return `${node} hands over epoch ${answer.epoch}; it finishes within ${duration(answer.drain_ms)}.`;
     },
   });
-}
-
-/** What is wrong, in sentences. */
-export function problemsOf(cluster) {
-  const found = [];
-  if (!cluster.leader) found.push('No node leads. Requests are answered with 503 until one does.');
-  if (cluster.coordinator_error) found.push(`The coordinator: ${cluster.coordinator_error}`);
-  for (const { node, error, status } of cluster.nodes) {
-    if (error) found.push(`${node}: ${error}`);
-    if (!status) continue;
-    if (status.plugin.error) found.push(`${node}, sink: ${status.plugin.error}`);
-    if (status.journal?.error) found.push(`${node}, journal: ${status.journal.error}`);
-    const { stalled } = status.delivery ?? {};
-    if (stalled) found.push(`${node}: delivery stalled since ${time(stalled.since)} because ${stalled.reason}`);
-  }
-  return found;
 }
 
 function problems(cluster) {
@@ -92,7 +93,7 @@ function tiles(cluster) {
   const tile = (name, value, note) => h('div', { class: 'tile' }, h('dt', null, name), h('dd', null, value, h('small', null, note)));
   return h('dl', { class: 'card tiles' },
     tile('Leader', cluster.leader?.node ?? 'none', leader
-      ? `epoch ${cluster.epoch}, lease ${duration(leader.status.lease_ms)}` : `epoch ${cluster.epoch}`),
+      ? `epoch ${epochOf(cluster)}, lease ${duration(leader.status.lease_ms)}` : `epoch ${cluster.epoch}`),
     tile('Nodes', `${answering} of ${cluster.nodes.length}`, answering === cluster.nodes.length ? 'all answer' : 'answer'),
     tile('Waiting', count(waiting), journal > 0 ? `${count(journal)} in journals` : 'records in queues'),
     tile('Dead letters', count(sum(cluster, (status) => status.counters.dead_lettered)), 'since the nodes started'));

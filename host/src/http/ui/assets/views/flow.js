@@ -1,7 +1,6 @@
 // What came in and went out in the last 15 minutes.
 
 import { h } from '../dom.js';
-import { get } from '../api.js';
 import { Charts } from '../charts.js';
 import { bytes, count, duration, rate } from '../format.js';
 import { merged, milliseconds, nodesOf } from '../history.js';
@@ -11,11 +10,12 @@ const POWERS = Array.from({ length: 44 }, (_, at) => 2 ** at);
 
 export function flowView(app) {
   const charts = new Charts();
+  const { api } = app;
   const state = { document: null, error: null, node: '' };
   return {
     every: 2000,
     load: async (signal) => {
-      state.document = await get('../api/v1/cluster/history', signal);
+      state.document = await api.get('../api/v1/cluster/history', signal);
       state.error = null;
     },
     failed: (error) => { state.error = error; },

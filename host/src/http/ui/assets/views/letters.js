@@ -1,7 +1,6 @@
 // Dead letters of all nodes, and what decoders rejected.
 
 import { chip, h, say, table } from '../dom.js';
-import { get, post } from '../api.js';
 import { ask } from '../dialog.js';
 import { count, digest, plural, time } from '../format.js';
 
@@ -10,8 +9,9 @@ const CAUSES = { poison: ['bad', 'poison'], refused: ['warn', 'refused'] };
 const MOST = 200;
 
 export function lettersView(app) {
+  const { api } = app;
   const state = {
-    list: null, rejects: null, error: null, chosen: new Map(), shown: null,
+    api, list: null, rejects: null, error: null, chosen: new Map(), shown: null,
     filter: { node: '', plugin: '', reason: '', text: '', since: '' },
   };
   const view = {
@@ -22,8 +22,8 @@ export function lettersView(app) {
         if (value) query.set(name, name === 'since' ? ago(Number(value)) : value);
       }
       const [list, rejects] = await Promise.all([
-        get(`../api/v1/dead-letters?${query}`, signal),
-        get('../api/v1/rejects?limit=50', signal),
+        api.get(`../api/v1/dead-letters?${query}`, signal),
+        api.get('../api/v1/rejects?limit=50', signal),
       ]);
       Object.assign(state, { list, rejects, error: null });
       const there = new Set(list.letters.map(keyOf));
@@ -57,7 +57,7 @@ function leftOut(list) {
 
 function letters(state, view, app) {
   return h('section', { class: 'card', key: 'letters', 'aria-labelledby': 'letters' },
-    h('header', null, h('h2', { id: 'letters' }, title(state.list)), actions(state, view)),
+    h('header', null, h('h2', { id: 'letters' }, title(state.list)), actions(state, view, app)),
     filters(state, view, app),
     listed(state, app));
 }
@@ -67,13 +67,13 @@ function title(list) {
   return list.more ? `The latest ${count(list.letters.length)} letters` : plural(list.letters.length, 'letter', 'letters');
 }
 
-function actions(state, view) {
+function actions(state, view, app) {
   const chosen = [...state.chosen.values()];
   const none = chosen.length === 0;
   return h('div', { class: 'actions' },
     h('span', { class: 'muted small', role: 'status' }, none ? 'Nothing selected' : `${count(chosen.length)} selected`),
-    h('button', { type: 'button', disabled: none, on: { click: () => act(state, view, chosen, REPLAY) } }, 'Replay…'),
-    h('button', { type: 'button', disabled: none, on: { click: () => act(state, view, chosen, PURGE) } }, 'Purge…'));
+    h('button', { type: 'button', disabled: none, on: { click: () => act(state, view, chosen, { ...REPLAY, about: app.about() }) } }, 'Replay…'),
+    h('button', { type: 'button', disabled: none, on: { click: () => act(state, view, chosen, { ...PURGE, about: app.about() }) } }, 'Purge…'));
 }
 
 const REPLAY = {
@@ -106,10 +106,10 @@ function act(state, view, chosen, kind) {
   const nodes = [...new Set(chosen.map(({ node }) => node))];
   ask({
     title: kind.title(chosen.length),
-    effects: kind.effects(chosen.length, nodes),
+    effects: [...kind.about, ...kind.effects(chosen.length, nodes)],
     verb: kind.verb,
     danger: kind.danger,
-    act: async (key) => kind.answer(await post(kind.path, { letters: chosen.map(({ node, id }) => ({ node, id })) }, key)),
+    act: async (key) => kind.answer(await state.api.post(kind.path, { letters: chosen.map(({ node, id }) => ({ node, id })) }, key)),
     after: () => {
       state.chosen.clear();
       state.shown = null;
@@ -222,7 +222,7 @@ async function toggle(letter, state, app) {
   app.refresh();
   try {
     const path = `${encodeURIComponent(letter.node)}/${encodeURIComponent(letter.id)}`;
-    const full = await get(`../api/v1/dead-letters/${path}`);
+    const full = await state.api.get(`../api/v1/dead-letters/${path}`);
     if (state.shown?.key === key) state.shown.full = full;
   } catch (error) {
     if (state.shown?.key === key) state.shown.error = error.message;

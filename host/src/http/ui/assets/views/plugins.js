@@ -2,39 +2,39 @@
 // before.
 
 import { chip, h, table } from '../dom.js';
-import { get, post } from '../api.js';
 import { ask } from '../dialog.js';
 import { difference } from '../diff.js';
 import { count, digest, plural, shortSource, sourceOf, time } from '../format.js';
 import { phaseChip } from './cluster.js';
 
 export function pluginsView(app) {
+  const { api } = app;
   const state = { plugin: null, error: null, open: new Set() };
   const view = {
     every: 2000,
     load: async (signal) => {
-      state.plugin = await get('../api/v1/plugin', signal);
+      state.plugin = await api.get('../api/v1/plugin', signal);
       state.error = null;
     },
     failed: (error) => { state.error = error; },
     render: () => {
       const { plugin } = state;
       if (!plugin) {
-        return [heading(state, view), h('p', { class: 'card empty' }, state.error?.message ?? 'Asking the coordinator…')];
+        return [heading(state, view, app), h('p', { class: 'card empty' }, state.error?.message ?? 'Asking the coordinator…')];
       }
       return [
-        heading(state, view), failure(state), rollOut(plugin, app.cluster), nodes(plugin, app.cluster), history(state, app),
+        heading(state, view, app), failure(state), rollOut(plugin, app.cluster), nodes(plugin, app.cluster), history(state, app),
       ];
     },
   };
   return view;
 }
 
-function heading({ plugin }, view) {
+function heading({ plugin }, view, app) {
   return h('div', { class: 'head', key: 'head' },
     h('div', null, h('h1', null, 'Plugins'), h('p', null, 'The sink that takes the records, and its roll-out')),
     plugin && h('div', { class: 'actions' }, h('button', {
-      type: 'button', disabled: !plugin.rollback, on: { click: () => rollBack(plugin, view) },
+      type: 'button', disabled: !plugin.rollback, on: { click: () => rollBack(plugin, view, app) },
     }, 'Roll back…')));
 }
 
@@ -42,8 +42,10 @@ function failure({ error }) {
   return error && h('p', { class: 'card problems', key: 'failure', role: 'status' }, `${error.message}. What is shown is older.`);
 }
 
-function rollBack({ rollback, asked }, view) {
+function rollBack({ rollback, asked }, view, app) {
+  const { api } = app;
   const effects = [
+    ...app.about(),
     `The cluster is asked for ${sourceOf(rollback.manifest)}, which was live since ${time(rollback.at)}.`,
     asked ? `It replaces ${sourceOf(asked.manifest)}, asked for now.` : 'The key of the plugin is written.',
     'Each node prepares it, and the leader switches without losing a record. Rolling back again leads here again.',
@@ -54,7 +56,7 @@ function rollBack({ rollback, asked }, view) {
     effects,
     verb: 'Roll back',
     act: async (key) => {
-      const answer = await post('../api/v1/plugin/rollback', { manifest: rollback.manifest, index: asked?.index ?? 0 }, key);
+      const answer = await api.post('../api/v1/plugin/rollback', { manifest: rollback.manifest, index: asked?.index ?? 0 }, key);
       return `Asked for ${sourceOf(answer.manifest)}. The nodes are preparing it.`;
     },
     after: () => view.load?.().catch(() => {}),

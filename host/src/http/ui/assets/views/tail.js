@@ -1,7 +1,6 @@
 // Records as they pass.
 
 import { chip, h, say, table } from '../dom.js';
-import { events } from '../api.js';
 import { clockTime, count, duration } from '../format.js';
 
 /** How many records are kept on the page. */
@@ -17,8 +16,9 @@ const OUTCOMES = {
 };
 
 export function tailView(app) {
+  const { api } = app;
   const state = {
-    filter: { filter: '', severity: '', attribute: '' },
+    api, filter: { filter: '', severity: '', attribute: '' },
     rows: [], fresh: [], seen: 0, skipped: 0, status: 'stopped', error: null, leader: null, isPaused: false, number: 0, ending: null,
   };
   const timer = setInterval(() => flush(state, app), EVERY);
@@ -50,7 +50,7 @@ async function start(state, app) {
     state.status = 'connecting';
     app.refresh();
     try {
-      await events(`../api/v1/tail?${query}`, ending.signal, (event) => take(state, event, app));
+      await state.api.events(`../api/v1/tail?${query}`, ending.signal, (event) => take(state, event, app));
       state.error = null;
     } catch (error) {
       if (ending.signal.aborted) return;
