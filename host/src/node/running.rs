@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use super::error::NodeError;
 use crate::http::{Server, WorkerThreads};
@@ -87,18 +87,13 @@ impl Running {
         // What has arrived at listeners is lost with their connections, so it goes
         // while this node may still lead.
         self.listeners.close(LISTENERS_LIMIT).await;
-        let mut closing = JoinSet::new();
         if let Some(keeper) = self.keeper.take() {
-            let others = keeper.stop().await;
-            self.streams.extend(others.open);
-            closing = others.closing;
+            self.streams.extend(keeper.stop().await);
         }
         self.streams.iter().for_each(StreamTasks::stop);
         self.server.close();
         // Together, so that they take no longer than one.
-        let drained = join_all(self.streams.iter_mut().map(StreamTasks::drained));
-        let closed = async { while closing.join_next().await.is_some() {} };
-        tokio::join!(drained, closed);
+        join_all(self.streams.iter_mut().map(StreamTasks::drained)).await;
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();

@@ -77,16 +77,7 @@ pub(crate) struct StreamKeeper {
     stop: oneshot::Sender<()>,
     /// Spreads the streams over the nodes.
     spread: JoinHandle<()>,
-    task: JoinHandle<Remaining>,
-}
-
-/// The streams of a node that opens and closes no more.
-#[derive(Debug, Default)]
-pub(crate) struct Remaining {
-    pub(crate) open: Vec<StreamTasks>,
-    /// Those that close, each within the time for draining. They need their locks for
-    /// that.
-    pub(crate) closing: JoinSet<String>,
+    task: JoinHandle<Vec<StreamTasks>>,
 }
 
 impl StreamKeeper {
@@ -114,11 +105,11 @@ impl StreamKeeper {
         }
     }
 
-    /// Begins to open and to close no more. The streams that are open go on.
-    pub(crate) async fn stop(self) -> Remaining {
+    /// Opens and closes no more. The streams that are open go on.
+    pub(crate) async fn stop(self) -> Vec<StreamTasks> {
         self.spread.abort();
         if self.task.is_finished() {
-            return Remaining::default();
+            return Vec::new();
         }
         // It may be ending.
         _ = self.stop.send(());
@@ -167,7 +158,7 @@ impl Keeping {
         }
     }
 
-    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Remaining {
+    async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Vec<StreamTasks> {
         for (name, wanted) in self.remembered.all() {
             self.begin_if_room(&name, &wanted);
         }
@@ -195,6 +186,8 @@ impl Keeping {
             }
         }
         self.opening.shutdown().await;
+        // Each is bounded by the time for draining.
+        while self.closing.join_next().await.is_some() {}
         let open = self
             .places
             .into_values()
@@ -202,10 +195,7 @@ impl Keeping {
                 Stage::Open(running) => Some(running.into_tasks()),
                 _ => None,
             });
-        Remaining {
-            open: open.collect(),
-            closing: self.closing,
-        }
+        open.collect()
     }
 
     /// Makes the streams those that the keys ask for.

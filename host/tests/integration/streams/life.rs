@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde_json::json;
 
 use super::key_of;
@@ -189,8 +188,8 @@ async fn a_note_of_an_earlier_life_closes_no_stream() {
 async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
     let file = guest("misbehave");
     let folder = file.parent().unwrap().display().to_string();
-    let drain = Duration::from_secs(5);
-    let arguments = ["--plugin-dir", &folder, "--drain-timeout", "5s"];
+    let drain = Duration::from_secs(10);
+    let arguments = ["--plugin-dir", &folder, "--drain-timeout", "10s"];
     let cluster = Cluster::on_consul(1, &arguments).await;
     let stuck = json!({"source": format!("file://{}", file.display()), "config": "always stuck"});
     cluster.create("audit", &stuck.to_string()).await;
@@ -210,7 +209,7 @@ async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
         let began = Instant::now();
         cluster.create("audit", "builtin:stdout").await;
         let busy = async || cluster.send_to(0, "audit", "again").await;
-        eventually("it is busy", SOON, || async {
+        eventually("it is busy", drain / 2, || async {
             match busy().await {
                 (503, _) => Ok(()),
                 other => Err(format!("{other:?}")),
@@ -264,56 +263,6 @@ impl Cluster {
         })
         .await;
     }
-}
-
-#[tokio::test]
-async fn a_stream_that_closes_holds_up_no_other_when_its_node_stops() {
-    let file = guest("misbehave");
-    let folder = file.parent().unwrap().display().to_string();
-    let arguments = [
-        "--plugin-dir",
-        &folder,
-        "--drain-timeout",
-        "40s",
-        "--request-timeout",
-        "60s",
-    ];
-    let mut cluster = Cluster::on_consul(2, &arguments).await;
-    let source = format!("file://{}", file.display());
-    let stuck = json!({"source": source, "config": "always stuck", "pin": "a"});
-    let other = json!({"source": "builtin:stdout", "pin": "a"});
-    cluster.create("audit", &stuck.to_string()).await;
-    cluster.create("other", &other.to_string()).await;
-    for stream in ["audit", "other"] {
-        eventually("a leads it", SOON, || async {
-            match cluster.leads(stream, SOON).await {
-                0 => Ok(()),
-                place => Err(format!("{place} leads {stream}")),
-            }
-        })
-        .await;
-    }
-    let (http, url) = (cluster.http.clone(), cluster.node(0).url(""));
-    let waits = tokio::spawn(async move {
-        let url = format!("{url}/streams/audit/api/v1/log");
-        http.post(url).body("stuck").send().await.is_ok()
-    });
-    let sample = "sluice_queue_records{stream=\"audit\"} ";
-    eventually("it waits", SOON, || async {
-        match cluster.node(0).sample(sample).await.as_deref() {
-            Some("1") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    cluster.consul.delete(&key_of("audit")).await;
-    cluster.is_closing(0, "audit").await;
-    cluster.nodes[0].process.signal(Signal::TERM);
-    let began = Instant::now();
-    cluster.is_taken(1, "other", "meanwhile").await;
-    println!("taken elsewhere after {:?}", began.elapsed());
-    assert!(!cluster.nodes[0].process.has_ended(), "audit still drains");
-    waits.abort();
 }
 
 #[tokio::test]
