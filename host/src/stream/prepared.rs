@@ -28,7 +28,7 @@ use crate::tls::PeerTls;
 use sluice_delivery::metrics::StreamMetrics;
 use sluice_delivery::{
     Ack, AckTrace, DeadLetterError, DeadLetters, Journal, JournalError, JournalLimits, QueueBudget,
-    StreamTracer, Tail,
+    QueueShare, StreamTracer, Tail,
 };
 use sluice_leadership::{Controls, Order, Role};
 use sluice_types::trace::Tracer;
@@ -135,6 +135,15 @@ impl StreamStore {
         })
     }
 
+    /// The stream's share of the memory for what waits, in which its journal counts too.
+    fn share(&self, queues: &Arc<QueueBudget>) -> Arc<QueueShare> {
+        let share = queues.share();
+        if let Some(journal) = &self.journal {
+            journal.count_in(&share);
+        }
+        share
+    }
+
     /// Prepares the first sink.
     pub(crate) async fn prepare(
         self,
@@ -159,10 +168,6 @@ impl PreparedStream {
         let (hand_over, requests) = watch::channel(None);
         let (stall_in, stall) = watch::channel(None);
         let tail = Tail::new();
-        let share = node.queues.share();
-        if let Some(journal) = &self.store.journal {
-            journal.count_in(&share);
-        }
         let journal_sender = self.journal_sender(node);
         let journal = self.store.journal.clone();
         let replication = Replication::of(&self.store.config);
@@ -187,8 +192,8 @@ impl PreparedStream {
         let orders = Orders::new(&self.store.config.name, node.orders.clone());
         let tracer = node.stream_tracer(&self.store.config.name);
         let parts = TenureParts {
+            share: self.store.share(&node.queues),
             config: self.store.config,
-            share,
             route: route_in,
             stop: stopping,
             hand_over: requests,
