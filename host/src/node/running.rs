@@ -93,7 +93,8 @@ impl Running {
         self.streams.iter().for_each(StreamTasks::stop);
         self.server.close();
         // Together, so that they take no longer than one.
-        join_all(self.streams.iter_mut().map(StreamTasks::drained)).await;
+        let elector = self.control.elector.clone();
+        join_all(self.streams.iter_mut().map(|it| it.left(&elector))).await;
         self.control.shutdown().await;
         self.listeners.cut();
         self.secret.abort();

@@ -212,6 +212,7 @@ impl PreparedStream {
         };
         let tenures = lead(parts, node.controls.role.clone());
         let tasks = StreamTasks {
+            stream: stream.name.clone(),
             stop,
             tenures,
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),

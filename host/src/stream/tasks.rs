@@ -8,6 +8,8 @@ use tokio::time::timeout;
 
 use super::stop::Stop;
 use sluice_delivery::{DeadLetters, Journal};
+use sluice_leadership::Elector;
+use sluice_types::stream::DEFAULT_STREAM;
 
 /// The time for the plugin controller to end.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(1);
@@ -15,6 +17,8 @@ const CONTROLLER_LIMIT: Duration = Duration::from_secs(1);
 /// Everything that runs for one stream.
 #[derive(Debug)]
 pub(crate) struct StreamTasks {
+    /// Its name.
+    pub(super) stream: String,
     pub(super) stop: watch::Sender<Option<Stop>>,
     /// One task.
     pub(super) tenures: JoinSet<()>,
@@ -56,6 +60,15 @@ impl StreamTasks {
             if let Err(error) = ended {
                 tracing::error!(%error, "the delivery of messages ended unexpectedly");
             }
+        }
+    }
+
+    /// The same, and then gives up the lock, so that another node can lead the stream while
+    /// others still drain. That of the default stream is given up with the session.
+    pub(crate) async fn left(&mut self, elector: &Elector) {
+        self.drained().await;
+        if self.stream != DEFAULT_STREAM {
+            elector.leave(&self.stream).await;
         }
     }
 

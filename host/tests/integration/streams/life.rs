@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::key_of;
@@ -288,4 +289,50 @@ async fn names_are_unknown_only_once_consul_has_said_which_there_are() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_drains_holds_up_no_other_when_its_node_stops() {
+    let file = guest("misbehave");
+    let folder = file.parent().unwrap().display().to_string();
+    let limits = ["--drain-timeout", "60s", "--request-timeout", "90s"];
+    let arguments = [&["--plugin-dir", folder.as_str()][..], &limits].concat();
+    let mut cluster = Cluster::on_consul(2, &arguments).await;
+    let source = format!("file://{}", file.display());
+    let stuck = json!({"source": source, "config": "always stuck", "pin": "a"});
+    let other = json!({"source": "builtin:stdout", "pin": "a"});
+    cluster.create("audit", &stuck.to_string()).await;
+    cluster.create("other", &other.to_string()).await;
+    for stream in ["audit", "other"] {
+        eventually("a leads it", SOON, || async {
+            match cluster.leads(stream, SOON).await {
+                0 => Ok(()),
+                place => Err(format!("{place} leads {stream}")),
+            }
+        })
+        .await;
+    }
+    let (http, url) = (cluster.http.clone(), cluster.node(0).url(""));
+    let waits = tokio::spawn(async move {
+        let url = format!("{url}/streams/audit/api/v1/log");
+        http.post(url).body("stuck").send().await.is_ok()
+    });
+    let sample = "sluice_queue_records{stream=\"audit\"} ";
+    eventually("it waits", SOON, || async {
+        match cluster.node(0).sample(sample).await.as_deref() {
+            Some("1") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    cluster.nodes[0].process.signal(Signal::TERM);
+    eventually("b takes it", SOON, || async {
+        match cluster.send_to(1, "other", "meanwhile").await {
+            (200, _) => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    assert!(!cluster.nodes[0].process.has_ended(), "audit still drains");
+    waits.abort();
 }
