@@ -210,11 +210,10 @@ impl PreparedStream {
             stall: stall_in,
             peers: node.controls.peers.clone(),
         };
-        let tenures = lead(parts, node.controls.role.clone());
         let tasks = StreamTasks {
             stream: stream.name.clone(),
             stop,
-            tenures,
+            tenures: lead(parts, node.controls.role.clone()),
             controller: tokio::spawn(self.controller.run(node.controls.peers.documents())),
             leaders: node.watch_leaders(&stream),
             journal_sender,
