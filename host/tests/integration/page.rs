@@ -6,7 +6,7 @@ use crate::sink::verdict;
 use crate::support::{Cluster, Node, SOON, eventually, guest, http};
 
 /// What the page reads.
-const READS: [&str; 6] = [
+pub(crate) const READS: [&str; 6] = [
     "/api/v1/cluster",
     "/api/v1/cluster/history",
     "/api/v1/plugin",
@@ -15,7 +15,7 @@ const READS: [&str; 6] = [
     "/api/v1/dead-letters/a/1-1",
 ];
 /// What it does.
-const ACTIONS: [&str; 4] = [
+pub(crate) const ACTIONS: [&str; 4] = [
     "/api/v1/dead-letters/replay",
     "/api/v1/dead-letters/purge",
     "/api/v1/plugin/rollback",

@@ -102,7 +102,7 @@ impl Source {
         }
     }
 
-    /// Whether everything was read and delivered, whoever could deliver it.
+    /// Whether everything was read and delivered, also what other nodes could deliver.
     pub(crate) fn is_delivered(&self) -> bool {
         let is_rest_delivered = match &self.0 {
             Kind::Local(..) => true,

@@ -197,14 +197,7 @@ async fn a_stream_that_is_back_before_it_is_closed_is_only_busy() {
     cluster.leads("audit", SOON).await;
     let waits = cluster.send_to(0, "audit", "stuck");
     let test = async {
-        let sample = "sluice_queue_records{stream=\"audit\"} ";
-        eventually("it waits", SOON, || async {
-            match cluster.node(0).sample(sample).await.as_deref() {
-                Some("1") => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
+        cluster.has_waiting(0, "audit").await;
         cluster.consul.delete(&key_of("audit")).await;
         cluster.is_closing(0, "audit").await;
         let began = Instant::now();
@@ -317,14 +310,7 @@ async fn a_stream_that_drains_holds_up_no_other_when_its_node_stops() {
         let url = format!("{url}/streams/audit/api/v1/log");
         http.post(url).body("stuck").send().await.is_ok()
     });
-    let sample = "sluice_queue_records{stream=\"audit\"} ";
-    eventually("it waits", SOON, || async {
-        match cluster.node(0).sample(sample).await.as_deref() {
-            Some("1") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    cluster.has_waiting(0, "audit").await;
     cluster.nodes[0].process.signal(Signal::TERM);
     eventually("b takes it", SOON, || async {
         match cluster.send_to(1, "other", "meanwhile").await {

@@ -102,4 +102,16 @@ impl Cluster {
         })
         .await;
     }
+
+    /// Waits until one record waits in a stream's queue.
+    async fn has_waiting(&self, place: usize, stream: &str) {
+        let sample = format!("sluice_queue_records{{stream=\"{stream}\"}} ");
+        eventually("it waits", SOON, || async {
+            match self.node(place).sample(&sample).await.as_deref() {
+                Some("1") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
 }

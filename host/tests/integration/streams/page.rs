@@ -3,25 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::operator::{self, as_client};
+use crate::page::{ACTIONS, READS};
 use crate::support::{Cluster, SOON, eventually, http, sluice};
 
-/// What it reads of a stream.
-const READS: [&str; 7] = [
-    "/api/v1/cluster",
-    "/api/v1/cluster/history",
-    "/api/v1/cluster/streams",
-    "/api/v1/plugin",
-    "/api/v1/rejects",
-    "/api/v1/dead-letters",
-    "/api/v1/dead-letters/a/1-1",
-];
-/// What it does with one.
-const ACTIONS: [&str; 4] = [
-    "/api/v1/dead-letters/replay",
-    "/api/v1/dead-letters/purge",
-    "/api/v1/plugin/rollback",
-    "/api/v1/step-down",
-];
+/// What it reads of all streams.
+const STREAMS: &str = "/api/v1/cluster/streams";
 
 /// Waits until a node shows this.
 async fn shows(cluster: &Cluster, place: usize, path: &str, is_so: impl Fn(&Value) -> bool) {
@@ -68,7 +54,7 @@ async fn every_node_lists_the_streams_with_what_waits_and_what_is_wrong() {
     let audit = cluster.leads("audit", SOON).await;
     cluster.is_taken(audit, "audit", "one").await;
     for place in 0..2 {
-        shows(&cluster, place, "/api/v1/cluster/streams", |list| {
+        shows(&cluster, place, STREAMS, |list| {
             let rows = rows(list);
             let [default, of_audit, lost] = rows.as_slice() else {
                 return false;
@@ -166,7 +152,7 @@ async fn routes_take_the_stream_by_path_or_header_and_know_no_other() {
     assert_eq!(plugin("/streams/audit/api/v1/plugin", None).await, asked);
     assert_eq!(plugin("/api/v1/plugin", Some("audit")).await, asked);
     assert_eq!(plugin("/api/v1/plugin", None).await, Value::Null);
-    for path in READS {
+    for path in READS.into_iter().chain([STREAMS]) {
         for (path, header) in [
             (format!("/streams/nothing{path}"), None),
             (path.to_owned(), Some("nothing")),
